@@ -1,0 +1,1 @@
+"""Sightline: from labelled images to a selected, tested and traceable vision model."""

@@ -1,0 +1,67 @@
+"""The ``sightline`` command; each group of commands is a module that is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from sightline.errors import SightlineError
+from sightline.logs import configure_logging
+from sightline.version import __version__
+
+COMMANDS = {
+    "config": ("sightline.cli.config", "Show and check configurations."),
+    "data": ("sightline.cli.data", "Data repositories and dataset versions."),
+    "db": ("sightline.cli.db", "The database and its schema."),
+    "demo": ("sightline.cli.demo", "The plate generator."),
+    "labelme": ("sightline.cli.labelme", "labelme annotations."),
+    "model": ("sightline.cli.model", "Model files."),
+}
+"""Name -> (module that defines the click command ``command``, its line in ``--help``)."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use, so that ``--help`` is fast and needs no torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(__version__, prog_name="sightline")
+def cli() -> None:
+    """Sightline: from labelled images to a selected, tested and traceable model."""
+    configure_logging()
+
+
+def main() -> None:
+    """Run the command line; errors meant for the user are printed without a traceback, and exit with 1."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; the same command goes on from here", err=True)
+        sys.exit(130)
+    except SightlineError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

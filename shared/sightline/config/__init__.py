@@ -1,0 +1,1 @@
+"""Recipes and overrides, decoded into one frozen object."""

@@ -1,0 +1,198 @@
+"""The configuration as data: one frozen, typed object.  What each field means stands beside it, and nowhere else.
+
+Decode with :func:`sightline.config.decode.decode`; steps read attributes and never ask for keys.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+FaultPolicy = Literal["error", "drop", "clip"]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and closed to names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class Splits(Section):
+    """Fractions of the images that go to each split; they sum to one."""
+
+    train: Fraction = 0.7
+    val: Fraction = 0.15
+    test: Fraction = 0.15
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Splits:
+        total = self.train + self.val + self.test
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(f"train + val + test must be 1, but they are {total:g}")
+        return self
+
+
+class Faults(Section):
+    """What record does with each kind of fault in the annotations.
+
+    ``error`` stops record after all faults are listed; ``drop`` leaves the shape (or, for a fault of the whole file,
+    the image) out and counts it; ``clip`` mends it: coordinates are cut at the image's border.
+    """
+
+    unknown_label: Literal["error", "drop"] = "error"
+    outside_image: FaultPolicy = "clip"
+    not_finite: Literal["error", "drop"] = "error"
+    zero_area: Literal["error", "drop"] = "drop"
+    duplicate_shape: Literal["error", "drop"] = "drop"
+    unsupported_shape: Literal["error", "drop"] = "drop"
+    wrong_image_size: Literal["error", "drop"] = "error"
+    missing_image: Literal["error", "drop"] = "error"
+    broken_image: Literal["error", "drop"] = "error"
+    broken_json: Literal["error", "drop"] = "error"
+    unsafe_path: Literal["error", "drop"] = "error"
+
+
+class Data(Section):
+    """Which data, and how record turns it into a training set."""
+
+    tag: str = Field("", description="Annotation tag: <dataset>_ann_<version>")
+    repository: str = Field(description="Git URL or path of the data repository")
+    classes: tuple[str, ...] = Field(min_length=1, description="Class names; category ids are 1, 2, ... in this order")
+    ignored_labels: tuple[str, ...] = Field((), description="Labels left out on purpose, such as __ignore__")
+    splits: Splits = Splits()
+    group_pattern: str = Field(
+        "", description="Regular expression; its first group, found in an image's path, names the image's group"
+    )
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = Field(
+        4, description="Images whose 64-bit perceptual hashes differ in at most so many bits stay in one split"
+    )
+    max_pixels: PositiveInt = Field(50_000_000, description="Images with more pixels are refused")
+    faults: Faults = Faults()
+    jobs: PositiveInt = Field(2, description="Parallel transfers of DVC, and processes that read images")
+    timeout_seconds: PositiveFloat = Field(3600.0, description="Limit for one git or DVC command")
+
+    @field_validator("classes")
+    @classmethod
+    def _unique(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in classes if classes.count(name) > 1})
+        if twice:
+            raise ValueError(f"every class once, but {', '.join(twice)} stands there twice")
+        if any(not name.strip() or name != name.strip() for name in classes):
+            raise ValueError("class names without blanks at their ends")
+        return classes
+
+
+class Model(Section):
+    """The network."""
+
+    backbone: str = Field("resnet50", description="resnet18_gn, a torchvision backbone, or timm:<name>")
+    weights: str = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
+    image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
+        800, description="Longer side of the network's input, pixels"
+    )
+    fpn_channels: Annotated[int, Field(ge=16, le=1024)] = 256
+    head_channels: Annotated[int, Field(ge=16, le=4096)] = Field(1024, description="Width of the box head")
+    mask_channels: Annotated[int, Field(ge=16, le=1024)] = 256
+    anchor_sizes: tuple[PositiveInt, ...] = Field(
+        (32, 64, 128, 256, 512), description="One a pyramid level, input pixels"
+    )
+    anchor_ratios: tuple[PositiveFloat, ...] = Field((0.5, 1.0, 2.0), description="Height / width")
+    max_detections: PositiveInt = Field(100, description="Detections kept an image")
+    score_threshold: Fraction = Field(0.05, description="Detections below this score are not kept")
+    nms_iou: Fraction = 0.5
+
+
+class Augmentation(Section):
+    """Random changes of training images."""
+
+    flip: Fraction = Field(0.5, description="Probability of a horizontal flip; 0 where text must stay readable")
+    brightness: Fraction = 0.2
+    contrast: Fraction = 0.2
+    scale: Fraction = Field(0.0, description="Random zoom out of up to this fraction")
+
+
+class Train(Section):
+    """The training loop."""
+
+    iterations: PositiveInt = 10_000
+    batch_size: PositiveInt = 4
+    learning_rate: PositiveFloat = 1e-4
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.05
+    warmup_iterations: Annotated[int, Field(ge=0)] = 500
+    clip_norm: PositiveFloat = 1.0
+    validate_every: PositiveInt = 500
+    checkpoint_every: PositiveInt = 500
+    log_every: PositiveInt = 20
+    workers: Annotated[int, Field(ge=0)] = Field(1, description="Processes that prepare batches")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    best_metric: str = Field("mask_AP", description="Validation metric that decides which checkpoint is the best")
+    trackers: tuple[Literal["text", "tensorboard"], ...] = ("text", "tensorboard")
+    augmentation: Augmentation = Augmentation()
+
+
+class Evaluate(Section):
+    """Which metrics choose a model."""
+
+    select_by: tuple[str, ...] = Field(("mask_AP",), min_length=1, description="One model is selected a metric")
+    min_improvement: Annotated[float, Field(ge=0.0)] = Field(
+        0.0, description="A champion is replaced by a model that is better by more than this"
+    )
+    score_threshold: Fraction = Field(0.5, description="Detections below are neither drawn nor read")
+    drawn_images: Annotated[int, Field(ge=0)] = 12
+
+
+class Test(Section):
+    """The last look at the selected models."""
+
+    images: str = Field("", description="Folder or URI of unlabelled images to infer as well")
+    score_threshold: Fraction = 0.5
+
+
+class Storage(Section):
+    """Where results go."""
+
+    uri: str = Field(description="Result bucket: a path, file:// or gs://")
+
+
+class Database(Section):
+    """Where the record of what happened is kept.  A password comes from SIGHTLINE_DATABASE_PASSWORD, not from here."""
+
+    url: str = Field(description="SQLAlchemy URL without a password")
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, url: str) -> str:
+        authority = url.partition("://")[2].partition("/")[0]
+        if "@" in authority and ":" in authority.rpartition("@")[0]:
+            raise ValueError("a URL without a password; set SIGHTLINE_DATABASE_PASSWORD in the environment instead")
+        return url
+
+
+class Work(Section):
+    """The volume that a step works on: checkouts, checkpoints, logs, run pages."""
+
+    dir: str = Field(description="A folder that outlives the process")
+
+
+class Config(Section):
+    """Everything that decides what a run does.  Two runs with equal configuration, data and code do the same."""
+
+    recipe: Name
+    task: Literal["instance_segmentation"] = "instance_segmentation"
+    reading: Literal["none", "plates"] = Field(
+        "none", description="Structured reading of the detections, measured by EIR"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    data: Data
+    model: Model = Model()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    test: Test = Test()
+    storage: Storage
+    database: Database
+    work: Work

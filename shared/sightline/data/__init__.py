@@ -1,0 +1,1 @@
+"""Annotations, images, splits and the data repository."""

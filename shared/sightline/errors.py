@@ -1,0 +1,68 @@
+"""The errors that Sightline raises on purpose.
+
+Every message says what is wrong, where, what was expected and what to do next.  Each class is also the builtin that
+fits it best, so that ``except ValueError`` works for callers who do not know this tree::
+
+    SightlineError
+    ├── ConfigurationError (ValueError)        recipe, --set, settings file
+    ├── DataError (ValueError)                 annotations, images, COCO documents, splits
+    ├── RepositoryError (RuntimeError)         git, DVC, dataset tags
+    │   └── UnknownTagError (LookupError)
+    ├── StorageError (OSError)                 result bucket
+    │   ├── ObjectNotFoundError (FileNotFoundError)
+    │   └── PreconditionFailedError            somebody else wrote first
+    ├── DatabaseError (RuntimeError)           SQL
+    │   └── VersionConflictError               one tag, two contents
+    ├── ModelFileError (ValueError)            a model file that cannot be used here
+    └── StepError (RuntimeError)               a step that cannot go on
+"""
+
+from __future__ import annotations
+
+
+class SightlineError(Exception):
+    """Base of every error that Sightline raises on purpose; its text is meant for the user."""
+
+
+class ConfigurationError(SightlineError, ValueError):
+    """A recipe, an override or the settings file asks for something that does not exist or does not fit."""
+
+
+class DataError(SightlineError, ValueError):
+    """Annotations, images or COCO documents that cannot be used."""
+
+
+class RepositoryError(SightlineError, RuntimeError):
+    """Git or DVC refused, or the data repository is not what it should be."""
+
+
+class UnknownTagError(RepositoryError, LookupError):
+    """A dataset tag that the data repository does not have."""
+
+
+class StorageError(SightlineError, OSError):
+    """The result bucket could not be read or written."""
+
+
+class ObjectNotFoundError(StorageError, FileNotFoundError):
+    """An object that the bucket does not have."""
+
+
+class PreconditionFailedError(StorageError):
+    """The object is not at the generation that the writer expected: somebody else wrote first."""
+
+
+class DatabaseError(SightlineError, RuntimeError):
+    """The database could not be reached, or is not at the schema that this code expects."""
+
+
+class VersionConflictError(DatabaseError):
+    """A dataset version is registered already, with other contents."""
+
+
+class ModelFileError(SightlineError, ValueError):
+    """A model file that is damaged, or was made for other classes or another task."""
+
+
+class StepError(SightlineError, RuntimeError):
+    """A step that cannot go on, with the reason and what to do."""

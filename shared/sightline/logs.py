@@ -1,0 +1,112 @@
+"""Log lines and progress: a bar on a terminal, a line every few seconds in a pod's log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+LINE_INTERVAL_SECONDS = 5.0
+
+Item = TypeVar("Item")
+
+_log = logging.getLogger(__name__)
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send Sightline's log lines to standard error, one line each, with the time in front.
+
+    Args:
+        level: The least level that is shown, as in :mod:`logging`.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("sightline")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+class Progress:
+    """How far a long piece of work is, with an estimate of the time left.
+
+    Example:
+        >>> with Progress("read images", total=2, unit="images") as progress:
+        ...     for _ in range(2):
+        ...         progress.advance()
+        >>> progress.done
+        2
+
+    Args:
+        description: What is done, in the infinitive: ``"read images"``.
+        total: How many units there are; ``None`` when nobody knows.
+        unit: The name of one unit, in the plural.
+    """
+
+    def __init__(self, description: str, total: int | None = None, unit: str = "items") -> None:
+        self.description = description
+        self.total = total
+        self.unit = unit
+        self.done = 0
+        self._started = self._last_line = time.monotonic()
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> Self:
+        self._started = self._last_line = time.monotonic()
+        if sys.stderr.isatty():
+            self._bar = _terminal_bar()
+            self._bar.start()
+            self._task = self._bar.add_task(self.description, total=self.total, unit=self.unit)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        elif kind is None and time.monotonic() - self._started >= LINE_INTERVAL_SECONDS:
+            _log.info("%s: %s", self.description, self._line())
+
+    def advance(self, units: int = 1) -> None:
+        """Say that ``units`` more are done."""
+        self.done += units
+        if self._bar is not None:
+            self._bar.advance(self._task, units)
+        elif time.monotonic() - self._last_line >= LINE_INTERVAL_SECONDS:
+            self._last_line = time.monotonic()
+            _log.info("%s: %s", self.description, self._line())
+
+    def track(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield ``items`` and advance by one after each."""
+        for item in items:
+            yield item
+            self.advance()
+
+    def _line(self) -> str:
+        elapsed = max(time.monotonic() - self._started, 1e-9)
+        rate = self.done / elapsed
+        if not self.total:
+            return f"{self.done} {self.unit}, {rate:.1f} {self.unit}/s"
+        left = (self.total - self.done) / rate if rate else float("inf")
+        eta = f", {left:.0f} s left" if self.done < self.total and rate else ""
+        return f"{self.done}/{self.total} {self.unit}, {rate:.1f} {self.unit}/s{eta}"
+
+
+def _terminal_bar() -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,1 @@
+"""Plots, drawn images and HTML pages."""

@@ -1,0 +1,1 @@
+"""The steps of the pipeline; each has run(config, ...) and knows nothing of Kubeflow."""

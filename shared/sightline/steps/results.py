@@ -1,0 +1,194 @@
+"""What each step leaves behind: what the next step reads and what the report shows.
+
+A result travels between tasks as a JSON string parameter of a few kB and lies beside its files in the result bucket
+under ``results/<step>/<tag>/<key>/result.json``, written last: where it is, everything it names is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """A published training set.
+
+    Attributes:
+        dataset: Its name, such as ``plates``.
+        version: Such as ``v1``.
+        annotation_tag: Where it came from.
+        annotation_commit: What that tag named.
+        training_tag: What was published.
+        training_commit: What that tag names.
+        digest: MD5 of the DVC directory of the training set.
+        images: Images a split: ``{"train": 300, "val": 60, "test": 60}``.
+        instances: Instances a split and class: ``{"train": {"0": 123, ...}, ...}``.
+        dropped: What the fault policies left out or mended, a count for each kind of fault.
+        warnings: What a person should know before training.
+        files: URI of the folder of report files (``report.html``, ``report.json``, drawn examples).
+        seconds: How long the step took when it was done.
+    """
+
+    dataset: str
+    version: str
+    annotation_tag: str
+    annotation_commit: str
+    training_tag: str
+    training_commit: str
+    digest: str
+    images: dict[str, int]
+    instances: dict[str, dict[str, int]]
+    dropped: dict[str, int]
+    warnings: list[str]
+    files: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that training offers for selection.
+
+    Attributes:
+        name: ``best`` or ``last``.
+        uri: The model file in the result bucket.
+        sha256: Of the model file, hexadecimal.
+        iteration: After how many iterations it was taken.
+        metrics: Its metrics on the val split, by name.
+    """
+
+    name: str
+    uri: str
+    sha256: str
+    iteration: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """Candidates, trained on one training tag.
+
+    Attributes:
+        training_tag: The data.
+        training_commit: What the tag named.
+        candidates: In the order in which ties are decided.
+        iterations: Iterations done.
+        history: URI of ``history.json``: ``[{"iteration": 20, "loss": 1.2, "learning_rate": ..., ...,
+            "val/mask_AP": ...}, ...]``.
+        log: URI of the text log.
+        seconds: How long training took, all its sessions together.
+    """
+
+    training_tag: str
+    training_commit: str
+    candidates: list[Candidate]
+    iterations: int
+    history: str
+    log: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredModel:
+    """A model with its metrics on the val split.
+
+    Attributes:
+        name: ``best``, ``last`` or ``champion``, or ``champion (<metric>)`` where champions differ.
+        uri: The model file.
+        sha256: Of the model file.
+        training_tag: What it was trained on.
+        metrics: By name, such as ``box_AP50``, ``mask_AP``, ``dv_mAP``, ``EIR``.
+    """
+
+    name: str
+    uri: str
+    sha256: str
+    training_tag: str
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Who won by one metric.
+
+    Attributes:
+        metric: The metric's name.
+        uri: The selected model in the result bucket.
+        sha256: Of the selected model.
+        name: The winner's name among the scored models.
+        value: The winner's value.
+        previous_sha256: The champion before; empty when there was none.
+        previous_value: Its value on this split; None when there was none.
+        promoted: Whether the winner is new.
+        reason: One sentence for a person.
+    """
+
+    metric: str
+    uri: str
+    sha256: str
+    name: str
+    value: float
+    previous_sha256: str
+    previous_value: float | None
+    promoted: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateResult:
+    """Every candidate and the champion, measured on one val split.
+
+    Attributes:
+        training_tag: The data.
+        models: All that were measured.
+        selections: One a chosen metric.
+        files: URI of the folder with ``summary.json``, per-class tables, curves, drawn images.
+        seconds: How long the step took.
+    """
+
+    training_tag: str
+    models: list[ScoredModel]
+    selections: list[Selection]
+    files: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TestedModel:
+    """A selected model on the test split.
+
+    Attributes:
+        metric: The metric by which it was selected.
+        uri: The model file in the result bucket.
+        sha256: Of the model file.
+        metrics: On the test split, by name.
+        images_per_second: Inference, one image at a time, decoding and reading included.
+        predictions: URI of ``predictions.json``.
+    """
+
+    metric: str
+    uri: str
+    sha256: str
+    metrics: dict[str, float]
+    images_per_second: float
+    predictions: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """The selected models on images that nothing was decided on.
+
+    Attributes:
+        training_tag: The data.
+        images: Number of test images.
+        unlabelled_images: Number of images of ``test.images`` that were inferred.
+        models: One a distinct selected model.
+        files: URI of the folder with drawn images, readings and tables.
+        seconds: How long the step took.
+    """
+
+    training_tag: str
+    images: int
+    unlabelled_images: int
+    models: list[TestedModel]
+    files: str
+    seconds: float

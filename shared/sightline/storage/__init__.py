@@ -1,0 +1,1 @@
+"""Result buckets, by URI scheme."""

@@ -1,0 +1,1 @@
+"""Where training curves go."""
