@@ -1,0 +1,199 @@
+"""Recipe + settings file + overrides -> one configuration, with every fault in one message."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sightline.config.schema import Config
+from sightline.errors import ConfigurationError
+
+Document = dict[str, Any]
+
+_PASSWORD = re.compile(r"://[^/'\"]*@")
+
+
+def home() -> Path:
+    """The folder of the embedded defaults: ``$SIGHTLINE_HOME``, else ``~/.sightline``."""
+    return Path(os.environ.get("SIGHTLINE_HOME") or Path.home() / ".sightline").expanduser().absolute()
+
+
+def settings_path() -> Path:
+    """The user's own defaults, which lie between a recipe and the overrides."""
+    return home() / "settings.yaml"
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with Sightline."""
+    recipes = resources.files("sightline.config") / "recipes"
+    return sorted(entry.name.removesuffix(".yaml") for entry in recipes.iterdir() if entry.name.endswith(".yaml"))
+
+
+def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
+    """Build the configuration: embedded defaults < recipe < settings file < overrides.
+
+    Args:
+        recipe: The name of a recipe that comes with Sightline, or the path of a YAML file.
+        overrides: ``a.b=value``; the value is read as YAML.
+
+    Raises:
+        ConfigurationError: With every fault: dotted path, value, what was expected, the nearest known name.
+    """
+    faults: list[str] = []
+    document = _embedded_defaults()
+    _merge(document, _read_recipe(recipe))
+    if settings_path().is_file():
+        _merge(document, _read_yaml(settings_path().read_text(encoding="utf-8"), str(settings_path())))
+    for override in overrides:
+        _apply(document, override, faults)
+    document["recipe"] = Path(recipe).stem
+    try:
+        config = Config.model_validate(document)
+    except ValidationError as error:
+        faults.extend(_explain(error))
+    if faults:
+        raise ConfigurationError(
+            f"the configuration (recipe {recipe}) has {len(faults)} fault{'s'[: len(faults) != 1]}:\n"
+            + "\n".join(f"  {fault}" for fault in faults)
+        )
+    return config
+
+
+def from_json(text: str) -> Config:
+    """The configuration that ``resolve`` wrote as JSON.
+
+    Raises:
+        ConfigurationError: The text was written by another version of Sightline, or by hand.
+    """
+    try:
+        return Config.model_validate_json(text)
+    except ValidationError as error:
+        raise ConfigurationError(
+            "the resolved configuration does not fit this version of Sightline; run resolve again:\n"
+            + "\n".join(f"  {fault}" for fault in _explain(error))
+        ) from error
+
+
+def split_overrides(text: str) -> list[str]:
+    """The overrides of a run as one string, one a line; empty lines and ``#`` comments are left out."""
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _embedded_defaults() -> Document:
+    return {
+        "data": {"repository": str(home() / "data")},
+        "storage": {"uri": (home() / "bucket").as_uri()},
+        "database": {"url": f"sqlite:///{home() / 'sightline.sqlite'}"},
+        "work": {"dir": str(home() / "work")},
+    }
+
+
+def _read_recipe(recipe: str) -> Document:
+    if recipe in recipe_names():
+        source = resources.files("sightline.config") / "recipes" / f"{recipe}.yaml"
+        return _read_yaml(source.read_text(encoding="utf-8"), recipe)
+    if Path(recipe).suffix in {".yaml", ".yml"} and Path(recipe).is_file():
+        return _read_yaml(Path(recipe).read_text(encoding="utf-8"), recipe)
+    raise ConfigurationError(
+        f"unknown recipe {recipe!r}{_nearest(recipe, recipe_names())}; known are {', '.join(recipe_names())}, "
+        "or give the path of a YAML file"
+    )
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key that stands twice, where YAML's own would keep the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for index, key in enumerate(keys) if key in keys[:index]]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _read_yaml(text: str, where: str) -> Document:
+    try:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{where} must hold sections such as data:, but it holds {type(document).__name__}")
+    return document
+
+
+def _merge(document: Document, other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(document.get(key), dict):
+            _merge(document[key], value)
+        else:
+            document[key] = value
+
+
+def _apply(document: Document, override: str, faults: list[str]) -> None:
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        faults.append(f"{override!r}: an override looks like data.tag=plates_ann_v1")
+        return
+    try:
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        faults.append(f"{path}: {text!r} is not valid YAML ({' '.join(str(error).split())})")
+        return
+    section = document
+    for key in keys[:-1]:
+        child = section.setdefault(key, {})
+        if not isinstance(child, dict):
+            faults.append(f"{path}: {key} is a single value, not a section")
+            return
+        section = child
+    if isinstance(value, dict) and isinstance(section.get(keys[-1]), dict):
+        _merge(section[keys[-1]], value)
+    else:
+        section[keys[-1]] = "" if value is None else value
+
+
+def _explain(error: ValidationError) -> list[str]:
+    """One line a fault: dotted path, value, what was expected."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        path = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            section = _section(fault["loc"][:-1])
+            known = sorted(section.model_fields)
+            name = str(fault["loc"][-1])
+            lines.append(f"{path}: unknown name{_nearest(name, known)}; known here are {', '.join(known)}")
+        elif fault["type"] == "missing":
+            section = _section(fault["loc"][:-1])
+            meaning = section.model_fields[str(fault["loc"][-1])].description or "needed"
+            lines.append(f"{path}: missing; give it with --set {path}=... ({meaning})")
+        else:
+            expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            value = _PASSWORD.sub("://***@", repr(fault["input"]))
+            lines.append(f"{path}: {value} does not fit; expected {expected}")
+    return lines
+
+
+def _section(location: Iterable[int | str]) -> type[BaseModel]:
+    section: type[BaseModel] = Config
+    for part in location:
+        annotation = section.model_fields[str(part)].annotation if isinstance(part, str) else None
+        candidates = [annotation, *get_args(annotation)]
+        section = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), section)
+    return section
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" (did you mean {near[0]}?)" if near else ""

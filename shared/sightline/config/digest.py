@@ -1,0 +1,39 @@
+"""Digests of configurations: equal digests mean that a step would do the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from sightline.config.schema import Config
+
+StepName = Literal["record", "train", "evaluate", "test"]
+
+_COMMON: set[str] = {"task", "seed"}
+_SECTIONS: dict[StepName, set[str]] = {
+    "record": {"task", "data"},
+    "train": _COMMON | {"model", "train", "reading"},
+    "evaluate": _COMMON | {"model", "train", "evaluate", "reading"},
+    "test": _COMMON | {"model", "train", "evaluate", "test", "reading"},
+}
+_PLACES: dict[str, set[str]] = {"data": {"repository", "jobs", "timeout_seconds"}, "train": {"workers", "trackers"}}
+"""Fields that say where and how fast, not what: they leave the digest alone."""
+
+
+def config_digest(step: StepName, config: Config) -> str:
+    """SHA-256 (hexadecimal) of the part of the configuration that ``step`` depends on."""
+    document = config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def step_key(step: StepName, config: Config, *inputs: str) -> str:
+    """Name of a finished result: 16 hexadecimal digits over the configuration and everything else it was made from.
+
+    Args:
+        step: The step.
+        config: The whole configuration; only what the step depends on counts.
+        inputs: Commits, digests and the code revision.
+    """
+    text = json.dumps([step, config_digest(step, config), *inputs])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
