@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sightline.config.digest import StepName
 from sightline.errors import PreconditionFailedError, StepError
 from sightline.logs import Progress
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
@@ -18,7 +19,12 @@ from sightline.storage.base import Storage
 
 Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)
 
-STEP_OF = {RecordResult: "record", TrainResult: "train", EvaluateResult: "evaluate", TestResult: "test"}
+STEP_OF: dict[type, StepName] = {
+    RecordResult: "record",
+    TrainResult: "train",
+    EvaluateResult: "evaluate",
+    TestResult: "test",
+}
 
 
 def folder_key(step: str, tag: str, key: str) -> str:
@@ -64,6 +70,17 @@ def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest:
         default=None,
     )
     return None if newest is None else from_json(kind, json.dumps(newest["result"]))
+
+
+def folder_of(storage: Storage, result: Result) -> str:
+    """The key of the folder in the bucket that a published result names."""
+    uri = result.history.rpartition("/")[0] if isinstance(result, TrainResult) else result.files
+    return uri.removeprefix(storage.uri + "/")
+
+
+def created(storage: Storage, result: Result) -> datetime:
+    """When a result was published, UTC."""
+    return datetime.fromisoformat(_read(storage, f"{folder_of(storage, result)}/result.json")["created"])
 
 
 def publish_result(

@@ -1,0 +1,124 @@
+"""The journal of a run on the work volume: which task is in which state, since when, with which inputs and outputs.
+
+The run's name comes from the environment (``SIGHTLINE_RUN_ID``) and is no parameter of any task: a parameter that
+differs from run to run would keep Kubeflow from ever finding a finished task.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+TaskState = Literal["running", "succeeded", "reused", "failed", "interrupted"]
+
+
+@dataclass(slots=True)
+class TaskEntry:
+    """One task of a run.
+
+    Attributes:
+        step: ``resolve``, ``record``, ``train``, ``evaluate`` or ``test``.
+        state: Where it is; ``reused`` is a success that found its work done already.
+        started: When, UTC, ISO 8601.
+        seconds: How long it took; while it runs, 0.
+        pid: The process that runs it.
+        inputs: Name -> value, as a person reads it.
+        outputs: Name -> value, as a person reads it.
+        message: Why it failed.
+        result: The result as JSON; empty until there is one.
+    """
+
+    step: str
+    state: TaskState = "running"
+    started: str = ""
+    seconds: float = 0.0
+    pid: int = 0
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    message: str = ""
+    result: str = ""
+
+
+def current_run_id() -> str:
+    """The name of the run that this process belongs to; empty where there is none."""
+    return os.environ.get("SIGHTLINE_RUN_ID", "")
+
+
+def run_folder(work: Path, run_id: str) -> Path:
+    """Where the journal and the page of a run lie."""
+    return work / "runs" / run_id
+
+
+@contextmanager
+def journalled(work: Path, step: str, inputs: dict[str, str]) -> Iterator[TaskEntry]:
+    """Keep the journal of one task: running when it begins, succeeded or failed when it ends.
+
+    Args:
+        work: The work volume.
+        step: The task's name.
+        inputs: What it was given.
+
+    Yields:
+        The entry, to be filled with outputs and result.
+    """
+    run_id = current_run_id()
+    entry = TaskEntry(step, started=datetime.now(UTC).isoformat(timespec="seconds"), pid=os.getpid(), inputs=inputs)
+    began = time.monotonic()
+    try:
+        _write(work, run_id, entry)
+        yield entry
+        if entry.state == "running":
+            entry.state = "succeeded"
+    except KeyboardInterrupt:
+        entry.state, entry.message = "interrupted", "stopped by hand; the same command goes on from here"
+        raise
+    except Exception as error:
+        entry.state, entry.message = "failed", str(error) or type(error).__name__
+        raise
+    finally:
+        entry.seconds = time.monotonic() - began
+        _write(work, run_id, entry)
+
+
+def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
+    """The tasks of a run by step; one that says running while its process is gone is interrupted."""
+    entries = {}
+    for path in sorted((run_folder(work, run_id) / "tasks").glob("*.json")):
+        entry = TaskEntry(**json.loads(path.read_text(encoding="utf-8")))
+        if entry.state == "running" and not _alive(entry.pid):
+            entry.state, entry.message = "interrupted", "its process is gone; the same command goes on from here"
+        entries[entry.step] = entry
+    return entries
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace the file ``path`` by one with this text: a reader sees the old file or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def _write(work: Path, run_id: str, entry: TaskEntry) -> None:
+    if run_id:
+        write_atomically(run_folder(work, run_id) / "tasks" / f"{entry.step}.json", json.dumps(asdict(entry), indent=1))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
