@@ -1,0 +1,59 @@
+# Everything a person or a machine does with this repository; each target works from a bare clone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SIGHTLINE_HOME ?= $(CURDIR)/.demo
+DEMO := SIGHTLINE_HOME=$(SIGHTLINE_HOME)
+DEMO_IMAGES ?= 420
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format types imports bench clean
+
+help: ## show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[vision,kfp,tracking]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[vision,gcs,mysql,kfp,tracking,dev]'
+	$(PIP) check
+	@touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the result and the report's path
+	@$(DEMO) $(BIN)/sightline demo draw $(SIGHTLINE_HOME)/plates --images $(DEMO_IMAGES) --seed 1
+	@$(DEMO) $(BIN)/sightline data init $(SIGHTLINE_HOME)/data --remote file://$(SIGHTLINE_HOME)/remote
+	@$(DEMO) $(BIN)/sightline data add $(SIGHTLINE_HOME)/plates --dataset plates --version v1
+	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe plates --set data.tag=plates_ann_v1
+
+test: $(VENV)/.dev ## run every test, warnings as errors, with coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+check: lint types imports ## format, lint, types, import rules
+
+lint: $(VENV)/.dev ## format and lint, changing nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(VENV)/.dev ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(VENV)/.dev ## strict types over the helper package
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## rooms import downward only
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## speed, as ratios against a peer in the same run
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean: ## remove what the targets made, .venv too
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} + -o -name '*.egg-info' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,19 @@
+"""What every test stands on: an own home, so that no test reads or writes the settings of the person who runs it."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def sightline_home(tmp_path_factory, monkeypatch):
+    """An empty SIGHTLINE_HOME for every test."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("SIGHTLINE_HOME", str(home))
+    monkeypatch.delenv("SIGHTLINE_RUN_ID", raising=False)
+    return home
+
+
+def required(service: str) -> bool:
+    """Whether a missing ``service`` fails the tests that need it (``SIGHTLINE_REQUIRE=mariadb,...``)."""
+    return service in os.environ.get("SIGHTLINE_REQUIRE", "").split(",")
