@@ -51,9 +51,14 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors meant for the user are printed without a traceback, and exit with 1."""
+    """The ``sightline`` command."""
+    run_cli(cli)
+
+
+def run_cli(command: click.Command) -> None:
+    """Run a command line and exit; errors meant for the user are printed without a traceback, and exit with 1."""
     try:
-        cli.main(standalone_mode=False)
+        command.main(standalone_mode=False)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:
@@ -64,4 +69,9 @@ def main() -> None:
         sys.exit(130)
     except SightlineError as error:
         click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"error: {error.filename}: {error.strerror}; free space or mend permissions, then again", err=True)
         sys.exit(1)

@@ -1,0 +1,38 @@
+"""evaluate: candidates and champion in, the selected model out."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components import TRAIN_IMAGE
+
+
+@dsl.component(base_image=TRAIN_IMAGE, install_kfp_package=False)
+def evaluate(
+    config: str,
+    code_rev: str,
+    train_result: str,
+    metrics: dsl.Output[dsl.Metrics],
+    confusion: dsl.Output[dsl.ClassificationMetrics],
+    evaluation_report: dsl.Output[dsl.HTML],
+) -> NamedTuple("Evaluated", [("result", str)]):
+    """Measure every candidate and the champion on the val split; select the best by each chosen metric.
+
+    Args:
+        config: The configuration as JSON, from resolve.
+        code_rev: The code revision, from resolve.
+        train_result: The result of train; empty: its last result for this dataset and configuration.
+        metrics: Metrics of the first model on the val split.
+        confusion: Its confusion matrix; rows are true classes.
+        evaluation_report: Every model, per class, with curves and drawn images.
+
+    Returns:
+        result: JSON: the models, their metrics and the selections.
+    """
+    from sightline.steps.task import run_evaluate
+
+    finished = run_evaluate(config, code_rev, train_result, html=evaluation_report.path)
+    for name, value in finished.metrics.items():
+        metrics.log_metric(name, value)
+    confusion.log_confusion_matrix(*finished.confusion)
+    return (finished.result,)

@@ -1,0 +1,29 @@
+"""resolve: the first task of every run, never cached."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def resolve(dataset_tag: str, recipe: str, overrides: str, code_rev: str) -> NamedTuple(
+    "Resolved", [("config", str), ("code_rev", str)]
+):
+    """Turn the parameters of a run into one full configuration, and decide the code revision.
+
+    Args:
+        dataset_tag: Annotation tag, such as plates_ann_v1.
+        recipe: Name of a recipe that comes with Sightline.
+        overrides: Changes of the recipe, one a line: train.iterations=800
+        code_rev: Code revision to run; empty: the code that is there.
+
+    Returns:
+        config: The configuration as JSON.
+        code_rev: The code revision that every later task uses.
+    """
+    from sightline.steps.task import run_resolve
+
+    resolved = run_resolve(recipe, overrides, dataset_tag, code_rev)
+    return (resolved.config.model_dump_json(), resolved.code_rev)

@@ -1,0 +1,35 @@
+"""test: the selected models, back from the result bucket, on images that nothing was decided on."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components import TRAIN_IMAGE
+
+
+@dsl.component(base_image=TRAIN_IMAGE, install_kfp_package=False)
+def test(
+    config: str,
+    code_rev: str,
+    evaluate_result: str,
+    metrics: dsl.Output[dsl.Metrics],
+    test_report: dsl.Output[dsl.HTML],
+) -> NamedTuple("Tested", [("result", str)]):
+    """Pull the selected models from the result bucket, infer the test split, draw, read and time it.
+
+    Args:
+        config: The configuration as JSON, from resolve.
+        code_rev: The code revision, from resolve.
+        evaluate_result: The result of evaluate; empty: its last result for this dataset and configuration.
+        metrics: Metrics of the selected model on the test split.
+        test_report: Drawn images, readings and tables.
+
+    Returns:
+        result: JSON: metrics, speed and where the predictions are.
+    """
+    from sightline.steps.task import run_test
+
+    finished = run_test(config, code_rev, evaluate_result, html=test_report.path)
+    for name, value in finished.metrics.items():
+        metrics.log_metric(name, value)
+    return (finished.result,)

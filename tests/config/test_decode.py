@@ -1,0 +1,124 @@
+import json
+
+import pytest
+
+from sightline.config.decode import decode, from_json, recipe_names, settings_path, split_overrides
+from sightline.errors import ConfigurationError
+
+
+def fault_of(recipe, *overrides):
+    with pytest.raises(ConfigurationError) as caught:
+        decode(recipe, overrides)
+    return str(caught.value)
+
+
+def test_every_recipe_decodes_and_survives_json():
+    for name in recipe_names():
+        config = decode(name, ["data.classes=[cat, dog]"])
+        assert from_json(config.model_dump_json()) == config
+        assert config.recipe == name
+
+
+def test_overrides_win_over_settings_and_settings_over_recipe():
+    settings_path().write_text("train: {iterations: 7, batch_size: 3}\n")
+    config = decode("plates", ["train.iterations=9"])
+    assert (config.train.iterations, config.train.batch_size) == (9, 3)
+    assert config.train.learning_rate == decode("plates").train.learning_rate
+
+
+def test_embedded_defaults_lie_in_one_folder(sightline_home):
+    config = decode("plates")
+    places = (config.data.repository, config.storage.uri, config.database.url, config.work.dir)
+    assert all(str(sightline_home) in place for place in places)
+
+
+def test_configuration_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        decode("plates").train.iterations = 3
+
+
+def test_a_recipe_may_be_a_file(tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("data: {classes: [cat]}\ntrain: {learning_rate: 1e-3}\n")
+    config = decode(str(recipe))
+    assert (config.recipe, config.data.classes, config.train.learning_rate) == ("mine", ("cat",), 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("data.tga=v1", "data.tga: unknown name (did you mean tag?)"),
+        ("trian.iterations=1", "trian: unknown name (did you mean train?)"),
+        ("train.iterations=-3", "train.iterations: -3 does not fit; expected greater than 0"),
+        ("train.iterations=many", "train.iterations: 'many' does not fit; expected a valid integer"),
+        ("train.learning_rate=.nan", "train.learning_rate: nan does not fit; expected a finite number"),
+        ("model=3", "model: 3 does not fit; expected a valid dictionary"),
+        ("model.backbone.x=1", "model.backbone.x: backbone is a single value, not a section"),
+        ("data.classes=[a, a]", "every class once, but a stands there twice"),
+        ("data.classes=[' a']", "class names without blanks at their ends"),
+        ("data.splits.train=0.9", "data.splits: "),
+        ("data.splits.train=0.9", "must be 1, but they are 1.2"),
+        ("data.faults.zero_area=clip", "data.faults.zero_area: 'clip' does not fit; expected 'error' or 'drop'"),
+        ("task=cooking", "task: 'cooking' does not fit; expected 'instance_segmentation'"),
+        ("data.tag", "'data.tag': an override looks like data.tag=plates_ann_v1"),
+        ("data..tag=1", "'data..tag=1': an override looks like"),
+        ("data.tag=[", "data.tag: '[' is not valid YAML"),
+        ("data.tag={a: 1, a: 2}", "key 'a' stands twice"),
+        ("seed.x=1", "seed: {'x': 1} does not fit; expected a valid integer"),
+    ],
+)
+def test_a_fault_names_path_value_and_expectation(override, expected):
+    assert expected in fault_of("plates", override)
+
+
+def test_all_faults_come_in_one_message():
+    message = fault_of("plates", "train.iterations=0", "data.tga=1", "nonsense", "evaluate.select_by=[]")
+    for part in ("has 4 faults", "train.iterations", "data.tga", "'nonsense'", "evaluate.select_by"):
+        assert part in message
+
+
+def test_missing_classes_say_how_to_give_them():
+    assert "data.classes: missing; give it with --set data.classes=..." in fault_of("instance_segmentation")
+
+
+def test_unknown_recipe_names_the_nearest():
+    message = fault_of("plate")
+    assert "did you mean plates?" in message
+    assert "instance_segmentation" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("data: [1\n", "is not valid YAML"),
+        ("- 1\n", "must hold sections"),
+        ("data: {tag: a, tag: b}\n", "key 'tag' stands twice"),
+    ],
+)
+def test_a_broken_recipe_file_is_named(tmp_path, text, expected):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(text)
+    message = fault_of(str(recipe))
+    assert expected in message
+    assert str(recipe) in message
+
+
+def test_a_password_is_refused_and_not_repeated():
+    message = fault_of("plates", "database.url=mysql+pymysql://me:canary-7@host/db")
+    assert "canary-7" not in message
+    assert "SIGHTLINE_DATABASE_PASSWORD" in message
+
+
+def test_a_database_url_without_password_is_accepted():
+    assert decode("plates", ["database.url=mysql+pymysql://me@host:3306/db"]).database.url.startswith("mysql")
+
+
+def test_configuration_of_another_version_is_refused():
+    document = decode("plates").model_dump(mode="json")
+    document["train"]["iterationz"] = 1
+    with pytest.raises(ConfigurationError, match=r"run resolve again(.|\n)*did you mean iterations"):
+        from_json(json.dumps(document))
+
+
+def test_overrides_stand_one_a_line():
+    assert split_overrides("a=1\n\n  # why\n  b.c = [1, 2]\n") == ["a=1", "b.c = [1, 2]"]

@@ -1,0 +1,36 @@
+from sightline.config.decode import decode
+from sightline.config.digest import config_digest, step_key
+
+
+def digests(*overrides):
+    config = decode("plates", overrides)
+    return {step: config_digest(step, config) for step in ("record", "train", "evaluate", "test")}
+
+
+def changed(*overrides):
+    before, after = digests(), digests(*overrides)
+    return {step for step in before if before[step] != after[step]}
+
+
+def test_a_change_reaches_the_steps_that_depend_on_it_and_no_others():
+    assert changed("train.iterations=1") == {"train", "evaluate", "test"}
+    assert changed("evaluate.select_by=[EIR]") == {"evaluate", "test"}
+    assert changed("test.score_threshold=0.1") == {"test"}
+    assert changed("data.near_duplicate_distance=0") == {"record"}
+
+
+def test_where_and_how_fast_is_not_what():
+    assert changed("data.repository=/else", "data.jobs=9", "train.workers=0", "train.trackers=[text]") == set()
+    assert changed("work.dir=/else", "storage.uri=/else", "database.url=sqlite:////else") == set()
+
+
+def test_key_depends_on_step_inputs_and_their_order():
+    config = decode("plates")
+    keys = {
+        step_key("train", config, "a", "b"),
+        step_key("train", config, "b", "a"),
+        step_key("train", config, "ab"),
+        step_key("test", config, "a", "b"),
+    }
+    assert len(keys) == 4
+    assert step_key("train", config, "a", "b") in keys
