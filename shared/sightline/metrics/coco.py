@@ -1,0 +1,234 @@
+"""Average precision as COCO defines it, for boxes and masks; pycocotools is the evaluator.
+
+pycocotools answers wrong input with a wrong number: an annotation id of 0 or one that stands twice makes matches
+vanish, a score that is not a number is sorted somewhere, a class without truth gives -1.  All of these are caught here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sightline.data.coco import CocoDocument
+from sightline.data.detections import Detections
+from sightline.errors import DataError
+
+MAX_DETECTIONS = 100
+"""Detections of one class in one image that count, those with the highest scores; more are left out, as in COCO."""
+
+RECALLS: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
+"""The recalls at which precision is read."""
+
+Overlap = Literal["box", "mask"]
+
+_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+_SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
+"""Areas in pixels, as COCO cuts them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CocoScores:
+    """Average precision, 0 to 1; what cannot be computed, because there is no truth for it, is left out.
+
+    Attributes:
+        values: ``box_AP`` (mean over IoU 0.50, 0.55, ... 0.95), ``box_AP50``, ``box_AP75``, ``mask_AP``,
+            ``mask_AP50``, ``mask_AP75``, each the mean over the classes with truth, and ``box_AP_small``,
+            ``box_AP_medium``, ``box_AP_large`` (likewise for masks) where there is truth of that size.
+        per_class: The first six for each class with truth.
+        curves: ``"box"`` and ``"mask"`` -> class name -> precision at :data:`RECALLS`, at IoU 0.5.
+        instances: Truths a class, for every class.
+    """
+
+    values: dict[str, float]
+    per_class: dict[str, dict[str, float]]
+    curves: dict[str, dict[str, list[float]]]
+    instances: dict[str, int]
+
+
+def evaluate_coco(truth: CocoDocument, detections: Sequence[Detections]) -> CocoScores:
+    """Average precision of ``detections`` against ``truth``.
+
+    Images of ``truth`` that no entry of ``detections`` names count as images in which nothing was found.
+
+    Args:
+        truth: One split; it is not changed.
+        detections: At most one entry an image, in any order.
+
+    Raises:
+        DataError: Ids that are 0 or stand twice, detections of an unknown image or class, scores outside 0 to 1.
+
+    Example:
+        One square, found exactly:
+
+        >>> square = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 2, 4, 4], "area": 16, "iscrowd": 0,
+        ...           "segmentation": [[2, 2, 6, 2, 6, 6, 2, 6]]}
+        >>> truth = {"images": [{"id": 1, "file_name": "a.png", "width": 10, "height": 10, "sha256": "", "group": ""}],
+        ...          "annotations": [square], "categories": [{"id": 1, "name": "square"}]}
+        >>> found = Detections(1, np.array([[2, 2, 6, 6]], np.float32), np.array([0.9], np.float32), np.array([1]),
+        ...                    [{"size": [10, 10], "counts": "f04600000V1"}])
+        >>> scores = evaluate_coco(truth, [found])
+        >>> round(scores.values["box_AP"], 6), round(scores.values["mask_AP75"], 6)
+        (1.0, 1.0)
+    """
+    check_truth(truth)
+    check_detections(truth, detections)
+    names = {category["id"]: category["name"] for category in truth["categories"]}
+    counts = Counter(annotation["category_id"] for annotation in truth["annotations"])
+    values: dict[str, float] = {}
+    per_class: dict[str, dict[str, float]] = {name: {} for id_, name in names.items() if counts[id_]}
+    curves: dict[str, dict[str, list[float]]] = {"box": {}, "mask": {}}
+    overlaps: tuple[Overlap, ...] = ("box", "mask") if truth["annotations"] else ()
+    for overlap in overlaps:
+        sizes = _sizes_with_truth(truth)
+        precision = _precision(truth, detections, overlap, sizes)
+        values |= _averages(precision[:, :, :, 0], overlap)
+        for index, size in enumerate(sizes, start=1):
+            values[f"{overlap}_AP_{size}"] = _mean(precision[:, :, :, index])
+        for index, (id_, name) in enumerate(sorted(names.items())):
+            if counts[id_]:
+                per_class[name] |= _averages(precision[:, :, index, 0], overlap)
+                curves[overlap][name] = [float(value) for value in precision[0, :, index, 0]]
+    return CocoScores(values, per_class, curves, {name: counts[id_] for id_, name in names.items()})
+
+
+def check_truth(truth: CocoDocument) -> None:
+    """Refuse a document that an evaluator would score wrongly without a word.
+
+    Raises:
+        DataError: Ids that are 0 or stand twice, annotations of unknown images or classes, boxes or areas that are not
+            finite.
+    """
+    _check_ids("image", (image["id"] for image in truth["images"]))
+    _check_ids("annotation", (annotation["id"] for annotation in truth["annotations"]))
+    _check_ids("category", (category["id"] for category in truth["categories"]))
+    images = {image["id"] for image in truth["images"]}
+    categories = {category["id"] for category in truth["categories"]}
+    for annotation in truth["annotations"]:
+        where = f"annotation {annotation['id']} of the COCO document"
+        if annotation["image_id"] not in images:
+            raise DataError(f"{where} is of image {annotation['image_id']}, which is not there; run record again")
+        if annotation["category_id"] not in categories:
+            raise DataError(
+                f"{where} has category {annotation['category_id']}; expected one of {sorted(categories)}; "
+                "run record again"
+            )
+        if not all(math.isfinite(number) for number in [*annotation["bbox"], annotation["area"]]):
+            raise DataError(f"{where} has bbox {annotation['bbox']} and area {annotation['area']}; run record again")
+
+
+def check_detections(truth: CocoDocument, detections: Sequence[Detections]) -> None:
+    """Refuse detections that do not belong to ``truth``.
+
+    Raises:
+        DataError: An image stands twice or is unknown, a class is unknown, boxes are not finite, scores are not
+            within 0 to 1, or there is not one mask for each.
+    """
+    images = {image["id"] for image in truth["images"]}
+    categories = sorted(category["id"] for category in truth["categories"])
+    _check_ids("image of the detections", (found.image_id for found in detections))
+    for found in detections:
+        where = f"detections of image {found.image_id}"
+        if found.image_id not in images:
+            raise DataError(f"{where}: the split has no such image; infer the images of this split")
+        unknown = sorted(set(found.category_ids.tolist()) - set(categories))
+        if unknown:
+            raise DataError(
+                f"{where} have categories {unknown}; expected some of {categories}; is the model of other classes?"
+            )
+        if not bool(np.all((found.scores >= 0.0) & (found.scores <= 1.0))):
+            raise DataError(f"{where} have scores that are not within 0 to 1; the model is broken, train it again")
+        if not bool(np.all(np.isfinite(found.boxes_xyxy))):
+            raise DataError(f"{where} have boxes that are not finite; the model is broken, train it again")
+        if len({len(found.scores), len(found.boxes_xyxy), len(found.category_ids), len(found.masks)}) != 1:
+            raise DataError(f"{where} have {len(found.scores)} scores, but not as many boxes, classes and masks")
+
+
+def _check_ids(kind: str, ids: Iterable[int]) -> None:
+    counted = Counter(ids)
+    wrong = sorted(id_ for id_, count in counted.items() if count > 1 or id_ < 1)
+    if wrong:
+        raise DataError(f"{kind} ids must be 1 or more, each once, but {wrong[:10]} are not; run the step before again")
+
+
+def _sizes_with_truth(truth: CocoDocument) -> list[str]:
+    areas = [annotation["area"] for annotation in truth["annotations"]]
+    return [size for size, (least, most) in _SIZES.items() if any(least <= area <= most for area in areas)]
+
+
+def _averages(precision: npt.NDArray[np.float64], overlap: Overlap) -> dict[str, float]:
+    """AP, AP50 and AP75 from precision [thresholds, recalls, ...]."""
+    return {
+        f"{overlap}_AP": _mean(precision),
+        f"{overlap}_AP50": _mean(precision[0]),
+        f"{overlap}_AP75": _mean(precision[5]),
+    }
+
+
+def _mean(precision: npt.NDArray[np.float64]) -> float:
+    """Mean over everything with truth; pycocotools writes -1 where there is none."""
+    return float(precision[precision > -1].mean())
+
+
+def _precision(
+    truth: CocoDocument, detections: Sequence[Detections], overlap: Overlap, sizes: Sequence[str]
+) -> npt.NDArray[np.float64]:
+    """Precision [10 IoU thresholds, 101 recalls, classes by id, 1 + sizes]; -1 where there is no truth."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        truths, found = COCO(), COCO()
+        # pycocotools writes into the annotations it is given.
+        truths.dataset = {**truth, "annotations": [dict(annotation) for annotation in truth["annotations"]]}
+        truths.createIndex()
+        found.dataset = {**truth, "annotations": _as_annotations(detections, overlap)}
+        found.createIndex()
+        evaluator = COCOeval(truths, found, "bbox" if overlap == "box" else "segm")
+        evaluator.params.iouThrs = _THRESHOLDS
+        evaluator.params.recThrs = RECALLS
+        evaluator.params.maxDets = [MAX_DETECTIONS]
+        evaluator.params.areaRng = [(0.0, 1e10), *(_SIZES[size] for size in sizes)]
+        evaluator.params.areaRngLbl = ["all", *sizes]
+        evaluator.evaluate()
+        evaluator.accumulate()
+    precision: npt.NDArray[np.float64] = evaluator.eval["precision"][..., 0]
+    return precision
+
+
+def _as_annotations(detections: Sequence[Detections], overlap: Overlap) -> list[dict[str, Any]]:
+    """What ``COCO.loadRes`` makes of a result file; it cannot be used, for it fails where nothing was found."""
+    from pycocotools import mask as coco_mask
+
+    annotations: list[dict[str, Any]] = []
+    for found in detections:
+        first, boxes = len(annotations) + 1, boxes_xywh(found)
+        areas = boxes[:, 2] * boxes[:, 3] if overlap == "box" else [float(coco_mask.area(mask)) for mask in found.masks]
+        annotations.extend(
+            {
+                "id": first + index,
+                "image_id": found.image_id,
+                "category_id": int(found.category_ids[index]),
+                "score": float(found.scores[index]),
+                "bbox": boxes[index].tolist(),
+                "area": float(areas[index]),
+                "segmentation": found.masks[index],
+                "iscrowd": 0,
+            }
+            for index in range(len(found))
+        )
+    return annotations
+
+
+def boxes_xywh(detections: Detections) -> npt.NDArray[np.float64]:
+    """The boxes of ``detections`` as COCO writes them: float64 [N, 4], x, y, width, height in pixels."""
+    boxes = detections.boxes_xyxy.astype(np.float64).reshape(-1, 4)
+    boxes[:, 2:] -= boxes[:, :2]
+    return boxes
