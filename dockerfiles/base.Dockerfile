@@ -1,0 +1,12 @@
+# resolve and record: no torch inside.  Build from the repository's root:
+#   docker build -f dockerfiles/base.Dockerfile -t sightline/base-python3.11:0.1.0 .
+ARG PYTHON=3.11-slim-bookworm
+FROM python:${PYTHON}
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git openssh-client \
+    && rm -rf /var/lib/apt/lists/*
+COPY constraints.txt pyproject.toml README.md LICENSE /src/
+COPY shared /src/shared
+RUN pip install --no-cache-dir --constraint /src/constraints.txt "/src[gcs,mysql,kfp]"
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+USER 1000:1000
