@@ -1,0 +1,206 @@
+"""Draw a dataset: images of plates and their annotations in the format of labelme."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sightline.demo.camera import place_plates
+from sightline.demo.difficulty import CONDITIONS, Difficulty
+from sightline.demo.glyphs import Points
+from sightline.demo.photograph import photograph
+from sightline.demo.plates import Kind, Shape
+from sightline.demo.scene import paint_scene
+from sightline.errors import DataError
+from sightline.logs import Progress
+
+DEFAULT_SIZE = (384, 288)
+"""Width and height, pixels."""
+
+MIN_SIDE, MAX_SIDE = 96, 4096
+MAX_SEED = 2**32 - 1
+
+_LABELME_VERSION = "5.5.0"
+_JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True, slots=True)
+class PlateTruth:
+    """What one plate in an image says.
+
+    Attributes:
+        kind: ``r_board`` has two lines, ``l_board`` one.
+        sub: Two digits and a letter.
+        main: Four digits.
+        corners: Of the board, from the upper left one clockwise, (4, 2) pixels.
+    """
+
+    kind: Kind
+    sub: str
+    main: str
+    corners: Points
+
+
+def draw_image(
+    seed: int, index: int, difficulty: Difficulty = "easy", size: tuple[int, int] = DEFAULT_SIZE
+) -> tuple[Image.Image, list[Shape], list[PlateTruth]]:
+    """Draw one image; the same arguments give the same image.
+
+    Args:
+        seed: Of the dataset, 0 to 2**32 - 1.
+        index: Of the image in the dataset, from 0; no other image has a part in it.
+        difficulty: How hard it is to read.
+        size: Width and height, pixels, 96 to 4096 each.
+
+    Returns:
+        The RGB image; what is labelled, in pixels, plate after plate (board, sub text box, main text box, the three
+        characters of the sub text, the four of the main text); what the plates say.
+
+    Raises:
+        DataError: An argument is out of its range.
+    """
+    _check(seed, index, difficulty, size)
+    rng = np.random.default_rng([seed, index])
+    conditions = CONDITIONS[difficulty]
+    placed = place_plates(rng, conditions, size)
+    image = photograph(rng, conditions, paint_scene(rng, conditions, size, placed))
+    shapes = [each.seen(shape) for each in placed for shape in each.plate.shapes]
+    truths = [PlateTruth(each.plate.kind, each.plate.sub, each.plate.main, each.corners) for each in placed]
+    return image, shapes, truths
+
+
+def draw_dataset(
+    folder: Path,
+    *,
+    images: int,
+    seed: int,
+    difficulty: Difficulty = "easy",
+    size: tuple[int, int] = DEFAULT_SIZE,
+    start: int = 0,
+    prefix: str = "",
+) -> list[Path]:
+    """Draw images and their labelme annotations into a folder.
+
+    A file is there whole or not at all, and nothing is overwritten: a folder that was drawn in part is completed.
+
+    Args:
+        folder: Made where it does not exist; may hold files of this very dataset and nothing else.
+        images: How many images, at least 1.
+        seed: Other seeds give other images throughout, 0 to 2**32 - 1.
+        difficulty: How hard the images are to read.
+        size: Width and height, pixels, 96 to 4096 each.
+        start: Index of the first image; image ``i`` is the same whatever the start.
+        prefix: In front of the index in the files' names.
+
+    Returns:
+        The annotation files, in the order of their images, which lie beside them.
+
+    Raises:
+        DataError: An argument is out of its range, or the folder holds other files or cannot be written.
+    """
+    _check(seed, start, difficulty, size)
+    if images < 1:
+        raise DataError(f"a dataset needs at least 1 image, not {images}")
+    if any(mark in prefix for mark in ("/", "\\", "\0")) or prefix.startswith("."):
+        raise DataError(f"prefix {prefix!r}: the beginning of a file's name, without slashes and no dot in front")
+    names = {index: f"{prefix}{index:04d}" for index in range(start, start + images)}
+    _prepare(folder, [name + suffix for name in names.values() for suffix in (".jpg", ".json")])
+    written: list[Path] = []
+    with Progress("draw plates", total=images, unit="images") as progress:
+        for index, name in progress.track(names.items()):
+            image, shapes, _ = draw_image(seed, index, difficulty, size)
+            jpeg = io.BytesIO()
+            image.save(jpeg, format="JPEG", quality=_JPEG_QUALITY)
+            document = labelme_document(f"{name}.jpg", size, shapes)
+            _write_once(folder / f"{name}.jpg", jpeg.getvalue())
+            _write_once(folder / f"{name}.json", (json.dumps(document, indent=2) + "\n").encode())
+            written.append(folder / f"{name}.json")
+    return written
+
+
+def labelme_document(image_path: str, size: tuple[int, int], shapes: Sequence[Shape]) -> dict[str, object]:
+    """The annotation of one image, as labelme writes it.
+
+    Args:
+        image_path: Name of the image, relative to the JSON file.
+        size: Width and height, pixels.
+        shapes: In pixels; coordinates are rounded to a hundredth.
+    """
+    return {
+        "version": _LABELME_VERSION,
+        "flags": {},
+        "shapes": [
+            {
+                "label": shape.label,
+                "points": np.round(shape.points, 2).tolist(),
+                # labelme joins shapes of one label and group_id into one instance; equal characters stay two.
+                "group_id": None,
+                "description": "",
+                "shape_type": "polygon",
+                "flags": {},
+                "mask": None,
+            }
+            for shape in shapes
+        ],
+        "imagePath": image_path,
+        "imageData": None,
+        "imageHeight": size[1],
+        "imageWidth": size[0],
+    }
+
+
+def _check(seed: int, index: int, difficulty: str, size: tuple[int, int]) -> None:
+    if not 0 <= seed <= MAX_SEED:
+        raise DataError(f"seed {seed}: expected 0 to {MAX_SEED}")
+    if index < 0:
+        raise DataError(f"image index {index}: indices start at 0")
+    if difficulty not in CONDITIONS:
+        raise DataError(f"difficulty {difficulty!r}: expected one of {', '.join(CONDITIONS)}")
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
+        raise DataError(f"image size {size[0]}x{size[1]}: each side must be {MIN_SIDE} to {MAX_SIDE} pixels")
+
+
+def _prepare(folder: Path, names: list[str]) -> None:
+    """Make the folder; refuse one that holds anything else than ``names`` and what an interrupted write left."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        present = {path.name for path in folder.iterdir()}
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be used as a folder ({error.strerror}); choose another one") from error
+    foreign = sorted(present - set(names) - {_temporary(name) for name in names})
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise DataError(
+            f"{folder}: holds {foreign[0]}{more}, which this dataset does not have; draw into a new or an empty folder"
+        )
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    """Put a file in its place whole; one that is there already must be the same."""
+    try:
+        if path.exists():
+            if path.read_bytes() != data:
+                raise DataError(
+                    f"{path}: is there already with other contents (another seed, difficulty or size?); "
+                    "draw into a new folder, or delete this one first"
+                )
+            return
+        temporary = path.with_name(_temporary(path.name))
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); check the disk and the permissions") from error
+
+
+def _temporary(name: str) -> str:
+    return f".{name}.partial"
