@@ -73,7 +73,7 @@ class Storage(ABC):
 
     @abstractmethod
     def download(self, key: str, path: Path) -> ObjectInfo:
-        """Write an object to ``path``: to ``<path>.part`` first, verified, synced, then renamed.
+        """Write an object to ``path``: to a hidden ``.part`` file beside it first, verified, synced, then renamed.
 
         Raises:
             ObjectNotFoundError: There is no such object.

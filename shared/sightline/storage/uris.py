@@ -1,0 +1,100 @@
+"""From a URI to the back end that serves it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from sightline.errors import StorageError
+from sightline.storage.base import Storage
+
+BACK_ENDS: dict[str, tuple[str, str]] = {
+    "file": ("sightline.storage.local", "LocalStorage"),
+}
+"""Scheme -> (module, class), imported on use; the class has a method ``from_uri(uri)``."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+def open_storage(uri: str) -> Storage:
+    """The result bucket at ``uri``.  Nothing is created before the first write.
+
+    Args:
+        uri: ``file:///absolute/path`` or a plain path.
+
+    Raises:
+        StorageError: No back end knows the scheme, or the URI is no place for a bucket.
+    """
+    scheme = _scheme(uri)
+    if scheme not in BACK_ENDS:
+        raise StorageError(
+            f"storage URI {uri!r} has the scheme {scheme}://, which Sightline does not know; "
+            f"known are {', '.join(f'{name}://' for name in BACK_ENDS)} and plain paths"
+        )
+    module, name = BACK_ENDS[scheme]
+    back_end = getattr(importlib.import_module(module), name)
+    storage = back_end.from_uri(uri)
+    assert isinstance(storage, Storage)  # noqa: S101
+    return storage
+
+
+def open_uri(uri: str) -> tuple[Storage, str]:
+    """The storage that holds one object, and the object's key there.
+
+    Args:
+        uri: The full URI of an object, such as :meth:`Storage.uri_of` gives it, or the path of a file.
+
+    Raises:
+        StorageError: The URI names no object.
+    """
+    location = str(path_of(uri)) if _scheme(uri) == "file" else uri
+    folder, _, name = location.rpartition("/")
+    if not name or (_scheme(location) != "file" and folder.endswith(":/")):
+        raise StorageError(f"{uri!r} names no object; expected a file's path or a URI such as file:///bucket/model")
+    return open_storage(folder or "/"), name
+
+
+def fetch(uri: str, folder: Path) -> Path:
+    """Copy the object at ``uri``, verified against its checksum, into ``folder`` under its own name.
+
+    Args:
+        uri: The full URI of an object, or the path of a file.
+        folder: Created where it does not exist.
+
+    Returns:
+        The path of the copy.
+
+    Raises:
+        ObjectNotFoundError: There is no such object.
+        StorageError: It could not be read, or ``folder`` not be written.
+    """
+    storage, key = open_uri(uri)
+    path = folder / key
+    storage.download(key, path)
+    return path
+
+
+def path_of(uri: str) -> Path:
+    """The absolute path that a ``file://`` URI or a plain path names.
+
+    Raises:
+        StorageError: The URI names another machine, or nothing.
+    """
+    if not _SCHEME.match(uri):
+        if not uri.strip():
+            raise StorageError("the storage URI is empty; give a path, or file:///absolute/path")
+        return Path(uri).expanduser().absolute()
+    parts = urlsplit(uri)
+    if parts.netloc not in {"", "localhost"} or not parts.path or parts.query or parts.fragment:
+        raise StorageError(
+            f"storage URI {uri!r} is not a local path; expected file:///absolute/path with three slashes, "
+            "and # and ? written as %23 and %3F"
+        )
+    return Path(unquote(parts.path))
+
+
+def _scheme(uri: str) -> str:
+    match = _SCHEME.match(uri)
+    return match[1].lower() if match else "file"
