@@ -79,9 +79,7 @@ def draw_truth(
     for annotation in annotations:
         x, y, width, height = annotation["bbox"]
         name = _name(class_names, annotation["category_id"])
-        marks.append(
-            _Mark((x, y, x + width, y + height), annotation["category_id"], name, annotation["segmentation"])
-        )
+        marks.append(_Mark((x, y, x + width, y + height), annotation["category_id"], name, annotation["segmentation"]))
     return _draw(image, marks)
 
 
@@ -109,7 +107,9 @@ def _draw(image: Image.Image, marks: list[_Mark]) -> Image.Image:
     boxes: list[Rectangle] = []
     for mark in marks:
         left, top, right, bottom = (value * scale for value in mark.box_xyxy)
-        pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), None, class_colour(mark.category_id), line)
+        pen.rectangle(
+            (left, top, max(left, right - 1), max(top, bottom - 1)), None, class_colour(mark.category_id), line
+        )
         boxes.append((left, top, right, bottom))
     _write_labels(pen, size, marks, boxes)
     return canvas
