@@ -92,7 +92,7 @@ def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
     entries = {}
     for path in sorted((run_folder(work, run_id) / "tasks").glob("*.json")):
         entry = TaskEntry(**json.loads(path.read_text(encoding="utf-8")))
-        if entry.state == "running" and not _alive(entry.pid):
+        if entry.state == "running" and not process_is_alive(entry.pid):
             entry.state, entry.message = "interrupted", "its process is gone; the same command goes on from here"
         entries[entry.step] = entry
     return entries
@@ -114,7 +114,8 @@ def _write(work: Path, run_id: str, entry: TaskEntry) -> None:
         write_atomically(run_folder(work, run_id) / "tasks" / f"{entry.step}.json", json.dumps(asdict(entry), indent=1))
 
 
-def _alive(pid: int) -> bool:
+def process_is_alive(pid: int) -> bool:
+    """Whether there is a process ``pid`` on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,0 +1,65 @@
+import json
+import os
+
+import pytest
+
+from sightline.steps.journal import journalled, process_is_alive, read_journal, run_folder, write_atomically
+
+
+@pytest.fixture
+def run_id(monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_RUN_ID", "r1")
+    return "r1"
+
+
+def test_a_task_runs_then_succeeds(tmp_path, run_id):
+    with journalled(tmp_path, "record", {"tag": "v1"}) as entry:
+        assert read_journal(tmp_path, run_id)["record"].state == "running"
+        entry.outputs = {"images": "3"}
+    done = read_journal(tmp_path, run_id)["record"]
+    assert (done.state, done.inputs, done.outputs) == ("succeeded", {"tag": "v1"}, {"images": "3"})
+
+
+def test_a_reused_task_stays_reused(tmp_path, run_id):
+    with journalled(tmp_path, "record", {}) as entry:
+        entry.state = "reused"
+    assert read_journal(tmp_path, run_id)["record"].state == "reused"
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "message"),
+    [(ValueError("no such tag"), "failed", "no such tag"), (KeyboardInterrupt(), "interrupted", "goes on from here")],
+)
+def test_a_task_that_ends_badly_says_why(tmp_path, run_id, error, state, message):
+    with pytest.raises(type(error)), journalled(tmp_path, "train", {}):
+        raise error
+    entry = read_journal(tmp_path, run_id)["train"]
+    assert entry.state == state
+    assert message in entry.message
+
+
+def test_a_killed_task_is_seen_as_interrupted(tmp_path, run_id):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert not process_is_alive(child)
+    with journalled(tmp_path, "test", {}):
+        pass
+    path = run_folder(tmp_path, run_id) / "tasks" / "test.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "state": "running", "pid": child}))
+    assert read_journal(tmp_path, run_id)["test"].state == "interrupted"
+
+
+def test_without_a_run_there_is_no_journal(tmp_path):
+    with journalled(tmp_path, "record", {}):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_leaves_the_old_file_or_the_new(tmp_path):
+    path = tmp_path / "a" / "b.json"
+    write_atomically(path, "one")
+    write_atomically(path, "two")
+    assert path.read_text() == "two"
+    assert [entry.name for entry in path.parent.iterdir()] == ["b.json"]
