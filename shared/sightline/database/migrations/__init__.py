@@ -1,0 +1,1 @@
+"""Alembic's folder: one migration a file, one table a migration."""

@@ -1,0 +1,95 @@
+"""Who became the champion, when, and instead of whom."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from sightline.database.checks import check_row
+from sightline.database.connection import write
+from sightline.database.models import Model, Promotion
+from sightline.database.records import ModelRecord, PromotionRecord, PromotionRow
+from sightline.database.scores import model_id
+from sightline.errors import DatabaseError
+
+MAX_ATTEMPTS = 8
+
+_PROMOTIONS = cast(Table, Promotion.__table__)
+_MODELS = cast(Table, Model.__table__)
+
+
+def record(engine: Engine, promotion: PromotionRecord) -> None:
+    """See :meth:`sightline.database.Database.record_promotion`.
+
+    Each promotion takes the next number of its dataset and metric; of two writers who take the same, one is refused by
+    the unique key, and looks again.
+    """
+    what = f"promote model {promotion.model_sha256} of {promotion.dataset} by {promotion.metric}"
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            return write(engine, what, lambda connection: _record(connection, promotion))
+        except IntegrityError:
+            continue
+    raise DatabaseError(f"cannot {what}: {MAX_ATTEMPTS} other promotions came first; run evaluate again")
+
+
+def latest(connection: Connection, dataset: str, metric: str) -> PromotionRow | None:
+    """The present champion, or None."""
+    table = _PROMOTIONS
+    previous = _MODELS.alias("previous")
+    query = (
+        select(table, _MODELS.c.sha256, previous.c.sha256.label("previous_sha256"))
+        .join(_MODELS, _MODELS.c.id == table.c.model_id)
+        .join(previous, previous.c.id == table.c.previous_model_id, isouter=True)
+        .where(table.c.dataset == dataset, table.c.metric == metric)
+        .order_by(table.c.sequence.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    model = connection.execute(select(_MODELS).where(_MODELS.c.id == row.model_id)).one()
+    return PromotionRow(
+        record=PromotionRecord(
+            dataset=row.dataset,
+            metric=row.metric,
+            model_sha256=row.sha256,
+            previous_sha256=row.previous_sha256,
+            value=row.value,
+            previous_value=row.previous_value,
+            run_id=row.run_id,
+        ),
+        model=ModelRecord(**{name: getattr(model, name) for name in ModelRecord.__slots__}),
+        promoted_at=row.promoted_at,
+    )
+
+
+def _record(connection: Connection, promotion: PromotionRecord) -> None:
+    table = _PROMOTIONS
+    row: dict[str, Any] = {
+        "dataset": promotion.dataset,
+        "metric": promotion.metric,
+        "value": promotion.value,
+        "previous_value": promotion.previous_value,
+        "run_id": promotion.run_id,
+        "promoted_at": datetime.now(UTC),
+    }
+    check_row(table, row)
+    row["model_id"] = model_id(connection, promotion.model_sha256)
+    if promotion.previous_sha256 is not None:
+        row["previous_model_id"] = model_id(connection, promotion.previous_sha256)
+    query = (
+        select(table.c.sequence, table.c.model_id, table.c.run_id)
+        .where(table.c.dataset == promotion.dataset, table.c.metric == promotion.metric)
+        .order_by(table.c.sequence.desc())
+    )
+    before = connection.execute(query).all()
+    if any((entry.model_id, entry.run_id) == (row["model_id"], promotion.run_id) for entry in before):
+        return
+    if before and before[0].model_id == row["model_id"]:
+        return
+    row["sequence"] = before[0].sequence + 1 if before else 1
+    connection.execute(insert(table).values(row))

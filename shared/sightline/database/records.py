@@ -1,0 +1,182 @@
+"""What goes into the database and what comes out: plain frozen data, no sessions attached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+VersionKind = Literal["annotations", "training"]
+RunState = Literal["running", "succeeded", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A dataset version to be registered.
+
+    Attributes:
+        dataset: Its name, such as ``plates``.
+        version: Such as ``v1``.
+        kind: ``annotations`` or ``training``.
+        tag: The Git tag that names it, such as ``plates_train_v1``.
+        commit: What the tag names.
+        digest: MD5 of its DVC directory; two versions with one name must have one digest.
+        parent_tag: The tag that it was made from; empty for annotations.
+        configuration_digest: Digest of the configuration that it was made with; empty for annotations.
+    """
+
+    dataset: str
+    version: str
+    kind: VersionKind
+    tag: str
+    commit: str
+    digest: str
+    parent_tag: str = ""
+    configuration_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One image of a dataset version.
+
+    Attributes:
+        split: ``train``, ``val`` or ``test``; empty for annotations.
+        path: POSIX path relative to the data repository; unique in its version.
+        sha256: Of the file, hexadecimal.
+        size_bytes: Of the file.
+        width: Pixels, upright.
+        height: Pixels, upright.
+        group: Images of one group stay in one split; empty for none.
+    """
+
+    split: str
+    path: str
+    sha256: str
+    size_bytes: int
+    width: int
+    height: int
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryCount:
+    """How often a category occurs in one split of a dataset version."""
+
+    category: str
+    split: str
+    instances: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A dataset version that is registered.
+
+    Attributes:
+        record: As it was registered.
+        images: Number of its images.
+        created_at: When it was registered, UTC.
+    """
+
+    record: VersionRecord
+    images: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run that begins.
+
+    Attributes:
+        run_id: Unique; the same again goes on with the run.
+        recipe: The recipe's name.
+        configuration: The full configuration as JSON.
+        configuration_digest: Of ``configuration``.
+        dataset_tag: The tag that it was started for.
+        code_rev: The code revision.
+    """
+
+    run_id: str
+    recipe: str
+    configuration: str
+    configuration_digest: str
+    dataset_tag: str
+    code_rev: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run that is known.
+
+    Attributes:
+        record: As it was started.
+        state: ``running`` until somebody says otherwise: a killed run stays so.
+        started_at: UTC.
+        finished_at: UTC; None while it runs.
+        message: Why it failed.
+    """
+
+    record: RunRecord
+    state: RunState
+    started_at: datetime
+    finished_at: datetime | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A model file.
+
+    Attributes:
+        sha256: Of the file, hexadecimal: the model's identity.
+        uri: Where it lies.
+        task: Such as ``instance_segmentation``.
+        training_tag: What it was trained on.
+        run_id: The run that made it; None when it came from elsewhere.
+        code_rev: The code revision that made it.
+    """
+
+    sha256: str
+    uri: str
+    task: str
+    training_tag: str
+    run_id: str | None
+    code_rev: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionRecord:
+    """A model that becomes the champion by one metric.
+
+    Attributes:
+        dataset: The dataset's name.
+        metric: Such as ``mask_AP``.
+        model_sha256: The new champion, registered before.
+        previous_sha256: The champion before; None when there was none.
+        value: The new champion's value, 0 to 1.
+        previous_value: The former champion's value on the same split; None when there was none.
+        run_id: The run that decided.
+    """
+
+    dataset: str
+    metric: str
+    model_sha256: str
+    previous_sha256: str | None
+    value: float
+    previous_value: float | None
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionRow:
+    """The promotion that made the present champion.
+
+    Attributes:
+        record: As it was recorded.
+        model: The champion.
+        promoted_at: UTC.
+    """
+
+    record: PromotionRecord
+    model: ModelRecord
+    promoted_at: datetime

@@ -1,0 +1,178 @@
+"""What the steps record and ask for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from sightline.database import promotions, runs, scores, versions
+from sightline.database.connection import connect, read, shown
+from sightline.database.records import (
+    CategoryCount,
+    ImageRecord,
+    ModelRecord,
+    PromotionRecord,
+    PromotionRow,
+    RunRecord,
+    RunRow,
+    RunState,
+    VersionRecord,
+    VersionRow,
+)
+from sightline.database.schema import require_current, upgrade
+
+Result = TypeVar("Result")
+
+
+def open_database(url: str, *, create: bool = True) -> Database:
+    """Open the database and make sure that its schema is the one that this code expects.
+
+    A SQLite file is created and upgraded without asking; a server's database is upgraded by ``sightline db upgrade``.
+
+    Args:
+        url: See :func:`sightline.database.connection.connect`.
+        create: Whether a SQLite file that does not exist may be created.
+
+    Raises:
+        DatabaseError: It cannot be reached, or its schema is another.
+    """
+    engine = connect(url, create=create)
+    if engine.dialect.name == "sqlite":
+        upgrade(engine)
+    require_current(engine)
+    return Database(engine)
+
+
+class Database:
+    """The record of what happened.  Every method is one transaction, and repeating a call changes nothing.
+
+    Every method raises :class:`~sightline.errors.DatabaseError` when the database cannot be used, and for values that
+    it cannot hold exactly.
+
+    Args:
+        engine: A connection whose schema was checked; see :func:`open_database`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __str__(self) -> str:
+        return shown(self._engine.url)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def register_version(
+        self, version: VersionRecord, images: Iterable[ImageRecord], categories: Iterable[CategoryCount]
+    ) -> bool:
+        """Record a dataset version with everything in it, or nothing.
+
+        Args:
+            version: The version.
+            images: Its images, each path once.
+            categories: Its counts, each category and split once.
+
+        Returns:
+            True when it was recorded now, False when the same version with the same digest was there already.
+
+        Raises:
+            VersionConflictError: The version, or its tag, is there with another digest.
+        """
+        return versions.register(self._engine, version, images, categories)
+
+    def versions(self, dataset: str | None = None) -> list[VersionRow]:
+        """All versions, or those of one dataset, in the order in which they were registered."""
+        return self._read("list the versions", lambda connection: versions.find(connection, dataset=dataset))
+
+    def version(self, tag: str) -> VersionRow | None:
+        """The version that a tag names, or None."""
+        found = self._read(f"find version {tag}", lambda connection: versions.find(connection, tag=tag))
+        return found[0] if found else None
+
+    def category_counts(self, tag: str) -> list[CategoryCount]:
+        """How often each category occurs in each split of a version; empty for a tag that is not registered."""
+        return self._read(f"count categories of {tag}", lambda connection: versions.categories(connection, tag))
+
+    def images(self, tag: str) -> Iterator[ImageRecord]:
+        """The images of a version, in the order of their paths' SHA-256, read in pages."""
+        page = self._read(f"list images of {tag}", functools.partial(versions.images, tag=tag, after=""))
+        while page:
+            yield from (image for _, image in page)
+            after = page[-1][0]
+            page = self._read(f"list images of {tag}", functools.partial(versions.images, tag=tag, after=after))
+
+    def start_run(self, run: RunRecord) -> None:
+        """Record that a run began, or goes on.
+
+        Raises:
+            DatabaseError: Also when the run is known with another configuration.
+        """
+        runs.start(self._engine, run)
+
+    def finish_run(self, run_id: str, state: RunState, message: str = "") -> None:
+        """Record how a run ended.
+
+        Args:
+            run_id: A run that was started.
+            state: ``succeeded`` or ``failed``.
+            message: Why it failed; what is over 4,000 characters is cut.
+
+        Raises:
+            DatabaseError: Also when the run is not known.
+        """
+        runs.finish(self._engine, run_id, state, message)
+
+    def runs(self, limit: int = 20) -> list[RunRow]:
+        """The latest runs, the newest first."""
+        return self._read("list the runs", lambda connection: runs.latest(connection, limit))
+
+    def register_model(self, model: ModelRecord) -> None:
+        """Record a model file; where its SHA-256 is known, the first record stays."""
+        scores.register_model(self._engine, model)
+
+    def model(self, sha256: str) -> ModelRecord | None:
+        """The model file with this SHA-256, or None."""
+        return self._read(f"find model {sha256}", lambda connection: scores.find_model(connection, sha256))
+
+    def record_metrics(self, model_sha256: str, dataset_tag: str, split: str, values: Mapping[str, float]) -> None:
+        """Record metrics of a model; a metric that was measured before is replaced.
+
+        Args:
+            model_sha256: A registered model.
+            dataset_tag: The training tag that it was measured on.
+            split: ``val`` or ``test``.
+            values: By the metric's name; finite.
+
+        Raises:
+            DatabaseError: Also when the model is not registered.
+        """
+        scores.record_metrics(self._engine, model_sha256, dataset_tag, split, values)
+
+    def metrics(self, model_sha256: str, dataset_tag: str, split: str) -> dict[str, float]:
+        """The metrics of a model on one split, by name."""
+        return self._read(
+            f"read metrics of model {model_sha256}",
+            lambda connection: scores.metrics(connection, model_sha256, dataset_tag, split),
+        )
+
+    def record_promotion(self, promotion: PromotionRecord) -> None:
+        """Record a new champion; nothing changes when the run did so before, or when it is the champion already.
+
+        Raises:
+            DatabaseError: Also when one of the models is not registered.
+        """
+        promotions.record(self._engine, promotion)
+
+    def champion(self, dataset: str, metric: str) -> PromotionRow | None:
+        """The present champion by one metric, with how it became so; None where there was no promotion yet."""
+        return self._read(
+            f"find the champion of {dataset} by {metric}",
+            lambda connection: promotions.latest(connection, dataset, metric),
+        )
+
+    def _read(self, what: str, work: Callable[[Connection], Result]) -> Result:
+        return read(self._engine, what, work)

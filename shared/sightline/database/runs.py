@@ -1,0 +1,76 @@
+"""Runs: when they began, with what, and how they ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, Table, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from sightline.database.checks import check_row
+from sightline.database.connection import write
+from sightline.database.models import Run
+from sightline.database.records import RunRecord, RunRow, RunState
+from sightline.errors import DatabaseError
+
+MAX_MESSAGE_CHARACTERS = 4_000
+
+_RUNS = cast(Table, Run.__table__)
+
+
+def start(engine: Engine, run: RunRecord) -> None:
+    """See :meth:`sightline.database.Database.start_run`."""
+    row: dict[str, Any] = {name: getattr(run, name) for name in RunRecord.__slots__}
+    row |= {"state": "running", "started_at": datetime.now(UTC), "finished_at": None, "message": ""}
+    check_row(_RUNS, row)
+    try:
+        write(engine, f"start run {run.run_id}", lambda connection: connection.execute(insert(_RUNS).values(row)))
+    except IntegrityError:
+        write(engine, f"go on with run {run.run_id}", lambda connection: _go_on(connection, run))
+
+
+def finish(engine: Engine, run_id: str, state: RunState, message: str) -> None:
+    """See :meth:`sightline.database.Database.finish_run`."""
+    if len(message) > MAX_MESSAGE_CHARACTERS:
+        message = message[: MAX_MESSAGE_CHARACTERS - 1] + "…"
+    values = {"state": state, "finished_at": datetime.now(UTC), "message": message}
+
+    def work(connection: Connection) -> None:
+        _known_digest(connection, run_id)
+        connection.execute(update(_RUNS).where(_RUNS.c.run_id == run_id).values(values))
+
+    write(engine, f"finish run {run_id}", work)
+
+
+def latest(connection: Connection, limit: int) -> list[RunRow]:
+    """The latest runs, the newest first."""
+    query = select(_RUNS).order_by(_RUNS.c.started_at.desc(), _RUNS.c.id.desc()).limit(limit)
+    return [
+        RunRow(
+            record=RunRecord(**{name: getattr(row, name) for name in RunRecord.__slots__}),
+            state=cast(RunState, row.state),
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            message=row.message,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _go_on(connection: Connection, run: RunRecord) -> None:
+    digest = _known_digest(connection, run.run_id)
+    if digest != run.configuration_digest:
+        raise DatabaseError(
+            f"run {run.run_id} is known with configuration {digest}, but was started again with "
+            f"{run.configuration_digest}; start a new run for another configuration"
+        )
+    values = {"state": "running", "finished_at": None, "message": ""}
+    connection.execute(update(_RUNS).where(_RUNS.c.run_id == run.run_id).values(values))
+
+
+def _known_digest(connection: Connection, run_id: str) -> str:
+    digest = connection.scalar(select(_RUNS.c.configuration_digest).where(_RUNS.c.run_id == run_id))
+    if digest is None:
+        raise DatabaseError(f"run {run_id} is not known; it must be started before it can end")
+    return str(digest)

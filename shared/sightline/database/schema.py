@@ -1,0 +1,127 @@
+"""The schema's version: Alembic migrations that come with the package, one table each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, text
+
+from sightline.database.connection import explained, shown, write
+from sightline.database.models import Base
+from sightline.errors import DatabaseError
+
+SCRIPTS = "sightline.database:migrations"
+LOCK_SECONDS = 60
+
+
+def current_revision(engine: Engine) -> str:
+    """The revision that the database is at; empty when it has no tables yet.
+
+    Raises:
+        DatabaseError: It cannot be reached.
+    """
+    from alembic.migration import MigrationContext
+
+    with explained(engine, "read the schema's revision"), engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def head_revision() -> str:
+    """The revision that this code expects."""
+    return _known_revisions()[0]
+
+
+def require_current(engine: Engine) -> None:
+    """Refuse a database whose schema this code cannot use.
+
+    Raises:
+        DatabaseError: The schema is older or newer than this code.
+    """
+    current, head = current_revision(engine), head_revision()
+    if current not in {"", *_known_revisions()}:
+        raise _newer(engine, current)
+    if current != head:
+        state = f"is at schema {current}" if current else "has no tables yet"
+        raise DatabaseError(
+            f"database {shown(engine.url)} {state}, but this Sightline needs schema {head}; run "
+            f"`sightline db upgrade --url {shown(engine.url)}`"
+        )
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the database to the revision that this code expects; safe to repeat, and safe among processes.
+
+    On SQLite the whole upgrade is one transaction.  MySQL commits at every statement, so each migration has one
+    statement that is left out when it was done, and an upgrade that was killed is simply run again.
+
+    Raises:
+        DatabaseError: The schema is newer than this code, or the database refused.
+    """
+    if current_revision(engine) == head_revision():
+        return
+    if current_revision(engine) not in {"", *_known_revisions()}:
+        raise _newer(engine, current_revision(engine))
+    write(engine, "upgrade the schema", _upgrade)
+
+
+def differences(engine: Engine) -> list[str]:
+    """How the tables of the database differ from those that this code expects; empty when they do not.
+
+    Raises:
+        DatabaseError: It cannot be reached.
+    """
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with explained(engine, "compare the schema"), engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [str(difference) for difference in compare_metadata(context, Base.metadata)]
+
+
+def _known_revisions() -> list[str]:
+    """All revisions, the newest first."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", SCRIPTS)
+    scripts = ScriptDirectory.from_config(config)
+    return [script.revision for script in scripts.walk_revisions()]
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", SCRIPTS)
+    config.attributes["connection"] = connection
+    with _alone(connection):
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Hold the server's lock for upgrades of this database; SQLite's writing transaction is a lock already."""
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    name = "sightline-" + hashlib.sha256(str(connection.engine.url.database).encode()).hexdigest()[:32]
+    if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_SECONDS}) != 1:
+        raise DatabaseError(
+            f"another process has been upgrading {shown(connection.engine.url)} for {LOCK_SECONDS} s; "
+            "wait for it, then run `sightline db upgrade` again"
+        )
+    try:
+        yield
+    finally:
+        connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
+
+
+def _newer(engine: Engine, current: str) -> DatabaseError:
+    return DatabaseError(
+        f"database {shown(engine.url)} is at schema {current}, which this Sightline does not know (its own is "
+        f"{head_revision()}): a newer Sightline has upgraded it; install that one, or use another database"
+    )

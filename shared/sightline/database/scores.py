@@ -1,0 +1,90 @@
+"""Model files and their metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from sightline.database.checks import check_row
+from sightline.database.connection import read, write
+from sightline.database.models import Metric, Model
+from sightline.database.records import ModelRecord
+from sightline.errors import DatabaseError
+
+_MODELS = cast(Table, Model.__table__)
+_METRICS = cast(Table, Metric.__table__)
+
+
+def register_model(engine: Engine, model: ModelRecord) -> None:
+    """See :meth:`sightline.database.Database.register_model`."""
+    row: dict[str, Any] = {name: getattr(model, name) for name in ModelRecord.__slots__}
+    row["created_at"] = datetime.now(UTC)
+    check_row(_MODELS, row)
+    what = f"register model {model.sha256}"
+    try:
+        write(engine, what, lambda connection: connection.execute(insert(_MODELS).values(row)))
+    except IntegrityError:
+        read(engine, what, lambda connection: model_id(connection, model.sha256))
+
+
+def find_model(connection: Connection, sha256: str) -> ModelRecord | None:
+    """The model file with this SHA-256, or None."""
+    row = connection.execute(select(_MODELS).where(_MODELS.c.sha256 == sha256)).one_or_none()
+    return None if row is None else ModelRecord(**{name: getattr(row, name) for name in ModelRecord.__slots__})
+
+
+def model_id(connection: Connection, sha256: str) -> int:
+    """The key of a registered model.
+
+    Raises:
+        DatabaseError: It is not registered.
+    """
+    found = connection.scalar(select(_MODELS.c.id).where(_MODELS.c.sha256 == sha256))
+    if found is None:
+        raise DatabaseError(f"model {sha256} is not registered; register it before its metrics and promotions")
+    return int(found)
+
+
+def record_metrics(
+    engine: Engine, model_sha256: str, dataset_tag: str, split: str, values: Mapping[str, float]
+) -> None:
+    """See :meth:`sightline.database.Database.record_metrics`."""
+    rows: list[dict[str, Any]] = [
+        {"dataset_tag": dataset_tag, "split": split, "name": name, "value": float(values[name])}
+        for name in sorted(values)
+    ]
+    for row in rows:
+        check_row(_METRICS, row)
+
+    def work(connection: Connection) -> None:
+        key = model_id(connection, model_sha256)
+        for row in rows:
+            _put(connection, row | {"model_id": key})
+
+    write(engine, f"record metrics of model {model_sha256}", work)
+
+
+def metrics(connection: Connection, model_sha256: str, dataset_tag: str, split: str) -> dict[str, float]:
+    """The metrics of a model on one split, by name."""
+    query = (
+        select(_METRICS.c.name, _METRICS.c.value)
+        .join(_MODELS, _MODELS.c.id == _METRICS.c.model_id)
+        .where(_MODELS.c.sha256 == model_sha256, _METRICS.c.dataset_tag == dataset_tag, _METRICS.c.split == split)
+        .order_by(_METRICS.c.name)
+    )
+    return {row.name: row.value for row in connection.execute(query)}
+
+
+def _put(connection: Connection, row: Mapping[str, Any]) -> None:
+    if connection.dialect.name == "sqlite":
+        added = sqlite.insert(_METRICS).values(row)
+        connection.execute(
+            added.on_conflict_do_update(index_elements=_METRICS.primary_key, set_={"value": row["value"]})
+        )
+    else:
+        connection.execute(mysql.insert(_METRICS).values(row).on_duplicate_key_update(value=row["value"]))

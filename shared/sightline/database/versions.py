@@ -1,0 +1,170 @@
+"""Dataset versions: recorded with everything in them, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, Row, Table, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from sightline.database.checks import check_key, check_row, text_limits
+from sightline.database.connection import read, write
+from sightline.database.models import CategoryCountRow, DatasetVersion, Image
+from sightline.database.records import CategoryCount, ImageRecord, VersionKind, VersionRecord, VersionRow
+from sightline.errors import DatabaseError, VersionConflictError
+
+CHUNK_ROWS = 5_000
+
+_VERSIONS = cast(Table, DatasetVersion.__table__)
+_IMAGES = cast(Table, Image.__table__)
+_CATEGORIES = cast(Table, CategoryCountRow.__table__)
+
+Values = dict[str, Any]
+
+
+def register(
+    engine: Engine, version: VersionRecord, images: Iterable[ImageRecord], categories: Iterable[CategoryCount]
+) -> bool:
+    """See :meth:`sightline.database.Database.register_version`.
+
+    The unique row of the version is written first, so that a second writer waits there; the rest is written in the
+    order of its keys, so that no two writers wait for each other.
+    """
+    image_rows = _image_rows(version.tag, images)
+    category_rows = _category_rows(version.tag, categories)
+    row = _version_row(version, len(image_rows))
+
+    def work(connection: Connection) -> None:
+        result = connection.execute(insert(_VERSIONS).values(row | {"state": "pending"}))
+        assert result.inserted_primary_key is not None  # noqa: S101
+        version_id = result.inserted_primary_key[0]
+        for table, rows in ((_IMAGES, image_rows), (_CATEGORIES, category_rows)):
+            for values in rows:
+                values["version_id"] = version_id
+            for start in range(0, len(rows), CHUNK_ROWS):
+                connection.execute(insert(table), rows[start : start + CHUNK_ROWS])
+        connection.execute(update(_VERSIONS).where(_VERSIONS.c.id == version_id).values(state="published"))
+
+    try:
+        write(engine, f"register {version.tag}", work)
+    except IntegrityError as error:
+        _compare(engine, version, error)
+        return False
+    return True
+
+
+def find(connection: Connection, *, dataset: str | None = None, tag: str | None = None) -> list[VersionRow]:
+    """Published versions, all or by dataset or tag, in the order of their registration."""
+    query = select(_VERSIONS).where(_VERSIONS.c.state == "published").order_by(_VERSIONS.c.id)
+    if dataset is not None:
+        query = query.where(_VERSIONS.c.dataset == dataset)
+    if tag is not None:
+        query = query.where(_VERSIONS.c.tag == tag)
+    return [_version(row) for row in connection.execute(query)]
+
+
+def categories(connection: Connection, tag: str) -> list[CategoryCount]:
+    """The counts of the version that ``tag`` names."""
+    table = _CATEGORIES
+    query = (
+        select(table.c.category, table.c.split, table.c.instances, table.c.images)
+        .join(_VERSIONS, _VERSIONS.c.id == table.c.version_id)
+        .where(_VERSIONS.c.tag == tag)
+        .order_by(table.c.category, table.c.split)
+    )
+    return [CategoryCount(*row) for row in connection.execute(query)]
+
+
+def images(connection: Connection, tag: str, after: str) -> Sequence[tuple[str, ImageRecord]]:
+    """The next :data:`CHUNK_ROWS` images of a version after a path's SHA-256, each with its path's SHA-256."""
+    table = _IMAGES
+    columns = (table.c.split, table.c.path, table.c.sha256, table.c.size_bytes)
+    query = (
+        select(table.c.path_sha256, *columns, table.c.width, table.c.height, table.c.group_name)
+        .join(_VERSIONS, _VERSIONS.c.id == table.c.version_id)
+        .where(_VERSIONS.c.tag == tag, table.c.path_sha256 > after)
+        .order_by(table.c.path_sha256)
+        .limit(CHUNK_ROWS)
+    )
+    return [(row[0], ImageRecord(*row[1:])) for row in connection.execute(query)]
+
+
+def _compare(engine: Engine, version: VersionRecord, error: IntegrityError) -> None:
+    """Accept that another writer recorded the same version before, and nothing else."""
+    table = _VERSIONS
+    names = (table.c.dataset == version.dataset) & (table.c.version == version.version) & (table.c.kind == version.kind)
+    query = select(table).where(names | (table.c.tag == version.tag))
+    found = read(engine, f"find {version.tag}", lambda connection: connection.execute(query).all())
+    if not found:
+        raise DatabaseError(f"cannot register {version.tag}: {error.orig}") from error
+    for row in found:
+        if (row.tag, row.digest) != (version.tag, version.digest):
+            raise VersionConflictError(
+                f"{version.kind} {version.version} of dataset {version.dataset} (tag {version.tag}, digest "
+                f"{version.digest}) cannot be registered: {row.kind} {row.version} of dataset {row.dataset} is there "
+                f"already with tag {row.tag} and digest {row.digest}. A version never changes its contents: publish "
+                "the new contents under a new version"
+            ) from error
+
+
+def _version_row(version: VersionRecord, number_of_images: int) -> Values:
+    row = {name: getattr(version, name) for name in VersionRecord.__slots__}
+    row |= {"state": "pending", "images": number_of_images, "created_at": datetime.now(UTC)}
+    check_row(_VERSIONS, row)
+    for name in ("dataset", "version", "tag", "commit", "digest"):
+        if not row[name]:
+            raise DatabaseError(f"a version needs a {name}, but {version} has none")
+    return row
+
+
+def _image_rows(tag: str, images: Iterable[ImageRecord]) -> list[Values]:
+    """One row an image, in the order of the primary key."""
+    limits = text_limits(_IMAGES)
+    rows: dict[str, Values] = {}
+    for image in images:
+        check_key("images.path", image.path, limits["path"])
+        check_key("images.split", image.split, limits["split"])
+        check_key("images.sha256", image.sha256, limits["sha256"])
+        check_key("images.group_name", image.group, limits["group_name"])
+        path_sha256 = hashlib.sha256(image.path.encode()).hexdigest()
+        if path_sha256 in rows:
+            raise DatabaseError(f"cannot register {tag}: image {image.path} stands there twice; each path once")
+        rows[path_sha256] = {
+            "path_sha256": path_sha256,
+            "path": image.path,
+            "split": image.split,
+            "sha256": image.sha256,
+            "size_bytes": image.size_bytes,
+            "width": image.width,
+            "height": image.height,
+            "group_name": image.group,
+        }
+    return [rows[path_sha256] for path_sha256 in sorted(rows)]
+
+
+def _category_rows(tag: str, categories: Iterable[CategoryCount]) -> list[Values]:
+    rows: dict[tuple[str, str], Values] = {}
+    for count in categories:
+        key = (count.category, count.split)
+        if key in rows:
+            raise DatabaseError(f"cannot register {tag}: category {count.category} of split {count.split} stands twice")
+        rows[key] = {name: getattr(count, name) for name in CategoryCount.__slots__}
+        check_row(_CATEGORIES, rows[key])
+    return [rows[key] for key in sorted(rows)]
+
+
+def _version(row: Row[Any]) -> VersionRow:
+    record = VersionRecord(
+        dataset=row.dataset,
+        version=row.version,
+        kind=cast(VersionKind, row.kind),
+        tag=row.tag,
+        commit=row.commit,
+        digest=row.digest,
+        parent_tag=row.parent_tag,
+        configuration_digest=row.configuration_digest,
+    )
+    return VersionRow(record=record, images=row.images, created_at=row.created_at)
