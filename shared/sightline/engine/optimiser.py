@@ -1,0 +1,46 @@
+"""AdamW, and the learning rate as a function of the iteration."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+def build_optimiser(network: nn.Module, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW over the trainable parameters; biases and the parameters of normalisation are not decayed.
+
+    The learning rate is zero until :func:`set_learning_rate` is called.
+    """
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in trainable if parameter.ndim > 1], "weight_decay": weight_decay},
+        {"params": [parameter for parameter in trainable if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, fused=True)
+
+
+def learning_rate_at(iteration: int, *, peak: float, warmup: int, total: int) -> float:
+    """Linear warm-up to ``peak``, then half a cosine down to zero (Loshchilov and Hutter, 2017, without restarts).
+
+    Example:
+        >>> [learning_rate_at(i, peak=1.0, warmup=2, total=6) for i in (1, 2, 4, 6)]
+        [0.5, 1.0, 0.5, 0.0]
+
+    Args:
+        iteration: From 1 to ``total``.
+        peak: The highest learning rate.
+        warmup: It is reached after so many iterations.
+        total: Iterations of the whole training.
+    """
+    if iteration <= warmup:
+        return peak * iteration / warmup
+    progress = (iteration - warmup) / max(1, total - warmup)
+    return peak * (1 + math.cos(math.pi * progress)) / 2
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Use this learning rate for every parameter from now on."""
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate

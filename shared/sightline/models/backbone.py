@@ -1,0 +1,178 @@
+"""Backbones by name, each with a feature pyramid on top."""
+
+from __future__ import annotations
+
+import difflib
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from torchvision.models import resnet
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from sightline.config.schema import Model
+from sightline.errors import ConfigurationError, ModelFileError
+
+RESNETS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+)
+"""torchvision's; each also as ``<name>_gn`` with GroupNorm, which learns from random weights and small batches."""
+
+PYRAMID_STRIDES = (4, 8, 16, 32)
+_TIMM = "timm:"
+
+
+class Backbone(nn.Module):
+    """A body that gives feature maps at strides 4, 8, 16 and 32, and a feature pyramid over them.
+
+    Args:
+        body: Gives the feature maps, finest first.
+        channels: Of each of the feature maps.
+        model: The number of its anchor sizes is the number of pyramid levels: one a feature map, and one more for a
+            map of stride 64.
+
+    Attributes:
+        out_channels: Channels of every pyramid level.
+
+    Raises:
+        ConfigurationError: Another number of anchor sizes.
+    """
+
+    def __init__(self, body: nn.Module, channels: list[int], model: Model) -> None:
+        super().__init__()
+        extra = len(model.anchor_sizes) - len(channels)
+        if extra not in (0, 1):
+            raise ConfigurationError(
+                f"model.anchor_sizes: {list(model.anchor_sizes)} are {len(model.anchor_sizes)} sizes, one a pyramid "
+                f"level, but {model.backbone} has {len(channels)} levels, or {len(channels) + 1} with a coarser one "
+                f"on top; give {len(channels)} or {len(channels) + 1} sizes"
+            )
+        self.out_channels = model.fpn_channels
+        self.body = body
+        self.fpn = FeaturePyramidNetwork(channels, model.fpn_channels, LastLevelMaxPool() if extra else None)
+
+    def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
+        """Pyramid levels float [B, out_channels, H / stride, W / stride], finest first, of images float [B, 3, H, W].
+
+        H and W are multiples of 32.
+        """
+        features: OrderedDict[str, torch.Tensor] = self.fpn(self.body(images))
+        return features
+
+
+def build_backbone(model: Model) -> Backbone:
+    """The backbone that ``model.backbone`` names, with random weights.
+
+    ``<resnet>`` has BatchNorm, frozen when ``model.weights`` names pretrained weights (batches of a detector are too
+    small to estimate it anew); ``<resnet>_gn`` has GroupNorm; ``timm:<name>`` is any model of timm that gives feature
+    maps.
+
+    Raises:
+        ConfigurationError: There is no such backbone, or the number of anchor sizes does not fit its pyramid.
+    """
+    if model.backbone.startswith(_TIMM):
+        body = _TimmBody(model.backbone.removeprefix(_TIMM), model.image_size)
+        return Backbone(body, body.channels, model)
+    name = model.backbone.removesuffix("_gn")
+    if name not in RESNETS:
+        raise _unknown(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
+    norm: type[nn.Module] | partial[nn.Module] = FrozenBatchNorm2d if model.weights else nn.BatchNorm2d
+    if model.backbone.endswith("_gn"):
+        norm = partial(nn.GroupNorm, 32)
+    network = getattr(resnet, name)(weights=None, norm_layer=norm)
+    body = IntermediateLayerGetter(network, {f"layer{level + 1}": str(level) for level in range(4)})
+    return Backbone(body, [network.inplanes // 8 * 2**level for level in range(4)], model)
+
+
+def load_backbone_weights(backbone: Backbone, path: Path) -> None:
+    """Load pretrained weights into the body of a backbone; a classifier's last layer in the file is left out.
+
+    Args:
+        backbone: What :func:`build_backbone` gave.
+        path: A ``.safetensors`` file with the names that torchvision or timm use.
+
+    Raises:
+        ModelFileError: The file cannot be read, or does not hold every tensor of the body in its shape.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(
+            f"{path}: not readable as backbone weights ({error}); model.weights names a .safetensors file"
+        ) from error
+    body = backbone.body.network if isinstance(backbone.body, _TimmBody) else backbone.body
+    wanted = {name: tensor for name, tensor in body.state_dict().items() if not name.endswith("num_batches_tracked")}
+    faults = _differences(wanted, tensors)
+    if faults:
+        shown = "\n".join(f"  {fault}" for fault in faults[:10]) + ("\n  ..." if len(faults) > 10 else "")
+        raise ModelFileError(
+            f"{path}: {len(faults)} of {len(wanted)} tensors of the backbone do not fit:\n{shown}\n"
+            "give the weights of the architecture that model.backbone names"
+        )
+    body.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
+
+
+def _differences(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
+    faults = []
+    for name, tensor in wanted.items():
+        if name not in found:
+            faults.append(f"{name}: missing, expected {list(tensor.shape)}")
+        elif found[name].shape != tensor.shape:
+            faults.append(f"{name}: {list(found[name].shape)}, expected {list(tensor.shape)}")
+    return faults
+
+
+class _TimmBody(nn.Module):
+    """A timm model as feature maps at the strides of the pyramid, channels first."""
+
+    def __init__(self, name: str, image_size: int) -> None:
+        super().__init__()
+        import timm
+
+        if name not in timm.list_models():
+            raise _unknown(_TIMM + name, [_TIMM + known for known in timm.list_models()])
+        options = {"pretrained": False, "features_only": True}
+        if "swin" in name:
+            # Its windows are laid out for one size of image; the layout must follow the batch.
+            options |= {"img_size": -(-image_size // 32) * 32, "strict_img_size": False}
+        try:
+            strides = timm.create_model(name, **options).feature_info.reduction()
+            levels = [strides.index(stride) for stride in PYRAMID_STRIDES if stride in strides]
+            self.network = timm.create_model(name, out_indices=levels, **options)
+        except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
+            raise ConfigurationError(
+                f"model.backbone: timm's {name} gives no feature maps ({error}); choose a convolutional or hierarchical "
+                "model such as timm:convnext_tiny or timm:swin_tiny_patch4_window7_224"
+            ) from error
+        self.channels: list[int] = self.network.feature_info.channels()
+
+    def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
+        features = self.network(images)
+        if str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC"):
+            features = [feature.permute(0, 3, 1, 2).contiguous() for feature in features]
+        return OrderedDict((str(level), feature) for level, feature in enumerate(features))
+
+
+def _unknown(name: str, known: list[str]) -> ConfigurationError:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    choices = f"nearest are {', '.join(near)}; " if near else ""
+    return ConfigurationError(
+        f"model.backbone: unknown backbone {name!r}; {choices}known are torchvision's ResNets "
+        f"({', '.join(RESNETS)}), each also as <name>_gn, and timm:<name>"
+    )

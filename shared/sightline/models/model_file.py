@@ -1,0 +1,206 @@
+"""The model file: weights, and in the header everything needed to use them.
+
+A ``.safetensors`` file whose metadata holds one JSON document under ``sightline``.  The same training gives the same
+bytes: there is no time in it.  Reading one never runs code from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from sightline.config.schema import Model
+from sightline.errors import ModelFileError
+from sightline.models.detector import build_detector
+from sightline.models.preprocessing import Preprocessing
+
+FORMAT_VERSION = 1
+METADATA_KEY = "sightline"
+LONGEST_HEADER = 16 * 2**20
+"""Bytes; a header of a large network has under one million."""
+
+_PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
+_PICKLE_BEGINNINGS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class ModelCard:
+    """What a model file says about its weights.
+
+    Attributes:
+        task: Such as ``instance_segmentation``.
+        architecture: Builds the network.
+        classes: Names; label ``i + 1`` of the network is ``classes[i]``.
+        category_ids: COCO category ids, in the same order.
+        preprocessing: From an image to the network's input.
+        reading: The structured reading of the detections (``none`` or ``plates``).
+        configuration: Everything that decided the training.
+        training_tag: The data it was trained on.
+        training_commit: What that tag named.
+        dataset_digest: MD5 of the DVC directory of the training set.
+        code_rev: The code that trained it.
+        iteration: After how many iterations the weights were taken.
+        metrics: On the val split, by name.
+        format_version: Of this description.
+    """
+
+    task: str
+    architecture: Model
+    classes: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    preprocessing: Preprocessing
+    reading: str
+    configuration: dict[str, Any]
+    training_tag: str
+    training_commit: str
+    dataset_digest: str
+    code_rev: str
+    iteration: int
+    metrics: dict[str, float]
+    format_version: int = FORMAT_VERSION
+
+
+_CARD = TypeAdapter(ModelCard)
+
+
+def card_document(card: ModelCard) -> dict[str, Any]:
+    """A card as JSON values."""
+    document: dict[str, Any] = _CARD.dump_python(card, mode="json")
+    return document
+
+
+def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
+    """Write a model file; a reader sees the whole file or none.
+
+    Args:
+        path: Where; an older file is replaced.
+        network: Its ``state_dict`` is written, from whatever device.
+        card: What to say about it.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {METADATA_KEY: json.dumps(card_document(card), sort_keys=True)}
+    write_tensors(path, tensors, metadata)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a ``.safetensors`` file to a temporary name beside ``path``, sync it, and put it in its place."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file(dict(tensors), part, dict(metadata))
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_card(path: Path) -> ModelCard:
+    """What a model file says about itself, read from its header alone.
+
+    Raises:
+        ModelFileError: It is not a model file of this version of Sightline.
+    """
+    header = _read_header(path)
+    metadata = header.get("__metadata__")
+    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        raise ModelFileError(
+            f"{path}: safetensors, but without Sightline's description in the header; backbone weights go to "
+            "model.weights, and a model to use comes from training with Sightline"
+        )
+    try:
+        document = json.loads(text)
+        version = document["format_version"]
+        if version == FORMAT_VERSION:
+            card = _CARD.validate_python(document)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelFileError(f"{path}: the description in the header is damaged ({_short(error)})") from error
+    if version != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: written in format {version!r}, but this Sightline reads format {FORMAT_VERSION}; use the version "
+            "of Sightline that wrote it, or train again"
+        )
+    if len(card.classes) != len(card.category_ids) or not card.classes:
+        raise ModelFileError(f"{path}: {len(card.classes)} classes, but {len(card.category_ids)} category ids")
+    return card
+
+
+def load_model(
+    path: Path, *, task: str | None = None, classes: Sequence[str] | None = None
+) -> tuple[nn.Module, ModelCard]:
+    """The network in a model file, on the CPU and in evaluation; needs this file and nothing else.
+
+    Args:
+        path: The file.
+        task: The task that it must be for; None: any.
+        classes: The classes that it must know, in their order; None: any.
+
+    Raises:
+        ModelFileError: The file cannot be used, or was made for another task or other classes.
+    """
+    card = read_card(path)
+    if task is not None and task != card.task:
+        raise ModelFileError(f"{path}: made for the task {card.task}, but {task} is asked for")
+    if classes is not None and tuple(classes) != card.classes:
+        raise ModelFileError(
+            f"{path}: made for the classes {', '.join(card.classes)}, but {', '.join(classes)} are asked for; "
+            "the names and their order must be the same"
+        )
+    try:
+        network = build_detector(card.architecture, len(card.classes))
+        network.load_state_dict(load_file(path))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelFileError(f"{path}: the weights do not fit the description ({_short(error)})") from error
+    return network.eval(), card
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """The JSON header: eight bytes of length, then the text (https://huggingface.co/docs/safetensors)."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(8)
+            _refuse_pickles(path, beginning)
+            size = os.fstat(file.fileno()).st_size
+            length = struct.unpack("<Q", beginning)[0] if len(beginning) == 8 else 0
+            if not 2 <= length <= min(LONGEST_HEADER, size - 8):
+                raise ModelFileError(
+                    f"{path}: not a safetensors file, or cut off: a header of {length} bytes is announced in a file "
+                    f"of {size} bytes (at most {LONGEST_HEADER} are read); fetch the file again"
+                )
+            header = json.loads(file.read(length))
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror}); give the path of a model file") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path}: the header is not JSON ({_short(error)}); fetch the file again") from error
+    if not isinstance(header, dict):
+        raise ModelFileError(f"{path}: the header is not a JSON object; fetch the file again")
+    return header
+
+
+def _refuse_pickles(path: Path, beginning: bytes) -> None:
+    if path.suffix.lower() in _PICKLES or beginning.startswith(_PICKLE_BEGINNINGS):
+        raise ModelFileError(
+            f"{path}: a pickle can run any code when it is loaded, so Sightline reads .safetensors alone; convert it "
+            "where you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
+        )
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]} ..."

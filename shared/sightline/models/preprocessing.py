@@ -1,0 +1,74 @@
+"""What happens to an image before the network sees it, and that a model file must remember."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torchvision.models.detection.image_list import ImageList
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_STRIDE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """From an image to the network's input.
+
+    Attributes:
+        image_size: Longer side after resizing (bilinear, :func:`sightline.data.transforms.fit_image`), pixels.
+        mean: RGB, subtracted from values of 0 to 1.
+        std: RGB, divided by after that.
+    """
+
+    image_size: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+def as_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """An image, uint8 [height, width, 3], as the tensor that the network takes: uint8 [3, height, width]."""
+    return torch.from_numpy(image).permute(2, 0, 1)
+
+
+class InputBatch(nn.Module):
+    """Images of several sizes as one normalised batch; takes the place of torchvision's resizing transform.
+
+    Images come fitted to the input size already, and detections stay in input pixels: whoever resized an image knows
+    how to place what was found in it.
+    """
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(3, 1, 1) * 255, persistent=False)
+
+    def forward(
+        self, images: Sequence[torch.Tensor], targets: list[dict[str, torch.Tensor]] | None = None
+    ) -> tuple[ImageList, list[dict[str, torch.Tensor]] | None]:
+        """Normalise and pad with zeros, right and below, to sides that are multiples of 32.
+
+        Args:
+            images: uint8 [3, height, width] each.
+            targets: Passed on.
+        """
+        sizes = [(image.shape[1], image.shape[2]) for image in images]
+        height, width = (-(-max(side) // _STRIDE) * _STRIDE for side in zip(*sizes, strict=True))
+        batch = images[0].new_zeros((len(images), 3, height, width), dtype=torch.float32)
+        for row, image in zip(batch, images, strict=True):
+            row[:, : image.shape[1], : image.shape[2]] = (image - self.mean) / self.std
+        return ImageList(batch, sizes), targets
+
+    def postprocess(
+        self,
+        detections: list[dict[str, torch.Tensor]],
+        image_sizes: list[tuple[int, int]],  # noqa: ARG002  (torchvision passes them)
+        original_sizes: list[tuple[int, int]],  # noqa: ARG002
+    ) -> list[dict[str, torch.Tensor]]:
+        """The detections as they are: boxes in input pixels, masks as probabilities in their boxes."""
+        return detections

@@ -1,0 +1,57 @@
+"""Instance segmentation: boxes, classes and outlines with Mask R-CNN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from sightline.config.schema import Model
+from sightline.data.coco import CocoDocument
+from sightline.data.dataset import Sample
+from sightline.data.detections import Detections
+from sightline.data.transforms import rasterise
+from sightline.metrics.coco import evaluate_coco
+from sightline.models.detector import build_detector
+from sightline.models.model_file import ModelCard
+from sightline.models.predictor import Predictor
+from sightline.models.preprocessing import as_tensor
+
+
+class InstanceSegmentation:
+    """Mask R-CNN, measured by COCO's average precision of boxes and masks."""
+
+    name = "instance_segmentation"
+
+    def build_network(self, model: Model, num_classes: int) -> nn.Module:
+        """Mask R-CNN with random weights; ``num_classes`` without the background."""
+        network: nn.Module = build_detector(model, num_classes)
+        return network
+
+    def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
+        """The five parts of Mask R-CNN's loss; masks are drawn here, at the size of the network's input."""
+        images = [as_tensor(sample.image).to(device, non_blocking=True) for sample in batch]
+        losses: dict[str, torch.Tensor] = network(images, [_target(sample, device) for sample in batch])
+        return {name.removeprefix("loss_"): loss for name, loss in losses.items()}
+
+    def predictor(self, network: nn.Module, card: ModelCard, device: torch.device) -> Predictor:
+        """The network as something that looks at images."""
+        return Predictor(network, card, device)
+
+    def evaluate(self, truth: CocoDocument, detections: Sequence[Detections]) -> dict[str, float]:
+        """``box_AP``, ``box_AP50``, ``box_AP75``, and the same of masks."""
+        return dict(evaluate_coco(truth, detections).values)
+
+
+def _target(sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
+    height, width = sample.image.shape[:2]
+    masks = np.zeros((len(sample.labels), height, width), dtype=np.uint8)
+    for mask, segmentation in zip(masks, sample.segmentations, strict=True):
+        mask[:] = rasterise(segmentation, height, width)
+    return {
+        "boxes": torch.from_numpy(sample.boxes_xyxy).to(device),
+        "labels": torch.from_numpy(sample.labels).to(device),
+        "masks": torch.from_numpy(masks).to(device),
+    }
