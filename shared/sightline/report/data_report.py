@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from sightline.report.page import write_page
+
+_SHOWN_SIZES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +109,36 @@ def write_data_report(path: Path, report: DataReport) -> None:
     Raises:
         DataError: An example's image file that cannot be read.
     """
-    write_page(path, "data_report.html", report=report)
+    sizes = sorted(report.image_sizes.items(), key=lambda item: (-item[1], item[0]))
+    write_page(
+        path,
+        "data_report.html",
+        report=report,
+        instances=sum(sum(counts.values()) for counts in report.instances.values()),
+        areas=_area_rows(report),
+        sizes=[(width, height, number) for (width, height), number in sizes[:_SHOWN_SIZES]],
+        other_sizes=len(sizes[_SHOWN_SIZES:]),
+        other_images=sum(number for _, number in sizes[_SHOWN_SIZES:]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _AreaRow:
+    """Sides in pixels of squares of the five areas, and where they lie on the common scale in per cent."""
+
+    name: str
+    sides: list[float]
+    places: list[float]
+
+
+def _area_rows(report: DataReport) -> list[_AreaRow]:
+    sides = {name: [math.sqrt(area) for area in report.areas[name]] for name in report.classes if name in report.areas}
+    everything = [max(side, 1.0) for five in sides.values() for side in five]
+    if not everything:
+        return []
+    low, high = math.log(min(everything)), math.log(max(everything))
+    span = (high - low) or 1.0
+    return [
+        _AreaRow(name, five, [round(98 * (math.log(max(side, 1.0)) - low) / span, 2) for side in five])
+        for name, five in sides.items()
+    ]

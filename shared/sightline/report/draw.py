@@ -19,7 +19,7 @@ Colour = tuple[int, int, int]
 
 _SMALL_SIDE = 640
 """Images whose longer side is below this many pixels are drawn at twice their size: labels stay readable."""
-_FILL_ALPHA = 70
+_FILL_ALPHA = 60
 _OUTLINE_ALPHA = 210
 
 
@@ -27,7 +27,8 @@ _OUTLINE_ALPHA = 210
 class _Mark:
     box_xyxy: tuple[float, float, float, float]
     category_id: int
-    text: str
+    name: str
+    score: str
     segmentation: Segmentation
 
 
@@ -61,7 +62,8 @@ def draw_detections(image: Image.Image, detections: Detections, class_names: Map
         _Mark(
             (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
             int(category_id),
-            f"{_name(class_names, int(category_id))} {round(float(score) * 100)} %",
+            _name(class_names, int(category_id)),
+            f"{round(float(score) * 100)} %",
             mask,
         )
         for box, category_id, score, mask in zip(
@@ -79,7 +81,9 @@ def draw_truth(
     for annotation in annotations:
         x, y, width, height = annotation["bbox"]
         name = _name(class_names, annotation["category_id"])
-        marks.append(_Mark((x, y, x + width, y + height), annotation["category_id"], name, annotation["segmentation"]))
+        marks.append(
+            _Mark((x, y, x + width, y + height), annotation["category_id"], name, "", annotation["segmentation"])
+        )
     return _draw(image, marks)
 
 
@@ -162,18 +166,23 @@ def _cropped_mask(
 
 
 def _write_labels(pen: ImageDraw.ImageDraw, size: tuple[int, int], marks: list[_Mark], boxes: list[Rectangle]) -> None:
-    font_size = max(10, round(max(size) / 68))
+    font_size = max(10, round(max(size) / 64))
     font = ImageFont.load_default(font_size)
-    pad = max(1, font_size // 6)
-    ascent, descent = font.getmetrics() if isinstance(font, ImageFont.FreeTypeFont) else (font_size, 0)
-    extents = [(font.getlength(mark.text) + 2 * pad, float(ascent + descent)) for mark in marks]
+    pad = max(2, font_size // 5)
+    gap = font_size / 2  # the font's own space is so narrow that "1 95 %" would read as 195 %
+    extents = []
+    for mark in marks:
+        score_width = gap + font.getlength(mark.score) if mark.score else 0
+        extents.append((font.getlength(mark.name) + score_width + 2 * pad, 1.25 * font_size))
     places = place_labels(boxes, extents, size)
     for mark, box, place in zip(marks, boxes, places, strict=True):
         _lead(pen, place, box, class_colour(mark.category_id))
     for mark, place in zip(marks, places, strict=True):
         colour = class_colour(mark.category_id)
         pen.rectangle(place, colour)
-        pen.text((place[0] + pad, place[1]), mark.text, _ink(colour), font)
+        middle = (place[1] + place[3]) / 2
+        pen.text((place[0] + pad, middle), mark.name, _ink(colour), font, "lm")
+        pen.text((place[2] - pad, middle), mark.score, _ink(colour), font, "rm")
 
 
 def _lead(pen: ImageDraw.ImageDraw, label: Rectangle, box: Rectangle, colour: Colour) -> None:

@@ -72,10 +72,10 @@ def _candidates(
     corners.append((right, middle, 0.6))
     corners.append((left - width, middle, 0.6))
     found = np.asarray(corners, dtype=np.float64)
-    x = np.clip(found[:, 0], 0, max(0.0, size[0] - width))
-    y = np.clip(found[:, 1], 0, max(0.0, size[1] - height))
-    places = np.stack([x, y, x + width, y + height], axis=1)
-    moved = np.abs(x - found[:, 0]) / width + np.abs(y - found[:, 1]) / height
+    lefts = np.clip(found[:, 0], 0, max(0.0, size[0] - width))
+    tops = np.clip(found[:, 1], 0, max(0.0, size[1] - height))
+    places = np.stack([lefts, tops, lefts + width, tops + height], axis=1)
+    moved = np.abs(lefts - found[:, 0]) / width + np.abs(tops - found[:, 1]) / height
     return places, found[:, 2] + moved
 
 

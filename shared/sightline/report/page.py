@@ -1,17 +1,26 @@
-"""One HTML page, made from a template and complete in itself."""
+"""One HTML page, made from a template and complete in itself: it opens offline and asks nobody for anything."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
+import math
 import os
+import re
 import tempfile
 from pathlib import Path
-from typing import Any
 
+from PIL import Image, UnidentifiedImageError
+
+from sightline.errors import DataError
 from sightline.version import __version__
 
+_NOTHING = "\N{EN DASH}"
 
-def write_page(path: Path, template: str, **values: Any) -> None:
-    """Render a template of this room and put the page in place as a whole."""
+
+def write_page(path: Path, template: str, **values: object) -> None:
+    """Render a template of this room and put the page in place as a whole; parent folders are made."""
     text = render(template, **values)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -20,15 +29,17 @@ def write_page(path: Path, template: str, **values: Any) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
 
 
-def render(template: str, **values: Any) -> str:
-    """The text of a page; every value is escaped."""
+def render(template: str, **values: object) -> str:
+    """The text of a page; every value is escaped, and a name that the template misses is an error."""
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sightline.report", "templates"),
@@ -37,4 +48,72 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(version=__version__, **values)
+    environment.filters |= {
+        "metric": metric_text,
+        "count": count_text,
+        "duration": duration_text,
+        "jpeg": jpeg_uri,
+        "slug": slug,
+    }
+    script = Path(__file__).with_name("templates").joinpath("page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return environment.get_template(template).render(
+        version=__version__,
+        script=Markup(script),  # noqa: S704 - our own file
+        script_digest=Markup(f"'sha256-{digest}'"),  # noqa: S704 - base64
+        **values,
+    )
+
+
+def jpeg_uri(image: Image.Image | Path, longest: int = 800) -> str:
+    """The image as a ``data:`` URI of a JPEG whose longer side has at most ``longest`` pixels.
+
+    Raises:
+        DataError: The file is missing or no image.
+    """
+    if isinstance(image, Path):
+        try:
+            with Image.open(image, formats=("JPEG", "PNG", "WEBP")) as opened:
+                return jpeg_uri(opened.convert("RGB"), longest)
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise DataError(
+                f"{image}: this drawn image cannot be shown in the report: {error}; run the step that drew it again"
+            ) from error
+    small = image.convert("RGB")
+    small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    encoded = io.BytesIO()
+    small.save(encoded, "JPEG", quality=78, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
+
+
+def slug(text: str) -> str:
+    """An id for any text: its letters and digits, and a digest where that is not all of it."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()
+    if plain == text:
+        return plain
+    return f"{plain[:40] or 'x'}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def metric_text(value: float | None, digits: int = 3) -> str:
+    """A metric or a loss for a table: a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return _NOTHING
+    return f"{value:.{digits}f}"
+
+
+def count_text(value: float) -> str:
+    """A number of things, thousands apart."""
+    return f"{round(value):,}".replace(",", "\u202f")
+
+
+def duration_text(seconds: float | None) -> str:
+    """Seconds as a person says them, such as ``1 h 02 min``, ``3 min 05 s`` or ``0.4 s``."""
+    if seconds is None:
+        return _NOTHING
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -1,0 +1,54 @@
+"""Training curves from ``history.json``."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sightline.errors import DataError
+from sightline.report.charts import Chart, Series, line_chart
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """Read ``history.json`` of a folder: one dictionary a logged iteration, values by name; other values are left out.
+
+    Raises:
+        DataError: It is missing, or is not a list of dictionaries.
+    """
+    path = folder / "history.json"
+    try:
+        entries = json.loads(path.read_bytes())
+        return [{name: float(value) for name, value in entry.items() if _is_number(value)} for entry in entries]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: no training history to draw: {error}; run train again") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
+    """Charts of the losses, the validation metrics and the learning rate; those without values are left out."""
+    names = list(dict.fromkeys(name for entry in history for name in entry))
+    groups = {
+        "Loss": [name for name in names if name == "loss" or name.startswith("loss_")],
+        "Validation": [name for name in names if name.startswith("val/")],
+        "Learning rate": [name for name in names if name == "learning_rate"],
+        "Images per second": [name for name in names if name == "images_per_second"],
+    }
+    charts = []
+    for title, members in groups.items():
+        series = [_series(history, name) for name in members]
+        series = [line for line in series if line.x]
+        if series:
+            limits = (0.0, 1.03) if title == "Validation" else None
+            charts.append(line_chart(f"train {title}", title, series, x_label="iteration", y_limits=limits))
+    return charts
+
+
+def _series(history: Sequence[Mapping[str, float]], name: str) -> Series:
+    points = [(entry["iteration"], entry[name]) for entry in history if name in entry and "iteration" in entry]
+    shown = name.removeprefix("val/").replace("_", " ") if name.startswith("loss_") else name.removeprefix("val/")
+    return Series(shown, [x for x, _ in points], [y for _, y in points])

@@ -1,0 +1,176 @@
+"""A measured model as pages show it: curves as paths, confusion as shares, readings with the wrong ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightline.report.charts import Chart, Series, line_chart
+from sightline.report.summary import Confusion, ModelSummary, ReadPlate, Summary
+
+CLASS_METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50", "dv_AP")
+_WRONG_READINGS = 30
+_RIGHT_READINGS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCurve:
+    """Precision over recall of one class as SVG path data in a square of 100 x 100; empty where there is no curve."""
+
+    name: str
+    box: str
+    mask: str
+    box_ap50: float | None
+    mask_ap50: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionRow:
+    """One true class: its counts a predicted class, each with its share of the row (0 to 1)."""
+
+    label: str
+    cells: list[tuple[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRow:
+    """One image's plates: the true texts, the read texts with what differs marked, and the drawn image if any."""
+
+    image: str
+    truth: list[ReadPlate]
+    read: list[list[tuple[str, bool]]]
+    right: bool
+    drawn: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One model of a summary, ready for the templates.
+
+    Attributes:
+        name: Its name in the summary.
+        chosen_by: The metrics that selected it.
+        summary: Everything measured.
+        class_metrics: Which metrics the per-class table has.
+        curves: One a class that has a curve.
+        mean: Mean precision over recall of all classes.
+        confusion: Rows of the confusion matrix; empty where there is none.
+        readings: Wrong ones first.
+        readings_hidden: How many readings are not in ``readings``.
+    """
+
+    name: str
+    chosen_by: list[str]
+    summary: ModelSummary
+    class_metrics: list[str]
+    curves: list[ClassCurve]
+    mean: Chart | None
+    confusion: list[ConfusionRow]
+    readings: list[ReadingRow]
+    readings_hidden: int
+
+
+def model_views(summary: Summary, key: str) -> list[ModelView]:
+    """The models that a page shows in full: the selected ones; ``key`` tells this summary's ids from others'."""
+    return [_model_view(summary, name, metrics, key) for name, metrics in summary.winners().items()]
+
+
+def _model_view(summary: Summary, name: str, chosen_by: list[str], key: str) -> ModelView:
+    model = summary.models[name]
+    readings = _reading_rows(summary, name)
+    examples = len(model.readings.examples) if model.readings else 0
+    return ModelView(
+        name=name,
+        chosen_by=chosen_by,
+        summary=model,
+        class_metrics=[metric for metric in CLASS_METRICS if any(metric in row for row in model.per_class.values())],
+        curves=_class_curves(summary.classes, model),
+        mean=_mean_chart(f"{key} {name} mean", model),
+        confusion=_confusion_rows(model.confusion) if model.confusion else [],
+        readings=readings,
+        readings_hidden=examples - len(readings),
+    )
+
+
+def _class_curves(classes: Sequence[str], model: ModelSummary) -> list[ClassCurve]:
+    names = [*classes, *(name for name in {**model.curves.box, **model.curves.mask} if name not in classes)]
+    return [
+        ClassCurve(
+            name,
+            curve_path(model.curves.box.get(name, [])),
+            curve_path(model.curves.mask.get(name, [])),
+            model.per_class.get(name, {}).get("box_AP50"),
+            model.per_class.get(name, {}).get("mask_AP50"),
+        )
+        for name in names
+        if name in model.curves.box or name in model.curves.mask
+    ]
+
+
+def curve_path(precisions: Sequence[float]) -> str:
+    """SVG path data of values 0 to 1 at equal steps, in a square of 100 x 100 with y downwards.
+
+    Points on the straight line between their neighbours are left out.
+    """
+    last = max(1, len(precisions) - 1)
+    points = [(100 * index / last, 100 - 100 * value) for index, value in enumerate(precisions)]
+    kept = [
+        point
+        for index, point in enumerate(points)
+        if index in (0, len(points) - 1) or abs(points[index - 1][1] - 2 * point[1] + points[index + 1][1]) > 1e-6
+    ]
+    return "M" + "L".join(f"{x:g},{round(y, 2):g}" for x, y in kept) if kept else ""
+
+
+def _mean_chart(key: str, model: ModelSummary) -> Chart | None:
+    series = []
+    for name, curves in (("box", model.curves.box), ("mask", model.curves.mask)):
+        columns = list(zip(*curves.values(), strict=False))
+        if columns:
+            steps = max(1, len(columns) - 1)
+            recall = [index / steps for index in range(len(columns))]
+            series.append(Series(name, recall, [sum(column) / len(column) for column in columns]))
+    if not series:
+        return None
+    title = "Mean precision of all classes at IoU 0.5"
+    return line_chart(key, title, series, x_label="recall", y_limits=(0, 1.03), x_limits=(0, 1))
+
+
+def _confusion_rows(confusion: Confusion) -> list[ConfusionRow]:
+    return [
+        ConfusionRow(label, [(count, count / max(1, sum(row))) for count in row])
+        for label, row in zip(confusion.labels, confusion.matrix, strict=False)
+    ]
+
+
+def _reading_rows(summary: Summary, name: str) -> list[ReadingRow]:
+    readings = summary.models[name].readings
+    if readings is None:
+        return []
+    drawn = {item.image: summary.file(item.prediction) for item in summary.drawn if item.model in (name, "")}
+    wrong = [example for example in readings.examples if not example.right][:_WRONG_READINGS]
+    right = [example for example in readings.examples if example.right][:_RIGHT_READINGS]
+    return [
+        ReadingRow(
+            example.image,
+            example.truth,
+            [_marked(plate.text, example.truth) for plate in example.read],
+            example.right,
+            drawn.get(example.image),
+        )
+        for example in (*wrong, *right)
+    ]
+
+
+def _marked(text: str, truth: Sequence[ReadPlate]) -> list[tuple[str, bool]]:
+    """The text in pieces, each with whether the most similar true text has it."""
+    from difflib import SequenceMatcher
+
+    matchers = [SequenceMatcher(None, text, plate.text, autojunk=False) for plate in truth]
+    if not matchers:
+        return [(text, False)]
+    nearest = max(matchers, key=lambda matcher: matcher.ratio())
+    return [
+        (text[start:end], operation == "equal") for operation, start, end, _, _ in nearest.get_opcodes() if end > start
+    ]

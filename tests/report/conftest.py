@@ -1,0 +1,266 @@
+"""A small finished run as the steps leave it: results, summaries, history, drawn images."""
+
+import json
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from pycocotools import mask as coco_mask
+
+from sightline.data.detections import Detections
+from sightline.report.data_report import DataReport, Example, PreviousVersion, quantiles, write_data_report
+from sightline.report.draw import draw_detections, draw_truth
+from sightline.report.run_page import RunPage, TaskView
+
+CLASSES = [*"0123456789", *"abcde", "r_board", "r_m_n", "r_s_n", "l_board", "l_m_n", "l_s_n"]
+NAMES = {index: name for index, name in enumerate(CLASSES, 1)}
+TAG = "plates_train_v2"
+
+
+def box_annotation(name, box, number=1):
+    left, top, right, bottom = box
+    return {
+        "id": number,
+        "image_id": 1,
+        "category_id": CLASSES.index(name) + 1,
+        "bbox": [left, top, right - left, bottom - top],
+        "area": (right - left) * (bottom - top),
+        "segmentation": [[left, top, right, top, right, bottom, left, bottom]],
+        "iscrowd": 0,
+    }
+
+
+def plate(seed):
+    """A one-line plate of 384 x 288 pixels: the image, its annotations and its text."""
+    pick = random.Random(seed)
+    shade = np.linspace(50, 165, 288)[:, None, None] + np.random.default_rng(seed).normal(0, 7, (288, 384, 1))
+    image = Image.fromarray((shade + np.array([0, 6, 14])).clip(0, 255).astype("uint8"))
+    pen = ImageDraw.Draw(image)
+    x, y = 50 + pick.randint(-20, 20), 105 + pick.randint(-60, 60)
+    pen.rounded_rectangle((x, y, x + 270, y + 64), 8, (238, 238, 232), (30, 30, 30), 2)
+    text = [str(pick.randint(0, 9)) for _ in range(2)] + [pick.choice("abcde")]
+    text += [str(pick.randint(0, 9)) for _ in range(4)]
+    font = ImageFont.load_default(46)
+    characters = []
+    for index, character in enumerate(text):
+        place = (x + 14 + 34 * index + (12 if index > 2 else 0), y + 6)
+        pen.text(place, character, (20, 20, 20), font)
+        characters.append((character, pen.textbbox(place, character, font)))
+    boxes = [("l_board", (x, y, x + 270, y + 64)), ("l_s_n", (x + 8, y + 5, x + 118, y + 59))]
+    boxes += [("l_m_n", (x + 122, y + 5, x + 264, y + 59)), *characters]
+    annotations = [box_annotation(name, box, number) for number, (name, box) in enumerate(boxes, 1)]
+    return image, annotations, ["".join(text[:3]), "".join(text[3:])]
+
+
+def detected(annotations, size, seed=0):
+    """Detections a little beside the annotations."""
+    noise = np.random.default_rng(seed)
+    boxes = np.array([annotation["bbox"] for annotation in annotations], dtype=np.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    boxes += noise.normal(0, 0.8, boxes.shape).astype(np.float32)
+    masks = [coco_mask.merge(coco_mask.frPyObjects(one["segmentation"], size[1], size[0])) for one in annotations]
+    scores = np.sort(noise.uniform(0.7, 1, len(boxes)).astype(np.float32))[::-1]
+    return Detections(1, boxes, scores, np.array([one["category_id"] for one in annotations]), masks)
+
+
+def measured(sha256, strength, seed, split):
+    """One model's entry of summary.json."""
+    noise = np.random.default_rng(seed)
+    per_class, box, mask = {}, {}, {}
+    for name in CLASSES:
+        level = float(np.clip(strength + noise.normal(0, 0.04), 0, 1))
+        per_class[name] = {
+            "instances": int(noise.integers(12, 90)),
+            "box_AP": level * 0.82,
+            "box_AP50": level,
+            "mask_AP": level * 0.74,
+            "mask_AP50": level * 0.97,
+            "dv_AP": level * 0.9,
+        }
+        box[name] = [1.0 if step < 100 * level * 0.9 else max(0.0, 1 - (step - 90 * level) / 14) for step in range(101)]
+        mask[name] = [value * 0.97 for value in box[name]]
+    matrix = noise.poisson(0.05, (len(CLASSES) + 1, len(CLASSES) + 1))
+    np.fill_diagonal(matrix[: len(CLASSES)], noise.integers(15, 80, len(CLASSES)))
+    names = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75", "dv_mAP", "EIR")
+    shares = (0.82, 1.0, 0.9, 0.74, 0.97, 0.85, 0.9, 0.93)
+    return {
+        "sha256": sha256,
+        "uri": f"evaluation/{TAG}/{sha256[:16]}/model.safetensors",
+        "training_tag": TAG if split == "test" or strength > 0.9 else "plates_train_v1",
+        "metrics": {name: round(strength * share, 6) for name, share in zip(names, shares, strict=True)},
+        "per_class": per_class,
+        "curves": {"box": box, "mask": mask},
+        "confusion": {"labels": [*CLASSES, "nothing"], "matrix": matrix.tolist()},
+        "readings": {"true": 60, "read": 54, "false": 3, "examples": []},
+    }
+
+
+def write_summary(folder, split, models, images=8, winner="best"):
+    """summary.json and the drawn images of one step."""
+    drawn, examples = [], []
+    for number in range(images):
+        image, annotations, texts = plate(number)
+        name = f"annotations/plates/{split}_{number:04d}.png"
+        paths = {"truth": f"drawn/truth/{number}.jpg", "prediction": f"drawn/{winner}/{number}.jpg"}
+        pictures = {
+            "truth": draw_truth(image, annotations, NAMES),
+            "prediction": draw_detections(image, detected(annotations, image.size, number), NAMES),
+        }
+        for kind, path in paths.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            pictures[kind].save(folder / path, quality=90)
+        drawn.append({"image": name, "model": winner, **paths})
+        right = number % 3 != 1
+        read = texts if right else [texts[0], texts[1][:2] + "8" + texts[1][3:]]
+        place = {"centre": [190.0, 120.0], "size": [270.0, 64.0]}
+        truth = [{"kind": "l_board", "texts": texts, **place}]
+        found = [{"kind": "l_board", "texts": read, **place}] if number != 4 else []
+        examples.append({"image": name, "truth": truth, "read": found, "right": right and number != 4})
+    models[winner]["readings"]["examples"] = examples
+    selections = [
+        {
+            "metric": metric,
+            "name": winner,
+            "value": models[winner]["metrics"][metric],
+            "previous_value": 0.6154,
+            "promoted": True,
+            "reason": f"best has the highest {metric} and beats the champion by more than 0.001.",
+            "uri": models[winner]["uri"],
+            "sha256": models[winner]["sha256"],
+        }
+        for metric in ("mask_AP", "EIR")
+    ]
+    document = {
+        "training_tag": TAG,
+        "split": split,
+        "images": 60,
+        "classes": CLASSES,
+        "models": models,
+        "selections": selections if split == "val" else [],
+        "drawn": drawn,
+    }
+    if split == "test":
+        document["unlabelled"] = [{"image": "street.png", "model": winner, "prediction": drawn[0]["prediction"]}]
+    (folder / "summary.json").write_text(json.dumps(document))
+
+
+def write_history(folder):
+    """history.json of 400 iterations."""
+    noise = np.random.default_rng(0)
+    history = []
+    for iteration in range(20, 401, 20):
+        decay = float(np.exp(-iteration / 130))
+        entry = {"iteration": iteration, "learning_rate": 1e-3 * min(1, iteration / 30) * (1 - iteration / 420)}
+        for part, size in (("classifier", 1.9), ("box_reg", 0.9), ("mask", 0.7), ("objectness", 0.5)):
+            entry[f"loss_{part}"] = size * decay + 0.05 + float(noise.normal(0, 0.015))
+        entry["loss"] = sum(value for name, value in entry.items() if name.startswith("loss_"))
+        entry["images_per_second"] = 6.2 + float(noise.normal(0, 0.2))
+        if iteration % 100 == 0:
+            entry |= {"val/mask_AP": 0.72 - 0.7 * decay, "val/box_AP": 0.8 - 0.7 * decay, "val/EIR": 0.9 - 0.95 * decay}
+        history.append(entry)
+    (folder / "history.json").write_text(json.dumps(history))
+
+
+def sample_data_report():
+    pick = np.random.default_rng(3)
+    counts = {name: int(pick.integers(60, 420)) for name in CLASSES}
+    image, annotations, _ = plate(5)
+    return DataReport(
+        dataset="plates",
+        version="v2",
+        annotation_tag="plates_ann_v2",
+        training_tag=TAG,
+        commit="9f2c61d0aa3b4c5d6e7f8091a2b3c4d5e6f70819",
+        classes=CLASSES,
+        images={"train": 1234, "val": 60, "test": 61},
+        instances={
+            "train": counts,
+            "val": {name: count // 6 for name, count in counts.items()},
+            "test": {name: count // 7 for name, count in counts.items() if name != "e"},
+        },
+        image_sizes={(384, 288): 1300, (640, 480): 55},
+        areas={name: quantiles(pick.lognormal(7 if len(name) > 1 else 5.5, 0.5, 80)) for name in CLASSES},
+        dropped={"outside_image": 7, "duplicate_shape": 2},
+        ignored=3,
+        warnings=["class 'e' has no instance in the test split: its metrics there cannot be computed"],
+        faults=[f"img_{number:04d}.json: shape {number} ('7'): lies outside; clip it" for number in range(203)],
+        groups=1310,
+        near_duplicate_groups=12,
+        previous=PreviousVersion("plates_train_v1", 900, 455, 4),
+        examples=[Example("annotations/plates/img_0005.png", draw_truth(image, annotations, NAMES), "train")],
+    )
+
+
+@dataclass
+class Finished:
+    """The folders of a run's steps, and the page that shows them."""
+
+    folders: dict[str, Path]
+    page: RunPage
+
+
+def build_run(root):
+    folders = {name: root / name for name in ("record", "train", "evaluate", "test")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    report = sample_data_report()
+    write_data_report(folders["record"] / "report.html", report)
+    write_history(folders["train"])
+    best, last, champion = "b" * 64, "1" * 64, "c" * 64
+    scored = {"best": (best, 0.93, 1), "last": (last, 0.91, 2), "champion": (champion, 0.83, 3)}
+    write_summary(folders["evaluate"], "val", {name: measured(*value, "val") for name, value in scored.items()}, 3)
+    write_summary(folders["test"], "test", {"best": measured(best, 0.915, 7, "test")})
+    results = {
+        "record": {
+            "dataset": "plates",
+            "version": "v2",
+            "annotation_tag": report.annotation_tag,
+            "training_tag": TAG,
+            "images": report.images,
+            "instances": report.instances,
+            "dropped": report.dropped,
+            "warnings": report.warnings,
+        },
+        "train": {
+            "iterations": 400,
+            "seconds": 262.4,
+            "candidates": [{"name": "best", "iteration": 400}, {"name": "last", "iteration": 400}],
+        },
+        "evaluate": {"selections": []},
+        "test": {"models": [{"metric": "mask_AP", "images_per_second": 7.25}]},
+    }
+    names = ("resolve", "record", "train", "evaluate", "test")
+    states = ("succeeded", "reused", "succeeded", "succeeded", "succeeded")
+    seconds = (0.2, 1.4, 262.4, 41.0, 23.9)
+    tasks = [
+        TaskView(name, name.capitalize(), state, took, {"config": "{...}", "code_rev": "d61ae8e"}, {"Output": TAG})
+        for name, state, took in zip(names, states, seconds, strict=True)
+    ]
+    page = RunPage(
+        run_id="plates-20261121-0753-k3f9",
+        recipe="plates",
+        overrides=["train.iterations=400", "data.tag=plates_ann_v2"],
+        dataset_tag="plates_ann_v2",
+        code_rev="d61ae8e0c1f2",
+        configuration="recipe: plates\ntrain:\n  iterations: 400\n",
+        state="succeeded",
+        started=datetime(2026, 11, 21, 7, 53, tzinfo=UTC),
+        seconds=329.0,
+        command="sightline run plates --tag plates_ann_v2 --set train.iterations=400",
+        tasks=tasks,
+        edges=[*zip(names, names[1:], strict=False), ("resolve", "train"), ("record", "test")],
+        index_link="../index.html",
+        results=results,
+        files=folders,
+    )
+    return Finished(folders, page)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Read-only: a run that went well."""
+    return build_run(tmp_path_factory.mktemp("run"))
