@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sightline.errors import ConfigurationError
+from sightline.errors import ConfigurationError, UnknownTagError
 
 TagKind = Literal["ann", "train"]
+Room = Literal["annotations", "training"]
+
+SHOWN_TAGS = 20
 
 _TAG = re.compile(r"(?P<dataset>[A-Za-z0-9][A-Za-z0-9._-]*)_(?P<kind>ann|train)_(?P<version>[A-Za-z0-9][A-Za-z0-9.-]*)")
 
@@ -26,11 +31,24 @@ class DatasetTag:
         dataset: The dataset's name.
         kind: ``ann`` or ``train``.
         version: Such as ``v1``; without underscores.
+
+    Raises:
+        ConfigurationError: A name that git refuses in a tag, or that could be read in two ways.
     """
 
     dataset: str
     kind: TagKind
     version: str
+
+    def __post_init__(self) -> None:
+        name = str(self)
+        unfit = ".." in name or name.endswith((".", ".lock")) or len(re.findall("_(?:ann|train)(?=_)", name)) != 1
+        if unfit or len(name) > 200 or not _TAG.fullmatch(name):
+            raise ConfigurationError(
+                f"dataset {self.dataset!r}, version {self.version!r} cannot make a tag; expected letters, digits, '-' and "
+                "'.' ('_' in the dataset's name alone), a letter or digit in front, no '..', no '_ann_' or '_train_' "
+                "inside, 200 characters at most"
+            )
 
     @classmethod
     def parse(cls, tag: str) -> DatasetTag:
@@ -60,3 +78,47 @@ class DatasetTag:
     def training(self) -> DatasetTag:
         """The training tag of this version."""
         return DatasetTag(self.dataset, "train", self.version)
+
+    @property
+    def room(self) -> Room:
+        """The folder of the data repository and the DVC remote that hold versions of this kind."""
+        return "annotations" if self.kind == "ann" else "training"
+
+    @property
+    def folder(self) -> str:
+        """Where the files lie in a checkout: ``annotations/plates``."""
+        return f"{self.room}/{self.dataset}"
+
+    @property
+    def dvc_file(self) -> str:
+        """The file in git that names them: ``annotations/plates.dvc``."""
+        return f"{self.folder}.dvc"
+
+    @property
+    def order(self) -> list[tuple[int, str]]:
+        """Sorts versions as a person does: v2 before v10."""
+        return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", self.version)]
+
+
+def dataset_tags(names: Iterable[str]) -> list[DatasetTag]:
+    """Those of ``names`` that are dataset tags, by dataset, kind and version; a repository may have other tags too."""
+    tags = []
+    for name in names:
+        try:
+            tags.append(DatasetTag.parse(name))
+        except ConfigurationError:
+            continue
+    return sorted(tags, key=lambda tag: (tag.dataset, tag.kind, tag.order))
+
+
+def unknown_tag(tag: str, repository: str, known: Iterable[str]) -> UnknownTagError:
+    """The error for a tag that ``repository`` does not have; it lists those it has, the nearest first."""
+    names = [str(entry) for entry in dataset_tags(known)]
+    if not names:
+        return UnknownTagError(
+            f"{repository} has no dataset version yet, so no {tag!r}; "
+            "add one: sightline data add FOLDER --dataset NAME --version V"
+        )
+    names.sort(key=lambda name: -difflib.SequenceMatcher(None, tag, name).ratio())
+    more = f" and {len(names) - SHOWN_TAGS} more (sightline data list)" if len(names) > SHOWN_TAGS else ""
+    return UnknownTagError(f"{repository} has no tag {tag!r}; it has {', '.join(names[:SHOWN_TAGS])}{more}")

@@ -1,0 +1,168 @@
+"""Running git and DVC: nothing prompts, everything has a time limit, and what they print is never lost."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sightline.errors import RepositoryError
+
+SHOWN_LINES = 20
+
+_log = logging.getLogger(__name__)
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
+_CAUSES = (
+    (r"no space left on device|disk quota exceeded", "the disk is full; make room and run the same command again"),
+    (r"does not appear to be a git repository|repository .* (not found|does not exist)|not a git repository"
+     r"|could not resolve host|no such file or directory: .*\.git",
+     "there is no such data repository; check data.repository, or make one: sightline data init PATH --remote URI"),
+    (r"permission denied|authentication failed|could not read (username|password)|access denied|read-only file system",
+     "access is denied; check the credentials and who owns the folder"),
+    (r"unable to acquire lock|unable to create .*\.lock", "another git or DVC works there; try again later"),
+)  # fmt: skip
+
+
+def redact(text: str) -> str:
+    """``text`` without user names and passwords in URLs."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+def git(
+    *arguments: str,
+    cwd: Path | None = None,
+    timeout_seconds: float,
+    trusted: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> str:
+    """Run git and return what it printed.
+
+    Args:
+        arguments: Without ``git`` itself.
+        cwd: Where; the present folder by default.
+        timeout_seconds: Limit.
+        trusted: Repositories that may belong to another user, as they do on a shared volume.
+        variables: More environment variables, such as the author's name.
+
+    Raises:
+        RepositoryError: Git failed; the message has the cause where it is known, and git's last lines.
+    """
+    with tempfile.TemporaryDirectory(prefix="sightline-git-") as folder:
+        environment = {
+            **os.environ,
+            "LC_ALL": "C",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_GLOBAL": str(_git_configuration(Path(folder), [*trusted, str(cwd or Path.cwd())])),
+            **(variables or {}),
+        }
+        command = ["git", *arguments]
+        return _run(command, cwd, environment, timeout_seconds)
+
+
+def dvc(*arguments: str, cwd: Path, timeout_seconds: float) -> str:
+    """Run DVC on the repository at ``cwd`` and return what it printed.
+
+    It waits for another DVC that works there.  Its index of what the remotes hold is kept inside the repository, not in
+    a folder that all users of the machine share.
+
+    Raises:
+        RepositoryError: DVC failed; the message has the cause where it is known, and DVC's last lines.
+    """
+    environment = {
+        **os.environ,
+        "LC_ALL": "C",
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(site_cache(cwd)),
+        "PYTHONWARNINGS": "ignore",
+    }
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    return _run(command, cwd, environment, timeout_seconds)
+
+
+def site_cache(repository: Path) -> Path:
+    """Where DVC remembers what the remotes hold; it may be removed at any time."""
+    return repository.absolute() / ".dvc" / "tmp" / "site"
+
+
+@contextmanager
+def explain_os_errors(doing: str) -> Iterator[None]:
+    """Turn an :class:`OSError` (disk full, no permission) into a :class:`RepositoryError` that names the path."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename2 or error.filename or "no path given"
+        raise RepositoryError(
+            f"could not {doing}: {error.strerror or error} ({where}); make room or set the permissions, "
+            "then run the same command again"
+        ) from error
+
+
+def _git_configuration(folder: Path, trusted: Sequence[str]) -> Path:
+    """A configuration that includes the user's own; git hands it on to the processes that it starts, unlike ``-c``."""
+    own = os.environ.get("GIT_CONFIG_GLOBAL")
+    xdg = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "git" / "config"
+    included = [Path(own)] if own else [xdg, Path.home() / ".gitconfig"]
+    lines = [f"[include]\n\tpath = {_quoted(str(path))}\n" for path in included]
+    for repository in trusted:
+        local = repository.removeprefix("file://").rstrip("/")
+        lines += [f"[safe]\n\tdirectory = {_quoted(name)}\n" for name in (local, f"{local}/.git")]
+    lines.append("[gc]\n\tauto = 0\n[core]\n\tautocrlf = false\n[advice]\n\tdetachedHead = false\n")
+    path = folder / "gitconfig"
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _run(command: list[str], cwd: Path | None, environment: Mapping[str, str], timeout_seconds: float) -> str:
+    shown = redact(
+        " ".join(["dvc" if part == "dvc" else part for part in command if part not in {sys.executable, "-m"}])
+    )
+    _log.debug("%s (in %s)", shown, cwd)
+    # A lock of data.lock is inherited on purpose: while a command that outlived its caller works, the place is taken.
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        close_fds=False,
+    )
+    try:
+        output, errors = (part.decode("utf-8", "replace") for part in process.communicate(timeout=timeout_seconds))
+    except subprocess.TimeoutExpired as error:
+        _kill(process)
+        raise RepositoryError(
+            f"{shown} took more than {timeout_seconds:g} s; check the connection, or raise data.timeout_seconds"
+        ) from error
+    except BaseException:
+        _kill(process)
+        raise
+    if process.returncode:
+        raise RepositoryError(_explain(shown, cwd, process.returncode, redact(f"{output}\n{errors}")))
+    return output
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the command and all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def _explain(shown: str, cwd: Path | None, code: int, output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()][-SHOWN_LINES:]
+    cause = next((f": {cause}" for pattern, cause in _CAUSES if re.search(pattern, output, re.IGNORECASE)), "")
+    where = f" in {cwd}" if cwd else ""
+    return "\n".join([f"{shown}{where} failed with exit code {code}{cause}", *(f"  {line}" for line in lines)])

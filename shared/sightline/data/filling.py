@@ -1,0 +1,153 @@
+"""Filling the splits with groups, so that the fractions and the classes are honoured.
+
+First each class is brought into train, then into val, then into test, as far as there is room; the rest goes where the
+need is greatest, in the manner of iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the Stratification of
+Multi-Label Data", ECML PKDD 2011).  Ties are broken by the groups' names, which come from the images' contents.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sightline.config.schema import Splits
+from sightline.errors import DataError
+
+SplitName = Literal["train", "val", "test"]
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+
+COMPARED_GROUPS = 1000
+"""How many of the groups that show a class are compared when one of them is to bring it into a split."""
+
+
+@dataclass(slots=True)
+class Group:
+    """Images that go to one split together.
+
+    Attributes:
+        name: The same whenever the images are the same.
+        members: Indices of the images; at least one.
+        classes: How many of them show each class.
+        split: Where they go; None until that is decided.
+    """
+
+    name: str
+    members: list[int]
+    classes: Counter[str]
+    split: SplitName | None = None
+
+
+def fill_splits(groups: Sequence[Group], fractions: Splits) -> None:
+    """Give every group without a split one.
+
+    Args:
+        groups: All groups of a dataset version; ``split`` is written.
+        fractions: Of the images, by split.
+
+    Raises:
+        DataError: There are fewer groups than splits that want images.
+    """
+    _Filling(groups, fractions).run()
+
+
+class _Filling:
+    """How full the splits are, and of what, while groups are handed out."""
+
+    def __init__(self, groups: Sequence[Group], fractions: Splits) -> None:
+        exact: dict[SplitName, float] = {split: getattr(fractions, split) for split in SPLITS}
+        self.fractions = {split: fraction for split, fraction in exact.items() if fraction > 0}
+        self.groups = groups
+        self.free = sorted((group for group in groups if group.split is None), key=lambda group: group.name)
+        self.left = len(self.free)
+        self.room = _targets(sum(len(group.members) for group in groups), self.fractions)
+        self.empty = set(self.fractions)
+        self.classes: dict[SplitName, Counter[str]] = {split: Counter() for split in SPLITS}
+        self.total: Counter[str] = Counter()
+        for group in groups:
+            self.total.update(group.classes)
+            if group.split is not None:
+                self._count(group, group.split)
+
+    def run(self) -> None:
+        if self.left < len(self.empty):
+            images = sum(len(group.members) for group in self.groups)
+            raise DataError(
+                f"{images} images form {len(self.groups)} groups, too few for the splits {', '.join(self.fractions)}: "
+                f"{', '.join(split for split in SPLITS if split in self.empty)} cannot all be filled; add images, set "
+                "a split's fraction to 0 (data.splits.test), or tie fewer images together (data.group_pattern, "
+                "data.near_duplicate_distance)"
+            )
+        for split in self.fractions:
+            self._cover(split)
+        for group in sorted((group for group in self.free if group.split is None), key=self._order):
+            self._assign(group, self._neediest(group))
+
+    def _cover(self, split: SplitName) -> None:
+        """Bring every class into ``split``, as far as there is room; the rarest class first."""
+        holders: dict[str, list[Group]] = defaultdict(list)
+        for group in self.free:
+            if group.split is None:
+                for name in group.classes:
+                    holders[name].append(group)
+        for name in sorted(holders, key=lambda name: (len(holders[name]), name)):
+            if self.classes[split][name]:
+                continue
+            candidates = [group for group in holders[name][:COMPARED_GROUPS] if self._fits(group, split)]
+            if candidates:
+                self._assign(min(candidates, key=lambda group: self._cost(group, split)), split)
+
+    def _fits(self, group: Group, split: SplitName) -> bool:
+        return group.split is None and len(group.members) <= self.room[split] and split in self._open_splits()
+
+    def _cost(self, group: Group, split: SplitName) -> tuple[int, int, str]:
+        """Least for a small group that brings many classes that the split lacks."""
+        new = sum(not self.classes[split][name] for name in group.classes)
+        return (len(group.members), -new, group.name)
+
+    def _open_splits(self) -> list[SplitName]:
+        """All splits, or the empty ones when every group that is left is needed to fill them."""
+        return [split for split in self.fractions if split in self.empty or self.left > len(self.empty)]
+
+    def _order(self, group: Group) -> tuple[int, int, str]:
+        """Large groups first, while there is room for them; then those with the rarest class."""
+        return (-len(group.members), min((self.total[name] for name in group.classes), default=0), group.name)
+
+    def _neediest(self, group: Group) -> SplitName:
+        splits = self._open_splits()
+        roomy = [split for split in splits if self.room[split] >= len(group.members)]
+        if not roomy:
+            return max(splits, key=lambda split: self.room[split])
+        rarest = min(group.classes, key=lambda name: (self.total[name], name), default=None)
+
+        def need(split: SplitName) -> tuple[float, float]:
+            room = self.room[split] / self.fractions[split]
+            if rarest is None:
+                return (room, 0.0)
+            return (1.0 - self.classes[split][rarest] / (self.fractions[split] * self.total[rarest]), room)
+
+        return max(roomy, key=need)
+
+    def _assign(self, group: Group, split: SplitName) -> None:
+        group.split = split
+        self.left -= 1
+        self._count(group, split)
+
+    def _count(self, group: Group, split: SplitName) -> None:
+        self.classes[split].update(group.classes)
+        self.empty.discard(split)
+        if split in self.room:
+            self.room[split] -= len(group.members)
+
+
+def _targets(images: int, fractions: Mapping[SplitName, float]) -> dict[SplitName, int]:
+    """Images a split: the fractions by largest remainder, and one at least."""
+    exact = {split: images * fraction for split, fraction in fractions.items()}
+    targets = {split: max(int(value + 1e-9), 1) for split, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda split: targets[split] - exact[split])
+    for split in by_remainder[: max(images - sum(targets.values()), 0)]:
+        targets[split] += 1
+    while sum(targets.values()) > max(images, len(targets)):
+        targets[max(targets, key=lambda split: targets[split])] -= 1
+    return targets

@@ -1,0 +1,105 @@
+"""Which images belong together: one group, the same bytes, or perceptual hashes that differ in a few bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+HASH_BITS = 64
+
+Hashes = npt.NDArray[np.uint64]
+Indices = npt.NDArray[np.intp]
+
+
+class Components:
+    """Sets of things that are tied together, directly or through others.
+
+    Example:
+        >>> components = Components(4)
+        >>> components.tie(0, 2)
+        >>> components.labels.tolist()
+        [0, 1, 0, 3]
+
+    Attributes:
+        labels: int64 [N]; things with one label are in one set.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.labels = np.arange(size, dtype=np.int64)
+        self._members = [[index] for index in range(size)]
+
+    def tie(self, one: int, other: int) -> None:
+        """Put the sets of ``one`` and ``other`` together; the smaller set is relabelled."""
+        kept, gone = int(self.labels[one]), int(self.labels[other])
+        if kept == gone:
+            return
+        if len(self._members[kept]) < len(self._members[gone]):
+            kept, gone = gone, kept
+        self.labels[self._members[gone]] = kept
+        self._members[kept] += self._members[gone]
+        self._members[gone] = []
+
+    def sets(self) -> list[list[int]]:
+        """The members of each set, in rising order; the sets in the order of their first members."""
+        return sorted(sorted(members) for members in self._members if members)
+
+
+def tie_images(hashes: Hashes, keys: Sequence[Sequence[str]], distance: int) -> Components:
+    """Tie the images that may not be in different splits.
+
+    Args:
+        hashes: uint64 [N], perceptual hashes.
+        keys: N sequences; images that share a key at the same position (their group, their sha256) are tied.
+        distance: Hashes that differ in at most so many bits are tied, 0 to 64.
+    """
+    components = Components(len(hashes))
+    first: dict[tuple[int, str], int] = {}
+    for index, of_image in enumerate(keys):
+        for key in enumerate(of_image):
+            components.tie(first.setdefault(key, index), index)
+    unique, representatives, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    for index, representative in enumerate(representatives[inverse]):
+        components.tie(int(representative), index)
+    for index, near in near_pairs(unique, distance):
+        one = int(representatives[index])
+        for other in representatives[near]:
+            components.tie(one, int(other))
+    return components
+
+
+def near_pairs(hashes: Hashes, distance: int) -> Iterator[tuple[int, Indices]]:
+    """Yield every pair of hashes that differ in at most ``distance`` bits, as ``(index, other indices)``.
+
+    Hashes cut into ``distance + 1`` bands are equal in one band at least (the pigeonhole principle), so only hashes
+    with an equal band are compared: multi-index hashing, Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with
+    Multi-Index Hashing", CVPR 2012.  A pair may be yielded more than once.
+
+    Args:
+        hashes: uint64 [N], each value once.
+        distance: 0 to 64 bits.
+    """
+    if distance == 0 or len(hashes) < 2:
+        return
+    for bucket in _buckets(hashes, distance):
+        values = hashes[bucket]
+        for row in range(len(bucket) - 1):
+            near = np.bitwise_count(values[row + 1 :] ^ values[row]) <= distance
+            if near.any():
+                yield int(bucket[row]), bucket[row + 1 :][near]
+
+
+def _buckets(hashes: Hashes, distance: int) -> list[Indices]:
+    """Sets of indices such that every near pair is in one of them."""
+    everything = np.arange(len(hashes), dtype=np.intp)
+    edges = np.linspace(0, HASH_BITS, min(distance + 1, HASH_BITS) + 1).astype(int).tolist()
+    buckets: list[Indices] = []
+    for low, high in pairwise(edges):
+        band = (hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+        order = np.argsort(band, kind="stable")
+        starts = np.flatnonzero(np.diff(band[order])) + 1
+        buckets += [bucket for bucket in np.split(order, starts) if len(bucket) > 1]
+    comparisons = sum(len(bucket) ** 2 for bucket in buckets)
+    return buckets if comparisons < len(hashes) ** 2 else [everything]
