@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 VersionKind = Literal["annotations", "training"]
-RunState = Literal["running", "succeeded", "failed"]
+RunState = Literal["running", "succeeded", "failed", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,161 @@
+"""One run of the pipeline on this machine: its journal, its row in the database, its page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sightline.config.schema import Config
+from sightline.database import RunRecord, open_database
+from sightline.errors import StepError
+from sightline.steps import resolve
+from sightline.steps.journal import process_is_alive, read_journal, run_folder
+from sightline.steps.run_pages import TITLES, RunDocument, RunState, read_runs, write_pages
+
+_RESULT_METRICS = ("box_AP50", "mask_AP50", "dv_mAP", "EIR")
+
+
+class LocalRun:
+    """A run on this machine, as a context: it is closed, with its page, however it ends."""
+
+    def __init__(self, config: Config, document: RunDocument) -> None:
+        self.config = config
+        self.document = document
+        self._work = Path(config.work.dir)
+        self._began = time.monotonic()
+
+    @classmethod
+    def begin(cls, recipe: str, overrides: Sequence[str], steps: Sequence[str], *, entry_point: str) -> Self:
+        """Check the configuration and name the run.
+
+        Args:
+            recipe: Name or path of a recipe.
+            overrides: ``a.b=value``.
+            steps: The steps to run.
+            entry_point: How this program was started, for the command that does it again.
+
+        Raises:
+            ConfigurationError: With every fault; nothing was started.
+        """
+        resolved = resolve.run(recipe, "\n".join(overrides), "", "")
+        now = datetime.now(UTC)
+        document = RunDocument(
+            run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+            recipe=recipe,
+            overrides=list(overrides),
+            steps=list(steps),
+            dataset_tag=resolved.config.data.tag,
+            code_rev=resolved.code_rev,
+            configuration=resolved.config.model_dump(mode="json"),
+            command=_command(entry_point, recipe, overrides, steps),
+            state="running",
+            started=now.isoformat(timespec="seconds"),
+            seconds=0.0,
+            pid=os.getpid(),
+        )
+        return cls(resolved.config, document)
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder on the work volume."""
+        return run_folder(self._work, self.document.run_id)
+
+    @property
+    def page(self) -> Path:
+        """The page of the run."""
+        return self.folder / "report" / "index.html"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters of the pipeline."""
+        return {"recipe": self.document.recipe, "overrides": "\n".join(self.document.overrides)}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that tell the tasks which run they belong to."""
+        return {"SIGHTLINE_RUN_ID": self.document.run_id}
+
+    def __enter__(self) -> Self:
+        _close_abandoned(self.config)
+        self._began = time.monotonic()
+        configuration = json.dumps(self.document.configuration, sort_keys=True)
+        record = RunRecord(
+            run_id=self.document.run_id,
+            recipe=self.config.recipe,
+            configuration=configuration,
+            configuration_digest=hashlib.sha256(configuration.encode()).hexdigest(),
+            dataset_tag=self.document.dataset_tag,
+            code_rev=self.document.code_rev,
+        )
+        with closing(open_database(self.config.database.url)) as database:
+            database.start_run(record)
+        write_pages(self.config, self.document)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.document.seconds = time.monotonic() - self._began
+        if kind is None:
+            self._close("succeeded", "")
+        elif issubclass(kind, Exception):
+            reason = self._reason(error)
+            self._close("failed", reason)
+            raise StepError(f"{reason}\nreport: {self.page}") from error
+        else:
+            self._close("interrupted", "stopped by hand; the same command goes on from here")
+
+    def result_line(self) -> str:
+        """``result: box_AP50=... seconds=...`` of the selected model on the test split, as far as it is known."""
+        journal = read_journal(self._work, self.document.run_id)
+        metrics: dict[str, float] = {}
+        for step in ("evaluate", "test"):
+            if step in journal and journal[step].result:
+                metrics = json.loads(journal[step].result)["models"][0]["metrics"]
+        numbers = [f"{name}={metrics[name]:.4f}" for name in _RESULT_METRICS if name in metrics]
+        return " ".join(["result:", *numbers, f"seconds={self.document.seconds:.1f}"])
+
+    def _close(self, state: RunState, message: str) -> None:
+        self.document.state, self.document.message = state, message
+        with closing(open_database(self.config.database.url)) as database:
+            database.finish_run(self.document.run_id, state, message)
+        write_pages(self.config, self.document)
+
+    def _reason(self, error: BaseException | None) -> str:
+        """Why the run failed: what its task says, else the end of the log."""
+        for step, entry in read_journal(self._work, self.document.run_id).items():
+            if entry.state in {"failed", "interrupted"}:
+                return f"{step}: {entry.message}"
+        log = self.folder / "pipeline.log"
+        lines = log.read_text(encoding="utf-8").splitlines()[-20:] if log.is_file() else []
+        return "\n".join([f"the pipeline failed before a task said why ({error}); {log} ends with:", *lines])
+
+
+def _close_abandoned(config: Config) -> None:
+    """Say of runs whose process was killed that they were interrupted."""
+    for document in read_runs(Path(config.work.dir)):
+        if document.state == "running" and not process_is_alive(document.pid):
+            document.state, document.message = "interrupted", "its process is gone; the same command goes on from here"
+            with closing(open_database(config.database.url)) as database:
+                database.finish_run(document.run_id, document.state, document.message)
+            write_pages(config, document)
+
+
+def _command(entry_point: str, recipe: str, overrides: Sequence[str], steps: Sequence[str]) -> str:
+    arguments = [*entry_point.split(), "run", "--local", "--recipe", recipe]
+    for override in overrides:
+        arguments += ["--set", override]
+    if list(steps) != list(TITLES)[1:]:
+        arguments += ["--steps", ",".join(steps)]
+    home = os.environ.get("SIGHTLINE_HOME")
+    return " ".join([*([f"SIGHTLINE_HOME={shlex.quote(home)}"] if home else []), shlex.join(arguments)])

@@ -1,0 +1,153 @@
+"""The pages of a run: its own, and the index of all runs beside it; made from its journal and results alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from sightline.config.digest import StepName
+from sightline.config.schema import Config
+from sightline.report.run_index import RunSummary, write_run_index
+from sightline.report.run_page import RunPage, TaskView, write_run_page
+from sightline.steps.journal import TaskEntry, read_journal, run_folder, write_atomically
+from sightline.steps.store import STEP_OF
+from sightline.storage import open_storage
+
+RunState = Literal["running", "succeeded", "failed", "interrupted"]
+
+TITLES = {
+    "resolve": "Resolve configuration",
+    "record": "Record dataset",
+    "train": "Train candidates",
+    "evaluate": "Evaluate and select",
+    "test": "Test selected models",
+}
+"""The display name of each task, in their order."""
+
+
+@dataclass(slots=True)
+class RunDocument:
+    """``run.json`` in the run's folder.
+
+    Attributes:
+        run_id: Begins with the time, so that names sort by it.
+        recipe: The recipe's name or path.
+        overrides: As given.
+        steps: The steps that were asked for.
+        dataset_tag: The annotation tag.
+        code_rev: The code that runs.
+        configuration: The full configuration.
+        command: What does the run again.
+        state: Where it is.
+        started: UTC, ISO 8601.
+        seconds: How long it took.
+        pid: The process that runs it.
+        message: Why it failed.
+    """
+
+    run_id: str
+    recipe: str
+    overrides: list[str]
+    steps: list[str]
+    dataset_tag: str
+    code_rev: str
+    configuration: dict[str, Any]
+    command: str
+    state: RunState
+    started: str
+    seconds: float
+    pid: int
+    message: str = ""
+
+
+def write_pages(config: Config, document: RunDocument) -> None:
+    """Write ``run.json``, the page of the run, and the index of all runs."""
+    work = Path(config.work.dir)
+    folder = run_folder(work, document.run_id)
+    write_atomically(folder / "run.json", json.dumps(dataclasses.asdict(document), indent=1))
+    journal = read_journal(work, document.run_id)
+    asked = ["resolve", *document.steps]
+    tasks = [_task_view(step, journal.get(step), step in asked, document.state) for step in TITLES]
+    results: dict[StepName, dict[str, Any]] = {
+        step: json.loads(journal[step].result) for step in STEP_OF.values() if step in journal and journal[step].result
+    }
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        page = RunPage(
+            run_id=document.run_id,
+            recipe=document.recipe,
+            overrides=document.overrides,
+            dataset_tag=document.dataset_tag,
+            code_rev=document.code_rev,
+            configuration=yaml.safe_dump(document.configuration, sort_keys=False),
+            state=document.state,
+            started=datetime.fromisoformat(document.started),
+            seconds=None if document.state == "running" else document.seconds,
+            command=document.command,
+            tasks=tasks,
+            edges=list(zip(list(TITLES), list(TITLES)[1:], strict=False)),
+            results=results,
+            files={step: _fetch(config, result, Path(scratch) / step) for step, result in results.items()},
+        )
+        write_run_page(folder / "report" / "index.html", page)
+    write_index(work)
+
+
+def write_index(work: Path) -> None:
+    """Write ``runs/index.html``: every run on this work volume, newest first."""
+    write_run_index(work / "runs" / "index.html", [_summary(work, document) for document in read_runs(work)])
+
+
+def read_runs(work: Path) -> list[RunDocument]:
+    """Every run on this work volume, newest first."""
+    paths = sorted((work / "runs").glob("*/run.json"), reverse=True)
+    return [RunDocument(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def _task_view(step: str, entry: TaskEntry | None, asked: bool, run_state: RunState) -> TaskView:
+    if entry is not None:
+        seconds = None if entry.state == "running" else entry.seconds
+        return TaskView(step, TITLES[step], entry.state, seconds, entry.inputs, entry.outputs, entry.message)
+    if not asked:
+        return TaskView(step, TITLES[step], "skipped", message="not asked for; its last result is used")
+    waiting = "waits for the tasks before it" if run_state == "running" else "not reached"
+    return TaskView(step, TITLES[step], "skipped", message=waiting)
+
+
+def _summary(work: Path, document: RunDocument) -> RunSummary:
+    journal = read_journal(work, document.run_id)
+    results = {step: json.loads(entry.result) for step, entry in journal.items() if entry.result}
+    tested = results.get("test", {}).get("models", [])
+    return RunSummary(
+        run_id=document.run_id,
+        started=datetime.fromisoformat(document.started),
+        dataset_tag=document.dataset_tag,
+        recipe=document.recipe,
+        state=document.state,
+        seconds=None if document.state == "running" else document.seconds,
+        link=f"{document.run_id}/report/index.html",
+        metrics=tested[0]["metrics"] if tested else {},
+        winners={
+            selection["metric"]: selection["name"] for selection in results.get("evaluate", {}).get("selections", [])
+        },
+    )
+
+
+def _fetch(config: Config, result: Mapping[str, Any], folder: Path) -> Path:
+    """Copy the files of a result that its report shows; models stay where they are."""
+    storage = open_storage(config.storage.uri)
+    uri = str(result.get("files") or str(result["history"]).rpartition("/")[0])
+    prefix = uri.removeprefix(storage.uri + "/") + "/"
+    for info in storage.list(prefix):
+        if not info.key.endswith(".safetensors"):
+            path = folder / info.key.removeprefix(prefix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            storage.download(info.key, path)
+    return folder
