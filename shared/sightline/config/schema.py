@@ -5,6 +5,7 @@ Decode with :func:`sightline.config.decode.decode`; steps read attributes and ne
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -55,6 +56,7 @@ class Faults(Section):
     broken_image: Literal["error", "drop"] = "error"
     broken_json: Literal["error", "drop"] = "error"
     unsafe_path: Literal["error", "drop"] = "error"
+    duplicate_image: Literal["error", "drop"] = "error"
 
 
 class Data(Section):
@@ -69,12 +71,23 @@ class Data(Section):
         "", description="Regular expression; its first group, found in an image's path, names the image's group"
     )
     near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = Field(
-        4, description="Images whose 64-bit perceptual hashes differ in at most so many bits stay in one split"
+        8, description="Images whose 64-bit perceptual hashes differ in at most so many bits stay in one split"
     )
     max_pixels: PositiveInt = Field(50_000_000, description="Images with more pixels are refused")
     faults: Faults = Faults()
     jobs: PositiveInt = Field(2, description="Parallel transfers of DVC, and processes that read images")
     timeout_seconds: PositiveFloat = Field(3600.0, description="Limit for one git or DVC command")
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _has_a_group(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"a regular expression, but {error}") from error
+        if pattern and not groups:
+            raise ValueError("a regular expression with a group in parentheses, such as (lot[0-9]+)_")
+        return pattern
 
     @field_validator("classes")
     @classmethod

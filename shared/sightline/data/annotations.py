@@ -19,6 +19,7 @@ FaultKind = Literal[
     "broken_image",
     "broken_json",
     "unsafe_path",
+    "duplicate_image",
 ]
 """Each kind is a field of :class:`sightline.config.schema.Faults`, which says what becomes of it."""
 
@@ -75,7 +76,8 @@ class LabelledImage:
     Attributes:
         file: Path of the JSON file relative to the folder that is read, POSIX.
         image: Path of the image file relative to that folder, POSIX; for an image embedded in the JSON, the path that
-            record gives it below the training set's folder.
+            record gives it below the training set's folder: ``images/`` and the JSON's path with the extension that
+            fits the image's contents.
         embedded: The image's bytes when it stood in the JSON and not beside it.
         width: Pixels, after the EXIF orientation was applied.
         height: Pixels, after the EXIF orientation was applied.
@@ -111,9 +113,15 @@ class Annotations:
         dropped: How many shapes or images each kind of fault left out, or mended by ``clip``; kinds without any are
             absent.
         ignored: How many shapes carried a label of ``data.ignored_labels``.
+        files: How many JSON files were read.
+        labels: How many shapes carry each label, before any policy was applied.
+        unlabelled_images: How many image files of the folder no JSON file names; they are no part of the dataset.
     """
 
     images: list[LabelledImage]
     faults: list[Fault]
     dropped: dict[str, int] = field(default_factory=dict)
     ignored: int = 0
+    files: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    unlabelled_images: int = 0

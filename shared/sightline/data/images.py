@@ -1,0 +1,269 @@
+"""Decoding of images, in one place: allowed formats, pixel limit, EXIF orientation, truncation, perceptual hash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from sightline.errors import DataError
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+"""Pillow's names of the formats that are opened; a phone's MPO comes in as JPEG.  Contents decide, not the name."""
+
+EXTENSIONS = {
+    "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif", "GIF": ".gif",
+}  # fmt: skip
+"""The extension that a file of each format is given."""
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
+"""Names that promise an image, in lower case."""
+
+_BYTES_A_PIXEL = 8
+"""More than the most wasteful of the formats needs; a bigger file is refused before it is read."""
+
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what turns the stored pixels into the picture that a person sees (EXIF 2.32, tag 0x0112)."""
+
+_ORIENTATION = 0x0112
+
+_DECODER_ERRORS = (
+    OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, EOFError, RuntimeError,
+    AssertionError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow's decoders raise on broken bytes; its documentation promises no common base."""
+
+
+class UnreadableImageError(DataError):
+    """An image that cannot be used.
+
+    Attributes:
+        reason: What is wrong with it.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, name: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{name}: {reason}; {remedy}")
+        self.name, self.reason, self.remedy = name, reason, remedy
+
+    def __reduce__(self) -> tuple[type[UnreadableImageError], tuple[str, str, str]]:
+        return type(self), (self.name, self.reason, self.remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of an image without keeping its pixels.
+
+    Attributes:
+        width: Pixels, after the EXIF orientation was applied.
+        height: Pixels, after the EXIF orientation was applied.
+        size_bytes: Of the encoded image.
+        sha256: Of the encoded image, hexadecimal.
+        perceptual_hash: 64 bits, see :func:`perceptual_hash`.
+        extension: The extension that fits the contents: ``".jpg"``.
+    """
+
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    perceptual_hash: int
+    extension: str
+
+
+def read_image(source: Path | bytes, max_pixels: int) -> Image.Image:
+    """Decode an image for use.
+
+    Args:
+        source: A file, or the encoded bytes.
+        max_pixels: Images with more pixels are refused before they are decoded.
+
+    Returns:
+        RGB, 8 bits a channel, turned as its EXIF orientation says, fully loaded.  An alpha channel is left out; of an
+        animation the first picture is taken.
+
+    Raises:
+        UnreadableImageError: A :class:`~sightline.errors.DataError`: the file is missing, truncated, corrupted, of
+            another format than :data:`FORMATS`, too large, or has more than 8 bits a channel.
+    """
+    name = "the image" if isinstance(source, bytes) else str(source)
+    content = source if isinstance(source, bytes) else read_bytes(source, max_pixels)
+    with _decoding(name):
+        image = _open(content, name, max_pixels)
+        image.load()
+        orientation = _orientation(image)
+        # Palettes with an alpha value per colour only convert to RGB by way of RGBA.
+        rgb = image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
+        return rgb.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else rgb
+
+
+def open_mask(content: bytes, max_pixels: int) -> NDArray[np.bool_]:
+    """Decode a one-channel PNG whose pixels are zero or not.
+
+    Args:
+        content: The encoded PNG.
+        max_pixels: A PNG with more pixels is refused before it is decoded.
+
+    Returns:
+        ``(height, width)`` bool.
+
+    Raises:
+        UnreadableImageError: It is no PNG, is damaged, too large, or has several channels.
+    """
+    with _decoding("the mask", ("PNG",)):
+        image = _open(content, "the mask", max_pixels, formats=("PNG",))
+        image.load()
+        if image.mode not in ("1", "L", "P"):
+            raise UnreadableImageError("the mask", f"its mode is {image.mode}, not one channel", "draw the shape again")
+        return np.asarray(image, dtype=np.bool_)
+
+
+def read_bytes(path: Path, max_pixels: int) -> bytes:
+    """Read an image file, but never more than an image of ``max_pixels`` can need.
+
+    Raises:
+        UnreadableImageError: The file cannot be read, or is too big.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _BYTES_A_PIXEL * max_pixels:
+            raise UnreadableImageError(
+                str(path),
+                f"the file has {size:,} bytes, more than an image of data.max_pixels = {max_pixels:,} can need",
+                "replace it, or raise data.max_pixels",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(
+            str(path), f"the file cannot be read ({error.strerror or error})", "check that it exists and is readable"
+        ) from error
+
+
+def image_facts(content: bytes, max_pixels: int, name: str = "the image") -> ImageFacts:
+    """Describe an encoded image; it is decoded once, and JPEG at a reduced scale.
+
+    A JPEG's reduced scale (a feature of its decoder) still runs through every byte, so truncation is noticed.
+
+    Args:
+        content: The encoded image.
+        max_pixels: Images with more pixels are refused before they are decoded.
+        name: What the error message calls the image.
+
+    Raises:
+        UnreadableImageError: As for :func:`read_image`.
+    """
+    with _decoding(name):
+        image = _open(content, name, max_pixels)
+        extension = EXTENSIONS[str(image.format)]
+        width, height = image.size
+        image.draft("L", (2 * _GRID, 2 * _GRID))
+        image.load()
+        orientation = _orientation(image)
+        grey = image.convert("L").resize((_GRID, _GRID), Image.Resampling.BILINEAR)
+        if orientation in _TRANSPOSITIONS:
+            grey = grey.transpose(_TRANSPOSITIONS[orientation])
+            width, height = (height, width) if orientation >= 5 else (width, height)
+    return ImageFacts(
+        width, height, len(content), hashlib.sha256(content).hexdigest(), perceptual_hash(np.asarray(grey)), extension
+    )
+
+
+_GRID = 32
+_FREQUENCIES = 8
+_POSITIONS = 2 * np.arange(_GRID) + 1
+_COSINES = np.rint(
+    4096 * np.cos(np.pi / (2 * _GRID) * np.outer(np.arange(1, _FREQUENCIES + 1), _POSITIONS)),
+).astype(np.int64)
+"""Rows 1 to 8 of the discrete cosine transform (type II) of 32 values, in whole numbers: the same on every machine."""
+
+
+def perceptual_hash(grey: NDArray[np.uint8]) -> int:
+    """64 bits that hardly change when an image is re-encoded, resized or made brighter.
+
+    The method is pHash (C. Zauner, *Implementation and Benchmarking of Perceptual Image Hash Functions*, 2010, section
+    3.2.1): of a 32 x 32 grey image the 8 x 8 lowest frequencies of the discrete cosine transform without the constant
+    row and column, each above their median or not.
+
+    Args:
+        grey: ``(32, 32)`` uint8.
+
+    Returns:
+        An integer in ``[0, 2**64)``; the first bit is the lowest frequency.
+
+    Example:
+        >>> perceptual_hash(np.full((32, 32), 7, np.uint8))
+        0
+    """
+    coefficients = (_COSINES @ grey.astype(np.int64) @ _COSINES.T).ravel()
+    bits = coefficients > np.median(coefficients)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def hash_distance(first: int, second: int) -> int:
+    """In how many of 64 bits two perceptual hashes differ."""
+    return (first ^ second).bit_count()
+
+
+def _open(content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    image = Image.open(io.BytesIO(content), formats=formats)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise UnreadableImageError(
+            name,
+            f"it has {width} x {height} = {width * height:,} pixels, more than data.max_pixels = {max_pixels:,}",
+            "make it smaller, or raise data.max_pixels",
+        )
+    if image.mode.startswith(("I", "F")):
+        raise UnreadableImageError(
+            name,
+            f"its pixels have more than 8 bits a channel (Pillow's mode {image.mode})",
+            "convert it to 8 bits a channel",
+        )
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation of a loaded image (TIFF is turned by Pillow while it is loaded, and then says 1)."""
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    return orientation if isinstance(orientation, int) else 1
+
+
+@contextmanager
+def _decoding(name: str, formats: tuple[str, ...] = FORMATS) -> Iterator[None]:
+    """Turn what Pillow raises on broken bytes into one error; its warnings (odd metadata) do not concern the pixels."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UnreadableImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(
+            name, f"it is too large to decode ({error})", "make the image smaller than data.max_pixels"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(
+            name, f"it is not a readable {' or '.join(formats)} image", "convert or replace it"
+        ) from error
+    except _DECODER_ERRORS as error:
+        raise UnreadableImageError(
+            name, f"the image is damaged ({error or type(error).__name__})", "replace it by an intact copy"
+        ) from error

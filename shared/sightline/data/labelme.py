@@ -1,0 +1,142 @@
+"""A folder of labelme files -> labelled images; all faults are collected, nothing is left out in silence."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+
+from sightline.config.schema import Data, Faults
+from sightline.data.annotations import Annotations, Fault
+from sightline.data.images import IMAGE_SUFFIXES
+from sightline.data.labelme_file import FileReading, read_file
+from sightline.errors import DataError
+from sightline.logs import Progress
+
+_CHUNK = 32
+"""Files that a process reads before it reports."""
+
+_FEW_FILES = 256
+"""So many are read faster than processes start."""
+
+
+def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annotations:
+    """Read every labelme file below a folder, with its image.
+
+    Names that begin with a dot are no part of a dataset (``.git``, macOS's ``._a.json``) and are passed over.  With
+    ``data.jobs`` above 1 a large folder is read by so many processes.
+
+    Args:
+        root: The folder; nothing outside is opened.
+        data: Classes, ignored labels, fault policies, limits.
+        classes_known: Whether labels are checked against ``data.classes``; if not, every label is taken.
+
+    Returns:
+        The usable images, all faults, and counts of what the policies left out or mended.  Shapes and images with a
+        fault whose policy is ``error`` are left out too; see :func:`stopping_faults`.
+
+    Raises:
+        DataError: The folder does not exist or has no JSON file, or a process that read images was killed.
+    """
+    files, images = _listing(root)
+    readings: list[FileReading] = []
+    with Progress("read annotations", total=len(files), unit="files") as progress:
+        for reading in _read_all(root, files, data, classes_known):
+            readings.append(reading)
+            progress.advance()
+    _report_shared_images(readings, data)
+    images.difference_update(reading.names for reading in readings if reading.names)
+    return Annotations(
+        images=sorted((reading.image for reading in readings if reading.image), key=lambda image: image.image),
+        faults=[fault for reading in readings for fault in reading.faults],
+        dropped=dict(sum((Counter[str](reading.dropped) for reading in readings), Counter[str]())),
+        ignored=sum(reading.ignored for reading in readings),
+        files=len(files),
+        labels=dict(sorted(sum((reading.labels for reading in readings), Counter[str]()).items())),
+        unlabelled_images=len(images),
+    )
+
+
+def stopping_faults(annotations: Annotations, policies: Faults) -> list[Fault]:
+    """The faults whose policy is ``error``: with any of them, record does not go on."""
+    return [fault for fault in annotations.faults if getattr(policies, fault.kind) == "error"]
+
+
+def _listing(root: Path) -> tuple[list[str], set[str]]:
+    """Paths of all JSON files, in order, and of all image files, relative to ``root``, POSIX."""
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder; give the folder that holds labelme's JSON files")
+    files: list[str] = []
+    images: set[str] = set()
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        relative = Path(folder).relative_to(root)
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  (a tenth of Path's time)
+            if name.startswith("."):
+                continue
+            if suffix == ".json":
+                files.append((relative / name).as_posix())
+            elif suffix in IMAGE_SUFFIXES:
+                images.add((relative / name).as_posix())
+    if not files:
+        raise DataError(
+            f"{root} holds no labelme annotations: {len(images)} images, but no .json file; "
+            "label the images with labelme first, or give another folder"
+        )
+    return sorted(files), images
+
+
+def _read_all(root: Path, files: list[str], data: Data, classes_known: bool) -> Iterator[FileReading]:
+    if data.jobs == 1 or len(files) <= _FEW_FILES:
+        for file in files:
+            yield read_file(root, file, data, classes_known)
+        return
+    chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+    # Not fork: the caller may have threads (DVC, a progress bar), whose locks a forked process would inherit.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with ProcessPoolExecutor(min(data.jobs, len(chunks)), mp_context=context) as pool:
+        try:
+            for readings in pool.map(partial(_read_chunk, root, data, classes_known), chunks):
+                yield from readings
+        except BrokenProcessPool as error:
+            raise DataError(
+                f"a process that read images of {root} was killed, probably for want of memory; "
+                "set data.jobs=1 or lower data.max_pixels"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read_chunk(root: Path, data: Data, classes_known: bool, files: list[str]) -> list[FileReading]:
+    return [read_file(root, file, data, classes_known) for file in files]
+
+
+def _report_shared_images(readings: list[FileReading], data: Data) -> None:
+    """Two JSON files for one image, or for two whose names are one where letter case does not count."""
+    by_name: dict[str, list[FileReading]] = {}
+    for reading in readings:
+        if reading.names:
+            by_name.setdefault(unicodedata.normalize("NFC", reading.names).casefold(), []).append(reading)
+    for sharing in by_name.values():
+        for reading in sharing if len(sharing) > 1 else ():
+            other = next(other for other in sharing if other is not reading)
+            if other.names == reading.names:
+                reason = f"image {reading.names} is also named by {other.file}"
+                remedy = "keep one JSON file for each image"
+            else:
+                reason = f"image {reading.names} and {other.names} of {other.file} have one name but for letter case"
+                remedy = "rename one of the images, so that the dataset can be checked out on every system"
+            reading.faults.insert(0, Fault("duplicate_image", reading.file, None, None, reason, remedy))
+            if reading.image is not None:
+                reading.image = None
+                reading.dropped.clear()
+                if data.faults.duplicate_image == "drop":
+                    reading.dropped["duplicate_image"] += 1
