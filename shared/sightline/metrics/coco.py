@@ -232,3 +232,13 @@ def boxes_xywh(detections: Detections) -> npt.NDArray[np.float64]:
     boxes = detections.boxes_xyxy.astype(np.float64).reshape(-1, 4)
     boxes[:, 2:] -= boxes[:, :2]
     return boxes
+
+
+def box_ious(found_xywh: npt.NDArray[np.float64], truth_xywh: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """IoU of every box [N, 4] with every box [M, 4], both x, y, width, height in pixels: float64 [N, M], 0 to 1."""
+    from pycocotools import mask as coco_mask
+
+    if not len(found_xywh) or not len(truth_xywh):
+        return np.zeros((len(found_xywh), len(truth_xywh)))
+    ious: npt.NDArray[np.float64] = coco_mask.iou(found_xywh, truth_xywh, np.zeros(len(truth_xywh), np.uint8))
+    return ious

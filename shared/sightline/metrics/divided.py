@@ -44,7 +44,7 @@ import numpy.typing as npt
 
 from sightline.data.coco import CocoAnnotation, CocoDocument, RunLengthEncoding, Segmentation
 from sightline.data.detections import Detections
-from sightline.metrics.coco import MAX_DETECTIONS, RECALLS, boxes_xywh, check_detections, check_truth
+from sightline.metrics.coco import MAX_DETECTIONS, RECALLS, box_ious, boxes_xywh, check_detections, check_truth
 
 IOU_THRESHOLD = 0.6
 """Least IoU of the boxes, and of each of the six slices."""
@@ -166,7 +166,7 @@ def _match(
     by_box, by_outline = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
     if not truths or not len(chosen):
         return scores, by_box, by_outline
-    ious = _box_ious(boxes_xywh(found)[chosen], np.array([truth["bbox"] for truth in truths], np.float64))
+    ious = box_ious(boxes_xywh(found)[chosen], np.array([truth["bbox"] for truth in truths], np.float64))
     agree = _slices_agree([found.masks[index] for index in chosen], [truth["segmentation"] for truth in truths], size)
     open_by_box, open_by_outline = set(range(len(truths))), set[int]()
     for rank in range(len(chosen)):
@@ -183,13 +183,6 @@ def _match(
             by_outline[rank] = True
             open_by_outline.remove(same)
     return scores, by_box, by_outline
-
-
-def _box_ious(found_xywh: Floats, truth_xywh: Floats) -> Floats:
-    from pycocotools import mask as coco_mask
-
-    ious: Floats = coco_mask.iou(found_xywh, truth_xywh, np.zeros(len(truth_xywh), np.uint8))
-    return ious
 
 
 def _slices_agree(

@@ -1,0 +1,86 @@
+"""Which class is taken for which: a confusion matrix of detections, with what was missed and what is not there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sightline.data.coco import CocoAnnotation, CocoDocument
+from sightline.data.detections import Detections
+from sightline.metrics.coco import box_ious, boxes_xywh, check_detections, check_truth
+
+BACKGROUND = "background"
+"""Label of the last row, detections where nothing is, and of the last column, truths that were missed."""
+
+IOU_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Counts of true against detected classes.
+
+    Attributes:
+        labels: The class names in the order of their ids, then :data:`BACKGROUND`.
+        matrix: int64 [len(labels), len(labels)]; rows are the truth, columns what was detected.
+    """
+
+    labels: list[str]
+    matrix: npt.NDArray[np.int64]
+
+
+def confusion_matrix(truth: CocoDocument, detections: Sequence[Detections]) -> Confusion:
+    """Count what each truth was taken for, by boxes at IoU 0.5 or more.
+
+    Boxes are matched one to one by falling score: first with truths of the detected class, then what is left with
+    truths of any other class, so that a box within a box of another class is not confused with it while it fits
+    its own.
+
+    Args:
+        truth: One split.
+        detections: At most one entry an image; those too unsure to count are left out before.
+
+    Raises:
+        DataError: As :func:`sightline.metrics.coco.evaluate_coco`.
+    """
+    check_truth(truth)
+    check_detections(truth, detections)
+    categories = sorted(truth["categories"], key=lambda category: category["id"])
+    place = {category["id"]: index for index, category in enumerate(categories)}
+    background = len(categories)
+    matrix = np.zeros((background + 1, background + 1), np.int64)
+    annotations: dict[int, list[CocoAnnotation]] = defaultdict(list)
+    for annotation in truth["annotations"]:
+        annotations[annotation["image_id"]].append(annotation)
+    found = {entry.image_id: entry for entry in detections}
+    for image in truth["images"]:
+        truths = annotations[image["id"]]
+        true_classes = [place[annotation["category_id"]] for annotation in truths]
+        entry = found.get(image["id"])
+        detected_classes = [] if entry is None else [place[int(id_)] for id_ in entry.category_ids]
+        pairs = {} if entry is None else _pairs(entry, truths)
+        for rank, detected in enumerate(detected_classes):
+            matrix[true_classes[pairs[rank]] if rank in pairs else background, detected] += 1
+        for index in set(range(len(truths))) - set(pairs.values()):
+            matrix[true_classes[index], background] += 1
+    return Confusion([*(category["name"] for category in categories), BACKGROUND], matrix)
+
+
+def _pairs(found: Detections, truths: Sequence[CocoAnnotation]) -> dict[int, int]:
+    """Index of a detection -> index of the truth that it is taken to mean."""
+    boxes = np.array([annotation["bbox"] for annotation in truths], np.float64).reshape(-1, 4)
+    ious = box_ious(boxes_xywh(found), boxes)
+    same_class = found.category_ids[:, None] == np.array([annotation["category_id"] for annotation in truths], np.int64)
+    pairs: dict[int, int] = {}
+    for allowed in (same_class, ~same_class):
+        for rank in np.argsort(-found.scores, kind="stable").tolist():
+            if rank in pairs:
+                continue
+            fitting = np.flatnonzero(allowed[rank] & (ious[rank] >= IOU_THRESHOLD))
+            free = [index for index in fitting.tolist() if index not in pairs.values()]
+            if free:
+                pairs[rank] = max(free, key=lambda index: float(ious[rank, index]))
+    return pairs

@@ -1,0 +1,130 @@
+"""Which model is the best by a metric, and whether it takes the champion's place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sightline.errors import ConfigurationError, DataError
+
+METRICS = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75", "dv_mAP", "EIR")
+"""The metrics that a model can be selected by; of all of them more is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The model that was selected before.
+
+    Attributes:
+        training_tag: What it was trained on.
+        value: Its value on the split that the candidates are measured on; None when it cannot be measured there.
+        obstacle: Why it cannot be measured, as a part of a sentence; empty where it can.
+    """
+
+    training_tag: str
+    value: float | None
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who won by one metric.
+
+    Attributes:
+        candidate: The best candidate's name.
+        value: Its value.
+        promoted: Whether it takes the champion's place.
+        reason: One sentence for a person.
+    """
+
+    candidate: str
+    value: float
+    promoted: bool
+    reason: str
+
+
+def check_metrics(names: Sequence[str], reading: str) -> None:
+    """Refuse metrics that no model will have, before anything is measured.
+
+    Args:
+        names: ``evaluate.select_by``.
+        reading: ``reading``: EIR measures it.
+
+    Raises:
+        ConfigurationError: A name is unknown or stands twice, or EIR is asked for where nothing is read.
+    """
+    for name in names:
+        if name not in METRICS:
+            raise ConfigurationError(
+                f"evaluate.select_by: unknown metric {name!r}; a model can be selected by {', '.join(METRICS)}"
+            )
+        if names.count(name) > 1:
+            raise ConfigurationError(f"evaluate.select_by: {name} stands there twice; give every metric once")
+    if "EIR" in names and reading == "none":
+        raise ConfigurationError(
+            "evaluate.select_by: EIR counts structures that were read exactly, but reading is none; "
+            "set reading=plates, or select by another metric"
+        )
+
+
+def choose(
+    metric: str,
+    candidates: Mapping[str, Mapping[str, float]],
+    champion: Champion | None,
+    min_improvement: float = 0.0,
+) -> Choice:
+    """Decide by one metric: the best candidate, and whether it beats the champion.
+
+    Of equal candidates the earlier wins; a champion stays until a candidate is better by more than ``min_improvement``.
+
+    Args:
+        metric: One of :data:`METRICS`.
+        candidates: Name -> metrics by name, all on one split; at least one.
+        champion: None when there is none.
+        min_improvement: 0 or more.
+
+    Raises:
+        DataError: No candidate has a value, for the split holds no truth for the metric.
+
+    Example:
+        >>> candidates = {"best": {"EIR": 0.98}, "last": {"EIR": 0.98}}
+        >>> choose("EIR", candidates, Champion("plates_train_v1", 0.95)).reason
+        'best beats the champion of plates_train_v1: EIR 0.98 against 0.95'
+        >>> choose("EIR", candidates, Champion("plates_train_v1", 0.98)).reason
+        'the champion of plates_train_v1 stays: EIR 0.98, and best, the best candidate, has 0.98 as well'
+    """
+    measured = {name: metrics[metric] for name, metrics in candidates.items() if metric in metrics}
+    if not measured:
+        raise DataError(
+            f"no model can be selected by {metric}: the split has no truth to compute it from; "
+            "label more images, give the split a larger fraction (data.splits), or leave it out of evaluate.select_by"
+        )
+    name = max(measured, key=lambda candidate: measured[candidate])
+    value = measured[name]
+    if champion is None:
+        return Choice(name, value, True, f"{name} is the first champion: {metric} {value:.4g}")
+    if champion.value is None:
+        reason = f"{name} is selected without a comparison: {champion.obstacle}; {metric} {value:.4g}"
+        return Choice(name, value, True, reason)
+    rival = f"the champion of {champion.training_tag}"
+    one, other = _shown(value, champion.value)
+    if value - champion.value > min_improvement:
+        return Choice(name, value, True, f"{name} beats {rival}: {metric} {one} against {other}")
+    if value == champion.value:
+        reason = f"{rival} stays: {metric} {other}, and {name}, the best candidate, has {one} as well"
+    elif value > champion.value:
+        reason = (
+            f"{rival} stays: {metric} {other}; {name} has {one}, which is not better by more than {min_improvement:g}"
+        )
+    else:
+        reason = f"{rival} stays: {metric} {other} against {one} of {name}, the best candidate"
+    return Choice(name, value, False, reason)
+
+
+def _shown(one: float, other: float) -> tuple[str, str]:
+    """Two values with as many digits as it takes to tell them apart, four at least."""
+    for digits in (4, 6, 9, 17):
+        texts = f"{one:.{digits}g}", f"{other:.{digits}g}"
+        if one == other or texts[0] != texts[1]:
+            break
+    return texts
