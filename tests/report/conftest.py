@@ -121,18 +121,19 @@ def write_summary(folder, split, models, images=8, winner="best"):
         found = [{"kind": "l_board", "texts": read, **place}] if number != 4 else []
         examples.append({"image": name, "truth": truth, "read": found, "right": right and number != 4})
     models[winner]["readings"]["examples"] = examples
+    winners = {"mask_AP": "best", "EIR": "last"} if split == "val" else {}
     selections = [
         {
             "metric": metric,
-            "name": winner,
-            "value": models[winner]["metrics"][metric],
-            "previous_value": 0.6154,
+            "name": name,
+            "value": models[name]["metrics"][metric],
+            "previous_value": models["champion"]["metrics"][metric],
             "promoted": True,
-            "reason": f"best has the highest {metric} and beats the champion by more than 0.001.",
-            "uri": models[winner]["uri"],
-            "sha256": models[winner]["sha256"],
+            "reason": f"{name} has the highest {metric} and beats the champion by more than 0.001.",
+            "uri": models[name]["uri"],
+            "sha256": models[name]["sha256"],
         }
-        for metric in ("mask_AP", "EIR")
+        for metric, name in winners.items()
     ]
     document = {
         "training_tag": TAG,
@@ -140,7 +141,7 @@ def write_summary(folder, split, models, images=8, winner="best"):
         "images": 60,
         "classes": CLASSES,
         "models": models,
-        "selections": selections if split == "val" else [],
+        "selections": selections,
         "drawn": drawn,
     }
     if split == "test":
@@ -212,7 +213,9 @@ def build_run(root):
     write_history(folders["train"])
     best, last, champion = "b" * 64, "1" * 64, "c" * 64
     scored = {"best": (best, 0.93, 1), "last": (last, 0.91, 2), "champion": (champion, 0.83, 3)}
-    write_summary(folders["evaluate"], "val", {name: measured(*value, "val") for name, value in scored.items()}, 3)
+    models = {name: measured(*value, "val") for name, value in scored.items()}
+    models["last"]["metrics"]["EIR"] = 0.8823
+    write_summary(folders["evaluate"], "val", models, 3)
     write_summary(folders["test"], "test", {"best": measured(best, 0.915, 7, "test")})
     results = {
         "record": {

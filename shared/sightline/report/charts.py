@@ -83,7 +83,7 @@ def line_chart(
             colour = _SERIES.format(index % SERIES_COLOURS)
             axes.plot(line.x, line.y, dash, color=colour, linewidth=1.8, marker=marker, markersize=3.5)
         axes.set_xlabel(x_label, color=_INK)
-        axes.tick_params(colors=_INK, length=0)
+        axes.tick_params(colors=_INK, length=0, pad=7)
         axes.grid(color=_RULE, linewidth=0.8)
         axes.set_axisbelow(True)
         for name, spine in axes.spines.items():

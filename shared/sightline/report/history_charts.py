@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sightline.errors import DataError
 from sightline.report.charts import Chart, Series, line_chart
+from sightline.report.page import reason_of
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
@@ -22,7 +23,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
         entries = json.loads(path.read_bytes())
         return [{name: float(value) for name, value in entry.items() if _is_number(value)} for entry in entries]
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: no training history to draw: {error}; run train again") from error
+        raise DataError(f"{path}: no training history to draw: {reason_of(error)}; run train again") from error
 
 
 def _is_number(value: object) -> bool:
@@ -33,7 +34,7 @@ def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
     """Charts of the losses, the validation metrics and the learning rate; those without values are left out."""
     names = list(dict.fromkeys(name for entry in history for name in entry))
     groups = {
-        "Loss": [name for name in names if name == "loss" or name.startswith("loss_")],
+        "Loss": [*(["loss"] if "loss" in names else []), *(name for name in names if name.startswith("loss_"))],
         "Validation": [name for name in names if name.startswith("val/")],
         "Learning rate": [name for name in names if name == "learning_rate"],
         "Images per second": [name for name in names if name == "images_per_second"],
@@ -43,7 +44,8 @@ def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
         series = [_series(history, name) for name in members]
         series = [line for line in series if line.x]
         if series:
-            limits = (0.0, 1.03) if title == "Validation" else None
+            highest = 1.0 if title == "Validation" else max(y for line in series for y in line.y)
+            limits = (0.0, 1.05 * highest) if highest > 0 else None
             charts.append(line_chart(f"train {title}", title, series, x_label="iteration", y_limits=limits))
     return charts
 

@@ -10,6 +10,7 @@ from sightline.report.charts import Chart, Series, line_chart
 from sightline.report.summary import Confusion, ModelSummary, ReadPlate, Summary
 
 CLASS_METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50", "dv_AP")
+_BAR_METRICS = ("mask_AP50", "box_AP50")
 _WRONG_READINGS = 30
 _RIGHT_READINGS = 8
 
@@ -35,11 +36,14 @@ class ConfusionRow:
 
 @dataclass(frozen=True, slots=True)
 class ReadingRow:
-    """One image's plates: the true texts, the read texts with what differs marked, and the drawn image if any."""
+    """One image's plates: the true ones, the read ones as (pieces of text, kind), and the drawn image if any.
+
+    Each piece of a read text comes with whether the most similar true text has it.
+    """
 
     image: str
     truth: list[ReadPlate]
-    read: list[list[tuple[str, bool]]]
+    read: list[tuple[list[tuple[str, bool]], str]]
     right: bool
     drawn: Path | None
 
@@ -53,6 +57,7 @@ class ModelView:
         chosen_by: The metrics that selected it.
         summary: Everything measured.
         class_metrics: Which metrics the per-class table has.
+        bar_metric: The one of them that is drawn as bars; empty where there is none.
         curves: One a class that has a curve.
         mean: Mean precision over recall of all classes.
         confusion: Rows of the confusion matrix; empty where there is none.
@@ -64,6 +69,7 @@ class ModelView:
     chosen_by: list[str]
     summary: ModelSummary
     class_metrics: list[str]
+    bar_metric: str
     curves: list[ClassCurve]
     mean: Chart | None
     confusion: list[ConfusionRow]
@@ -80,11 +86,13 @@ def _model_view(summary: Summary, name: str, chosen_by: list[str], key: str) -> 
     model = summary.models[name]
     readings = _reading_rows(summary, name)
     examples = len(model.readings.examples) if model.readings else 0
+    class_metrics = [metric for metric in CLASS_METRICS if any(metric in row for row in model.per_class.values())]
     return ModelView(
         name=name,
         chosen_by=chosen_by,
         summary=model,
-        class_metrics=[metric for metric in CLASS_METRICS if any(metric in row for row in model.per_class.values())],
+        class_metrics=class_metrics,
+        bar_metric=next((metric for metric in _BAR_METRICS if metric in class_metrics), ""),
         curves=_class_curves(summary.classes, model),
         mean=_mean_chart(f"{key} {name} mean", model),
         confusion=_confusion_rows(model.confusion) if model.confusion else [],
@@ -155,7 +163,7 @@ def _reading_rows(summary: Summary, name: str) -> list[ReadingRow]:
         ReadingRow(
             example.image,
             example.truth,
-            [_marked(plate.text, example.truth) for plate in example.read],
+            [(_marked(plate.text, example.truth), plate.kind) for plate in example.read],
             example.right,
             drawn.get(example.image),
         )

@@ -77,13 +77,18 @@ def jpeg_uri(image: Image.Image | Path, longest: int = 800) -> str:
                 return jpeg_uri(opened.convert("RGB"), longest)
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise DataError(
-                f"{image}: this drawn image cannot be shown in the report: {error}; run the step that drew it again"
+                f"{image}: this drawn image cannot be shown in the report: {reason_of(error)}; run the step that drew it again"
             ) from error
     small = image.convert("RGB")
     small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     encoded = io.BytesIO()
     small.save(encoded, "JPEG", quality=78, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, without the path that an ``OSError`` repeats."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def slug(text: str) -> str:

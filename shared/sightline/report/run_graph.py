@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_BOX_WIDTH = 168
+_BOX_WIDTH = 188
 _BOX_HEIGHT = 66
-_GAP_ALONG = 44
+_GAP_ALONG = 32
 _GAP_ASIDE = 20
 _MARGIN = 4
 

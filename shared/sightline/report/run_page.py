@@ -13,7 +13,7 @@ from sightline.errors import DataError
 from sightline.report.charts import Chart
 from sightline.report.history_charts import history_charts, read_history
 from sightline.report.model_view import model_views
-from sightline.report.page import write_page
+from sightline.report.page import reason_of, write_page
 from sightline.report.run_graph import lay_out
 from sightline.report.summary import ModelSummary, SelectionSummary, Summary, read_summary
 
@@ -106,8 +106,8 @@ class KeyNumber:
 def write_run_page(path: Path, run: RunPage) -> None:
     """Write the run page as one HTML file that opens offline; parent folders are made.
 
-    A step's file that is missing or damaged is named on the page in that step's place: the page of a broken run is the
-    one that is needed most.
+    A step's file that is missing or damaged is named at the top of the page: the page of a broken run is the one that
+    is needed most.
 
     Args:
         path: The HTML file; replaced as a whole.
@@ -167,7 +167,7 @@ def _data_report(run: RunPage, faults: list[str]) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        faults.append(f"{path}: the data report cannot be shown: {error}; run record again")
+        faults.append(f"{path}: the data report cannot be shown: {reason_of(error)}; run record again")
         return None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sightline.errors import DataError
+from sightline.report.page import reason_of
 
 
 class _Part(BaseModel):
@@ -144,7 +145,7 @@ def read_summary(folder: Path) -> Summary:
         raw: dict[str, Any] = {"folder": folder}
         return Summary.model_validate(raw | _json_object(path.read_bytes()))
     except (OSError, ValueError, TypeError) as error:
-        reason = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
+        reason = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else reason_of(error)
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) if isinstance(error, ValidationError) else ""
         raise DataError(
             f"{path}{': ' + where if where else ''}: no summary to report on: {reason}; run the step again"
