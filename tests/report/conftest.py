@@ -1,5 +1,6 @@
 """A small finished run as the steps leave it: results, summaries, history, drawn images."""
 
+import itertools
 import json
 import random
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from sightline.report.draw import draw_detections, draw_truth
 from sightline.report.run_page import RunPage, TaskView
 
 CLASSES = [*"0123456789", *"abcde", "r_board", "r_m_n", "r_s_n", "l_board", "l_m_n", "l_s_n"]
-NAMES = {index: name for index, name in enumerate(CLASSES, 1)}
+NAMES = dict(enumerate(CLASSES, 1))
 TAG = "plates_train_v2"
 
 
@@ -255,7 +256,7 @@ def build_run(root):
         seconds=329.0,
         command="sightline run plates --tag plates_ann_v2 --set train.iterations=400",
         tasks=tasks,
-        edges=[*zip(names, names[1:], strict=False), ("resolve", "train"), ("record", "test")],
+        edges=[*itertools.pairwise(names), ("resolve", "train"), ("record", "test")],
         index_link="../index.html",
         results=results,
         files=folders,

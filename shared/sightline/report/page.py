@@ -77,7 +77,7 @@ def jpeg_uri(image: Image.Image | Path, longest: int = 800) -> str:
                 return jpeg_uri(opened.convert("RGB"), longest)
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise DataError(
-                f"{image}: this drawn image cannot be shown in the report: {reason_of(error)}; run the step that drew it again"
+                f"{image}: this drawn image cannot be shown in the report: {reason_of(error)}; run its step again"
             ) from error
     small = image.convert("RGB")
     small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
