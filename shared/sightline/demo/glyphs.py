@@ -15,8 +15,8 @@ Points = NDArray[np.float64]
 CAP_HEIGHT = 0.729
 """Height of a digit of this font in em."""
 
-MIN_POINTS = 24
-"""A flattened outline has at least so many points: long straight edges are split."""
+MIN_POINTS, MAX_POINTS = 24, 40
+"""An outline has at least and at most so many points: long straight edges are split, curves flattened coarsely."""
 
 _FONT_SIZE = 100.0
 _MOVE, _LINE, _QUADRATIC = 1, 2, 3
@@ -45,7 +45,7 @@ def glyph(character: str) -> Glyph:
         character: One that is drawn in one piece: a digit, a letter but i and j, not a blank.
 
     Returns:
-        Its contours, curves flattened; ``outer`` has 24 to about 40 points.
+        Its contours, curves flattened; ``outer`` has 24 to 40 points.
     """
     from matplotlib import get_data_path
     from matplotlib.ft2font import FT2Font, LoadFlags
@@ -55,9 +55,10 @@ def glyph(character: str) -> Glyph:
     font.set_size(_FONT_SIZE, 72)
     font.load_char(ord(character), flags=LoadFlags.NO_HINTING)
     vertices, codes = font.get_path()
-    curves = int(np.count_nonzero(codes == _QUADRATIC)) // 2
-    contours = _contours(vertices, codes, steps=2 if curves > 12 else 3)
-    contours.sort(key=lambda contour: -abs(signed_area(contour)))
+    for steps in (3, 2, 1):
+        contours = sorted(_contours(vertices, codes, steps), key=lambda contour: -abs(signed_area(contour)))
+        if len(contours[0]) <= MAX_POINTS:
+            break
     left = contours[0][:, 0].min()
     unit = CAP_HEIGHT * _FONT_SIZE
     scaled = [np.stack([(c[:, 0] - left) / unit, -c[:, 1] / unit], axis=1) for c in contours]

@@ -15,7 +15,7 @@ from sightline.demo.plates import Shape, rounded_rectangle
 _OVERSAMPLING = 3
 """Plates are painted this many times larger and then reduced."""
 
-_VEHICLE_SHARE = 0.65
+_VEHICLE_SHARE = 0.75
 
 
 def paint_scene(
