@@ -132,6 +132,7 @@ def test_all_kinds_of_images_appear_and_every_class_is_frequent():
     assert counts.count(2) > 20
     plates = list(itertools.chain.from_iterable(all_truths))
     assert 0.4 < sum(plate.kind == "r_board" for plate in plates) / len(plates) < 0.6
+    assert {*DIGITS, *LETTERS} == set("0123456789abcde")
     digits = "".join(plate.sub[:2] + plate.main for plate in plates)
     letters = "".join(plate.sub[2] for plate in plates)
     assert min(digits.count(digit) for digit in DIGITS) > 0.07 * len(digits)
