@@ -36,12 +36,13 @@ def check_key(where: str, value: str, limit: int) -> None:
     """
     if len(value) > limit:
         raise DatabaseError(f"{where}: {value[:80]!r}... has {len(value)} characters, the limit is {limit}; shorten it")
-    if value != value.rstrip() or "\0" in value:
+    if value[-1:].isspace() or "\0" in value:
         raise DatabaseError(f"{where}: {value!r} ends in a blank or holds a NUL, which databases lose; rename it")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise DatabaseError(f"{where}: {value!r} is not valid Unicode; rename it") from error
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise DatabaseError(f"{where}: {value!r} is not valid Unicode; rename it") from error
 
 
 def check_row(table: Table, values: Mapping[str, Any]) -> None:

@@ -26,8 +26,8 @@ Result = TypeVar("Result")
 
 
 def shown(url: URL) -> str:
-    """The URL as it may be logged."""
-    return url.render_as_string(hide_password=True)
+    """The URL as it may be logged and typed: without a password."""
+    return url.set(password=None).render_as_string()
 
 
 def connect(url: str, *, create: bool = True) -> Engine:

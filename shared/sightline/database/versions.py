@@ -128,7 +128,7 @@ def _image_rows(tag: str, images: Iterable[ImageRecord]) -> list[Values]:
         check_key("images.path", image.path, limits["path"])
         check_key("images.split", image.split, limits["split"])
         check_key("images.sha256", image.sha256, limits["sha256"])
-        check_key("images.group_name", image.group, limits["group_name"])
+        check_key("images.group", image.group, limits["group_name"])
         path_sha256 = hashlib.sha256(image.path.encode()).hexdigest()
         if path_sha256 in rows:
             raise DatabaseError(f"cannot register {tag}: image {image.path} stands there twice; each path once")

@@ -1,1 +1,7 @@
 """Where training curves go."""
+
+from __future__ import annotations
+
+from sightline.tracking.base import Tracker, open_trackers
+
+__all__ = ["Tracker", "open_trackers"]

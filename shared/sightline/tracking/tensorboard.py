@@ -1,0 +1,43 @@
+"""Training curves for TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sightline.errors import ConfigurationError
+
+
+class TensorBoardTracker:
+    """Writes event files to ``<folder>/tensorboard``.
+
+    Args:
+        folder: An existing folder.
+        resume_iteration: TensorBoard leaves out what was logged for later iterations before.
+
+    Raises:
+        ConfigurationError: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path, resume_iteration: int = 0) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"train.trackers: tensorboard needs the package {error.name}, which is not installed; "
+                "pip install 'sightline[vision,tracking]', or set train.trackers=[text]"
+            ) from error
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_iteration + 1)
+
+    def log_metrics(self, iteration: int, values: Mapping[str, float]) -> None:
+        """See :meth:`sightline.tracking.Tracker.log_metrics`."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, iteration)
+
+    def log_text(self, name: str, text: str) -> None:
+        """See :meth:`sightline.tracking.Tracker.log_text`."""
+        self._writer.add_text(name, text)
+
+    def close(self) -> None:
+        """See :meth:`sightline.tracking.Tracker.close`."""
+        self._writer.close()

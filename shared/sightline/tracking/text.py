@@ -1,0 +1,71 @@
+"""Training curves as JSON lines, which any program reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class TextTracker:
+    """Appends ``{"iteration": 20, "loss": 1.2}`` to ``metrics.jsonl``, a line a call; a text is a file of its own.
+
+    Args:
+        folder: An existing folder.
+        resume_iteration: Lines of later iterations are dropped, as is a last line that was not written to its end.
+    """
+
+    def __init__(self, folder: Path, resume_iteration: int = 0) -> None:
+        self._folder = folder
+        path = folder / METRICS_FILE
+        lines = [line for line in read_metrics(path) if line["iteration"] <= resume_iteration]
+        _replace(path, "".join(json.dumps(line) + "\n" for line in lines))
+        self._stream = path.open("a", encoding="utf-8")
+
+    def log_metrics(self, iteration: int, values: Mapping[str, float]) -> None:
+        """See :meth:`sightline.tracking.Tracker.log_metrics`."""
+        self._stream.write(json.dumps({"iteration": iteration, **values}, allow_nan=False) + "\n")
+        self._stream.flush()
+
+    def log_text(self, name: str, text: str) -> None:
+        """See :meth:`sightline.tracking.Tracker.log_text`."""
+        _replace(self._folder / f"{name.replace('/', '_')}.txt", text)
+
+    def close(self) -> None:
+        """See :meth:`sightline.tracking.Tracker.close`."""
+        if not self._stream.closed:
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of ``metrics.jsonl`` up to one that a killed process did not write to its end.
+
+    Args:
+        path: The file; one that is not there has no lines.
+    """
+    if not path.is_file():
+        return []
+    lines = []
+    for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            document = json.loads(line)
+        except ValueError:
+            break
+        if not line.endswith(b"\n") or not isinstance(document, dict) or "iteration" not in document:
+            break
+        lines.append(document)
+    return lines
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
