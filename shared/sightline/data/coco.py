@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, NotRequired, TypedDict
+
+from sightline.errors import DataError
+
+BOX_TOLERANCE_PIXELS = 0.01
+"""Boxes may reach so far over the image's border: rounding of floats, and no more."""
+
+SHOWN_FAULTS = 20
 
 
 class RunLengthEncoding(TypedDict):
@@ -77,3 +89,117 @@ class CocoDocument(TypedDict):
     annotations: list[CocoAnnotation]
     categories: list[CocoCategory]
     info: NotRequired[dict[str, str]]
+
+
+def read_coco(path: Path) -> CocoDocument:
+    """Read and validate a COCO document.
+
+    Raises:
+        DataError: The file cannot be read, or is not what record writes.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as COCO ({error}); check out the training tag again") from error
+    return validate_coco(document, str(path))
+
+
+def coco_bytes(document: CocoDocument) -> bytes:
+    """The document as JSON; equal documents give equal bytes."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def validate_coco(document: Any, where: str) -> CocoDocument:  # noqa: ANN401  (whatever JSON holds)
+    """Check all that training and evaluation rely on.
+
+    Ids are whole numbers from 1 on and unique; file names are unique and stay below the checkout; annotations name
+    images and categories that exist; boxes are finite, positive and inside their image; areas are positive; outlines
+    have three points at least, and masks the size of their image.
+
+    Args:
+        document: Decoded JSON.
+        where: What the error message calls the document.
+
+    Returns:
+        The document.
+
+    Raises:
+        DataError: With up to 20 faults, and how many there are.
+    """
+    try:
+        faults = list(_faults(document))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{where} is not a COCO document of Sightline ({type(error).__name__}: {error}); record the dataset again"
+        ) from error
+    if faults:
+        more = f"\n  and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+        raise DataError(
+            f"{where} has {len(faults)} faults; record the dataset again:\n"
+            + "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
+            + more
+        )
+    valid: CocoDocument = document
+    return valid
+
+
+def _faults(document: Any) -> Iterator[str]:  # noqa: ANN401
+    for part in ("categories", "images", "annotations"):
+        yield from _id_faults(part, [entry["id"] for entry in document[part]])
+    yield from _twice("category name", [entry["name"] for entry in document["categories"]])
+    yield from _twice("file_name", [entry["file_name"] for entry in document["images"]])
+    for image in document["images"]:
+        yield from _image_faults(image)
+    images = {image["id"]: image for image in document["images"]}
+    categories = {category["id"] for category in document["categories"]}
+    for annotation in document["annotations"]:
+        name = f"annotation {annotation['id']}"
+        if annotation["image_id"] not in images:
+            yield f"{name}: image_id {annotation['image_id']} is not among the images"
+        else:
+            yield from _annotation_faults(name, annotation, images[annotation["image_id"]])
+        if annotation["category_id"] not in categories:
+            yield f"{name}: category_id {annotation['category_id']} is not among the categories {sorted(categories)}"
+
+
+def _id_faults(part: str, ids: list[Any]) -> Iterator[str]:
+    for value in ids:
+        if type(value) is not int or value < 1:
+            yield f"{part}: id {value!r} is not a whole number from 1 on"
+    yield from _twice(f"{part}: id", ids)
+
+
+def _twice(what: str, values: list[Any]) -> Iterator[str]:
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield f"{what} {value!r} stands {count} times"
+
+
+def _image_faults(image: Any) -> Iterator[str]:  # noqa: ANN401
+    path = PurePosixPath(image["file_name"])
+    if path.is_absolute() or ".." in path.parts or "\\" in image["file_name"] or "\0" in image["file_name"]:
+        yield f"image {image['id']}: file_name {image['file_name']!r} leaves the checkout"
+    if not (image["width"] >= 1 and image["height"] >= 1):
+        yield f"image {image['id']}: size {image['width']} x {image['height']} is not positive"
+
+
+def _annotation_faults(name: str, annotation: Any, image: Any) -> Iterator[str]:  # noqa: ANN401
+    x, y, width, height = annotation["bbox"]
+    right, bottom = image["width"] + BOX_TOLERANCE_PIXELS, image["height"] + BOX_TOLERANCE_PIXELS
+    if not all(math.isfinite(value) for value in (x, y, width, height)) or width <= 0 or height <= 0:
+        yield f"{name}: bbox {annotation['bbox']} is not finite and positive"
+    elif x < -BOX_TOLERANCE_PIXELS or y < -BOX_TOLERANCE_PIXELS or x + width > right or y + height > bottom:
+        yield f"{name}: bbox {annotation['bbox']} leaves its image of {image['width']} x {image['height']} pixels"
+    if not (math.isfinite(annotation["area"]) and annotation["area"] > 0):
+        yield f"{name}: area {annotation['area']} is not positive"
+    if annotation["iscrowd"] != 0:
+        yield f"{name}: iscrowd is {annotation['iscrowd']}, expected 0"
+    outline = annotation["segmentation"]
+    if isinstance(outline, dict):
+        if outline["size"] != [image["height"], image["width"]]:
+            yield f"{name}: mask of size {outline['size']}, expected [{image['height']}, {image['width']}]"
+    elif not outline or any(
+        len(polygon) < 6 or len(polygon) % 2 or not all(map(math.isfinite, polygon)) for polygon in outline
+    ):
+        yield f"{name}: an outline needs three finite points at least"

@@ -1,0 +1,51 @@
+"""The splits that earlier training tags of a dataset gave to their images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sightline.data.history import list_tags, open_history
+from sightline.data.split import EarlierImage, SplitImage
+from sightline.data.tags import DatasetTag, dataset_tags
+from sightline.data.training_set import TrainingSet, from_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierVersions:
+    """What earlier versions of a dataset decided.
+
+    Attributes:
+        tags: Their training tags, the oldest first.
+        images: Every image of theirs, once.
+        newest: The newest of them; None when there is none.
+    """
+
+    tags: list[str]
+    images: list[EarlierImage]
+    newest: TrainingSet | None
+
+
+def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> EarlierVersions:
+    """Read every other training tag of the dataset of ``tag``; where two contradict each other, the older counts.
+
+    Only ``dataset.json`` is read from each, so this takes no pull.
+
+    Raises:
+        RepositoryError: A tag's files are missing or damaged on the DVC remote.
+    """
+    known = dataset_tags(list_tags(repository, timeout_seconds))
+    others = [
+        other
+        for other in known
+        if other.kind == "train" and other.dataset == tag.dataset and other.version != tag.version
+    ]
+    images: dict[str, EarlierImage] = {}
+    newest: TrainingSet | None = None
+    with open_history(repository, others, timeout_seconds) as history:
+        others.sort(key=lambda other: (history.date(other), other.order))
+        for other in others:
+            newest = from_bytes(history.read(other, "dataset.json"), f"dataset.json of {other}")
+            for image in newest.images:
+                facts = SplitImage(image.sha256, int(image.perceptual_hash, 16), image.group)
+                images.setdefault(image.sha256, EarlierImage(facts, image.split))
+    return EarlierVersions([str(other) for other in others], list(images.values()), newest)
