@@ -31,6 +31,18 @@ def settings_path() -> Path:
     return home() / "settings.yaml"
 
 
+def embedded_or_own(section: str, field: str) -> str:
+    """A field that has a value without any recipe, such as ``data.repository``: embedded default < settings file.
+
+    Raises:
+        ConfigurationError: The settings file cannot be read.
+    """
+    document = _embedded_defaults()
+    if settings_path().is_file():
+        _merge(document, _read_yaml(settings_path().read_text(encoding="utf-8"), str(settings_path())))
+    return str(document[section][field])
+
+
 def recipe_names() -> list[str]:
     """The recipes that come with Sightline."""
     recipes = resources.files("sightline.config") / "recipes"

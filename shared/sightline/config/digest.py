@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from sightline.config.schema import Config
 
@@ -21,9 +21,14 @@ _PLACES: dict[str, set[str]] = {"data": {"repository", "jobs", "timeout_seconds"
 """Fields that say where and how fast, not what: they leave the digest alone."""
 
 
+def relevant_part(step: StepName, config: Config) -> dict[str, Any]:
+    """The part of the configuration that ``step`` depends on, as JSON holds it."""
+    return config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
+
+
 def config_digest(step: StepName, config: Config) -> str:
     """SHA-256 (hexadecimal) of the part of the configuration that ``step`` depends on."""
-    document = config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
+    document = relevant_part(step, config)
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

@@ -16,6 +16,19 @@ from pathlib import Path
 from sightline.errors import RepositoryError
 
 SHOWN_LINES = 20
+GIT_SETTINGS = """\
+[gc]
+	auto = 0
+[core]
+	autocrlf = false
+[commit]
+	gpgSign = false
+[tag]
+	gpgSign = false
+[advice]
+	detachedHead = false
+"""
+"""What makes git's results differ from user to user, or start something that outlives the command."""
 
 _log = logging.getLogger(__name__)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
@@ -113,7 +126,7 @@ def _git_configuration(folder: Path, trusted: Sequence[str]) -> Path:
     for repository in trusted:
         local = repository.removeprefix("file://").rstrip("/")
         lines += [f"[safe]\n\tdirectory = {_quoted(name)}\n" for name in (local, f"{local}/.git")]
-    lines.append("[gc]\n\tauto = 0\n[core]\n\tautocrlf = false\n[advice]\n\tdetachedHead = false\n")
+    lines.append(GIT_SETTINGS)
     path = folder / "gitconfig"
     path.write_text("".join(lines), encoding="utf-8")
     return path

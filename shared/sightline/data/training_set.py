@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from sightline.config.schema import Data
 from sightline.data.annotations import Annotations, LabelledImage
@@ -67,6 +68,7 @@ class TrainingSet:
         annotation_tag: Where it came from.
         annotation_commit: What that tag named.
         configuration_digest: Of the configuration that it was made with.
+        configuration: The part of it that record depends on.
         classes: In the order of the category ids.
         earlier: The training tags whose splits were kept, the oldest first.
         images: In the order of their COCO ids.
@@ -83,6 +85,7 @@ class TrainingSet:
     annotation_tag: str
     annotation_commit: str
     configuration_digest: str
+    configuration: dict[str, Any]
     classes: list[str]
     earlier: list[str]
     images: list[RecordedImage]
@@ -109,6 +112,7 @@ class Origin:
     annotation_tag: str
     annotation_commit: str
     configuration_digest: str
+    configuration: dict[str, Any]
     earlier: list[str]
 
 

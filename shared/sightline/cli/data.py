@@ -1,0 +1,200 @@
+"""``sightline data``: data repositories and dataset versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import yaml
+
+from sightline.config.decode import embedded_or_own, settings_path
+from sightline.data.tags import DatasetTag, dataset_tags
+from sightline.errors import ConfigurationError
+
+TIMEOUT_SECONDS = 3600.0
+SHOWN_NAMES = 10
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+repository_option = click.option(
+    "--repository", metavar="URL_OR_PATH", help="Data repository; by default data.repository of the settings file."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def command() -> None:
+    """Data repositories and dataset versions."""
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--remote", required=True, metavar="URI", help="Where DVC keeps the files: a path or file:///path.")
+def init(path: Path, remote: str) -> None:
+    """Make a data repository at PATH, and the default one of this user."""
+    from sightline.data.repository import init_repository
+
+    path = path.expanduser().absolute()
+    made = init_repository(path, remote)
+    click.echo(f"{path}: " + ("data repository made" if made else "is this data repository already; nothing changed"))
+    if _make_default(path):
+        click.echo(f"{settings_path()}: data.repository is {path} now")
+
+
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--dataset", required=True, metavar="NAME", help="Such as plates.")
+@click.option("--version", required=True, metavar="V", help="Such as v1.")
+@repository_option
+def add(folder: Path, dataset: str, version: str, repository: str | None) -> None:
+    """Make FOLDER (labelme JSON files and images) the version V of a dataset."""
+    from sightline.data.repository import add_annotations
+
+    tag = DatasetTag(dataset, "ann", version)
+    added = add_annotations(Path(repository or _default_repository()), folder, tag, timeout_seconds=TIMEOUT_SECONDS)
+    state = "added" if added.new else "is there already; nothing changed"
+    click.echo(f"{tag}: {state} ({added.files} files, commit {added.commit[:12]})")
+
+
+@command.command("list")
+@repository_option
+@json_option
+def list_command(repository: str | None, as_json: bool) -> None:
+    """The dataset versions of a data repository, and what the database knows of them."""
+    from sightline.data.history import list_tags
+
+    source = repository or _default_repository()
+    commits = list_tags(source, TIMEOUT_SECONDS)
+    known = _registered()
+    rows = [
+        {"tag": str(tag), "dataset": tag.dataset, "version": tag.version, "kind": tag.room, "commit": commits[str(tag)]}
+        | known.get(str(tag), {"images": None, "registered": None})
+        for tag in dataset_tags(commits)
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    if not rows:
+        click.echo(
+            f"{source} has no dataset version yet; add one with: sightline data add FOLDER --dataset NAME --version V"
+        )
+    for row in rows:
+        facts = f"{row['images']} images, recorded {row['registered']}" if row["registered"] else "not recorded"
+        click.echo(f"{row['tag']:<32} {row['commit'][:12]}  {facts}")
+
+
+@command.command()
+@click.argument("tag")
+@repository_option
+@json_option
+def show(tag: str, repository: str | None, as_json: bool) -> None:
+    """What a dataset version holds."""
+    from sightline.data.history import open_history
+
+    version = DatasetTag.parse(tag)
+    with open_history(repository or _default_repository(), [version], TIMEOUT_SECONDS) as history:
+        tracked = history.tracked(version)
+        facts: dict[str, Any] = {
+            "tag": tag,
+            "commit": history.commit(version),
+            "digest": tracked.md5.removesuffix(".dir"),
+            "files": tracked.files,
+            "size_bytes": tracked.size_bytes,
+        }
+        if version.kind == "ann":
+            names = history.manifest(version)
+            facts["annotation_files"] = sum(name.lower().endswith(".json") for name in names)
+        else:
+            facts |= _training_facts(history.read(version, "dataset.json"), tag)
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+    else:
+        click.echo(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@command.command()
+@click.argument("before")
+@click.argument("after")
+@repository_option
+@json_option
+def diff(before: str, after: str, repository: str | None, as_json: bool) -> None:
+    """What changed from version BEFORE to version AFTER."""
+    from sightline.data.difference import compare
+    from sightline.data.history import open_history
+
+    tags = [DatasetTag.parse(before), DatasetTag.parse(after)]
+    with open_history(repository or _default_repository(), list(dict.fromkeys(tags)), TIMEOUT_SECONDS) as history:
+        difference = compare(history, *tags)
+    if as_json:
+        click.echo(json.dumps(asdict(difference), indent=1))
+        return
+    for what in ("added", "removed", "relabelled", "replaced"):
+        _echo_names(what, getattr(difference, what))
+    _echo_names("moved", [f"{name} ({move})" for name, move in difference.moved.items()])
+
+
+def _echo_names(what: str, names: list[str]) -> None:
+    click.echo(f"{what}: {len(names)}")
+    for name in names[:SHOWN_NAMES]:
+        click.echo(f"  {name}")
+    if len(names) > SHOWN_NAMES:
+        click.echo(f"  and {len(names) - SHOWN_NAMES} more (--json lists all)")
+
+
+def _training_facts(data: bytes, tag: str) -> dict[str, Any]:
+    from sightline.data.training_set import from_bytes
+
+    found = from_bytes(data, f"dataset.json of {tag}")
+    return {
+        "annotation_tag": found.annotation_tag,
+        "annotation_commit": found.annotation_commit,
+        "images": found.images_per_split,
+        "instances": found.instances,
+        "dropped": found.dropped,
+        "warnings": found.warnings,
+    }
+
+
+def _registered() -> dict[str, dict[str, Any]]:
+    """What the database knows, by tag; nothing where there is none."""
+    from sightline.database import open_database
+    from sightline.errors import DatabaseError
+
+    url = embedded_or_own("database", "url")
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+        return {}
+    try:
+        database = open_database(url, create=False)
+    except DatabaseError as error:
+        click.echo(f"the database says nothing: {error}", err=True)
+        return {}
+    with closing(database):
+        return {
+            row.record.tag: {"images": row.images, "registered": row.created_at.isoformat(timespec="seconds")}
+            for row in database.versions()
+        }
+
+
+def _default_repository() -> str:
+    return embedded_or_own("data", "repository")
+
+
+def _make_default(path: Path) -> bool:
+    """Write ``data.repository`` to the settings file; False when it stands there already."""
+    from sightline.steps.journal import write_atomically
+
+    settings = settings_path()
+    document = yaml.safe_load(settings.read_text(encoding="utf-8")) if settings.is_file() else None
+    document = {} if document is None else document
+    if not isinstance(document, dict) or not isinstance(document.setdefault("data", {}), dict):
+        raise ConfigurationError(f"{settings} must hold sections such as data:; mend or remove it")
+    if document["data"].get("repository") == str(path):
+        return False
+    document["data"]["repository"] = str(path)
+    write_atomically(settings, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    return True

@@ -1,0 +1,244 @@
+"""record: an annotation tag in, a published training tag out.
+
+Done twice it changes nothing; killed anywhere, the same call completes it: each stage is found done or done again.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sightline.config.digest import config_digest, relevant_part, step_key
+from sightline.config.schema import Config
+from sightline.data.annotations import Annotations, Fault
+from sightline.data.checkout import Checkout, checkout
+from sightline.data.commands import explain_os_errors
+from sightline.data.earlier import earlier_versions
+from sightline.data.history import list_tags
+from sightline.data.labelme import read_folder, stopping_faults
+from sightline.data.objects import read_dvc_file
+from sightline.data.tags import DatasetTag
+from sightline.data.training_set import Origin, TrainingSet, build_training_set
+from sightline.data.training_tag import PublishedSet, find_training_tag, publish_training_tag
+from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
+from sightline.errors import ConfigurationError, DataError, RepositoryError
+from sightline.steps.journal import write_atomically
+from sightline.steps.record_report import write_report
+from sightline.steps.results import RecordResult
+from sightline.steps.store import find_result, folder_key, publish_result
+from sightline.storage import Storage, open_storage
+
+SHOWN_FAULTS = 50
+
+_log = logging.getLogger(__name__)
+
+
+def run(config: Config, code_rev: str) -> RecordResult:
+    """Turn an annotation tag into a training tag.
+
+    Args:
+        config: ``data.tag`` names the annotation tag.
+        code_rev: The code revision; another one writes the report again, but never changes a training tag.
+
+    Returns:
+        The published training set; it lies under the training tag in the result bucket.
+
+    Raises:
+        ConfigurationError: ``data.tag`` is no annotation tag.
+        UnknownTagError: The data repository does not have it.
+        DataError: The annotations have faults (all of them are listed), or there are too few images.
+        RepositoryError: Git or DVC failed, the tag moved, or the training tag is there with other contents.
+        VersionConflictError: The database knows the version with other contents.
+    """
+    began = time.monotonic()
+    tag = _annotation_tag(config)
+    storage = open_storage(config.storage.uri)
+    with closing(open_database(config.database.url)) as database:
+        source = _check_out(config, tag, database)
+        key = step_key("record", config, source.commit, code_rev)
+        finished = find_result(storage, RecordResult, str(tag.training), key)
+        if finished is not None and _stands(finished, config, database):
+            _log.info("%s is recorded already: %s", tag, tag.training)
+            return finished
+        published = _find(config, source) or _publish(config, source)
+        _register(database, source, published)
+        with tempfile.TemporaryDirectory(prefix="sightline-record-") as folder:
+            write_report(Path(folder), published, source, config)
+            result = _result(storage, published, key, seconds=time.monotonic() - began)
+            replace = finished is not None
+            return publish_result(
+                storage, result, result.training_tag, key, files=Path(folder),
+                config_digest=config_digest("record", config), replace=replace,
+            )  # fmt: skip
+
+
+def _annotation_tag(config: Config) -> DatasetTag:
+    tag = DatasetTag.parse(config.data.tag)
+    if tag.kind != "ann":
+        raise ConfigurationError(
+            f"data.tag is {tag}, a training tag; record starts from annotations: set it to {tag.annotations}"
+        )
+    return tag
+
+
+def _check_out(config: Config, tag: DatasetTag, database: Database) -> Checkout:
+    known = database.version(str(tag))
+    return checkout(
+        config.data.repository,
+        str(tag),
+        Path(config.work.dir),
+        jobs=config.data.jobs,
+        timeout_seconds=config.data.timeout_seconds,
+        expected_commit=known.record.commit if known else "",
+    )
+
+
+def _stands(result: RecordResult, config: Config, database: Database) -> bool:
+    """Whether what a finished result names is still there: the tag, and the rows of the database."""
+    commit = list_tags(config.data.repository, config.data.timeout_seconds).get(result.training_tag)
+    rows = [database.version(tag) for tag in (result.annotation_tag, result.training_tag)]
+    return commit == result.training_commit and all(row is not None for row in rows)
+
+
+def _find(config: Config, source: Checkout) -> PublishedSet | None:
+    """The training set that an earlier call published, if it was made from the same data in the same way."""
+    tag = DatasetTag.parse(source.tag).training
+    published = find_training_tag(config.data.repository, tag, config.data.timeout_seconds)
+    if published is not None:
+        _require_same(published.training_set, config, source)
+    return published
+
+
+def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
+    tag = DatasetTag.parse(source.tag)
+    differences = [
+        f"{path} was {before!r} and is {now!r}"
+        for path, before, now in _differences(found.configuration, relevant_part("record", config))
+    ]
+    if found.annotation_commit != source.commit:
+        differences.insert(0, f"{source.tag} named commit {found.annotation_commit} and names {source.commit}")
+    if differences:
+        raise RepositoryError(
+            f"{tag.training} is there already, made in another way: {'; '.join(differences)}.  A version never "
+            "changes: set the configuration back, or add the annotations as a new version (sightline data add)"
+        )
+
+
+def _differences(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:  # noqa: ANN401
+    """The values at which two decoded JSON documents differ, each with its dotted path."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return [] if before == now else [(path, before, now)]
+    found = []
+    for name in sorted(before.keys() | now.keys()):
+        found += _differences(before.get(name), now.get(name), f"{path}.{name}".lstrip("."))
+    return found
+
+
+def _publish(config: Config, source: Checkout) -> PublishedSet:
+    """Read, validate, split, merge and publish."""
+    tag = DatasetTag.parse(source.tag)
+    annotations = read_folder(source.path / tag.folder, config.data)
+    _stop_on_faults(annotations, config, source)
+    earlier = earlier_versions(config.data.repository, tag.training, config.data.timeout_seconds)
+    origin = Origin(
+        tag.dataset,
+        tag.version,
+        source.tag,
+        source.commit,
+        config_digest("record", config),
+        relevant_part("record", config),
+        earlier.tags,
+    )
+    training_set, documents, images = build_training_set(annotations, earlier.images, origin, config.data)
+    for warning in training_set.warnings:
+        _log.warning("%s: %s", tag, warning)
+    published = publish_training_tag(
+        config.data.repository, source, training_set, documents, images, work_dir=Path(config.work.dir),
+        jobs=config.data.jobs, timeout_seconds=config.data.timeout_seconds,
+    )  # fmt: skip
+    _require_same(published.training_set, config, source)
+    return published
+
+
+def _stop_on_faults(annotations: Annotations, config: Config, source: Checkout) -> None:
+    faults: list[Fault] = stopping_faults(annotations, config.data.faults)
+    if not faults:
+        return
+    path = Path(config.work.dir) / "faults" / f"{source.tag}.txt"
+    with explain_os_errors("write the list of faults"):
+        write_atomically(path, "".join(f"{fault}\n" for fault in faults))
+    kinds = ", ".join(sorted({f"data.faults.{fault.kind}" for fault in faults}))
+    more = f"\n  and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+    raise DataError(
+        f"{source.tag} has {len(faults)} faults; mend the annotations and add them as a new version, or let record "
+        f"leave them out ({kinds}); all of them are listed in {path}:\n"
+        + "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
+        + more
+    )
+
+
+def _register(database: Database, source: Checkout, published: PublishedSet) -> None:
+    """Both versions, each in one transaction; what is there already stays."""
+    found = published.training_set
+    tag = DatasetTag.parse(source.tag)
+    digest = read_dvc_file((source.path / tag.dvc_file).read_text(encoding="utf-8"), tag.dvc_file).md5
+    annotations = VersionRecord(tag.dataset, tag.version, "annotations", source.tag, source.commit, digest)
+    totals = {"": {name: sum(counts[name] for counts in found.instances.values()) for name in found.classes}}
+    showing = {"": {name: sum(counts[name] for counts in found.showing.values()) for name in found.classes}}
+    images = [image for image in _images(found, split="") if image.path.startswith(tag.folder)]
+    database.register_version(annotations, images, _categories(totals, showing))
+    training = VersionRecord(
+        tag.dataset, tag.version, "training", str(tag.training), published.commit, published.digest, source.tag,
+        found.configuration_digest,
+    )  # fmt: skip
+    database.register_version(training, _images(found), _categories(found.instances, found.showing))
+
+
+def _images(found: TrainingSet, split: str | None = None) -> list[ImageRecord]:
+    return [
+        ImageRecord(
+            image.split if split is None else split,
+            image.file_name,
+            image.sha256,
+            image.size_bytes,
+            image.width,
+            image.height,
+            image.group,
+        )
+        for image in found.images
+    ]
+
+
+def _categories(
+    instances: Mapping[str, Mapping[str, int]], showing: Mapping[str, Mapping[str, int]]
+) -> list[CategoryCount]:
+    return [
+        CategoryCount(name, split, count, showing[split][name])
+        for split, counts in instances.items()
+        for name, count in counts.items()
+    ]
+
+
+def _result(storage: Storage, published: PublishedSet, key: str, seconds: float) -> RecordResult:
+    found = published.training_set
+    tag = DatasetTag.parse(found.annotation_tag).training
+    return RecordResult(
+        dataset=found.dataset,
+        version=found.version,
+        annotation_tag=found.annotation_tag,
+        annotation_commit=found.annotation_commit,
+        training_tag=str(tag),
+        training_commit=published.commit,
+        digest=published.digest.removesuffix(".dir"),
+        images=found.images_per_split,
+        instances=found.instances,
+        dropped=found.dropped,
+        warnings=found.warnings,
+        files=storage.uri_of(folder_key("record", str(tag), key)),
+        seconds=seconds,
+    )
