@@ -121,18 +121,21 @@ def _read_chunk(root: Path, data: Data, classes_known: bool, files: list[str]) -
 
 def _report_shared_images(readings: list[FileReading], data: Data) -> None:
     """Two JSON files for one image, or for two whose names are one where letter case does not count."""
-    by_name: dict[str, list[FileReading]] = {}
+    by_name: dict[tuple[bool, str], list[tuple[FileReading, str]]] = {}
     for reading in readings:
-        if reading.names:
-            by_name.setdefault(unicodedata.normalize("NFC", reading.names).casefold(), []).append(reading)
+        embedded = reading.names is None and reading.image is not None
+        name = reading.image.image if embedded and reading.image else reading.names
+        if name:
+            key = embedded, unicodedata.normalize("NFC", name).casefold()
+            by_name.setdefault(key, []).append((reading, name))
     for sharing in by_name.values():
-        for reading in sharing if len(sharing) > 1 else ():
-            other = next(other for other in sharing if other is not reading)
-            if other.names == reading.names:
-                reason = f"image {reading.names} is also named by {other.file}"
+        for reading, name in sharing if len(sharing) > 1 else ():
+            other, other_name = next(pair for pair in sharing if pair[0] is not reading)
+            if other_name == name:
+                reason = f"image {name} is also named by {other.file}"
                 remedy = "keep one JSON file for each image"
             else:
-                reason = f"image {reading.names} and {other.names} of {other.file} have one name but for letter case"
+                reason = f"image {name} and {other_name} of {other.file} have one name but for letter case"
                 remedy = "rename one of the images, so that the dataset can be checked out on every system"
             reading.faults.insert(0, Fault("duplicate_image", reading.file, None, None, reason, remedy))
             if reading.image is not None:

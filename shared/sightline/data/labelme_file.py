@@ -22,7 +22,7 @@ class FileReading:
 
     Attributes:
         file: Its path relative to the folder, POSIX.
-        names: Path of the image that it names, relative to the folder, whether usable or not; None where it has none.
+        names: Path of the image file that it names, relative to the folder, usable or not; None where there is none.
         image: The labelled image, or None where the policy leaves it out.
         faults: Of the file first, then of its shapes.
         dropped: By kind of fault.
@@ -66,7 +66,12 @@ def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileRea
     Returns:
         What became of it; nothing is raised for a fault of the data.
     """
-    reading = FileReading(file)
+    shown = file.encode("utf-8", "backslashreplace").decode()
+    reading = FileReading(shown)
+    if shown != file:
+        reading.faults = [Fault("unsafe_path", shown, None, None, "the file's name is not UTF-8", "rename the file")]
+        count_dropped(reading.dropped, reading.faults, data)
+        return reading
     parsed, shape_faults = _parse(root, file)
     if parsed is None:
         reading.faults = shape_faults
@@ -75,9 +80,10 @@ def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileRea
     reading.labels.update(parsed.labels)
     found, file_faults = None, []
     try:
-        reading.names = locate(root, file, parsed.image_path)
-        found = _find_image(root, file, reading.names, parsed, data.max_pixels)
-        reading.names = found.path
+        names = _locate(root, file, parsed.image_path)
+        if _is_image_file(root, names):
+            reading.names = names
+        found = _find_image(root, file, names, parsed, data.max_pixels)
     except _ImageFaultError as error:
         file_faults.append(Fault(error.kind, file, None, None, error.reason, error.remedy))
     size = _size(parsed, found)
@@ -95,25 +101,30 @@ def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileRea
     return reading
 
 
-def locate(root: Path, file: str, image_path: str) -> str:
+def _locate(root: Path, file: str, image_path: str) -> str:
     """Where ``imagePath`` leads, relative to ``root``; like labelme, from the JSON file's folder.
 
     Backslashes separate folders as they do on Windows.  Links are followed, and must stay inside.  Where the name is
     not found as it is written, it is tried in Unicode's composed and decomposed forms (macOS writes the latter).
 
     Raises:
-        Exception: A fault of kind ``unsafe_path``, for :func:`read_file`.
+        _ImageFaultError: Of kind ``unsafe_path``.
     """
     if "\0" in image_path:
         raise _unsafe(image_path, "holds a NUL character")
     if PureWindowsPath(image_path).drive or image_path.startswith(("/", "\\")):
         raise _unsafe(image_path, "is absolute")
     base = os.path.realpath(root)
-    written = os.path.join(base, os.path.dirname(file), image_path.replace("\\", "/"))  # noqa: PTH118, PTH120
-    forms = (written, *(unicodedata.normalize(form, written) for form in ("NFC", "NFD")))
-    target = os.path.realpath(next((form for form in forms if os.path.isfile(form)), written))  # noqa: PTH113
+    relative = image_path.replace("\\", "/")
+    forms = (relative, unicodedata.normalize("NFC", relative), unicodedata.normalize("NFD", relative))
+    paths = [os.path.join(base, os.path.dirname(file), form) for form in forms]  # noqa: PTH118, PTH120
+    target = os.path.realpath(next((path for path in paths if os.path.isfile(path)), paths[0]))  # noqa: PTH113
     if target != base and not target.startswith(base.rstrip(os.sep) + os.sep):
         raise _unsafe(image_path, "leads outside the folder")
+    try:
+        os.fsencode(target).decode()
+    except UnicodeDecodeError as error:
+        raise _unsafe(image_path, "leads to a name that is not UTF-8") from error
     return Path(os.path.relpath(target, base)).as_posix()
 
 
@@ -143,23 +154,26 @@ def _parse(root: Path, file: str) -> tuple[LabelmeFile | None, list[Fault]]:
 def _find_image(root: Path, file: str, names: str, parsed: LabelmeFile, max_pixels: int) -> _FoundImage:
     """The image file where there is one, else the embedded image."""
     try:
-        if names != file and (root / names).is_file():
+        if _is_image_file(root, names):
             facts = image_facts(read_bytes(root / names, max_pixels), max_pixels, names)
             return _FoundImage(names, None, facts)
         if parsed.image_data is None:
-            raise _missing(root, file, names, parsed)
+            raise _missing(root, names, parsed)
         facts = image_facts(parsed.image_data, max_pixels, "imageData")
         path = PurePosixPath("images", file).with_suffix(facts.extension).as_posix()
         return _FoundImage(path, parsed.image_data, facts)
     except UnreadableImageError as error:
-        name = "imageData" if parsed.image_data and error.name == "imageData" else f"image {names}"
+        name = "imageData" if error.name == "imageData" else f"image {names}"
         raise _ImageFaultError("broken_image", f"{name}: {error.reason}", error.remedy) from error
-    except OSError as error:
-        raise _missing(root, file, names, parsed) from error
 
 
-def _missing(root: Path, file: str, names: str, parsed: LabelmeFile) -> _ImageFaultError:
-    if names in (file, PurePosixPath(file).parent.as_posix()):
+def _is_image_file(root: Path, names: str) -> bool:
+    """Whether there is such a file; labelme lets ``imagePath`` name the JSON itself where the image is embedded."""
+    return not names.lower().endswith(".json") and os.path.isfile(root / names)  # noqa: PTH113  (never raises)
+
+
+def _missing(root: Path, names: str, parsed: LabelmeFile) -> _ImageFaultError:
+    if names.lower().endswith(".json") or os.path.isdir(root / names):  # noqa: PTH112  (never raises)
         reason = f"imagePath {parsed.image_path!r} names no image, and there is no imageData"
         return _ImageFaultError("missing_image", reason, "set imagePath to the image's name")
     wanted = PurePosixPath(names)

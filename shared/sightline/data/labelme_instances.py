@@ -94,7 +94,10 @@ class ShapeReader:
             reason = f"shape type {shape.kind!r} covers no area"
             faults.append(
                 self._fault(
-                    "unsupported_shape", shape, reason, "draw a polygon, or set data.faults.unsupported_shape=drop"
+                    "unsupported_shape",
+                    shape,
+                    reason,
+                    "draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)",
                 )
             )
             return faults
@@ -128,7 +131,7 @@ class ShapeReader:
             f"it reaches from ({left:g}, {top:g}) to ({right:g}, {bottom:g}), outside the image of {width} x {height} "
             "pixels"
         )
-        remedy = "move it into the image, or set data.faults.outside_image=clip"
+        remedy = "move it into the image, or let record clip it (data.faults.outside_image=clip)"
         return [self._fault("outside_image", shape, reason, remedy)]
 
     def _region(self, shape: Shape, size: tuple[int, int]) -> tuple[Region | None, list[Fault]]:
