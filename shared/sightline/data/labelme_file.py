@@ -66,12 +66,7 @@ def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileRea
     Returns:
         What became of it; nothing is raised for a fault of the data.
     """
-    shown = file.encode("utf-8", "backslashreplace").decode()
-    reading = FileReading(shown)
-    if shown != file:
-        reading.faults = [Fault("unsafe_path", shown, None, None, "the file's name is not UTF-8", "rename the file")]
-        count_dropped(reading.dropped, reading.faults, data)
-        return reading
+    reading = FileReading(_shown(file))
     parsed, shape_faults = _parse(root, file)
     if parsed is None:
         reading.faults = shape_faults
@@ -135,7 +130,14 @@ def _unsafe(image_path: str, what: str) -> _ImageFaultError:
     )
 
 
+def _shown(file: str) -> str:
+    """A name as text; Python holds the bytes of a name that is not UTF-8 as halves of characters."""
+    return file.encode("utf-8", "backslashreplace").decode()
+
+
 def _parse(root: Path, file: str) -> tuple[LabelmeFile | None, list[Fault]]:
+    if (shown := _shown(file)) != file:
+        return None, [Fault("unsafe_path", shown, None, None, "the file's name is not UTF-8", "rename the file")]
     path = root / file
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         reason, remedy = "the file is a link that leads outside the folder", "replace it by the file itself"

@@ -153,7 +153,7 @@ class ShapeReader:
         near = difflib.get_close_matches(label, self._data.classes, n=1, cutoff=0.6)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
         return (
-            f"the label is none of the {len(self._data.classes)} classes{meant}",
+            f"the label is not in data.classes{meant}",
             "rename it, or add it to data.classes or data.ignored_labels",
         )
 

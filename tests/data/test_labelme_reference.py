@@ -1,0 +1,70 @@
+"""Agreement with labelme's own examples and its COCO conversion of them."""
+
+import itertools
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from sightline.config.schema import Data
+from sightline.data.images import hash_distance
+from sightline.data.labelme import read_folder
+from tests.data.labelme_folders import settings
+
+
+def real_data():
+    """labelme's own examples, where this machine has them."""
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data" / "labelme"
+    return Path(os.environ.get("SIGHTLINE_LABELME_DATA") or beside)
+
+
+needs_real_data = pytest.mark.skipif(
+    not real_data().is_dir(),
+    reason="labelme's examples are neither in SIGHTLINE_LABELME_DATA nor beside the repository",
+)
+
+
+@needs_real_data
+def test_instances_agree_with_labelmes_own_coco_conversion():
+    root = real_data() / "instance_segmentation"
+    special = ("__ignore__", "_background_")
+    classes = tuple(name for name in (root / "labels.txt").read_text().split("\n") if name and name not in special)
+    data = Data(repository="-", classes=classes, ignored_labels=special, jobs=1)
+    annotations = read_folder(root / "data_annotated", data)
+    reference = json.loads((root / "data_dataset_coco" / "annotations.json").read_text())
+    names = {category["id"]: category["name"] for category in reference["categories"]}
+    compared = 0
+    for listed in reference["images"]:
+        (image,) = (image for image in annotations.images if Path(image.image).stem == Path(listed["file_name"]).stem)
+        theirs = [entry for entry in reference["annotations"] if entry["image_id"] == listed["id"]]
+        assert (image.width, image.height) == (listed["width"], listed["height"])
+        assert len(image.instances) == len(theirs)
+        for mine, their in zip(image.instances, theirs, strict=True):
+            assert mine.label == names[their["category_id"]]
+            assert mine.area == their["area"]
+            assert list(mine.bbox) == their["bbox"]
+            if max(max(part[1::2]) for part in their["segmentation"]) <= image.height:
+                assert mine.segmentation == their["segmentation"]
+            else:  # one polygon reaches 0.4 pixels below its image, where ours is clipped
+                assert mine.label == "chair"
+                assert max(mine.segmentation[0][1::2]) == image.height
+            compared += 1
+    assert compared == len(reference["annotations"]) == 12
+
+
+@needs_real_data
+def test_neighbouring_frames_of_a_video_chain_together():
+    images = read_folder(real_data() / "video_annotation", settings(), classes_known=False).images
+    hashes = [image.perceptual_hash for image in images]
+    limit = settings().near_duplicate_distance
+    assert len(hashes) == 5
+    assert all(hash_distance(a, b) <= limit for a, b in itertools.pairwise(hashes))
+
+
+@needs_real_data
+def test_every_primitive_of_labelme_is_read_or_reported():
+    annotations = read_folder(real_data() / "primitives", settings(), classes_known=False)
+    labels = [instance.label for instance in annotations.images[0].instances]
+    assert labels == ["rectangle", "circle", "rectangle", "polygon", "octagon"]
+    assert [fault.label for fault in annotations.faults] == ["line", "point", "line_strip"]
