@@ -70,7 +70,7 @@ def checkout(
     if final.is_dir():
         return Checkout(final, tag, commit)
     with explain_os_errors(f"check out {tag} to {folder}"):
-        _remove_abandoned(folder)
+        remove_abandoned(folder)
         with exclusive_lock(folder / ".locks" / final.name, timeout_seconds):
             if not final.is_dir():
                 part = folder / f"{final.name}.part"
@@ -117,7 +117,7 @@ def _require_unmoved(folder: Path, tag: DatasetTag, commit: str, expected_commit
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left half-made; the lock of a live one is still held."""
+    """Remove what killed processes left half-made in ``folder``; the lock of a live one is still held."""
     for part in folder.glob("*.part"):
         try:
             with exclusive_lock(folder / ".locks" / part.stem, 0.0):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from sightline.data.history import History
 from sightline.data.objects import Manifest
@@ -67,8 +68,8 @@ def _compare_annotations(before: DatasetTag, after: DatasetTag, old: Manifest, n
     return Difference(
         str(before),
         str(after),
-        sorted(new.keys() - old.keys()),
-        sorted(old.keys() - new.keys()),
+        _named_once(new.keys() - old.keys()),
+        _named_once(old.keys() - new.keys()),
         relabelled=[name for name in changed if name.lower().endswith(".json")],
         replaced=[name for name in changed if not name.lower().endswith(".json")],
     )
@@ -89,3 +90,9 @@ def _compare_training(before: DatasetTag, after: DatasetTag, old_set: TrainingSe
         replaced=[name for name in both if old[name][0] != new[name][0]],
         moved={name: f"{old[name][2]} -> {new[name][2]}" for name in both if old[name][2] != new[name][2]},
     )
+
+
+def _named_once(names: Set[str]) -> list[str]:
+    """Sorted, without the JSON files whose images are among the names."""
+    images = {str(PurePosixPath(name).with_suffix("")) for name in names if not name.lower().endswith(".json")}
+    return sorted(name for name in names if name.removesuffix(".json") not in images)

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,13 +70,16 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
         RepositoryError: The folder holds something else, or the remote cannot be used.
     """
     path, root = path.expanduser().absolute(), remote_path(remote)
+    lock = path.with_name(f".{path.name}.lock")
     if path.exists() and not path.is_dir():
         raise RepositoryError(f"{path} is a file; expected a folder that is empty or does not exist")
     with (
         explain_os_errors(f"make the data repository {path}"),
-        exclusive_lock(path.parent / f".{path.name}.lock", timeout_seconds),
+        exclusive_lock(lock, timeout_seconds),
     ):
-        return _init(path, root, timeout_seconds)
+        made = _init(path, root, timeout_seconds)
+        lock.unlink(missing_ok=True)
+        return made
 
 
 def _init(path: Path, root: Path, timeout_seconds: float) -> bool:
@@ -150,6 +154,7 @@ def add_annotations(
     with (
         explain_os_errors(f"add {folder} to {repository}"),
         exclusive_lock(repository / ".git" / "sightline.lock", timeout_seconds),
+        _unfinished(repository / ".git"),
     ):
         wanted = hash_files(folder, _wanted_files(folder), jobs, "hash files")
         commit = list_tags(str(repository), timeout_seconds).get(str(tag))
@@ -162,6 +167,24 @@ def add_annotations(
         commit = _commit(repository, tag, len(wanted), timeout_seconds)
         _push(repository, tag, timeout_seconds)
         return Added(tag, commit, len(wanted), new=True)
+
+
+@contextmanager
+def _unfinished(git_dir: Path) -> Iterator[None]:
+    """Remove the lock files of git commands that were killed together with an earlier call.
+
+    A mark lies in ``git_dir`` while a call works, so locks that are younger than a mark left behind are nobody else's.
+    """
+    mark = git_dir / "sightline.unfinished"
+    if mark.exists():
+        began = mark.stat().st_mtime
+        for lock in [*git_dir.glob("*.lock"), *(git_dir / "refs").rglob("*.lock")]:
+            if lock.name != "sightline.lock" and lock.stat().st_mtime >= began:
+                _log.warning("%s was left behind by a git that was killed; it is removed", lock)
+                lock.unlink()
+    mark.touch()
+    yield
+    mark.unlink()
 
 
 def _wanted_files(folder: Path) -> list[str]:

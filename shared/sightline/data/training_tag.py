@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.annotations import LabelledImage
-from sightline.data.checkout import Checkout, clone
+from sightline.data.checkout import Checkout, clone, remove_abandoned
 from sightline.data.coco import CocoDocument, validate_coco
 from sightline.data.commands import explain_os_errors, git
 from sightline.data.filling import SPLITS, SplitName
@@ -96,6 +96,7 @@ def publish_training_tag(
     """
     tag = DatasetTag.parse(source.tag).training
     folder = work_dir / "publish"
+    remove_abandoned(folder)
     with (
         explain_os_errors(f"write the training set {tag}"),
         exclusive_lock(folder / ".locks" / str(tag), timeout_seconds),
