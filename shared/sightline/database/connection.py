@@ -27,7 +27,9 @@ Result = TypeVar("Result")
 
 def shown(url: URL) -> str:
     """The URL as it may be logged and typed: without a password."""
-    return url.set(password=None).render_as_string()
+    return URL.create(
+        url.drivername, url.username, None, url.host, url.port, url.database, url.query
+    ).render_as_string()
 
 
 def connect(url: str, *, create: bool = True) -> Engine:

@@ -1,0 +1,151 @@
+"""Runs, models, metrics and champions."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sightline.database import ModelRecord, PromotionRecord, RunRecord, open_database
+
+RUN = RunRecord("run-1", "plates", '{"task": "é"}', "a" * 64, "plates_ann_v1", "abc1234")
+MODELS = [ModelRecord(c * 64, f"file:///bucket/{c}", "instance_segmentation", "t_train_v1", None, "abc") for c in "abc"]
+A, B, C = (model.sha256 for model in MODELS)
+
+
+@pytest.fixture
+def scored(database):
+    for model in MODELS:
+        database.register_model(model)
+    return database
+
+
+def promotion(model, previous=None, run_id="run-1", **changes):
+    record = PromotionRecord("plates", "mask_AP", model, previous, 0.5, None if previous is None else 0.4, run_id)
+    return dataclasses.replace(record, **changes)
+
+
+def test_a_run_begins_and_ends(database):
+    assert database.runs() == []
+    database.start_run(RUN)
+    (row,) = database.runs()
+    assert (row.record, row.state, row.finished_at, row.message) == (RUN, "running", None, "")
+    assert abs(row.started_at - datetime.now(UTC)) < timedelta(minutes=1)
+    database.finish_run("run-1", "failed", "the disk is full")
+    (row,) = database.runs()
+    assert (row.state, row.message) == ("failed", "the disk is full")
+    assert row.finished_at >= row.started_at
+
+
+def test_a_run_goes_on_with_the_same_configuration_only(database, refused):
+    database.start_run(RUN)
+    database.finish_run("run-1", "failed", "killed")
+    database.start_run(RUN)
+    (row,) = database.runs()
+    assert (row.state, row.finished_at, row.message) == ("running", None, "")
+    with refused("run run-1 is known with configuration aaaa.*start a new run"):
+        database.start_run(dataclasses.replace(RUN, configuration_digest="b" * 64))
+
+
+def test_the_latest_runs_come_first(database):
+    for number in range(5):
+        database.start_run(dataclasses.replace(RUN, run_id=f"run-{number}"))
+    assert [row.record.run_id for row in database.runs(limit=2)] == ["run-4", "run-3"]
+
+
+def test_long_messages_are_cut_and_long_configurations_refused(database, refused):
+    database.start_run(RUN)
+    database.finish_run("run-1", "failed", "é" * 5_000)
+    assert database.runs()[0].message == "é" * 3_999 + "…"
+    with refused(r"runs\.configuration: 70000 bytes, the limit is 65535"):
+        database.start_run(dataclasses.replace(RUN, run_id="run-2", configuration="x" * 70_000))
+
+
+def test_only_a_known_run_ends(database, refused):
+    with refused("run none is not known"):
+        database.finish_run("none", "succeeded")
+
+
+def test_the_first_record_of_a_model_stays(database):
+    assert database.model(A) is None
+    database.register_model(MODELS[0])
+    database.register_model(dataclasses.replace(MODELS[0], uri="file:///elsewhere", run_id="run-2"))
+    assert database.model(A) == MODELS[0]
+
+
+def test_metrics_are_replaced_one_by_one(scored):
+    scored.record_metrics(A, "t_train_v1", "val", {"mask_AP": 0.5, "EIR": 1 / 3})
+    scored.record_metrics(A, "t_train_v1", "val", {"mask_AP": 0.625})
+    scored.record_metrics(A, "t_train_v1", "test", {"mask_AP": 0.25})
+    assert scored.metrics(A, "t_train_v1", "val") == {"EIR": 1 / 3, "mask_AP": 0.625}
+    assert scored.metrics(A, "t_train_v1", "test") == {"mask_AP": 0.25}
+    assert scored.metrics(B, "t_train_v1", "val") == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_metric_is_a_finite_number(scored, refused, value):
+    with refused(r"metrics\.value: .* is not a finite number; leave a value out"):
+        scored.record_metrics(A, "t_train_v1", "val", {"EIR": 0.5, "mask_AP": value})
+    assert scored.metrics(A, "t_train_v1", "val") == {}
+
+
+def test_metrics_and_promotions_need_a_registered_model(scored, refused):
+    with refused("model ffff.* is not registered"):
+        scored.record_metrics("f" * 64, "t_train_v1", "val", {"EIR": 0.5})
+    with refused("model ffff.* is not registered"):
+        scored.record_promotion(promotion("f" * 64))
+    with refused("model ffff.* is not registered"):
+        scored.record_promotion(promotion(A, "f" * 64))
+    assert scored.champion("plates", "mask_AP") is None
+
+
+def test_the_last_promotion_names_the_champion(scored):
+    scored.record_promotion(promotion(A))
+    first = scored.champion("plates", "mask_AP")
+    assert (first.record, first.model) == (promotion(A), MODELS[0])
+    scored.record_promotion(promotion(B, A, "run-2"))
+    second = scored.champion("plates", "mask_AP")
+    assert (second.record, second.model) == (promotion(B, A, "run-2"), MODELS[1])
+    assert abs(second.promoted_at - datetime.now(UTC)) < timedelta(minutes=1)
+    assert scored.champion("plates", "EIR") is None
+    assert scored.champion("Plates", "mask_AP") is None
+
+
+def test_a_repeated_promotion_changes_nothing(scored):
+    scored.record_promotion(promotion(A))
+    scored.record_promotion(promotion(B, A, "run-2"))
+    champion = scored.champion("plates", "mask_AP")
+    scored.record_promotion(promotion(A))  # the first run, again and late
+    scored.record_promotion(promotion(B, A, "run-2"))  # the second run, again
+    scored.record_promotion(promotion(B, A, "run-3"))  # another run that finds the champion in place
+    assert scored.champion("plates", "mask_AP") == champion
+    scored.record_promotion(promotion(A, B, "run-4"))  # back to the first one, by a run of its own
+    assert scored.champion("plates", "mask_AP").model == MODELS[0]
+
+
+def test_promotions_go_by_dataset_and_metric(scored):
+    scored.record_promotion(promotion(A))
+    scored.record_promotion(promotion(B, metric="EIR"))
+    scored.record_promotion(promotion(C, dataset="signs"))
+    found = [scored.champion(*key).model for key in (("plates", "mask_AP"), ("plates", "EIR"), ("signs", "mask_AP"))]
+    assert found == MODELS
+
+
+def promote(url, barrier, number):
+    database = open_database(url)
+    barrier.wait()
+    database.record_promotion(promotion(MODELS[number % 3].sha256, run_id=f"run-{number}"))
+
+
+def test_promotions_of_several_processes_are_numbered(url, scored):
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(6)
+    processes = [context.Process(target=promote, args=(url, barrier, number)) for number in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 6
+    assert scored.champion("plates", "mask_AP").model in MODELS

@@ -1,0 +1,171 @@
+"""Migrations, and what is said when the database does not fit."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from sightline.database import open_database, retry
+from sightline.database.connection import PASSWORD_VARIABLE, connect, shown, write
+from sightline.database.models import Base
+from sightline.database.schema import current_revision, differences, head_revision, require_current, upgrade
+from sightline.errors import DatabaseError
+
+
+def test_migrations_make_the_tables_that_the_code_expects(empty_url):
+    engine = connect(empty_url)
+    assert current_revision(engine) == ""
+    assert len(differences(engine)) == len(Base.metadata.tables)
+    upgrade(engine)
+    assert current_revision(engine) == head_revision() == f"{len(Base.metadata.tables):04d}"
+    assert differences(engine) == []
+    upgrade(engine)
+    engine.dispose()
+
+
+def test_an_upgrade_that_stopped_halfway_goes_on(url):
+    engine = connect(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        connection.execute(text("DROP TABLE promotions"))
+    upgrade(engine)
+    require_current(engine)
+    assert differences(engine) == []
+    engine.dispose()
+
+
+def test_a_table_changed_by_hand_is_found(url):
+    engine = connect(url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE runs ADD COLUMN note INTEGER"))
+    (difference,) = differences(engine)
+    assert "note" in difference
+    engine.dispose()
+
+
+def upgrade_in_process(url, barrier):
+    engine = connect(url)
+    barrier.wait()
+    upgrade(engine)
+
+
+def test_several_processes_upgrade_at_once(empty_url):
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(4)
+    processes = [context.Process(target=upgrade_in_process, args=(empty_url, barrier)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    engine = connect(empty_url)
+    assert differences(engine) == []
+    engine.dispose()
+
+
+def test_a_newer_schema_is_refused(url, refused):
+    engine = connect(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with refused("schema 9999, which this Sightline does not know.*a newer Sightline has upgraded it"):
+        open_database(url)
+    with refused("schema 9999"):
+        upgrade(engine)
+    engine.dispose()
+
+
+def test_a_server_is_not_upgraded_unasked(empty_url, refused):
+    if empty_url.startswith("sqlite"):
+        assert open_database(empty_url).versions() == []
+        return
+    with refused(f"has no tables yet.*run `sightline db upgrade --url {empty_url}`".replace("+", r"\+")):
+        open_database(empty_url)
+
+
+def test_the_password_comes_from_the_environment_and_shows_nowhere(empty_url, monkeypatch, refused):
+    if empty_url.startswith("sqlite"):
+        pytest.skip("SQLite has no password")
+    monkeypatch.setenv(PASSWORD_VARIABLE, "canary-wrong")
+    with refused("Access denied.*SIGHTLINE_DATABASE_PASSWORD") as caught:
+        open_database(empty_url)
+    engine = connect(empty_url)
+    assert "canary" not in str(caught.value) + shown(engine.url) + repr(engine)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "cannot be read; expected sqlite:"),
+        ("postgresql://user@host/name", "postgresql is not supported; choose sqlite, mysql or mariadb"),
+        ("mysql+mysqldb://user@host/name", r"use mysql\+pymysql://"),
+        ("mysql://user@host:3306", "names no database"),
+        ("sqlite://", "a file is needed"),
+        ("sqlite:///:memory:", "a file is needed"),
+    ],
+)
+def test_urls_that_cannot_be_used(url, message, refused):
+    with refused(message):
+        connect(url)
+
+
+def test_a_missing_driver_names_the_extra(monkeypatch, refused):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with refused(r"pip install 'sightline\[mysql\]'"):
+        connect("mysql://user@host/name")
+
+
+def test_a_database_that_must_exist(tmp_path, refused):
+    with refused(r"there is no database .*none\.sqlite; .*sightline db upgrade"):
+        open_database(f"sqlite:///{tmp_path}/none.sqlite", create=False)
+
+
+def test_a_file_that_is_no_database(tmp_path, refused):
+    (tmp_path / "notes.txt").write_text("not a database " * 100)
+    with refused("file is not a database; check that the file is a Sightline database"):
+        open_database(f"sqlite:///{tmp_path}/notes.txt")
+    with refused(r"cannot create the folder .*notes\.txt"):
+        open_database(f"sqlite:///{tmp_path}/notes.txt/sub/x.sqlite")
+
+
+def test_a_server_that_is_not_there(monkeypatch, refused, caplog):
+    monkeypatch.setattr(retry, "FIRST_DELAY_SECONDS", 0.001)
+    with refused(r"mysql\+pymysql://tester@127\.0\.0\.1:9/t.*it was tried several times"):
+        open_database("mysql+pymysql://tester:canary@127.0.0.1:9/t")
+    assert "canary" not in caplog.text
+
+
+def test_transient_faults_are_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_DELAY_SECONDS", 0.001)
+    engine = connect(f"sqlite:///{tmp_path}/x.sqlite")
+    faults = [OperationalError("", {}, Exception(code, "fault")) for code in (1213, 1205, 2006, 2013)]
+    faults.append(OperationalError("", {}, Exception("database is locked")))
+
+    def work(connection):
+        if faults:
+            connection.execute(text("CREATE TABLE half (id INTEGER)"))
+            raise faults.pop()
+        return connection.scalar(text("SELECT count(*) FROM sqlite_master WHERE name = 'half'"))
+
+    assert write(engine, "try", work) == 0
+    with pytest.raises(DatabaseError, match=r"cannot try in .*: \(1064, 'syntax'\)"):
+        write(engine, "try", lambda connection: raise_(OperationalError("", {}, Exception(1064, "syntax"))))
+    engine.dispose()
+
+
+def raise_(error):
+    raise error
+
+
+def test_sqlite_waits_for_a_writer_and_never_for_a_reader(tmp_path):
+    database = open_database(f"sqlite:///{tmp_path}/x.sqlite")
+    with database._engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(text("PRAGMA foreign_keys")) == 1
+        assert connection.scalar(text("PRAGMA busy_timeout")) == 30_000
+    with database._engine.execution_options(sightline_writes=True).begin() as connection:
+        connection.execute(text("DELETE FROM runs"))
+        assert database.runs() == []
+    database.close()

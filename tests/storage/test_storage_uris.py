@@ -1,0 +1,67 @@
+"""From URIs to back ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sightline.errors import ObjectNotFoundError, StorageError
+from sightline.storage import fetch, open_storage, open_uri
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("{root}/b", "b"),  # a plain path
+        ("file://{root}/b", "b"),  # as Path.as_uri() writes it
+        ("FILE://localhost{root}/b", "b"),  # the scheme has no case, and localhost is here
+        ("file://{root}/a%20b", "a b"),  # quoted
+        ("{root}/a%20b", "a%20b"),  # a plain path is not quoted
+        ("{root}/b/", "b"),  # a slash at the end
+    ],
+)
+def test_local_uris(tmp_path, uri, path):
+    storage = open_storage(uri.format(root=tmp_path))
+    assert storage.uri == (tmp_path / path).as_uri()
+    assert not storage.uri.endswith("/")
+
+
+def test_relative_paths_are_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert open_storage("b").uri == (tmp_path / "b").as_uri()
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/x", "gs://bucket"])
+def test_an_unknown_scheme_lists_what_there_is(uri):
+    with pytest.raises(StorageError, match=r"does not know; known are file:// and plain paths"):
+        open_storage(uri)
+
+
+@pytest.mark.parametrize("uri", ["file://server/share", "file:///a?b", "file:///a#b", "", " "])
+def test_uris_that_are_no_local_place(uri):
+    with pytest.raises(StorageError, match=r"not a local path|is empty"):
+        open_storage(uri)
+
+
+def test_open_uri_splits_a_path(tmp_path):
+    storage, key = open_uri(str(tmp_path / "model.safetensors"))
+    assert (storage.uri, key) == (tmp_path.as_uri(), "model.safetensors")
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/model", "gs://bucket", "/"])
+def test_open_uri_refuses_what_is_no_object(uri):
+    with pytest.raises(StorageError, match=r"does not know|names no object"):
+        open_uri(uri)
+
+
+def test_fetch_of_what_is_not_there(tmp_path):
+    with pytest.raises(ObjectNotFoundError, match=r"none\.bin"):
+        fetch(str(tmp_path / "none.bin"), tmp_path / "here")
+
+
+def test_reading_beside_a_file_leaves_no_trace(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"m")
+    storage, key = open_uri(str(tmp_path / "model.bin"))
+    storage.read_bytes(key)
+    assert [path.name for path in Path(tmp_path).iterdir()] == ["model.bin"]
