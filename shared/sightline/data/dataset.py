@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -46,16 +46,13 @@ class CocoDataset:
     with exactly the samples it would have seen.
 
     Args:
-        document: The split.
+        document: The split, as :func:`sightline.data.coco.read_coco` gives it.
         root: The folder that the document's file names are relative to.
         image_size: Longer side of the network's input, pixels.
         max_pixels: Images with more pixels are refused.
         augmentation: Random changes.
         seed: Of the random changes.
         cache_bytes: Fitted images are kept in memory up to so many bytes.
-
-    Raises:
-        DataError: A file name leaves the folder, a box has no area, or a category is unknown.
     """
 
     def __init__(
@@ -70,11 +67,10 @@ class CocoDataset:
         cache_bytes: int,
     ) -> None:
         self._images = document["images"]
-        self._paths = [image_path(root, image) for image in self._images]
+        self._root = root
         self._labels = {category["id"]: index + 1 for index, category in enumerate(document["categories"])}
         self._annotations: dict[int, list[CocoAnnotation]] = defaultdict(list)
         for annotation in document["annotations"]:
-            self._check(annotation)
             self._annotations[annotation["image_id"]].append(annotation)
         self._image_size = image_size
         self._max_pixels = max_pixels
@@ -114,48 +110,26 @@ class CocoDataset:
     def _fitted(self, index: int) -> tuple[Image.Image, Placement]:
         if index in self._cache:
             return self._cache[index]
-        fitted = fit_image(read_listed_image(self._paths[index], self._images[index], self._max_pixels), self._image_size)
+        fitted = fit_image(read_listed_image(self._root, self._images[index], self._max_pixels), self._image_size)
         size = 3 * fitted[0].width * fitted[0].height
         if size <= self._cache_left:
             self._cache[index] = fitted
             self._cache_left -= size
         return fitted
 
-    def _check(self, annotation: CocoAnnotation) -> None:
-        if annotation["category_id"] not in self._labels:
-            raise DataError(
-                f"annotation {annotation['id']}: category_id {annotation['category_id']} is none of the document's "
-                f"categories ({', '.join(map(str, self._labels))}); record the training set again"
-            )
-        if not (annotation["bbox"][2] > 0 and annotation["bbox"][3] > 0):
-            raise DataError(
-                f"annotation {annotation['id']}: the box {annotation['bbox']} has no area; "
-                "record the training set again with data.faults.zero_area=drop"
-            )
 
-
-def image_path(root: Path, image: CocoImage) -> Path:
-    """Where an image of a COCO document lies.
-
-    Raises:
-        DataError: The file name is absolute or leaves ``root``.
-    """
-    relative = PurePosixPath(image["file_name"])
-    if relative.is_absolute() or ".." in relative.parts or "\\" in image["file_name"]:
-        raise DataError(
-            f"image {image['id']}: file_name {image['file_name']!r} is not a path below the data repository; "
-            "record the training set again"
-        )
-    return root / relative
-
-
-def read_listed_image(path: Path, image: CocoImage, max_pixels: int) -> Image.Image:
+def read_listed_image(root: Path, image: CocoImage, max_pixels: int) -> Image.Image:
     """An image of a COCO document, RGB.
+
+    Args:
+        root: The folder that the document's file names are relative to.
+        image: Which one.
+        max_pixels: An image with more pixels is refused.
 
     Raises:
         DataError: It cannot be read, or is not as large as the document says.
     """
-    picture = read_image(path, max_pixels)
+    picture = read_image(root / image["file_name"], max_pixels)
     if picture.size != (image["width"], image["height"]):
         raise DataError(
             f"{image['file_name']}: {picture.width} x {picture.height} pixels, but the training set was recorded with "

@@ -56,8 +56,8 @@ class Placement:
     def _resample(self, encoding: RunLengthEncoding) -> RunLengthEncoding:
         height, width = encoding["size"]
         mask = Image.fromarray(rasterise(encoding, height, width))
-        inverse = (1 / self.scale_x, 0.0, -self.offset_x / self.scale_x)
-        inverse += (0.0, 1 / self.scale_y, -self.offset_y / self.scale_y)
+        across, down = (1 / self.scale_x, 0.0, -self.offset_x / self.scale_x), (0.0, 1 / self.scale_y)
+        inverse = (*across, *down, -self.offset_y / self.scale_y)
         placed = mask.transform((self.width, self.height), Image.Transform.AFFINE, inverse, Image.Resampling.NEAREST)
         return encode_mask(np.asarray(placed))
 
@@ -81,9 +81,7 @@ def fit_image(image: Image.Image, image_size: int) -> tuple[Image.Image, Placeme
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0), placement
 
 
-def augment(
-    image: Image.Image, augmentation: Augmentation, rng: np.random.Generator
-) -> tuple[Image.Image, Placement]:
+def augment(image: Image.Image, augmentation: Augmentation, rng: np.random.Generator) -> tuple[Image.Image, Placement]:
     """Change a fitted image at random: brightness and contrast, zoom out, horizontal flip.
 
     Args:

@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 from sightline.errors import StepError
 from sightline.models.model_file import write_tensors
 
 METADATA_KEY = "sightline-checkpoint"
-_STEP, _MEAN, _SQUARE = "step", "exp_avg", "exp_avg_sq"
+_ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+_DAMAGES = (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError)
 
 
 @dataclass(slots=True)
@@ -59,31 +60,47 @@ def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
     write_tensors(path, tensors, {METADATA_KEY: json.dumps(asdict(progress))})
 
 
+def read_progress(path: Path) -> Progress:
+    """How far the training of a checkpoint is; the beginning where there is no checkpoint.
+
+    Raises:
+        StepError: The file is damaged.
+    """
+    if not path.exists():
+        return Progress()
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Progress(**json.loads(file.metadata()[METADATA_KEY]))
+    except _DAMAGES as error:
+        raise _unusable(path, error) from error
+
+
 def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
-    """Put the weights and the optimiser state of a checkpoint in their places.
+    """Put the weights and the optimiser state of a checkpoint in their places; without one, change nothing.
 
     Raises:
         StepError: The file is damaged, or belongs to another network.
     """
+    progress = read_progress(path)
+    if not path.exists():
+        return progress
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-            progress = Progress(**json.loads(file.metadata()[METADATA_KEY]))
+        tensors = load_file(path)
         network.load_state_dict(_part(tensors, "network."))
         for name, parameter in network.named_parameters():
             if parameter.requires_grad:
                 state = _part(tensors, f"optimiser.{name}.")
-                optimiser.state[parameter] = {
-                    _STEP: state[_STEP].to(parameter.device),
-                    _MEAN: state[_MEAN].to(parameter.device),
-                    _SQUARE: state[_SQUARE].to(parameter.device),
-                }
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise StepError(
-            f"the checkpoint {path} cannot be used ({error}); remove the folder {path.parent} to train from the start"
-        ) from error
+                optimiser.state[parameter] = {kind: state[kind].to(parameter.device) for kind in _ADAM_STATE}
+    except _DAMAGES as error:
+        raise _unusable(path, error) from error
     return progress
 
 
-def _part(tensors: dict[str, Any], prefix: str) -> dict[str, torch.Tensor]:
+def _unusable(path: Path, error: Exception) -> StepError:
+    return StepError(
+        f"the checkpoint {path} cannot be used ({error}); remove the folder {path.parent} to train from the start"
+    )
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

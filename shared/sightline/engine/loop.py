@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from sightline.config.schema import Train
 from sightline.data.coco import CocoDocument
-from sightline.data.dataset import CocoDataset, image_path, read_listed_image
+from sightline.data.dataset import CocoDataset, read_listed_image
 from sightline.data.loader import batches
 from sightline.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
 from sightline.engine.optimiser import build_optimiser, learning_rate_at, set_learning_rate
@@ -54,12 +54,13 @@ def train(
     seed: int,
     device: torch.device,
     card: ModelCard,
-    folder: Path,
+    checkpoint: Path,
+    models: Path,
     report: Report,
 ) -> Progress:
-    """Train until ``settings.iterations`` are done, going on from the checkpoint in ``folder`` where there is one.
+    """Train until ``settings.iterations`` are done, going on from ``checkpoint`` where there is one.
 
-    Leaves ``best.safetensors`` and ``last.safetensors`` in ``folder``.  A process that is killed at any moment and
+    Leaves ``best.safetensors`` and ``last.safetensors`` in ``models``.  A process that is killed at any moment and
     started again gives the same weights as one that was not.
 
     Args:
@@ -71,7 +72,8 @@ def train(
         seed: Of the order of images and of everything random in the network.
         device: Where to compute.
         card: What model files say, but for the iteration and the metrics.
-        folder: Of the checkpoint and the model files.
+        checkpoint: The file that holds what is needed to go on.
+        models: Folder of the model files.
         report: Called with the values of each log line and each validation.
 
     Raises:
@@ -80,8 +82,7 @@ def train(
     """
     network.to(device).train()
     optimiser = build_optimiser(network, settings.weight_decay)
-    checkpoint = folder / "checkpoint.safetensors"
-    progress = load_checkpoint(checkpoint, network, optimiser) if checkpoint.exists() else Progress()
+    progress = load_checkpoint(checkpoint, network, optimiser)
     if progress.iteration:
         _log.info("go on after iteration %d of %d", progress.iteration, settings.iterations)
     clock = _Clock(progress.seconds)
@@ -106,7 +107,7 @@ def train(
         losses = task.losses(network, batch, device)
         loss = torch.stack(list(losses.values())).sum()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         gradient = nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
         if not math.isfinite(loss.item() + gradient.item()):
             raise _not_finite(progress.iteration, losses, learning_rate)
@@ -122,13 +123,15 @@ def train(
             report(progress.iteration, values)
             _log.info("%s", _line(values, progress, settings.iterations))
         if last or progress.iteration % settings.validate_every == 0:
-            card = replace(card, iteration=progress.iteration, metrics=validate(task, network, card, device, validation))
+            card = replace(
+                card, iteration=progress.iteration, metrics=validate(task, network, card, device, validation)
+            )
             scores = {f"val/{name}": value for name, value in card.metrics.items()}
             progress.record(scores)
             report(progress.iteration, scores)
-            _keep_best(progress, card, settings.best_metric, network, folder / "best.safetensors")
+            _keep_best(progress, card, settings.best_metric, network, models / "best.safetensors")
         if last:
-            save_model(folder / "last.safetensors", network, card)
+            save_model(models / "last.safetensors", network, card)
         if last or progress.iteration % settings.checkpoint_every == 0:
             progress.seconds = clock.seconds
             save_checkpoint(checkpoint, network, optimiser, progress)
@@ -141,9 +144,7 @@ def validate(
     """Metrics of a network in training on the val split; the network is in training again afterwards."""
     predictor = task.predictor(network, card, device)
     detections = [
-        predictor.predict(
-            read_listed_image(image_path(validation.root, image), image, validation.max_pixels), image["id"]
-        )
+        predictor.predict(read_listed_image(validation.root, image, validation.max_pixels), image["id"])
         for image in validation.truth["images"]
     ]
     network.train()

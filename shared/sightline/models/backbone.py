@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -92,7 +93,7 @@ def build_backbone(model: Model) -> Backbone:
     name = model.backbone.removesuffix("_gn")
     if name not in RESNETS:
         raise _unknown(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
-    norm: type[nn.Module] | partial[nn.Module] = FrozenBatchNorm2d if model.weights else nn.BatchNorm2d
+    norm: Callable[[int], nn.Module] = FrozenBatchNorm2d if model.weights else nn.BatchNorm2d
     if model.backbone.endswith("_gn"):
         norm = partial(nn.GroupNorm, 32)
     network = getattr(resnet, name)(weights=None, norm_layer=norm)
@@ -116,7 +117,7 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
         raise ModelFileError(
             f"{path}: not readable as backbone weights ({error}); model.weights names a .safetensors file"
         ) from error
-    body = backbone.body.network if isinstance(backbone.body, _TimmBody) else backbone.body
+    body: nn.Module = backbone.body.network if isinstance(backbone.body, _TimmBody) else backbone.body
     wanted = {name: tensor for name, tensor in body.state_dict().items() if not name.endswith("num_batches_tracked")}
     faults = _differences(wanted, tensors)
     if faults:
@@ -147,26 +148,30 @@ class _TimmBody(nn.Module):
 
         if name not in timm.list_models():
             raise _unknown(_TIMM + name, [_TIMM + known for known in timm.list_models()])
-        options = {"pretrained": False, "features_only": True}
+        options: dict[str, Any] = {"pretrained": False, "features_only": True}
         if "swin" in name:
             # Its windows are laid out for one size of image; the layout must follow the batch.
             options |= {"img_size": -(-image_size // 32) * 32, "strict_img_size": False}
         try:
-            strides = timm.create_model(name, **options).feature_info.reduction()
+            strides = _feature_info(timm.create_model(name, **options)).reduction()
             levels = [strides.index(stride) for stride in PYRAMID_STRIDES if stride in strides]
             self.network = timm.create_model(name, out_indices=levels, **options)
+            self.channels: list[int] = _feature_info(self.network).channels()
         except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
             raise ConfigurationError(
-                f"model.backbone: timm's {name} gives no feature maps ({error}); choose a convolutional or hierarchical "
-                "model such as timm:convnext_tiny or timm:swin_tiny_patch4_window7_224"
+                f"model.backbone: timm's {name} gives no feature maps ({error}); choose a convolutional or "
+                "hierarchical model such as timm:convnext_tiny or timm:swin_tiny_patch4_window7_224"
             ) from error
-        self.channels: list[int] = self.network.feature_info.channels()
 
     def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
         features = self.network(images)
         if str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC"):
             features = [feature.permute(0, 3, 1, 2).contiguous() for feature in features]
         return OrderedDict((str(level), feature) for level, feature in enumerate(features))
+
+
+def _feature_info(network: nn.Module) -> Any:  # noqa: ANN401  (timm.models.FeatureInfo, which has no types)
+    return network.feature_info
 
 
 def _unknown(name: str, known: list[str]) -> ConfigurationError:

@@ -77,8 +77,8 @@ class Predictor:
         fitted, placement = fit_image(image, self.card.preprocessing.image_size)
         with torch.inference_mode():
             (found,) = self._network([as_tensor(np.array(fitted)).to(self._device)])
-        boxes = found["boxes"].cpu().numpy() / np.float32([placement.scale_x, placement.scale_y] * 2)
-        boxes = boxes.clip(0, np.float32([image.width, image.height] * 2))
+        boxes = found["boxes"].cpu().numpy() / np.array([placement.scale_x, placement.scale_y] * 2, dtype=np.float32)
+        boxes = boxes.clip(0, np.array([image.width, image.height] * 2, dtype=np.float32))
         keep = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
         masks = found["masks"][:, 0].cpu().numpy()
         return Detections(
@@ -118,4 +118,5 @@ def paste_mask(
 def _interpolation(first: int, stop: int, begin: float, end: float, cells: int) -> npt.NDArray[np.float32]:
     """Linear interpolation as a matrix float32 [stop - first, cells]; outside the box's cells lies zero."""
     centres = (np.arange(first, stop, dtype=np.float32) + 0.5 - begin) / (end - begin) * cells - 0.5
-    return np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(cells, dtype=np.float32))).astype(np.float32)
+    weights: npt.NDArray[np.float32] = 1 - np.abs(centres[:, None] - np.arange(cells, dtype=np.float32))
+    return weights.clip(min=0).astype(np.float32)

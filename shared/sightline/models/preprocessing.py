@@ -43,6 +43,9 @@ class InputBatch(nn.Module):
     how to place what was found in it.
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(3, 1, 1) * 255, persistent=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -32,6 +33,10 @@ class Task(Protocol):
 
     def build_network(self, model: Model, num_classes: int) -> nn.Module:
         """The network with random weights; ``num_classes`` without the background."""
+        ...
+
+    def load_backbone(self, network: nn.Module, path: Path) -> None:
+        """Put pretrained weights (``.safetensors``) into the backbone of a network."""
         ...
 
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:

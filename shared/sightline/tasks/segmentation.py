@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from sightline.data.dataset import Sample
 from sightline.data.detections import Detections
 from sightline.data.transforms import rasterise
 from sightline.metrics.coco import evaluate_coco
+from sightline.models.backbone import Backbone, load_backbone_weights
 from sightline.models.detector import build_detector
 from sightline.models.model_file import ModelCard
 from sightline.models.predictor import Predictor
@@ -29,6 +31,16 @@ class InstanceSegmentation:
         """Mask R-CNN with random weights; ``num_classes`` without the background."""
         network: nn.Module = build_detector(model, num_classes)
         return network
+
+    def load_backbone(self, network: nn.Module, path: Path) -> None:
+        """Put pretrained weights (``.safetensors``) into the backbone of a network.
+
+        Raises:
+            ModelFileError: They do not fit.
+        """
+        backbone = network.get_submodule("backbone")
+        assert isinstance(backbone, Backbone)  # noqa: S101
+        load_backbone_weights(backbone, path)
 
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
         """The five parts of Mask R-CNN's loss; masks are drawn here, at the size of the network's input."""

@@ -1,0 +1,196 @@
+"""Train: from a training tag to candidates in the result bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from contextlib import closing
+from pathlib import Path
+
+import torch
+
+from sightline.config.digest import config_digest, relevant_part, step_key
+from sightline.config.schema import Config
+from sightline.data.checkout import checkout
+from sightline.data.coco import CocoDocument, read_coco
+from sightline.data.dataset import CocoDataset
+from sightline.data.loader import CACHE_BYTES
+from sightline.data.lock import exclusive_lock
+from sightline.database import ModelRecord, open_database
+from sightline.engine.checkpoint import Progress, read_progress
+from sightline.engine.loop import Validation, train
+from sightline.errors import DataError
+from sightline.logs import logging_to
+from sightline.models.device import choose_device
+from sightline.models.model_file import ModelCard, read_card
+from sightline.models.preprocessing import Preprocessing
+from sightline.steps.results import Candidate, RecordResult, TrainResult
+from sightline.steps.store import find_result, folder_key, publish_result
+from sightline.storage.base import Storage
+from sightline.storage.uris import fetch, open_storage
+from sightline.tasks.base import load_task
+from sightline.tracking import open_trackers
+
+_log = logging.getLogger(__name__)
+
+
+def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
+    """Train on a training set; what was trained already is found, and what was interrupted goes on.
+
+    Args:
+        config: The whole configuration.
+        code_rev: The code revision.
+        record: The training set.
+
+    Raises:
+        RepositoryError: The training set cannot be fetched, or another process trains the same for too long.
+        DataError: The training set cannot be used.
+        ConfigurationError: The network or the device cannot be made, or the best metric does not exist.
+        StepError: Training cannot go on.
+    """
+    storage = open_storage(config.storage.uri)
+    key = step_key("train", config, record.digest, code_rev)
+    lock = Path(config.work.dir) / "train" / f"{key}.lock"
+    result = find_result(storage, TrainResult, record.training_tag, key)
+    if result is None:
+        with exclusive_lock(lock, config.data.timeout_seconds):
+            result = find_result(storage, TrainResult, record.training_tag, key)
+            if result is None:
+                result = _train_and_publish(config, code_rev, record, storage, key)
+    else:
+        _log.info("trained already: %s", storage.uri_of(folder_key("train", record.training_tag, key)))
+    _register(config, code_rev, result)
+    return result
+
+
+def _train_and_publish(config: Config, code_rev: str, record: RecordResult, storage: Storage, key: str) -> TrainResult:
+    folder = Path(config.work.dir) / "train" / key
+    files = folder / "files"
+    files.mkdir(parents=True, exist_ok=True)
+    for unfinished in files.rglob(".*.part"):
+        unfinished.unlink()
+    with logging_to(files / "log.txt"):
+        progress = _train(config, code_rev, record, folder / "checkpoint.safetensors", files)
+    (files / "history.json").write_text(json.dumps(progress.history, indent=1), encoding="utf-8")
+    base = storage.uri_of(folder_key("train", record.training_tag, key))
+    result = TrainResult(
+        training_tag=record.training_tag,
+        training_commit=record.training_commit,
+        candidates=_candidates(files, base),
+        iterations=progress.iteration,
+        history=f"{base}/history.json",
+        log=f"{base}/log.txt",
+        seconds=progress.seconds,
+    )
+    digest = config_digest("train", config)
+    return publish_result(storage, result, record.training_tag, key, files=files, config_digest=digest)
+
+
+def _train(config: Config, code_rev: str, record: RecordResult, checkpoint: Path, files: Path) -> Progress:
+    device = choose_device(config.train.device)
+    task = load_task(config.task)
+    source = checkout(
+        config.data.repository,
+        record.training_tag,
+        Path(config.work.dir),
+        jobs=config.data.jobs,
+        timeout_seconds=config.data.timeout_seconds,
+        expected_commit=record.training_commit,
+    )
+    training_set = source.path / "training" / record.dataset
+    documents = {split: read_coco(training_set / f"{split}.json") for split in ("train", "val")}
+    for split, document in documents.items():
+        _require_usable(document, split, config, record.training_tag)
+    torch.manual_seed(config.seed)
+    network = task.build_network(config.model, len(config.data.classes))
+    if config.model.weights:
+        task.load_backbone(network, fetch(config.model.weights, checkpoint.parent / "weights"))
+    dataset = CocoDataset(
+        documents["train"],
+        source.path,
+        image_size=config.model.image_size,
+        max_pixels=config.data.max_pixels,
+        augmentation=config.train.augmentation,
+        seed=config.seed,
+        cache_bytes=CACHE_BYTES // max(1, config.train.workers),
+    )
+    resume = read_progress(checkpoint).iteration
+    with closing(open_trackers(config.train.trackers, files, resume_iteration=resume)) as trackers:
+        return train(
+            task,
+            network,
+            dataset,
+            Validation(documents["val"], source.path, config.data.max_pixels),
+            config.train,
+            seed=config.seed,
+            device=device,
+            card=_card(config, code_rev, record, documents["train"]),
+            checkpoint=checkpoint,
+            models=files,
+            report=trackers.log_metrics,
+        )
+
+
+def _require_usable(document: CocoDocument, split: str, config: Config, tag: str) -> None:
+    classes = tuple(category["name"] for category in document["categories"])
+    if classes != config.data.classes:
+        raise DataError(
+            f"{tag}: recorded with the classes {', '.join(classes)}, but data.classes are "
+            f"{', '.join(config.data.classes)}; record a new version with these classes"
+        )
+    if not document["images"]:
+        raise DataError(
+            f"{tag}: the {split} split has no image; label more images, or give it a larger share in data.splits"
+        )
+
+
+def _card(config: Config, code_rev: str, record: RecordResult, document: CocoDocument) -> ModelCard:
+    return ModelCard(
+        task=config.task,
+        architecture=config.model,
+        classes=config.data.classes,
+        category_ids=tuple(category["id"] for category in document["categories"]),
+        preprocessing=Preprocessing(config.model.image_size),
+        reading=config.reading,
+        configuration=relevant_part("train", config),
+        training_tag=record.training_tag,
+        training_commit=record.training_commit,
+        dataset_digest=record.digest,
+        code_rev=code_rev,
+        iteration=0,
+        metrics={},
+    )
+
+
+def _candidates(files: Path, base: str) -> list[Candidate]:
+    """The best model and the last one, which is left out where it is the best."""
+    candidates: list[Candidate] = []
+    for name in ("best", "last"):
+        path = files / f"{name}.safetensors"
+        if not path.exists():
+            continue
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if any(candidate.sha256 == sha256 for candidate in candidates):
+            path.unlink()
+            continue
+        card = read_card(path)
+        candidates.append(Candidate(name, f"{base}/{path.name}", sha256, card.iteration, dict(card.metrics)))
+    return candidates
+
+
+def _register(config: Config, code_rev: str, result: TrainResult) -> None:
+    with closing(open_database(config.database.url)) as database:
+        for candidate in result.candidates:
+            database.register_model(
+                ModelRecord(
+                    sha256=candidate.sha256,
+                    uri=candidate.uri,
+                    task=config.task,
+                    training_tag=result.training_tag,
+                    run_id=None,
+                    code_rev=code_rev,
+                )
+            )
+            database.record_metrics(candidate.sha256, result.training_tag, "val", candidate.metrics)
