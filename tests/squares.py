@@ -1,0 +1,143 @@
+"""A tiny dataset that a tiny network can be trained on: squares and discs on grey, as COCO or as labelme."""
+
+import json
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from sightline.config.schema import Augmentation, Model, Train
+from sightline.data.dataset import CocoDataset
+from sightline.data.transforms import encode_mask, rasterise
+from sightline.models.model_file import ModelCard
+from sightline.models.preprocessing import Preprocessing
+
+CLASSES = ("square", "disc")
+
+TINY_MODEL = Model(
+    backbone="timm:test_resnet",
+    image_size=64,
+    fpn_channels=16,
+    head_channels=32,
+    mask_channels=16,
+    anchor_sizes=(8, 16, 32, 64),
+    proposals=40,
+    sampled_proposals=16,
+)
+
+TINY_TRAIN = Train(
+    iterations=6,
+    batch_size=2,
+    learning_rate=2e-3,
+    warmup_iterations=2,
+    validate_every=3,
+    checkpoint_every=2,
+    log_every=2,
+    workers=0,
+    device="cpu",
+    augmentation=Augmentation(flip=0.5, scale=0.3),
+)
+
+
+def draw(index, size=(80, 60)):
+    """Image ``index``: RGB, and its shapes as (class index, polygon)."""
+    rng = np.random.default_rng(index)
+    image = Image.fromarray(rng.integers(90, 120, (size[1], size[0], 3), dtype=np.uint8))
+    shapes = []
+    for kind, left in ((0, 4), (1, size[0] // 2)):
+        side = int(rng.integers(14, 26))
+        x, y = left + int(rng.integers(0, 8)), int(rng.integers(2, size[1] - side - 2))
+        if kind == 0:
+            points = [(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+        else:
+            angles = np.linspace(0, 2 * math.pi, 24, endpoint=False)
+            points = [(x + side / 2 * (1 + math.cos(a)), y + side / 2 * (1 + math.sin(a))) for a in angles]
+        ImageDraw.Draw(image).polygon(points, fill=((220, 30, 30), (30, 30, 220))[kind])
+        shapes.append((kind, points))
+    return image, shapes
+
+
+def write_coco(root, images, first=0):
+    """Draw images into ``root`` and give their COCO document; every second outline is a run-length encoding."""
+    document = {"images": [], "annotations": [], "categories": [{"id": i + 1, "name": n} for i, n in enumerate(CLASSES)]}
+    root.mkdir(parents=True, exist_ok=True)
+    for image_id, index in enumerate(range(first, first + images), start=1):
+        image, shapes = draw(index)
+        image.save(root / f"{index}.png")
+        document["images"].append(
+            {"id": image_id, "file_name": f"{index}.png", "width": image.width, "height": image.height}
+            | {"sha256": "", "group": ""}
+        )
+        for kind, points in shapes:
+            corners = np.array(points)
+            low, high = corners.min(axis=0), corners.max(axis=0)
+            polygon = [corners.ravel().tolist()]
+            mask = rasterise(polygon, image.height, image.width)
+            number = len(document["annotations"]) + 1
+            document["annotations"].append(
+                {
+                    "id": number,
+                    "image_id": image_id,
+                    "category_id": kind + 1,
+                    "bbox": [*low.tolist(), *(high - low).tolist()],
+                    "area": float(mask.sum()),
+                    "segmentation": encode_mask(mask) if number % 2 else polygon,
+                    "iscrowd": 0,
+                }
+            )
+    return document
+
+
+def write_labelme(folder, images):
+    """Draw images into ``folder`` with labelme annotations beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(images):
+        image, shapes = draw(index)
+        image.save(folder / f"{index}.png")
+        document = {
+            "version": "5.5.0",
+            "flags": {},
+            "shapes": [
+                {"label": CLASSES[kind], "points": points, "shape_type": "polygon", "flags": {}, "group_id": None}
+                for kind, points in shapes
+            ],
+            "imagePath": f"{index}.png",
+            "imageData": None,
+            "imageHeight": image.height,
+            "imageWidth": image.width,
+        }
+        (folder / f"{index}.json").write_text(json.dumps(document))
+
+
+def make_dataset(root, images=5, *, model=TINY_MODEL, augmentation=TINY_TRAIN.augmentation, seed=0, cache_bytes=2**20):
+    """A :class:`CocoDataset` of freshly drawn images."""
+    document = write_coco(root, images)
+    return CocoDataset(
+        document,
+        root,
+        image_size=model.image_size,
+        max_pixels=10**6,
+        augmentation=augmentation,
+        seed=seed,
+        cache_bytes=cache_bytes,
+    )
+
+
+def make_card(model=TINY_MODEL, **changes):
+    """What a model file of the tiny network says."""
+    values = {
+        "task": "instance_segmentation",
+        "architecture": model,
+        "classes": CLASSES,
+        "category_ids": (1, 2),
+        "preprocessing": Preprocessing(model.image_size),
+        "reading": "none",
+        "configuration": {"seed": 0},
+        "training_tag": "shapes_train_v1",
+        "training_commit": "c" * 40,
+        "dataset_digest": "d" * 32,
+        "code_rev": "0.1.0",
+        "iteration": 6,
+        "metrics": {"mask_AP": 0.5},
+    }
+    return ModelCard(**(values | changes))
