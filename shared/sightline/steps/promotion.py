@@ -1,0 +1,85 @@
+"""Carrying out what evaluate decided: champion pointers in the bucket, then rows in the database."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from sightline.config.schema import Config
+from sightline.data.tags import DatasetTag
+from sightline.database import ModelRecord, PromotionRecord, open_database
+from sightline.errors import PreconditionFailedError
+from sightline.steps.champions import ChampionPointer, read_champion, write_champion
+from sightline.steps.journal import current_run_id
+from sightline.steps.results import EvaluateResult, Selection, TrainResult
+from sightline.storage import Storage
+
+
+def decision_holds(storage: Storage, dataset: str, result: EvaluateResult) -> bool:
+    """Whether the champions are those that were selected, or those that the decision was made against."""
+    for selection in result.selections:
+        pointer, _ = read_champion(storage, dataset, selection.metric)
+        if ("" if pointer is None else pointer.sha256) not in {selection.sha256, selection.previous_sha256}:
+            return False
+    return True
+
+
+def promote(config: Config, code_rev: str, train: TrainResult, storage: Storage, result: EvaluateResult) -> None:
+    """Carry a decision out: pointers and rows; what is done already stays as it is.
+
+    Args:
+        config: The whole configuration.
+        code_rev: The code that trained the candidates.
+        train: The candidates.
+        storage: The result bucket.
+        result: The decision.
+
+    Raises:
+        PreconditionFailedError: A champion is not the one that the decision was made against any more.
+    """
+    dataset = DatasetTag.parse(train.training_tag).dataset
+    candidates = {candidate.sha256 for candidate in train.candidates}
+    with closing(open_database(config.database.url)) as database:
+        for model in result.models:
+            made_by = code_rev if model.sha256 in candidates else ""
+            row = ModelRecord(model.sha256, model.uri, config.task, model.training_tag, None, made_by)
+            database.register_model(row)
+            database.record_metrics(model.sha256, train.training_tag, "val", model.metrics)
+        for selection in result.selections:
+            pointer = _swap(storage, dataset, result, selection)
+            if not selection.promoted:
+                continue
+            if selection.previous_sha256:
+                previous = ModelRecord(selection.previous_sha256, pointer.previous_uri, config.task, "", None, "")
+                database.register_model(previous)
+            database.record_promotion(
+                PromotionRecord(
+                    dataset=dataset,
+                    metric=selection.metric,
+                    model_sha256=selection.sha256,
+                    previous_sha256=selection.previous_sha256 or None,
+                    value=selection.value,
+                    previous_value=selection.previous_value,
+                    run_id=current_run_id(),
+                )
+            )
+
+
+def _swap(storage: Storage, dataset: str, result: EvaluateResult, selection: Selection) -> ChampionPointer:
+    """Make the selected model the champion, unless it is."""
+    present, generation = read_champion(storage, dataset, selection.metric)
+    if present is not None and present.sha256 == selection.sha256:
+        return present
+    if ("" if present is None else present.sha256) != selection.previous_sha256:
+        raise PreconditionFailedError(f"{dataset} has another champion by {selection.metric} than expected")
+    winner = next(model for model in result.models if model.sha256 == selection.sha256)
+    pointer = ChampionPointer(
+        metric=selection.metric,
+        sha256=selection.sha256,
+        uri=selection.uri,
+        training_tag=winner.training_tag,
+        value=selection.value,
+        previous_sha256=selection.previous_sha256,
+        previous_uri="" if present is None else present.uri,
+    )
+    write_champion(storage, dataset, pointer, generation)
+    return pointer

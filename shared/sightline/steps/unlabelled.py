@@ -1,0 +1,66 @@
+"""Images without labels that test infers as well: a folder, or every image below a URI."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from sightline.errors import ConfigurationError, DataError
+from sightline.storage import open_storage
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class UnlabelledImages:
+    """The images of ``test.images``.
+
+    Args:
+        uri: A folder or a URI; empty: no images.
+
+    Raises:
+        ConfigurationError: There is no image.
+        StorageError: The place cannot be read.
+    """
+
+    def __init__(self, uri: str) -> None:
+        from sightline.data.images import IMAGE_SUFFIXES
+
+        self._storage = open_storage(uri) if uri else None
+        objects = [] if self._storage is None else list(self._storage.list())
+        self._objects = [info for info in objects if PurePosixPath(info.key).suffix.lower() in IMAGE_SUFFIXES]
+        if uri and not self._objects:
+            raise ConfigurationError(
+                f"test.images: no image lies below {uri}; give a folder with images "
+                f"({', '.join(sorted(IMAGE_SUFFIXES))}), or leave it empty"
+            )
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    @property
+    def digest(self) -> str:
+        """Changes when an image comes, goes or changes; empty without images."""
+        listed = "\n".join(f"{info.key} {info.size} {info.crc32c}" for info in self._objects)
+        return hashlib.sha256(listed.encode()).hexdigest() if listed else ""
+
+    @property
+    def names(self) -> list[str]:
+        """Paths below the folder or URI, POSIX, in their order."""
+        return [info.key for info in self._objects]
+
+    def read(self, name: str, max_pixels: int) -> Image:
+        """Fetch and decode one image.
+
+        Raises:
+            DataError: It cannot be used.
+        """
+        from sightline.data.images import read_image
+
+        assert self._storage is not None  # noqa: S101
+        content, _ = self._storage.read_bytes(name)
+        try:
+            return read_image(content, max_pixels)
+        except DataError as error:
+            raise DataError(f"test.images: {self._storage.uri_of(name)}: {error}") from error

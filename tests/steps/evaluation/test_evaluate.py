@@ -1,0 +1,274 @@
+"""evaluate: who is measured, who wins, what lies in the bucket afterwards."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import pytest
+
+from sightline.database import open_database
+from sightline.errors import ConfigurationError, ModelFileError, StepError
+from sightline.report.summary import read_summary
+from sightline.steps import evaluate
+from sightline.steps.inference import file_sha256
+
+
+@pytest.mark.usefixtures("oracle")
+def test_first_run_selects_the_best_candidate(site):
+    good, poor = site.model(60), site.model(20)
+    train = site.trained(poor, good)
+
+    result = evaluate.run(site.config(), "code", train)
+
+    assert [model.name for model in result.models] == ["best", "last"]
+    assert [selection.metric for selection in result.selections] == ["mask_AP", "EIR"]
+    for selection in result.selections:
+        assert (selection.name, selection.sha256) == ("last", file_sha256(good))
+        assert (selection.promoted, selection.previous_sha256, selection.previous_value) == (True, "", None)
+        assert f"last is the first champion: {selection.metric}" in selection.reason
+        assert site.champion(selection.metric)["sha256"] == file_sha256(good)
+    poorer, better = result.models
+    assert 0 < poorer.metrics["EIR"] < better.metrics["EIR"] < 1
+    assert set(better.metrics) >= {"box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "dv_mAP", "EIR"}
+    assert better.metrics["dv_mAP"] == pytest.approx(better.metrics["mask_AP50"])  # exact masks
+
+
+@pytest.mark.usefixtures("oracle")
+def test_what_lies_in_the_bucket(site):
+    model = site.model(70)
+
+    result = evaluate.run(site.config(), "code", site.trained(model))
+
+    folder = site.folder / "bucket" / "evaluation" / "plates_train_v1" / "EIR"
+    current = json.loads((folder / "CURRENT.json").read_text())
+    assert current["sha256"] == file_sha256(model)
+    selected = site.folder / "bucket" / current["folder"]
+    assert {path.name for path in selected.iterdir()} == {"model.safetensors", "summary.json", "manifest.json"}
+    assert (selected / "model.safetensors").as_uri() == result.selections[1].uri
+    assert (selected / "model.safetensors").read_bytes() == model.read_bytes()
+    manifest = json.loads((selected / "manifest.json").read_text())
+    assert manifest["files"]["model.safetensors"]["size"] == model.stat().st_size
+
+
+@pytest.mark.usefixtures("oracle")
+def test_summary_is_what_the_page_reads(site):
+    result = evaluate.run(site.config(), "code", site.trained(site.model(60), site.model(20)))
+
+    document = site.summary(result.files)
+    summary = read_summary(site.folder / "bucket" / result.files.partition("/bucket/")[2])
+    assert (summary.split, summary.training_tag) == ("val", "plates_train_v1")
+    best = document["models"]["best"]
+    assert best["metrics"] == result.models[0].metrics
+    assert set(best["per_class"]) == set(document["classes"])
+    assert (
+        best["per_class"]["r_board"]["instances"] + best["per_class"]["l_board"]["instances"]
+        == best["readings"]["true"]
+    )
+    assert {len(curve) for curve in best["curves"]["mask"].values()} == {101}
+    labels, matrix = best["confusion"]["labels"], best["confusion"]["matrix"]
+    assert labels == [*document["classes"], "background"]
+    assert len(matrix) == len(labels) == len(matrix[0])
+    assert best["readings"]["read"] / best["readings"]["true"] == best["metrics"]["EIR"]
+    wrong = [example for example in best["readings"]["examples"] if not example["right"]]
+    assert wrong
+    assert all(example["truth"] for example in wrong)
+    assert len(summary.drawn) == 2 * 2
+    for item in summary.drawn:
+        assert summary.file(item.truth)
+        assert summary.file(item.prediction)
+    assert len({item.prediction for item in summary.drawn}) == 4
+
+
+@pytest.mark.usefixtures("oracle")
+def test_the_story_of_a_champion(site):
+    first, worse, better = site.model(50), site.model(20, version="v2"), site.model(90, version="v2")
+    evaluate.run(site.config(), "code", site.trained(first))
+
+    kept = evaluate.run(site.config(), "code", site.trained(worse, version="v2"))
+
+    assert [model.name for model in kept.models] == ["best", "champion"]
+    for selection in kept.selections:
+        assert (selection.name, selection.promoted) == ("champion", False)
+        assert selection.sha256 == selection.previous_sha256 == file_sha256(first)
+        assert selection.value == selection.previous_value
+        assert "the champion of plates_train_v1 stays" in selection.reason
+        assert "/evaluation/plates_train_v2/" in selection.uri
+    assert site.champion("EIR")["sha256"] == file_sha256(first)
+
+    replaced = evaluate.run(site.config(), "code", site.trained(worse, better, version="v2"))
+
+    for selection in replaced.selections:
+        assert (selection.name, selection.promoted) == ("last", True)
+        assert selection.previous_sha256 == file_sha256(first)
+        assert selection.value > selection.previous_value
+        assert f"last beats the champion of plates_train_v1: {selection.metric}" in selection.reason
+    pointer = site.champion("EIR")
+    assert (pointer["sha256"], pointer["previous_sha256"]) == (file_sha256(better), file_sha256(first))
+    with closing(open_database(site.config().database.url)) as database:
+        row = database.champion("plates", "EIR")
+        assert row.record.model_sha256 == file_sha256(better)
+        assert row.record.previous_sha256 == file_sha256(first)
+        assert database.metrics(file_sha256(first), "plates_train_v2", "val")["EIR"] == row.record.previous_value
+
+
+@pytest.mark.usefixtures("oracle")
+def test_ties_and_small_improvements_keep_the_champion(site):
+    first, same, better = site.model(50), site.model(50, seed=1), site.model(90)
+    evaluate.run(site.config(), "code", site.trained(first))
+
+    tied = evaluate.run(site.config(), "code", site.trained(same))
+    little = evaluate.run(site.config("evaluate.min_improvement=0.9"), "code", site.trained(better))
+
+    for result in (tied, little):
+        assert {selection.sha256 for selection in result.selections} == {file_sha256(first)}
+    assert "as well" in tied.selections[0].reason
+    assert "not better by more than 0.9" in little.selections[0].reason
+
+
+@pytest.mark.usefixtures("oracle")
+def test_done_again_nothing_changes(site, monkeypatch):
+    train = site.trained(site.model(50))
+    first = evaluate.run(site.config(), "code", train)
+    before = site.champion("EIR")
+    monkeypatch.setattr(evaluate, "measure", None)
+
+    assert evaluate.run(site.config(), "code", train) == first
+    assert site.champion("EIR") == before
+
+
+@pytest.mark.usefixtures("oracle")
+def test_a_decision_against_a_former_champion_is_made_anew(site):
+    poor, good = site.trained(site.model(20)), site.trained(site.model(80))
+    assert evaluate.run(site.config(), "code", poor).selections[0].promoted
+    assert evaluate.run(site.config(), "code", good).selections[0].promoted
+
+    again = evaluate.run(site.config(), "code", poor)
+
+    assert [selection.name for selection in again.selections] == ["champion", "champion"]
+    assert site.champion("EIR")["sha256"] == good.candidates[0].sha256
+
+
+@pytest.mark.usefixtures("oracle")
+def test_another_run_that_wins_in_between_is_compared_with(site, monkeypatch):
+    mine, other = site.trained(site.model(50)), site.trained(site.model(80))
+    publish = evaluate.publish_result
+    pending = [lambda: evaluate.run(site.config(), "other code", other)]
+
+    def publish_then_lose(*arguments, **options):
+        result = publish(*arguments, **options)
+        if pending:
+            pending.pop()()
+        return result
+
+    monkeypatch.setattr(evaluate, "publish_result", publish_then_lose)
+    result = evaluate.run(site.config(), "code", mine)
+
+    assert not result.selections[0].promoted
+    assert site.champion("EIR")["sha256"] == other.candidates[0].sha256
+
+
+@pytest.mark.usefixtures("oracle")
+def test_equal_candidates_are_measured_once_and_the_first_wins(site):
+    model = site.model(50)
+
+    result = evaluate.run(site.config(), "code", site.trained(model, model))
+
+    assert [model.name for model in result.models] == ["best", "last"]
+    assert result.models[0].metrics == result.models[1].metrics
+    assert {selection.name for selection in result.selections} == {"best"}
+    assert {item["model"] for item in site.summary(result.files)["drawn"]} == {"best"}
+
+
+@pytest.mark.usefixtures("oracle")
+def test_different_champions_by_metric_have_different_names(site):
+    evaluate.run(site.config("evaluate.select_by=[EIR]"), "code", site.trained(site.model(30)))
+    evaluate.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(40)))
+
+    result = evaluate.run(site.config(), "code", site.trained(site.model(10)))
+
+    assert [model.name for model in result.models] == ["best", "champion (mask_AP)", "champion (EIR)"]
+    assert {s.metric: s.name for s in result.selections} == {
+        "mask_AP": "champion (mask_AP)",
+        "EIR": "champion (EIR)",
+    }
+
+
+@pytest.mark.usefixtures("oracle")
+def test_a_champion_of_other_classes_gives_way_and_the_reason_says_so(site):
+    old = site.model(90, classes=("car", "tree"), category_ids=(1, 2))
+    bucket = site.folder / "bucket"
+    for metric in ("mask_AP", "EIR"):
+        pointer = {
+            "metric": metric,
+            "sha256": file_sha256(old),
+            "uri": old.as_uri(),
+            "training_tag": "plates_train_v0",
+            "value": 0.99,
+            "previous_sha256": "",
+            "previous_uri": "",
+        }
+        path = bucket / "champions" / "plates" / f"{metric}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(pointer))
+
+    result = evaluate.run(site.config(), "code", site.trained(site.model(30)))
+
+    [selection, _] = result.selections
+    assert (selection.promoted, selection.previous_value) == (True, None)
+    assert selection.previous_sha256 == file_sha256(old)
+    assert "best is selected without a comparison: the champion of plates_train_v0 was made for" in selection.reason
+    assert "the classes car, tree, these are 0, 1, 2" in selection.reason
+    assert [model.name for model in result.models] == ["best"]
+
+
+def test_a_candidate_of_other_classes_or_another_task_is_refused(site):
+    other = site.model(50, classes=("car", "tree"), category_ids=(1, 2))
+    with pytest.raises(ModelFileError, match=r"made for the classes car, tree, but 0, 1, .* are asked for"):
+        evaluate.run(site.config(), "code", site.trained(other))
+    other = site.model(50, task="classification", seed=1)
+    with pytest.raises(ModelFileError, match=r"task classification, but instance_segmentation"):
+        evaluate.run(site.config(), "code", site.trained(other))
+    assert not (site.folder / "bucket").exists()
+
+
+def test_a_replaced_or_missing_model_file_is_refused(site):
+    model = site.model(50)
+    train = site.trained(model)
+    model.write_bytes(site.model(60).read_bytes())
+    with pytest.raises(ModelFileError, match=r"is not the model that was meant: its sha256 is .*, expected"):
+        evaluate.run(site.config(), "code", train)
+    model.unlink()
+    with pytest.raises(StepError, match="is not in the result bucket any more"):
+        evaluate.run(site.config(), "code", train)
+
+
+def test_metrics_that_nobody_computes_are_refused_before_any_work(site):
+    train = site.trained(site.model(50))
+    with pytest.raises(ConfigurationError, match="unknown metric 'mAP'"):
+        evaluate.run(site.config("evaluate.select_by=[mAP]"), "code", train)
+    with pytest.raises(ConfigurationError, match="reading is none"):
+        evaluate.run(site.config("reading=none"), "code", train)
+    assert not (site.folder / "work" / "evaluate").exists()
+
+
+def test_a_broken_champion_pointer_says_what_to_do(site):
+    path = site.folder / "bucket" / "champions" / "plates" / "mask_AP.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+
+    with pytest.raises(StepError, match="is not a champion pointer .* remove it to begin without a champion"):
+        evaluate.run(site.config(), "code", site.trained(site.model(50)))
+
+
+def test_without_candidates_train_must_run_again(site):
+    with pytest.raises(StepError, match="left no candidate; run train again"):
+        evaluate.run(site.config(), "code", site.trained())
+
+
+def test_a_real_network_is_inferred(site):
+    result = evaluate.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(0)))
+
+    assert 0.0 <= result.models[0].metrics["mask_AP"] <= 1.0
+    kept = list((site.folder / "work" / "evaluate").glob("*/detections-*.json"))
+    assert len(json.loads(kept[0].read_text())) == site.summary(result.files)["images"]
