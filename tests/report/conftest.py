@@ -3,8 +3,10 @@
 import itertools
 import json
 import random
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -268,3 +270,94 @@ def build_run(root):
 def finished(tmp_path_factory):
     """Read-only: a run that went well."""
     return build_run(tmp_path_factory.mktemp("run"))
+
+
+class Page(HTMLParser):
+    """A page that was parsed strictly: tags are balanced, ids are unique, links within the page lead somewhere."""
+
+    VOID = frozenset({"meta", "link", "img", "br", "input", "hr", "circle"})
+
+    def __init__(self, source):
+        super().__init__()
+        self.source = source
+        self.open_tags, self.ids, self.links, self.loads, self.scripts = [], [], [], [], []
+        self.text, self.pieces = "", []
+        self.feed(source)
+        self.close()
+        assert self.open_tags == []
+        assert len(self.ids) == len(set(self.ids))
+        inside = [link.removeprefix("#") for link in self.links if link.startswith("#")]
+        inside += re.findall(r"url\(#([^)]*)\)", source)
+        assert set(inside) <= set(self.ids)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open_tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            elif name == "href":
+                self.links.append(value)
+            elif name in ("src", "srcset", "poster", "data", "action"):
+                self.loads.append(value)
+            elif name.startswith("on"):
+                self.scripts.append(f"{name}={value}")
+        if tag == "script":
+            self.scripts.append("script")
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open_tags, f"</{tag}> without a beginning"
+        # The parser gives every <path/> as one; <p>, <li> and the like are closed by hand in our templates.
+        assert self.open_tags.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open_tags or self.open_tags[-1] not in ("style", "script"):
+            self.text += data
+            self.pieces.append(data)
+
+    def has(self, *facts):
+        words = re.sub(r"[ \n]+", " ", " ".join(self.pieces))
+        missing = [fact for fact in facts if fact not in words]
+        assert missing == []
+
+
+def is_self_contained(page):
+    """Nothing is loaded from elsewhere, and no script but the page's own one."""
+    assert all(load.startswith("data:image/jpeg;base64,") for load in page.loads)
+    without_images = re.sub(r"data:image/jpeg;base64,[A-Za-z0-9+/=]*", "", page.source)
+    assert not re.search(r"https?://|//[a-z]|@import", without_images)
+    assert page.scripts == ["script"]
+
+
+@pytest.fixture
+def open_page():
+    """Parse a page and check what every page promises."""
+
+    def parse(path):
+        page = Page(path.read_text(encoding="utf-8"))
+        is_self_contained(page)
+        return page
+
+    return parse
+
+
+@pytest.fixture
+def data_report():
+    """A data report with something in every field."""
+    return sample_data_report()
+
+
+@pytest.fixture
+def summary_folder(tmp_path):
+    """A folder of evaluate whose files a test may change."""
+    models = {"best": measured("b" * 64, 0.93, 1, "val"), "last": measured("1" * 64, 0.9, 2, "val")}
+    models["champion"] = measured("c" * 64, 0.8, 3, "val")
+    folder = tmp_path / "evaluate"
+    folder.mkdir()
+    write_summary(folder, "val", models, 5)
+    return folder

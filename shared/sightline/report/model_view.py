@@ -163,7 +163,10 @@ def _reading_rows(summary: Summary, name: str) -> list[ReadingRow]:
         ReadingRow(
             example.image,
             example.truth,
-            [(_marked(plate.text, example.truth), plate.kind) for plate in example.read],
+            [
+                (_marked(plate.text, example.truth), plate.kind if plate.complete else f"{plate.kind}, incomplete")
+                for plate in example.read
+            ],
             example.right,
             drawn.get(example.image),
         )

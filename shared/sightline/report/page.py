@@ -94,7 +94,7 @@ def reason_of(error: Exception) -> str:
 def slug(text: str) -> str:
     """An id for any text: its letters and digits, and a digest where that is not all of it."""
     plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()
-    if plain == text:
+    if plain and plain == text:
         return plain
     return f"{plain[:40] or 'x'}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 

@@ -69,6 +69,7 @@ class RunPage:
         command: The exact command that does the run again.
         tasks: In the order in which they run.
         edges: (before, after), by task name.
+        message: Why the run failed, where no task says so.
         index_link: Path of the index of all runs relative to this page, POSIX; empty where there is none.
         results: The steps' ``result.json``, decoded (``dataclasses.asdict`` of a step's result), by ``record``,
             ``train``, ``evaluate`` and ``test``; steps without a result are absent.
@@ -88,6 +89,7 @@ class RunPage:
     command: str
     tasks: list[TaskView]
     edges: list[tuple[str, str]]
+    message: str = ""
     index_link: str = ""
     results: Mapping[StepName, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[StepName, Path] = field(default_factory=dict)

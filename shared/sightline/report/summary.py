@@ -30,9 +30,10 @@ class Confusion(_Part):
 
 
 class ReadPlate(_Part):
-    """One plate as it was read, or as it is; texts in reading order."""
+    """One plate as it was read, or as it is; texts in reading order; a read one may lack parts."""
 
     kind: str = ""
+    complete: bool = True
     texts: list[str] | dict[str, str] = []
 
     @property

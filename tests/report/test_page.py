@@ -1,0 +1,84 @@
+import base64
+import io
+import re
+
+import pytest
+from PIL import Image
+
+from sightline.errors import DataError
+from sightline.report.page import count_text, duration_text, jpeg_uri, metric_text, render, slug, write_page
+
+
+def decoded(uri):
+    assert uri.startswith("data:image/jpeg;base64,")
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "\N{EN DASH}"),
+        (0.04, "0.0 s"),
+        (9.949, "9.9 s"),
+        (9.96, "10 s"),  # not "10.0 s"
+        (59.6, "1 min 00 s"),  # not "60 s"
+        (262.4, "4 min 22 s"),
+        (3723, "1 h 02 min"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration_text(seconds) == text
+
+
+def test_numbers():
+    assert metric_text(0.91249) == "0.912"
+    assert metric_text(float("nan")) == metric_text(None) == "\N{EN DASH}"
+    assert count_text(1234567) == "1\u202f234\u202f567"
+
+
+def test_ids_are_made_of_plain_characters_and_differ_where_texts_do():
+    assert slug("train") == "train"
+    names = ["a b", "a_b", "A b", "<a b>", "", "가"]
+    assert len({slug(name) for name in names}) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9-]+", slug(name)) for name in names)
+
+
+def test_images_are_made_smaller_but_never_larger(tmp_path):
+    assert decoded(jpeg_uri(Image.new("RGB", (2000, 1000)), 800)).size == (800, 400)
+    Image.new("RGBA", (60, 40)).save(tmp_path / "x.png")
+    assert decoded(jpeg_uri(tmp_path / "x.png", 800)).size == (60, 40)
+
+
+def test_a_damaged_image_is_named(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"x\.jpg: this drawn image cannot be shown"):
+        jpeg_uri(tmp_path / "x.jpg")
+    with pytest.raises(DataError, match="No such file or directory; run"):
+        jpeg_uri(tmp_path / "absent.jpg")
+
+
+def test_only_the_pages_own_script_may_run():
+    """The policy names the script's digest, and browsers compare it with what stands between the tags."""
+    import hashlib
+
+    page = render("run_index.html", runs=[], metrics=[], links={})
+    script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; img-src data:")
+
+
+def test_a_page_that_cannot_be_made_leaves_the_old_one(tmp_path):
+    path = tmp_path / "deep" / "index.html"
+    write_page(path, "run_index.html", runs=[], metrics=[], links={})
+    before = path.read_bytes()
+    with pytest.raises(OSError, match="disk"):
+        write_page(path, "run_index.html", runs=Failing(), metrics=[], links={})
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+class Failing(list):
+    def __len__(self):
+        raise OSError("disk")

@@ -1,0 +1,94 @@
+import json
+
+import pytest
+
+from sightline.errors import DataError
+from sightline.report.model_view import curve_path, model_views
+from sightline.report.summary import read_summary
+
+
+def written(folder, document):
+    (folder / "summary.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_what_is_absent_is_empty(tmp_path):
+    summary = read_summary(written(tmp_path, {"models": {"best": {"metrics": {"box_AP": 0.5}}}}))
+    assert summary.metric_names == ["box_AP"]
+    [view] = model_views(summary, "test")
+    assert (view.curves, view.mean, view.confusion, view.readings) == ([], None, [], [])
+    assert summary.best("EIR") is None
+
+
+def test_selected_models_are_shown_and_all_where_none_is_selected(tmp_path):
+    models = {name: {"metrics": {}} for name in ("best", "last", "champion")}
+    selections = [
+        {"metric": "mask_AP", "name": "last"},
+        {"metric": "EIR", "name": "last"},
+        {"metric": "x", "name": "y"},
+    ]
+    summary = read_summary(written(tmp_path, {"models": models, "selections": selections}))
+    assert summary.winners() == {"last": ["mask_AP", "EIR"]}
+    assert list(read_summary(written(tmp_path, {"models": models})).winners()) == ["best", "last", "champion"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "no summary to report on: .*line 1"),
+        ("[]", "a JSON object was expected, not list; run the step again"),
+        ('{"models": {"best": {"metrics": {"EIR": "high"}}}}', r"summary\.json: models\.best\.metrics\.EIR: .*number"),
+    ],
+)
+def test_a_damaged_summary_is_an_error_that_names_the_place(tmp_path, text, message):
+    (tmp_path / "summary.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_summary(tmp_path)
+
+
+def test_a_missing_summary_is_an_error(tmp_path):
+    with pytest.raises(DataError, match=r"summary\.json: no summary to report on: No such file or directory; run"):
+        read_summary(tmp_path)
+
+
+def test_no_file_outside_the_folder_is_shown(tmp_path):
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (tmp_path / "secret.jpg").write_bytes(b"")
+    (folder / "drawn.jpg").write_bytes(b"")
+    (folder / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    summary = read_summary(written(folder, {}))
+    assert summary.file("drawn.jpg") == folder / "drawn.jpg"
+    for path in ("../secret.jpg", str(tmp_path / "secret.jpg"), "link.jpg", "absent.jpg", ""):
+        assert summary.file(path) is None
+
+
+def test_curves_become_paths_without_needless_points():
+    assert curve_path([]) == ""
+    assert curve_path([1.0, 1.0, 1.0, 0.0, 0.0]) == "M0,0L50,0L75,100L100,100"
+    assert curve_path([0.25]) == "M0,75"
+
+
+def test_readings_have_the_wrong_ones_first_and_mark_what_differs(tmp_path):
+    def plates(*texts, **more):
+        return [{"kind": "l_board", "texts": list(texts), **more}]
+
+    examples = [
+        {"image": "a.png", "truth": plates("12a", "3456"), "read": plates("12a", "3456"), "right": True},
+        {"image": "b.png", "truth": plates("12a", "3456"), "read": plates("12a", "3856"), "right": False},
+        {"image": "c.png", "truth": [], "read": plates("", "11", complete=False), "right": False},
+    ]
+    readings = {"true": 2, "read": 1, "false": 1, "examples": examples}
+    [view] = model_views(read_summary(written(tmp_path, {"models": {"best": {"readings": readings}}})), "t")
+    assert [row.image for row in view.readings] == ["b.png", "c.png", "a.png"]
+    assert view.readings[0].read == [([("12a 3", True), ("8", False), ("56", True)], "l_board")]
+    assert view.readings[1].read == [([(" 11", False)], "l_board, incomplete")]
+    assert view.readings[2].read == [([("12a 3456", True)], "l_board")]
+    assert view.readings_hidden == 0
+
+
+def test_many_readings_are_cut_short(tmp_path):
+    examples = [{"image": f"{number}.png", "right": number % 2 == 0} for number in range(100)]
+    [view] = model_views(read_summary(written(tmp_path, {"models": {"m": {"readings": {"examples": examples}}}})), "t")
+    assert [row.right for row in view.readings].count(True) == 8
+    assert view.readings_hidden == 100 - len(view.readings) == 62
