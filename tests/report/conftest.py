@@ -334,7 +334,7 @@ def is_self_contained(page):
     assert page.scripts == ["script"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def open_page():
     """Parse a page and check what every page promises."""
 
@@ -346,7 +346,7 @@ def open_page():
     return parse
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data_report():
     """A data report with something in every field."""
     return sample_data_report()

@@ -79,6 +79,13 @@ def test_a_page_that_cannot_be_made_leaves_the_old_one(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_page_that_cannot_be_put_in_place_leaves_nothing(tmp_path):
+    (tmp_path / "index.html").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_page(tmp_path / "index.html", "run_index.html", runs=[], metrics=[], links={})
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
 class Failing(list):
     def __len__(self):
         raise OSError("disk")

@@ -1,5 +1,7 @@
 import dataclasses
 
+import pytest
+
 from sightline.report.run_page import TaskView, write_run_page
 
 
@@ -8,8 +10,13 @@ def shown(run, tmp_path, open_page):
     return open_page(tmp_path / "report" / "index.html")
 
 
-def test_the_page_says_everything(finished, tmp_path, open_page):
-    page = shown(finished.page, tmp_path, open_page)
+@pytest.fixture(scope="module")
+def page(finished, tmp_path_factory, open_page):
+    """Read-only: the page of the run that went well."""
+    return shown(finished.page, tmp_path_factory.mktemp("page"), open_page)
+
+
+def test_the_page_says_everything(page):
     page.has("plates-20261121-0753-k3f9 succeeded", "plates_ann_v2", "2026-11-21 07:53 UTC", "5 min 29 s")
     page.has("train.iterations=400 data.tag=plates_ann_v2")
     page.has("box_AP50 0.915", "test split; val 0.930", "EIR 0.851")  # of best, the first selection
@@ -25,29 +32,26 @@ def test_the_page_says_everything(finished, tmp_path, open_page):
     assert "../index.html" in page.links
 
 
-def test_the_graph_is_there_for_wide_and_narrow_and_leads_to_the_tasks(finished, tmp_path, open_page):
-    page = shown(finished.page, tmp_path, open_page)
+def test_the_graph_is_there_for_wide_and_narrow_and_leads_to_the_tasks(page):
     assert page.links.count("#task-train") == 2
     assert "task-train" in page.ids
     assert page.source.count('<path class="arrow"') == 8
     page.has("Train 4 min 22 s succeeded Inputs config {...} code_rev d61ae8e Outputs Output plates_train_v2")
 
 
-def test_the_data_report_is_inside_a_sandbox(finished, tmp_path, open_page):
-    page = shown(finished.page, tmp_path, open_page)
+def test_the_data_report_is_inside_a_sandbox(page):
     assert page.source.count('sandbox="allow-scripts"') == 1
     assert "Since plates_train_v1" in page.source
     assert "Since plates_train_v1" not in page.text
 
 
-def test_the_page_is_small_enough_to_send(finished, tmp_path, open_page):
-    assert len(shown(finished.page, tmp_path, open_page).source) < 5_000_000
+def test_the_page_is_small_enough_to_send(page):
+    assert len(page.source) < 5_000_000
 
 
-def test_equal_runs_give_equal_pages(finished, tmp_path):
-    for name in ("a", "b"):
-        write_run_page(tmp_path / name, finished.page)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+def test_equal_runs_give_equal_pages(finished, page, tmp_path):
+    write_run_page(tmp_path / "again", finished.page)
+    assert (tmp_path / "again").read_text(encoding="utf-8") == page.source
 
 
 def test_a_failed_run_says_why_and_what_is_missing(finished, tmp_path, open_page):
@@ -111,5 +115,6 @@ def test_hostile_texts_stay_text(finished, tmp_path, open_page):
 
 def test_long_values_are_folded(finished, tmp_path, open_page):
     task = TaskView("a", "A", "succeeded", 1.0, {"config": "x" * 401}, {"short": "y" * 400})
-    page = shown(dataclasses.replace(finished.page, tasks=[task], edges=[]), tmp_path, open_page)
+    run = dataclasses.replace(finished.page, tasks=[task], edges=[], results={}, files={})
+    page = shown(run, tmp_path, open_page)
     page.has("401 characters", "y" * 400)
