@@ -33,6 +33,14 @@ def test_labels_of_a_row_of_characters_hide_nothing(width):
         assert shared(place, character) == 0
 
 
+def test_labels_of_two_close_lines_go_above_the_upper_and_below_the_lower():
+    upper = [(100 + 40 * index, 100, 130 + 40 * index, 150) for index in range(3)]
+    lower = [(100 + 40 * index, 156, 130 + 40 * index, 206) for index in range(3)]
+    places = place_labels([*upper, *lower], [(36, 14)] * 6, (400, 300))
+    assert all(bottom <= 100 for _, _, _, bottom in places[:3])
+    assert all(top >= 206 for _, top, _, _ in places[3:])
+
+
 def test_labels_stay_in_the_image():
     boxes = [(0, 0, 20, 20), (380, 0, 400, 20), (0, 280, 20, 300), (380, 280, 400, 300)]
     for left, top, right, bottom in place_labels(boxes, [(60, 12)] * 4, (400, 300)):
