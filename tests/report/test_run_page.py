@@ -19,7 +19,7 @@ def page(finished, tmp_path_factory, open_page):
 def test_the_page_says_everything(page):
     page.has("plates-20261121-0753-k3f9 succeeded", "plates_ann_v2", "2026-11-21 07:53 UTC", "5 min 29 s")
     page.has("train.iterations=400 data.tag=plates_ann_v2")
-    page.has("box_AP50 0.915", "test split; val 0.930", "EIR 0.851")  # of best, the first selection
+    page.has("box_AP50 0.915", "test split; val 0.930 model best", "EIR 0.851")  # of best, the first selection
     page.has("by mask_AP best new champion", "by EIR last new champion", "last has the highest EIR")
     page.has(
         "plates v2 · plates_ann_v2 → plates_train_v2",
