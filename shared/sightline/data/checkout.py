@@ -116,7 +116,7 @@ def _require_unmoved(folder: Path, tag: DatasetTag, commit: str, expected_commit
             )
 
 
-def _remove_abandoned(folder: Path) -> None:
+def remove_abandoned(folder: Path) -> None:
     """Remove what killed processes left half-made in ``folder``; the lock of a live one is still held."""
     for part in folder.glob("*.part"):
         try:

@@ -61,12 +61,12 @@ def draw_split(
     Returns:
         The entries ``drawn`` of ``summary.json``.
     """
-    from sightline.data.dataset import image_path, read_listed_image
+    from sightline.data.dataset import read_listed_image
 
     names = {category["id"]: category["name"] for category in truth["categories"]}
     entries = []
     for listed in images:
-        picture = read_listed_image(image_path(root, listed), listed, max_pixels)
+        picture = read_listed_image(root, listed, max_pixels)
         annotations = [entry for entry in truth["annotations"] if entry["image_id"] == listed["id"]]
         drawing = drawing_name(listed["id"], listed["file_name"])
         save_drawing(draw_truth(picture, annotations, names), files / "drawn" / "truth" / drawing)

@@ -110,14 +110,14 @@ def infer_split(
     Raises:
         DataError: An image cannot be read, or is not as large as the split says.
     """
-    from sightline.data.dataset import image_path, read_listed_image
+    from sightline.data.dataset import read_listed_image
 
     if kept.is_file():
         return detections_from_json(kept.read_text(encoding="utf-8"))
     found = []
     with Progress("infer images", total=len(truth["images"]), unit="images") as progress:
         for listed in progress.track(truth["images"]):
-            image = read_listed_image(image_path(root, listed), listed, max_pixels)
+            image = read_listed_image(root, listed, max_pixels)
             found.append(predictor.predict(image, listed["id"]))
     write_atomically(kept, detections_to_json(found))
     return found

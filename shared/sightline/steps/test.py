@@ -167,14 +167,14 @@ class _Test:
         return Predictor.load(path, device=self._config.train.device, task=self._config.task, classes=self._classes)
 
     def _sources(self) -> list[_Source]:
-        from sightline.data.dataset import image_path, read_listed_image
+        from sightline.data.dataset import read_listed_image
 
         limit = self._config.data.max_pixels
         listed = [
             _Source(
                 image["id"],
                 image["file_name"],
-                lambda image=image: read_listed_image(image_path(self._root, image), image, limit),  # type: ignore[misc]
+                lambda image=image: read_listed_image(self._root, image, limit),  # type: ignore[misc]
             )
             for image in self._truth["images"]
         ]

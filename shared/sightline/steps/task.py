@@ -1,0 +1,171 @@
+"""The steps as tasks of a pipeline: strings in, strings out, journalled; what a component calls and nothing else."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sightline.config.decode import from_json
+from sightline.config.digest import config_digest
+from sightline.config.schema import Config
+from sightline.data.tags import DatasetTag
+from sightline.errors import StepError
+from sightline.logs import configure_logging
+from sightline.steps import resolve, store
+from sightline.steps.journal import TaskEntry, journalled
+from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
+from sightline.storage import open_storage
+from sightline.storage.base import Storage
+
+Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a component hands to Kubeflow.
+
+    Attributes:
+        result: The step's result as JSON, for the next task.
+        metrics: Numbers for the dashboard, by name.
+        summary: The step's ``summary.json``, where it has one.
+    """
+
+    result: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def confusion(self) -> tuple[list[str], list[list[int]]]:
+        """Class names and matrix of the first model; rows are true classes."""
+        first = next(iter(self.summary["models"].values()))
+        return first["confusion"]["labels"], first["confusion"]["matrix"]
+
+
+def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> resolve.Resolved:
+    """Resolve the parameters of a run; the journal begins where the work volume is known."""
+    configure_logging()
+    resolved = resolve.run(recipe, overrides, dataset_tag, code_rev)
+    inputs = {"recipe": recipe, "overrides": overrides, "dataset_tag": dataset_tag, "code_rev": code_rev}
+    with journalled(Path(resolved.config.work.dir), "resolve", inputs) as entry:
+        entry.outputs = {"dataset tag": resolved.config.data.tag, "code revision": resolved.code_rev}
+        entry.result = resolved.config.model_dump_json()
+    return resolved
+
+
+def run_record(config: str, code_rev: str, html: str) -> Finished:
+    """Record; ``html`` is where the data report goes."""
+
+    def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
+        from sightline.steps import record
+
+        result = record.run(config, code_rev)
+        entry.outputs = {
+            "training tag": result.training_tag,
+            "images": ", ".join(f"{count} {split}" for split, count in result.images.items()),
+        }
+        _copy(storage, result.files, "report.html", html)
+        return _finished(storage, entry, result, {f"{split}_images": n for split, n in result.images.items()})
+
+    return _task("record", config, code_rev, {}, step)
+
+
+def run_train(config: str, code_rev: str, record_result: str) -> Finished:
+    """Train on what record published: ``record_result``, or the last result of record where it is empty."""
+
+    def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
+        from sightline.steps import train
+
+        recorded = _upstream(storage, RecordResult, config, record_result)
+        entry.inputs["training tag"] = recorded.training_tag
+        result = train.run(config, code_rev, recorded)
+        entry.outputs = {model.name: f"{model.sha256[:12]} at {model.iteration}" for model in result.candidates}
+        return _finished(storage, entry, result, result.candidates[0].metrics)
+
+    return _task("train", config, code_rev, {}, step)
+
+
+def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Finished:
+    """Evaluate what train offers: ``train_result``, or the last result of train where it is empty."""
+
+    def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
+        from sightline.steps import evaluate
+
+        trained = _upstream(storage, TrainResult, config, train_result)
+        entry.inputs["candidates"] = ", ".join(f"{model.name} {model.sha256[:12]}" for model in trained.candidates)
+        result = evaluate.run(config, code_rev, trained)
+        entry.outputs = {selection.metric: selection.reason for selection in result.selections}
+        _copy(storage, result.files, "report.html", html)
+        return _finished(storage, entry, result, result.models[0].metrics)
+
+    return _task("evaluate", config, code_rev, {}, step)
+
+
+def run_test(config: str, code_rev: str, evaluate_result: str, html: str) -> Finished:
+    """Test what evaluate selected: ``evaluate_result``, or the last result of evaluate where it is empty."""
+
+    def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
+        from sightline.steps import test
+
+        evaluated = _upstream(storage, EvaluateResult, config, evaluate_result)
+        entry.inputs["selected"] = ", ".join(f"{model.metric}: {model.sha256[:12]}" for model in evaluated.selections)
+        result = test.run(config, code_rev, evaluated)
+        metrics = result.models[0].metrics
+        entry.outputs = {name: f"{value:.4f}" for name, value in metrics.items()}
+        _copy(storage, result.files, "report.html", html)
+        return _finished(storage, entry, result, metrics)
+
+    return _task("test", config, code_rev, {}, step)
+
+
+def _task(
+    step: str,
+    config_json: str,
+    code_rev: str,
+    inputs: dict[str, str],
+    run: Callable[[Config, Storage, TaskEntry], Finished],
+) -> Finished:
+    configure_logging()
+    config = from_json(config_json)
+    storage = open_storage(config.storage.uri)
+    inputs = {"dataset tag": config.data.tag, "code revision": code_rev, **inputs}
+    with journalled(Path(config.work.dir), step, inputs) as entry:
+        return run(config, storage, entry)
+
+
+def _finished(storage: Storage, entry: TaskEntry, result: Result, metrics: dict[str, float]) -> Finished:
+    """Close the journal's entry; a result that is older than the task was found, not made."""
+    entry.result = store.to_json(result)
+    if store.created(storage, result) < datetime.fromisoformat(entry.started).astimezone(UTC):
+        entry.state = "reused"
+        _log.info("%s: found finished work, nothing to do", entry.step)
+    summary_key = f"{store.folder_of(storage, result)}/summary.json"
+    summary = json.loads(storage.read_bytes(summary_key)[0]) if storage.stat(summary_key) else {}
+    return Finished(entry.result, metrics, summary)
+
+
+def _upstream(storage: Storage, kind: type[Result], config: Config, result: str) -> Result:
+    """The result that the task before handed over, or the last one that it left."""
+    if result:
+        return store.from_json(kind, result)
+    step = store.STEP_OF[kind]
+    where = str(DatasetTag.parse(config.data.tag).training)
+    found = store.latest_result(storage, kind, where, config_digest(step, config))
+    if found is None:
+        raise StepError(
+            f"there is no finished result of {step} for {where} with this configuration in {storage.uri}; "
+            f"run the pipeline with {step} among its --steps"
+        )
+    return found
+
+
+def _copy(storage: Storage, files: str, name: str, path: str) -> None:
+    """Copy a file of a result to where Kubeflow expects an artifact."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(storage.read_bytes(f"{files.removeprefix(storage.uri + '/')}/{name}")[0])
