@@ -38,6 +38,7 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
     from components.resolve.component import resolve
     from components.test.component import test
     from components.train.component import train
+    from sightline.steps.journal import TITLES
 
     @dsl.pipeline(name="sightline", display_name="Sightline")
     def sightline(dataset_tag: str = "", recipe: str = "plates", overrides: str = "", code_rev: str = "") -> None:
@@ -50,22 +51,22 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
             code_rev: Code revision to run; empty: the code that is there.
         """
         resolved = resolve(dataset_tag=dataset_tag, recipe=recipe, overrides=overrides, code_rev=code_rev)
-        resolved.set_caching_options(False).set_display_name("Resolve configuration")
+        resolved.set_caching_options(False).set_display_name(TITLES["resolve"])
         given = {"config": resolved.outputs["config"], "code_rev": resolved.outputs["code_rev"]}
         results = dict.fromkeys(STEPS, "")
         if "record" in steps:
-            recorded = record(**given).set_display_name("Record dataset")
+            recorded = record(**given).set_display_name(TITLES["record"])
             results["record"] = recorded.outputs["result"]
         if "train" in steps:
-            trained = train(**given, record_result=results["record"]).set_display_name("Train candidates")
+            trained = train(**given, record_result=results["record"]).set_display_name(TITLES["train"])
             trained.set_caching_options("record" in steps)
             results["train"] = trained.outputs["result"]
         if "evaluate" in steps:
-            evaluated = evaluate(**given, train_result=results["train"]).set_display_name("Evaluate and select")
+            evaluated = evaluate(**given, train_result=results["train"]).set_display_name(TITLES["evaluate"])
             evaluated.set_caching_options(False)
             results["evaluate"] = evaluated.outputs["result"]
         if "test" in steps:
-            tested = test(**given, evaluate_result=results["evaluate"]).set_display_name("Test selected models")
+            tested = test(**given, evaluate_result=results["evaluate"]).set_display_name(TITLES["test"])
             tested.set_caching_options("evaluate" in steps)
 
     return sightline

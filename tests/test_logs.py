@@ -16,6 +16,7 @@ def lines(monkeypatch, caplog):
 def test_a_line_says_how_far_and_how_long(lines):
     with Progress("read", total=4, unit="images") as progress:
         progress.advance(2)
+    assert len(lines.messages) == 1
     assert "read: 2/4 images" in lines.messages[0]
     assert "images/s" in lines.messages[0]
     assert "s left" in lines.messages[0]

@@ -74,6 +74,7 @@ class Progress:
         self.unit = unit
         self.done = 0
         self._started = self._last_line = time.monotonic()
+        self._unsaid = False
         self._bar: RichProgress | None = None
 
     def __enter__(self) -> Self:
@@ -89,23 +90,28 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif kind is None and time.monotonic() - self._started >= LINE_INTERVAL_SECONDS:
-            _log.info("%s: %s", self.description, self._line())
+        elif kind is None and self._unsaid and time.monotonic() - self._started >= LINE_INTERVAL_SECONDS:
+            self._say()
 
     def advance(self, units: int = 1) -> None:
         """Say that ``units`` more are done."""
         self.done += units
+        self._unsaid = True
         if self._bar is not None:
             self._bar.advance(self._task, units)
         elif time.monotonic() - self._last_line >= LINE_INTERVAL_SECONDS:
-            self._last_line = time.monotonic()
-            _log.info("%s: %s", self.description, self._line())
+            self._say()
 
     def track(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield ``items`` and advance by one after each."""
         for item in items:
             yield item
             self.advance()
+
+    def _say(self) -> None:
+        self._last_line = time.monotonic()
+        self._unsaid = False
+        _log.info("%s: %s", self.description, self._line())
 
     def _line(self) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-9)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 TASKS = {
     # task: (display name, the tasks it waits for, cached, where its inputs come from)
-    "resolve": ("Resolve configuration", set(), False, {"dataset_tag", "recipe", "overrides", "code_rev"}),
+    "resolve": ("Resolve", set(), False, {"dataset_tag", "recipe", "overrides", "code_rev"}),
     "record": ("Record dataset", {"resolve"}, True, {"resolve.config", "resolve.code_rev"}),
     "train": (
         "Train candidates",
@@ -23,13 +23,13 @@ TASKS = {
         {"resolve.config", "resolve.code_rev", "record.result"},
     ),
     "evaluate": (
-        "Evaluate and select",
+        "Evaluate, select",
         {"resolve", "train"},
         False,
         {"resolve.config", "resolve.code_rev", "train.result"},
     ),
     "test": (
-        "Test selected models",
+        "Test selected",
         {"resolve", "evaluate"},
         True,
         {"resolve.config", "resolve.code_rev", "evaluate.result"},

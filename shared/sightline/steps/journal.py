@@ -16,6 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+TITLES = {
+    "resolve": "Resolve",
+    "record": "Record dataset",
+    "train": "Train candidates",
+    "evaluate": "Evaluate, select",
+    "test": "Test selected",
+}
+"""The display name of each task, in their order."""
+
 TaskState = Literal["running", "succeeded", "reused", "failed", "interrupted"]
 
 

@@ -19,8 +19,8 @@ from sightline.config.schema import Config
 from sightline.database import RunRecord, open_database
 from sightline.errors import StepError
 from sightline.steps import resolve
-from sightline.steps.journal import process_is_alive, read_journal, run_folder
-from sightline.steps.run_pages import TITLES, RunDocument, RunState, read_runs, write_pages
+from sightline.steps.journal import TITLES, process_is_alive, read_journal, run_folder
+from sightline.steps.run_pages import RunDocument, RunState, read_runs, write_pages
 
 _RESULT_METRICS = ("box_AP50", "mask_AP50", "dv_mAP", "EIR")
 

@@ -17,20 +17,11 @@ from sightline.config.digest import StepName
 from sightline.config.schema import Config
 from sightline.report.run_index import RunSummary, write_run_index
 from sightline.report.run_page import RunPage, TaskView, write_run_page
-from sightline.steps.journal import TaskEntry, read_journal, run_folder, write_atomically
+from sightline.steps.journal import TITLES, TaskEntry, read_journal, run_folder, write_atomically
 from sightline.steps.store import STEP_OF
 from sightline.storage import open_storage
 
 RunState = Literal["running", "succeeded", "failed", "interrupted"]
-
-TITLES = {
-    "resolve": "Resolve configuration",
-    "record": "Record dataset",
-    "train": "Train candidates",
-    "evaluate": "Evaluate and select",
-    "test": "Test selected models",
-}
-"""The display name of each task, in their order."""
 
 
 @dataclass(slots=True)
@@ -92,6 +83,8 @@ def write_pages(config: Config, document: RunDocument) -> None:
             seconds=None if document.state == "running" else document.seconds,
             command=document.command,
             tasks=tasks,
+            message=document.message,
+            index_link="../../index.html",
             edges=list(zip(list(TITLES), list(TITLES)[1:], strict=False)),
             results=results,
             files={step: _fetch(config, result, Path(scratch) / step) for step, result in results.items()},

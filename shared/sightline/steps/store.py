@@ -34,7 +34,7 @@ def folder_key(step: str, tag: str, key: str) -> str:
 
 def to_json(result: Result) -> str:
     """A result as the string that travels between tasks."""
-    return json.dumps(dataclasses.asdict(result), sort_keys=True)
+    return json.dumps(dataclasses.asdict(result))
 
 
 def from_json(kind: type[Result], text: str) -> Result:
@@ -111,7 +111,7 @@ def publish_result(
         "created": datetime.now(UTC).isoformat(timespec="microseconds"),
         "files": {path.relative_to(files).as_posix(): mimetypes.guess_type(path.name)[0] for path in paths},
     }
-    data = json.dumps(document, indent=1, sort_keys=True).encode()
+    data = json.dumps(document, indent=1).encode()
     try:
         storage.write_bytes(f"{folder}/result.json", data, if_generation=None if replace else 0)
     except PreconditionFailedError:
