@@ -12,6 +12,7 @@ from sightline.report.page import slug
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+    from matplotlib.axes import Axes
 
 SERIES_COLOURS = 8
 """How many series colours the stylesheet has (``--series-0`` and so on); further series begin again, dashed."""
@@ -83,12 +84,7 @@ def line_chart(
             colour = _SERIES.format(index % SERIES_COLOURS)
             axes.plot(line.x, line.y, dash, color=colour, linewidth=1.8, marker=marker, markersize=3.5)
         axes.set_xlabel(x_label, color=_INK)
-        axes.tick_params(colors=_INK, length=0, pad=7)
-        axes.grid(color=_RULE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        for name, spine in axes.spines.items():
-            spine.set_visible(name == "bottom")
-            spine.set_color(_RULE)
+        _frame(axes)
         if y_limits:
             axes.set_ylim(*y_limits)
         if x_limits:
@@ -97,6 +93,16 @@ def line_chart(
         figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     legend = [(line.name, index % SERIES_COLOURS, index >= SERIES_COLOURS) for index, line in enumerate(series)]
     return Chart(title, _adapted(drawn.getvalue(), slug(key), title), legend)
+
+
+def _frame(axes: Axes) -> None:
+    """Only a grid and the bottom line, in the page's quiet colours."""
+    axes.tick_params(colors=_INK, length=0, pad=7)
+    axes.grid(color=_RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for name, spine in axes.spines.items():
+        spine.set_visible(name == "bottom")
+        spine.set_color(_RULE)
 
 
 def _adapted(svg: str, prefix: str, title: str) -> Markup:
