@@ -14,6 +14,7 @@ def test_a_chart_takes_its_colours_from_the_page():
     assert "var(--series-1)" in chart.svg
     assert "var(--muted)" in chart.svg
     assert not re.search(r"(stroke|fill): #(?!none)", chart.svg)
+    assert "DejaVu" not in chart.svg
     assert chart.legend == [("loss", 0, False), ("<b>mask", 1, False)]
 
 

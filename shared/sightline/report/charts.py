@@ -117,6 +117,7 @@ def _adapted(svg: str, prefix: str, title: str) -> Markup:
     body = re.sub(r"url\(#([^)]*)\)", rf"url(#{prefix}-\1)", body)
     body = re.sub(r'xlink:href="#([^"]*)"', rf'href="#{prefix}-\1"', body)
     body = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size: \1px", body)
+    body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
     body = _PLACEHOLDER.sub(_page_colour, body)
     opening = f'<svg class="chart" role="img" aria-label="{escape(title)}" {view_box[0] if view_box else ""}>'
     return Markup(opening + body.strip())  # noqa: S704 - matplotlib escapes text, the title is escaped above
