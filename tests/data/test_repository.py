@@ -1,0 +1,420 @@
+"""The data repository on real git and DVC: made, added to, checked out, compared."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sightline.data import commands
+from sightline.data.checkout import checkout
+from sightline.data.difference import compare
+from sightline.data.history import git_url, list_tags, open_history
+from sightline.data.lock import exclusive_lock
+from sightline.data.objects import ObjectStore, open_remote, read_dvc_file
+from sightline.data.repository import add_annotations, init_repository
+from sightline.data.tags import DatasetTag, dataset_tags
+from sightline.errors import ConfigurationError, DataError, RepositoryError, UnknownTagError
+from tests.labelled_folder import names, write_images, write_labels, write_picture
+
+V1, V2 = DatasetTag("pets", "ann", "v1"), DatasetTag("pets", "ann", "v2")
+
+
+def git(repository: Path, *arguments: str) -> str:
+    return commands.git(*arguments, cwd=repository, timeout_seconds=60)
+
+
+class Yard:
+    """A data repository with its remote and a folder of photos."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path, self.remote, self.photos = folder / "data", folder / "remote", folder / "photos"
+
+    def add(self, tag: DatasetTag, photos: Path | None = None):
+        return add_annotations(self.path, photos or self.photos, tag)
+
+    def objects(self, kind: str = "annotations") -> ObjectStore:
+        return ObjectStore(self.remote / kind)
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory):
+    """Versions v1 (six images) and v2 (one removed, one relabelled, one replaced, two added); never changed by a test."""
+    yard = Yard(tmp_path_factory.mktemp("yard"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("empty")))
+        init_repository(yard.path, yard.remote.as_uri())
+        write_images(yard.photos, names(6))
+        (yard.photos / ".DS_Store").write_text("junk")
+        (yard.photos / "Thumbs.db").write_text("junk")
+        (yard.photos / "sub").mkdir()
+        (yard.photos / "sub" / "note.txt").write_text("kept")
+        yard.add(V1)
+        (yard.photos / "000.jpg").unlink()
+        (yard.photos / "000.json").unlink()
+        write_labels(yard.photos, "001", ["dog"])
+        write_picture(yard.photos / "002.jpg", seed="another")
+        write_images(yard.photos, names(2, start=6))
+        yard.add(V2)
+    return yard
+
+
+@pytest.fixture
+def own_yard(yard, tmp_path, monkeypatch):
+    """A copy of the yard that a test may spoil; its remote is a copy too."""
+    own = Yard(tmp_path / "yard")
+    shutil.copytree(yard.folder, own.folder, symlinks=True)
+    own_config = own.path / ".dvc" / "config"
+    own_config.write_text(own_config.read_text().replace(str(yard.remote), str(own.remote)))
+    git(own.path, "commit", "--quiet", "--all", "--message", "Move the remote")
+    for tag in (V1, V2):
+        content = git(own.path, "show", f"{tag}:{tag.dvc_file}")
+        (own.path / tag.dvc_file).write_text(content)
+        git(own.path, "commit", "--quiet", "--all", "--allow-empty", "--message", str(tag))
+        git(own.path, "tag", "--force", str(tag))
+    return own
+
+
+def test_a_new_repository_is_committed_under_an_own_name(yard):
+    first = git(yard.path, "log", "--reverse", "--format=%an <%ae> %s").splitlines()[0]
+    assert first == "sightline <sightline@localhost> Begin the data repository"
+    assert git(yard.path, "rev-parse", "--abbrev-ref", "HEAD").strip() == "main"
+    config = (yard.path / ".dvc" / "config").read_text()
+    assert config.count("verify = true") == 2
+    assert "analytics = false" in config
+    assert 'type = "reflink,copy"' in config
+    assert not git(yard.path, "status", "--porcelain")
+    assert sorted(path.name for path in yard.folder.iterdir()) == ["data", "photos", "remote"]
+
+
+def test_making_it_twice_changes_nothing(yard):
+    before = git(yard.path, "rev-parse", "HEAD")
+    assert init_repository(yard.path, str(yard.remote)) is False
+    assert git(yard.path, "rev-parse", "HEAD") == before
+
+
+def test_a_folder_that_is_not_ours_is_refused(tmp_path, yard):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RepositoryError, match="not empty and not a data repository"):
+        init_repository(tmp_path, str(tmp_path / "remote"))
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    with pytest.raises(RepositoryError, match="is a file"):
+        init_repository(tmp_path / "thesis.tex", str(tmp_path / "remote"))
+    with pytest.raises(RepositoryError, match=f"remotes below {yard.remote}, not"):
+        init_repository(yard.path, str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/data", "gs://bucket", "ssh://host/path", "file://host/share"])
+def test_a_remote_of_another_kind_is_refused(tmp_path, uri):
+    with pytest.raises(RepositoryError, match="known are a path and file:///path"):
+        init_repository(tmp_path / "data", uri)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_version_holds_everything_but_junk(yard):
+    with open_history(str(yard.path), [V1], 60) as history:
+        manifest = history.manifest(V1)
+    assert sorted(manifest) == sorted(
+        [f"{name}.{end}" for name in names(6) for end in ("jpg", "json")] + ["sub/note.txt"]
+    )
+    assert yard.objects().missing(manifest) == []
+
+
+def test_removed_files_leave_the_mirror(yard):
+    with open_history(str(yard.path), [V2], 60) as history:
+        assert "000.jpg" not in history.manifest(V2)
+    assert not (yard.path / "annotations" / "pets" / "000.jpg").exists()
+
+
+def test_adding_the_same_again_changes_nothing(yard):
+    before = git(yard.path, "rev-parse", "HEAD")
+    again = yard.add(V2)
+    assert (again.new, again.commit, again.files) == (False, before.strip(), 15)
+    assert git(yard.path, "rev-parse", "HEAD") == before
+
+
+def test_other_contents_under_a_known_version_are_refused(yard):
+    with pytest.raises(
+        RepositoryError,
+        match=r"pets_ann_v1 exists .*\(4 files would be added, 2 removed, 2 changed\).*another --version",
+    ):
+        yard.add(V1)
+
+
+def test_folders_without_annotations_are_refused(yard, tmp_path):
+    with pytest.raises(DataError, match="is not a folder"):
+        yard.add(V1, tmp_path / "nothing")
+    with pytest.raises(DataError, match="holds no .json file"):
+        yard.add(V1, tmp_path)
+    (tmp_path / "secret.json").symlink_to("/etc/hostname")
+    with pytest.raises(DataError, match="link that leads out"):
+        yard.add(V1, tmp_path)
+    with pytest.raises(RepositoryError, match="not a data repository on this machine"):
+        add_annotations(tmp_path, yard.photos, V1)
+
+
+def test_a_clone_pushes_branch_and_tag_to_its_origin(own_yard, tmp_path):
+    origin, clone = tmp_path / "origin.git", tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--bare", str(own_yard.path), str(origin))
+    git(tmp_path, "clone", "--quiet", str(origin), str(clone))
+    tag = DatasetTag("pets", "ann", "v3")
+    write_images(own_yard.photos, ["new"])
+    added = add_annotations(clone, own_yard.photos, tag)
+    assert list_tags(str(origin), 60)[str(tag)] == added.commit
+    assert git(origin, "rev-parse", "main").strip() == added.commit
+
+
+def test_objects_lost_on_the_remote_are_pushed_again_before_the_tag(own_yard):
+    tag = DatasetTag("pets", "ann", "v3")
+    with open_history(str(own_yard.path), [V2], 60) as history:
+        manifest = history.manifest(V2)
+    own_yard.objects().path_of(manifest["003.jpg"]).unlink()
+    own_yard.add(tag)
+    assert own_yard.objects().missing(manifest) == []
+
+
+@pytest.mark.parametrize("sign", ["part", "object", "tag"])
+def test_a_killed_addition_is_completed_by_the_same_command(own_yard, sign):
+    tag = DatasetTag("pets", "ann", "v3")
+    write_images(own_yard.photos, names(40, start=100))
+    code = (
+        "import sys; from pathlib import Path; from sightline.data.repository import add_annotations;"
+        "from sightline.data.tags import DatasetTag;"
+        "add_annotations(Path(sys.argv[1]), Path(sys.argv[2]), DatasetTag.parse(sys.argv[3]))"
+    )
+    objects = len(list(own_yard.remote.rglob("*")))
+    signs = {
+        "part": lambda: (own_yard.path / tag.folder / "105.jpg").exists(),
+        "object": lambda: len(list(own_yard.remote.rglob("*"))) > objects + 3,
+        "tag": lambda: (own_yard.path / ".git" / "refs" / "tags" / str(tag)).exists(),
+    }
+    arguments = [sys.executable, "-c", code, str(own_yard.path), str(own_yard.photos), str(tag)]
+    kill_when(signs[sign], subprocess.Popen(arguments, stderr=subprocess.DEVNULL))
+    if str(tag) in list_tags(str(own_yard.path), 60):
+        with open_history(str(own_yard.path), [tag], 60) as history:
+            assert own_yard.objects().missing(history.manifest(tag)) == []
+    own_yard.add(tag)
+    with open_history(str(own_yard.path), [tag], 60) as history:
+        assert len(history.manifest(tag)) == 95
+        assert own_yard.objects().missing(history.manifest(tag)) == []
+    assert not git(own_yard.path, "status", "--porcelain")
+
+
+def kill_when(sign, process) -> None:
+    """SIGKILL a process and all that it started as soon as ``sign`` holds, or when it ended before that."""
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if sign():
+                break
+        except OSError:
+            pass
+        time.sleep(0.002)
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        children = []
+    process.kill()
+    for child in children:
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait()
+
+
+def test_the_lock_file_of_a_killed_git_is_removed(own_yard):
+    git_dir = own_yard.path / ".git"
+    (git_dir / "sightline.unfinished").touch()
+    (git_dir / "index.lock").touch()
+    tag = DatasetTag("pets", "ann", "v3")
+    own_yard.add(tag)
+    assert str(tag) in list_tags(str(own_yard.path), 60)
+    assert not (git_dir / "sightline.unfinished").exists()
+
+
+def test_a_checkout_holds_the_version_and_is_reused(yard, tmp_path, monkeypatch):
+    done = checkout(str(yard.path), "pets_ann_v2", tmp_path)
+    assert done.path == tmp_path / "checkouts" / f"pets_ann_v2-{done.commit[:12]}"
+    assert sorted(path.name for path in (done.path / "annotations" / "pets").glob("*.jpg")) == [
+        f"{name}.jpg" for name in names(7, start=1)
+    ]
+    assert list((tmp_path / "checkouts").glob("*.part")) == []
+    marker = done.path / "marker"
+    marker.touch()
+    assert checkout(yard.path.as_uri(), "pets_ann_v2", tmp_path) == done
+    assert marker.exists()
+
+
+def test_an_unknown_tag_lists_the_nearest_first(yard, tmp_path):
+    with pytest.raises(UnknownTagError, match="no tag 'pets_ann_v3'; it has pets_ann_v[12], pets_ann_v[12]"):
+        checkout(str(yard.path), "pets_ann_v3", tmp_path)
+    with pytest.raises(ConfigurationError, match="not a dataset tag"):
+        checkout(str(yard.path), "v1", tmp_path)
+
+
+def test_an_unknown_repository_says_how_to_make_one(tmp_path):
+    with pytest.raises(RepositoryError, match=r"no such data repository(.|\n)*sightline data init"):
+        checkout(str(tmp_path / "nowhere"), "pets_ann_v1", tmp_path)
+
+
+def test_a_tag_that_moved_is_refused_with_both_commits(own_yard, tmp_path):
+    done = checkout(str(own_yard.path), "pets_ann_v1", tmp_path)
+    other = list_tags(str(own_yard.path), 60)["pets_ann_v2"]
+    git(own_yard.path, "tag", "--force", "pets_ann_v1", other)
+    with pytest.raises(RepositoryError, match=f"names commit {other}, but it named {done.commit[:12]}.*moved"):
+        checkout(str(own_yard.path), "pets_ann_v1", tmp_path)
+    with pytest.raises(RepositoryError, match=f"names commit {other}, but {done.commit} was recorded"):
+        checkout(str(own_yard.path), "pets_ann_v1", tmp_path / "fresh", expected_commit=done.commit)
+
+
+def test_missing_and_damaged_remote_objects_are_named(own_yard, tmp_path):
+    with open_history(str(own_yard.path), [V2], 60) as history:
+        manifest = history.manifest(V2)
+    own_yard.objects().path_of(manifest["003.jpg"]).unlink()
+    spoil(own_yard.objects().path_of(manifest["004.json"]))
+    with pytest.raises(RepositoryError, match=r"2 of 15 files of pets_ann_v2 .* 003\.jpg, 004\.json; remove"):
+        checkout(str(own_yard.path), "pets_ann_v2", tmp_path)
+    assert not list((tmp_path / "checkouts").glob("pets_ann_v2-" + "?" * 12))
+
+
+def test_a_damaged_manifest_is_named(own_yard, tmp_path):
+    with open_history(str(own_yard.path), [V2], 60) as history:
+        path = own_yard.objects().path_of(history.tracked(V2).md5)
+    spoil(path)
+    with pytest.raises(RepositoryError, match="list of the files of pets_ann_v2 is damaged"):
+        checkout(str(own_yard.path), "pets_ann_v2", tmp_path)
+    path.unlink()
+    with pytest.raises(RepositoryError, match="list of the files of pets_ann_v2 is missing"):
+        checkout(str(own_yard.path), "pets_ann_v2", tmp_path)
+
+
+def test_damaged_objects_of_the_cache_are_fetched_again(yard, tmp_path):
+    done = checkout(str(yard.path), "pets_ann_v2", tmp_path)
+    with open_history(str(yard.path), [V2], 60) as history:
+        manifest = history.manifest(V2)
+    spoil(ObjectStore(tmp_path / "dvc-cache").path_of(manifest["003.jpg"]))
+    shutil.rmtree(done.path)
+    again = checkout(str(yard.path), "pets_ann_v2", tmp_path)
+    assert (again.path / "annotations" / "pets" / "003.jpg").read_bytes() == (yard.photos / "003.jpg").read_bytes()
+
+
+def spoil(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    path.chmod(0o444)
+
+
+def test_what_killed_checkouts_left_is_removed_and_live_ones_are_not(yard, tmp_path):
+    folder = tmp_path / "checkouts"
+    (folder / "old_ann_v1-0123456789ab.part").mkdir(parents=True)
+    (folder / "live_ann_v1-0123456789ab.part").mkdir()
+    with exclusive_lock(folder / ".locks" / "live_ann_v1-0123456789ab", 0):
+        checkout(str(yard.path), "pets_ann_v1", tmp_path)
+    assert [path.name for path in folder.glob("*.part")] == ["live_ann_v1-0123456789ab.part"]
+
+
+def test_two_checkouts_at_once_make_one(yard, tmp_path):
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(checkout(str(yard.path), "pets_ann_v1", tmp_path)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2
+    assert found[0] == found[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to another user")
+def test_a_repository_of_another_user_can_be_read(own_yard, tmp_path):
+    for path in [own_yard.path, *own_yard.path.rglob("*")]:
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+    assert checkout(str(own_yard.path), "pets_ann_v1", tmp_path).path.is_dir()
+
+
+def test_a_full_or_closed_disk_names_the_path(yard, tmp_path):
+    (tmp_path / "checkouts").write_text("in the way")
+    with pytest.raises(RepositoryError, match=r"could not check out pets_ann_v1.*checkouts"):
+        checkout(str(yard.path), "pets_ann_v1", tmp_path)
+
+
+def test_the_difference_of_two_annotation_versions(yard):
+    with open_history(str(yard.path), [V1, V2], 60) as history:
+        difference = compare(history, V1, V2)
+        with pytest.raises(RepositoryError, match=r"different kinds.*pets_ann_v1 with pets_ann_v2, or pets_train_v1"):
+            compare(history, V1, V2.training)
+    assert difference.added == ["006.jpg", "007.jpg"]
+    assert difference.removed == ["000.jpg"]
+    assert difference.relabelled == ["001.json"]
+    assert difference.replaced == ["002.jpg"]
+
+
+def test_a_command_that_hangs_is_ended(tmp_path, monkeypatch):
+    script = tmp_path / "git"
+    script.write_text("#!/bin/sh\nsleep 60\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(RepositoryError, match="took more than 0.2 s; check the connection"):
+        commands.git("status", timeout_seconds=0.2)
+
+
+def test_what_git_says_is_kept_and_passwords_are_not(tmp_path, monkeypatch):
+    script = tmp_path / "git"
+    script.write_text("#!/bin/sh\necho \"fatal: Authentication failed for '$4'\" >&2\nexit 128\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(RepositoryError, match="access is denied") as caught:
+        list_tags("https://jane:canary-password@example.org/data.git", 5)
+    assert "Authentication failed" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_lock_is_freed_by_the_death_of_its_holder(tmp_path):
+    code = "import sys,time; from pathlib import Path; from sightline.data.lock import exclusive_lock\n"
+    code += "with exclusive_lock(Path(sys.argv[1]), 0): print('held', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    with (
+        pytest.raises(RepositoryError, match="another process still works there"),
+        exclusive_lock(tmp_path / "lock", 0.2),
+    ):
+        pass
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    with exclusive_lock(tmp_path / "lock", 5):
+        pass
+
+
+@pytest.mark.parametrize("text", ["outs: []", "outs:\n- md5: abc\n  size: 1\n  nfiles: 1", "- 1", "{"])
+def test_a_dvc_file_of_another_kind_is_named(text):
+    with pytest.raises(RepositoryError, match=r"annotations/pets\.dvc"):
+        read_dvc_file(text, "annotations/pets.dvc")
+
+
+def test_a_repository_without_our_remotes_is_named():
+    with pytest.raises(RepositoryError, match="has no remote 'training'"):
+        open_remote("[core]\n    autostage = false\n", "training", "/data")
+
+
+def test_tags_sort_as_persons_count_and_refuse_what_git_refuses():
+    tags = dataset_tags(["pets_ann_v10", "pets_ann_v2", "release-1", "pets_train_v2", "a_ann_v1"])
+    assert [str(tag) for tag in tags] == ["a_ann_v1", "pets_ann_v2", "pets_ann_v10", "pets_train_v2"]
+    for dataset, version in (("a b", "v1"), ("pets", "v_1"), ("pets", "v1..2"), ("pets", "v1.lock"), ("x_ann_y", "v1")):
+        with pytest.raises(ConfigurationError, match="cannot make a tag"):
+            DatasetTag(dataset, "ann", version)
+
+
+def test_urls_and_paths_become_what_git_takes(tmp_path):
+    assert git_url(str(tmp_path)) == tmp_path.as_uri()
+    assert git_url("git@example.org:data.git") == "git@example.org:data.git"
+    assert git_url("https://example.org/data.git") == "https://example.org/data.git"
