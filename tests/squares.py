@@ -59,7 +59,11 @@ def draw(index, size=(80, 60)):
 
 def write_coco(root, images, first=0):
     """Draw images into ``root`` and give their COCO document; every second outline is a run-length encoding."""
-    document = {"images": [], "annotations": [], "categories": [{"id": i + 1, "name": n} for i, n in enumerate(CLASSES)]}
+    document = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": i + 1, "name": n} for i, n in enumerate(CLASSES)],
+    }
     root.mkdir(parents=True, exist_ok=True)
     for image_id, index in enumerate(range(first, first + images), start=1):
         image, shapes = draw(index)

@@ -115,9 +115,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
     ]
 
 
-def _document(
-    path: Path, detections: Detections, names: dict[int, str], reader: Reader | None
-) -> dict[str, Any]:
+def _document(path: Path, detections: Detections, names: dict[int, str], reader: Reader | None) -> dict[str, Any]:
     rows = zip(
         detections.category_ids.tolist(),
         detections.scores.tolist(),

@@ -154,13 +154,13 @@ class _TimmBody(nn.Module):
             options |= {"img_size": -(-image_size // 32) * 32, "strict_img_size": False}
         try:
             strides = _feature_info(timm.create_model(name, **options)).reduction()
-            levels = [strides.index(stride) for stride in PYRAMID_STRIDES if stride in strides]
+            levels = [strides.index(stride) for stride in PYRAMID_STRIDES]
             self.network = timm.create_model(name, out_indices=levels, **options)
             self.channels: list[int] = _feature_info(self.network).channels()
-        except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
+        except (RuntimeError, ValueError, AttributeError, TypeError, AssertionError) as error:
             raise ConfigurationError(
-                f"model.backbone: timm's {name} gives no feature maps ({error}); choose a convolutional or "
-                "hierarchical model such as timm:convnext_tiny or timm:swin_tiny_patch4_window7_224"
+                f"model.backbone: timm's {name} gives no feature maps at strides 4, 8, 16 and 32 ({error}); choose a "
+                "convolutional or hierarchical model such as timm:convnext_tiny or timm:swin_tiny_patch4_window7_224"
             ) from error
 
     def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
