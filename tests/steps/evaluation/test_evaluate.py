@@ -239,7 +239,7 @@ def test_a_replaced_or_missing_model_file_is_refused(site):
     with pytest.raises(ModelFileError, match=r"is not the model that was meant: its sha256 is .*, expected"):
         evaluate.run(site.config(), "code", train)
     model.unlink()
-    with pytest.raises(StepError, match="is not in the result bucket any more"):
+    with pytest.raises(StepError, match=r"is not in the result bucket any more"):
         evaluate.run(site.config(), "code", train)
 
 
@@ -257,7 +257,7 @@ def test_a_broken_champion_pointer_says_what_to_do(site):
     path.parent.mkdir(parents=True)
     path.write_text("{}")
 
-    with pytest.raises(StepError, match="is not a champion pointer .* remove it to begin without a champion"):
+    with pytest.raises(StepError, match=r"is not a champion pointer .* remove it to begin without a champion"):
         evaluate.run(site.config(), "code", site.trained(site.model(50)))
 
 

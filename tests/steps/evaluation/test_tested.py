@@ -1,0 +1,174 @@
+"""test: the selected models come back from the bucket, see images, and tell what they saw."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sightline.database import open_database
+from sightline.errors import ConfigurationError, DataError, ModelFileError, StepError
+from sightline.report.summary import read_summary
+from sightline.steps import evaluate
+from sightline.steps import test as testing
+from sightline.steps.inference import file_sha256
+
+
+def selected(site, *models, version="v1", overrides=()):
+    return evaluate.run(site.config(*overrides), "code", site.trained(*models, version=version))
+
+
+def local(uri: str) -> Path:
+    return Path(uri.removeprefix("file://"))
+
+
+@pytest.mark.usefixtures("oracle")
+def test_the_selected_model_is_tested_from_the_bucket(site):
+    model = site.model(60)
+    chosen = selected(site, model)
+    model.unlink()
+    shutil.rmtree(site.folder / "work" / "evaluate")
+
+    result = testing.run(site.config(), "code", chosen)
+
+    [tested] = result.models
+    assert tested.metric == "mask_AP, EIR"
+    assert tested.uri == chosen.selections[0].uri
+    assert {"box_AP", "mask_AP", "dv_mAP", "EIR"} <= set(tested.metrics)
+    assert 0 < tested.metrics["EIR"] < 1
+    assert tested.images_per_second > 0
+    assert (result.images, result.unlabelled_images) == (len(site.summary(result.files)["drawn"]), 0)
+    with closing(open_database(site.config().database.url)) as database:
+        assert database.metrics(tested.sha256, "plates_train_v1", "test") == tested.metrics
+
+
+@pytest.mark.usefixtures("oracle")
+def test_predictions_hold_detections_and_readings(site):
+    result = testing.run(site.config(), "code", selected(site, site.model(100)))
+
+    document = json.loads(local(result.models[0].predictions).read_text())
+    truth = site.summary(result.files)["models"]["best"]["readings"]["examples"]
+    assert len(document["images"]) == result.images
+    for image, example in zip(document["images"], truth, strict=True):
+        assert image["image"] == example["image"]
+        assert example["right"]
+        plain = [{name: reading[name] for name in ("kind", "texts", "centre", "size")} for reading in example["truth"]]
+        assert [{name: reading[name] for name in plain[0]} for reading in image["readings"]] == plain
+        assert all(len(reading["texts"]) == 2 and reading["score"] == 0.9 for reading in image["readings"])
+        boards = [found for found in image["detections"] if found["name"].endswith("_board")]
+        assert len(boards) == len(image["readings"])
+        x1, y1, x2, y2 = boards[0]["box_xyxy"]
+        assert x2 > x1
+        assert y2 > y1
+        assert boards[0]["mask"]["size"] == [144, 192]
+
+
+@pytest.mark.usefixtures("oracle")
+def test_every_model_has_its_own_drawn_images(site):
+    evaluate.run(site.config("evaluate.select_by=[EIR]"), "code", site.trained(site.model(30)))
+    evaluate.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(40)))
+    chosen = selected(site, site.model(10))
+    assert len({selection.sha256 for selection in chosen.selections}) == 2
+
+    result = testing.run(site.config(), "code", chosen)
+
+    assert [model.metric for model in result.models] == ["mask_AP", "EIR"]
+    summary = read_summary(local(result.files))
+    assert list(summary.models) == ["champion (mask_AP)", "champion (EIR)"]
+    assert len({item.prediction for item in summary.drawn}) == 2 * result.images
+    assert all(summary.file(item.prediction) and summary.file(item.truth) for item in summary.drawn)
+    assert result.models[0].predictions != result.models[1].predictions
+
+
+@pytest.mark.usefixtures("oracle")
+def test_unlabelled_images_are_inferred_drawn_and_read(site, recorded):
+    photos = sorted((recorded[0] / "photos").glob("*.jpg")) + sorted((recorded[0] / "photos").glob("*.png"))
+    folder = site.folder / "unlabelled"
+    (folder / "more").mkdir(parents=True)
+    shutil.copy(photos[0], folder / f"one{photos[0].suffix}")
+    shutil.copy(photos[1], folder / "more" / f"one{photos[1].suffix}")
+    (folder / "notes.txt").write_text("no image")
+    chosen = selected(site, site.model(100))
+
+    result = testing.run(site.config(f"test.images={folder}"), "code", chosen)
+
+    assert result.unlabelled_images == 2
+    summary = read_summary(local(result.files))
+    assert [Path(item.image).stem for item in summary.unlabelled] == ["one", "one"]
+    assert len({item.prediction for item in summary.unlabelled}) == 2
+    for item in summary.unlabelled:
+        with Image.open(summary.file(item.prediction)) as drawing:
+            assert drawing.size == (384, 288)  # small images are drawn twice as large
+        assert item.read
+    images = json.loads(local(result.models[0].predictions).read_text())["images"]
+    assert [image["labelled"] for image in images] == [True] * result.images + [False] * 2
+
+    (folder / "more" / f"one{photos[1].suffix}").unlink()
+    assert testing.run(site.config(f"test.images={folder}"), "code", chosen).unlabelled_images == 1
+
+
+@pytest.mark.usefixtures("oracle")
+def test_done_again_nothing_is_inferred(site, monkeypatch):
+    chosen = selected(site, site.model(50))
+    first = testing.run(site.config(), "code", chosen)
+    monkeypatch.setattr(testing, "measure", None)
+
+    assert testing.run(site.config(), "code", chosen) == first
+
+
+@pytest.mark.usefixtures("oracle")
+def test_images_that_cannot_be_used_are_named(site):
+    chosen = selected(site, site.model(50))
+    folder = site.folder / "unlabelled"
+    folder.mkdir()
+    with pytest.raises(ConfigurationError, match=r"test.images: no image lies below .*unlabelled"):
+        testing.run(site.config(f"test.images={folder}"), "code", chosen)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    with pytest.raises(DataError, match=r"test.images: .*broken.jpg"):
+        testing.run(site.config(f"test.images={folder}"), "code", chosen)
+    assert not list((site.folder / "bucket").glob("results/test/*/*/result.json"))
+
+
+@pytest.mark.usefixtures("oracle")
+def test_a_model_of_other_classes_is_refused_with_both_lists(site):
+    chosen = selected(site, site.model(50))
+    other = site.model(50, classes=("car", "tree"), category_ids=(1, 2))
+    stranger = replace(chosen.selections[0], uri=other.as_uri(), sha256=file_sha256(other))
+
+    with pytest.raises(ModelFileError, match=r"made for the classes car, tree, but 0, 1, 2, .* are asked for"):
+        testing.run(site.config(), "code", replace(chosen, selections=[stranger]))
+    other = site.model(50, task="classification", seed=1)
+    stranger = replace(stranger, uri=other.as_uri(), sha256=file_sha256(other))
+    with pytest.raises(ModelFileError, match="made for the task classification, but instance_segmentation"):
+        testing.run(site.config(), "code", replace(chosen, selections=[stranger]))
+
+
+@pytest.mark.usefixtures("oracle")
+def test_a_model_that_was_replaced_in_the_bucket_is_refused(site):
+    chosen = selected(site, site.model(50))
+    local(chosen.selections[0].uri).write_bytes(site.model(60).read_bytes())
+    shutil.rmtree(site.folder / "work" / "evaluate")
+
+    with pytest.raises((ModelFileError, OSError), match=r"is not the model that was meant|is damaged"):
+        testing.run(site.config(), "code", chosen)
+
+
+def test_without_a_selection_evaluate_must_run_again(site):
+    from sightline.steps.results import EvaluateResult
+
+    with pytest.raises(StepError, match="selected no model for plates_train_v1; run evaluate again"):
+        testing.run(site.config(), "code", EvaluateResult("plates_train_v1", [], [], "", 0.0))
+
+
+def test_a_real_network_is_tested_without_readings(site):
+    chosen = selected(site, site.model(0), overrides=["reading=none", "evaluate.select_by=[mask_AP]"])
+
+    result = testing.run(site.config("reading=none", "evaluate.select_by=[mask_AP]"), "code", chosen)
+
+    assert "EIR" not in result.models[0].metrics
+    assert "readings" not in site.summary(result.files)["models"]["best"]
