@@ -108,8 +108,8 @@ def _read_all(root: Path, files: list[str], data: Data, classes_known: bool) -> 
                 yield from readings
         except BrokenProcessPool as error:
             raise DataError(
-                f"a process that read images of {root} ended before its work was done: it was killed, probably for want "
-                "of memory (lower data.max_pixels), or the calling script does not guard its start with "
+                f"a process that read images of {root} ended before its work was done: it was killed, probably for "
+                "want of memory (lower data.max_pixels), or the calling script does not guard its start with "
                 "`if __name__ == '__main__':`; data.jobs=1 reads without processes"
             ) from error
         finally:
