@@ -23,6 +23,7 @@ from sightline.data.lock import exclusive_lock
 from sightline.data.tags import DatasetTag
 from sightline.errors import PreconditionFailedError, StepError
 from sightline.metrics.selection import METRICS, Champion, check_metrics, choose
+from sightline.report.evaluation_report import write_evaluation_report
 from sightline.steps.champions import ChampionPointer, read_champion
 from sightline.steps.drawings import draw_split, spread
 from sightline.steps.inference import checkout_training_set, class_names, fetch_model, infer_split, read_split
@@ -195,7 +196,7 @@ class _Evaluation:
         )
 
     def _write_files(self, files: Path, selections: Sequence[Selection]) -> dict[str, Any]:
-        """Draw, and write ``summary.json``; returns what it says."""
+        """Draw, and write ``summary.json`` and the report; returns what the summary says."""
         if files.exists():
             shutil.rmtree(files)
         threshold = self._config.evaluate.score_threshold
@@ -224,6 +225,7 @@ class _Evaluation:
             ),
         }
         write_atomically(files / "summary.json", json.dumps(summary, indent=1))
+        write_evaluation_report(files / "report.html", files)
         return summary
 
     def _publish_models(self, selections: Sequence[Selection], summary: dict[str, Any]) -> None:

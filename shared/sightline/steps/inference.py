@@ -11,10 +11,10 @@ import numpy as np
 
 from sightline.config.schema import Config
 from sightline.data.checkout import Checkout, checkout
-from sightline.data.coco import CocoDocument
+from sightline.data.coco import CocoDocument, read_coco
 from sightline.data.detections import Detections
 from sightline.data.tags import DatasetTag
-from sightline.errors import DataError, ModelFileError, ObjectNotFoundError, StepError
+from sightline.errors import ModelFileError, ObjectNotFoundError, StepError
 from sightline.logs import Progress
 from sightline.steps.journal import write_atomically
 from sightline.storage import open_uri
@@ -36,19 +36,8 @@ def checkout_training_set(config: Config, tag: str, expected_commit: str = "") -
 
 
 def read_split(training_set: Checkout, split: Literal["val", "test"]) -> CocoDocument:
-    """One split of a training set that is checked out.
-
-    Raises:
-        DataError: The file is missing or is not what record writes.
-    """
-    path = training_set.path / DatasetTag.parse(training_set.tag).folder / f"{split}.json"
-    try:
-        document = json.loads(path.read_bytes())
-        return CocoDocument(
-            images=document["images"], annotations=document["annotations"], categories=document["categories"]
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); run record again") from error
+    """One split of a training set that is checked out; see :func:`sightline.data.coco.read_coco`."""
+    return read_coco(training_set.path / DatasetTag.parse(training_set.tag).folder / f"{split}.json")
 
 
 def class_names(truth: CocoDocument) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from sightline.errors import StepError
 from sightline.logs import Progress
 from sightline.metrics.exact_match import Reading
 from sightline.report.draw import draw_detections
+from sightline.report.test_report import write_test_report
 from sightline.steps.drawings import draw_split, drawing_name, plain_name, save_drawing
 from sightline.steps.inference import checkout_training_set, class_names, fetch_model, read_split
 from sightline.steps.journal import write_atomically
@@ -117,7 +118,7 @@ class _Test:
         """Look at every image with every model, and publish what was seen."""
         if self._files.exists():
             shutil.rmtree(self._files)
-        tested: list[TestedModel] = []
+        base = self._storage.uri_of(folder_key("test", self._tag, key))
         summary: dict[str, Any] = {
             "training_tag": self._tag,
             "split": "test",
@@ -128,27 +129,9 @@ class _Test:
             "drawn": [],
             "unlabelled": [],
         }
-        base = self._storage.uri_of(folder_key("test", self._tag, key))
-        for sha256, selections in models.items():
-            selection = selections[0]
-            predictor = self._load(selection)
-            seen, images_per_second = self._look(predictor)
-            measured = self._measure(seen)
-            summary["models"][selection.name] = {
-                "sha256": sha256,
-                "uri": selection.uri,
-                "training_tag": predictor.card.training_tag,
-                "images_per_second": images_per_second,
-                **measured.document(self._truth),
-            }
-            predictions = f"predictions/{plain_name(selection.name)}/predictions.json"
-            write_atomically(self._files / predictions, json.dumps(self._predictions(selection, seen), indent=1))
-            summary["drawn"] += self._draw_split(selection.name, seen)
-            summary["unlabelled"] += self._draw_unlabelled(selection.name, seen)
-            metric = ", ".join(entry.metric for entry in selections)
-            uri = f"{base}/{predictions}"
-            tested.append(TestedModel(metric, selection.uri, sha256, measured.metrics, images_per_second, uri))
+        tested = [self._test(selections, base, summary) for selections in models.values()]
         write_atomically(self._files / "summary.json", json.dumps(summary, indent=1))
+        write_test_report(self._files / "report.html", self._files)
         result = TestResult(
             training_tag=self._tag,
             images=len(self._truth["images"]),
@@ -159,6 +142,32 @@ class _Test:
         )
         digest = config_digest("test", self._config)
         return publish_result(self._storage, result, self._tag, key, files=self._files, config_digest=digest)
+
+    def _test(self, selections: Sequence[Selection], base: str, summary: dict[str, Any]) -> TestedModel:
+        """Look at every image with one model, leave its files, and add it to the summary."""
+        selection = selections[0]
+        predictor = self._load(selection)
+        seen, images_per_second = self._look(predictor)
+        measured = self._measure(seen)
+        summary["models"][selection.name] = {
+            "sha256": selection.sha256,
+            "uri": selection.uri,
+            "training_tag": predictor.card.training_tag,
+            "images_per_second": images_per_second,
+            **measured.document(self._truth),
+        }
+        summary["drawn"] += self._draw_split(selection.name, seen)
+        summary["unlabelled"] += self._draw_unlabelled(selection.name, seen)
+        predictions = f"predictions/{plain_name(selection.name)}/predictions.json"
+        write_atomically(self._files / predictions, json.dumps(self._predictions(selection, seen), indent=1))
+        return TestedModel(
+            metric=", ".join(entry.metric for entry in selections),
+            uri=selection.uri,
+            sha256=selection.sha256,
+            metrics=measured.metrics,
+            images_per_second=images_per_second,
+            predictions=f"{base}/{predictions}",
+        )
 
     def _load(self, selection: Selection) -> Predictor:
         from sightline.models.predictor import Predictor
@@ -231,7 +240,8 @@ class _Test:
         names = {category["id"]: category["name"] for category in self._truth["categories"]}
         return [
             {
-                "name": names[int(found.category_ids[index])],
+                "class": names[int(found.category_ids[index])],
+                "category_id": int(found.category_ids[index]),
                 "score": round(float(found.scores[index]), 4),
                 "box_xyxy": [round(value, 1) for value in found.boxes_xyxy[index].tolist()],
                 "mask": found.masks[index],

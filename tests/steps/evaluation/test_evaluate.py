@@ -78,6 +78,7 @@ def test_summary_is_what_the_page_reads(site):
         assert summary.file(item.truth)
         assert summary.file(item.prediction)
     assert len({item.prediction for item in summary.drawn}) == 4
+    assert result.selections[0].reason in (summary.folder / "report.html").read_text()
 
 
 @pytest.mark.usefixtures("oracle")

@@ -60,7 +60,7 @@ def test_predictions_hold_detections_and_readings(site):
         plain = [{name: reading[name] for name in ("kind", "texts", "centre", "size")} for reading in example["truth"]]
         assert [{name: reading[name] for name in plain[0]} for reading in image["readings"]] == plain
         assert all(len(reading["texts"]) == 2 and reading["score"] == 0.9 for reading in image["readings"])
-        boards = [found for found in image["detections"] if found["name"].endswith("_board")]
+        boards = [found for found in image["detections"] if found["class"].endswith("_board")]
         assert len(boards) == len(image["readings"])
         x1, y1, x2, y2 = boards[0]["box_xyxy"]
         assert x2 > x1
@@ -82,6 +82,8 @@ def test_every_model_has_its_own_drawn_images(site):
     assert list(summary.models) == ["champion (mask_AP)", "champion (EIR)"]
     assert len({item.prediction for item in summary.drawn}) == 2 * result.images
     assert all(summary.file(item.prediction) and summary.file(item.truth) for item in summary.drawn)
+    page = (local(result.files) / "report.html").read_text()
+    assert "champion (EIR)" in page
     assert result.models[0].predictions != result.models[1].predictions
 
 
