@@ -59,7 +59,7 @@ def main():
         counts = [CategoryCount(f"class {i}", split, i, i) for i in range(22) for split in ("train", "val", "test")]
         database, rates = Database(engine), {"register_version": 0.0, "naive ORM": 0.0}
         for repeat in range(3):
-            for name in rates:
+            for name in list(rates):
                 tag = f"bench_{name}_{repeat}_{time.time_ns()}"
                 version = VersionRecord("bench", tag, "training", tag, "c", "d")
                 start = time.perf_counter()

@@ -89,7 +89,7 @@ def test_list_goes_by_prefix_in_the_order_of_keys(storage):
     assert [info.key for info in storage.list("ab")] == ["ab/c/d"]
     assert list(storage.list("zz/")) == []
     assert list(storage.list("b/")) == []
-    assert list(storage.list("a/2"))[0] == storage.stat("a/2")
+    assert list(storage.list("a/2")) == [storage.stat("a/2")]
 
 
 def test_what_is_not_there_is_named(storage, tmp_path):
@@ -202,7 +202,7 @@ def test_a_missing_source_is_named(storage, tmp_path):
 
 def add_ones(uri, barrier, queue, times):
     storage = open_storage(uri)
-    barrier.wait()
+    barrier.wait(timeout=60)
     won = []
     while len(won) < times:
         data, info = storage.read_bytes("pointer")
@@ -222,9 +222,10 @@ def test_of_16_processes_exactly_one_wins_a_generation(uri):
     processes = [context.Process(target=add_ones, args=(uri, barrier, queue, 5)) for _ in range(16)]
     for process in processes:
         process.start()
-    won = sorted(number for _ in processes for number in queue.get())
     for process in processes:
         process.join()
+    assert [process.exitcode for process in processes] == [0] * 16
+    won = sorted(number for _ in processes for number in queue.get())
     assert won == list(range(1, 81))
     assert open_storage(uri).read_bytes("pointer")[0].split()[0] == b"80"
 

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from sightline.database import open_database
 from sightline.database.connection import PASSWORD_VARIABLE, connect, shown
+from sightline.database.models import Base
 from sightline.database.schema import upgrade
 from sightline.errors import DatabaseError
 
@@ -78,13 +79,9 @@ def mariadb_server(tmp_path_factory):
         yield url
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
-def empty_url(request, tmp_path):
-    """A database without tables."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/database/sightline.sqlite"
-        return
-    server = connect(request.getfixturevalue("mariadb_server"))
+@contextlib.contextmanager
+def new_database(server_url):
+    server = connect(server_url)
     name = f"test_{uuid.uuid4().hex[:12]}"
     with server.begin() as connection:
         connection.execute(text(f"CREATE DATABASE {name} CHARACTER SET latin1"))
@@ -94,13 +91,45 @@ def empty_url(request, tmp_path):
     server.dispose()
 
 
+@pytest.fixture(params=["sqlite", "mariadb"])
+def empty_url(request, tmp_path):
+    """A database without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/database/sightline.sqlite"
+        return
+    with new_database(request.getfixturevalue("mariadb_server")) as url:
+        yield url
+
+
 @pytest.fixture
-def url(empty_url):
-    """A database at the schema of this code."""
+def own_url(empty_url):
+    """A database at the schema of this code, which the test may change."""
     engine = connect(empty_url)
     upgrade(engine)
     engine.dispose()
     return empty_url
+
+
+@pytest.fixture(scope="session")
+def mariadb_database(mariadb_server):
+    with new_database(mariadb_server) as url:
+        engine = connect(url)
+        upgrade(engine)
+        yield url, engine
+        engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def url(request, tmp_path):
+    """A database with empty tables, whose schema the test leaves alone."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/database/sightline.sqlite"
+        return
+    url, engine = request.getfixturevalue("mariadb_database")
+    yield url
+    with engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(table.delete())
 
 
 @pytest.fixture

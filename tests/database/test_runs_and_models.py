@@ -135,7 +135,7 @@ def test_promotions_go_by_dataset_and_metric(scored):
 
 def promote(url, barrier, number):
     database = open_database(url)
-    barrier.wait()
+    barrier.wait(timeout=60)
     database.record_promotion(promotion(MODELS[number % 3].sha256, run_id=f"run-{number}"))
 
 

@@ -26,8 +26,8 @@ def test_migrations_make_the_tables_that_the_code_expects(empty_url):
     engine.dispose()
 
 
-def test_an_upgrade_that_stopped_halfway_goes_on(url):
-    engine = connect(url)
+def test_an_upgrade_that_stopped_halfway_goes_on(own_url):
+    engine = connect(own_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
         connection.execute(text("DROP TABLE promotions"))
@@ -37,8 +37,8 @@ def test_an_upgrade_that_stopped_halfway_goes_on(url):
     engine.dispose()
 
 
-def test_a_table_changed_by_hand_is_found(url):
-    engine = connect(url)
+def test_a_table_changed_by_hand_is_found(own_url):
+    engine = connect(own_url)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE runs ADD COLUMN note INTEGER"))
     (difference,) = differences(engine)
@@ -48,7 +48,7 @@ def test_a_table_changed_by_hand_is_found(url):
 
 def upgrade_in_process(url, barrier):
     engine = connect(url)
-    barrier.wait()
+    barrier.wait(timeout=60)
     upgrade(engine)
 
 
@@ -66,12 +66,12 @@ def test_several_processes_upgrade_at_once(empty_url):
     engine.dispose()
 
 
-def test_a_newer_schema_is_refused(url, refused):
-    engine = connect(url)
+def test_a_newer_schema_is_refused(own_url, refused):
+    engine = connect(own_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with refused("schema 9999, which this Sightline does not know.*a newer Sightline has upgraded it"):
-        open_database(url)
+        open_database(own_url)
     with refused("schema 9999"):
         upgrade(engine)
     engine.dispose()

@@ -150,7 +150,7 @@ def test_a_fault_halfway_leaves_nothing(database):
 def register(url, barrier, queue):
     database = open_database(url)
     images = make_images(3_000)
-    barrier.wait()
+    barrier.wait(timeout=60)
     queue.put(database.register_version(VERSION, images, CATEGORIES))
 
 
@@ -160,10 +160,10 @@ def test_of_8_processes_one_registers_and_seven_find(url, database):
     processes = [context.Process(target=register, args=(url, barrier, queue)) for _ in range(8)]
     for process in processes:
         process.start()
-    answers = [queue.get() for _ in processes]
     for process in processes:
         process.join()
-    assert sorted(answers) == [False] * 7 + [True]
+    assert [process.exitcode for process in processes] == [0] * 8
+    assert sorted(queue.get() for _ in processes) == [False] * 7 + [True]
     assert len(list(database.images(VERSION.tag))) == 3_000
 
 

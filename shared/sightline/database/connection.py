@@ -162,6 +162,7 @@ def _connect_mysql(url: URL) -> Engine:
     password = os.environ.get(PASSWORD_VARIABLE)
     return create_engine(
         url.set(password=password) if password else url,
+        paramstyle="format",
         connect_args={
             "charset": "utf8mb4",
             "connect_timeout": TIMEOUT_SECONDS,
