@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.annotations import LabelledImage
-from sightline.data.checkout import Checkout, clone, remove_abandoned
+from sightline.data.checkout import Checkout, clone
 from sightline.data.coco import CocoDocument, validate_coco
 from sightline.data.commands import explain_os_errors, git
 from sightline.data.filling import SPLITS, SplitName
@@ -46,6 +46,11 @@ class PublishedSet:
     documents: Mapping[SplitName, CocoDocument]
     commit: str
     digest: str
+
+
+def publication_folder(work_dir: Path) -> Path:
+    """Where training sets lie until they are published; nothing in it outlives a call that was not killed."""
+    return work_dir / "publish"
 
 
 def find_training_tag(repository: str, tag: DatasetTag, timeout_seconds: float) -> PublishedSet | None:
@@ -95,8 +100,7 @@ def publish_training_tag(
         RepositoryError: Git or DVC failed, the disk is full, or the annotation tag moved meanwhile.
     """
     tag = DatasetTag.parse(source.tag).training
-    folder = work_dir / "publish"
-    remove_abandoned(folder)
+    folder = publication_folder(work_dir)
     with (
         explain_os_errors(f"write the training set {tag}"),
         exclusive_lock(folder / ".locks" / str(tag), timeout_seconds),

@@ -16,7 +16,7 @@ from typing import Any
 from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
 from sightline.data.annotations import Annotations, Fault
-from sightline.data.checkout import Checkout, checkout
+from sightline.data.checkout import Checkout, checkout, remove_abandoned
 from sightline.data.commands import explain_os_errors
 from sightline.data.earlier import earlier_versions
 from sightline.data.history import list_tags
@@ -24,7 +24,7 @@ from sightline.data.labelme import read_folder, stopping_faults
 from sightline.data.objects import read_dvc_file
 from sightline.data.tags import DatasetTag
 from sightline.data.training_set import Origin, TrainingSet, build_training_set
-from sightline.data.training_tag import PublishedSet, find_training_tag, publish_training_tag
+from sightline.data.training_tag import PublishedSet, find_training_tag, publication_folder, publish_training_tag
 from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
 from sightline.errors import ConfigurationError, DataError, RepositoryError
 from sightline.steps.journal import write_atomically
@@ -65,6 +65,7 @@ def run(config: Config, code_rev: str) -> RecordResult:
         if finished is not None and _stands(finished, config, database):
             _log.info("%s is recorded already: %s", tag, tag.training)
             return finished
+        remove_abandoned(publication_folder(Path(config.work.dir)))
         published = _find(config, source) or _publish(config, source)
         _register(database, source, published)
         with tempfile.TemporaryDirectory(prefix="sightline-record-") as folder:

@@ -1,0 +1,146 @@
+"""``sightline data`` as a person types it."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from sightline.cli.data import command
+from sightline.config.decode import decode, settings_path
+from sightline.errors import ConfigurationError, RepositoryError, UnknownTagError
+from sightline.steps import record
+from tests.labelled_folder import CLASSES, names, write_images, write_labels
+
+
+def run(*arguments: str) -> str:
+    return CliRunner().invoke(command, [str(part) for part in arguments], catch_exceptions=False).output
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """Two versions of a dataset, both recorded; the home belongs to the module, not to a test."""
+    folder = tmp_path_factory.mktemp("story")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIGHTLINE_HOME", str(folder / "home"))
+        said = [run("init", folder / "data", "--remote", folder / "remote")]
+        photos = write_images(folder / "photos", names(10))
+        said.append(run("add", photos, "--dataset", "pets", "--version", "v1"))
+        record.run(configuration("pets_ann_v1"), "code")
+        write_images(photos, names(4, start=10))
+        (photos / "000.jpg").unlink()
+        (photos / "000.json").unlink()
+        write_labels(photos, "001", ["dog"])
+        said.append(run("add", photos, "--dataset", "pets", "--version", "v2"))
+        record.run(configuration("pets_ann_v2"), "code")
+    return folder, said
+
+
+def configuration(tag: str):
+    classes = ", ".join(CLASSES)
+    return decode("instance_segmentation", [f"data.tag={tag}", f"data.classes=[{classes}]", "data.jobs=1"])
+
+
+@pytest.fixture(autouse=True)
+def home(story, sightline_home, monkeypatch):
+    """Each test starts with a copy of the module's settings and database."""
+    folder, _ = story
+    for name in ("settings.yaml", "sightline.sqlite"):
+        shutil.copyfile(folder / "home" / name, sightline_home / name)
+    return sightline_home
+
+
+def test_init_and_add_say_what_they_did(story):
+    folder, said = story
+    assert said[0].splitlines() == [
+        f"{folder / 'data'}: data repository made",
+        f"{folder / 'home' / 'settings.yaml'}: data.repository is {folder / 'data'} now",
+    ]
+    assert said[1].startswith("pets_ann_v1: added (20 files, commit ")
+    again = run("add", folder / "photos", "--dataset", "pets", "--version", "v2")
+    assert again.startswith("pets_ann_v2: is there already; nothing changed (26 files, commit ")
+
+
+def test_init_twice_says_so_and_keeps_other_settings(story):
+    folder, _ = story
+    settings_path().write_text(yaml.safe_dump({"train": {"workers": 0}, "data": {"jobs": 7}}))
+    said = run("init", folder / "data", "--remote", folder / "remote")
+    assert "is this data repository already; nothing changed" in said
+    assert yaml.safe_load(settings_path().read_text()) == {
+        "train": {"workers": 0},
+        "data": {"jobs": 7, "repository": str(folder / "data")},
+    }
+    before = settings_path().read_bytes()
+    run("init", folder / "data", "--remote", folder / "remote")
+    assert settings_path().read_bytes() == before
+
+
+def test_settings_that_are_no_sections_are_left_alone(story):
+    folder, _ = story
+    settings_path().write_text("- data")
+    with pytest.raises(ConfigurationError, match=r"settings\.yaml must hold sections"):
+        run("init", folder / "data", "--remote", folder / "remote")
+    assert settings_path().read_text() == "- data"
+
+
+def test_list_shows_tags_and_what_the_database_knows(home):
+    rows = {row["tag"]: row for row in json.loads(run("list", "--json"))}
+    assert sorted(rows) == ["pets_ann_v1", "pets_ann_v2", "pets_train_v1", "pets_train_v2"]
+    assert rows["pets_train_v2"]["images"] == 13
+    assert "pets_train_v1" in run("list")
+    assert "10 images, recorded 20" in run("list")
+    (home / "sightline.sqlite").unlink()
+    assert run("list").count("not recorded") == 4
+    assert not (home / "sightline.sqlite").exists()
+
+
+def test_a_repository_without_versions_says_how_to_add_one(tmp_path):
+    run("init", tmp_path / "data", "--remote", tmp_path / "remote")
+    assert "has no dataset version yet; add one" in run("list")
+    with pytest.raises(UnknownTagError, match="has no dataset version yet"):
+        run("show", "pets_ann_v1")
+
+
+def test_show_says_what_a_version_holds():
+    training = json.loads(run("show", "pets_train_v1", "--json"))
+    assert sum(training["images"].values()) == 10
+    assert sorted(training["instances"]["train"]) == sorted(CLASSES)
+    assert training["annotation_tag"] == "pets_ann_v1"
+    assert training["dropped"] == {}
+    annotations = yaml.safe_load(run("show", "pets_ann_v2"))
+    assert annotations["annotation_files"] == 13
+    assert annotations["files"] == 26
+    assert annotations["commit"] != training["commit"]
+    with pytest.raises(UnknownTagError, match="it has pets_train_v"):
+        run("show", "pets_train_v3")
+
+
+def test_diff_names_what_changed(story):
+    training = json.loads(run("diff", "pets_train_v1", "pets_train_v2", "--json"))
+    assert training["added"] == [f"annotations/pets/{name}.jpg" for name in names(4, start=10)]
+    assert training["removed"] == ["annotations/pets/000.jpg"]
+    assert training["relabelled"] == ["annotations/pets/001.jpg"]
+    assert (training["replaced"], training["moved"]) == ([], {})
+    lines = run("diff", "pets_ann_v1", "pets_ann_v2").splitlines()
+    assert lines[:2] == ["added: 4", "  010.jpg"]
+    assert "  001.json" in lines
+    with pytest.raises(RepositoryError, match="different kinds"):
+        run("diff", "pets_ann_v1", "pets_train_v2")
+
+
+def test_a_long_list_is_cut_unless_json_is_asked_for(story, tmp_path):
+    folder, _ = story
+    photos = write_images(tmp_path / "photos", names(15, start=100))
+    shutil.copytree(folder / "data", tmp_path / "data")
+    run("add", photos, "--dataset", "pets", "--version", "v3", "--repository", tmp_path / "data")
+    said = run("diff", "pets_ann_v2", "pets_ann_v3", "--repository", tmp_path / "data").splitlines()
+    assert said[0] == "added: 15"
+    assert said[11] == "  and 5 more (--json lists all)"
+
+
+def test_a_database_that_cannot_be_read_is_no_reason_to_hide_the_tags(home):
+    (home / "sightline.sqlite").write_bytes(b"this is no database, it only has the name of one" * 100)
+    result = CliRunner().invoke(command, ["list"])
+    assert result.output.count("not recorded") == 4
+    assert "the database says nothing" in result.output
