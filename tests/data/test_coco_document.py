@@ -110,7 +110,7 @@ def test_many_faults_are_counted(documents):
 
 def test_a_file_that_is_no_json_is_named(tmp_path):
     (tmp_path / "train.json").write_text("{")
-    with pytest.raises(DataError, match="train.json cannot be read as COCO"):
+    with pytest.raises(DataError, match=r"train\.json cannot be read as COCO"):
         read_coco(tmp_path / "train.json")
     (tmp_path / "train.json").write_text(json.dumps([]))
     with pytest.raises(DataError, match="not a COCO document"):

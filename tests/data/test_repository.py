@@ -46,7 +46,7 @@ class Yard:
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory):
-    """Versions v1 (six images) and v2 (one removed, one relabelled, one replaced, two added); never changed by a test."""
+    """Versions v1 (six images) and v2 (one removed, one relabelled, one replaced, two added); no test changes it."""
     yard = Yard(tmp_path_factory.mktemp("yard"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("empty")))
@@ -151,7 +151,7 @@ def test_other_contents_under_a_known_version_are_refused(yard):
 def test_folders_without_annotations_are_refused(yard, tmp_path):
     with pytest.raises(DataError, match="is not a folder"):
         yard.add(V1, tmp_path / "nothing")
-    with pytest.raises(DataError, match="holds no .json file"):
+    with pytest.raises(DataError, match=r"holds no \.json file"):
         yard.add(V1, tmp_path)
     (tmp_path / "secret.json").symlink_to("/etc/hostname")
     with pytest.raises(DataError, match="link that leads out"):
@@ -191,9 +191,9 @@ def test_a_killed_addition_is_completed_by_the_same_command(own_yard, sign):
     )
     objects = len(list(own_yard.remote.rglob("*")))
     signs = {
-        "part": lambda: (own_yard.path / tag.folder / "105.jpg").exists(),
+        "part": (own_yard.path / tag.folder / "105.jpg").exists,
         "object": lambda: len(list(own_yard.remote.rglob("*"))) > objects + 3,
-        "tag": lambda: (own_yard.path / ".git" / "refs" / "tags" / str(tag)).exists(),
+        "tag": (own_yard.path / ".git" / "refs" / "tags" / str(tag)).exists,
     }
     arguments = [sys.executable, "-c", code, str(own_yard.path), str(own_yard.photos), str(tag)]
     kill_when(signs[sign], subprocess.Popen(arguments, stderr=subprocess.DEVNULL))
@@ -254,7 +254,7 @@ def test_a_checkout_holds_the_version_and_is_reused(yard, tmp_path, monkeypatch)
 
 
 def test_an_unknown_tag_lists_the_nearest_first(yard, tmp_path):
-    with pytest.raises(UnknownTagError, match="no tag 'pets_ann_v3'; it has pets_ann_v[12], pets_ann_v[12]"):
+    with pytest.raises(UnknownTagError, match=r"no tag 'pets_ann_v3'; it has pets_ann_v[12], pets_ann_v[12]"):
         checkout(str(yard.path), "pets_ann_v3", tmp_path)
     with pytest.raises(ConfigurationError, match="not a dataset tag"):
         checkout(str(yard.path), "v1", tmp_path)
@@ -364,7 +364,7 @@ def test_a_command_that_hangs_is_ended(tmp_path, monkeypatch):
     script.write_text("#!/bin/sh\nsleep 60\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(RepositoryError, match="took more than 0.2 s; check the connection"):
+    with pytest.raises(RepositoryError, match=r"took more than 0\.2 s; check the connection"):
         commands.git("status", timeout_seconds=0.2)
 
 

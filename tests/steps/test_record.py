@@ -248,7 +248,7 @@ def test_a_tag_that_moved_since_it_was_recorded_is_refused(recorded, tmp_path):
 
 
 def test_a_version_with_other_contents_in_the_database_is_a_conflict(recorded, tmp_path):
-    world, first, _ = recorded
+    world, _, _ = recorded
     other = World(tmp_path)
     other.repository = world.repository
     database = open_database(f"sqlite:///{tmp_path / 'db.sqlite'}")
@@ -285,7 +285,10 @@ def shrink(world: World, count: int) -> None:
 
 def test_three_images_are_recorded_with_a_warning(tmp_path):
     world = make_world(tmp_path, 3)
+    embed(world.photos, "001")
     world.add("pets_ann_v1")
+    with pytest.raises(DataError, match=r"data\.splits\.val is 0, but val images are needed to choose a model"):
+        world.run("pets_ann_v1", "data.splits={train: 0.8, val: 0, test: 0.2}")
     result = world.run("pets_ann_v1", "data.classes=[cat, dog, bird, fish]")
     assert result.images == {"train": 1, "val": 1, "test": 1}
     assert any("too little data: 3 images" in warning for warning in result.warnings)

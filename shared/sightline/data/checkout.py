@@ -74,7 +74,7 @@ def checkout(
         with exclusive_lock(folder / ".locks" / final.name, timeout_seconds):
             if not final.is_dir():
                 part = folder / f"{final.name}.part"
-                clone(repository, tag, part, work_dir, timeout_seconds)
+                clone(repository, tag, commit, part, work_dir, timeout_seconds)
                 for source in {str(wanted.annotations): wanted.annotations, tag: wanted}.values():
                     _pull(part, source, cache(work_dir), jobs, timeout_seconds)
                 os.sync()
@@ -83,14 +83,21 @@ def checkout(
     return Checkout(final, tag, commit)
 
 
-def clone(repository: str, tag: str, path: Path, work_dir: Path, timeout_seconds: float) -> None:
-    """Clone one tag without its history and without data; DVC's cache is the one of the work volume."""
+def clone(repository: str, tag: str, commit: str, path: Path, work_dir: Path, timeout_seconds: float) -> None:
+    """Clone one tag without its history and without data; DVC's cache is the one of the work volume.
+
+    Raises:
+        RepositoryError: The tag does not name ``commit`` any more, or git failed.
+    """
     if path.exists():
         shutil.rmtree(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     url = git_url(repository)
     options = ["--quiet", "--depth", "1", "--single-branch", "--no-tags", "--template=", "--branch", tag]
     git("clone", *options, "--", url, str(path), timeout_seconds=timeout_seconds, trusted=[url])
+    found = git("rev-parse", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()
+    if found != commit:
+        raise RepositoryError(f"{tag} moved in this moment: it named {commit} and names {found} now; start again")
     if not (path / ".dvc" / "config").is_file():
         raise RepositoryError(f"{redact(repository)} has no .dvc/config at {tag}: it is not a data repository")
     settings = f'[core]\n    analytics = false\n    check_update = false\n[cache]\n    dir = "{cache(work_dir).root}"\n'

@@ -109,12 +109,7 @@ def publish_training_tag(
         if found is not None:
             return found
         workspace = folder / f"{tag}.part"
-        clone(repository, source.tag, workspace, work_dir, timeout_seconds)
-        if _head(workspace, timeout_seconds) != source.commit:
-            raise RepositoryError(
-                f"{source.tag} moved while it was recorded: it named {source.commit} and names "
-                f"{_head(workspace, timeout_seconds)} now; record it again"
-            )
+        clone(repository, source.tag, source.commit, workspace, work_dir, timeout_seconds)
         write_training_set(workspace / tag.folder, training_set, documents, images)
         tracked = publish_folder(workspace, tag, jobs=jobs, timeout_seconds=timeout_seconds)
         commit = _commit(workspace, tag, source, timeout_seconds)
@@ -133,7 +128,7 @@ def _commit(workspace: Path, tag: DatasetTag, source: Checkout, timeout_seconds:
     message = f"Record {tag}\n\nMade by sightline record from {source.tag} (commit {source.commit})."
     commit = ["commit", "--quiet", "--no-verify", "--message", message]
     git(*commit, cwd=workspace, timeout_seconds=timeout_seconds, variables=variables)
-    return _head(workspace, timeout_seconds)
+    return git("rev-parse", "HEAD", cwd=workspace, timeout_seconds=timeout_seconds).strip()
 
 
 def _push(
@@ -151,7 +146,3 @@ def _push(
         return found
     _log.info("published %s (commit %s)", tag, commit[:12])
     return None
-
-
-def _head(workspace: Path, timeout_seconds: float) -> str:
-    return git("rev-parse", "HEAD", cwd=workspace, timeout_seconds=timeout_seconds).strip()
