@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from tests.squares import make_dataset, write_coco
 
 from sightline.config.schema import Augmentation
 from sightline.data.dataset import CocoDataset
 from sightline.data.loader import batch_indices, batches
 from sightline.errors import DataError
+from tests.squares import make_dataset, write_coco
 
 OPTIONS = {"image_size": 64, "max_pixels": 10**6, "augmentation": Augmentation(), "seed": 0, "cache_bytes": 0}
 

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.engine.training import run
-from tests.squares import TINY_TRAIN
 
 from sightline.engine.checkpoint import Progress, load_checkpoint, read_progress, save_checkpoint
 from sightline.engine.optimiser import build_optimiser
 from sightline.errors import ConfigurationError, StepError
 from sightline.models.model_file import read_card
 from sightline.tasks.segmentation import InstanceSegmentation
+from tests.engine.training import run
+from tests.squares import TINY_TRAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Interrupted(Exception):
+class Interruption(Exception):  # noqa: N818
     """Stands for whatever ends a process."""
 
 
@@ -34,7 +34,7 @@ def interrupted_at(number):
         def losses(self, network, batch, device):
             self.count += 1
             if self.count == number:
-                raise Interrupted
+                raise Interruption
             return super().losses(network, batch, device)
 
     return Task()
@@ -81,7 +81,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(undisturbed, tm
 @pytest.mark.parametrize("number", [1, 4, 5, 6])
 def test_an_interrupted_training_goes_on_to_the_same_bytes(undisturbed, tmp_path, number):
     folder, progress = undisturbed
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interruption):
         run(tmp_path, task=interrupted_at(number))
     resumed = run(tmp_path)
     for name in ("best.safetensors", "last.safetensors"):
@@ -154,7 +154,7 @@ class TestCheckpoint:
         save_checkpoint(path, layer, optimiser, Progress(iteration=3))
         assert load_checkpoint(path, layer, optimiser).iteration == 3
         path.write_bytes(damage(path.read_bytes()))
-        with pytest.raises(StepError, match="cannot be used .* remove the folder"):
+        with pytest.raises(StepError, match=r"cannot be used .* remove the folder"):
             load_checkpoint(path, layer, optimiser)
 
     def test_one_of_another_network_is_refused(self, tmp_path, layer):

@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import torch
-from tests.squares import TINY_MODEL, TINY_TRAIN, make_card, make_dataset, write_coco
 
 from sightline.engine.loop import Validation, train
 from sightline.tasks.base import load_task
+from tests.squares import TINY_MODEL, TINY_TRAIN, make_card, make_dataset, write_coco
 
 
 def run(folder, settings=TINY_TRAIN, seed=0, report=lambda iteration, values: None, task=None):
@@ -33,5 +33,5 @@ if __name__ == "__main__":
     run(
         Path(sys.argv[1]),
         TINY_TRAIN.model_copy(update={"iterations": int(sys.argv[2])}),
-        report=lambda iteration, values: print(iteration, flush=True),
+        report=lambda iteration, values: print(iteration, flush=True),  # noqa: T201
     )

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.squares import TINY_MODEL, make_card
 
 from sightline.errors import ModelFileError
 from sightline.models.detector import build_detector
 from sightline.models.model_file import LONGEST_HEADER, load_model, read_card, save_model
+from tests.squares import TINY_MODEL, make_card
 
 
 @pytest.fixture(scope="module")

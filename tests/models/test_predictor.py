@@ -3,7 +3,6 @@ import pytest
 import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
-from tests.squares import TINY_MODEL, draw, make_card
 from torch import nn
 
 from sightline.errors import ConfigurationError
@@ -11,6 +10,7 @@ from sightline.models.detector import build_detector
 from sightline.models.device import choose_device
 from sightline.models.model_file import save_model
 from sightline.models.predictor import Predictor, paste_mask
+from tests.squares import TINY_MODEL, draw, make_card
 
 
 class OneBox(nn.Module):

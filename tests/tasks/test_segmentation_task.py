@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from tests.squares import TINY_MODEL, make_card, make_dataset, write_coco
 
 from sightline.data.detections import Detections
 from sightline.errors import ConfigurationError
 from sightline.tasks.base import load_task
+from tests.squares import TINY_MODEL, make_card, make_dataset, write_coco
 
 CPU = torch.device("cpu")
 

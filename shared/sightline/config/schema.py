@@ -117,6 +117,7 @@ class Model(Section):
     anchor_ratios: tuple[PositiveFloat, ...] = Field((0.5, 1.0, 2.0), description="Height / width")
     proposals: PositiveInt = Field(1000, description="Regions that the proposal network hands on, an image")
     sampled_proposals: PositiveInt = Field(512, description="Of them, how many an image the heads are trained on")
+    positive_share: Fraction = Field(0.25, description="At most this share of the sampled regions shows objects")
     max_detections: PositiveInt = Field(100, description="Detections kept an image")
     score_threshold: Fraction = Field(0.05, description="Detections below this score are not kept")
     nms_iou: Fraction = 0.5

@@ -51,6 +51,7 @@ def build_detector(model: Model, num_classes: int) -> MaskRCNN:
         box_nms_thresh=model.nms_iou,
         box_detections_per_img=model.max_detections,
         box_batch_size_per_image=model.sampled_proposals,
+        box_positive_fraction=model.positive_share,
         mask_roi_pool=MultiScaleRoIAlign(pooled, _MASK_POOL, sampling_ratio=0),
         mask_head=MaskRCNNHeads(model.fpn_channels, (model.mask_channels,) * _MASK_LAYERS, 1),
         mask_predictor=MaskRCNNPredictor(model.mask_channels, model.mask_channels, num_classes + 1),

@@ -1,0 +1,188 @@
+import json
+from dataclasses import replace
+
+import pytest
+from safetensors.torch import save_file
+
+from sightline.config.schema import Config, Data, Database, Splits, Storage, Work
+from sightline.data.repository import add_annotations, init_repository
+from sightline.data.tags import DatasetTag
+from sightline.database import open_database
+from sightline.errors import DataError, ModelFileError, RepositoryError
+from sightline.models.backbone import build_backbone
+from sightline.models.model_file import load_model, read_card
+from sightline.models.predictor import Predictor
+from sightline.steps import record as record_step
+from sightline.steps import train as train_step
+from sightline.steps.store import from_json, to_json
+from sightline.storage.uris import fetch, open_storage
+from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
+
+REVISION = "0.1.0"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A folder with a recorded training set, the configuration, and what record gave."""
+    folder = tmp_path_factory.mktemp("train-step")
+    init_repository(folder / "data", str(folder / "remote"))
+    write_labelme(folder / "shapes", 10)
+    add_annotations(folder / "data", folder / "shapes", DatasetTag.parse("shapes_ann_v1"))
+    config = Config(
+        recipe="shapes",
+        data=Data(
+            tag="shapes_ann_v1",
+            repository=str(folder / "data"),
+            classes=CLASSES,
+            splits=Splits(train=0.5, val=0.25, test=0.25),
+            near_duplicate_distance=0,
+        ),
+        model=TINY_MODEL,
+        train=TINY_TRAIN,
+        storage=Storage(uri=str(folder / "bucket")),
+        database=Database(url=f"sqlite:///{folder / 'sightline.sqlite'}"),
+        work=Work(dir=str(folder / "work")),
+    )
+    return folder, config, record_step.run(config, REVISION)
+
+
+@pytest.fixture(scope="module")
+def trained(recorded):
+    _, config, record = recorded
+    return train_step.run(config, REVISION, record)
+
+
+def changed(config, section, **values):
+    return config.model_copy(update={section: getattr(config, section).model_copy(update=values)})
+
+
+def test_candidates_can_be_used_from_the_bucket_alone(recorded, trained, tmp_path):
+    _, _, record = recorded
+    assert trained.training_tag == "shapes_train_v1"
+    assert trained.iterations == TINY_TRAIN.iterations
+    assert trained.candidates[0].name == "best"
+    for candidate in trained.candidates:
+        path = fetch(candidate.uri, tmp_path / candidate.name)
+        card = Predictor.load(path, device="cpu", classes=CLASSES).card
+        assert dict(card.metrics) == candidate.metrics
+        assert card.iteration == candidate.iteration
+        assert (card.training_tag, card.training_commit) == (record.training_tag, record.training_commit)
+        assert (card.dataset_digest, card.code_rev) == (record.digest, REVISION)
+        assert card.configuration["train"]["learning_rate"] == TINY_TRAIN.learning_rate
+        assert str(recorded[0]) not in json.dumps(card.configuration)
+    assert len({candidate.sha256 for candidate in trained.candidates}) == len(trained.candidates)
+
+
+def test_history_log_and_curves_lie_beside_them(recorded, trained):
+    _, config, _ = recorded
+    storage = open_storage(config.storage.uri)
+    folder = trained.history.removeprefix(f"{storage.uri}/").rpartition("/")[0]
+    names = {info.key.removeprefix(f"{folder}/") for info in storage.list(folder)}
+    assert {"best.safetensors", "history.json", "log.txt", "metrics.jsonl", "result.json"} <= names
+    assert any(name.startswith("tensorboard/events") for name in names)
+    assert not any(name.endswith(".part") or "checkpoint" in name for name in names)
+    history = json.loads(storage.read_bytes(f"{folder}/history.json")[0])
+    assert history[-1]["iteration"] == TINY_TRAIN.iterations
+    assert "val/mask_AP" in history[-1]
+    assert b"iteration 6/6" in storage.read_bytes(f"{folder}/log.txt")[0]
+
+
+def test_models_are_registered_with_their_metrics(recorded, trained):
+    _, config, _ = recorded
+    database = open_database(config.database.url)
+    for candidate in trained.candidates:
+        model = database.model(candidate.sha256)
+        assert (model.uri, model.training_tag, model.code_rev) == (candidate.uri, "shapes_train_v1", REVISION)
+        assert database.metrics(candidate.sha256, "shapes_train_v1", "val") == pytest.approx(candidate.metrics)
+    database.close()
+
+
+def test_training_again_finds_the_result_and_registers_it_again(recorded, trained, tmp_path):
+    _, config, record = recorded
+    elsewhere = changed(config, "database", url=f"sqlite:///{tmp_path / 'other.sqlite'}")
+    elsewhere = changed(elsewhere, "work", dir=str(tmp_path / "work"))
+    assert train_step.run(elsewhere, REVISION, record) == trained
+    assert not (tmp_path / "work").exists()
+    database = open_database(elsewhere.database.url)
+    assert database.model(trained.candidates[0].sha256) is not None
+    database.close()
+    assert from_json(type(trained), to_json(trained)) == trained
+
+
+def test_the_same_training_elsewhere_gives_the_same_models(recorded, trained, tmp_path):
+    _, config, record = recorded
+    elsewhere = changed(config, "storage", uri=str(tmp_path / "bucket"))
+    elsewhere = changed(elsewhere, "work", dir=str(tmp_path / "work"))
+    again = train_step.run(elsewhere, REVISION, record)
+    assert [candidate.sha256 for candidate in again.candidates] == [
+        candidate.sha256 for candidate in trained.candidates
+    ]
+
+
+def test_an_interrupted_step_goes_on(recorded, trained, tmp_path, monkeypatch):
+    _, config, record = recorded
+    config = changed(config, "storage", uri=str(tmp_path / "bucket"))
+    config = changed(config, "work", dir=str(tmp_path / "work"))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sightline.engine.loop._keep_best", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_step.run(config, REVISION, record)
+    (folder,) = (path for path in (tmp_path / "work" / "train").iterdir() if path.is_dir())
+    (folder / "files" / ".last.safetensors.1.part").write_bytes(b"half")
+    assert (folder / "checkpoint.safetensors").exists()
+    again = train_step.run(config, REVISION, record)
+    assert [candidate.sha256 for candidate in again.candidates] == [
+        candidate.sha256 for candidate in trained.candidates
+    ]
+    log = (folder / "files" / "log.txt").read_text()
+    assert "go on after iteration 2 of 6" in log
+    assert not list((folder / "files").glob(".*"))
+
+
+def test_a_training_set_that_moved_is_refused(recorded, tmp_path):
+    _, config, record = recorded
+    config = changed(config, "storage", uri=str(tmp_path / "bucket"))
+    with pytest.raises(RepositoryError):
+        train_step.run(config, REVISION, replace(record, training_commit="0" * 40))
+
+
+def test_other_classes_than_those_recorded_are_refused(recorded, tmp_path):
+    _, config, record = recorded
+    config = changed(config, "storage", uri=str(tmp_path / "bucket"))
+    with pytest.raises(DataError, match=r"recorded with the classes square, disc, but data.classes are disc, square"):
+        train_step.run(changed(config, "data", classes=("disc", "square")), REVISION, record)
+
+
+def test_pretrained_weights_are_where_training_begins(recorded, tmp_path):
+    _, config, record = recorded
+    config = changed(config, "storage", uri=str(tmp_path / "bucket"))
+    backbone = build_backbone(TINY_MODEL)
+    save_file(backbone.body.network.state_dict(), tmp_path / "weights.safetensors")
+    settings = {
+        "iterations": 1,
+        "warmup_iterations": 0,
+        "validate_every": 1,
+        "learning_rate": 1e-9,
+        "weight_decay": 0.0,
+    }
+    begun = changed(changed(config, "model", weights=str(tmp_path / "weights.safetensors")), "train", **settings)
+    result = train_step.run(begun, REVISION, record)
+    network, card = load_model(fetch(result.candidates[0].uri, tmp_path))
+    assert card.architecture.weights.endswith("weights.safetensors")
+    first = next(iter(backbone.body.parameters()))
+    assert (next(iter(network.backbone.body.parameters())) - first).abs().max() < 1e-6
+    save_file({"other": next(backbone.parameters()).detach()}, tmp_path / "weights.safetensors")
+    with pytest.raises(ModelFileError, match="tensors of the backbone do not fit"):
+        train_step.run(changed(begun, "train", iterations=2), REVISION, record)
+
+
+def test_one_candidate_where_the_best_is_the_last(recorded, tmp_path):
+    _, config, record = recorded
+    config = changed(config, "storage", uri=str(tmp_path / "bucket"))
+    once = train_step.run(changed(config, "train", iterations=2, validate_every=2), REVISION, record)
+    assert [candidate.name for candidate in once.candidates] == ["best"]
+    assert read_card(fetch(once.candidates[0].uri, tmp_path)).iteration == 2
