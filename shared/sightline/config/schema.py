@@ -111,6 +111,7 @@ class Model(Section):
     fpn_channels: Annotated[int, Field(ge=16, le=1024)] = 256
     head_channels: Annotated[int, Field(ge=16, le=4096)] = Field(1024, description="Width of the box head")
     mask_channels: Annotated[int, Field(ge=16, le=1024)] = 256
+    mask_layers: Annotated[int, Field(ge=1, le=16)] = Field(4, description="Convolutions of the mask head")
     anchor_sizes: tuple[PositiveInt, ...] = Field(
         (32, 64, 128, 256, 512), description="One a pyramid level, input pixels"
     )

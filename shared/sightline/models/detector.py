@@ -14,7 +14,8 @@ from sightline.models.preprocessing import InputBatch, Preprocessing
 
 _BOX_POOL = 7
 _MASK_POOL = 14
-_MASK_LAYERS = 4
+_SAMPLES = 0
+"""Points a bin of region pooling: as many as the bin has cells, so that small regions are cheap and large ones exact."""
 
 
 def build_detector(model: Model, num_classes: int) -> MaskRCNN:
@@ -44,7 +45,7 @@ def build_detector(model: Model, num_classes: int) -> MaskRCNN:
         rpn_pre_nms_top_n_test=model.proposals,
         rpn_post_nms_top_n_train=model.proposals,
         rpn_post_nms_top_n_test=model.proposals,
-        box_roi_pool=MultiScaleRoIAlign(pooled, _BOX_POOL, sampling_ratio=0),
+        box_roi_pool=MultiScaleRoIAlign(pooled, _BOX_POOL, _SAMPLES),
         box_head=TwoMLPHead(model.fpn_channels * _BOX_POOL**2, model.head_channels),
         box_predictor=FastRCNNPredictor(model.head_channels, num_classes + 1),
         box_score_thresh=model.score_threshold,
@@ -52,8 +53,8 @@ def build_detector(model: Model, num_classes: int) -> MaskRCNN:
         box_detections_per_img=model.max_detections,
         box_batch_size_per_image=model.sampled_proposals,
         box_positive_fraction=model.positive_share,
-        mask_roi_pool=MultiScaleRoIAlign(pooled, _MASK_POOL, sampling_ratio=0),
-        mask_head=MaskRCNNHeads(model.fpn_channels, (model.mask_channels,) * _MASK_LAYERS, 1),
+        mask_roi_pool=MultiScaleRoIAlign(pooled, _MASK_POOL, _SAMPLES),
+        mask_head=MaskRCNNHeads(model.fpn_channels, (model.mask_channels,) * model.mask_layers, 1),
         mask_predictor=MaskRCNNPredictor(model.mask_channels, model.mask_channels, num_classes + 1),
     )
     detector.transform = InputBatch(Preprocessing(model.image_size))
