@@ -15,7 +15,7 @@ from sightline.models.preprocessing import InputBatch, Preprocessing
 _BOX_POOL = 7
 _MASK_POOL = 14
 _SAMPLES = 0
-"""Points a bin of region pooling: as many as the bin has cells, so that small regions are cheap and large ones exact."""
+"""Points a bin of region pooling: as many as the bin has cells; small regions are cheap and large ones exact."""
 
 
 def build_detector(model: Model, num_classes: int) -> MaskRCNN:
