@@ -74,7 +74,7 @@ def checkout(
         with exclusive_lock(folder / ".locks" / final.name, timeout_seconds):
             if not final.is_dir():
                 part = folder / f"{final.name}.part"
-                clone(repository, tag, commit, part, work_dir, timeout_seconds)
+                clone(repository, tag, commit, part, work_dir=work_dir, timeout_seconds=timeout_seconds)
                 for source in {str(wanted.annotations): wanted.annotations, tag: wanted}.values():
                     _pull(part, source, cache(work_dir), jobs, timeout_seconds)
                 os.sync()
@@ -83,7 +83,7 @@ def checkout(
     return Checkout(final, tag, commit)
 
 
-def clone(repository: str, tag: str, commit: str, path: Path, work_dir: Path, timeout_seconds: float) -> None:
+def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path, timeout_seconds: float) -> None:
     """Clone one tag without its history and without data; DVC's cache is the one of the work volume.
 
     Raises:

@@ -109,7 +109,7 @@ def publish_training_tag(
         if found is not None:
             return found
         workspace = folder / f"{tag}.part"
-        clone(repository, source.tag, source.commit, workspace, work_dir, timeout_seconds)
+        clone(repository, source.tag, source.commit, workspace, work_dir=work_dir, timeout_seconds=timeout_seconds)
         write_training_set(workspace / tag.folder, training_set, documents, images)
         tracked = publish_folder(workspace, tag, jobs=jobs, timeout_seconds=timeout_seconds)
         commit = _commit(workspace, tag, source, timeout_seconds)
