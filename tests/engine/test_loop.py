@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sightline.engine.checkpoint import Progress, load_checkpoint, read_progress, save_checkpoint
+from sightline.engine.checkpoint import TrainingState, load_checkpoint, read_state, save_checkpoint
 from sightline.engine.optimiser import build_optimiser
 from sightline.errors import ConfigurationError, StepError
 from sightline.models.model_file import read_card
@@ -54,46 +54,46 @@ def undisturbed(tmp_path_factory):
 
 
 def test_a_training_leaves_models_history_and_a_checkpoint(undisturbed):
-    folder, progress = undisturbed
-    assert progress.iteration == TINY_TRAIN.iterations
-    assert [record["iteration"] for record in progress.history] == [2, 3, 4, 6]
-    assert {"loss", "loss_mask", "learning_rate", "images_per_second", "memory_gb"} <= progress.history[0].keys()
-    assert "val/mask_AP" in progress.history[1]
-    assert {"loss", "val/mask_AP"} <= progress.history[3].keys()
-    assert progress.history[3]["learning_rate"] == pytest.approx(0, abs=1e-9)
+    folder, state = undisturbed
+    assert state.iteration == TINY_TRAIN.iterations
+    assert [record["iteration"] for record in state.history] == [2, 3, 4, 6]
+    assert {"loss", "loss_mask", "learning_rate", "images_per_second", "memory_gb"} <= state.history[0].keys()
+    assert "val/mask_AP" in state.history[1]
+    assert {"loss", "val/mask_AP"} <= state.history[3].keys()
+    assert state.history[3]["learning_rate"] == pytest.approx(0, abs=1e-9)
     last, best = read_card(folder / "last.safetensors"), read_card(folder / "best.safetensors")
     assert last.iteration == 6
-    assert best.iteration == progress.best_iteration
-    assert best.metrics == progress.best_metrics
+    assert best.iteration == state.best_iteration
+    assert best.metrics == state.best_metrics
     assert best.metrics["mask_AP"] >= last.metrics["mask_AP"]
-    assert read_progress(folder / "checkpoint.safetensors") == progress
+    assert read_state(folder / "checkpoint.safetensors") == state
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(undisturbed, tmp_path):
-    folder, progress = undisturbed
+    folder, state = undisturbed
     again = run(tmp_path / "same", TINY_TRAIN.model_copy(update={"workers": 1}))
     assert (tmp_path / "same" / "last.safetensors").read_bytes() == (folder / "last.safetensors").read_bytes()
-    assert without_speed(again.history) == without_speed(progress.history)
+    assert without_speed(again.history) == without_speed(state.history)
     other = run(tmp_path / "other", TINY_TRAIN.model_copy(update={"iterations": 2}), seed=1)
-    assert other.history[0]["loss"] != progress.history[0]["loss"]
+    assert other.history[0]["loss"] != state.history[0]["loss"]
 
 
 @pytest.mark.parametrize("number", [1, 4, 5, 6])
 def test_an_interrupted_training_goes_on_to_the_same_bytes(undisturbed, tmp_path, number):
-    folder, progress = undisturbed
+    folder, state = undisturbed
     with pytest.raises(Interruption):
         run(tmp_path, task=interrupted_at(number))
     resumed = run(tmp_path)
     for name in ("best.safetensors", "last.safetensors"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
-    assert without_speed(resumed.history) == without_speed(progress.history)
+    assert without_speed(resumed.history) == without_speed(state.history)
     tensors, expected = (load_file(where / "checkpoint.safetensors") for where in (tmp_path, folder))
     assert all(torch.equal(tensors[name], expected[name]) for name in expected)
 
 
 def test_a_finished_training_is_not_done_again(undisturbed):
-    folder, progress = undisturbed
-    assert run(folder, task=interrupted_at(1)) == progress
+    folder, state = undisturbed
+    assert run(folder, task=interrupted_at(1)) == state
 
 
 def test_a_killed_process_goes_on_to_the_same_bytes(undisturbed, tmp_path):
@@ -107,7 +107,7 @@ def test_a_killed_process_goes_on_to_the_same_bytes(undisturbed, tmp_path):
                 break
         assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "last.safetensors").exists()
-    assert read_progress(tmp_path / "checkpoint.safetensors").iteration == 2
+    assert read_state(tmp_path / "checkpoint.safetensors").iteration == 2
     run(tmp_path)
     assert (tmp_path / "last.safetensors").read_bytes() == (folder / "last.safetensors").read_bytes()
 
@@ -123,7 +123,12 @@ def test_a_loss_that_is_not_finite_stops_training(tmp_path):
 
 def test_a_best_metric_that_does_not_exist_names_those_that_do(tmp_path):
     with pytest.raises(ConfigurationError, match=r"train.best_metric: validation gives no EIR, only .*mask_AP50"):
-        run(tmp_path, TINY_TRAIN.model_copy(update={"best_metric": "EIR"}))
+        run(tmp_path, TINY_TRAIN.model_copy(update={"best_metric": "EIR"}), task=interrupted_at(1))
+
+
+def test_a_val_split_without_annotations_cannot_choose(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"only nothing; .* see that the val split has annotations"):
+        run(tmp_path, annotated=False)
 
 
 def test_log_lines_say_what_a_person_wants_to_know(tmp_path, caplog):
@@ -143,7 +148,7 @@ class TestCheckpoint:
 
     def test_a_beginning_has_no_checkpoint(self, tmp_path, layer):
         optimiser = build_optimiser(layer, 0.0)
-        assert load_checkpoint(tmp_path / "none", layer, optimiser) == read_progress(tmp_path / "none") == Progress()
+        assert load_checkpoint(tmp_path / "none", layer, optimiser) == read_state(tmp_path / "none") == TrainingState()
 
     @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-8], lambda data: b"x" * len(data)])
     def test_a_damaged_one_is_refused(self, tmp_path, layer, damage):
@@ -151,7 +156,7 @@ class TestCheckpoint:
         optimiser = build_optimiser(layer, 0.0)
         layer(torch.ones(1, 2)).sum().backward()
         optimiser.step()
-        save_checkpoint(path, layer, optimiser, Progress(iteration=3))
+        save_checkpoint(path, layer, optimiser, TrainingState(iteration=3))
         assert load_checkpoint(path, layer, optimiser).iteration == 3
         path.write_bytes(damage(path.read_bytes()))
         with pytest.raises(StepError, match=r"cannot be used .* remove the folder"):
@@ -159,7 +164,7 @@ class TestCheckpoint:
 
     def test_one_of_another_network_is_refused(self, tmp_path, layer):
         path = tmp_path / "checkpoint.safetensors"
-        save_checkpoint(path, layer, build_optimiser(layer, 0.0), Progress(iteration=3))
+        save_checkpoint(path, layer, build_optimiser(layer, 0.0), TrainingState(iteration=3))
         other = torch.nn.Linear(3, 2)
         with pytest.raises(StepError, match="size mismatch"):
             load_checkpoint(path, other, build_optimiser(other, 0.0))

@@ -25,7 +25,7 @@ _DAMAGES = (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeEr
 
 
 @dataclass(slots=True)
-class Progress:
+class TrainingState:
     """How far a training is.
 
     Attributes:
@@ -50,50 +50,50 @@ class Progress:
             self.history.append({"iteration": self.iteration, **values})
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, state: TrainingState) -> None:
     """Write a checkpoint in the place of the one before."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         for kind, tensor in optimiser.state.get(parameter, {}).items():
             tensors[f"optimiser.{name}.{kind}"] = tensor
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_tensors(path, tensors, {METADATA_KEY: json.dumps(asdict(progress))})
+    write_tensors(path, tensors, {METADATA_KEY: json.dumps(asdict(state))})
 
 
-def read_progress(path: Path) -> Progress:
+def read_state(path: Path) -> TrainingState:
     """How far the training of a checkpoint is; the beginning where there is no checkpoint.
 
     Raises:
         StepError: The file is damaged.
     """
     if not path.exists():
-        return Progress()
+        return TrainingState()
     try:
         with safe_open(path, framework="pt") as file:
-            return Progress(**json.loads(file.metadata()[METADATA_KEY]))
+            return TrainingState(**json.loads(file.metadata()[METADATA_KEY]))
     except _DAMAGES as error:
         raise _unusable(path, error) from error
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
+def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> TrainingState:
     """Put the weights and the optimiser state of a checkpoint in their places; without one, change nothing.
 
     Raises:
         StepError: The file is damaged, or belongs to another network.
     """
-    progress = read_progress(path)
+    state = read_state(path)
     if not path.exists():
-        return progress
+        return state
     try:
         tensors = load_file(path)
         network.load_state_dict(_part(tensors, "network."))
         for name, parameter in network.named_parameters():
             if parameter.requires_grad:
-                state = _part(tensors, f"optimiser.{name}.")
-                optimiser.state[parameter] = {kind: state[kind].to(parameter.device) for kind in _ADAM_STATE}
+                moments = _part(tensors, f"optimiser.{name}.")
+                optimiser.state[parameter] = {kind: moments[kind].to(parameter.device) for kind in _ADAM_STATE}
     except _DAMAGES as error:
         raise _unusable(path, error) from error
-    return progress
+    return state
 
 
 def _unusable(path: Path, error: Exception) -> StepError:

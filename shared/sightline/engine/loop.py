@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from sightline.config.schema import Train
 from sightline.data.coco import CocoDocument
 from sightline.data.dataset import CocoDataset, read_listed_image
 from sightline.data.loader import batches
-from sightline.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
+from sightline.engine.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from sightline.engine.optimiser import build_optimiser, learning_rate_at, set_learning_rate
 from sightline.errors import ConfigurationError, StepError
+from sightline.logs import Progress
 from sightline.models.model_file import ModelCard, save_model
 from sightline.tasks.base import Task
 
@@ -57,7 +58,7 @@ def train(
     checkpoint: Path,
     models: Path,
     report: Report,
-) -> Progress:
+) -> TrainingState:
     """Train until ``settings.iterations`` are done, going on from ``checkpoint`` where there is one.
 
     Leaves ``best.safetensors`` and ``last.safetensors`` in ``models``.  A process that is killed at any moment and
@@ -80,29 +81,30 @@ def train(
         StepError: The loss is not finite, or a checkpoint cannot be used.
         ConfigurationError: ``train.best_metric`` is not among the metrics.
     """
+    _require_metric(settings.best_metric, task.metrics)
     network.to(device).train()
     optimiser = build_optimiser(network, settings.weight_decay)
-    progress = load_checkpoint(checkpoint, network, optimiser)
-    if progress.iteration:
-        _log.info("go on after iteration %d of %d", progress.iteration, settings.iterations)
-    clock = _Clock(progress.seconds)
+    state = load_checkpoint(checkpoint, network, optimiser)
+    if state.iteration:
+        _log.info("go on after iteration %d of %d", state.iteration, settings.iterations)
+    clock = _Clock(state.seconds)
     for batch in batches(
         dataset,
         batch_size=settings.batch_size,
         seed=seed,
-        first=progress.iteration + 1,
+        first=state.iteration + 1,
         last=settings.iterations,
         workers=settings.workers,
     ):
-        progress.iteration += 1
+        state.iteration += 1
         learning_rate = learning_rate_at(
-            progress.iteration,
+            state.iteration,
             peak=settings.learning_rate,
             warmup=settings.warmup_iterations,
             total=settings.iterations,
         )
         set_learning_rate(optimiser, learning_rate)
-        torch.manual_seed(iteration_seed(seed, progress.iteration))
+        torch.manual_seed(iteration_seed(seed, state.iteration))
 
         losses = task.losses(network, batch, device)
         loss = torch.stack(list(losses.values())).sum()
@@ -110,32 +112,30 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         gradient = nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
         if not math.isfinite(loss.item() + gradient.item()):
-            raise _not_finite(progress.iteration, losses, learning_rate)
+            raise _not_finite(state.iteration, losses, learning_rate)
         optimiser.step()
         clock.count(len(batch))
-        progress.seconds = clock.seconds
+        state.seconds = clock.seconds
 
-        last = progress.iteration == settings.iterations
-        if last or progress.iteration % settings.log_every == 0:
+        last = state.iteration == settings.iterations
+        if last or state.iteration % settings.log_every == 0:
             values = {"loss": loss.item(), **{f"loss_{name}": part.item() for name, part in losses.items()}}
             values |= {"gradient_norm": gradient.item(), "learning_rate": learning_rate} | clock.lap()
-            progress.record(values)
-            report(progress.iteration, values)
-            _log.info("%s", _line(values, progress, settings.iterations))
-        if last or progress.iteration % settings.validate_every == 0:
-            card = replace(
-                card, iteration=progress.iteration, metrics=validate(task, network, card, device, validation)
-            )
+            state.record(values)
+            report(state.iteration, values)
+            _log.info("%s", _line(values, state, settings.iterations))
+        if last or state.iteration % settings.validate_every == 0:
+            card = replace(card, iteration=state.iteration, metrics=validate(task, network, card, device, validation))
             scores = {f"val/{name}": value for name, value in card.metrics.items()}
-            progress.record(scores)
-            report(progress.iteration, scores)
-            _keep_best(progress, card, settings.best_metric, network, models / "best.safetensors")
+            state.record(scores)
+            report(state.iteration, scores)
+            _keep_best(state, card, settings.best_metric, network, models / "best.safetensors")
         if last:
             save_model(models / "last.safetensors", network, card)
-        if last or progress.iteration % settings.checkpoint_every == 0:
-            progress.seconds = clock.seconds
-            save_checkpoint(checkpoint, network, optimiser, progress)
-    return progress
+        if last or state.iteration % settings.checkpoint_every == 0:
+            state.seconds = clock.seconds
+            save_checkpoint(checkpoint, network, optimiser, state)
+    return state
 
 
 def validate(
@@ -143,10 +143,12 @@ def validate(
 ) -> dict[str, float]:
     """Metrics of a network in training on the val split; the network is in training again afterwards."""
     predictor = task.predictor(network, card, device)
-    detections = [
-        predictor.predict(read_listed_image(validation.root, image, validation.max_pixels), image["id"])
-        for image in validation.truth["images"]
-    ]
+    images = validation.truth["images"]
+    with Progress("validate", total=len(images), unit="images") as progress:
+        detections = [
+            predictor.predict(read_listed_image(validation.root, image, validation.max_pixels), image["id"])
+            for image in progress.track(images)
+        ]
     network.train()
     return task.evaluate(validation.truth, detections)
 
@@ -156,15 +158,11 @@ def iteration_seed(seed: int, iteration: int) -> int:
     return (seed << 32) + iteration
 
 
-def _keep_best(progress: Progress, card: ModelCard, metric: str, network: nn.Module, path: Path) -> None:
-    if metric not in card.metrics:
-        raise ConfigurationError(
-            f"train.best_metric: validation gives no {metric}, only {', '.join(sorted(card.metrics)) or 'nothing'}; "
-            "choose one of these, and see that the val split has annotations"
-        )
-    better = not progress.best_iteration or card.metrics[metric] > progress.best_metrics[metric]
+def _keep_best(state: TrainingState, card: ModelCard, metric: str, network: nn.Module, path: Path) -> None:
+    _require_metric(metric, card.metrics)
+    better = not state.best_iteration or card.metrics[metric] > state.best_metrics[metric]
     if better:
-        progress.best_iteration, progress.best_metrics = card.iteration, card.metrics
+        state.best_iteration, state.best_metrics = card.iteration, card.metrics
         save_model(path, network, card)
     _log.info(
         "validation after iteration %d: %s%s",
@@ -172,6 +170,14 @@ def _keep_best(progress: Progress, card: ModelCard, metric: str, network: nn.Mod
         " ".join(f"{name}={value:.4f}" for name, value in card.metrics.items()),
         f" (best {metric} so far)" if better else "",
     )
+
+
+def _require_metric(metric: str, known: Collection[str]) -> None:
+    if metric not in known:
+        raise ConfigurationError(
+            f"train.best_metric: validation gives no {metric}, only {', '.join(known) or 'nothing'}; choose one of "
+            "these, and see that the val split has annotations"
+        )
 
 
 def _not_finite(iteration: int, losses: Mapping[str, torch.Tensor], learning_rate: float) -> StepError:
@@ -207,14 +213,14 @@ class _Clock:
         return values
 
 
-def _line(values: Mapping[str, float], progress: Progress, total: int) -> str:
+def _line(values: Mapping[str, float], state: TrainingState, total: int) -> str:
     parts = " ".join(f"{name.removeprefix('loss_')} {value:.3f}" for name, value in values.items() if "loss_" in name)
-    left = progress.seconds / progress.iteration * (total - progress.iteration)
+    left = state.seconds / state.iteration * (total - state.iteration)
     memory = f"{values['memory_gb']:.1f} GB"
     if "gpu_memory_gb" in values:
         memory += f" (GPU {values['gpu_memory_gb']:.1f} GB)"
     return (
-        f"iteration {progress.iteration}/{total}  loss {values['loss']:.3f} ({parts})  "
+        f"iteration {state.iteration}/{total}  loss {values['loss']:.3f} ({parts})  "
         f"lr {values['learning_rate']:.2e}  {values['images_per_second']:.1f} images/s  "
         f"{int(left // 60)}:{int(left % 60):02d} left  {memory}"
     )

@@ -18,7 +18,7 @@ from sightline.data.dataset import CocoDataset
 from sightline.data.loader import CACHE_BYTES
 from sightline.data.lock import exclusive_lock
 from sightline.database import ModelRecord, open_database
-from sightline.engine.checkpoint import Progress, read_progress
+from sightline.engine.checkpoint import TrainingState, read_state
 from sightline.engine.loop import Validation, train
 from sightline.errors import DataError
 from sightline.logs import logging_to
@@ -71,23 +71,23 @@ def _train_and_publish(config: Config, code_rev: str, record: RecordResult, stor
     for unfinished in files.rglob(".*.part"):
         unfinished.unlink()
     with logging_to(files / "log.txt"):
-        progress = _train(config, code_rev, record, folder / "checkpoint.safetensors", files)
-    (files / "history.json").write_text(json.dumps(progress.history, indent=1), encoding="utf-8")
+        state = _train(config, code_rev, record, folder / "checkpoint.safetensors", files)
+    (files / "history.json").write_text(json.dumps(state.history, indent=1), encoding="utf-8")
     base = storage.uri_of(folder_key("train", record.training_tag, key))
     result = TrainResult(
         training_tag=record.training_tag,
         training_commit=record.training_commit,
         candidates=_candidates(files, base),
-        iterations=progress.iteration,
+        iterations=state.iteration,
         history=f"{base}/history.json",
         log=f"{base}/log.txt",
-        seconds=progress.seconds,
+        seconds=state.seconds,
     )
     digest = config_digest("train", config)
     return publish_result(storage, result, record.training_tag, key, files=files, config_digest=digest)
 
 
-def _train(config: Config, code_rev: str, record: RecordResult, checkpoint: Path, files: Path) -> Progress:
+def _train(config: Config, code_rev: str, record: RecordResult, checkpoint: Path, files: Path) -> TrainingState:
     device = choose_device(config.train.device)
     task = load_task(config.task)
     source = checkout(
@@ -115,7 +115,7 @@ def _train(config: Config, code_rev: str, record: RecordResult, checkpoint: Path
         seed=config.seed,
         cache_bytes=CACHE_BYTES // max(1, config.train.workers),
     )
-    resume = read_progress(checkpoint).iteration
+    resume = read_state(checkpoint).iteration
     with closing(open_trackers(config.train.trackers, files, resume_iteration=resume)) as trackers:
         return train(
             task,

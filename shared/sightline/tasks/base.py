@@ -27,9 +27,11 @@ class Task(Protocol):
 
     Attributes:
         name: As in the configuration.
+        metrics: What :meth:`evaluate` gives wherever there is truth, by name.
     """
 
     name: str
+    metrics: tuple[str, ...]
 
     def build_network(self, model: Model, num_classes: int) -> nn.Module:
         """The network with random weights; ``num_classes`` without the background."""

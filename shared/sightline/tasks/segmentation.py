@@ -26,6 +26,7 @@ class InstanceSegmentation:
     """Mask R-CNN, measured by COCO's average precision of boxes and masks."""
 
     name = "instance_segmentation"
+    metrics = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75")
 
     def build_network(self, model: Model, num_classes: int) -> nn.Module:
         """Mask R-CNN with random weights; ``num_classes`` without the background."""
