@@ -199,6 +199,8 @@ def from_bytes(data: bytes, where: str) -> TrainingSet:
         if document.pop("format") != FORMAT:
             raise ValueError("another format")
         document["images"] = [RecordedImage(**image) for image in document["images"]]
+        for counts in ("instances", "showing"):
+            document[counts] = {split: document[counts][split] for split in SPLITS}
         return TrainingSet(**document)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(

@@ -30,12 +30,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+_VALIDATION = ("val/box_AP50", "val/box_AP", "val/mask_AP50", "val/mask_AP")
+"""More lines than these cannot be told apart; the rest stands in the table of models."""
+
+
 def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
     """Charts of the losses, the validation metrics and the learning rate; those without values are left out."""
     names = list(dict.fromkeys(name for entry in history for name in entry))
     groups = {
         "Loss": [*(["loss"] if "loss" in names else []), *(name for name in names if name.startswith("loss_"))],
-        "Validation": [name for name in names if name.startswith("val/")],
+        "Validation": [name for name in names if name in _VALIDATION],
         "Learning rate": [name for name in names if name == "learning_rate"],
         "Images per second": [name for name in names if name == "images_per_second"],
     }
