@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from sightline.database import open_database, retry
+from sightline.database import open_database, retry, schema
 from sightline.database.connection import PASSWORD_VARIABLE, connect, shown, write
 from sightline.database.models import Base
 from sightline.database.schema import current_revision, differences, head_revision, require_current, upgrade
@@ -63,6 +63,18 @@ def test_several_processes_upgrade_at_once(empty_url):
     assert [process.exitcode for process in processes] == [0] * 4
     engine = connect(empty_url)
     assert differences(engine) == []
+    engine.dispose()
+
+
+def test_an_upgrade_waits_for_another_and_then_says_so(empty_url, monkeypatch, refused):
+    if empty_url.startswith("sqlite"):
+        pytest.skip("SQLite's own lock is tested by its processes")
+    monkeypatch.setattr(schema, "LOCK_SECONDS", 1)
+    engine = connect(empty_url)
+    with schema._alone(engine), refused("another process has been upgrading .* for 1 s"):
+        upgrade(engine)
+    upgrade(engine)
+    require_current(engine)
     engine.dispose()
 
 

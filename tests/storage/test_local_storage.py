@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import signal
+import threading
 
 import pytest
 
@@ -93,6 +95,23 @@ def test_the_generation_moves_forward_when_the_clock_goes_back(storage, monkeypa
     first = storage.write_bytes("a", b"1")
     monkeypatch.setattr(local.time, "time_ns", lambda: first.generation - 10**12)
     assert storage.write_bytes("a", b"2").generation == first.generation + 1
+
+
+@pytest.mark.parametrize(
+    "change", [lambda s: s.write_bytes("a", b"2"), lambda s: s.delete("a")], ids=["write", "delete"]
+)
+def test_a_change_waits_while_another_process_compares(storage, tmp_path, change):
+    storage.write_bytes("a", b"1")
+    thread = threading.Thread(target=change, args=(storage,))
+    with (tmp_path / "bucket" / ".sightline" / "lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        thread.start()
+        thread.join(timeout=0.3)
+        assert thread.is_alive()
+        assert storage.read_bytes("a")[0] == b"1"
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+    assert storage.stat("a") is None or storage.read_bytes("a")[0] == b"2"
 
 
 def test_what_killed_writers_left_is_swept(storage, tmp_path):

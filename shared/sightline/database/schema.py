@@ -13,7 +13,8 @@ from sightline.database.models import Base
 from sightline.errors import DatabaseError
 
 SCRIPTS = "sightline.database:migrations"
-LOCK_SECONDS = 60
+LOCK_SECONDS = 50
+"""Less than the read timeout of a connection."""
 
 
 def current_revision(engine: Engine) -> str:
@@ -63,7 +64,8 @@ def upgrade(engine: Engine) -> None:
         return
     if current_revision(engine) not in {"", *_known_revisions()}:
         raise _newer(engine, current_revision(engine))
-    write(engine, "upgrade the schema", _upgrade)
+    with _alone(engine):
+        write(engine, "upgrade the schema", _upgrade)
 
 
 def differences(engine: Engine) -> list[str]:
@@ -98,26 +100,30 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", SCRIPTS)
     config.attributes["connection"] = connection
-    with _alone(connection):
-        command.upgrade(config, "head")
+    command.upgrade(config, "head")
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """Hold the server's lock for upgrades of this database; SQLite's writing transaction is a lock already."""
-    if connection.dialect.name == "sqlite":
+def _alone(engine: Engine) -> Iterator[None]:
+    """Hold the server's lock for upgrades of this database, on a connection of its own.
+
+    It must outlive the transaction: freed before the commit, it would let the next one in with the revision before.
+    SQLite's writing transaction is a lock already.
+    """
+    if engine.dialect.name == "sqlite":
         yield
         return
-    name = "sightline-" + hashlib.sha256(str(connection.engine.url.database).encode()).hexdigest()[:32]
-    if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_SECONDS}) != 1:
-        raise DatabaseError(
-            f"another process has been upgrading {shown(connection.engine.url)} for {LOCK_SECONDS} s; "
-            "wait for it, then run `sightline db upgrade` again"
-        )
-    try:
-        yield
-    finally:
-        connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
+    name = {"name": "sightline-" + hashlib.sha256(str(engine.url.database).encode()).hexdigest()[:32]}
+    with explained(engine, "lock the schema"), engine.connect() as connection:
+        if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), name | {"seconds": LOCK_SECONDS}) != 1:
+            raise DatabaseError(
+                f"another process has been upgrading {shown(engine.url)} for {LOCK_SECONDS} s; "
+                "wait for it, then run `sightline db upgrade` again"
+            )
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
 
 
 def _newer(engine: Engine, current: str) -> DatabaseError:
