@@ -119,8 +119,9 @@ class Summary(_Part):
 
     @property
     def metric_names(self) -> list[str]:
-        """Every metric that a model has, in the order of first mention."""
-        return list(dict.fromkeys(name for model in self.models.values() for name in model.metrics))
+        """Every metric that a model has but those by object size, in the order of first mention."""
+        names = dict.fromkeys(name for model in self.models.values() for name in model.metrics)
+        return [name for name in names if not name.endswith(("_small", "_medium", "_large"))]
 
     def best(self, metric: str) -> float | None:
         """The highest value of a metric among the models."""
