@@ -90,7 +90,7 @@ def test_an_unknown_tag_lists_those_there_are(world, first):
 def test_a_new_tag_keeps_the_splits_and_meets_the_champion(world, first):
     world.draw(images=32)
     world.publish("v2")
-    assert "8 added" in world.sightline("data", "diff", "plates_ann_v1", "plates_ann_v2")
+    assert "added: 8" in world.sightline("data", "diff", "plates_ann_v1", "plates_ann_v2")
     world.run("plates_ann_v2")
     before, after = (
         dict(
