@@ -61,6 +61,15 @@ def test_the_same_training_gives_the_same_bytes(path, network, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["again.safetensors", "model.safetensors"]
 
 
+def test_a_disk_that_does_not_take_it_is_an_error(network, tmp_path):
+    with pytest.raises(ModelFileError, match=r"cannot be written .* has space left"):
+        save_model(tmp_path / "nowhere" / "model.safetensors", network, make_card())
+    (tmp_path / "model.safetensors").mkdir()
+    with pytest.raises(ModelFileError, match="cannot be written"):
+        save_model(tmp_path / "model.safetensors", network, make_card())
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
 def test_another_task_or_other_classes_are_refused(path):
     load_model(path, task="instance_segmentation", classes=["square", "disc"])
     with pytest.raises(ModelFileError, match="made for the task instance_segmentation, but keypoints is asked for"):

@@ -130,6 +130,7 @@ def train(
             state.record(scores)
             report(state.iteration, scores)
             _keep_best(state, card, settings.best_metric, network, models / "best.safetensors")
+            clock.lap()
         if last:
             save_model(models / "last.safetensors", network, card)
         if last or state.iteration % settings.checkpoint_every == 0:

@@ -87,6 +87,9 @@ def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
         path: Where; an older file is replaced.
         network: Its ``state_dict`` is written, from whatever device.
         card: What to say about it.
+
+    Raises:
+        ModelFileError: The disk does not take it.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {METADATA_KEY: json.dumps(card_document(card), sort_keys=True)}
@@ -94,13 +97,21 @@ def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a ``.safetensors`` file to a temporary name beside ``path``, sync it, and put it in its place."""
+    """Write a ``.safetensors`` file to a temporary name beside ``path``, sync it, and put it in its place.
+
+    Raises:
+        ModelFileError: The disk does not take it.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(dict(tensors), part, dict(metadata))
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(
+            f"{path}: cannot be written ({error}); see that the folder is there, may be written and has space left"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 
