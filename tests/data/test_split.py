@@ -55,6 +55,20 @@ def test_every_class_is_in_train_and_val():
         assert shown == set("abcdefgh")
 
 
+@pytest.mark.parametrize("bare", [0, 5])
+def test_every_split_shows_an_object_even_if_each_class_is_in_one_image_only(bare):
+    of = [image(number, classes=[f"class {number}"]) for number in range(10)]
+    of += [image(number, classes=[]) for number in range(10, 10 + bare)]
+    splits = assign_splits(of, [], Splits(), DISTANCE).splits
+    assert {split for entry, split in zip(of, splits, strict=True) if entry.classes} == {"train", "val", "test"}
+
+
+def test_a_lone_image_that_shows_an_object_is_for_training():
+    of = [image(0), *(image(number, classes=[]) for number in range(1, 8))]
+    splits = assign_splits(of, [], Splits(), DISTANCE).splits
+    assert splits[0] == "train"
+
+
 def test_neither_order_nor_names_matter():
     of = images(50)
     shuffled = random.Random(1).sample(of, len(of))

@@ -1,8 +1,9 @@
 """Filling the splits with groups, so that the fractions and the classes are honoured.
 
-First each class is brought into train, then into val, then into test, as far as there is room; the rest goes where the
-need is greatest, in the manner of iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the Stratification of
-Multi-Label Data", ECML PKDD 2011).  Ties are broken by the groups' names, which come from the images' contents.
+First every split is given something to measure: a group that shows an object.  Then each class is brought into train,
+then into val, then into test, as far as there is room; the rest goes where the need is greatest, in the manner of
+iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data", ECML PKDD
+2011).  Ties are broken by the groups' names, which come from the images' contents.
 """
 
 from __future__ import annotations
@@ -79,10 +80,34 @@ class _Filling:
                 "a split's fraction to 0 (data.splits.test), or tie fewer images together (data.group_pattern, "
                 "data.near_duplicate_distance)"
             )
+        self._begin()
         for split in self.fractions:
             self._cover(split)
         for group in sorted((group for group in self.free if group.split is None), key=self._order):
             self._assign(group, self._neediest(group))
+
+    def _begin(self) -> None:
+        """Bring one group that shows an object into every split but train, if one is left for train then.
+
+        Where most classes are in one image only, all of these would else go to train, and val could measure nothing.
+        """
+        showing = [group for group in self.free if group.classes]
+        bare = [split for split in self.fractions if not self.classes[split]]
+        holders = Counter(name for group in showing for name in group.classes)
+        if len(showing) < len(bare):
+            return
+        for split in (split for split in bare if split != "train"):
+            candidates = [group for group in showing if self._fits(group, split)]
+            if candidates:
+                chosen = min(candidates, key=lambda group: self._loss(group, holders))
+                holders.subtract(dict.fromkeys(chosen.classes, 1))
+                self._assign(chosen, split)
+
+    @staticmethod
+    def _loss(group: Group, holders: Mapping[str, int]) -> tuple[int, int, int, str]:
+        """Least for a group whose classes others show as well; then for a small one that shows many classes."""
+        lost = sum(holders[name] == 1 for name in group.classes)
+        return (lost, len(group.members), -len(group.classes), group.name)
 
     def _cover(self, split: SplitName) -> None:
         """Bring every class into ``split``, as far as there is room; the rarest class first."""

@@ -145,6 +145,7 @@ def build_training_set(
     check_leaks([candidates[index] for index, _ in kept], splits, data.near_duplicate_distance)
     documents = merge(images, splits, data.classes, origin.dataset)
     instances, showing = _counts(images, splits, data.classes)
+    _require_objects(instances, origin.annotation_tag)
     dropped = dict(sorted(annotations.dropped.items()))
     if len(kept) < len(candidates):
         dropped[BRIDGES] = len(candidates) - len(kept)
@@ -235,6 +236,15 @@ def _require_measurable(data: Data) -> None:
         if not getattr(data.splits, split):
             raise DataError(
                 f"data.splits.{split} is 0, but {split} images are needed to {purpose} a model; set it to 0.15 or more"
+            )
+
+
+def _require_objects(instances: Mapping[str, Mapping[str, int]], tag: str) -> None:
+    for split, purpose in (("train", "learn"), ("val", "measure")):
+        if not any(instances[split].values()):
+            raise DataError(
+                f"{tag}: no image of {split} shows an object of data.classes, so there is nothing to {purpose}; "
+                "label more images (sightline labelme check FOLDER counts the labels) and add them as a new version"
             )
 
 
