@@ -33,7 +33,7 @@ demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the res
 	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe plates --set data.tag=plates_ann_v1
 
 test: $(VENV)/.dev ## run every test, warnings as errors, with coverage
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 check: lint types imports ## format, lint, types, import rules
 
