@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import doctest
 import io
 import json
 import re
@@ -16,7 +15,6 @@ from pycocotools.cocoeval import COCOeval
 
 from sightline.data.detections import Detections
 from sightline.errors import DataError
-from sightline.metrics import coco
 from sightline.metrics.coco import evaluate_coco
 
 
@@ -181,7 +179,3 @@ def test_refuses_an_image_twice(make_truth, make_found):
 
     with pytest.raises(DataError, match=re.escape("image of the detections ids must be 1 or more, each once, but [1]")):
         evaluate_coco(make_truth([[]], ["a"]), [found, found])
-
-
-def test_worked_example():
-    assert doctest.testmod(coco).failed == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import doctest
 import io
 
 import numpy as np
@@ -15,7 +14,6 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from sightline.data.detections import Detections
-from sightline.metrics import divided
 from sightline.metrics.divided import average_precision, evaluate_divided, outline_points, slice_boxes, slice_ious
 
 SIDE = 64
@@ -267,7 +265,3 @@ def test_what_fits_fits_at_any_magnification():
     )
 
     np.testing.assert_allclose(small, large, atol=0.08)
-
-
-def test_worked_example():
-    assert doctest.testmod(divided).failed == 0

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
 from sightline.errors import ConfigurationError, DataError
-from sightline.metrics import selection
 from sightline.metrics.selection import METRICS, Champion, check_metrics, choose
 
 
@@ -63,7 +60,3 @@ def test_check_metrics():
         check_metrics(["EIR"], "none")
     with pytest.raises(ConfigurationError, match="mask_AP stands there twice"):
         check_metrics(["mask_AP", "mask_AP"], "none")
-
-
-def test_worked_example():
-    assert doctest.testmod(selection).failed == 0

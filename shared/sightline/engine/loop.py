@@ -21,6 +21,7 @@ from sightline.engine.checkpoint import TrainingState, load_checkpoint, save_che
 from sightline.engine.optimiser import build_optimiser, learning_rate_at, set_learning_rate
 from sightline.errors import ConfigurationError, StepError
 from sightline.logs import Progress
+from sightline.metrics.selection import metrics_line
 from sightline.models.model_file import ModelCard, save_model
 from sightline.tasks.base import Task
 
@@ -168,7 +169,7 @@ def _keep_best(state: TrainingState, card: ModelCard, metric: str, network: nn.M
     _log.info(
         "validation after iteration %d: %s%s",
         card.iteration,
-        " ".join(f"{name}={value:.4f}" for name, value in card.metrics.items()),
+        metrics_line(card.metrics),
         f" (best {metric} so far)" if better else "",
     )
 

@@ -11,6 +11,16 @@ METRICS = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75"
 """The metrics that a model can be selected by; of all of them more is better."""
 
 
+def metrics_line(values: Mapping[str, float]) -> str:
+    """The metrics that a model can be selected by, for a line of a log.
+
+    Example:
+        >>> metrics_line({"EIR": 0.5, "mask_AP": 0.25, "mask_AP_small": 0.1})
+        'mask_AP=0.2500 EIR=0.5000'
+    """
+    return " ".join(f"{name}={values[name]:.4f}" for name in METRICS if name in values)
+
+
 @dataclass(frozen=True, slots=True)
 class Champion:
     """The model that was selected before.

@@ -22,7 +22,7 @@ from sightline.data.detections import Detections
 from sightline.data.lock import exclusive_lock
 from sightline.data.tags import DatasetTag
 from sightline.errors import PreconditionFailedError, StepError
-from sightline.metrics.selection import METRICS, Champion, check_metrics, choose
+from sightline.metrics.selection import Champion, check_metrics, choose, metrics_line
 from sightline.report.evaluation_report import write_evaluation_report
 from sightline.steps.champions import ChampionPointer, read_champion
 from sightline.steps.drawings import draw_split, spread
@@ -168,7 +168,7 @@ class _Evaluation:
         reader = open_reader(config.reading, self._classes)
         self._found[contender.sha256] = found
         self._measured[contender.sha256] = measure(self._truth, found, reader, config.evaluate.score_threshold)
-        _log.info("evaluated %s: %s", contender.name, _metrics_line(self._metrics(contender.sha256)))
+        _log.info("evaluated %s: %s", contender.name, metrics_line(self._metrics(contender.sha256)))
 
     def _metrics(self, sha256: str) -> dict[str, float]:
         return self._measured[sha256].metrics
@@ -250,7 +250,3 @@ def _obstacle(rival: _Contender, task: str, classes: Sequence[str]) -> str:
     if list(card.classes) != list(classes):
         return f"{who} the classes {', '.join(card.classes)}, these are {', '.join(classes)}"
     return ""
-
-
-def _metrics_line(metrics: dict[str, float]) -> str:
-    return " ".join(f"{name}={metrics[name]:.4f}" for name in METRICS if name in metrics)

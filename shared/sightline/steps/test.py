@@ -20,6 +20,7 @@ from sightline.database import ModelRecord, open_database
 from sightline.errors import StepError
 from sightline.logs import Progress
 from sightline.metrics.exact_match import Reading
+from sightline.metrics.selection import metrics_line
 from sightline.report.draw import draw_detections
 from sightline.report.test_report import write_test_report
 from sightline.steps.drawings import draw_split, drawing_name, plain_name, save_drawing
@@ -275,5 +276,4 @@ def _record(config: Config, result: TestResult) -> None:
         for model in result.models:
             database.register_model(ModelRecord(model.sha256, model.uri, config.task, result.training_tag, None, ""))
             database.record_metrics(model.sha256, result.training_tag, "test", model.metrics)
-            numbers = " ".join(f"{name}={value:.4f}" for name, value in model.metrics.items())
-            _log.info("tested the model selected by %s: %s", model.metric, numbers)
+            _log.info("tested the model selected by %s: %s", model.metric, metrics_line(model.metrics))

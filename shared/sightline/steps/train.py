@@ -25,6 +25,7 @@ from sightline.logs import logging_to
 from sightline.models.device import choose_device
 from sightline.models.model_file import ModelCard, read_card
 from sightline.models.preprocessing import Preprocessing
+from sightline.steps.journal import current_run_id
 from sightline.steps.results import Candidate, RecordResult, TrainResult
 from sightline.steps.store import find_result, folder_key, publish_result
 from sightline.storage.base import Storage
@@ -189,7 +190,7 @@ def _register(config: Config, code_rev: str, result: TrainResult) -> None:
                     uri=candidate.uri,
                     task=config.task,
                     training_tag=result.training_tag,
-                    run_id=None,
+                    run_id=current_run_id() or None,
                     code_rev=code_rev,
                 )
             )
