@@ -58,9 +58,8 @@ def main() -> None:
 def run_cli(command: click.Command) -> None:
     """Run a command line and exit; errors meant for the user are printed without a traceback, and exit with 1."""
     try:
-        command.main(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        code = command.main(standalone_mode=False)  # what ctx.exit was given; None when the command just returned
+        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
