@@ -2,32 +2,18 @@
 
 import itertools
 import json
-import os
 from pathlib import Path
-
-import pytest
 
 from sightline.config.schema import Data
 from sightline.data.images import hash_distance
 from sightline.data.labelme import read_folder
 from tests.data.labelme_folders import settings
+from tests.real_labelme import REAL_LABELME, needs_real_labelme
 
 
-def real_data():
-    """labelme's own examples, where this machine has them."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data" / "labelme"
-    return Path(os.environ.get("SIGHTLINE_LABELME_DATA") or beside)
-
-
-needs_real_data = pytest.mark.skipif(
-    not real_data().is_dir(),
-    reason="labelme's examples are neither in SIGHTLINE_LABELME_DATA nor beside the repository",
-)
-
-
-@needs_real_data
+@needs_real_labelme
 def test_instances_agree_with_labelmes_own_coco_conversion():
-    root = real_data() / "instance_segmentation"
+    root = REAL_LABELME / "instance_segmentation"
     special = ("__ignore__", "_background_")
     classes = tuple(name for name in (root / "labels.txt").read_text().split("\n") if name and name not in special)
     data = Data(repository="-", classes=classes, ignored_labels=special, jobs=1)
@@ -53,18 +39,18 @@ def test_instances_agree_with_labelmes_own_coco_conversion():
     assert compared == len(reference["annotations"]) == 12
 
 
-@needs_real_data
+@needs_real_labelme
 def test_neighbouring_frames_of_a_video_chain_together():
-    images = read_folder(real_data() / "video_annotation", settings(), classes_known=False).images
+    images = read_folder(REAL_LABELME / "video_annotation", settings(), classes_known=False).images
     hashes = [image.perceptual_hash for image in images]
     limit = settings().near_duplicate_distance
     assert len(hashes) == 5
     assert all(hash_distance(a, b) <= limit for a, b in itertools.pairwise(hashes))
 
 
-@needs_real_data
+@needs_real_labelme
 def test_every_primitive_of_labelme_is_read_or_reported():
-    annotations = read_folder(real_data() / "primitives", settings(), classes_known=False)
+    annotations = read_folder(REAL_LABELME / "primitives", settings(), classes_known=False)
     labels = [instance.label for instance in annotations.images[0].instances]
     assert labels == ["rectangle", "circle", "rectangle", "polygon", "octagon"]
     assert [fault.label for fault in annotations.faults] == ["line", "point", "line_strip"]

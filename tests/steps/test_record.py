@@ -29,6 +29,7 @@ from sightline.steps.results import RecordResult
 from sightline.steps.store import find_result
 from sightline.storage import open_storage
 from tests.labelled_folder import CLASSES, names, write_images, write_labels, write_picture
+from tests.real_labelme import REAL_LABELME, needs_real_labelme
 
 CODE = "0.1.0-test"
 
@@ -430,17 +431,12 @@ def test_what_another_published_meanwhile_is_compared_not_overwritten(tmp_path, 
     assert world.tags()["pets_train_v1"] == first.training_commit
 
 
-def real_labelme() -> Path:
-    given = os.environ.get("SIGHTLINE_LABELME_DATA")
-    return Path(given) if given else Path(__file__).parents[2].parent / "shared" / "data" / "labelme"
-
-
-@pytest.mark.skipif(not real_labelme().is_dir(), reason="the real labelme data is not here (SIGHTLINE_LABELME_DATA)")
+@needs_real_labelme
 def test_real_labelme_data_is_counted_right(tmp_path):
     world = make_world(tmp_path, 0)
-    world.photos = real_labelme() / "instance_segmentation" / "data_annotated"
+    world.photos = REAL_LABELME / "instance_segmentation" / "data_annotated"
     world.add("voc_ann_v1")
-    labels = (real_labelme() / "instance_segmentation" / "labels.txt").read_text().split("\n")
+    labels = (REAL_LABELME / "instance_segmentation" / "labels.txt").read_text().split("\n")
     classes = json.dumps([label for label in labels if label and not label.startswith("_")])
     result = world.run("voc_ann_v1", f"data.classes={classes}", "data.ignored_labels=[__ignore__]")
     instances = set()

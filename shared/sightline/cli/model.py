@@ -100,7 +100,7 @@ def _require_distinct(images: tuple[Path, ...]) -> None:
 def _rows(card: ModelCard) -> list[tuple[str, str]]:
     architecture = card.architecture
     preprocessing = card.preprocessing
-    classes = [f"{id_} {name}" for id_, name in zip(card.category_ids, card.classes, strict=True)]
+    classes = [f"{id_}: {name}" for id_, name in zip(card.category_ids, card.classes, strict=True)]
     return [
         ("task", card.task),
         ("backbone", architecture.backbone),

@@ -80,7 +80,7 @@ def write_pages(config: Config, document: RunDocument) -> None:
             configuration=yaml.safe_dump(document.configuration, sort_keys=False),
             state=document.state,
             started=datetime.fromisoformat(document.started),
-            seconds=None if document.state == "running" else document.seconds,
+            seconds=document.seconds or None,  # nobody knows how long a killed run took
             command=document.command,
             tasks=tasks,
             message=document.message,
@@ -124,7 +124,7 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
         dataset_tag=document.dataset_tag,
         recipe=document.recipe,
         state=document.state,
-        seconds=None if document.state == "running" else document.seconds,
+        seconds=document.seconds or None,  # nobody knows how long a killed run took
         link=f"{document.run_id}/report/index.html",
         metrics=tested[0]["metrics"] if tested else {},
         winners={
