@@ -29,7 +29,7 @@ def invoke(*arguments):
 def test_show_tells_everything_a_user_asks_for(model):
     lines = dict(line.split("  ", 1) for line in invoke("show", model).output.splitlines())
     shown = {name.strip(): value.strip() for name, value in lines.items()}
-    assert shown["classes"] == "1 square, 2 disc"
+    assert shown["classes"] == "1: square, 2: disc"
     assert shown["training tag"] == f"shapes_train_v1 (commit {'c' * 40})"
     assert shown["code revision"] == "0.1.0"
     assert shown["val mask_AP"] == "0.5000"
