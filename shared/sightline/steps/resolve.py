@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sightline.config.decode import decode, split_overrides
 from sightline.config.schema import Config
 from sightline.errors import ConfigurationError
+from sightline.storage import open_storage
 from sightline.version import code_revision
 
 
@@ -37,6 +38,7 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
 
     Raises:
         ConfigurationError: With every fault of the configuration, or because the code asked for is not here.
+        StorageError: The result bucket's URI is of a kind that Sightline does not know.
     """
     tag = [f"data.tag={dataset_tag}"] if dataset_tag else []
     config = decode(recipe, [*split_overrides(overrides), *tag])
@@ -45,6 +47,7 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
             "no dataset tag; set the run's dataset_tag (or data.tag) to an annotation tag such as plates_ann_v1; "
             "`sightline data list` shows those there are"
         )
+    open_storage(config.storage.uri)
     installed = code_revision()
     if code_rev not in {"", installed}:
         raise ConfigurationError(

@@ -73,7 +73,7 @@ def run_record(config: str, code_rev: str, html: str) -> Finished:
         _copy(storage, result.files, "report.html", html)
         return _finished(storage, entry, result, {f"{split}_images": n for split, n in result.images.items()})
 
-    return _task("record", config, code_rev, {}, step)
+    return _task("record", config, code_rev, step)
 
 
 def run_train(config: str, code_rev: str, record_result: str) -> Finished:
@@ -88,7 +88,7 @@ def run_train(config: str, code_rev: str, record_result: str) -> Finished:
         entry.outputs = {model.name: f"{model.sha256[:12]} at {model.iteration}" for model in result.candidates}
         return _finished(storage, entry, result, result.candidates[0].metrics)
 
-    return _task("train", config, code_rev, {}, step)
+    return _task("train", config, code_rev, step)
 
 
 def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Finished:
@@ -104,7 +104,7 @@ def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Fi
         _copy(storage, result.files, "report.html", html)
         return _finished(storage, entry, result, result.models[0].metrics)
 
-    return _task("evaluate", config, code_rev, {}, step)
+    return _task("evaluate", config, code_rev, step)
 
 
 def run_test(config: str, code_rev: str, evaluate_result: str, html: str) -> Finished:
@@ -121,22 +121,20 @@ def run_test(config: str, code_rev: str, evaluate_result: str, html: str) -> Fin
         _copy(storage, result.files, "report.html", html)
         return _finished(storage, entry, result, metrics)
 
-    return _task("test", config, code_rev, {}, step)
+    return _task("test", config, code_rev, step)
 
 
 def _task(
     step: str,
     config_json: str,
     code_rev: str,
-    inputs: dict[str, str],
     run: Callable[[Config, Storage, TaskEntry], Finished],
 ) -> Finished:
     configure_logging()
     config = from_json(config_json)
-    storage = open_storage(config.storage.uri)
-    inputs = {"dataset tag": config.data.tag, "code revision": code_rev, **inputs}
+    inputs = {"dataset tag": config.data.tag, "code revision": code_rev}
     with journalled(Path(config.work.dir), step, inputs) as entry:
-        return run(config, storage, entry)
+        return run(config, open_storage(config.storage.uri), entry)
 
 
 def _finished(storage: Storage, entry: TaskEntry, result: Result, metrics: dict[str, float]) -> Finished:

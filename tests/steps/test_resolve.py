@@ -1,0 +1,29 @@
+import pytest
+
+from sightline.errors import ConfigurationError, StorageError
+from sightline.steps import resolve
+from sightline.version import code_revision
+
+TAG = "plates_ann_v1"
+
+
+def test_the_parameter_dataset_tag_wins_over_the_overrides():
+    resolved = resolve.run("plates", "data.tag=plates_ann_v0\ntrain.iterations=3", TAG, "")
+    assert (resolved.config.data.tag, resolved.config.train.iterations) == (TAG, 3)
+    assert resolved.code_rev == code_revision()
+
+
+def test_a_run_without_dataset_tag_says_how_to_name_one():
+    with pytest.raises(ConfigurationError, match="sightline data list"):
+        resolve.run("plates", "", "", "")
+
+
+def test_code_that_is_not_here_is_refused():
+    assert resolve.run("plates", "", TAG, code_revision()).code_rev == code_revision()
+    with pytest.raises(ConfigurationError, match=r"code_rev asks for 0\.0\.9-abc, but the code here is"):
+        resolve.run("plates", "", TAG, "0.0.9-abc")
+
+
+def test_an_unknown_kind_of_bucket_is_refused_before_anything_starts():
+    with pytest.raises(StorageError, match="ftp://"):
+        resolve.run("plates", "storage.uri=ftp://host/bucket", TAG, "")
