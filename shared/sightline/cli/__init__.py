@@ -22,6 +22,17 @@ COMMANDS = {
 """Name -> (module that defines the click command ``command``, its line in ``--help``)."""
 
 
+EXTRAS = {
+    "torch": "vision",
+    "torchvision": "vision",
+    "timm": "vision",
+    "safetensors": "vision",
+    "kfp": "kfp",
+    "tensorboard": "tracking",
+}
+"""Module that a command may need -> the extra that brings it."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported on use, so that ``--help`` is fast and needs no torch."""
 
@@ -68,6 +79,12 @@ def run_cli(command: click.Command) -> None:
         sys.exit(130)
     except SightlineError as error:
         click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        click.echo(f"error: this command needs {error.name}; pip install 'sightline[{extra}]'", err=True)
         sys.exit(1)
     except OSError as error:
         if error.filename is None:

@@ -1,0 +1,51 @@
+"""A pod installs only what its step needs: what the base extra must do without is made impossible to import."""
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCK = "import sys\nfor name in {blocked!r}: sys.modules[name] = None\n"
+
+TORCH = ("torch", "torchvision", "timm", "safetensors")
+CLOUD = ("google.cloud", "pymysql", "kfp", "kubernetes", "tensorboard")
+
+
+def run_without(blocked, script):
+    command = [sys.executable, "-c", BLOCK.format(blocked=blocked) + script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "sightline.steps.resolve",
+        "sightline.steps.record",
+        "sightline.steps.task",
+        "sightline.steps.run",
+        "sightline.cli.config",
+        "sightline.cli.data",
+        "sightline.cli.db",
+        "sightline.cli.demo",
+        "sightline.cli.labelme",
+    ],
+)
+def test_the_base_extra_is_enough_for(module):
+    run_without(TORCH + CLOUD, f"import {module}\n")
+
+
+def test_the_base_extra_resolves_a_configuration():
+    script = "from sightline.steps.resolve import run\nprint(run('plates', '', 'plates_ann_v1', '').config.data.tag)\n"
+    assert run_without(TORCH + CLOUD, script) == "plates_ann_v1\n"
+
+
+def test_without_torch_a_model_command_says_what_to_install(tmp_path):
+    model = tmp_path / "m.safetensors"
+    model.write_bytes(b"x")
+    script = f"from sightline.cli import main\nsys.argv = ['sightline', 'model', 'show', {str(model)!r}]\nmain()\n"
+    command = [sys.executable, "-c", BLOCK.format(blocked=TORCH) + script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "sightline[vision]" in done.stderr
