@@ -31,14 +31,19 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
     Args:
         steps: Some of :data:`STEPS`, in any order; resolve is always there.
     """
-    from kfp import dsl
+    from kfp import dsl, kubernetes
 
+    from components import WORK_PATH, WORK_VOLUME
     from components.evaluate.component import evaluate
     from components.record.component import record
     from components.resolve.component import resolve
     from components.test.component import test
     from components.train.component import train
     from sightline.steps.journal import TITLES
+
+    def add(step: str, component: Callable[..., Any], *, cached: bool, **inputs: Any) -> Any:
+        task = component(**inputs).set_display_name(TITLES[step]).set_caching_options(cached)
+        return kubernetes.mount_pvc(task, pvc_name=WORK_VOLUME, mount_path=WORK_PATH)
 
     @dsl.pipeline(name="sightline", display_name="Sightline")
     def sightline(dataset_tag: str = "", recipe: str = "plates", overrides: str = "", code_rev: str = "") -> None:
@@ -50,24 +55,19 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
             overrides: Changes of the recipe, one a line, such as train.iterations=800
             code_rev: Code revision to run; empty: the code that is there.
         """
-        resolved = resolve(dataset_tag=dataset_tag, recipe=recipe, overrides=overrides, code_rev=code_rev)
-        resolved.set_caching_options(False).set_display_name(TITLES["resolve"])
-        given = {"config": resolved.outputs["config"], "code_rev": resolved.outputs["code_rev"]}
-        results = dict.fromkeys(STEPS, "")
+        parameters = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides, "code_rev": code_rev}
+        resolved = add("resolve", resolve, cached=False, **parameters).outputs
+        given = {"config": resolved["config"], "code_rev": resolved["code_rev"]}
+        recorded = trained = evaluated = ""
         if "record" in steps:
-            recorded = record(**given).set_display_name(TITLES["record"])
-            results["record"] = recorded.outputs["result"]
+            recorded = add("record", record, cached=True, **given).outputs["result"]
         if "train" in steps:
-            trained = train(**given, record_result=results["record"]).set_display_name(TITLES["train"])
-            trained.set_caching_options("record" in steps)
-            results["train"] = trained.outputs["result"]
+            task = add("train", train, cached="record" in steps, **given, record_result=recorded)
+            trained = task.outputs["result"]
         if "evaluate" in steps:
-            evaluated = evaluate(**given, train_result=results["train"]).set_display_name(TITLES["evaluate"])
-            evaluated.set_caching_options(False)
-            results["evaluate"] = evaluated.outputs["result"]
+            evaluated = add("evaluate", evaluate, cached=False, **given, train_result=trained).outputs["result"]
         if "test" in steps:
-            tested = test(**given, evaluate_result=results["evaluate"]).set_display_name(TITLES["test"])
-            tested.set_caching_options("evaluate" in steps)
+            add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
 
     return sightline
 

@@ -8,5 +8,6 @@ RUN apt-get update \
 COPY constraints.txt pyproject.toml README.md LICENSE /src/
 COPY shared /src/shared
 RUN pip install --no-cache-dir --constraint /src/constraints.txt "/src[gcs,mysql,kfp]"
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+# SIGHTLINE_HOME is where the pipeline mounts the work volume (components/__init__.py).
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp SIGHTLINE_HOME=/var/lib/sightline
 USER 1000:1000

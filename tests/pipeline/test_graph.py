@@ -37,8 +37,14 @@ TASKS = {
 }
 
 
+def compiled(steps=pipeline.STEPS):
+    """The pipeline, and what it asks of Kubernetes."""
+    specification, platform = yaml.safe_load_all(pipeline.compile_yaml(steps))
+    return specification, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
 def tasks_of(steps=pipeline.STEPS):
-    return yaml.safe_load(pipeline.compile_yaml(steps))["root"]["dag"]["tasks"]
+    return compiled(steps)[0]["root"]["dag"]["tasks"]
 
 
 def source(value):
@@ -75,7 +81,7 @@ def test_a_step_that_is_not_asked_for_is_not_in_the_graph(steps):
 
 
 def test_runtime_parameters_are_few_documented_and_optional():
-    parameters = yaml.safe_load(pipeline.compile_yaml())["root"]["inputDefinitions"]["parameters"]
+    parameters = compiled()[0]["root"]["inputDefinitions"]["parameters"]
     assert set(parameters) == {"dataset_tag", "recipe", "overrides", "code_rev"}
     assert all(parameter["description"] and parameter["isOptional"] for parameter in parameters.values())
 
@@ -89,11 +95,21 @@ def test_compiled_text_is_ascii_deterministic_and_free_of_this_machine():
 
 
 def test_images_are_ours():
-    executors = yaml.safe_load(pipeline.compile_yaml())["deploymentSpec"]["executors"]
+    executors = compiled()[0]["deploymentSpec"]["executors"]
     images = {name.removeprefix("exec-"): spec["container"]["image"] for name, spec in executors.items()}
     torchless = {step for step, image in images.items() if image.startswith("sightline/base-")}
     assert torchless == {"resolve", "record"}
     assert all(image.startswith(("sightline/base-", "sightline/train-")) for image in images.values())
+
+
+def test_every_task_mounts_the_claim_that_the_manifests_make_where_the_images_look_for_it():
+    claim = yaml.safe_load((ROOT / "manifests/base/work-volume.yaml").read_text())
+    for name, executor in compiled()[1].items():
+        (mount,) = executor["pvcMount"]
+        assert mount["constant"] == claim["metadata"]["name"], name
+        for image in ("base", "train"):
+            text = (ROOT / f"dockerfiles/{image}.Dockerfile").read_text()
+            assert f"SIGHTLINE_HOME={mount['mountPath']}\n" in text
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("components/*/component.py")), ids=lambda path: path.parent.name)
@@ -112,7 +128,7 @@ def test_compile_writes_the_file(tmp_path):
     output = tmp_path / "out.yaml"
     result = CliRunner().invoke(pipeline.cli, ["compile", "-o", str(output), "--steps", "record"])
     assert result.exit_code == 0
-    assert set(yaml.safe_load(output.read_text())["root"]["dag"]["tasks"]) == {"resolve", "record"}
+    assert output.read_text() == pipeline.compile_yaml(["record"])
 
 
 @pytest.mark.parametrize("steps", ["recrod", "", "record,,x"])
