@@ -1,7 +1,5 @@
 """What every test stands on: an own home, so that no test reads or writes the settings of the person who runs it."""
 
-import os
-
 import pytest
 
 
@@ -12,8 +10,3 @@ def sightline_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SIGHTLINE_HOME", str(home))
     monkeypatch.delenv("SIGHTLINE_RUN_ID", raising=False)
     return home
-
-
-def required(service: str) -> bool:
-    """Whether a missing ``service`` fails the tests that need it (``SIGHTLINE_REQUIRE=mariadb,...``)."""
-    return service in os.environ.get("SIGHTLINE_REQUIRE", "").split(",")
