@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,8 @@ PASSWORD_VARIABLE = "SIGHTLINE_DATABASE_PASSWORD"  # noqa: S105  (the name of a 
 TIMEOUT_SECONDS = 60
 SQLITE_LOCK_SECONDS = 30.0
 POOL_RECYCLE_SECONDS = 1800
+
+_LOCK_POLL_SECONDS = 0.02
 
 _WRITES = "sightline_writes"
 
@@ -140,8 +144,22 @@ def _connect_sqlite(url: URL, *, create: bool) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  (the driver's own connection)
     """Leave transactions to :func:`_begin_sqlite`; write-ahead log, so that readers never wait for writers."""
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _write_ahead(connection: Any) -> None:  # noqa: ANN401  (the driver's own connection)
+    """Switch the file to the write-ahead log; SQLite itself does not wait for a writer when it does that."""
+    deadline = time.monotonic() + SQLITE_LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= deadline:
+                raise
+        else:
+            return
+        time.sleep(_LOCK_POLL_SECONDS)
 
 
 def _begin_sqlite(connection: Connection) -> None:
