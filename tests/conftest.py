@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.servers.mariadb import mariadb_server  # noqa: F401  (a fixture)
+
 
 @pytest.fixture(autouse=True)
 def sightline_home(tmp_path_factory, monkeypatch):

@@ -1,0 +1,87 @@
+"""A MariaDB of our own, on a private folder and port, for every test that needs a server."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+
+import pytest
+from sqlalchemy import text
+
+from sightline.database.connection import PASSWORD_VARIABLE, connect, shown
+
+PASSWORD = "canary-b2f1c0"
+
+
+def absent(reason):
+    """Skip, or fail where this run must not be without MariaDB."""
+    if "mariadb" in os.environ.get("SIGHTLINE_REQUIRE", "").split(","):
+        pytest.fail(f"SIGHTLINE_REQUIRE names mariadb, but {reason}")
+    pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def own_server(folder):
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    server, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
+    if server is None or install is None:
+        absent("no mariadbd on PATH and no SIGHTLINE_TEST_MARIADB_URL")
+    user = f"--user={getpass.getuser()}"
+    data = ["--no-defaults", f"--datadir={folder / 'data'}", user]
+    subprocess.run([install, *data, "--skip-test-db"], check=True, capture_output=True, timeout=120)
+    (folder / "init.sql").write_text(
+        f"CREATE USER tester@'%' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO tester@'%';\n"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
+    options += [f"--init-file={folder / 'init.sql'}", "--skip-name-resolve", "--innodb-buffer-pool-size=64M"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([server, *data, *options], stdout=log, stderr=log)
+    try:
+        yield f"mysql+pymysql://tester@127.0.0.1:{port}/mysql"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def wait_for(url):
+    engine = connect(url)
+    for _ in range(300):
+        with contextlib.suppress(Exception), engine.connect():
+            engine.dispose()
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{url} does not answer")
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory):
+    """URL of a server on which databases may be created; the password is in the environment."""
+    given = os.environ.get("SIGHTLINE_TEST_MARIADB_URL")
+    if given:
+        yield given
+        return
+    with pytest.MonkeyPatch.context() as patch, own_server(tmp_path_factory.mktemp("mariadb")) as url:
+        patch.setenv(PASSWORD_VARIABLE, PASSWORD)
+        wait_for(url)
+        yield url
+
+
+@contextlib.contextmanager
+def new_database(server_url):
+    server = connect(server_url)
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with server.begin() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} CHARACTER SET latin1"))
+    yield shown(server.url.set(database=name))
+    with server.begin() as connection:
+        connection.execute(text(f"DROP DATABASE {name}"))
+    server.dispose()
