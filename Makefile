@@ -52,7 +52,7 @@ imports: $(VENV)/.dev ## rooms import downward only
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev ## speed, as ratios against a peer in the same run
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	PYTHONPATH=. $(BIN)/python -m benchmarks
 
 clean: ## remove what the targets made, .venv too
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.figures import Figure, show
 from sightline.config.decode import decode
 from sightline.data.labelme import read_folder
 from sightline.data.merge import merge
@@ -48,7 +49,8 @@ def to_coco(folder: Path) -> int:
     return sum(len(document["images"]) for document in documents.values())
 
 
-def main() -> None:
+def measure() -> list[Figure]:
+    """The figures of this benchmark."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw_dataset(folder, images=IMAGES, seed=5)
@@ -58,12 +60,19 @@ def main() -> None:
                 began = time.perf_counter()
                 done = work(folder)
                 rates.setdefault(work.__name__, []).append(done / (time.perf_counter() - began) * 60)
-    peer = statistics.median(rates["bare"])
-    for work_name, values in rates.items():
-        rate = statistics.median(values)
-        target = "" if work_name == "bare" else f"  target >= {TARGET}"
-        print(f"{work_name:10} {rate:10.0f} images/min  {peer / rate:5.1f} x the time of bare{target}")
+    peer = statistics.median(rates.pop("bare"))
+    return [
+        Figure(
+            f"labelme {work_name}, {IMAGES} images, median of {RUNS}",
+            f"{statistics.median(values):,.0f} images/min",
+            f"bare parse + hash + decode {peer:,.0f}",
+            statistics.median(values) / peer,
+            f">= {TARGET:,}",
+            statistics.median(values) >= TARGET,
+        )
+        for work_name, values in rates.items()
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    show("labelme to COCO", measure())

@@ -7,6 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.figures import Figure, show
+
 ROOT = Path(__file__).parents[1]
 RUNS = 7
 
@@ -20,23 +22,25 @@ def median_seconds(*arguments: str) -> float:
     return statistics.median(seconds)
 
 
-def main() -> None:
+def measure() -> list[Figure]:
+    """The figures of this benchmark."""
     with tempfile.TemporaryDirectory() as folder:
         cases = [
-            ("bare interpreter", ("-c", "pass"), None),
             ("import sightline", ("-c", "import sightline"), 0.3),
             ("import sightline.config.decode", ("-c", "import sightline.config.decode"), None),
             ("import kfp", ("-c", "import kfp"), None),
             ("pipeline.py --help", ("pipeline.py", "--help"), 1.0),
             ("pipeline.py compile", ("pipeline.py", "compile", "-o", f"{folder}/pipeline.yaml"), 5.0),
         ]
-        bare = 0.0
+        bare = median_seconds("-c", "pass")
+        figures = []
         for name, arguments, target in cases:
             seconds = median_seconds(*arguments)
-            bare = bare or seconds
-            limit = f"  target < {target:g} s" if target else ""
-            print(f"{name:32} {seconds:6.3f} s  {seconds / bare:6.1f} x bare{limit}")
+            peer = f"bare interpreter {bare:.3f} s"
+            promise = ("", None) if target is None else (f"< {target:g} s", seconds < target)
+            figures.append(Figure(f"{name}, median of {RUNS}", f"{seconds:.3f} s", peer, bare / seconds, *promise))
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    show("Start", measure())
