@@ -11,7 +11,8 @@ from pathlib import Path
 from sightline.data.commands import dvc, explain_os_errors, git, redact
 from sightline.data.history import git_url, list_tags
 from sightline.data.lock import exclusive_lock
-from sightline.data.objects import Manifest, ObjectStore, file_md5, hash_files, open_remote, read_dvc_file
+from sightline.data.manifest import Manifest
+from sightline.data.objects import ObjectStore, file_md5, hash_files, open_remote, read_dvc_file
 from sightline.data.tags import DatasetTag, unknown_tag
 from sightline.errors import RepositoryError
 

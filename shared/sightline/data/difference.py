@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from sightline.data.history import History
-from sightline.data.objects import Manifest
+from sightline.data.manifest import Manifest
 from sightline.data.tags import DatasetTag
 from sightline.data.training_set import TrainingSet, from_bytes
 from sightline.errors import RepositoryError

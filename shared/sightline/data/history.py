@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.commands import git, redact
-from sightline.data.objects import Manifest, ObjectStore, TrackedFolder, open_remote, read_dvc_file
+from sightline.data.manifest import Manifest
+from sightline.data.objects import ObjectStore, TrackedFolder, open_remote, read_dvc_file
 from sightline.data.tags import DatasetTag, Room, unknown_tag
 from sightline.errors import RepositoryError
 

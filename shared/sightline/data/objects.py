@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import hashlib
-import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
+from sightline.data.manifest import Manifest, parse_manifest
 from sightline.errors import RepositoryError
 from sightline.logs import Progress
-
-Manifest = dict[str, str]
-"""Relative POSIX path -> MD5, hexadecimal."""
 
 BLOCK_BYTES = 1 << 20
 
@@ -72,8 +69,8 @@ class ObjectStore:
 
     def manifest(self, md5: str, what: str) -> Manifest:
         """The manifest of a folder."""
-        entries = json.loads(self.read(md5, f"the list of the files of {what}"))
-        return {entry["relpath"]: entry["md5"] for entry in entries}
+        what = f"the list of the files of {what}"
+        return parse_manifest(self.read(md5, what), what)
 
     def missing(self, manifest: Manifest) -> list[str]:
         """The files whose objects are not there."""
@@ -156,12 +153,6 @@ def hash_files(folder: Path, names: Iterable[str], jobs: int, doing: str) -> Man
         Progress(doing, total=len(present), unit="files") as progress,
     ):
         return dict(zip(present, progress.track(pool.map(file_md5, present.values())), strict=True))
-
-
-def manifest_md5(manifest: Manifest) -> str:
-    """The name that DVC gives to a folder with these files."""
-    entries = [{"md5": manifest[name], "relpath": name} for name in sorted(manifest)]
-    return _md5(json.dumps(entries, sort_keys=True).encode()) + ".dir"
 
 
 def _md5(data: bytes) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 from sightline.data.commands import dvc, explain_os_errors, git
 from sightline.data.history import list_tags, open_history
 from sightline.data.lock import exclusive_lock
-from sightline.data.objects import Manifest, hash_files, open_remote, remote_path
+from sightline.data.manifest import Manifest
+from sightline.data.objects import hash_files, open_remote, remote_path
 from sightline.data.publish import publish_folder
 from sightline.data.tags import DatasetTag
 from sightline.errors import DataError, RepositoryError

@@ -1,0 +1,114 @@
+"""DVC's list of the files of a folder: one JSON list of ``{"md5": ..., "relpath": ...}``, an object ``<md5>.dir``.
+
+It comes from a remote that others write to, and decides which files are written where: so it is read strictly, and one
+entry that is not in order refuses the whole list before anything is fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from sightline import strict_json
+from sightline.errors import RepositoryError
+from sightline.relative_path import fault_in
+
+Manifest = dict[str, str]
+"""Relative POSIX path -> MD5, hexadecimal."""
+
+MAX_MANIFEST_BYTES = 512 * 1024**2
+"""A longer list is refused unread; one of a million files has about 90 million bytes."""
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_READ = object()
+"""Stands in the decoded list for an entry that went into the manifest: a million dicts would be kept for nothing."""
+
+
+def parse_manifest(data: bytes, what: str) -> Manifest:
+    """Read a ``.dir`` object.
+
+    DVC writes ``md5`` and ``relpath`` and nothing else (and itself fails on any other key).  Files whose names differ
+    in case alone are kept apart.
+
+    Args:
+        data: The object's contents.
+        what: What errors call it: ``the list of the files of plates_ann_v1``.
+
+    Returns:
+        Path -> MD5, in the order of the list; every path is relative, stays below its folder, stands once, and is not
+        a folder of another.
+
+    Raises:
+        RepositoryError: It is not a list as DVC writes it, or a path of it could lead elsewhere.
+    """
+    manifest: Manifest = {}
+    try:
+        document = strict_json.decode(data, max_bytes=MAX_MANIFEST_BYTES, pairs=_reader(manifest))
+        _require_list(document)
+        _require_files(manifest)
+    except strict_json.JsonError as error:
+        raise RepositoryError(
+            f"{what} cannot be used: {error}; nothing was fetched: "
+            "make this version again from its folder, with sightline data add or record, and do not use this one"
+        ) from error
+    return manifest
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The list as DVC writes it; :func:`parse_manifest` reads it back."""
+    entries = [{"md5": manifest[name], "relpath": name} for name in sorted(manifest)]
+    return json.dumps(entries, sort_keys=True).encode()
+
+
+def manifest_md5(manifest: Manifest) -> str:
+    """The name that DVC gives to a folder with these files."""
+    return hashlib.md5(manifest_bytes(manifest), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _reader(manifest: Manifest) -> Callable[[list[tuple[str, Any]]], object]:
+    """Puts each entry into ``manifest`` while the text is decoded."""
+
+    def read(pairs: list[tuple[str, Any]]) -> object:
+        entry = dict(pairs)
+        md5, path = entry.get("md5"), entry.get("relpath")
+        where = f"entry {len(manifest)}"
+        if len(pairs) != 2 or md5 is None or path is None:
+            keys = ", ".join(strict_json.shown(key) for key, _ in pairs[:5]) or "none"
+            raise strict_json.JsonError(f"{where} must have the keys 'md5' and 'relpath' alone, but it has {keys}")
+        if not isinstance(md5, str) or not _MD5.fullmatch(md5):
+            raise strict_json.JsonError(f"{where}: md5 must be 32 hexadecimal digits, but it is {_shown(md5)}")
+        if not isinstance(path, str):
+            raise strict_json.JsonError(f"{where}: relpath must be a text, but it is {_shown(path)}")
+        if fault := fault_in(path):
+            raise strict_json.JsonError(f"{where}, relpath {_shown(path)}: {fault}")
+        if path in manifest:
+            raise strict_json.JsonError(f"{where}: relpath {_shown(path)} stands there already")
+        manifest[path] = md5
+        return _READ
+
+    return read
+
+
+def _shown(value: object) -> str:
+    return strict_json.shown(value) if isinstance(value, str) else "no text"
+
+
+def _require_list(document: object) -> None:
+    if not isinstance(document, list):
+        raise strict_json.JsonError("it is not a list of files")
+    for index, entry in enumerate(document):
+        if entry is not _READ:
+            raise strict_json.JsonError(f"entry {index} is not an object with 'md5' and 'relpath'")
+
+
+def _require_files(manifest: Manifest) -> None:
+    """Refuse a path that is a folder of another; with NUL for the slash, such a pair stands side by side in order."""
+    ordered = sorted(path.replace("/", "\0") for path in manifest)
+    for path, following in pairwise(ordered):
+        if following.startswith(path) and following[len(path)] == "\0":
+            file, inside = (name.replace("\0", "/") for name in (path, following))
+            raise strict_json.JsonError(f"{_shown(file)} is a file, and {_shown(inside)} lies in it")

@@ -1,0 +1,150 @@
+"""JSON from outside, read strictly: labelme files, DVC's manifests, headers of model files, documents in the bucket.
+
+Python's reader takes a key twice and keeps the last, takes NaN, takes half a character, and answers 100,000 brackets
+with a RecursionError.  Here each of these is one error whose text is the reason; the reader that called adds the place
+and the remedy.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+MAX_BYTES = 256 * 1024**2
+"""A longer text is refused unread."""
+
+MAX_DEPTH = 100
+"""Brackets within brackets; the deepest document of Sightline has under ten."""
+
+MAX_DIGITS = 4000
+"""Of a whole number; Python itself stops at 4300, which an environment variable may change."""
+
+_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+_HUGE = re.compile(rb"[0-9]{300}|[0-9][eE]\+?[0-9]{3}")
+
+
+class JsonError(ValueError):
+    """A text that is not strict JSON; the error's text says why."""
+
+
+def decode(
+    content: bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    finite: bool = True,
+    pairs: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:  # noqa: ANN401  (whatever JSON holds)
+    """Decode a JSON text.
+
+    Args:
+        content: UTF-8, with or without a byte order mark.
+        max_bytes: A longer text is refused unread.
+        finite: Whether NaN, Infinity and numbers too large for a float are refused.
+        pairs: Makes something else than a dict of the fields of an object; a key that stands twice is its concern.
+
+    Returns:
+        What Python's ``json`` makes of it.
+
+    Raises:
+        JsonError: It is too long, not UTF-8, empty, no JSON, nested deeper than :data:`MAX_DEPTH`, or holds a key
+            twice in one object, a whole number of thousands of digits, half a character, or a number that is none.
+    """
+    if len(content) > max_bytes:
+        raise JsonError(f"it has {len(content):,} bytes, more than {max_bytes:,}")
+    try:
+        document = json.loads(
+            _text(content),
+            object_pairs_hook=pairs or _object,
+            parse_constant=_refuse_constant if finite else float,
+        )
+    except json.JSONDecodeError as error:
+        raise JsonError(f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})") from error
+    except RecursionError as error:
+        raise JsonError("brackets are nested too deep") from error
+    except JsonError:
+        raise
+    except ValueError as error:
+        if "integer string conversion" not in str(error):
+            raise
+        raise JsonError("it holds a whole number of thousands of digits") from error
+    _refuse_depth(content, document)
+    if _HUGE.search(content) or _HALF_CHARACTER.search(content):
+        _refuse_values(document, finite=finite)
+    return document
+
+
+def _text(content: bytes) -> str:
+    # Without a mark, UTF-16 shows in a NUL within the first two characters.
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:4]:
+        raise JsonError(f"not UTF-8 (byte 0x{content[0]:02x} at 0)")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The error counts from behind the mark.
+        start = error.start + 3 * content.startswith(b"\xef\xbb\xbf")
+        raise JsonError(f"not UTF-8 (byte 0x{content[start]:02x} at {start})") from error
+    if not text.strip():
+        raise JsonError("it is empty")
+    return text
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise JsonError(f"key {shown(twice)} stands twice")
+    return document
+
+
+def _refuse_constant(name: str) -> None:
+    raise JsonError(f"it holds {name}, which is no number of JSON")
+
+
+def _refuse_depth(content: bytes, document: object) -> None:
+    """Pairs of brackets are struck out from the inside, layer by layer: for nearly all texts that is all there is."""
+    brackets = content.translate(None, _BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    if brackets and any(depth > MAX_DEPTH for depth, _ in _values(document)):
+        raise JsonError("brackets are nested too deep")
+
+
+def _refuse_values(document: object, *, finite: bool) -> None:
+    for _, value in _values(document):
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                code = ord(error.object[error.start])
+                raise JsonError(f"a text holds half a character (the lone surrogate U+{code:04X})") from error
+        elif isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+            raise JsonError("it holds a whole number of thousands of digits")
+        elif finite and isinstance(value, float) and not math.isfinite(value):
+            raise JsonError("it holds a number that is too large")
+
+
+def _values(document: object) -> Iterator[tuple[int, object]]:
+    """Every value and every key, with the number of brackets around it; without recursion."""
+    waiting = [(0, document)]
+    while waiting:
+        depth, value = waiting.pop()
+        if isinstance(value, dict):
+            yield depth + 1, value
+            waiting.extend((depth + 1, part) for item in value.items() for part in item)
+        elif isinstance(value, list):
+            yield depth + 1, value
+            waiting.extend((depth + 1, part) for part in value)
+        else:
+            yield depth, value
+
+
+def shown(text: str) -> str:
+    """A text as a message quotes it: at most 40 characters of it."""
+    return repr(text if len(text) <= 40 else text[:37] + "...")
