@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.servers.google_storage import bucket_uri, google_storage_rig, google_storage_server  # noqa: F401  (fixtures)
 from tests.servers.mariadb import mariadb_server  # noqa: F401  (a fixture)
 
 
