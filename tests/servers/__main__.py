@@ -1,7 +1,7 @@
 """Run a command with a Google Storage and a MariaDB of our own: ``python -m tests.servers make demo``.
 
-The command finds an empty bucket in ``$BUCKET`` (a ``gs://`` URI) and an empty database in ``$DATABASE_URL``; everything
-else that clients need is in the environment too.  Both servers end with the command and keep nothing.
+The command finds an empty bucket in ``$BUCKET`` (a ``gs://`` URI) and an empty database in ``$DATABASE_URL``; all else
+that clients need is in the environment too.  Both servers end with the command and keep nothing.
 """
 
 from __future__ import annotations
