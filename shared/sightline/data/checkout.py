@@ -14,7 +14,7 @@ from sightline.data.lock import exclusive_lock
 from sightline.data.manifest import Manifest
 from sightline.data.objects import ObjectStore, file_md5, hash_files, open_remote, read_dvc_file
 from sightline.data.tags import DatasetTag, unknown_tag
-from sightline.errors import RepositoryError
+from sightline.errors import RepositoryError, UnknownTagError
 
 SHOWN_FILES = 10
 
@@ -62,10 +62,10 @@ def checkout(
     """
     wanted = DatasetTag.parse(tag)
     known = list_tags(repository, timeout_seconds)
-    if tag not in known:
-        raise unknown_tag(tag, redact(repository), known)
-    commit = known[tag]
     folder = work_dir / "checkouts"
+    if tag not in known:
+        raise _gone(folder, tag, redact(repository), expected_commit) or unknown_tag(tag, redact(repository), known)
+    commit = known[tag]
     _require_unmoved(folder, wanted, commit, expected_commit)
     final = folder / f"{tag}-{commit[:12]}"
     if final.is_dir():
@@ -108,6 +108,20 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
 def cache(work_dir: Path) -> ObjectStore:
     """DVC's cache on the work volume, shared by all checkouts."""
     return ObjectStore(work_dir.absolute() / "dvc-cache")
+
+
+def _gone(folder: Path, tag: str, repository: str, expected_commit: str) -> UnknownTagError | None:
+    """The error for a tag that was there before, with what is known of it; None where nothing is known."""
+    made = sorted(folder.glob(f"{tag}-{'[0-9a-f]' * 12}"))
+    if not made and not expected_commit:
+        return None
+    commit = expected_commit or made[-1].name[-12:]
+    where = f"; its checkout is {made[-1]}" if made else ""
+    source = f"git -C {made[-1]} push origin HEAD" if made else f"git push origin {commit}"
+    return UnknownTagError(
+        f"{tag} is gone from {repository}; it named commit {commit}{where}; nothing of it was removed here: set the "
+        f"tag again ({source}:refs/tags/{tag}), or choose another version"
+    )
 
 
 def _require_unmoved(folder: Path, tag: DatasetTag, commit: str, expected_commit: str) -> None:

@@ -13,39 +13,40 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sightline.data.git_settings import TOKEN_VARIABLE, git_configuration
 from sightline.errors import RepositoryError
 
 SHOWN_LINES = 20
-GIT_SETTINGS = """\
-[gc]
-	auto = 0
-[core]
-	autocrlf = false
-[commit]
-	gpgSign = false
-[tag]
-	gpgSign = false
-[advice]
-	detachedHead = false
-"""
-"""What makes git's results differ from user to user, or start something that outlives the command."""
+EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
+"""Environment variable of Google's libraries, and of gcsfs, for another server in the place of Google Storage."""
 
 _log = logging.getLogger(__name__)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
 _CAUSES = (
     (r"no space left on device|disk quota exceeded", "the disk is full; make room and run the same command again"),
+    (r"host key verification failed",
+     "the server's host key is not known here; compare it and add it to known_hosts (ssh-keyscan HOST), or name a file "
+     "with it: GIT_SSH_COMMAND='ssh -o UserKnownHostsFile=FILE'"),
+    (r"certificate (problem|verif)", "the server's certificate is not trusted; name its authority in GIT_SSL_CAINFO"),
+    (r"could not resolve (host|proxy)|failed to connect|couldn't connect|connection (refused|reset|timed out|closed)"
+     r"|network is unreachable|no route to host|operation too slow|timed out|unexpected disconnect|early eof"
+     r"|returned error: (429|5\d\d)|empty reply from server",
+     "the server cannot be reached; check data.repository and the network, then run the same command again"),
     (r"does not appear to be a git repository|repository .* (not found|does not exist)|not a git repository"
-     r"|could not resolve host|no such file or directory: .*\.git",
+     r"|no such file or directory: .*\.git",
      "there is no such data repository; check data.repository, or make one: sightline data init PATH --remote URI"),
-    (r"permission denied|authentication failed|could not read (username|password)|access denied|read-only file system",
-     "access is denied; check the credentials and who owns the folder"),
+    (r"permission denied|authentication failed|could not read (username|password)|access denied|read-only file system"
+     r"|returned error: 40[13]",
+     f"access is denied; check the credentials (https: the token in {TOKEN_VARIABLE}; ssh: the key) and who owns the "
+     "folder"),
     (r"unable to acquire lock|unable to create .*\.lock", "another git or DVC works there; try again later"),
 )  # fmt: skip
 
 
 def redact(text: str) -> str:
-    """``text`` without user names and passwords in URLs."""
-    return _CREDENTIALS.sub("***@", text)
+    """``text`` without user names and passwords in URLs, and without the token for git."""
+    token = os.environ.get(TOKEN_VARIABLE)
+    return _CREDENTIALS.sub("***@", text.replace(token, "***") if token else text)
 
 
 def git(
@@ -68,11 +69,14 @@ def git(
         RepositoryError: Git failed; the message has the cause where it is known, and git's last lines.
     """
     with tempfile.TemporaryDirectory(prefix="sightline-git-") as folder:
+        configuration = Path(folder) / "gitconfig"
+        configuration.write_text(git_configuration([*trusted, str(cwd or Path.cwd())]), encoding="utf-8")
         environment = {
             **os.environ,
             "LC_ALL": "C",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_CONFIG_GLOBAL": str(_git_configuration(Path(folder), [*trusted, str(cwd or Path.cwd())])),
+            "SSH_ASKPASS_REQUIRE": "never",
+            "GIT_CONFIG_GLOBAL": str(configuration),
             **(variables or {}),
         }
         command = ["git", *arguments]
@@ -94,7 +98,11 @@ def dvc(*arguments: str, cwd: Path, timeout_seconds: float) -> str:
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(site_cache(cwd)),
         "PYTHONWARNINGS": "ignore",
+        # gcsfs would ask the server for the type of each bucket, and stall for up to a minute where none answers that.
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
     }
+    if EMULATOR_VARIABLE in environment:
+        environment["NO_GCE_CHECK"] = "true"  # no credentials are looked for in a cloud that is not there
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
     return _run(command, cwd, environment, timeout_seconds)
 
@@ -115,25 +123,6 @@ def explain_os_errors(doing: str) -> Iterator[None]:
             f"could not {doing}: {error.strerror or error} ({where}); make room or set the permissions, "
             "then run the same command again"
         ) from error
-
-
-def _git_configuration(folder: Path, trusted: Sequence[str]) -> Path:
-    """A configuration that includes the user's own; git hands it on to the processes that it starts, unlike ``-c``."""
-    own = os.environ.get("GIT_CONFIG_GLOBAL")
-    xdg = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "git" / "config"
-    included = [Path(own)] if own else [xdg, Path.home() / ".gitconfig"]
-    lines = [f"[include]\n\tpath = {_quoted(str(path))}\n" for path in included]
-    for repository in trusted:
-        local = repository.removeprefix("file://").rstrip("/")
-        lines += [f"[safe]\n\tdirectory = {_quoted(name)}\n" for name in (local, f"{local}/.git")]
-    lines.append(GIT_SETTINGS)
-    path = folder / "gitconfig"
-    path.write_text("".join(lines), encoding="utf-8")
-    return path
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _run(command: list[str], cwd: Path | None, environment: Mapping[str, str], timeout_seconds: float) -> str:
