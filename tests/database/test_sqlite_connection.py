@@ -6,7 +6,7 @@ import threading
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sightline.database import connection
+from sightline.database import sqlite
 from sightline.database.connection import connect
 
 
@@ -33,7 +33,7 @@ def test_the_first_connection_waits_for_a_writer(locked):
 
 
 def test_it_does_not_wait_for_ever(locked, monkeypatch):
-    monkeypatch.setattr(connection, "SQLITE_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "LOCK_SECONDS", 0.1)
     engine = connect(f"sqlite:///{locked[0]}")
     with pytest.raises(OperationalError, match="database is locked"):
         engine.connect()

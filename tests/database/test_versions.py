@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import multiprocessing
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from sightline.database import CategoryCount, ImageRecord, VersionRecord, open_database, versions
+from sightline.database import CategoryCount, ImageRecord, VersionRecord, image_rows, open_database, versions
 from sightline.errors import VersionConflictError
 
 VERSION = VersionRecord(
@@ -123,6 +125,11 @@ IMAGE = ImageRecord("train", "a.jpg", "0" * 64, 1, 1, 1)
         ({}, {"path": "\udcff.jpg"}, r"images\.path: .* is not valid Unicode"),
         ({}, {"group": "g" * 256}, r"images\.group: .* the limit is 255"),
         ({}, {"split": "s" * 17}, r"images\.split: .* the limit is 16"),
+        ({}, {"width": None}, r"images\.width of a\.jpg: None is not a whole number from 0 to 2147483647"),
+        ({}, {"height": -1}, r"images\.height of a\.jpg: -1 is not"),
+        ({}, {"width": 2**31}, r"images\.width of a\.jpg: 2147483648 is not"),
+        ({}, {"size_bytes": 2**63}, r"images\.size_bytes of a\.jpg: 9223372036854775808 is not"),
+        ({}, {"size_bytes": 1.5}, r"images\.size_bytes of a\.jpg: 1\.5 is not"),
     ],
 )
 def test_values_that_would_not_come_back_are_refused(database, refused, version, image, message):
@@ -139,12 +146,37 @@ def test_what_stands_there_twice_is_refused(database, refused):
     assert database.versions() == []
 
 
-def test_a_fault_halfway_leaves_nothing(database):
-    broken = dataclasses.replace(IMAGE, path="b.jpg", width=None)
-    with pytest.raises(Exception, match=r"(?i)null"):
-        database.register_version(VERSION, [*make_images(10), broken], [])
+def test_a_fault_halfway_leaves_nothing(database, refused, monkeypatch):
+    monkeypatch.setattr(versions, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(versions, "STATEMENT_ROWS", 10)
+    last = max(make_images(1_000), key=lambda image: hashlib.sha256(image.path.encode()).digest())
+    with refused(f"image {last.path} stands there twice"):  # found after the others were sent
+        database.register_version(VERSION, [*make_images(1_000), last], [])
     assert database.versions() == []
-    assert database.register_version(VERSION, make_images(10), []) is True
+    assert database.register_version(VERSION, make_images(1_000), []) is True
+
+
+@pytest.mark.parametrize("block_rows", [1, 2, 3, 512])
+def test_images_that_do_not_fit_into_memory_are_sorted_on_disk(database, monkeypatch, block_rows):
+    monkeypatch.setattr(image_rows, "BLOCK_ROWS", block_rows)
+    images = [
+        dataclasses.replace(image, group=f"é{i % 3}" if i % 2 else "") for i, image in enumerate(make_images(2_000))
+    ]
+    assert database.register_version(VERSION, (image for image in images), []) is True
+    in_order = sorted(images, key=lambda image: hashlib.sha256(image.path.encode()).digest())
+    assert list(database.images(VERSION.tag)) == in_order
+
+
+def test_no_room_for_the_list_of_images(database, refused, monkeypatch, tmp_path):
+    monkeypatch.setattr(image_rows, "BLOCK_ROWS", 1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with refused("no room for a list of its images in .*: File too large; make room, or set TMPDIR"):
+            database.register_version(VERSION, make_images(1_000), [])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert database.register_version(VERSION, make_images(1_000), []) is True
 
 
 def register(url, barrier, queue):

@@ -14,7 +14,8 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from sightline.database.connection import PASSWORD_VARIABLE, connect, shown
+from sightline.database.address import PASSWORD_VARIABLE, shown
+from sightline.database.connection import connect
 
 PASSWORD = "canary-b2f1c0"
 

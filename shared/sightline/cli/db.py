@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from sightline.config.decode import decode
-from sightline.database.connection import connect, shown
+from sightline.database.address import shown
+from sightline.database.connection import connect
 from sightline.database.schema import current_revision, differences, head_revision, require_current, upgrade
 from sightline.errors import DatabaseError
 

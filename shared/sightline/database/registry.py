@@ -9,7 +9,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from sightline.database import promotions, runs, scores, versions
-from sightline.database.connection import connect, read, shown
+from sightline.database.address import shown
+from sightline.database.connection import connect, read
 from sightline.database.records import (
     CategoryCount,
     ImageRecord,

@@ -1,4 +1,4 @@
-"""Faults of a database that pass by themselves: try again, a bounded number of times."""
+"""Faults of a database that pass by themselves: try again, for a bounded time."""
 
 from __future__ import annotations
 
@@ -10,30 +10,19 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-MAX_ATTEMPTS = 8
+from sightline.database.faults import is_transient
+
+RETRY_SECONDS = 90.0
+"""How long after its first fault a transaction is tried again: a network or a server is often back within a minute."""
+
+MIN_ATTEMPTS = 5
+"""Tries that a transaction has in any case: one wait for a lock may take most of the time above."""
+
 FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 5.0
 
-TRANSIENT_MYSQL_CODES = {
-    1205,  # waited too long for a lock
-    1213,  # deadlock, this transaction was the victim
-    2003,  # cannot connect
-    2006,  # server has gone away
-    2013,  # connection lost during the query
-}
-
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
-
-
-def is_transient(error: DBAPIError) -> bool:
-    """Whether the same transaction may succeed when it is tried again."""
-    original = error.orig
-    if original is None:
-        return False
-    if original.args and original.args[0] in TRANSIENT_MYSQL_CODES:
-        return True
-    return "database is locked" in str(original) or "database table is locked" in str(original)
 
 
 def with_retries(work: Callable[[], Result], what: str) -> Result:
@@ -44,16 +33,26 @@ def with_retries(work: Callable[[], Result], what: str) -> Result:
         what: For the log line.
 
     Raises:
-        DBAPIError: The last fault.
+        DBAPIError: A fault that does not pass, at once; or the last one, :data:`RETRY_SECONDS` after the first and
+            after :data:`MIN_ATTEMPTS` tries.
     """
     delay = FIRST_DELAY_SECONDS
-    for attempt in range(1, MAX_ATTEMPTS):
+    attempt, first_fault = 0, 0.0
+    while True:
+        attempt += 1
         try:
             return work()
         except DBAPIError as error:
             if not is_transient(error):
                 raise
-            _log.info("%s: attempt %d of %d failed (%s); trying again", what, attempt, MAX_ATTEMPTS, error.orig)
+            now = time.monotonic()
+            first_fault = first_fault or now
+            left = first_fault + RETRY_SECONDS - now
+            if left <= 0 and attempt >= MIN_ATTEMPTS:
+                raise
+            _log.warning(
+                "%s: waiting for the database (%s); attempt %d failed, trying for %.0f s more",
+                what, error.orig, attempt, max(left, 0),
+            )  # fmt: skip
         time.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
         delay = min(2 * delay, MAX_DELAY_SECONDS)
-    return work()

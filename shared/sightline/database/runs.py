@@ -45,7 +45,7 @@ def finish(engine: Engine, run_id: str, state: RunState, message: str) -> None:
 
 def latest(connection: Connection, limit: int) -> list[RunRow]:
     """The latest runs, the newest first."""
-    query = select(_RUNS).order_by(_RUNS.c.started_at.desc(), _RUNS.c.id.desc()).limit(limit)
+    query = select(_RUNS).order_by(_RUNS.c.id.desc()).limit(limit)
     return [
         RunRow(
             record=RunRecord(**{name: getattr(row, name) for name in RunRecord.__slots__}),

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
-from sightline.database.connection import explained, shown, write
+from sightline.database.address import shown
+from sightline.database.connection import connect, explained, read
 from sightline.database.models import Base
+from sightline.database.retry import with_retries
+from sightline.database.sqlite import WRITES
 from sightline.errors import DatabaseError
 
 SCRIPTS = "sightline.database:migrations"
 LOCK_SECONDS = 50
-"""Less than the read timeout of a connection."""
+"""How long an upgrade waits for another one."""
+
+UPGRADE_SECONDS = 21_600
+"""How long one statement of an upgrade may take: an index on ten million rows takes minutes, on a slow disk hours."""
 
 
 def current_revision(engine: Engine) -> str:
@@ -25,8 +32,11 @@ def current_revision(engine: Engine) -> str:
     """
     from alembic.migration import MigrationContext
 
-    with explained(engine, "read the schema's revision"), engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() or ""
+    return read(
+        engine,
+        "read the schema's revision",
+        lambda connection: MigrationContext.configure(connection).get_current_revision() or "",
+    )
 
 
 def head_revision() -> str:
@@ -60,12 +70,13 @@ def upgrade(engine: Engine) -> None:
     Raises:
         DatabaseError: The schema is newer than this code, or the database refused.
     """
-    if current_revision(engine) == head_revision():
+    current = current_revision(engine)
+    if current == head_revision():
         return
-    if current_revision(engine) not in {"", *_known_revisions()}:
-        raise _newer(engine, current_revision(engine))
-    with _alone(engine):
-        write(engine, "upgrade the schema", _upgrade)
+    if current not in {"", *_known_revisions()}:
+        raise _newer(engine, current)
+    with _patient(engine) as patient, explained(patient, "upgrade the schema"):
+        with_retries(functools.partial(_upgrade, patient), "upgrade the schema")
 
 
 def differences(engine: Engine) -> list[str]:
@@ -77,9 +88,11 @@ def differences(engine: Engine) -> list[str]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with explained(engine, "compare the schema"), engine.connect() as connection:
+    def work(connection: Connection) -> list[str]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return [str(difference) for difference in compare_metadata(context, Base.metadata)]
+
+    return read(engine, "compare the schema", work)
 
 
 def _known_revisions() -> list[str]:
@@ -93,14 +106,28 @@ def _known_revisions() -> list[str]:
     return [script.revision for script in scripts.walk_revisions()]
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(engine: Engine) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", SCRIPTS)
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _alone(engine), engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _patient(engine: Engine) -> Iterator[Engine]:
+    """The same database, on connections that wait for a slow statement; SQLite's do so anyway."""
+    if engine.dialect.name == "sqlite":
+        yield engine.execution_options(**{WRITES: True})
+        return
+    patient = connect(shown(engine.url.update_query_dict({"statement_timeout": str(UPGRADE_SECONDS)})))
+    try:
+        yield patient
+    finally:
+        patient.dispose()
 
 
 @contextmanager
@@ -108,22 +135,20 @@ def _alone(engine: Engine) -> Iterator[None]:
     """Hold the server's lock for upgrades of this database, on a connection of its own.
 
     It must outlive the transaction: freed before the commit, it would let the next one in with the revision before.
-    SQLite's writing transaction is a lock already.
+    The server frees it when the connection is closed, or lost.  SQLite's writing transaction is a lock already.
     """
     if engine.dialect.name == "sqlite":
         yield
         return
     name = {"name": "sightline-" + hashlib.sha256(str(engine.url.database).encode()).hexdigest()[:32]}
-    with explained(engine, "lock the schema"), engine.connect() as connection:
+    with engine.connect() as connection:
+        connection.detach()
         if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), name | {"seconds": LOCK_SECONDS}) != 1:
             raise DatabaseError(
                 f"another process has been upgrading {shown(engine.url)} for {LOCK_SECONDS} s; "
                 "wait for it, then run `sightline db upgrade` again"
             )
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+        yield
 
 
 def _newer(engine: Engine, current: str) -> DatabaseError:

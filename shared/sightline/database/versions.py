@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import operator
+import itertools
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -11,13 +10,18 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, Row, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from sightline.database.checks import check_key, check_row, text_limits
+from sightline.database.checks import check_row
 from sightline.database.connection import read, write
+from sightline.database.image_rows import COLUMNS, ImageRows
 from sightline.database.models import CategoryCountRow, DatasetVersion, Image
 from sightline.database.records import CategoryCount, ImageRecord, VersionKind, VersionRecord, VersionRow
 from sightline.errors import DatabaseError, VersionConflictError
 
 CHUNK_ROWS = 5_000
+"""Rows of images that are read, or given to SQLite, at once."""
+
+STATEMENT_ROWS = 500
+"""Rows in one statement to a server; at most about 3 MB, and an MB less than any server takes for the usual path."""
 
 _VERSIONS = cast(Table, DatasetVersion.__table__)
 _IMAGES = cast(Table, Image.__table__)
@@ -34,23 +38,23 @@ def register(
     The unique row of the version is written first, so that a second writer waits there; the rest is written in the
     order of its keys, so that no two writers wait for each other.
     """
-    image_rows = _image_rows(version.tag, images)
     category_rows = _category_rows(version.tag, categories)
-    row = _version_row(version, len(image_rows))
+    with ImageRows(version.tag, images) as image_rows:
+        row = _version_row(version, image_rows.number)
 
-    def work(connection: Connection) -> None:
-        result = connection.execute(insert(_VERSIONS).values(row | {"state": "pending"}))
-        assert result.inserted_primary_key is not None  # noqa: S101
-        version_id = result.inserted_primary_key[0]
-        _insert(connection, _IMAGES, image_rows, version_id)
-        _insert(connection, _CATEGORIES, category_rows, version_id)
-        connection.execute(update(_VERSIONS).where(_VERSIONS.c.id == version_id).values(state="published"))
+        def work(connection: Connection) -> None:
+            result = connection.execute(insert(_VERSIONS).values(row | {"state": "pending"}))
+            assert result.inserted_primary_key is not None  # noqa: S101
+            version_id = result.inserted_primary_key[0]
+            _insert(connection, _IMAGES, version_id, COLUMNS, image_rows)
+            _insert(connection, _CATEGORIES, version_id, CategoryCount.__slots__, category_rows)
+            connection.execute(update(_VERSIONS).where(_VERSIONS.c.id == version_id).values(state="published"))
 
-    try:
-        write(engine, f"register {version.tag}", work)
-    except IntegrityError as error:
-        _compare(engine, version, error)
-        return False
+        try:
+            write(engine, f"register {version.tag}", work)
+        except IntegrityError as error:
+            _compare(engine, version, error)
+            return False
     return True
 
 
@@ -90,14 +94,26 @@ def images(connection: Connection, tag: str, after: str) -> Sequence[tuple[str, 
     return [(row[0], ImageRecord(*row[1:])) for row in connection.execute(query)]
 
 
-def _insert(connection: Connection, table: Table, rows: list[Values], version_id: int) -> None:
-    """Write rows of text and whole numbers; these need no conversion and go to the driver as tuples, a third faster."""
-    compiled = insert(table).compile(dialect=connection.dialect)
-    assert compiled.positiontup is not None  # noqa: S101  (both drivers take parameters by position)
-    columns = operator.itemgetter(*compiled.positiontup)
-    for start in range(0, len(rows), CHUNK_ROWS):
-        chunk = [columns(row | {"version_id": version_id}) for row in rows[start : start + CHUNK_ROWS]]
-        connection.exec_driver_sql(str(compiled), chunk)
+def _insert(
+    connection: Connection, table: Table, version_id: int, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    """Write rows of text and whole numbers, which need no conversion, in the way that is fastest on each driver.
+
+    SQLite's takes many rows for one statement; PyMySQL's does so row by row in Python, while one long statement with
+    all rows is half again as fast.
+    """
+    quoted = ", ".join(map(connection.dialect.identifier_preparer.quote, ["version_id", *columns]))
+    statement = f"INSERT INTO {table.name} ({quoted}) VALUES "  # noqa: S608  (names of the schema, no values)
+    remaining = iter(rows)
+    if connection.dialect.name == "sqlite":
+        one = f"({version_id:d}, {', '.join('?' * len(columns))})"
+        while chunk := list(itertools.islice(remaining, CHUNK_ROWS)):
+            connection.exec_driver_sql(statement + one, chunk)
+    else:
+        one = f"({version_id:d}, {', '.join(['%s'] * len(columns))})"
+        while chunk := list(itertools.islice(remaining, STATEMENT_ROWS)):
+            values = tuple(itertools.chain.from_iterable(chunk))
+            connection.exec_driver_sql(statement + ", ".join([one] * len(chunk)), values)
 
 
 def _compare(engine: Engine, version: VersionRecord, error: IntegrityError) -> None:
@@ -128,39 +144,15 @@ def _version_row(version: VersionRecord, number_of_images: int) -> Values:
     return row
 
 
-def _image_rows(tag: str, images: Iterable[ImageRecord]) -> list[Values]:
-    """One row an image, in the order of the primary key."""
-    limits = text_limits(_IMAGES)
-    rows: dict[str, Values] = {}
-    for image in images:
-        check_key("images.path", image.path, limits["path"])
-        check_key("images.split", image.split, limits["split"])
-        check_key("images.sha256", image.sha256, limits["sha256"])
-        check_key("images.group", image.group, limits["group_name"])
-        path_sha256 = hashlib.sha256(image.path.encode()).hexdigest()
-        if path_sha256 in rows:
-            raise DatabaseError(f"cannot register {tag}: image {image.path} stands there twice; each path once")
-        rows[path_sha256] = {
-            "path_sha256": path_sha256,
-            "path": image.path,
-            "split": image.split,
-            "sha256": image.sha256,
-            "size_bytes": image.size_bytes,
-            "width": image.width,
-            "height": image.height,
-            "group_name": image.group,
-        }
-    return [rows[path_sha256] for path_sha256 in sorted(rows)]
-
-
-def _category_rows(tag: str, categories: Iterable[CategoryCount]) -> list[Values]:
-    rows: dict[tuple[str, str], Values] = {}
+def _category_rows(tag: str, categories: Iterable[CategoryCount]) -> list[tuple[Any, ...]]:
+    rows: dict[tuple[str, str], tuple[Any, ...]] = {}
     for count in categories:
         key = (count.category, count.split)
         if key in rows:
             raise DatabaseError(f"cannot register {tag}: category {count.category} of split {count.split} stands twice")
-        rows[key] = {name: getattr(count, name) for name in CategoryCount.__slots__}
-        check_row(_CATEGORIES, rows[key])
+        values = {name: getattr(count, name) for name in CategoryCount.__slots__}
+        check_row(_CATEGORIES, values)
+        rows[key] = tuple(values.values())
     return [rows[key] for key in sorted(rows)]
 
 

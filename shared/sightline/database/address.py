@@ -1,0 +1,162 @@
+"""Where a database is and how to talk to it: its URL, and what a server's URL may ask for after its ``?``."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from sightline.errors import DatabaseError
+
+PASSWORD_VARIABLE = "SIGHTLINE_DATABASE_PASSWORD"  # noqa: S105  (the name of a variable)
+
+SSL_MODES = ("disabled", "preferred", "required", "verify_ca", "verify_identity")
+OPTIONS = {
+    "ssl_mode": " | ".join(SSL_MODES),
+    "ssl_ca": "file with the certificates of the authorities to trust",
+    "ssl_cert": "file with the client's certificate",
+    "ssl_key": "file with the client's key",
+    "connect_timeout": "seconds",
+    "statement_timeout": "seconds for one statement",
+    "pool_size": "connections that a process keeps",
+}
+_NUMBERS = {"connect_timeout": (10, 3_600), "statement_timeout": (60, 86_400), "pool_size": (5, 100)}
+"""Default and greatest value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to talk to a server.
+
+    Attributes:
+        ssl_mode: As of MySQL's own clients: ``disabled``; ``preferred``, encrypt where the server can (the default);
+            ``required``, encrypt or fail (the default with ``ssl_cert``); ``verify_ca``, the server's certificate must
+            be signed by an authority of ``ssl_ca``; ``verify_identity``, and must name the host of the URL (the
+            default with ``ssl_ca``).
+        ssl_ca: PEM file; empty for the authorities that this machine trusts.
+        ssl_cert: PEM file of the client; empty for none.
+        ssl_key: PEM file of its key, without a passphrase; empty when it lies in ``ssl_cert``.
+        connect_timeout: Seconds to open the connection.
+        statement_timeout: Seconds for one statement, after which the server stops it.
+        pool_size: Connections that a process keeps open; ten more are opened when they are needed at once.
+    """
+
+    ssl_mode: str
+    ssl_ca: str
+    ssl_cert: str
+    ssl_key: str
+    connect_timeout: int
+    statement_timeout: int
+    pool_size: int
+
+
+def parse_address(url: str) -> URL:
+    """Read a URL, which never holds a password.
+
+    Raises:
+        DatabaseError: It cannot be read, or holds a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # its text may hold a part of a password
+        raise DatabaseError(
+            "the database URL cannot be read; expected sqlite:////absolute/path or mysql+pymysql://user@host:3306/name"
+        ) from None
+    if parsed.password is not None:
+        raise DatabaseError(
+            f"database {shown(parsed)}: the URL holds a password, which would be shown in lists of processes and kept "
+            f"in records; leave it out and set {PASSWORD_VARIABLE} in the environment"
+        )
+    return parsed
+
+
+def shown(url: URL) -> str:
+    """The URL as it may be logged and typed: without a password and without unknown options, which may hold one."""
+    query = {name: value for name, value in url.query.items() if name in OPTIONS}
+    return URL.create(url.drivername, url.username, None, url.host, url.port, url.database, query).render_as_string()
+
+
+def parse_options(url: URL) -> ServerOptions:
+    """Read the query of a server's URL.
+
+    Raises:
+        DatabaseError: An option that does not exist, does not fit, or names a file that is not there.
+    """
+    values: dict[str, str] = {}
+    for name, value in url.query.items():
+        if name not in OPTIONS:
+            choices = "; ".join(f"{option} ({meaning})" for option, meaning in OPTIONS.items())
+            raise _refused(url, f"the URL asks for {name}, which is not known; choose from {choices}")
+        if not isinstance(value, str) or not value:
+            raise _refused(url, f"{name} needs one value")
+        values[name] = value
+    files = {name: values.get(name, "") for name in ("ssl_ca", "ssl_cert", "ssl_key")}
+    for name, path in files.items():
+        if path and not Path(path).is_file():
+            raise _refused(url, f"{name}: there is no file {path}")
+    return ServerOptions(
+        ssl_mode=_ssl_mode(url, values, files),
+        ssl_ca=files["ssl_ca"],
+        ssl_cert=files["ssl_cert"],
+        ssl_key=files["ssl_key"],
+        connect_timeout=_number(url, values, "connect_timeout"),
+        statement_timeout=_number(url, values, "statement_timeout"),
+        pool_size=_number(url, values, "pool_size"),
+    )
+
+
+def tls_context(url: URL, options: ServerOptions) -> ssl.SSLContext | None:
+    """What TLS has to be like; None where the URL leaves it to the server.
+
+    Raises:
+        DatabaseError: A file that is not what it should be.
+    """
+    if options.ssl_mode in {"disabled", "preferred"}:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=options.ssl_ca or None)
+    except (ssl.SSLError, OSError) as error:
+        raise _refused(url, f"ssl_ca: {options.ssl_ca} is no PEM file of certificates that can be read") from error
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the certificates that MySQL makes for itself fail it
+    context.check_hostname = options.ssl_mode == "verify_identity"
+    context.verify_mode = ssl.CERT_NONE if options.ssl_mode == "required" else ssl.CERT_REQUIRED
+    if options.ssl_cert:
+        try:
+            context.load_cert_chain(options.ssl_cert, options.ssl_key or None, password="")
+        except (ssl.SSLError, OSError) as error:
+            raise _refused(
+                url,
+                f"ssl_cert {options.ssl_cert} and ssl_key {options.ssl_key or '(the same file)'} are no PEM "
+                "certificate with its key, or the key has a passphrase; give a key without one",
+            ) from error
+    return context
+
+
+def _ssl_mode(url: URL, values: Mapping[str, str], files: Mapping[str, str]) -> str:
+    default = "verify_identity" if files["ssl_ca"] else "required" if files["ssl_cert"] else "preferred"
+    mode = values.get("ssl_mode", default).lower()
+    if mode not in SSL_MODES:
+        raise _refused(url, f"ssl_mode: {mode!r} is not known; choose from {', '.join(SSL_MODES)}")
+    if files["ssl_ca"] and not mode.startswith("verify"):
+        raise _refused(url, f"ssl_ca has no effect with ssl_mode={mode}; choose verify_ca or verify_identity")
+    if files["ssl_cert"] and mode in {"disabled", "preferred"}:
+        raise _refused(url, f"ssl_cert has no effect with ssl_mode={mode}; choose required or stricter")
+    if files["ssl_key"] and not files["ssl_cert"]:
+        raise _refused(url, "ssl_key needs ssl_cert, the certificate of this key")
+    return mode
+
+
+def _number(url: URL, values: Mapping[str, str], name: str) -> int:
+    default, greatest = _NUMBERS[name]
+    given = values.get(name, str(default))
+    if not (given.isascii() and given.isdecimal() and 1 <= int(given[:9]) <= greatest and len(given) < 9):
+        raise _refused(url, f"{name}: {given!r} is not a whole number from 1 to {greatest}")
+    return int(given)
+
+
+def _refused(url: URL, reason: str) -> DatabaseError:
+    return DatabaseError(f"database {shown(url.set(query={}))}: {reason}")
