@@ -1,4 +1,6 @@
 import logging
+import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,6 +31,23 @@ def test_without_a_total_there_is_no_estimate(lines):
     assert "left" not in lines.messages[-1]
 
 
+@pytest.mark.parametrize(
+    ("done", "total", "shown"),
+    [(512, 999, "512 bytes/999 bytes"), (1_000, 2_500_000, "1.0 kB/2.5 MB"), (123_456_789, None, "123.5 MB, ")],
+)
+def test_bytes_are_shown_as_people_read_them(lines, done, total, shown):
+    with Progress("fetch", total=total, unit="bytes") as progress:
+        progress.advance(done)
+    assert f"fetch: {shown}" in lines.messages[-1]
+
+
+def test_threads_may_share_a_progress():
+    progress = Progress("fetch", unit="bytes")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(progress.advance, [1] * 20_000))
+    assert progress.done == 20_000
+
+
 def test_short_work_is_silent(caplog):
     caplog.set_level(logging.INFO, "sightline")
     with Progress("read", total=1) as progress:
@@ -36,11 +55,13 @@ def test_short_work_is_silent(caplog):
     assert caplog.messages == []
 
 
-def test_a_terminal_gets_a_bar(monkeypatch, capsys):
+@pytest.mark.parametrize(("unit", "shown"), [("images", r"2/2\S* images"), ("bytes", r"2/2 bytes")])
+def test_a_terminal_gets_a_bar(monkeypatch, capsys, unit, shown):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with Progress("read", total=2, unit="images") as progress:
+    monkeypatch.setenv("COLUMNS", "120")
+    with Progress("read", total=2, unit=unit) as progress:
         progress.advance(2)
-    assert "read" in capsys.readouterr().err
+    assert re.search(shown, capsys.readouterr().err)
 
 
 def test_log_lines_carry_time_and_level(capsys):

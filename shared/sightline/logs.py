@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 LINE_INTERVAL_SECONDS = 5.0
+BYTE_UNITS = ("bytes", "kB", "MB", "GB")
 
 Item = TypeVar("Item")
 
@@ -53,7 +55,7 @@ def logging_to(path: Path) -> Iterator[None]:
 
 
 class Progress:
-    """How far a long piece of work is, with an estimate of the time left.
+    """How far a long piece of work is, with an estimate of the time left.  Several threads may advance it.
 
     Example:
         >>> with Progress("read images", total=2, unit="images") as progress:
@@ -65,7 +67,7 @@ class Progress:
     Args:
         description: What is done, in the infinitive: ``"read images"``.
         total: How many units there are; ``None`` when nobody knows.
-        unit: The name of one unit, in the plural.
+        unit: The name of one unit, in the plural; "bytes" are shown as kB, MB, GB.
     """
 
     def __init__(self, description: str, total: int | None = None, unit: str = "items") -> None:
@@ -75,12 +77,13 @@ class Progress:
         self.done = 0
         self._started = self._last_line = time.monotonic()
         self._unsaid = False
+        self._lock = threading.Lock()
         self._bar: RichProgress | None = None
 
     def __enter__(self) -> Self:
         self._started = self._last_line = time.monotonic()
         if sys.stderr.isatty():
-            self._bar = _terminal_bar()
+            self._bar = _terminal_bar(self.unit)
             self._bar.start()
             self._task = self._bar.add_task(self.description, total=self.total, unit=self.unit)
         return self
@@ -95,12 +98,13 @@ class Progress:
 
     def advance(self, units: int = 1) -> None:
         """Say that ``units`` more are done."""
-        self.done += units
-        self._unsaid = True
-        if self._bar is not None:
-            self._bar.advance(self._task, units)
-        elif time.monotonic() - self._last_line >= LINE_INTERVAL_SECONDS:
-            self._say()
+        with self._lock:
+            self.done += units
+            self._unsaid = True
+            if self._bar is not None:
+                self._bar.advance(self._task, units)
+            elif time.monotonic() - self._last_line >= LINE_INTERVAL_SECONDS:
+                self._say()
 
     def track(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield ``items`` and advance by one after each."""
@@ -116,22 +120,38 @@ class Progress:
     def _line(self) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-9)
         rate = self.done / elapsed
+        done, speed = self._shown(self.done), f"{self._shown(rate, decimals=1)}/s"
         if not self.total:
-            return f"{self.done} {self.unit}, {rate:.1f} {self.unit}/s"
+            return f"{done}, {speed}"
         left = (self.total - self.done) / rate if rate else float("inf")
         eta = f", {left:.0f} s left" if self.done < self.total and rate else ""
-        return f"{self.done}/{self.total} {self.unit}, {rate:.1f} {self.unit}/s{eta}"
+        of = done if self.unit == "bytes" else str(self.done)
+        return f"{of}/{self._shown(self.total)}, {speed}{eta}"
+
+    def _shown(self, amount: float, decimals: int = 0) -> str:
+        if self.unit != "bytes":
+            return f"{amount:.{decimals}f} {self.unit}"
+        step = sum(amount >= 1000**power for power in (1, 2, 3))
+        return f"{amount / 1000**step:.{min(step, 1)}f} {BYTE_UNITS[step]}"
 
 
-def _terminal_bar() -> RichProgress:
+def _terminal_bar(unit: str) -> RichProgress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
+    counted = [MofNCompleteColumn(), TextColumn("{task.fields[unit]}")]
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
+        *([DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else counted),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )

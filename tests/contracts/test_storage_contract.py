@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import errno
+import io
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import google_crc32c
 import pytest
 
-from sightline.errors import ObjectNotFoundError, PreconditionFailedError, StorageError
-from sightline.storage import ObjectInfo, fetch, open_storage, open_uri
+from sightline.errors import DataError, ObjectNotFoundError, PreconditionFailedError, StorageError
+from sightline.logs import Progress
+from sightline.storage import Download, ObjectInfo, Upload, fetch, open_storage, open_uri
+from sightline.storage.files import written_whole
 
 BACK_ENDS = {
     "local": lambda tmp_path: (tmp_path / "a bucket").as_uri(),
@@ -150,6 +156,85 @@ def test_writing_what_is_there_already_counts_as_done(storage, tmp_path):
     assert storage.write_bytes("p", b"same", if_generation=0) == first
     (tmp_path / "file").write_bytes(b"same")
     assert storage.upload(tmp_path / "file", "p", if_generation=12345) == first
+
+
+def test_names_are_those_of_the_list(storage):
+    for key in ("b", "a/2", "a/10", "a.json", "a/1/x"):
+        storage.write_bytes(key, b"")
+    assert list(storage.names()) == ["a.json", "a/1/x", "a/10", "a/2", "b"]
+    assert list(storage.names("a/")) == ["a/1/x", "a/10", "a/2"]
+    assert list(storage.names("none/")) == []
+
+
+def test_what_is_missing_is_found_without_reading(storage):
+    for key in ("a/1", "a/2", "b/c/3", "4"):
+        storage.write_bytes(key, b"")
+    assert storage.missing(iter(["a/2", "4", "b/c/3", "a/1"])) == set()
+    assert storage.missing(["a/2", "a/20", "b/c", "5", "c/c/3"]) == {"a/20", "b/c", "5", "c/c/3"}
+    assert storage.missing([]) == set()
+    with pytest.raises(StorageError, match="cannot be used"):
+        storage.missing(["a/../b"])
+
+
+def test_many_go_up_and_come_down_with_their_bytes_counted(storage, tmp_path):
+    contents = {f"folder/{number}": os.urandom(number * 100) for number in range(60)}
+    for key, data in contents.items():
+        (tmp_path / key.replace("/", "_")).write_bytes(data)
+    total = sum(map(len, contents.values()))
+    with Progress("up", total=total, unit="bytes") as progress:
+        items = [Upload(tmp_path / key.replace("/", "_"), key) for key in contents]
+        written = {outcome.key: outcome.info for outcome in storage.upload_many(items, progress)}
+    assert progress.done == total
+    assert written == {info.key: info for info in storage.list()}
+    with Progress("down", total=total, unit="bytes") as progress:
+        items = (Download(key, partial(written_whole, tmp_path / "down" / key)) for key in contents)
+        read = {outcome.key: outcome.info for outcome in storage.download_many(items, progress)}
+    assert progress.done == total
+    assert read == written
+    assert {key: (tmp_path / "down" / key).read_bytes() for key in contents} == contents
+
+
+def test_one_that_fails_does_not_stop_the_others(storage, tmp_path):
+    keys = [f"k{number}" for number in range(40)]
+    for key in keys[5:]:
+        storage.write_bytes(key, key.encode())
+
+    @contextlib.contextmanager
+    def choosy(key):
+        with written_whole(tmp_path / "down" / key) as stream:
+            yield stream
+            if key == "k7":
+                raise DataError("k7 is not what the manifest says")
+            if key == "k8":
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    outcomes = {item.key: item for item in storage.download_many(Download(key, partial(choosy, key)) for key in keys)}
+    failed = {key: outcome.error for key, outcome in outcomes.items() if outcome.error}
+    assert set(outcomes) == set(keys)
+    assert set(failed) == {*keys[:5], "k7", "k8"}
+    assert all(isinstance(failed[key], ObjectNotFoundError) for key in keys[:5])
+    assert isinstance(failed["k7"], DataError)
+    assert "No space left" in str(failed["k8"])
+    assert {path.name for path in (tmp_path / "down").iterdir()} == set(keys) - set(failed)
+
+    uploads = [Upload(tmp_path / "down" / key, f"up/{key}") for key in keys]
+    assert {item.key for item in storage.upload_many(uploads) if item.error} == {f"up/{key}" for key in failed}
+    assert len(list(storage.names("up/"))) == 33
+
+
+def test_many_are_taken_only_as_they_are_needed(storage):
+    storage.write_bytes("a", b"1")
+    taken = []
+
+    @contextlib.contextmanager
+    def nowhere():
+        yield io.BytesIO()
+
+    outcomes = storage.download_many(Download("a", nowhere) for number in range(1000) if not taken.append(number))
+    for _ in range(3):
+        assert next(outcomes).info.size == 1
+    assert len(taken) < 5 * storage.jobs
+    outcomes.close()
 
 
 UNSAFE = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sightline.storage.base import ObjectInfo, Storage
+from sightline.storage.transfer import Download, Outcome, Sink, Upload
 from sightline.storage.uris import fetch, open_storage, open_uri
 
-__all__ = ["ObjectInfo", "Storage", "fetch", "open_storage", "open_uri"]
+__all__ = ["Download", "ObjectInfo", "Outcome", "Sink", "Storage", "Upload", "fetch", "open_storage", "open_uri"]

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+from sightline.errors import PreconditionFailedError, SightlineError, StorageError
+from sightline.logs import Progress
+from sightline.storage.files import written_whole
+from sightline.storage.keys import validate_key
+from sightline.storage.transfer import Download, Outcome, Sink, Upload, in_pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +39,16 @@ class Storage(ABC):
     """A flat space of objects under one URI.
 
     Keys are relative POSIX paths: no ``..``, no leading ``/``, no backslash, no empty part; anything else raises
-    :class:`~sightline.errors.StorageError`.  Writes are atomic: a reader sees the whole object or none.
+    :class:`~sightline.errors.StorageError`.  Writes are atomic: a reader sees the whole object or none.  A storage may
+    be used by several threads at once.
 
     Attributes:
         uri: Where the space begins, without a slash at the end.
+        jobs: How many objects are transferred at once.
     """
 
     uri: str
+    jobs: int
 
     @abstractmethod
     def stat(self, key: str) -> ObjectInfo | None:
@@ -46,11 +59,21 @@ class Storage(ABC):
         """Every object whose key begins with ``prefix``, in the order of their keys."""
 
     @abstractmethod
-    def read_bytes(self, key: str) -> tuple[bytes, ObjectInfo]:
-        """The contents of a small object, verified against its checksum.
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """The keys that :meth:`list` would give; nothing is read but names."""
+
+    @abstractmethod
+    def read(self, key: str, sink: Sink, progress: Progress | None = None) -> ObjectInfo:
+        """Read an object into a sink, verified against its checksum.
+
+        Args:
+            key: Which.
+            sink: Where its bytes go.
+            progress: Advanced by the bytes that arrive.
 
         Raises:
             ObjectNotFoundError: There is no such object.
+            StorageError: It could not be read whole.
         """
 
     @abstractmethod
@@ -68,16 +91,10 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def upload(self, path: Path, key: str, *, if_generation: int | None = None) -> ObjectInfo:
-        """Write an object from a file; as :meth:`write_bytes`."""
-
-    @abstractmethod
-    def download(self, key: str, path: Path) -> ObjectInfo:
-        """Write an object to ``path``: to a hidden ``.part`` file beside it first, verified, synced, then renamed.
-
-        Raises:
-            ObjectNotFoundError: There is no such object.
-        """
+    def upload(
+        self, path: Path, key: str, *, if_generation: int | None = None, progress: Progress | None = None
+    ) -> ObjectInfo:
+        """Write an object from a file; as :meth:`write_bytes`.  ``progress`` is advanced by bytes."""
 
     @abstractmethod
     def delete(self, key: str, *, if_generation: int | None = None) -> None:
@@ -90,3 +107,86 @@ class Storage(ABC):
     def uri_of(self, key: str) -> str:
         """The full URI of ``key``."""
         return f"{self.uri}/{key}"
+
+    def read_bytes(self, key: str) -> tuple[bytes, ObjectInfo]:
+        """The contents of a small object, verified against its checksum.
+
+        Raises:
+            ObjectNotFoundError: There is no such object.
+        """
+        buffers: list[io.BytesIO] = []
+
+        @contextlib.contextmanager
+        def memory() -> Iterator[BinaryIO]:
+            buffers.append(io.BytesIO())
+            yield buffers[-1]
+
+        info = self.read(key, memory)
+        return buffers[-1].getvalue(), info
+
+    def download(self, key: str, path: Path, progress: Progress | None = None) -> ObjectInfo:
+        """Write an object to ``path``: to a hidden ``.part`` file beside it first, verified, synced, then renamed.
+
+        Raises:
+            ObjectNotFoundError: There is no such object.
+        """
+        return self.read(key, lambda: written_whole(path), progress)
+
+    def download_many(self, items: Iterable[Download], progress: Progress | None = None) -> Iterator[Outcome]:
+        """Read many objects at once; what became of each comes in the order in which they finish.
+
+        One that fails does not stop the others.  Nothing happens before the outcomes are asked for, and memory does not
+        grow with their number.
+
+        Args:
+            items: Taken as they are needed.
+            progress: Advanced by the bytes that arrive.
+        """
+        return in_pool(
+            lambda item: _outcome(item.key, lambda: self.read(item.key, item.sink, progress)), items, self.jobs
+        )
+
+    def upload_many(self, items: Iterable[Upload], progress: Progress | None = None) -> Iterator[Outcome]:
+        """Write many objects at once; as :meth:`download_many`."""
+
+        def work(item: Upload) -> Outcome:
+            return _outcome(
+                item.key, lambda: self.upload(item.path, item.key, if_generation=item.if_generation, progress=progress)
+            )
+
+        return in_pool(work, items, self.jobs)
+
+    def missing(self, keys: Iterable[str]) -> set[str]:
+        """Those of ``keys`` that the bucket does not have; found by listing the folders they lie in."""
+        folders: dict[str, set[str]] = defaultdict(set)
+        for key in keys:
+            folders[validate_key(key).rpartition("/")[0]].add(key)
+
+        def absent(folder: str) -> set[str]:
+            return folders[folder].difference(self.names(f"{folder}/" if folder else ""))
+
+        return {key for found in in_pool(absent, folders, self.jobs) for key in found}
+
+
+def moved_error(uri: str, expected: int | None, present: int) -> PreconditionFailedError:
+    """The object is not at the generation that a writer expected.
+
+    Args:
+        uri: Of the object.
+        expected: The generation that was expected; 0 for none.
+        present: The generation that is there; 0 for none.
+    """
+    state = f"is at generation {present}" if present else "does not exist"
+    wanted = f"at generation {expected}" if expected else "not to exist"
+    return PreconditionFailedError(
+        f"{uri} {state}, but was expected {wanted}: another process was first; read the object again and decide anew"
+    )
+
+
+def _outcome(key: str, work: Callable[[], ObjectInfo]) -> Outcome:
+    try:
+        return Outcome(key, info=work())
+    except SightlineError as error:
+        return Outcome(key, error=error)
+    except OSError as error:
+        return Outcome(key, error=StorageError(f"cannot write what {key} holds: {error}; check the disk and the path"))

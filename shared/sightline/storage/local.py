@@ -19,7 +19,6 @@ import errno
 import fcntl
 import io
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,32 +26,24 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 import google_crc32c
 
-from sightline.errors import ObjectNotFoundError, PreconditionFailedError, StorageError
-from sightline.storage.base import ObjectInfo, Storage
+from sightline.errors import ObjectNotFoundError, StorageError
+from sightline.logs import Progress
+from sightline.storage.base import ObjectInfo, Storage, moved_error
+from sightline.storage.files import NO_FILE, explained, make_folders, sync, sync_folder, temporary_file
 from sightline.storage.keys import RESERVED_PART, validate_key, validate_prefix
+from sightline.storage.transfer import Sink
 from sightline.storage.uris import path_of
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 CHUNK_BYTES = 1 << 20
+JOBS = 4
 STALE_SECONDS = 24 * 3600.0
 """A temporary file that nobody has written to for so long was left by a killed process."""
 
 _ATTRIBUTE = "user.sightline.crc32c"
 _NO_ATTRIBUTES = {errno.ENOTSUP, errno.EPERM, errno.ENOSYS}
-_NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-_HINTS = {
-    errno.ENOSPC: "free some space there, or choose another folder with storage.uri",
-    errno.EDQUOT: "the quota is used up: free some space, or choose another folder with storage.uri",
-    errno.EACCES: "give this user the right to read and write there, or choose another folder with storage.uri",
-    errno.EPERM: "give this user the right to read and write there, or choose another folder with storage.uri",
-    errno.EROFS: "the file system is read-only: choose another folder with storage.uri",
-    errno.ENOTDIR: "a part of the path is a file: in a local bucket, no key can begin with another key and a slash",
-    errno.EISDIR: "a folder has this name: in a local bucket, no key can begin with another key and a slash",
-    errno.EEXIST: "a file has the name of a folder: in a local bucket, no key can begin with another key and a slash",
-    errno.ENAMETOOLONG: "shorten it: a part of a key has at most 255 bytes here",
-}
 
 
 class LocalStorage(Storage):
@@ -69,7 +60,8 @@ class LocalStorage(Storage):
         self._root = root.expanduser().absolute()
         self._hidden = self._root / RESERVED_PART
         self.uri = self._root.as_uri()
-        with _explained("open", self._root):
+        self.jobs = JOBS
+        with explained("open", self._root):
             if self._root.exists() and not self._root.is_dir():
                 raise StorageError(
                     f"{self._root} is not a folder and cannot hold a bucket; set storage.uri to a folder"
@@ -87,49 +79,47 @@ class LocalStorage(Storage):
     def stat(self, key: str) -> ObjectInfo | None:
         """See :meth:`Storage.stat`; a file without a recorded checksum is read for it."""
         path = self._path(key)
-        with _explained("read", path):
+        with explained("read", path):
             return self._stat(key, path)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See :meth:`Storage.list`."""
-        validate_prefix(prefix)
-        with _explained("list", self._root / prefix):
-            keys = sorted(key for key in self._keys(prefix.rpartition("/")[0]) if key.startswith(prefix))
-        for key in keys:
+        for key in self.names(prefix):
             info = self.stat(key)
             if info is not None:
                 yield info
 
-    def read_bytes(self, key: str) -> tuple[bytes, ObjectInfo]:
-        """See :meth:`Storage.read_bytes`."""
-        buffer = io.BytesIO()
-        info = self._read(key, buffer)
-        return buffer.getvalue(), info
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """See :meth:`Storage.names`."""
+        validate_prefix(prefix)
+        with explained("list", self._root / prefix):
+            keys = sorted(key for key in self._keys(prefix.rpartition("/")[0]) if key.startswith(prefix))
+        yield from keys
 
-    def download(self, key: str, path: Path) -> ObjectInfo:
-        """See :meth:`Storage.download`."""
-        with _explained("write", path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _temporary(path.parent, f".{path.name[:64]}.") as (part, stream):
-                info = self._read(key, stream)
-                _sync(stream)
-                part.replace(path)
-            _sync_folder(path.parent)
-        return info
+    def read(self, key: str, sink: Sink, progress: Progress | None = None) -> ObjectInfo:
+        """See :meth:`Storage.read`; the open file stays the same one even if the object is replaced."""
+        path = self._path(key)
+        with sink() as target, self._opened(key, path) as source:
+            checksum = _copy(source, target, path, progress)
+            return self._verified(key, source, checksum)
 
     def write_bytes(self, key: str, data: bytes, *, if_generation: int | None = None) -> ObjectInfo:
         """See :meth:`Storage.write_bytes`."""
-        return self._write(key, io.BytesIO(data), if_generation)
+        return self._write(key, io.BytesIO(data), self._root / key, if_generation, None)
 
-    def upload(self, path: Path, key: str, *, if_generation: int | None = None) -> ObjectInfo:
+    def upload(
+        self, path: Path, key: str, *, if_generation: int | None = None, progress: Progress | None = None
+    ) -> ObjectInfo:
         """See :meth:`Storage.upload`."""
-        with _explained("read", path), path.open("rb") as source:
-            return self._write(key, source, if_generation)
+        with explained("read", path):
+            source = path.open("rb")
+        with source:
+            return self._write(key, source, path, if_generation, progress)
 
     def delete(self, key: str, *, if_generation: int | None = None) -> None:
         """See :meth:`Storage.delete`; folders that become empty go with the object."""
         path = self._path(key)
-        with _explained("delete", path):
+        with explained("delete", path):
             if self._present(path) == 0:
                 return
             with self._locked():
@@ -137,68 +127,64 @@ class LocalStorage(Storage):
                 if present == 0:
                     return
                 if if_generation not in {None, present}:
-                    raise self._moved(key, if_generation, present)
+                    raise moved_error(self.uri_of(key), if_generation, present)
                 path.unlink()
                 for folder in path.parents:
                     if folder == self._root or any(folder.iterdir()):
-                        _sync_folder(folder)
+                        sync_folder(folder)
                         break
                     folder.rmdir()
 
-    def _write(self, key: str, source: BinaryIO, if_generation: int | None) -> ObjectInfo:
+    def _write(
+        self, key: str, source: BinaryIO, origin: Path, if_generation: int | None, progress: Progress | None
+    ) -> ObjectInfo:
         path = self._path(key)
-        with _explained("write", path):
+        with explained("write", path):
             temporary_files = self._hidden / "tmp"
             temporary_files.mkdir(parents=True, exist_ok=True)
             _sweep(temporary_files)
-            with _temporary(temporary_files, "") as (part, stream):
-                checksum = _copy(source, stream)
+            with temporary_file(temporary_files, "") as (part, stream):
+                checksum = _copy(source, stream, origin, progress)
                 _record(stream, checksum)
                 stream.flush()
                 os.utime(part, ns=(time.time_ns(), time.time_ns()))
-                _sync(stream)
+                sync(stream)
                 with self._locked():
                     present = self._present(path)
                     if if_generation not in {None, present}:
                         return self._same_or_moved(key, stream.tell(), checksum, if_generation, present)
                     if part.stat().st_mtime_ns <= present:
                         os.utime(part, ns=(present + 1, present + 1))
-                        _sync(stream)
-                    _make_folders(path.parent)
+                        sync(stream)
+                    make_folders(path.parent)
                     part.replace(path)
-                    _sync_folder(path.parent)
+                    sync_folder(path.parent)
                     return ObjectInfo(key, stream.tell(), checksum, self._present(path))
 
     def _same_or_moved(self, key: str, size: int, checksum: str, if_generation: int | None, present: int) -> ObjectInfo:
         """The object that is there, if it holds the very bytes that should have been written."""
         if present:
-            info = self._read(key, _Nowhere())
+            info = self.read(key, _Nowhere)
             if (info.size, info.crc32c) == (size, checksum):
                 return info
-        raise self._moved(key, if_generation, present)
+        raise moved_error(self.uri_of(key), if_generation, present)
 
-    def _moved(self, key: str, if_generation: int | None, present: int) -> PreconditionFailedError:
-        state = f"is at generation {present}" if present else "does not exist"
-        expected = f"at generation {if_generation}" if if_generation else "not to exist"
-        return PreconditionFailedError(
-            f"{self.uri_of(key)} {state}, but was expected {expected}: another process was first; "
-            "read the object again and decide anew"
-        )
-
-    def _read(self, key: str, target: BinaryIO) -> ObjectInfo:
-        """Copy an object to ``target``, verified; the open file stays the same one even if the object is replaced."""
-        path = self._path(key)
-        with _explained("read", path):
+    @contextlib.contextmanager
+    def _opened(self, key: str, path: Path) -> Iterator[BinaryIO]:
+        with explained("read", path):
             try:
                 source = path.open("rb")
-            except _NO_OBJECT as error:
+            except NO_FILE as error:
                 raise ObjectNotFoundError(
                     f"there is no object {self.uri_of(key)}; check the URI, or run the step that writes it"
                 ) from error
-            with source:
-                checksum = _copy(source, target)
-                recorded = _recorded(source)
-                status = os.fstat(source.fileno())
+        with source:
+            yield source
+
+    def _verified(self, key: str, source: BinaryIO, checksum: str) -> ObjectInfo:
+        path = self._path(key)
+        with explained("read", path):
+            recorded, status = _recorded(source), os.fstat(source.fileno())
         if recorded not in {None, checksum}:
             raise StorageError(
                 f"{path} is damaged: its CRC-32C is {checksum}, but {recorded} was recorded when it was written; "
@@ -209,9 +195,9 @@ class LocalStorage(Storage):
     def _stat(self, key: str, path: Path) -> ObjectInfo | None:
         try:
             with path.open("rb") as source:
-                checksum = _recorded(source) or _copy(source, _Nowhere())
+                checksum = _recorded(source) or _copy(source, _Nowhere(), path, None)
                 status = os.fstat(source.fileno())
-        except _NO_OBJECT:
+        except NO_FILE:
             return None
         return ObjectInfo(key, status.st_size, checksum, _generation(status))
 
@@ -227,7 +213,7 @@ class LocalStorage(Storage):
 
     def _keys(self, folder: str) -> Iterator[str]:
         def refuse(error: OSError) -> None:
-            if not isinstance(error, _NO_OBJECT):
+            if not isinstance(error, NO_FILE):
                 raise error
 
         for parent, folders, names in os.walk(self._root / folder, onerror=refuse):
@@ -252,30 +238,6 @@ class _Nowhere(io.BytesIO):
         return len(memoryview(data))
 
 
-@contextlib.contextmanager
-def _explained(action: str, path: Path) -> Iterator[None]:
-    """Turn what the operating system says into an error with the place and the next step."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except OSError as error:
-        hint = _HINTS.get(error.errno or 0, "check the disk and the path")
-        raise StorageError(f"cannot {action} {path}: {error.strerror or error}; {hint}") from error
-
-
-@contextlib.contextmanager
-def _temporary(folder: Path, prefix: str) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file, removed at the end unless it was renamed."""
-    path = folder / f"{prefix}{secrets.token_hex(8)}.part"
-    stream = path.open("xb")
-    try:
-        with stream:
-            yield path, stream
-    finally:
-        path.unlink(missing_ok=True)
-
-
 def _sweep(folder: Path) -> None:
     """Remove what killed processes left."""
     for path in folder.iterdir():
@@ -284,13 +246,21 @@ def _sweep(folder: Path) -> None:
                 path.unlink()
 
 
-def _copy(source: BinaryIO, target: BinaryIO) -> str:
+def _copy(source: BinaryIO, target: BinaryIO, origin: Path, progress: Progress | None) -> str:
     """Copy what is left of ``source``; the checksum is that of the bytes that were copied."""
     checksum = 0
-    while chunk := source.read(CHUNK_BYTES):
+    while chunk := _chunk(source, origin):
         checksum = google_crc32c.extend(checksum, chunk)
         target.write(chunk)
+        if progress:
+            progress.advance(len(chunk))
     return base64.b64encode(checksum.to_bytes(4, "big")).decode()
+
+
+def _chunk(source: BinaryIO, origin: Path) -> bytes:
+    """The next bytes of a file; a fault of reading is told apart from one of writing."""
+    with explained("read", origin):
+        return source.read(CHUNK_BYTES)
 
 
 def _record(stream: BinaryIO, checksum: str) -> None:
@@ -318,25 +288,3 @@ def _recorded(stream: BinaryIO) -> str | None:
 def _generation(status: os.stat_result) -> int:
     """The modification time in nanoseconds; an unpacked archive may have 0, which stands for "does not exist"."""
     return max(status.st_mtime_ns, 1)
-
-
-def _sync(stream: BinaryIO) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _make_folders(folder: Path) -> None:
-    if folder.is_dir():
-        return
-    _make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)

@@ -1,0 +1,96 @@
+"""Many objects at once: a bounded pool of threads, results as they come, memory flat in the number of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from sightline.errors import SightlineError
+
+if TYPE_CHECKING:
+    from sightline.storage.base import ObjectInfo
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Sink = Callable[[], AbstractContextManager[BinaryIO]]
+"""Opens the place where an object's bytes go, anew for each attempt.
+
+Bytes are written once and in order.  The context is left without an exception when all bytes are there and their
+checksum is right: then the place keeps them, or refuses them with an error of its own.  Left with an exception, it
+must forget them.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An object to read.
+
+    Attributes:
+        key: Which.
+        sink: Where its bytes go; it is called in a thread of the pool.
+    """
+
+    key: str
+    sink: Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An object to write.
+
+    Attributes:
+        path: The file with its bytes.
+        key: Where it goes.
+        if_generation: See :meth:`sightline.storage.base.Storage.write_bytes`.
+    """
+
+    path: Path
+    key: str
+    if_generation: int | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one object of many: either ``info`` or ``error`` is given.
+
+    Attributes:
+        key: Which.
+        info: What is in the bucket now.
+        error: Why it failed.
+    """
+
+    key: str
+    info: ObjectInfo | None = None
+    error: SightlineError | None = None
+
+
+def in_pool(work: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
+    """Yield ``work(item)`` of every item, in the order in which they finish.
+
+    No more than twice ``jobs`` items are taken from ``items`` before their results are asked for.  An exception of
+    ``work`` ends everything.
+
+    Args:
+        work: Called in a thread.
+        items: Consumed lazily, in the thread of the caller.
+        jobs: Number of threads.
+    """
+    pending: set[Future[Result]] = set()
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for item in items:
+                pending.add(pool.submit(work, item))
+                if len(pending) >= 2 * jobs:
+                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            for future in pending:
+                future.cancel()
