@@ -8,6 +8,7 @@ to a temporary file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import tempfile
@@ -71,7 +72,8 @@ class ImageRows:
     def close(self) -> None:
         """Remove the temporary file."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # no room for what is thrown away
+                self._file.close()
 
     def __iter__(self) -> Iterator[Row]:
         for bucket in range(_BUCKETS):
@@ -129,6 +131,7 @@ class ImageRows:
                 self._file = tempfile.TemporaryFile(prefix="sightline-images-")  # noqa: SIM115  (closed by close)
             start = self._file.tell()
             self._file.write(data)
+            self._file.flush()
         except OSError as error:
             raise DatabaseError(
                 f"cannot register {self._tag}: no room for a list of its images in {tempfile.gettempdir()}: "
