@@ -48,6 +48,10 @@ def url(request, tmp_path):
         return
     url, engine = request.getfixturevalue("mariadb_database")
     yield url
+    empty_tables(engine)
+
+
+def empty_tables(engine):
     with engine.begin() as connection:
         for table in reversed(Base.metadata.sorted_tables):
             connection.execute(table.delete())

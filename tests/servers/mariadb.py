@@ -28,7 +28,8 @@ def absent(reason):
 
 
 @contextlib.contextmanager
-def own_server(folder):
+def own_server(folder, *more_options):
+    """A server on an empty folder; its URL.  It may not answer yet, see :func:`wait_for`."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
     server, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
     if server is None or install is None:
@@ -43,7 +44,7 @@ def own_server(folder):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
-    options += [f"--init-file={folder / 'init.sql'}", "--skip-name-resolve", "--innodb-buffer-pool-size=64M"]
+    options += [f"--init-file={folder / 'init.sql'}", "--skip-name-resolve", "--innodb-buffer-pool-size=64M", *more_options]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([server, *data, *options], stdout=log, stderr=log)
     try:
