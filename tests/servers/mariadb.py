@@ -38,15 +38,15 @@ def own_server(folder, *more_options):
     data = ["--no-defaults", f"--datadir={folder / 'data'}", user]
     subprocess.run([install, *data, "--skip-test-db"], check=True, capture_output=True, timeout=120)
     (folder / "init.sql").write_text(
-        f"CREATE USER tester@'%' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO tester@'%';\n"
+        f"CREATE USER tester@'%' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO tester@'%' WITH GRANT OPTION;\n"
     )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
-    options += [f"--init-file={folder / 'init.sql'}", "--skip-name-resolve", "--innodb-buffer-pool-size=64M", *more_options]
+    options += [f"--init-file={folder / 'init.sql'}", "--skip-name-resolve", "--innodb-buffer-pool-size=64M"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([server, *data, *options], stdout=log, stderr=log)
+        process = subprocess.Popen([server, *data, *options, *more_options], stdout=log, stderr=log)
     try:
         yield f"mysql+pymysql://tester@127.0.0.1:{port}/mysql"
     finally:
