@@ -11,9 +11,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
-MAX_BYTES = 256 * 1024**2
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+MAX_BYTES = 1024**3
 """A longer text is refused unread."""
 
 MAX_DEPTH = 100
@@ -21,6 +23,11 @@ MAX_DEPTH = 100
 
 MAX_DIGITS = 4000
 """Of a whole number; Python itself stops at 4300, which an environment variable may change."""
+
+CLOSED = ConfigDict(extra="forbid")
+"""Closes a dataclass to fields that it does not have; see :func:`decode_as`."""
+
+Document = TypeVar("Document")
 
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -31,8 +38,12 @@ class JsonError(ValueError):
     """A text that is not strict JSON; the error's text says why."""
 
 
+class EncodingError(JsonError):
+    """Bytes that are not UTF-8."""
+
+
 def decode(
-    content: bytes,
+    content: bytes | str,
     *,
     max_bytes: int = MAX_BYTES,
     finite: bool = True,
@@ -41,7 +52,7 @@ def decode(
     """Decode a JSON text.
 
     Args:
-        content: UTF-8, with or without a byte order mark.
+        content: UTF-8, with or without a byte order mark; or the text itself.
         max_bytes: A longer text is refused unread.
         finite: Whether NaN, Infinity and numbers too large for a float are refused.
         pairs: Makes something else than a dict of the fields of an object; a key that stands twice is its concern.
@@ -53,6 +64,8 @@ def decode(
         JsonError: It is too long, not UTF-8, empty, no JSON, nested deeper than :data:`MAX_DEPTH`, or holds a key
             twice in one object, a whole number of thousands of digits, half a character, or a number that is none.
     """
+    if isinstance(content, str):
+        content = content.encode(errors="surrogatepass")
     if len(content) > max_bytes:
         raise JsonError(f"it has {len(content):,} bytes, more than {max_bytes:,}")
     try:
@@ -77,16 +90,35 @@ def decode(
     return document
 
 
+def decode_as(kind: type[Document], content: bytes | str) -> Document:
+    """Decode a JSON text as a dataclass: exactly its fields, in exactly their types.
+
+    Args:
+        kind: A dataclass that closes itself to other fields by ``__pydantic_config__ = CLOSED``.
+        content: As for :func:`decode`.
+
+    Raises:
+        JsonError: It is no JSON, or a field is missing, unknown, or of another type.
+    """
+    decode(content)
+    try:
+        return TypeAdapter(kind).validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise JsonError(f"{where}: {first['msg']}" if where else str(first["msg"])) from error
+
+
 def _text(content: bytes) -> str:
     # Without a mark, UTF-16 shows in a NUL within the first two characters.
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:4]:
-        raise JsonError(f"not UTF-8 (byte 0x{content[0]:02x} at 0)")
+        raise EncodingError(f"not UTF-8 (byte 0x{content[0]:02x} at 0)")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # The error counts from behind the mark.
         start = error.start + 3 * content.startswith(b"\xef\xbb\xbf")
-        raise JsonError(f"not UTF-8 (byte 0x{content[start]:02x} at {start})") from error
+        raise EncodingError(f"not UTF-8 (byte 0x{content[start]:02x} at {start})") from error
     if not text.strip():
         raise JsonError("it is empty")
     return text

@@ -27,8 +27,8 @@ def text(**fields):
 
 # Contents of a.json, what is said after "a.json: ".
 FILES = {
-    "empty": (b"", f"the file is empty; {AGAIN}"),
-    "blank": (b" \n", f"the file is empty; {AGAIN}"),
+    "empty": (b"", f"it is empty; {AGAIN}"),
+    "blank": (b" \n", f"it is empty; {AGAIN}"),
     "half a file": (b'{"shapes": [', f"not valid JSON: Expecting value (line 1, column 13); {AGAIN}"),
     "trailing text": (b"{} x", f"not valid JSON: Extra data (line 1, column 4); {AGAIN}"),
     "a list": (b"[1, 2]", f"expected an object with 'shapes' and 'imagePath', found a list of 2; {AGAIN}"),

@@ -119,5 +119,5 @@ def test_unreadable_weights_are_refused(tmp_path, content):
     path = tmp_path / "weights.safetensors"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ModelFileError, match="not readable as backbone weights"):
+    with pytest.raises(ModelFileError, match=r"cannot be read|not a safetensors file, or cut off"):
         load_backbone_weights(build_backbone(model("timm:test_resnet")), path)

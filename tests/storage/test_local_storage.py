@@ -169,11 +169,6 @@ def test_no_key_continues_another(storage):
     assert [info.key for info in storage.list()] == ["a", "c/d"]
 
 
-def test_a_part_longer_than_the_file_system_allows_is_refused(storage):
-    with pytest.raises(StorageError, match="at most 255 bytes"):
-        storage.write_bytes("a" * 300, b"1")
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_an_unreadable_folder_is_told_and_not_passed_over(tmp_path):
     tmp_path.chmod(0o711)

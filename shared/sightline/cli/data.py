@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from sightline.config.decode import embedded_or_own, settings_path
+from sightline.config.decode import embedded_or_own, read_settings, settings_path
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
 
@@ -188,10 +188,8 @@ def _make_default(path: Path) -> bool:
     """Write ``data.repository`` to the settings file; False when it stands there already."""
     from sightline.steps.journal import write_atomically
 
-    settings = settings_path()
-    document = yaml.safe_load(settings.read_text(encoding="utf-8")) if settings.is_file() else None
-    document = {} if document is None else document
-    if not isinstance(document, dict) or not isinstance(document.setdefault("data", {}), dict):
+    settings, document = settings_path(), read_settings()
+    if not isinstance(document.setdefault("data", {}), dict):
         raise ConfigurationError(f"{settings} must hold sections such as data:; mend or remove it")
     if document["data"].get("repository") == str(path):
         return False

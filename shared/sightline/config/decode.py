@@ -7,16 +7,19 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from sightline import strict_json, strict_yaml
 from sightline.config.schema import Config
 from sightline.errors import ConfigurationError
 
 Document = dict[str, Any]
+
+SHOWN_CHARACTERS = 200
 
 _PASSWORD = re.compile(r"://[^/'\"]*@")
 
@@ -38,8 +41,7 @@ def embedded_or_own(section: str, field: str) -> str:
         ConfigurationError: The settings file cannot be read.
     """
     document = _embedded_defaults()
-    if settings_path().is_file():
-        _merge(document, _read_yaml(settings_path().read_text(encoding="utf-8"), str(settings_path())))
+    _merge(document, read_settings())
     return str(document[section][field])
 
 
@@ -62,8 +64,7 @@ def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
     faults: list[str] = []
     document = _embedded_defaults()
     _merge(document, _read_recipe(recipe))
-    if settings_path().is_file():
-        _merge(document, _read_yaml(settings_path().read_text(encoding="utf-8"), str(settings_path())))
+    _merge(document, read_settings())
     for override in overrides:
         _apply(document, override, faults)
     document["recipe"] = Path(recipe).stem
@@ -86,12 +87,16 @@ def from_json(text: str) -> Config:
         ConfigurationError: The text was written by another version of Sightline, or by hand.
     """
     try:
+        strict_json.decode(text)
         return Config.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigurationError(
-            "the resolved configuration does not fit this version of Sightline; run resolve again:\n"
-            + "\n".join(f"  {fault}" for fault in _explain(error))
-        ) from error
+        faults = _explain(error)
+    except strict_json.JsonError as error:
+        faults = [str(error)]
+    raise ConfigurationError(
+        "the resolved configuration does not fit this version of Sightline; run resolve again:\n"
+        + "\n".join(f"  {fault}" for fault in faults)
+    )
 
 
 def split_overrides(text: str) -> list[str]:
@@ -112,31 +117,38 @@ def _embedded_defaults() -> Document:
 def _read_recipe(recipe: str) -> Document:
     if recipe in recipe_names():
         source = resources.files("sightline.config") / "recipes" / f"{recipe}.yaml"
-        return _read_yaml(source.read_text(encoding="utf-8"), recipe)
-    if Path(recipe).suffix in {".yaml", ".yml"} and Path(recipe).is_file():
-        return _read_yaml(Path(recipe).read_text(encoding="utf-8"), recipe)
+        return _read_yaml(source, recipe)
+    if Path(recipe).suffix in {".yaml", ".yml"} and Path(recipe).exists():
+        return _read_yaml(Path(recipe))
     raise ConfigurationError(
         f"unknown recipe {recipe!r}{_nearest(recipe, recipe_names())}; known are {', '.join(recipe_names())}, "
         "or give the path of a YAML file"
     )
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key that stands twice, where YAML's own would keep the last in silence."""
+def read_settings() -> Document:
+    """The settings file as it stands; empty where there is none.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for index, key in enumerate(keys) if key in keys[:index]]
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    return _read_yaml(settings_path()) if settings_path().exists() else {}
 
 
-def _read_yaml(text: str, where: str) -> Document:
+def _read_yaml(path: Path | Traversable, name: str = "") -> Document:
+    where = name or str(path)
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+        document = strict_yaml.decode(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{where} cannot be read ({error.strerror}); check that it is a file, and its permissions"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{where} is not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start}); save it as UTF-8"
+        ) from error
+    except strict_yaml.YamlError as error:
+        raise ConfigurationError(f"{where} is not valid YAML: {error}; mend or remove it") from error
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -159,9 +171,9 @@ def _apply(document: Document, override: str, faults: list[str]) -> None:
         faults.append(f"{override!r}: an override looks like data.tag=plates_ann_v1")
         return
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
-    except yaml.YAMLError as error:
-        faults.append(f"{path}: {text!r} is not valid YAML ({' '.join(str(error).split())})")
+        value = strict_yaml.decode(text)
+    except strict_yaml.YamlError as error:
+        faults.append(f"{path}: {_shown(text)} is not valid YAML ({error})")
         return
     section = document
     for key in keys[:-1]:
@@ -192,9 +204,14 @@ def _explain(error: ValidationError) -> list[str]:
             lines.append(f"{path}: missing; give it with --set {path}=... ({meaning})")
         else:
             expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-            value = _PASSWORD.sub("://***@", repr(fault["input"]))
-            lines.append(f"{path}: {value} does not fit; expected {expected}")
+            lines.append(f"{path}: {_shown(fault['input'])} does not fit; expected {expected}")
     return lines
+
+
+def _shown(value: object) -> str:
+    """A value as a message shows it: without a password, and not pages of it."""
+    text = _PASSWORD.sub("://***@", repr(value))
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
 def _section(location: Iterable[int | str]) -> type[BaseModel]:

@@ -6,10 +6,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from sightline import strict_json
 from sightline.errors import DataError
+from sightline.relative_path import fault_in
 
 BOX_TOLERANCE_PIXELS = 0.01
 """Boxes may reach so far over the image's border: rounding of floats, and no more."""
@@ -98,10 +100,28 @@ def read_coco(path: Path) -> CocoDocument:
         DataError: The file cannot be read, or is not what record writes.
     """
     try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read as COCO ({error}); check out the training tag again") from error
-    return validate_coco(document, str(path))
+        return decode_coco(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read as COCO ({error.strerror or error}); check out the training tag again"
+        ) from error
+
+
+def decode_coco(content: bytes, where: str) -> CocoDocument:
+    """Decode and validate a COCO document.
+
+    Args:
+        content: What :func:`coco_bytes` gave.
+        where: What the error message calls the document.
+
+    Raises:
+        DataError: It is not what record writes.
+    """
+    try:
+        document = strict_json.decode(content)
+    except strict_json.JsonError as error:
+        raise DataError(f"{where} cannot be read as COCO: {error}; check out the training tag again") from error
+    return validate_coco(document, where)
 
 
 def coco_bytes(document: CocoDocument) -> bytes:
@@ -177,9 +197,8 @@ def _twice(what: str, values: list[Any]) -> Iterator[str]:
 
 
 def _image_faults(image: Any) -> Iterator[str]:  # noqa: ANN401
-    path = PurePosixPath(image["file_name"])
-    if path.is_absolute() or ".." in path.parts or "\\" in image["file_name"] or "\0" in image["file_name"]:
-        yield f"image {image['id']}: file_name {image['file_name']!r} leaves the checkout"
+    if fault := fault_in(image["file_name"]):
+        yield f"image {image['id']}: file_name {strict_json.shown(image['file_name'])} cannot be used: {fault}"
     if not (image["width"] >= 1 and image["height"] >= 1):
         yield f"image {image['id']}: size {image['width']} x {image['height']} is not positive"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sightline import strict_json
 from sightline.data.annotations import Fault
 
 MAX_JSON_BYTES = 256 * 1024**2
@@ -88,14 +88,10 @@ def parse(content: bytes, file: str) -> tuple[LabelmeFile | None, list[Fault]]:
         return _file(document, file)
     except _WrongFieldError as error:
         return None, [_fault(file, str(error), error.remedy)]
-    except UnicodeDecodeError as error:
-        reason = f"not UTF-8 (byte 0x{content[error.start]:02x} at {error.start})"
-        return None, [_fault(file, reason, "save the file as UTF-8")]
-    except RecursionError:
-        return None, [_fault(file, "brackets are nested too deep")]
-    except json.JSONDecodeError as error:
-        reason = f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-        return None, [_fault(file, reason)]
+    except strict_json.EncodingError as error:
+        return None, [_fault(file, str(error), "save the file as UTF-8")]
+    except strict_json.JsonError as error:
+        return None, [_fault(file, str(error))]
 
 
 def _fault(
@@ -105,48 +101,12 @@ def _fault(
 
 
 def _decode(content: bytes) -> dict[str, Any]:
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:4]:
-        raise UnicodeDecodeError("utf-8", content, 0, 1, "UTF-16")
-    text = content.decode("utf-8-sig")
-    if not text.strip():
-        raise _WrongFieldError("the file is empty")
-    constants: list[str] = []
-
-    def constant(name: str) -> float:
-        constants.append(name)
-        return float(name)
-
-    try:
-        document = json.loads(text, object_pairs_hook=_object, parse_constant=constant)
-    except json.JSONDecodeError:
-        raise
-    except ValueError as error:
-        if isinstance(error, _WrongFieldError):
-            raise
-        raise _WrongFieldError("it holds a whole number of thousands of digits") from error
+    document = strict_json.decode(content, max_bytes=MAX_JSON_BYTES, finite=False)
     if not isinstance(document, dict):
         raise _WrongFieldError(f"expected an object with 'shapes' and 'imagePath', found {_name(document)}")
-    if "\\u" in text:
-        _refuse_lone_surrogates(document)
-    if constants:
+    if b"NaN" in content or b"Infinity" in content:
         _refuse_constants(document)
     return document
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _WrongFieldError(f"key {_short(next(key for key in keys if keys.count(key) > 1))} stands twice")
-    return document
-
-
-def _refuse_lone_surrogates(document: dict[str, Any]) -> None:
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        code = ord(error.object[error.start])
-        raise _WrongFieldError(f"a text holds half a character (the lone surrogate U+{code:04X})") from error
 
 
 def _refuse_constants(document: dict[str, Any]) -> None:
@@ -252,7 +212,7 @@ def _flags(document: dict[str, Any]) -> tuple[str, ...]:
         raise _WrongFieldError(f"'flags' must be an object, found {_name(flags)}")
     for name, value in flags.items():
         if not isinstance(value, bool):
-            raise _WrongFieldError(f"flag {_short(name)} must be true or false, found {_name(value)}")
+            raise _WrongFieldError(f"flag {strict_json.shown(name)} must be true or false, found {_name(value)}")
     return tuple(sorted(name for name, value in flags.items() if value))
 
 
@@ -295,13 +255,9 @@ def _label(entry: object) -> str | None:
 def _name(value: object) -> str:
     """A value as an error message shows it: its JSON type, and the value where it is short."""
     if isinstance(value, str):
-        return f"the text {_short(value)}"
+        return f"the text {strict_json.shown(value)}"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"the number {value}" if abs(value) < 10**15 else "a huge number"
     return {None: "nothing", True: "true", False: "false"}[value] if value in (None, True, False) else "an object"
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:37] + "...")

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-import yaml
-
+from sightline import strict_yaml
 from sightline.data.manifest import Manifest, parse_manifest
 from sightline.errors import RepositoryError
 from sightline.logs import Progress
@@ -92,9 +91,9 @@ def read_dvc_file(text: str, where: str) -> TrackedFolder:
         RepositoryError: It is something else.
     """
     try:
-        (out,) = yaml.safe_load(text)["outs"]
+        (out,) = strict_yaml.decode(text)["outs"]
         folder = TrackedFolder(str(out["md5"]), int(out["size"]), int(out["nfiles"]))
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise RepositoryError(f"{where} is not the .dvc file of a folder; add the data again: {error}") from error
     if not folder.md5.endswith(".dir"):
         raise RepositoryError(f"{where} tracks a single file, expected a folder; add the data again")

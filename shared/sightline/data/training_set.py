@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sightline import strict_json
 from sightline.config.schema import Data
 from sightline.data.annotations import Annotations, LabelledImage
 from sightline.data.coco import CocoDocument, coco_bytes
@@ -45,6 +46,8 @@ class RecordedImage:
         size_bytes: Of the file.
         labels: Digest of its instances; another digest in another version means that it was relabelled.
     """
+
+    __pydantic_config__ = strict_json.CLOSED
 
     file_name: str
     sha256: str
@@ -79,6 +82,8 @@ class TrainingSet:
         faults: Every fault of the annotations, as text.
         warnings: What a person should know before training.
     """
+
+    __pydantic_config__ = strict_json.CLOSED
 
     dataset: str
     version: str
@@ -196,18 +201,20 @@ def from_bytes(data: bytes, where: str) -> TrainingSet:
         DataError: It was written by another version of Sightline, or by hand.
     """
     try:
-        document = json.loads(data)
-        if document.pop("format") != FORMAT:
-            raise ValueError("another format")
-        document["images"] = [RecordedImage(**image) for image in document["images"]]
-        for counts in ("instances", "showing"):
-            document[counts] = {split: document[counts][split] for split in SPLITS}
-        return TrainingSet(**document)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        document = strict_json.decode(data)
+        if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+            raise strict_json.JsonError(f"it is not in format {FORMAT}")
+        stored = strict_json.decode_as(TrainingSet, json.dumps(document))
+    except strict_json.JsonError as error:
         raise DataError(
             f"{where} cannot be read ({error}); it was written by another version of Sightline: use that version, or "
             "add the annotations as a new version and record it"
         ) from error
+    ordered = {
+        name: {split: counts[split] for split in SPLITS if split in counts}
+        for name, counts in (("instances", stored.instances), ("showing", stored.showing))
+    }
+    return dataclasses.replace(stored, **ordered)  # type: ignore[arg-type]
 
 
 def warnings_of(training_set: TrainingSet) -> list[str]:

@@ -7,7 +7,6 @@ The commit is a pure function of the training set and its parent: whoever makes 
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from sightline.data.annotations import LabelledImage
 from sightline.data.checkout import Checkout, clone
-from sightline.data.coco import CocoDocument, validate_coco
+from sightline.data.coco import CocoDocument, decode_coco
 from sightline.data.commands import explain_os_errors, git
 from sightline.data.filling import SPLITS, SplitName
 from sightline.data.history import git_url, list_tags, open_history
@@ -64,10 +63,7 @@ def find_training_tag(repository: str, tag: DatasetTag, timeout_seconds: float) 
     with open_history(repository, [tag], timeout_seconds) as history:
         return PublishedSet(
             from_bytes(history.read(tag, "dataset.json"), f"dataset.json of {tag}"),
-            {
-                split: validate_coco(json.loads(history.read(tag, f"{split}.json")), f"{split}.json of {tag}")
-                for split in SPLITS
-            },
+            {split: decode_coco(history.read(tag, f"{split}.json"), f"{split}.json of {tag}") for split in SPLITS},
             history.commit(tag),
             history.tracked(tag).md5,
         )

@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from sightline import strict_json
 from sightline.errors import StepError
 from sightline.models.model_file import write_tensors
+from sightline.models.safetensors_header import read_header
 
 METADATA_KEY = "sightline-checkpoint"
 _ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -69,8 +71,7 @@ def read_state(path: Path) -> TrainingState:
     if not path.exists():
         return TrainingState()
     try:
-        with safe_open(path, framework="pt") as file:
-            return TrainingState(**json.loads(file.metadata()[METADATA_KEY]))
+        return TrainingState(**strict_json.decode(read_header(path).metadata[METADATA_KEY]))
     except _DAMAGES as error:
         raise _unusable(path, error) from error
 

@@ -20,6 +20,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from sightline.config.schema import Model
 from sightline.errors import ConfigurationError, ModelFileError
+from sightline.models.safetensors_header import read_header
 
 RESNETS = (
     "resnet18",
@@ -111,6 +112,7 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
     Raises:
         ModelFileError: The file cannot be read, or does not hold every tensor of the body in its shape.
     """
+    read_header(path)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:

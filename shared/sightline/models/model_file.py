@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from sightline import strict_json
 from sightline.config.schema import Model
 from sightline.errors import ModelFileError
 from sightline.models.detector import build_detector
 from sightline.models.preprocessing import Preprocessing
+from sightline.models.safetensors_header import Header, read_header
 
 FORMAT_VERSION = 1
 METADATA_KEY = "sightline"
-LONGEST_HEADER = 16 * 2**20
-"""Bytes; a header of a large network has under one million."""
 
-_PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
-_PICKLE_BEGINNINGS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_AGAIN = "fetch the file again, or train again"
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -122,28 +120,40 @@ def read_card(path: Path) -> ModelCard:
     Raises:
         ModelFileError: It is not a model file of this version of Sightline.
     """
-    header = _read_header(path)
-    metadata = header.get("__metadata__")
-    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
+    return card_of(read_header(path), path)
+
+
+def card_of(header: Header, path: Path) -> ModelCard:
+    """What the header of a model file says about the model; see :func:`read_card`."""
+    text = header.metadata.get(METADATA_KEY)
+    if text is None:
         raise ModelFileError(
             f"{path}: safetensors, but without Sightline's description in the header; backbone weights go to "
             "model.weights, and a model to use comes from training with Sightline"
         )
     try:
-        document = json.loads(text)
+        document = strict_json.decode(text)
+        if not isinstance(document, dict):
+            raise TypeError("it is not a JSON object")
         version = document["format_version"]
         if version == FORMAT_VERSION:
             card = _CARD.validate_python(document)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelFileError(f"{path}: the description in the header is damaged ({_short(error)})") from error
+    except KeyError as error:
+        raise ModelFileError(
+            f"{path}: the description in the header names no {error}, so nobody knows how to read it; {_AGAIN}"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise ModelFileError(f"{path}: the description in the header is damaged ({_short(error)}); {_AGAIN}") from error
     if version != FORMAT_VERSION:
         raise ModelFileError(
             f"{path}: written in format {version!r}, but this Sightline reads format {FORMAT_VERSION}; use the version "
             "of Sightline that wrote it, or train again"
         )
     if len(card.classes) != len(card.category_ids) or not card.classes:
-        raise ModelFileError(f"{path}: {len(card.classes)} classes, but {len(card.category_ids)} category ids")
+        raise ModelFileError(
+            f"{path}: the description in the header has {len(card.classes)} classes, but "
+            f"{len(card.category_ids)} category ids; {_AGAIN}"
+        )
     return card
 
 
@@ -174,39 +184,6 @@ def load_model(
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelFileError(f"{path}: the weights do not fit the description ({_short(error)})") from error
     return network.eval(), card
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    """The JSON header: eight bytes of length, then the text (https://huggingface.co/docs/safetensors)."""
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(8)
-            _refuse_pickles(path, beginning)
-            size = os.fstat(file.fileno()).st_size
-            length = struct.unpack("<Q", beginning)[0] if len(beginning) == 8 else 0
-            if not 2 <= length <= min(LONGEST_HEADER, size - 8):
-                raise ModelFileError(
-                    f"{path}: not a safetensors file, or cut off: a header of {length} bytes is announced in a file "
-                    f"of {size} bytes (at most {LONGEST_HEADER} are read); fetch the file again"
-                )
-            header = json.loads(file.read(length))
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read ({error.strerror}); give the path of a model file") from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path}: the header is not JSON ({_short(error)}); fetch the file again") from error
-    if not isinstance(header, dict):
-        raise ModelFileError(f"{path}: the header is not a JSON object; fetch the file again")
-    return header
-
-
-def _refuse_pickles(path: Path, beginning: bytes) -> None:
-    if path.suffix.lower() in _PICKLES or beginning.startswith(_PICKLE_BEGINNINGS):
-        raise ModelFileError(
-            f"{path}: a pickle can run any code when it is loaded, so Sightline reads .safetensors alone; convert it "
-            "where you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
-        )
 
 
 def _short(error: Exception) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sightline import strict_json
 from sightline.errors import DataError
 from sightline.report.charts import Chart, Series, line_chart
 from sightline.report.page import reason_of
@@ -20,7 +20,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     """
     path = folder / "history.json"
     try:
-        entries = json.loads(path.read_bytes())
+        entries = strict_json.decode(path.read_bytes(), finite=False)
         return [{name: float(value) for name, value in entry.items() if _is_number(value)} for entry in entries]
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: no training history to draw: {reason_of(error)}; run train again") from error

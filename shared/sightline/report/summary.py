@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sightline import strict_json
 from sightline.errors import DataError
 from sightline.report.page import reason_of
 
@@ -155,9 +156,7 @@ def read_summary(folder: Path) -> Summary:
 
 
 def _json_object(text: bytes) -> dict[str, Any]:
-    import json
-
-    value = json.loads(text)
+    value = strict_json.decode(text)
     if not isinstance(value, dict):
         raise TypeError(f"a JSON object was expected, not {type(value).__name__}")
     return value

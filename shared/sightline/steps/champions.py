@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
+from sightline import strict_json
 from sightline.errors import ObjectNotFoundError, StepError
 from sightline.storage import Storage
 
@@ -23,6 +24,8 @@ class ChampionPointer:
         previous_sha256: The champion before; empty when there was none.
         previous_uri: Its model file; empty when there was none.
     """
+
+    __pydantic_config__ = strict_json.CLOSED
 
     metric: str
     sha256: str
@@ -50,8 +53,8 @@ def read_champion(storage: Storage, dataset: str, metric: str) -> tuple[Champion
     except ObjectNotFoundError:
         return None, 0
     try:
-        pointer = ChampionPointer(**json.loads(data))
-    except (ValueError, TypeError) as error:
+        pointer = strict_json.decode_as(ChampionPointer, data)
+    except strict_json.JsonError as error:
         raise StepError(
             f"{storage.uri_of(key)} is not a champion pointer of this version of Sightline ({error}); "
             "remove it to begin without a champion"

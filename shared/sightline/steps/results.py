@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sightline.strict_json import CLOSED
+
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
@@ -28,6 +30,8 @@ class RecordResult:
         files: URI of the folder of report files (``report.html``, ``report.json``, drawn examples).
         seconds: How long the step took when it was done.
     """
+
+    __pydantic_config__ = CLOSED
 
     dataset: str
     version: str
@@ -56,6 +60,8 @@ class Candidate:
         metrics: Its metrics on the val split, by name.
     """
 
+    __pydantic_config__ = CLOSED
+
     name: str
     uri: str
     sha256: str
@@ -78,6 +84,8 @@ class TrainResult:
         seconds: How long training took, all its sessions together.
     """
 
+    __pydantic_config__ = CLOSED
+
     training_tag: str
     training_commit: str
     candidates: list[Candidate]
@@ -98,6 +106,8 @@ class ScoredModel:
         training_tag: What it was trained on.
         metrics: By name, such as ``box_AP50``, ``mask_AP``, ``dv_mAP``, ``EIR``.
     """
+
+    __pydantic_config__ = CLOSED
 
     name: str
     uri: str
@@ -122,6 +132,8 @@ class Selection:
         reason: One sentence for a person.
     """
 
+    __pydantic_config__ = CLOSED
+
     metric: str
     uri: str
     sha256: str
@@ -145,6 +157,8 @@ class EvaluateResult:
         seconds: How long the step took.
     """
 
+    __pydantic_config__ = CLOSED
+
     training_tag: str
     models: list[ScoredModel]
     selections: list[Selection]
@@ -164,6 +178,8 @@ class TestedModel:
         images_per_second: Inference, one image at a time, decoding and reading included.
         predictions: URI of ``predictions.json``.
     """
+
+    __pydantic_config__ = CLOSED
 
     metric: str
     uri: str
@@ -185,6 +201,8 @@ class TestResult:
         files: URI of the folder with drawn images, readings and tables.
         seconds: How long the step took.
     """
+
+    __pydantic_config__ = CLOSED
 
     training_tag: str
     images: int

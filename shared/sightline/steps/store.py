@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import mimetypes
-import typing
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.errors import PreconditionFailedError, StepError
 from sightline.logs import Progress
@@ -44,14 +44,12 @@ def from_json(kind: type[Result], text: str) -> Result:
         StepError: The text is not a result of this kind.
     """
     try:
-        decoded = _decode(kind, json.loads(text))
-    except (ValueError, TypeError, KeyError) as error:
+        return strict_json.decode_as(kind, text)
+    except strict_json.JsonError as error:
         raise StepError(
             f"the result of {STEP_OF[kind]} cannot be read ({error}); it was written by another version of Sightline: "
             f"run {STEP_OF[kind]} again"
         ) from error
-    assert isinstance(decoded, kind)  # noqa: S101
-    return decoded
 
 
 def find_result(storage: Storage, kind: type[Result], tag: str, key: str) -> Result | None:
@@ -128,20 +126,13 @@ def _documents(storage: Storage, kind: type[Result], tag: str) -> Iterator[dict[
 
 
 def _read(storage: Storage, key: str) -> dict[str, Any]:
-    document = json.loads(storage.read_bytes(key)[0])
-    if not isinstance(document, dict) or not {"result", "config_digest", "created"} <= document.keys():
-        raise StepError(f"{storage.uri_of(key)} is not a result of a step; remove it and run the step again")
+    try:
+        document = strict_json.decode(storage.read_bytes(key)[0])
+        if not isinstance(document, dict) or not {"result", "config_digest", "created"} <= document.keys():
+            raise strict_json.JsonError("result, config_digest or created is missing")
+        datetime.fromisoformat(str(document["created"]))
+    except ValueError as error:
+        raise StepError(
+            f"{storage.uri_of(key)} is not a result of a step ({error}); remove it and run the step again"
+        ) from error
     return document
-
-
-def _decode(kind: Any, value: Any) -> Any:  # noqa: ANN401
-    """``value``, decoded as ``kind``: dataclasses and lists of them, everything else as it stands in JSON."""
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        if set(value) != set(hints):
-            raise KeyError(f"fields {sorted(set(value) ^ set(hints))}")
-        return kind(**{name: _decode(hint, value[name]) for name, hint in hints.items()})  # type: ignore[operator]
-    if typing.get_origin(kind) is list:
-        (item,) = typing.get_args(kind)
-        return [_decode(item, entry) for entry in value]
-    return value

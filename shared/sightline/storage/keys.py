@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from sightline.errors import StorageError
-
-MAX_KEY_BYTES = 1024
-"""Google Storage's limit for the name of an object, in UTF-8."""
+from sightline.relative_path import fault_in
 
 RESERVED_PART = ".sightline"
 """The first part of the names that back ends keep for their own bookkeeping."""
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def validate_key(key: str) -> str:
@@ -24,7 +18,7 @@ def validate_key(key: str) -> str:
     Raises:
         StorageError: The key is empty, absolute, too long, leaves the bucket, or cannot be a file's name.
     """
-    fault = _fault(key) if key else "it is empty"
+    fault = _fault(key)
     if fault:
         raise StorageError(
             f"object key {key!r} cannot be used: {fault}; a key is a relative path such as results/train/model.json"
@@ -45,18 +39,6 @@ def validate_prefix(prefix: str) -> str:
 
 
 def _fault(key: str) -> str:
-    try:
-        length = len(key.encode())
-    except UnicodeEncodeError:
-        return "it is not valid Unicode"
-    parts = key.split("/")
-    faults = {
-        f"it has {length} bytes, the limit is {MAX_KEY_BYTES}": length > MAX_KEY_BYTES,
-        "it holds a control character": _CONTROL.search(key),
-        "it holds a backslash": "\\" in key,
-        "it begins with a drive letter": re.match(r"[A-Za-z]:", key),
-        "it begins or ends with a slash, or holds two in a row": "" in parts,
-        "it holds . or .. as a part": {".", ".."} & set(parts),
-        f"{RESERVED_PART}/ is kept for bookkeeping": parts[0] == RESERVED_PART,
-    }
-    return next((fault for fault, found in faults.items() if found), "")
+    if key.partition("/")[0] == RESERVED_PART:
+        return f"{RESERVED_PART}/ is kept for bookkeeping"
+    return fault_in(key)

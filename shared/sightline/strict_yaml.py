@@ -1,0 +1,79 @@
+"""YAML, read strictly: recipes, the settings file, overrides, ``.dvc`` files.
+
+Plain mappings, lists and values.  Aliases (ten lines of them unfold to gigabytes), tags, a key that stands twice, and
+whatever is too long or nested too deep are refused; a date is a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+MAX_CHARACTERS = 1_000_000
+MAX_DEPTH = 50
+
+
+class YamlError(ValueError):
+    """A text that is not strict YAML; the error's text says why."""
+
+
+def decode(text: str) -> Any:  # noqa: ANN401  (whatever YAML holds)
+    """Decode one YAML document.
+
+    Args:
+        text: An empty one gives None.
+
+    Raises:
+        YamlError: It is no YAML, or holds what is refused here.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise YamlError(f"it has {len(text):,} characters, more than {MAX_CHARACTERS:,}")
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise YamlError(" ".join(str(error).split())) from error
+    except ValueError as error:  # a whole number such as 0x_, or of thousands of digits
+        raise YamlError(f"it holds a number that is none ({error})") from error
+
+
+_READ_AS_TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "merge", "value")}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's own SafeLoader without what a configuration does not need."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  (YAML's own name and way)
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _READ_AS_TEXT]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        mark = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, f"alias *{event.anchor} is refused: write it out", mark)
+        if getattr(event, "tag", None) is not None:
+            raise yaml.composer.ComposerError(None, None, f"tag {event.tag} is refused: write the plain value", mark)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise yaml.composer.ComposerError(None, None, "it is nested too deep", mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is no text", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
