@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from sightline.data.training_set import TrainingSet, from_bytes, write_training_
 from sightline.errors import RepositoryError
 
 AUTHOR = {"NAME": "sightline", "EMAIL": "sightline@localhost"}
+STALE_LOCK_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -132,13 +134,40 @@ def _push(
 ) -> PublishedSet | None:
     """Push the tag and nothing else; what stands there when another process was faster is returned."""
     url = git_url(repository)
+    push = ["push", "--quiet", "origin", f"{commit}:refs/tags/{tag}"]
     try:
-        git("push", "--quiet", "origin", f"{commit}:refs/tags/{tag}", cwd=workspace, timeout_seconds=timeout_seconds,
-            trusted=[url])  # fmt: skip
+        git(*push, cwd=workspace, timeout_seconds=timeout_seconds, trusted=[url])
     except RepositoryError:
         found = find_training_tag(repository, tag, timeout_seconds)
-        if found is None:
+        if found is not None:
+            return found
+        if not _unlock(repository, tag):
             raise
-        return found
+        git(*push, cwd=workspace, timeout_seconds=timeout_seconds, trusted=[url])
     _log.info("published %s (commit %s)", tag, commit[:12])
     return None
+
+
+def _unlock(repository: str, tag: DatasetTag) -> bool:
+    """Remove the lock of the tag that a killed git left in a repository on this machine; False where there was none.
+
+    Git holds it for milliseconds, so one that does not change for :data:`STALE_LOCK_SECONDS` is nobody's.
+    """
+    root = Path(repository.removeprefix("file://")).expanduser()
+    lock = (root / ".git" if (root / ".git").is_dir() else root) / "refs" / "tags" / f"{tag}.lock"
+    before = _identity(lock)
+    if before is None:
+        return False
+    time.sleep(STALE_LOCK_SECONDS)
+    if _identity(lock) == before:
+        _log.warning("%s was left behind by a git that was killed; it is removed", lock)
+        lock.unlink(missing_ok=True)
+    return True
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
