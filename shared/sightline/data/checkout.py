@@ -88,6 +88,7 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
     """Clone one tag without its history and without data; DVC's cache is the one of the work volume.
 
     Raises:
+        UnknownTagError: The tag was deleted since it was looked up.
         RepositoryError: The tag does not name ``commit`` any more, or git failed.
     """
     if path.exists():
@@ -95,7 +96,13 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
     path.parent.mkdir(parents=True, exist_ok=True)
     url = git_url(repository)
     options = ["--quiet", "--depth", "1", "--single-branch", "--no-tags", "--template=", "--branch", tag]
-    git("clone", *options, "--", url, str(path), timeout_seconds=timeout_seconds, trusted=[url])
+    try:
+        git("clone", *options, "--", url, str(path), timeout_seconds=timeout_seconds, trusted=[url])
+    except RepositoryError as error:
+        known = list_tags(repository, timeout_seconds)
+        if tag in known:
+            raise
+        raise unknown_tag(tag, redact(repository), known) from error
     found = git("rev-parse", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()
     if found != commit:
         raise RepositoryError(f"{tag} moved in this moment: it named {commit} and names {found} now; start again")
