@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,37 @@ def test_relative_paths_are_made_absolute(tmp_path, monkeypatch):
     assert open_storage("b").uri == (tmp_path / "b").as_uri()
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/x", "gs://bucket"])
+@pytest.mark.parametrize("uri", ["s3://bucket/x", "http://bucket"])
 def test_an_unknown_scheme_lists_what_there_is(uri):
-    with pytest.raises(StorageError, match=r"does not know; known are file:// and plain paths"):
+    with pytest.raises(StorageError, match=r"does not know; known are file://, gs:// and plain paths"):
         open_storage(uri)
+
+
+@pytest.mark.parametrize("uri", ["gs://", "gs:///x", "gs://B", "gs://a", "gs://bucket?x", "gs://bu cket/x"])
+def test_gs_uris_that_name_no_bucket(uri):
+    with pytest.raises(StorageError, match=r"names no bucket; expected gs://bucket/prefix"):
+        open_storage(uri)
+
+
+@pytest.mark.parametrize("uri", ["gs://bucket/../x", "gs://bucket//x", "gs://bucket/a\\b"])
+def test_gs_prefixes_keep_the_rules_of_keys(uri):
+    with pytest.raises(StorageError, match="cannot be used"):
+        open_storage(uri)
+
+
+@pytest.mark.usefixtures("google_storage_server")
+def test_gs_uris_have_no_slash_at_the_end():
+    assert open_storage("gs://bucket/team/x/").uri == "gs://bucket/team/x"
+    assert open_storage("GS://bucket/").uri == "gs://bucket"
+    storage, key = open_uri("gs://bucket/model #1.bin")
+    assert (storage.uri, key) == ("gs://bucket", "model #1.bin")
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch):
+    monkeypatch.delitem(sys.modules, "sightline.storage.gcs", raising=False)
+    monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
+    with pytest.raises(StorageError, match=r"google\.cloud\.storage.*pip install 'sightline\[gcs\]'"):
+        open_storage("gs://bucket")
 
 
 @pytest.mark.parametrize("uri", ["file://server/share", "file:///a?b", "file:///a#b", "", " "])

@@ -10,10 +10,11 @@ from urllib.parse import unquote, urlsplit
 from sightline.errors import StorageError
 from sightline.storage.base import Storage
 
-BACK_ENDS: dict[str, tuple[str, str]] = {
-    "file": ("sightline.storage.local", "LocalStorage"),
+BACK_ENDS: dict[str, tuple[str, str, str]] = {
+    "file": ("sightline.storage.local", "LocalStorage", ""),
+    "gs": ("sightline.storage.gcs", "GoogleStorage", "gcs"),
 }
-"""Scheme -> (module, class), imported on use; the class has a method ``from_uri(uri)``."""
+"""Scheme -> (module, class, extra that installs what it needs), imported on use; the class has ``from_uri(uri)``."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -22,7 +23,7 @@ def open_storage(uri: str) -> Storage:
     """The result bucket at ``uri``.  Nothing is created before the first write.
 
     Args:
-        uri: ``file:///absolute/path`` or a plain path.
+        uri: ``gs://bucket/prefix``, ``file:///absolute/path`` or a plain path.
 
     Raises:
         StorageError: No back end knows the scheme, or the URI is no place for a bucket.
@@ -33,8 +34,13 @@ def open_storage(uri: str) -> Storage:
             f"storage URI {uri!r} has the scheme {scheme}://, which Sightline does not know; "
             f"known are {', '.join(f'{name}://' for name in BACK_ENDS)} and plain paths"
         )
-    module, name = BACK_ENDS[scheme]
-    back_end = getattr(importlib.import_module(module), name)
+    module, name, extra = BACK_ENDS[scheme]
+    try:
+        back_end = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise StorageError(
+            f"{uri} needs the package {error.name}, which is not installed: pip install 'sightline[{extra}]'"
+        ) from error
     storage = back_end.from_uri(uri)
     assert isinstance(storage, Storage)  # noqa: S101
     return storage

@@ -1,0 +1,296 @@
+"""A bucket of Google Storage, or a folder in one.
+
+Every write carries a precondition on the generation, so that it can be repeated: when its answer is lost, the
+repetition is refused, and the object that is there is compared with the one that should be.  Every read is checked
+against the checksum of the whole object, also when the stream broke and was taken up again, which Google's library
+leaves unchecked.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import mimetypes
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import google_crc32c
+import requests
+from google.api_core.exceptions import NotFound, PreconditionFailed, RetryError
+from google.cloud.storage import Blob, Client
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from sightline.errors import ObjectNotFoundError, PreconditionFailedError, StorageError
+from sightline.logs import Progress
+from sightline.storage.base import ObjectInfo, Storage, moved_error
+from sightline.storage.files import explained
+from sightline.storage.gcs_faults import FAULTS, UNREACHABLE, explained_by_google, said_by_service, status_of
+from sightline.storage.gcs_settings import Settings
+from sightline.storage.gcs_streams import Arriving, Leaving, encoded, measured
+from sightline.storage.keys import validate_key, validate_prefix
+from sightline.storage.transfer import Sink
+
+PAGE = 1000
+CHUNK_BYTES = 32 << 20
+"""A part of a resumable upload, which is what is sent again when the connection breaks."""
+
+ATTEMPTS = 3
+"""How often bytes that arrived damaged are asked for, or sent, in all."""
+
+OVERWRITES = 50
+"""How often a write without an expectation gives way to other writers."""
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+_INFO = "items(name,size,crc32c,generation),nextPageToken"
+_CONNECT_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class GoogleStorage(Storage):
+    """Objects in a bucket, below a prefix; the bucket must exist.
+
+    Args:
+        bucket: Its name.
+        prefix: What all keys begin with in the bucket, without a slash at the end; empty for the whole bucket.
+        settings: See there.
+
+    Raises:
+        StorageError: There are no credentials.
+    """
+
+    def __init__(self, bucket: str, prefix: str, settings: Settings) -> None:
+        self.uri = f"gs://{bucket}/{prefix}" if prefix else f"gs://{bucket}"
+        self.jobs = settings.jobs
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._kms_key = settings.kms_key
+        seconds = settings.timeout_seconds
+        retry = DEFAULT_RETRY.with_timeout(2 * seconds).with_delay(initial=0.25, maximum=30.0)
+        self._patience: dict[str, Any] = {"timeout": (min(_CONNECT_SECONDS, seconds), seconds), "retry": retry}
+        with explained_by_google("open", self.uri):
+            # Objects belong to no project: the name is a formality that spares the search for one.
+            self._client = Client(project="sightline")
+        self._client._http.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=settings.jobs))
+        self._bucket = self._client.bucket(bucket, user_project=settings.user_project)
+        self._bucket_seen = False
+
+    @classmethod
+    def from_uri(cls, uri: str) -> Self:
+        """The bucket, or the folder in one, at ``gs://bucket`` or ``gs://bucket/prefix``.
+
+        Raises:
+            StorageError: The URI names no bucket, or there are no credentials.
+            ConfigurationError: A setting in the environment is wrong.
+        """
+        bucket, _, prefix = uri.split("://", 1)[1].partition("/")
+        if not _BUCKET.fullmatch(bucket):
+            raise StorageError(
+                f"storage URI {uri!r} names no bucket; expected gs://bucket/prefix with the name of a bucket in small "
+                "letters, digits, - _ and ."
+            )
+        prefix = prefix.rstrip("/")
+        return cls(bucket, validate_key(prefix) if prefix else "", Settings.from_environment())
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """See :meth:`Storage.stat`."""
+        name = self._name(key)
+        with explained_by_google("read", self.uri_of(key)):
+            blob = self._bucket.get_blob(name, **self._patience)
+            if blob is None:
+                self._require_bucket()
+                return None
+        return _info(key, blob)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """See :meth:`Storage.list`."""
+        for key, blob in self._blobs(prefix, _INFO):
+            yield _info(key, blob)
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """See :meth:`Storage.names`."""
+        for key, _ in self._blobs(prefix, "items(name),nextPageToken"):
+            yield key
+
+    def read(self, key: str, sink: Sink, progress: Progress | None = None) -> ObjectInfo:
+        """See :meth:`Storage.read`."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._read_once(key, sink, progress)
+            except _DamagedError as damage:
+                if attempt == ATTEMPTS:
+                    raise
+                _log.warning("%s; reading it again", damage)
+        raise AssertionError
+
+    def write_bytes(self, key: str, data: bytes, *, if_generation: int | None = None) -> ObjectInfo:
+        """See :meth:`Storage.write_bytes`."""
+        self._name(key)
+        checksum = encoded(google_crc32c.value(data))
+        return self._write(key, len(data), checksum, lambda: io.BytesIO(data), if_generation)
+
+    def upload(
+        self, path: Path, key: str, *, if_generation: int | None = None, progress: Progress | None = None
+    ) -> ObjectInfo:
+        """See :meth:`Storage.upload`; a large file goes in parts, each of which is repeated by itself."""
+        self._name(key)
+        with explained("read", path):
+            size, checksum = measured(path)
+            return self._write(key, size, checksum, lambda: Leaving(path, progress), if_generation)
+
+    def delete(self, key: str, *, if_generation: int | None = None) -> None:
+        """See :meth:`Storage.delete`."""
+        name = self._name(key)
+        for _ in range(OVERWRITES):
+            present = self.stat(key)
+            if present is None:
+                return
+            if if_generation not in {None, present.generation}:
+                raise moved_error(self.uri_of(key), if_generation, present.generation)
+            with explained_by_google("delete", self.uri_of(key)):
+                try:
+                    self._bucket.blob(name).delete(if_generation_match=present.generation, **self._patience)
+                except PreconditionFailed:
+                    continue
+                except NotFound:
+                    pass
+                return
+        raise self._restless(key)
+
+    def _read_once(self, key: str, sink: Sink, progress: Progress | None) -> ObjectInfo:
+        name = self._name(key)
+        with sink() as target:
+            arrived = Arriving(target, progress)
+            with explained_by_google("read", self.uri_of(key)):
+                blob = self._receive(key, name, arrived)
+            if arrived.crc32c != blob.crc32c:
+                arrived.forget()
+                raise _DamagedError(
+                    f"{self.uri_of(key)} arrived damaged: its CRC-32C should be {blob.crc32c}, but is {arrived.crc32c} "
+                    f"({arrived.size} bytes); check the network, then write the object again"
+                )
+        return ObjectInfo(key, arrived.size, arrived.crc32c, int(blob.generation))
+
+    def _receive(self, key: str, name: str, arrived: Arriving) -> Blob:
+        """Read an object, going on where a stream broke for as long as anything arrives."""
+        while True:
+            blob, before = self._bucket.blob(name), arrived.size
+            try:
+                blob.download_to_file(arrived, start=before or None, raw_download=True, checksum=None, **self._patience)
+                if blob.crc32c is None:
+                    blob.reload(if_generation_match=int(blob.generation), **self._patience)
+            except (NotFound, PreconditionFailed):
+                if arrived.size:
+                    raise self._replaced(key, arrived) from None
+                self._require_bucket()
+                raise ObjectNotFoundError(
+                    f"there is no object {self.uri_of(key)}; check the URI, or run the step that writes it"
+                ) from None
+            except (RetryError, *UNREACHABLE) as error:
+                if arrived.size == before:
+                    raise
+                _log.warning("the stream of %s broke (%s), taking it up", self.uri_of(key), type(error).__name__)
+            else:
+                return blob
+
+    def _replaced(self, key: str, arrived: Arriving) -> _DamagedError:
+        arrived.forget()
+        return _DamagedError(f"{self.uri_of(key)} was replaced while it was read; read it again")
+
+    def _write(
+        self, key: str, size: int, checksum: str, source: Callable[[], BinaryIO], if_generation: int | None
+    ) -> ObjectInfo:
+        """Write with a precondition; where it fails, the bytes that are there decide whether this write was done."""
+        for _ in range(OVERWRITES):
+            expected = if_generation
+            if expected is None:
+                before = self.stat(key)
+                expected = before.generation if before else 0
+            try:
+                with explained_by_google("write", self.uri_of(key)):
+                    return self._send(key, size, checksum, source, expected)
+            except _PreconditionError:
+                present = self.stat(key)
+                if present and (present.size, present.crc32c) == (size, checksum):
+                    return present
+                if if_generation is not None:
+                    raise moved_error(self.uri_of(key), if_generation, present.generation if present else 0) from None
+        raise self._restless(key)
+
+    def _send(self, key: str, size: int, checksum: str, source: Callable[[], BinaryIO], expected: int) -> ObjectInfo:
+        """Send the bytes with their checksum, which the service compares before the object exists."""
+        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+        for attempt in range(1, ATTEMPTS + 1):
+            blob = self._bucket.blob(self._name(key), chunk_size=CHUNK_BYTES, kms_key_name=self._kms_key)
+            blob.crc32c = checksum
+            try:
+                with source() as stream:
+                    blob.upload_from_file(
+                        stream,
+                        size=size,
+                        content_type=kind,
+                        if_generation_match=expected,
+                        checksum=None,
+                        **self._patience,
+                    )
+            except ValueError:
+                raise StorageError(f"{self.uri_of(key)}: the file became shorter while it was sent") from None
+            except PreconditionFailed:
+                raise _PreconditionError from None
+            except FAULTS as error:
+                if attempt == ATTEMPTS or not self._sent_again(error):
+                    raise
+                _log.warning("%s did not arrive (%s), sending it again", self.uri_of(key), said_by_service(error))
+            else:
+                return _info(key, blob)
+        raise AssertionError
+
+    def _sent_again(self, error: Exception) -> bool:
+        """Whether sending everything anew can help: the bytes arrived damaged, or the upload's session is lost."""
+        if status_of(error) in {404, 410}:
+            self._require_bucket()
+            return True
+        return status_of(error) == 400 and "crc32c" in said_by_service(error).lower()
+
+    def _blobs(self, prefix: str, fields: str) -> Iterator[tuple[str, Blob]]:
+        validate_prefix(prefix)
+        with explained_by_google("list", f"{self.uri}/{prefix}"):
+            blobs = self._client.list_blobs(
+                self._bucket, prefix=self._prefix + prefix, fields=fields, page_size=PAGE, **self._patience
+            )
+            for blob in blobs:
+                key = blob.name.removeprefix(self._prefix)
+                if not key.endswith("/") and key:  # consoles mark folders with empty objects of such names
+                    yield validate_key(key), blob
+
+    def _require_bucket(self) -> None:
+        """Tell a bucket that is not there from an object that is not there: the service says 404 to both."""
+        if not self._bucket_seen:
+            next(
+                iter(self._client.list_blobs(self._bucket, max_results=1, fields="items(name)", **self._patience)), None
+            )
+            self._bucket_seen = True
+
+    def _name(self, key: str) -> str:
+        """The whole name in the bucket, which must keep the rules too."""
+        validate_key(key)
+        return validate_key(self._prefix + key)
+
+    def _restless(self, key: str) -> PreconditionFailedError:
+        return PreconditionFailedError(
+            f"{self.uri_of(key)} was changed by others {OVERWRITES} times meanwhile; "
+            "find out what writes it, then try again"
+        )
+
+
+class _DamagedError(StorageError):
+    """Bytes that arrived are not those that were stored; asking again may help."""
+
+
+class _PreconditionError(Exception):
+    """The service compared generations and refused."""
+
+
+def _info(key: str, blob: Blob) -> ObjectInfo:
+    return ObjectInfo(key, int(blob.size), str(blob.crc32c), int(blob.generation))

@@ -1,0 +1,113 @@
+"""What Google Storage, its credentials and the network say when they refuse, as errors with a next step."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+from collections.abc import Iterator
+
+import requests
+import urllib3.exceptions
+from google.api_core.exceptions import GoogleAPICallError, RetryError
+from google.auth import exceptions as auth
+from google.cloud.storage.exceptions import InvalidResponse
+
+from sightline.errors import StorageError
+
+UNREACHABLE = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    auth.TransportError,
+    ConnectionError,
+)
+"""What it looks like when no answer comes, or half of one."""
+
+FAULTS = (GoogleAPICallError, RetryError, InvalidResponse, auth.GoogleAuthError, *UNREACHABLE)
+
+_AGAIN = "nothing half-written is left: run the same command again"
+_HINTS = {
+    401: "the credentials are wrong or expired: run gcloud auth application-default login again, or let "
+    "GOOGLE_APPLICATION_CREDENTIALS name a key file that is still valid",
+    403: "give the account the role Storage Object User on this bucket, or choose another with storage.uri",
+    404: "check storage.uri, or create the bucket",
+    408: _AGAIN,
+    429: f"too many requests at once: lower SIGHTLINE_GCS_JOBS; {_AGAIN}",
+}
+
+
+@contextlib.contextmanager
+def explained_by_google(action: str, uri: str) -> Iterator[None]:
+    """Turn faults of the service into a :class:`~sightline.errors.StorageError`.
+
+    The original is left out of the traceback: it may show the address of an upload session, with which anybody could
+    write.
+
+    Args:
+        action: What was tried, in the infinitive.
+        uri: With what.
+    """
+    try:
+        yield
+    except FAULTS as error:
+        raise StorageError(f"cannot {action} {uri}: {_reason(error)}") from None
+
+
+def status_of(error: BaseException | None) -> int | None:
+    """The HTTP status that a fault carries, if it carries one."""
+    if isinstance(error, RetryError):
+        return status_of(error.cause)
+    if isinstance(error, InvalidResponse):
+        return int(error.response.status_code)
+    return int(error.code) if isinstance(error, GoogleAPICallError) and error.code is not None else None
+
+
+def said_by_service(error: BaseException) -> str:
+    """The service's own words, without the address of the request."""
+    response = getattr(error, "response", None)
+    try:
+        return str(response.json()["error"]["message"])  # type: ignore[union-attr]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return str(getattr(response, "reason", "") or "no reason given")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, auth.DefaultCredentialsError):
+        return (
+            f"there are no usable Google credentials ({_first(error)}); "
+            "on a laptop run gcloud auth application-default login, in a cluster use workload identity, "
+            "or let GOOGLE_APPLICATION_CREDENTIALS name a key file"
+        )
+    if isinstance(error, auth.GoogleAuthError) and not isinstance(error, auth.TransportError):
+        return f"Google refuses the credentials ({_first(error)}); {_HINTS[401]}"
+    waited = isinstance(error, RetryError)
+    cause = error.cause if isinstance(error, RetryError) and error.cause else error
+    status = status_of(cause)
+    if status is None:
+        return (
+            f"Google Storage cannot be reached ({_innermost(cause)}); check the network, the proxy and "
+            f"STORAGE_EMULATOR_HOST; {_AGAIN}"
+        )
+    said = said_by_service(cause)
+    if "requester pays" in said.lower() or "userProject" in said:
+        return f"{status}, {said}; name the project that pays in SIGHTLINE_GCS_USER_PROJECT"
+    tried = ", after trying until SIGHTLINE_GCS_TIMEOUT_SECONDS were over twice" if waited else ""
+    hint = _HINTS.get(status, _AGAIN if waited else "see the message for what to change")
+    return f"{status}, {said}{tried}; {hint}"
+
+
+def _first(error: Exception) -> str:
+    """The first line of what google-auth says; what follows may quote an answer with tokens."""
+    return str(error.args[0] if error.args else type(error).__name__).partition("\n")[0]
+
+
+def _innermost(error: BaseException) -> str:
+    """What lies at the bottom, such as ``Connection refused``; what lies above shows addresses."""
+    while below := error.__cause__ or error.__context__ or _wrapped(error):
+        error = below
+    return f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    inner = error.args[-1] if error.args else None
+    return inner if isinstance(inner, BaseException) else None

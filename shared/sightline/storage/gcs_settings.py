@@ -1,0 +1,56 @@
+"""How Google Storage is used on this machine; no part of a run's identity, so the environment says it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Self
+
+from sightline.errors import ConfigurationError
+
+TIMEOUT_SECONDS = 60.0
+JOBS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to use the service, whatever the bucket: the variables ``SIGHTLINE_GCS_USER_PROJECT`` and so on.
+
+    Attributes:
+        user_project: Who pays, where the bucket's owner does not.
+        kms_key: Full name of a Cloud KMS key.
+        timeout_seconds: Patience with one request; twice that without any progress ends the work.
+        jobs: Transfers at once.
+    """
+
+    user_project: str | None = None
+    kms_key: str | None = None
+    timeout_seconds: float = TIMEOUT_SECONDS
+    jobs: int = JOBS
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """What the environment says.
+
+        Raises:
+            ConfigurationError: A variable does not hold a fitting number.
+        """
+        return cls(
+            os.environ.get("SIGHTLINE_GCS_USER_PROJECT") or None,
+            os.environ.get("SIGHTLINE_GCS_KMS_KEY") or None,
+            _number("SIGHTLINE_GCS_TIMEOUT_SECONDS", TIMEOUT_SECONDS, 0.1, 3600),
+            int(_number("SIGHTLINE_GCS_JOBS", JOBS, 1, 64)),
+        )
+
+
+def _number(variable: str, default: float, least: float, most: float) -> float:
+    text = os.environ.get(variable)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = least - 1
+    if not least <= value <= most:
+        raise ConfigurationError(f"{variable} is {text!r}; expected a number from {least} to {most}")
+    return value
