@@ -32,6 +32,14 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".
 _BYTES_A_PIXEL = 8
 """More than the most wasteful of the formats needs; a bigger file is refused before it is read."""
 
+MAX_SCANS = 100
+"""Of a JPEG.  Each scan runs over all pixels, so that a small file with thousands of them decodes for minutes."""
+
+_SCAN = b"\xff\xda"
+"""Begins a scan; a decoder never meets these bytes inside one."""
+
+_LFS_POINTER = b"version https://git-lfs"
+
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -143,18 +151,26 @@ def read_bytes(path: Path, max_pixels: int) -> bytes:
         UnreadableImageError: The file cannot be read, or is too big.
     """
     try:
-        size = path.stat().st_size
-        if size > _BYTES_A_PIXEL * max_pixels:
-            raise UnreadableImageError(
-                str(path),
-                f"the file has {size:,} bytes, more than an image of data.max_pixels = {max_pixels:,} can need",
-                "replace it, or raise data.max_pixels",
-            )
+        require_size(str(path), path.stat().st_size, max_pixels)
         return path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(
             str(path), f"the file cannot be read ({error.strerror or error})", "check that it exists and is readable"
         ) from error
+
+
+def require_size(name: str, size_bytes: int, max_pixels: int) -> None:
+    """Refuse a file that is bigger than an image of ``max_pixels`` can be, before it is read.
+
+    Raises:
+        UnreadableImageError: It is.
+    """
+    if size_bytes > _BYTES_A_PIXEL * max_pixels:
+        raise UnreadableImageError(
+            name,
+            f"the file has {size_bytes:,} bytes, more than an image of data.max_pixels = {max_pixels:,} can need",
+            "replace it, or raise data.max_pixels",
+        )
 
 
 def image_facts(content: bytes, max_pixels: int, name: str = "the image") -> ImageFacts:
@@ -223,6 +239,15 @@ def hash_distance(first: int, second: int) -> int:
 
 
 def _open(content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    if not content:
+        raise UnreadableImageError(name, "it is empty", "replace it by an intact copy")
+    if content.startswith(_LFS_POINTER):
+        raise UnreadableImageError(name, "it is a pointer that Git LFS left in its place", "fetch it with git lfs pull")
+    scans = content.count(_SCAN)
+    if scans > MAX_SCANS and content.startswith(b"\xff\xd8"):
+        raise UnreadableImageError(
+            name, f"it has {scans:,} scans, which take minutes to decode; a JPEG has about ten", "save it again"
+        )
     image = Image.open(io.BytesIO(content), formats=formats)
     width, height = image.size
     if width * height > max_pixels:
@@ -237,6 +262,9 @@ def _open(content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] =
             f"its pixels have more than 8 bits a channel (Pillow's mode {image.mode})",
             "convert it to 8 bits a channel",
         )
+    # The size is known and allowed: a decoder that comes to more pixels now was lied to.
+    if max_pixels <= (Image.MAX_IMAGE_PIXELS or 0):
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
     return image
 
 
@@ -255,9 +283,12 @@ def _decoding(name: str, formats: tuple[str, ...] = FORMATS) -> Iterator[None]:
             yield
     except UnreadableImageError:
         raise
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise UnreadableImageError(
-            name, f"it is too large to decode ({error})", "make the image smaller than data.max_pixels"
+            name,
+            f"it is too large to decode: it claims more than {limit:,} pixels, which no setting allows",
+            "make it smaller",
         ) from error
     except UnidentifiedImageError as error:
         raise UnreadableImageError(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from sightline import strict_yaml
 from sightline.data.commands import dvc, site_cache
 from sightline.data.objects import ObjectStore, TrackedFolder, open_remote, read_dvc_file
 from sightline.data.tags import DatasetTag
@@ -58,7 +59,7 @@ def missing_objects(remote: ObjectStore, tracked: TrackedFolder, tag: DatasetTag
 
 def _name_remote(path: Path, remote: str) -> None:
     """Write the remote into the ``.dvc`` file, so that a person's plain ``dvc pull`` finds both kinds of data."""
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document = strict_yaml.decode(path.read_text(encoding="utf-8"))
     if document["outs"][0].get("remote") == remote:
         return
     document["outs"][0]["remote"] = remote

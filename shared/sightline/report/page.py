@@ -11,10 +11,14 @@ import re
 import tempfile
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from sightline.data.images import UnreadableImageError, read_image
 from sightline.errors import DataError
 from sightline.version import __version__
+
+MAX_DRAWN_PIXELS = 150_000_000
+"""A drawn image is as large as its original, which data.max_pixels limits."""
 
 _NOTHING = "\N{EN DASH}"
 
@@ -73,11 +77,10 @@ def jpeg_uri(image: Image.Image | Path, longest: int = 800) -> str:
     """
     if isinstance(image, Path):
         try:
-            with Image.open(image, formats=("JPEG", "PNG", "WEBP")) as opened:
-                return jpeg_uri(opened.convert("RGB"), longest)
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            return jpeg_uri(read_image(image, MAX_DRAWN_PIXELS), longest)
+        except UnreadableImageError as error:
             raise DataError(
-                f"{image}: this drawn image cannot be shown in the report: {reason_of(error)}; run its step again"
+                f"{image}: this drawn image cannot be shown in the report: {error.reason}; run its step again"
             ) from error
     small = image.convert("RGB")
     small.thumbnail((longest, longest), Image.Resampling.LANCZOS)

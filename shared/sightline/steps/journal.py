@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from sightline import strict_json
+
 TITLES = {
     "resolve": "Resolve",
     "record": "Record dataset",
@@ -100,7 +102,7 @@ def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
     """The tasks of a run by step; one that says running while its process is gone is interrupted."""
     entries = {}
     for path in sorted((run_folder(work, run_id) / "tasks").glob("*.json")):
-        entry = TaskEntry(**json.loads(path.read_text(encoding="utf-8")))
+        entry = TaskEntry(**strict_json.decode(path.read_bytes()))
         if entry.state == "running" and not process_is_alive(entry.pid):
             entry.state, entry.message = "interrupted", "its process is gone; the same command goes on from here"
         entries[entry.step] = entry

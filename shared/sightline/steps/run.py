@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sightline import strict_json
 from sightline.config.schema import Config
 from sightline.database import RunRecord, open_database
 from sightline.errors import StepError
@@ -121,7 +122,7 @@ class LocalRun:
         metrics: dict[str, float] = {}
         for step in ("evaluate", "test"):
             if step in journal and journal[step].result:
-                metrics = json.loads(journal[step].result)["models"][0]["metrics"]
+                metrics = strict_json.decode(journal[step].result)["models"][0]["metrics"]
         numbers = [f"{name}={metrics[name]:.4f}" for name in _RESULT_METRICS if name in metrics]
         return " ".join(["result:", *numbers, f"seconds={self.document.seconds:.1f}"])
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import yaml
 
+from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.config.schema import Config
 from sightline.report.run_index import RunSummary, write_run_index
@@ -68,7 +69,9 @@ def write_pages(config: Config, document: RunDocument) -> None:
     asked = ["resolve", *document.steps]
     tasks = [_task_view(step, journal.get(step), step in asked, document.state) for step in TITLES]
     results: dict[StepName, dict[str, Any]] = {
-        step: json.loads(journal[step].result) for step in STEP_OF.values() if step in journal and journal[step].result
+        step: strict_json.decode(journal[step].result)
+        for step in STEP_OF.values()
+        if step in journal and journal[step].result
     }
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         page = RunPage(
@@ -101,7 +104,7 @@ def write_index(work: Path) -> None:
 def read_runs(work: Path) -> list[RunDocument]:
     """Every run on this work volume, newest first."""
     paths = sorted((work / "runs").glob("*/run.json"), reverse=True)
-    return [RunDocument(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    return [RunDocument(**strict_json.decode(path.read_bytes())) for path in paths]
 
 
 def _task_view(step: str, entry: TaskEntry | None, asked: bool, run_state: RunState) -> TaskView:
@@ -116,7 +119,7 @@ def _task_view(step: str, entry: TaskEntry | None, asked: bool, run_state: RunSt
 
 def _summary(work: Path, document: RunDocument) -> RunSummary:
     journal = read_journal(work, document.run_id)
-    results = {step: json.loads(entry.result) for step, entry in journal.items() if entry.result}
+    results = {step: strict_json.decode(entry.result) for step, entry in journal.items() if entry.result}
     tested = results.get("test", {}).get("models", [])
     return RunSummary(
         run_id=document.run_id,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sightline import strict_json
 from sightline.config.decode import from_json
 from sightline.config.digest import config_digest
 from sightline.config.schema import Config
@@ -144,7 +144,7 @@ def _finished(storage: Storage, entry: TaskEntry, result: Result, metrics: dict[
         entry.state = "reused"
         _log.info("%s: found finished work, nothing to do", entry.step)
     summary_key = f"{store.folder_of(storage, result)}/summary.json"
-    summary = json.loads(storage.read_bytes(summary_key)[0]) if storage.stat(summary_key) else {}
+    summary = strict_json.decode(storage.read_bytes(summary_key)[0]) if storage.stat(summary_key) else {}
     return Finished(entry.result, metrics, summary)
 
 

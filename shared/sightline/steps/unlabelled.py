@@ -29,7 +29,7 @@ class UnlabelledImages:
 
         self._storage = open_storage(uri) if uri else None
         objects = [] if self._storage is None else list(self._storage.list())
-        self._objects = [info for info in objects if PurePosixPath(info.key).suffix.lower() in IMAGE_SUFFIXES]
+        self._objects = {info.key: info for info in objects if PurePosixPath(info.key).suffix.lower() in IMAGE_SUFFIXES}
         if uri and not self._objects:
             raise ConfigurationError(
                 f"test.images: no image lies below {uri}; give a folder with images "
@@ -42,13 +42,13 @@ class UnlabelledImages:
     @property
     def digest(self) -> str:
         """Changes when an image comes, goes or changes; empty without images."""
-        listed = "\n".join(f"{info.key} {info.size} {info.crc32c}" for info in self._objects)
+        listed = "\n".join(f"{info.key} {info.size} {info.crc32c}" for info in self._objects.values())
         return hashlib.sha256(listed.encode()).hexdigest() if listed else ""
 
     @property
     def names(self) -> list[str]:
         """Paths below the folder or URI, POSIX, in their order."""
-        return [info.key for info in self._objects]
+        return list(self._objects)
 
     def read(self, name: str, max_pixels: int) -> Image:
         """Fetch and decode one image.
@@ -56,11 +56,11 @@ class UnlabelledImages:
         Raises:
             DataError: It cannot be used.
         """
-        from sightline.data.images import read_image
+        from sightline.data.images import read_image, require_size
 
         assert self._storage is not None  # noqa: S101
-        content, _ = self._storage.read_bytes(name)
         try:
-            return read_image(content, max_pixels)
+            require_size("the image", self._objects[name].size, max_pixels)
+            return read_image(self._storage.read_bytes(name)[0], max_pixels)
         except DataError as error:
             raise DataError(f"test.images: {self._storage.uri_of(name)}: {error}") from error

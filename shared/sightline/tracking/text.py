@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sightline import strict_json
+
 METRICS_FILE = "metrics.jsonl"
 
 
@@ -53,7 +55,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     lines = []
     for line in path.read_bytes().splitlines(keepends=True):
         try:
-            document = json.loads(line)
+            document = strict_json.decode(line)
         except ValueError:
             break
         if not line.endswith(b"\n") or not isinstance(document, dict) or "iteration" not in document:
