@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.commands import dvc, explain_os_errors, git, redact
 from sightline.data.history import git_url, list_tags
-from sightline.data.lock import exclusive_lock
+from sightline.data.lock import exclusive_lock, shared_lock
 from sightline.data.manifest import Manifest
 from sightline.data.objects import ObjectStore, file_md5, hash_files, open_remote, read_dvc_file
 from sightline.data.tags import DatasetTag, unknown_tag
@@ -72,7 +74,7 @@ def checkout(
         return Checkout(final, tag, commit)
     with explain_os_errors(f"check out {tag} to {folder}"):
         remove_abandoned(folder)
-        with exclusive_lock(folder / ".locks" / final.name, timeout_seconds):
+        with exclusive_lock(use_lock(final), timeout_seconds), shared_lock(cache_lock(work_dir), timeout_seconds):
             if not final.is_dir():
                 part = folder / f"{final.name}.part"
                 clone(repository, tag, commit, part, work_dir=work_dir, timeout_seconds=timeout_seconds)
@@ -82,6 +84,37 @@ def checkout(
                 os.replace(part, final)  # noqa: PTH105
                 _log.info("checked out %s (commit %s) to %s", tag, commit[:12], final)
     return Checkout(final, tag, commit)
+
+
+@contextmanager
+def checked_out(
+    repository: str,
+    tag: str,
+    work_dir: Path,
+    *,
+    jobs: int = 2,
+    timeout_seconds: float = 3600.0,
+    expected_commit: str = "",
+) -> Iterator[Checkout]:
+    """A :func:`checkout` that nobody removes while the context is open; the arguments and errors are the same."""
+    while True:
+        found = checkout(
+            repository, tag, work_dir, jobs=jobs, timeout_seconds=timeout_seconds, expected_commit=expected_commit
+        )
+        with shared_lock(use_lock(found.path), timeout_seconds):
+            if found.path.is_dir():  # it may have been removed as unused before the lock was ours
+                yield found
+                return
+
+
+def use_lock(path: Path) -> Path:
+    """The lock file of a checkout: held together by those who use it, alone by the one who makes or removes it."""
+    return path.parent / ".locks" / path.name
+
+
+def cache_lock(work_dir: Path) -> Path:
+    """The lock file of DVC's cache: held together by those who fill or read it, alone by one who removes objects."""
+    return work_dir / "dvc-cache.lock"
 
 
 def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path, timeout_seconds: float) -> None:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.annotations import LabelledImage
-from sightline.data.checkout import Checkout, clone
+from sightline.data.checkout import Checkout, cache_lock, clone
 from sightline.data.coco import CocoDocument, decode_coco
 from sightline.data.commands import explain_os_errors, git
 from sightline.data.filling import SPLITS, SplitName
 from sightline.data.history import git_url, list_tags, open_history
-from sightline.data.lock import exclusive_lock
+from sightline.data.lock import exclusive_lock, shared_lock
 from sightline.data.publish import publish_folder
 from sightline.data.tags import DatasetTag
 from sightline.data.training_set import TrainingSet, from_bytes, write_training_set
@@ -102,6 +102,7 @@ def publish_training_tag(
     with (
         explain_os_errors(f"write the training set {tag}"),
         exclusive_lock(folder / ".locks" / str(tag), timeout_seconds),
+        shared_lock(cache_lock(work_dir), timeout_seconds),
     ):
         found = find_training_tag(repository, tag, timeout_seconds)
         if found is not None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
+from sightline.data.checkout import Checkout
 from sightline.data.detections import Detections
 from sightline.data.lock import exclusive_lock
 from sightline.data.tags import DatasetTag
@@ -26,7 +27,7 @@ from sightline.metrics.selection import Champion, check_metrics, choose, metrics
 from sightline.report.evaluation_report import write_evaluation_report
 from sightline.steps.champions import ChampionPointer, read_champion
 from sightline.steps.drawings import draw_split, spread
-from sightline.steps.inference import checkout_training_set, class_names, fetch_model, infer_split, read_split
+from sightline.steps.inference import class_names, fetch_model, infer_split, read_split, training_set_on_disk
 from sightline.steps.journal import write_atomically
 from sightline.steps.measurement import Measurement, measure
 from sightline.steps.promotion import decision_holds, promote
@@ -79,7 +80,9 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
         for _ in range(MAX_ATTEMPTS):
             result = find_result(storage, EvaluateResult, train.training_tag, key)
             if result is None or not decision_holds(storage, dataset, result):
-                result = _Evaluation(config, train, storage, folder).publish(key, replace=result is not None)
+                with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
+                    evaluation = _Evaluation(config, train, storage, folder, source)
+                    result = evaluation.publish(key, replace=result is not None)
             try:
                 promote(config, code_rev, train, storage, result)
             except PreconditionFailedError:
@@ -97,13 +100,12 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
 class _Evaluation:
     """One comparison of candidates and champions on the val split."""
 
-    def __init__(self, config: Config, train: TrainResult, storage: Storage, folder: Path) -> None:
+    def __init__(self, config: Config, train: TrainResult, storage: Storage, folder: Path, source: Checkout) -> None:
         self._began = time.monotonic()
         self._config, self._train, self._storage, self._folder = config, train, storage, folder
         self._tag = train.training_tag
         dataset = DatasetTag.parse(self._tag).dataset
-        checkout = checkout_training_set(config, self._tag, train.training_commit)
-        self._truth, self._root = read_split(checkout, "val"), checkout.path
+        self._truth, self._root = read_split(source, "val"), source.path
         self._classes = class_names(self._truth)
         self._champions = {metric: read_champion(storage, dataset, metric)[0] for metric in config.evaluate.select_by}
         self._contenders = [

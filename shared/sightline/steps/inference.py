@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from sightline.config.schema import Config
-from sightline.data.checkout import Checkout, checkout
+from sightline.data.checkout import Checkout, checked_out
 from sightline.data.coco import CocoDocument, read_coco
 from sightline.data.detections import Detections
 from sightline.data.tags import DatasetTag
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from sightline.models.predictor import Predictor
 
 
-def checkout_training_set(config: Config, tag: str, expected_commit: str = "") -> Checkout:
-    """The training set on the work volume; see :func:`sightline.data.checkout.checkout`."""
-    return checkout(
+def training_set_on_disk(config: Config, tag: str, expected_commit: str = "") -> AbstractContextManager[Checkout]:
+    """The training set on the work volume; see :func:`sightline.data.checkout.checked_out`."""
+    return checked_out(
         config.data.repository,
         tag,
         Path(config.work.dir),

@@ -9,14 +9,14 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
 from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
 from sightline.data.annotations import Annotations, Fault
-from sightline.data.checkout import Checkout, checkout, remove_abandoned
+from sightline.data.checkout import Checkout, checked_out, remove_abandoned
 from sightline.data.commands import explain_os_errors
 from sightline.data.earlier import earlier_versions
 from sightline.data.history import list_tags
@@ -58,8 +58,7 @@ def run(config: Config, code_rev: str) -> RecordResult:
     began = time.monotonic()
     tag = _annotation_tag(config)
     storage = open_storage(config.storage.uri)
-    with closing(open_database(config.database.url)) as database:
-        source = _check_out(config, tag, database)
+    with closing(open_database(config.database.url)) as database, _source(config, tag, database) as source:
         key = step_key("record", config, source.commit, code_rev)
         finished = find_result(storage, RecordResult, str(tag.training), key)
         if finished is not None and _stands(finished, config, database):
@@ -87,9 +86,9 @@ def _annotation_tag(config: Config) -> DatasetTag:
     return tag
 
 
-def _check_out(config: Config, tag: DatasetTag, database: Database) -> Checkout:
+def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractContextManager[Checkout]:
     known = database.version(str(tag))
-    return checkout(
+    return checked_out(
         config.data.repository,
         str(tag),
         Path(config.work.dir),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
+from sightline.data.checkout import Checkout
 from sightline.data.detections import Detections
 from sightline.data.lock import exclusive_lock
 from sightline.database import ModelRecord, open_database
@@ -24,7 +25,7 @@ from sightline.metrics.selection import metrics_line
 from sightline.report.draw import draw_detections
 from sightline.report.test_report import write_test_report
 from sightline.steps.drawings import draw_split, drawing_name, plain_name, save_drawing
-from sightline.steps.inference import checkout_training_set, class_names, fetch_model, read_split
+from sightline.steps.inference import class_names, fetch_model, read_split, training_set_on_disk
 from sightline.steps.journal import write_atomically
 from sightline.steps.measurement import Measurement, measure
 from sightline.steps.results import EvaluateResult, Selection, TestedModel, TestResult
@@ -84,7 +85,8 @@ def run(config: Config, code_rev: str, evaluate: EvaluateResult) -> TestResult:
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.data.timeout_seconds):
         result = find_result(storage, TestResult, tag, key)
         if result is None:
-            result = _Test(config, evaluate, storage, folder, unlabelled=unlabelled).publish(key, models)
+            with training_set_on_disk(config, tag) as source:
+                result = _Test(config, evaluate, storage, folder, source, unlabelled=unlabelled).publish(key, models)
         else:
             _log.info("tested already: %s", storage.uri_of(folder_key("test", tag, key)))
     _record(config, result)
@@ -103,15 +105,21 @@ class _Test:
     """The selected models on one test split and one set of unlabelled images."""
 
     def __init__(
-        self, config: Config, evaluate: EvaluateResult, storage: Storage, folder: Path, *, unlabelled: UnlabelledImages
+        self,
+        config: Config,
+        evaluate: EvaluateResult,
+        storage: Storage,
+        folder: Path,
+        source: Checkout,
+        *,
+        unlabelled: UnlabelledImages,
     ) -> None:
         self._began = time.monotonic()
         self._config, self._evaluate, self._storage = config, evaluate, storage
         self._folder, self._files, self._unlabelled = folder, folder / "files", unlabelled
         self._tag = evaluate.training_tag
-        checkout = checkout_training_set(config, self._tag)
-        self._root = checkout.path
-        self._truth = read_split(checkout, "test")
+        self._root = source.path
+        self._truth = read_split(source, "test")
         self._classes = class_names(self._truth)
         self._reader = open_reader(config.reading, self._classes)
 

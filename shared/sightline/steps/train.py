@@ -12,7 +12,7 @@ import torch
 
 from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
-from sightline.data.checkout import checkout
+from sightline.data.checkout import Checkout
 from sightline.data.coco import CocoDocument, read_coco
 from sightline.data.dataset import CocoDataset
 from sightline.data.loader import CACHE_BYTES
@@ -25,6 +25,7 @@ from sightline.logs import logging_to
 from sightline.models.device import choose_device
 from sightline.models.model_file import ModelCard, read_card
 from sightline.models.preprocessing import Preprocessing
+from sightline.steps.inference import training_set_on_disk
 from sightline.steps.journal import current_run_id
 from sightline.steps.results import Candidate, RecordResult, TrainResult
 from sightline.steps.store import find_result, folder_key, publish_result
@@ -71,8 +72,11 @@ def _train_and_publish(config: Config, code_rev: str, record: RecordResult, stor
     files.mkdir(parents=True, exist_ok=True)
     for unfinished in files.rglob(".*.part"):
         unfinished.unlink()
-    with logging_to(files / "log.txt"):
-        state = _train(config, code_rev, record, folder / "checkpoint.safetensors", files)
+    with (
+        logging_to(files / "log.txt"),
+        training_set_on_disk(config, record.training_tag, record.training_commit) as source,
+    ):
+        state = _train(config, code_rev, record, source, checkpoint=folder / "checkpoint.safetensors", files=files)
     (files / "history.json").write_text(json.dumps(state.history, indent=1), encoding="utf-8")
     base = storage.uri_of(folder_key("train", record.training_tag, key))
     result = TrainResult(
@@ -88,17 +92,11 @@ def _train_and_publish(config: Config, code_rev: str, record: RecordResult, stor
     return publish_result(storage, result, record.training_tag, key, files=files, config_digest=digest)
 
 
-def _train(config: Config, code_rev: str, record: RecordResult, checkpoint: Path, files: Path) -> TrainingState:
+def _train(
+    config: Config, code_rev: str, record: RecordResult, source: Checkout, *, checkpoint: Path, files: Path
+) -> TrainingState:
     device = choose_device(config.train.device)
     task = load_task(config.task)
-    source = checkout(
-        config.data.repository,
-        record.training_tag,
-        Path(config.work.dir),
-        jobs=config.data.jobs,
-        timeout_seconds=config.data.timeout_seconds,
-        expected_commit=record.training_commit,
-    )
     training_set = source.path / "training" / record.dataset
     documents = {split: read_coco(training_set / f"{split}.json") for split in ("train", "val")}
     for split, document in documents.items():

@@ -172,8 +172,9 @@ def teach(truth: dict[str, list[dict]]):
 @pytest.fixture
 def oracle(monkeypatch, site, recorded):
     """Let models find what their card says."""
-    from sightline.steps.inference import checkout_training_set
+    from sightline.steps.inference import training_set_on_disk
 
     for version, commit in site.commits.items():
-        checkout_training_set(site.config(), f"plates_train_{version}", commit)
+        with training_set_on_disk(site.config(), f"plates_train_{version}", commit):
+            pass
     monkeypatch.setattr(Predictor, "predict", teach(known_truth(recorded[0])))
