@@ -7,7 +7,8 @@ import io
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,12 +28,22 @@ class ObjectInfo:
         size: Bytes.
         crc32c: Base64 of the big-endian checksum, as Google Storage gives it.
         generation: Changes at every write; 0 stands for "does not exist".
+        updated: When it was written, by the clock of the storage; None where that is not known.
     """
 
     key: str
     size: int
     crc32c: str
     generation: int
+    updated: datetime | None = field(default=None, compare=False)
+
+
+FRESH_SECONDS = 600.0
+"""How long an object may be found "there already" without being written again.
+
+Whoever finds a file of an older, unfinished publication and builds on it must renew it: the new generation is what
+keeps garbage collection, which deletes by the generation that it judged, from taking the file away a moment later.
+"""
 
 
 class Storage(ABC):
@@ -84,7 +95,8 @@ class Storage(ABC):
             key: Where.
             data: What.
             if_generation: Write only if the object is at this generation (0: only if it does not exist).  Writing bytes
-                that are there already counts as done.  None: write whatever is there.
+                that are there already counts as done; with 0, an object older than
+                :data:`FRESH_SECONDS` gets a new generation by it.  None: write whatever is there.
 
         Raises:
             PreconditionFailedError: The object is at another generation, with other bytes.

@@ -21,6 +21,7 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -28,7 +29,7 @@ import google_crc32c
 
 from sightline.errors import ObjectNotFoundError, StorageError
 from sightline.logs import Progress
-from sightline.storage.base import ObjectInfo, Storage, moved_error
+from sightline.storage.base import FRESH_SECONDS, ObjectInfo, Storage, moved_error
 from sightline.storage.files import NO_FILE, explained, make_folders, sync, sync_folder, temporary_file
 from sightline.storage.keys import RESERVED_PART, validate_key, validate_prefix
 from sightline.storage.transfer import Sink
@@ -159,15 +160,22 @@ class LocalStorage(Storage):
                     make_folders(path.parent)
                     part.replace(path)
                     sync_folder(path.parent)
-                    return ObjectInfo(key, stream.tell(), checksum, self._present(path))
+                    return _info(key, checksum, path.stat())
 
     def _same_or_moved(self, key: str, size: int, checksum: str, if_generation: int | None, present: int) -> ObjectInfo:
         """The object that is there, if it holds the very bytes that should have been written."""
         if present:
             info = self.read(key, _Nowhere)
             if (info.size, info.crc32c) == (size, checksum):
-                return info
+                return self._renewed(info) if if_generation == 0 else info
         raise moved_error(self.uri_of(key), if_generation, present)
+
+    def _renewed(self, info: ObjectInfo) -> ObjectInfo:
+        """An object that is found instead of written, at a new generation if it is old; the bucket is locked."""
+        path = self._path(info.key)
+        if time.time_ns() - info.generation > FRESH_SECONDS * 1e9:
+            os.utime(path)
+        return _info(info.key, info.crc32c, path.stat())
 
     @contextlib.contextmanager
     def _opened(self, key: str, path: Path) -> Iterator[BinaryIO]:
@@ -190,7 +198,7 @@ class LocalStorage(Storage):
                 f"{path} is damaged: its CRC-32C is {checksum}, but {recorded} was recorded when it was written; "
                 "delete it and run the step that writes it again"
             )
-        return ObjectInfo(key, status.st_size, checksum, _generation(status))
+        return _info(key, checksum, status)
 
     def _stat(self, key: str, path: Path) -> ObjectInfo | None:
         try:
@@ -199,7 +207,7 @@ class LocalStorage(Storage):
                 status = os.fstat(source.fileno())
         except NO_FILE:
             return None
-        return ObjectInfo(key, status.st_size, checksum, _generation(status))
+        return _info(key, checksum, status)
 
     def _present(self, path: Path) -> int:
         """The generation of what is there now, 0 for nothing."""
@@ -283,6 +291,11 @@ def _recorded(stream: BinaryIO) -> str | None:
         if error.errno in {*_NO_ATTRIBUTES, errno.ENODATA}:
             return None
         raise
+
+
+def _info(key: str, checksum: str, status: os.stat_result) -> ObjectInfo:
+    updated = datetime.fromtimestamp(status.st_mtime, UTC)
+    return ObjectInfo(key, status.st_size, checksum, _generation(status), updated)
 
 
 def _generation(status: os.stat_result) -> int:
