@@ -16,6 +16,7 @@ COMMANDS = {
     "data": ("sightline.cli.data", "Data repositories and dataset versions."),
     "db": ("sightline.cli.db", "The database and its schema."),
     "demo": ("sightline.cli.demo", "The plate generator."),
+    "gc": ("sightline.cli.gc", "List and remove what nothing needs any more."),
     "labelme": ("sightline.cli.labelme", "labelme annotations."),
     "model": ("sightline.cli.model", "Model files."),
 }

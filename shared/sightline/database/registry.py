@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from sightline.database import promotions, runs, scores, versions
+from sightline.database import promotions, references, runs, scores, versions
 from sightline.database.address import shown
 from sightline.database.connection import connect, read
 from sightline.database.records import (
@@ -23,6 +23,7 @@ from sightline.database.records import (
     VersionRecord,
     VersionRow,
 )
+from sightline.database.references import References
 from sightline.database.schema import require_current, upgrade
 
 Result = TypeVar("Result")
@@ -174,6 +175,10 @@ class Database:
             f"find the champion of {dataset} by {metric}",
             lambda connection: promotions.latest(connection, dataset, metric),
         )
+
+    def references(self) -> References:
+        """Every file, run and version that the database names."""
+        return self._read("list what is needed", references.find)
 
     def _read(self, what: str, work: Callable[[Connection], Result]) -> Result:
         return read(self._engine, what, work)

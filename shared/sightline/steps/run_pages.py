@@ -6,6 +6,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -103,8 +104,11 @@ def write_index(work: Path) -> None:
 
 def read_runs(work: Path) -> list[RunDocument]:
     """Every run on this work volume, newest first."""
-    paths = sorted((work / "runs").glob("*/run.json"), reverse=True)
-    return [RunDocument(**strict_json.decode(path.read_bytes())) for path in paths]
+    documents = []
+    for path in sorted((work / "runs").glob("*/run.json"), reverse=True):
+        with suppress(FileNotFoundError):  # garbage collection may remove an old run meanwhile
+            documents.append(RunDocument(**strict_json.decode(path.read_bytes())))
+    return documents
 
 
 def _task_view(step: str, entry: TaskEntry | None, asked: bool, run_state: RunState) -> TaskView:

@@ -1,0 +1,55 @@
+"""Which keys of the result bucket a document names, whoever wrote it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+from sightline.errors import ObjectNotFoundError, StepError
+from sightline.storage import Storage
+
+_ROOMS = re.compile(r"(?:^|(?<=/))(?=(?:results|evaluation)/)")
+
+
+def named_keys(document: Any) -> Iterator[str]:  # noqa: ANN401  (any JSON)
+    """The key behind every string that is a key or a URI of an object or folder of the result bucket.
+
+    The bucket's own URI is not asked for: a volume may be mounted elsewhere where the document was written.  A path
+    that can be read in two ways names both.
+    """
+    if isinstance(document, str):
+        path = unquote(document)
+        yield from (path[match.start() :].rstrip("/") for match in _ROOMS.finditer(path))
+    elif isinstance(document, dict):
+        for key, value in document.items():
+            yield from named_keys(key)
+            yield from named_keys(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from named_keys(value)
+
+
+def is_named(key: str, named: set[str]) -> bool:
+    """Whether ``named`` holds the object's key, or that of a folder in which it lies."""
+    parts = key.split("/")
+    return any("/".join(parts[:length]) in named for length in range(1, len(parts) + 1))
+
+
+def read_document(storage: Storage, key: str) -> Any:  # noqa: ANN401
+    """A JSON document that may name objects; None where it is gone.
+
+    Raises:
+        StepError: It cannot be read, so nobody knows what it names.
+    """
+    try:
+        return json.loads(storage.read_bytes(key)[0])
+    except ObjectNotFoundError:
+        return None
+    except ValueError as error:
+        raise StepError(
+            f"{storage.uri_of(key)} is not JSON ({error}), so nobody knows what it needs; nothing is removed: put the "
+            "right document there, or remove it and what lies beside it by hand"
+        ) from error
