@@ -10,15 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.data.commands import dvc, explain_os_errors, git, redact
+from sightline.data.cache import Cache
+from sightline.data.commands import explain_os_errors, git, redact
 from sightline.data.history import git_url, list_tags
 from sightline.data.lock import exclusive_lock, shared_lock
-from sightline.data.manifest import Manifest
-from sightline.data.objects import ObjectStore, file_md5, hash_files, open_remote, read_dvc_file
+from sightline.data.pull import Pull
 from sightline.data.tags import DatasetTag, unknown_tag
 from sightline.errors import RepositoryError, UnknownTagError
-
-SHOWN_FILES = 10
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +75,11 @@ def checkout(
         with exclusive_lock(use_lock(final), timeout_seconds), shared_lock(cache_lock(work_dir), timeout_seconds):
             if not final.is_dir():
                 part = folder / f"{final.name}.part"
-                clone(repository, tag, commit, part, work_dir=work_dir, timeout_seconds=timeout_seconds)
-                for source in {str(wanted.annotations): wanted.annotations, tag: wanted}.values():
-                    _pull(part, source, cache(work_dir), jobs, timeout_seconds)
+                with _removed_if_it_fails(part), cache(work_dir).temporary_folder() as temporary:
+                    clone(repository, tag, commit, part, work_dir=work_dir, timeout_seconds=timeout_seconds)
+                    for source in {str(wanted.annotations): wanted.annotations, tag: wanted}.values():
+                        Pull(part, source, cache(work_dir), temporary, jobs, timeout_seconds).run()
+                # Once for all files: under its last name, a checkout has everything on the disk.
                 os.sync()
                 os.replace(part, final)  # noqa: PTH105
                 _log.info("checked out %s (commit %s) to %s", tag, commit[:12], final)
@@ -145,9 +145,9 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
     (path / ".dvc" / "config.local").write_text(settings + '    type = "reflink,copy"\n', encoding="utf-8")
 
 
-def cache(work_dir: Path) -> ObjectStore:
+def cache(work_dir: Path) -> Cache:
     """DVC's cache on the work volume, shared by all checkouts."""
-    return ObjectStore(work_dir.absolute() / "dvc-cache")
+    return Cache(work_dir.absolute() / "dvc-cache")
 
 
 def _gone(folder: Path, tag: str, repository: str, expected_commit: str) -> UnknownTagError | None:
@@ -178,6 +178,16 @@ def _require_unmoved(folder: Path, tag: DatasetTag, commit: str, expected_commit
             )
 
 
+@contextmanager
+def _removed_if_it_fails(path: Path) -> Iterator[None]:
+    """What was fetched stays in the cache; half a checkout would only fill a disk that may be full."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
 def remove_abandoned(folder: Path) -> None:
     """Remove what killed processes left half-made in ``folder``; the lock of a live one is still held."""
     for part in folder.glob("*.part"):
@@ -186,59 +196,3 @@ def remove_abandoned(folder: Path) -> None:
                 shutil.rmtree(part, ignore_errors=True)
         except RepositoryError:
             continue
-
-
-def _pull(path: Path, tag: DatasetTag, store: ObjectStore, jobs: int, timeout_seconds: float) -> None:
-    """Pull one folder and compare each file with the manifest; what the cache holds damaged is fetched once more."""
-    remote = open_remote((path / ".dvc" / "config").read_text(encoding="utf-8"), tag.room, str(path))
-    tracked = read_dvc_file((path / tag.dvc_file).read_text(encoding="utf-8"), tag.dvc_file)
-    manifest = remote.manifest(tracked.md5, str(tag))
-    pull = ["pull", "--quiet", "--force", "--jobs", str(jobs), "--remote", tag.room, tag.dvc_file]
-    for last in (False, True):
-        failure: RepositoryError | None = None
-        try:
-            dvc(*pull, cwd=path, timeout_seconds=timeout_seconds)
-        except RepositoryError as error:
-            failure = error
-        found = hash_files(path / tag.folder, manifest, jobs, f"verify {tag.folder}")
-        bad = {name: md5 for name, md5 in manifest.items() if found.get(name) != md5}
-        if not bad and failure is None:
-            return
-        if last or not _forget_damaged(store, path / tag.folder, {**bad, "": tracked.md5.removesuffix(".dir")}):
-            break
-        _log.warning("objects of %s are damaged in the DVC cache %s; they are fetched again", tag, store.root)
-    raise _unusable(tag, remote, bad, len(manifest), failure) from failure
-
-
-def _forget_damaged(store: ObjectStore, folder: Path, bad: Manifest) -> bool:
-    """Remove damaged objects from the cache, and the files made from them; False when there were none."""
-    forgotten = False
-    for name, md5 in bad.items():
-        path = store.path_of(md5) if name else store.path_of(f"{md5}.dir")
-        if path.is_file() and file_md5(path) != md5:
-            path.unlink()
-            forgotten = True
-        if name:
-            (folder / name).unlink(missing_ok=True)
-    return forgotten
-
-
-def _unusable(
-    tag: DatasetTag, remote: ObjectStore, bad: Manifest, files: int, failure: RepositoryError | None
-) -> RepositoryError:
-    """The error that says which files are at fault, and where."""
-    lost = remote.damaged(bad)
-    names = lost or sorted(bad)
-    shown = ", ".join(names[:SHOWN_FILES]) + (f" and {len(names) - SHOWN_FILES} more" * (len(names) > SHOWN_FILES))
-    if lost:
-        return RepositoryError(
-            f"{len(lost)} of {files} files of {tag} are missing or damaged on the DVC remote {remote.root}: {shown}; "
-            f"remove the damaged objects there and push them again from a clone that has them "
-            f"(dvc push --remote {tag.room})"
-        )
-    if failure is not None:
-        return failure
-    return RepositoryError(
-        f"{len(bad)} of {files} files of {tag} differ from what was published: {shown}; "
-        "check the disk of the work volume and run the same command again"
-    )

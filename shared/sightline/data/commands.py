@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sightline.data.git_settings import TOKEN_VARIABLE, git_configuration
-from sightline.errors import RepositoryError
+from sightline.errors import RepositoryError, SightlineError
 
 SHOWN_LINES = 20
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
@@ -113,12 +113,19 @@ def site_cache(repository: Path) -> Path:
 
 
 @contextmanager
-def explain_os_errors(doing: str) -> Iterator[None]:
-    """Turn an :class:`OSError` (disk full, no permission) into a :class:`RepositoryError` that names the path."""
+def explain_os_errors(doing: str, place: Path | str = "no path given") -> Iterator[None]:
+    """Turn an :class:`OSError` (disk full, no permission) into a :class:`RepositoryError` that names the path.
+
+    Args:
+        doing: What fails, in the infinitive.
+        place: The path, for an error that does not say it: a failed write does not.
+    """
     try:
         yield
+    except SightlineError:
+        raise
     except OSError as error:
-        where = error.filename2 or error.filename or "no path given"
+        where = error.filename2 or error.filename or place
         raise RepositoryError(
             f"could not {doing}: {error.strerror or error} ({where}); make room or set the permissions, "
             "then run the same command again"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sightline.data.commands import git, redact
 from sightline.data.manifest import Manifest
-from sightline.data.objects import ObjectStore, TrackedFolder, open_remote, read_dvc_file
+from sightline.data.objects import TrackedFolder, read_dvc_file
+from sightline.data.remote import Remote, open_remote
 from sightline.data.tags import DatasetTag, Room, unknown_tag
 from sightline.errors import RepositoryError
 
@@ -41,7 +42,7 @@ class History:
         """What the tag's ``.dvc`` file says."""
         return read_dvc_file(self._git("show", f"{tag}:{tag.dvc_file}"), f"{tag.dvc_file} of {tag}")
 
-    def remote(self, tag: DatasetTag, room: Room) -> ObjectStore:
+    def remote(self, tag: DatasetTag, room: Room) -> Remote:
         """The DVC remote that the tag's configuration names for a kind of data."""
         return open_remote(self._git("show", f"{tag}:.dvc/config"), room, redact(self.repository))
 

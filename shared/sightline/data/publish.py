@@ -10,9 +10,12 @@ import yaml
 
 from sightline import strict_yaml
 from sightline.data.commands import dvc, site_cache
-from sightline.data.objects import ObjectStore, TrackedFolder, open_remote, read_dvc_file
+from sightline.data.objects import TrackedFolder, read_dvc_file
+from sightline.data.remote import Remote, open_remote
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
+
+SHOWN_FILES = 10
 
 
 def publish_folder(workspace: Path, tag: DatasetTag, *, jobs: int, timeout_seconds: float) -> TrackedFolder:
@@ -36,25 +39,31 @@ def publish_folder(workspace: Path, tag: DatasetTag, *, jobs: int, timeout_secon
     remote = open_remote((workspace / ".dvc" / "config").read_text(encoding="utf-8"), tag.room, str(workspace))
     push = ["push", "--quiet", "--jobs", str(jobs), "--remote", tag.room, tag.dvc_file]
     dvc(*push, cwd=workspace, timeout_seconds=timeout_seconds)
-    if missing_objects(remote, tracked, tag):
-        # DVC believes its own list of what the remote holds, and says "up to date" when objects were lost there.
+    faults = _faults(remote, tracked, tag, workspace)
+    if faults:
+        # DVC believes its own list of what the remote holds, and a list of files that is there to be complete.
         shutil.rmtree(site_cache(workspace), ignore_errors=True)
-        remote.path_of(tracked.md5).unlink(missing_ok=True)
+        for md5 in (*(md5 for md5, fault in faults.values() if fault == "damaged"), tracked.md5):
+            remote.forget(md5)
         dvc(*push, cwd=workspace, timeout_seconds=timeout_seconds)
-    missing = missing_objects(remote, tracked, tag)
-    if missing:
+        faults = _faults(remote, tracked, tag, workspace)
+    if faults:
+        shown = ", ".join(f"{name} ({fault})" for name, (_, fault) in sorted(faults.items())[:SHOWN_FILES])
         raise RepositoryError(
-            f"after dvc push the remote {tag.room} ({remote.root}) still lacks {len(missing)} of the objects of "
-            f"{tag.folder}: {', '.join(missing[:10])}; check the remote's permissions and run the same command again"
+            f"after dvc push the remote {tag.room} ({remote.url}) still lacks {len(faults)} of the objects of "
+            f"{tag.folder}: {shown}; check the remote's permissions and run the same command again"
         )
     return tracked
 
 
-def missing_objects(remote: ObjectStore, tracked: TrackedFolder, tag: DatasetTag) -> list[str]:
-    """The files of a folder whose objects the remote lacks; the manifest itself comes first."""
-    if not remote.path_of(tracked.md5).is_file():
-        return [f"{tag.folder} (list of files)"]
-    return remote.missing(remote.manifest(tracked.md5, tag.folder))
+def _faults(remote: Remote, tracked: TrackedFolder, tag: DatasetTag, workspace: Path) -> dict[str, tuple[str, str]]:
+    """File -> (object, what is wrong with it on the remote); the list of files stands for all when it is not there."""
+    if remote.missing([tracked.md5]):
+        return {"the list of files": (tracked.md5, "missing")}
+    manifest = remote.manifest(tracked.md5, tag.folder)
+    folder = workspace / tag.folder
+    faults = remote.faults({md5: folder / name for name, md5 in manifest.items()})
+    return {name: (md5, faults[md5]) for name, md5 in manifest.items() if md5 in faults}
 
 
 def _name_remote(path: Path, remote: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +15,13 @@ from sightline.data.commands import dvc, explain_os_errors, git
 from sightline.data.history import list_tags, open_history
 from sightline.data.lock import exclusive_lock
 from sightline.data.manifest import Manifest
-from sightline.data.objects import hash_files, open_remote, remote_path
+from sightline.data.objects import hash_files
 from sightline.data.publish import publish_folder
+from sightline.data.remote import is_foreign, open_remote
 from sightline.data.tags import DatasetTag
-from sightline.errors import DataError, RepositoryError
+from sightline.errors import DataError, RepositoryError, StorageError
+from sightline.storage import open_storage
+from sightline.storage.uris import path_of
 
 JUNK_NAMES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX", ".ipynb_checkpoints", "__pycache__"})
 JUNK_SUFFIXES = (".tmp", ".part", ".swp", ".bak", "~")
@@ -61,7 +65,7 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
 
     Args:
         path: A folder that is empty or does not exist.
-        remote: Where DVC keeps the files: a path or ``file://``.
+        remote: Where DVC keeps the files: a path, ``file://`` or ``gs://bucket/prefix``.
         timeout_seconds: Limit for one git or DVC command.
 
     Returns:
@@ -70,7 +74,7 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
     Raises:
         RepositoryError: The folder holds something else, or the remote cannot be used.
     """
-    path, root = path.expanduser().absolute(), remote_path(remote)
+    path, base = path.expanduser().absolute(), remote_base(remote)
     lock = path.with_name(f".{path.name}.lock")
     if path.exists() and not path.is_dir():
         raise RepositoryError(f"{path} is a file; expected a folder that is empty or does not exist")
@@ -78,43 +82,77 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
         explain_os_errors(f"make the data repository {path}"),
         exclusive_lock(lock, timeout_seconds),
     ):
-        made = _init(path, root, timeout_seconds)
+        made = _init(path, base, timeout_seconds)
         lock.unlink(missing_ok=True)
         return made
 
 
-def _init(path: Path, root: Path, timeout_seconds: float) -> bool:
+def _init(path: Path, base: str, timeout_seconds: float) -> bool:
     unfinished = path.with_name(f".{path.name}.new")
     if path.is_dir() and any(path.iterdir()):
-        _require_same(path, root)
+        _require_same(path, base)
         return False
+    _require_writable(base)
     if unfinished.exists():
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
     git("init", "--quiet", "--initial-branch=main", cwd=unfinished, timeout_seconds=timeout_seconds)
     ensure_identity(unfinished, timeout_seconds)
     dvc("init", "--quiet", cwd=unfinished, timeout_seconds=timeout_seconds)
-    (unfinished / ".dvc" / "config").write_text(CONFIGURATION.format(remote=root), encoding="utf-8")
+    (unfinished / ".dvc" / "config").write_text(CONFIGURATION.format(remote=base), encoding="utf-8")
     git("add", ".dvc/config", ".dvc/.gitignore", ".dvcignore", cwd=unfinished, timeout_seconds=timeout_seconds)
     commit = ["commit", "--quiet", "--no-verify", "--message", "Begin the data repository"]
     git(*commit, cwd=unfinished, timeout_seconds=timeout_seconds)
-    for kind in ("annotations", "training"):
-        (root / kind).mkdir(parents=True, exist_ok=True)
     os.sync()
     os.replace(unfinished, path)  # noqa: PTH105  (an empty folder is replaced, a full one never)
     return True
 
 
-def _require_same(path: Path, root: Path) -> None:
+def remote_base(uri: str) -> str:
+    """Where the remotes of both kinds of data lie, as ``.dvc/config`` has it: a path, or a ``gs://`` URI.
+
+    Raises:
+        RepositoryError: No storage back end serves it.
+    """
+    try:
+        storage = None if is_foreign(uri) else open_storage(uri)
+    except StorageError as error:
+        raise RepositoryError(f"DVC remote {uri!r} cannot be used: {error}") from error
+    if storage is None:
+        raise RepositoryError(
+            f"DVC remote {uri!r} cannot be used: known are a path, file:///path and gs://bucket/prefix; "
+            "choose one of these"
+        )
+    return str(path_of(storage.uri)) if storage.uri.startswith("file:") else storage.uri
+
+
+def _require_writable(base: str) -> None:
+    """Write an object below the remote, read it and remove it again.
+
+    Raises:
+        RepositoryError: One of these does not work.
+    """
+    key = f"sightline-data-init-{secrets.token_hex(8)}"
+    try:
+        storage = open_storage(base)
+        storage.write_bytes(key, b"", if_generation=0)
+        storage.read_bytes(key)
+        storage.delete(key)
+    except StorageError as error:
+        raise RepositoryError(f"DVC remote {base} must be readable and writable, nothing was made: {error}") from error
+
+
+def _require_same(path: Path, base: str) -> None:
     config = path / ".dvc" / "config"
     if not (path / ".git").exists() or not config.is_file():
         raise RepositoryError(
             f"{path} is not empty and not a data repository; choose another folder, or empty this one first"
         )
-    present = open_remote(config.read_text(encoding="utf-8"), "annotations", str(path)).root.parent
-    if present != root:
+    url = open_remote(config.read_text(encoding="utf-8"), "annotations", str(path)).url
+    present = remote_base(url.rpartition("/")[0])
+    if present != base:
         raise RepositoryError(
-            f"{path} is a data repository already, with its remotes below {present}, not {root}; "
+            f"{path} is a data repository already, with its remotes below {present}, not {base}; "
             f"use --remote {present}, or choose another folder"
         )
 

@@ -1,0 +1,224 @@
+"""DVC's remotes, read without DVC where a storage back end knows the place, and through DVC where none does."""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import tempfile
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sightline.data.manifest import Manifest, parse_manifest
+from sightline.data.objects import file_crc32c, object_key, object_md5
+from sightline.errors import ObjectNotFoundError, RepositoryError, StorageError
+from sightline.storage import Storage, open_storage
+from sightline.storage.transfer import in_pool
+from sightline.storage.uris import BACK_ENDS
+
+
+class Remote(ABC):
+    """Objects that are named by their MD5, where DVC pushed them.
+
+    Attributes:
+        name: Of the remote in ``.dvc/config``: the kind of data that it holds.
+        url: Where it is.
+    """
+
+    name: str
+    url: str
+
+    def read(self, md5: str, what: str) -> bytes:
+        """The contents of a small object, compared with its name.
+
+        Raises:
+            RepositoryError: It is missing or damaged, or the remote cannot be read.
+        """
+        place = f"{self.url}/{object_key(md5)}"
+        try:
+            data = self._read(md5)
+        except FileNotFoundError as error:
+            raise RepositoryError(
+                f"{what} is missing on the DVC remote ({place}); push it again with dvc push"
+            ) from error
+        if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5.removesuffix(".dir"):
+            raise RepositoryError(
+                f"{what} is damaged on the DVC remote ({place}); remove that object and push it again"
+            )
+        return data
+
+    def manifest(self, md5: str, what: str) -> Manifest:
+        """The manifest of a folder."""
+        what = f"the list of the files of {what}"
+        return parse_manifest(self.read(md5, what), what)
+
+    @abstractmethod
+    def missing(self, objects: Collection[str]) -> set[str]:
+        """Those of ``objects`` that are not there."""
+
+    @abstractmethod
+    def forget(self, md5: str) -> None:
+        """Remove an object, if it is there."""
+
+    def faults(self, files: Mapping[str, Path]) -> dict[str, str]:
+        """What is wrong, ``missing`` or ``damaged``, with the objects that were made of ``files``.
+
+        Args:
+            files: MD5 of an object -> the file that it was made of.
+        """
+        return dict.fromkeys(self.missing(files.keys()), "missing")
+
+    @abstractmethod
+    def _read(self, md5: str) -> bytes:
+        """The contents of an object as they are.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+
+
+class BucketRemote(Remote):
+    """A remote in a place that a storage back end serves: a folder, or Google Storage.
+
+    Args:
+        name: See :class:`Remote`.
+        storage: The place.
+    """
+
+    def __init__(self, name: str, storage: Storage) -> None:
+        self.name, self.url, self.storage = name, storage.uri, storage
+
+    def missing(self, objects: Collection[str]) -> set[str]:
+        """See :meth:`Remote.missing`; found by listing names, page by page."""
+        with self._explained():
+            return {object_md5(key) for key in self.storage.missing(object_key(md5) for md5 in objects)}
+
+    def forget(self, md5: str) -> None:
+        """See :meth:`Remote.forget`."""
+        with self._explained():
+            self.storage.delete(object_key(md5))
+
+    def faults(self, files: Mapping[str, Path]) -> dict[str, str]:
+        """See :meth:`Remote.faults`; where a list of names has checksums as well, they are compared.
+
+        A folder has none: they would have to be made by reading every object of every version in it.
+        """
+        if self.url.startswith("file:"):
+            return super().faults(files)
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for md5 in files:
+            wanted[object_key(md5).rpartition("/")[0]].append(md5)
+
+        def compare(folder: str) -> dict[str, str]:
+            listed = {info.key: info.crc32c for info in self.storage.list(f"{folder}/")}
+            found = {md5: listed.get(object_key(md5)) for md5 in wanted[folder]}
+            return {
+                md5: "missing" if crc32c is None else "damaged"
+                for md5, crc32c in found.items()
+                if crc32c is None or crc32c != file_crc32c(files[md5])
+            }
+
+        with self._explained():
+            return {md5: fault for found in in_pool(compare, wanted, self.storage.jobs) for md5, fault in found.items()}
+
+    def _read(self, md5: str) -> bytes:
+        with self._explained():
+            return self.storage.read_bytes(object_key(md5))[0]
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say of a storage error that it concerns the data repository."""
+        try:
+            yield
+        except ObjectNotFoundError:
+            raise
+        except StorageError as error:
+            raise RepositoryError(f"the DVC remote {self.name!r} cannot be used: {error}") from error
+
+
+class ForeignRemote(Remote):
+    """A remote that only DVC can read: S3, ssh, http and what else it knows.
+
+    Args:
+        name: See :class:`Remote`.
+        url: See :class:`Remote`.
+        config_text: The ``.dvc/config``; DVC adds the settings of the user and of the system, such as credentials.
+    """
+
+    def __init__(self, name: str, url: str, config_text: str) -> None:
+        self.name, self.url, self._config_text = name, url, config_text
+
+    def missing(self, objects: Collection[str]) -> set[str]:
+        """See :meth:`Remote.missing`."""
+        files, root = self._files
+        ordered = list(objects)
+        there = files.exists([files.join(root, object_key(md5)) for md5 in ordered])
+        return {md5 for md5, present in zip(ordered, there, strict=True) if not present}
+
+    def forget(self, md5: str) -> None:
+        """See :meth:`Remote.forget`."""
+        files, root = self._files
+        path = files.join(root, object_key(md5))
+        if files.exists(path):
+            files.remove(path)
+
+    def _read(self, md5: str) -> bytes:
+        files, root = self._files
+        return bytes(files.cat_file(files.join(root, object_key(md5))))
+
+    @cached_property
+    def _files(self) -> tuple[Any, str]:
+        """DVC's file system for this remote, and the remote's path there."""
+        from dvc.config import Config
+        from dvc.exceptions import DvcException
+        from dvc.fs import get_cloud_fs
+
+        with tempfile.TemporaryDirectory(prefix="sightline-remote-") as folder:
+            (Path(folder) / "config").write_text(self._config_text, encoding="utf-8")
+            try:
+                kind, settings, path = get_cloud_fs(Config(dvc_dir=folder), name=self.name)
+                return kind(**settings), path
+            except DvcException as error:
+                raise RepositoryError(f"the DVC remote {self.name} ({self.url}) cannot be used: {error}") from error
+
+
+def open_remote(config_text: str, name: str, where: str) -> Remote:
+    """The remote ``name`` of a ``.dvc/config``.
+
+    Raises:
+        RepositoryError: There is none of that name, or it is of a kind that cannot be used.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(config_text)
+        settings = parser[f"'remote \"{name}\"'"]
+        url = settings["url"]
+    except (configparser.Error, KeyError) as error:
+        raise RepositoryError(
+            f"{where} is not a data repository of Sightline: its .dvc/config has no remote {name!r}; "
+            "make one with: sightline data init PATH --remote URI"
+        ) from error
+    for layout in ("version_aware", "worktree"):
+        if settings.get(layout, "false").strip().lower() in {"true", "yes", "on", "1"}:
+            raise RepositoryError(
+                f"the DVC remote {name!r} of {where} is {layout}: it keeps files under their own names, and nothing "
+                "there says what they should contain; use a remote of objects named by their MD5 "
+                f"(dvc remote modify --unset {name} {layout}, and push the data again)"
+            )
+    if is_foreign(url):
+        return ForeignRemote(name, url, config_text)
+    try:
+        return BucketRemote(name, open_storage(url))
+    except StorageError as error:
+        raise RepositoryError(f"the DVC remote {name!r} of {where} cannot be used: {error}") from error
+
+
+def is_foreign(url: str) -> bool:
+    """Whether no storage back end serves ``url``, so that only DVC can read it."""
+    scheme = urlsplit(url).scheme
+    return len(scheme) > 1 and scheme not in BACK_ENDS
