@@ -85,13 +85,25 @@ class Remote(ABC):
 class BucketRemote(Remote):
     """A remote in a place that a storage back end serves: a folder, or Google Storage.
 
+    It is opened when it is needed: a cache that lacks nothing needs neither Google's libraries nor credentials.
+
     Args:
         name: See :class:`Remote`.
-        storage: The place.
+        url: See :class:`Remote`.
     """
 
-    def __init__(self, name: str, storage: Storage) -> None:
-        self.name, self.url, self.storage = name, storage.uri, storage
+    def __init__(self, name: str, url: str) -> None:
+        self.name, self.url = name, url
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The place.
+
+        Raises:
+            RepositoryError: It is none, or cannot be opened.
+        """
+        with self._explained():
+            return open_storage(self.url)
 
     def missing(self, objects: Collection[str]) -> set[str]:
         """See :meth:`Remote.missing`; found by listing names, page by page."""
@@ -108,7 +120,7 @@ class BucketRemote(Remote):
 
         A folder has none: they would have to be made by reading every object of every version in it.
         """
-        if self.url.startswith("file:"):
+        if self.storage.uri.startswith("file:"):
             return super().faults(files)
         wanted: dict[str, list[str]] = defaultdict(list)
         for md5 in files:
@@ -210,12 +222,7 @@ def open_remote(config_text: str, name: str, where: str) -> Remote:
                 "there says what they should contain; use a remote of objects named by their MD5 "
                 f"(dvc remote modify --unset {name} {layout}, and push the data again)"
             )
-    if is_foreign(url):
-        return ForeignRemote(name, url, config_text)
-    try:
-        return BucketRemote(name, open_storage(url))
-    except StorageError as error:
-        raise RepositoryError(f"the DVC remote {name!r} of {where} cannot be used: {error}") from error
+    return ForeignRemote(name, url, config_text) if is_foreign(url) else BucketRemote(name, url)
 
 
 def is_foreign(url: str) -> bool:
