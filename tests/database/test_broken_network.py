@@ -43,7 +43,7 @@ def network(mariadb_database, monkeypatch):
 def url(mariadb_database, network):
     """Through the network, to tables that are emptied afterwards by a straight way."""
     url, engine = mariadb_database
-    yield shown(make_url(url).set(port=network.port, query={"ssl_mode": "disabled", "statement_timeout": "1"}))
+    yield shown(make_url(url).set(port=network.port, query={"ssl_mode": "disabled", "statement_timeout": "2"}))
     empty_tables(engine)
 
 

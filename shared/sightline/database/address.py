@@ -24,8 +24,8 @@ OPTIONS = {
     "statement_timeout": "seconds for one statement",
     "pool_size": "connections that a process keeps",
 }
-_NUMBERS = {"connect_timeout": (10, 3_600), "statement_timeout": (60, 86_400), "pool_size": (5, 100)}
-"""Default and greatest value."""
+_NUMBERS = {"connect_timeout": (10, 1, 3_600), "statement_timeout": (60, 2, 86_400), "pool_size": (5, 1, 100)}
+"""Default, least and greatest value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +151,10 @@ def _ssl_mode(url: URL, values: Mapping[str, str], files: Mapping[str, str]) -> 
 
 
 def _number(url: URL, values: Mapping[str, str], name: str) -> int:
-    default, greatest = _NUMBERS[name]
+    default, least, greatest = _NUMBERS[name]
     given = values.get(name, str(default))
-    if not (given.isascii() and given.isdecimal() and 1 <= int(given[:9]) <= greatest and len(given) < 9):
-        raise _refused(url, f"{name}: {given!r} is not a whole number from 1 to {greatest}")
+    if not (given.isascii() and given.isdecimal() and len(given) < 9 and least <= int(given) <= greatest):
+        raise _refused(url, f"{name}: {given!r} is not a whole number from {least} to {greatest}")
     return int(given)
 
 

@@ -23,9 +23,10 @@ TRANSIENT_CODES = {
     1159,  # the same, after waiting
     1160,  # the server could not write to the network
     1161,  # the same, after waiting
-    1203,  # too many connections of this user
+    1203,  # too many connections of one user
     1205,  # waited too long for a lock
     1213,  # deadlock, this transaction was the victim
+    1226,  # the same, where the user has a limit of its own
     1317,  # the statement was killed
     1412,  # a table changed since this transaction began: somebody upgraded the schema
     1927,  # the connection was killed

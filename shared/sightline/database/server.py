@@ -101,7 +101,7 @@ def _set_limits(connection: pymysql.Connection[Any], url: URL, options: ServerOp
     """Check the server's version, and tell it how long it may take."""
     kind = _require_version(url, connection.get_server_info())  # type: ignore[no-untyped-call]
     seconds = options.statement_timeout
-    lock_seconds = max(1, min(LOCK_SECONDS, seconds - 1))
+    lock_seconds = min(LOCK_SECONDS, seconds - 1)
     limits = {
         "wait_timeout": max(IDLE_SECONDS, seconds),
         "lock_wait_timeout": lock_seconds,
