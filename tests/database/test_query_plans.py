@@ -1,0 +1,121 @@
+"""Every query of every method uses an index, on both engines, so that ten million images change nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import event, text
+
+from sightline.database import (
+    CategoryCount,
+    ImageRecord,
+    ModelRecord,
+    PromotionRecord,
+    RunRecord,
+    VersionRecord,
+    open_database,
+)
+from sightline.database.registry import Database
+from tests.database.conftest import empty_tables
+
+VERSION = VersionRecord("plates", "v1", "training", "plates_train_v1", "c" * 40, "d" * 32)
+RUN = RunRecord("run-1", "plates", "{}", "a" * 64, "plates_ann_v1", "abc1234")
+MODEL = ModelRecord("a" * 64, "file:///bucket/a", "instance_segmentation", "t_train_v1", None, "abc")
+PROMOTION = PromotionRecord("plates", "mask_AP", MODEL.sha256, None, 0.5, None, "run-1")
+
+CALLS = {
+    "versions": [(), ("plates",)],
+    "version": [(VERSION.tag,)],
+    "category_counts": [(VERSION.tag,)],
+    "images": [(VERSION.tag,)],
+    "runs": [()],
+    "model": [(MODEL.sha256,)],
+    "metrics": [(MODEL.sha256, "t_train_v1", "val")],
+    "champion": [("plates", "mask_AP")],
+    "register_version": [(VERSION, [], [])],
+    "start_run": [(RUN,)],
+    "finish_run": [("run-1", "succeeded")],
+    "register_model": [(MODEL,)],
+    "record_metrics": [(MODEL.sha256, "t_train_v1", "val", {"EIR": 0.5})],
+    "record_promotion": [(dataclasses.replace(PROMOTION, run_id="again"),)],
+}
+READ_WHOLE = {"dataset_versions"}
+"""What ``versions()`` lists is this table, a row a version."""
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def filled(request, tmp_path_factory):
+    """A few rows in every table: enough for an optimiser to prefer an index."""
+    if request.param == "sqlite":
+        url, engine = f"sqlite:///{tmp_path_factory.mktemp('plans')}/x.sqlite", None
+    else:
+        url, engine = request.getfixturevalue("mariadb_database")
+    database = open_database(url)
+    fill(database)
+    yield database
+    database.close()
+    if engine is not None:
+        empty_tables(engine)
+
+
+def fill(database):
+    for number in range(40):
+        version = dataclasses.replace(VERSION, version=f"v{number}", tag=f"plates_train_v{number}")
+        images = [ImageRecord("train", f"{i}.jpg", f"{i:064x}", i, 640, 480) for i in range(60)]
+        database.register_version(version, images, [CategoryCount(f"c{i}", "train", 1, 1) for i in range(10)])
+        database.start_run(dataclasses.replace(RUN, run_id=f"run-{number}"))
+        model = dataclasses.replace(MODEL, sha256=f"{number:064x}" if number else MODEL.sha256)
+        database.register_model(model)
+        database.record_metrics(model.sha256, "t_train_v1", "val", {f"m{i}": 0.5 for i in range(10)})
+        database.record_promotion(
+            dataclasses.replace(PROMOTION, model_sha256=model.sha256, metric=f"m{number % 4}", run_id=f"run-{number}")
+        )
+    database.record_promotion(PROMOTION)
+    with database._engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.execute(text("ANALYZE"))
+        else:
+            tables = "dataset_versions, images, category_counts, runs, models, metrics, promotions"
+            connection.execute(text(f"ANALYZE TABLE {tables}"))
+
+
+def scans(engine, statement, parameters):
+    """The tables that a statement reads whole.  A walk along a key that ends after so many rows is none."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            sorts = any("TEMP B-TREE" in line for line in plan)
+            found = {match[1] for line in plan if (match := re.match(r"SCAN (\w+)", line))}
+        else:
+            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings().all()
+            sorts = any("filesort" in (row["Extra"] or "") for row in plan)
+            found = {row["table"] for row in plan if row["type"] in {"ALL", "index"}}
+    return found if sorts or "LIMIT" not in statement else set()
+
+
+def test_every_method_is_looked_at():
+    public = {name for name in vars(Database) if not name.startswith("_")}
+    assert public - {"close"} <= set(CALLS)
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_every_statement_uses_an_index(filled, method):
+    found = []
+
+    def keep(connection, cursor, statement, parameters, context, executemany):
+        if re.match(r"\s*(SELECT|UPDATE|DELETE)", statement):
+            found.append((statement, parameters))
+
+    event.listen(filled._engine, "before_cursor_execute", keep)
+    for arguments in CALLS[method]:
+        result = getattr(filled, method)(*arguments)
+        if isinstance(result, Iterator):
+            list(result)
+    event.remove(filled._engine, "before_cursor_execute", keep)
+    assert found
+    for statement, parameters in found:
+        allowed = READ_WHOLE if method == "versions" else set()
+        assert scans(filled._engine, statement, parameters) <= allowed, statement
