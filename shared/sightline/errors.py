@@ -12,7 +12,8 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
     │   ├── ObjectNotFoundError (FileNotFoundError)
     │   └── PreconditionFailedError            somebody else wrote first
     ├── DatabaseError (RuntimeError)           SQL
-    │   └── VersionConflictError               one tag, two contents
+    │   ├── VersionConflictError               one tag, two contents
+    │   └── UnknownNameError (LookupError)     no tag, run or model of that name, or several
     ├── ModelFileError (ValueError)            a model file that cannot be used here
     └── StepError (RuntimeError)               a step that cannot go on
 """
@@ -58,6 +59,10 @@ class DatabaseError(SightlineError, RuntimeError):
 
 class VersionConflictError(DatabaseError):
     """A dataset version is registered already, with other contents."""
+
+
+class UnknownNameError(DatabaseError, LookupError):
+    """A name that the database has for no tag, run or model, or for several."""
 
 
 class ModelFileError(SightlineError, ValueError):

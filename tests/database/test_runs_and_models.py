@@ -70,9 +70,20 @@ def test_only_a_known_run_ends(database, refused):
 
 def test_the_first_record_of_a_model_stays(database):
     assert database.model(A) is None
-    database.register_model(MODELS[0])
-    database.register_model(dataclasses.replace(MODELS[0], uri="file:///elsewhere", run_id="run-2"))
-    assert database.model(A) == MODELS[0]
+    first = dataclasses.replace(MODELS[0], run_id="run-1")
+    database.register_model(first)
+    database.register_model(ModelRecord(A, "file:///elsewhere", "other", "t_train_v2", "run-2", "def"))
+    assert database.model(A) == first
+
+
+def test_what_was_not_known_of_a_model_is_filled_in(database):
+    known = dataclasses.replace(MODELS[0], run_id="run-1")
+    database.register_model(dataclasses.replace(known, run_id=None, code_rev="", training_tag=""))
+    database.register_model(dataclasses.replace(known, run_id=None))
+    assert database.model(A) == dataclasses.replace(known, run_id=None)
+    database.register_model(known)
+    database.register_model(dataclasses.replace(known, run_id="run-2", code_rev=""))
+    assert database.model(A) == known
 
 
 def test_metrics_are_replaced_one_by_one(scored):

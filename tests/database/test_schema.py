@@ -19,9 +19,9 @@ from sightline.errors import DatabaseError
 def test_migrations_make_the_tables_that_the_code_expects(empty_url):
     engine = connect(empty_url)
     assert current_revision(engine) == ""
-    assert len(differences(engine)) == len(Base.metadata.tables)
+    assert sum("add_table" in difference for difference in differences(engine)) == len(Base.metadata.tables)
     upgrade(engine)
-    assert current_revision(engine) == head_revision() == f"{len(Base.metadata.tables):04d}"
+    assert current_revision(engine) == head_revision() == "0011"
     assert differences(engine) == []
     upgrade(engine)
     engine.dispose()

@@ -3,13 +3,16 @@
 Keys compare byte by byte on every engine: MySQL's default collation would take ``v1`` for ``V1``, and its padding takes
 ``v1`` for ``v1`` with a blank, which is why :mod:`sightline.database.checks` refuses blanks at the ends.  A path is too
 long for a MySQL index, so its SHA-256 is the key.
+
+Whoever asks where something came from asks by its tag, its run or its model: each such column has an index, so that the
+answer takes as long with a thousand versions as with one.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Integer, MetaData, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, MetaData, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from sightline.database.columns import CLUSTERED, TABLE_OPTIONS, UtcDateTime, key_string
@@ -22,6 +25,7 @@ class Base(DeclarativeBase):
         naming_convention={
             "pk": "pk_%(table_name)s",
             "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         }
     )
@@ -31,7 +35,12 @@ class DatasetVersion(Base):
     """A version of a dataset: ``pending`` inside the transaction that registers it, then ``published``."""
 
     __tablename__ = "dataset_versions"
-    __table_args__ = (UniqueConstraint("dataset", "version", "kind"), UniqueConstraint("tag"), TABLE_OPTIONS)
+    __table_args__ = (
+        UniqueConstraint("dataset", "version", "kind"),
+        UniqueConstraint("tag"),
+        Index(None, "parent_tag"),
+        TABLE_OPTIONS,
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     dataset: Mapped[str] = mapped_column(key_string(100))
@@ -64,6 +73,17 @@ class Image(Base):
     group_name: Mapped[str] = mapped_column(key_string(255))
 
 
+class SplitCount(Base):
+    """How many images a split of a dataset version has: counted once, when the version is registered."""
+
+    __tablename__ = "split_counts"
+    __table_args__ = (CLUSTERED,)
+
+    version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"), primary_key=True)
+    split: Mapped[str] = mapped_column(key_string(16), primary_key=True)
+    images: Mapped[int] = mapped_column(Integer)
+
+
 class CategoryCountRow(Base):
     """How often a category occurs in one split of a dataset version."""
 
@@ -81,7 +101,7 @@ class Run(Base):
     """A run of the pipeline."""
 
     __tablename__ = "runs"
-    __table_args__ = (UniqueConstraint("run_id"), TABLE_OPTIONS)
+    __table_args__ = (UniqueConstraint("run_id"), Index(None, "dataset_tag"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[str] = mapped_column(key_string(100))
@@ -100,7 +120,13 @@ class Model(Base):
     """A model file, known by its SHA-256.  Its run may be one that another system keeps, so it is no foreign key."""
 
     __tablename__ = "models"
-    __table_args__ = (UniqueConstraint("sha256"), TABLE_OPTIONS)
+    __table_args__ = (
+        UniqueConstraint("sha256"),
+        Index(None, "training_tag"),
+        Index(None, "run_id"),
+        Index(None, "uri", mysql_length={"uri": 255}, mariadb_length={"uri": 255}),
+        TABLE_OPTIONS,
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(key_string(64))
@@ -112,11 +138,26 @@ class Model(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class RunModel(Base):
+    """What a model was in a run: ``best``, ``last``, ``champion``, ``selected`` (by ``metric``), ``tested``.
+
+    It tells apart the run that made a model (``models.run_id``) and those that found it and used it.
+    """
+
+    __tablename__ = "run_models"
+    __table_args__ = (Index(None, "model_id"), CLUSTERED)
+
+    run_id: Mapped[str] = mapped_column(key_string(100), primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(key_string(32), primary_key=True)
+    metric: Mapped[str] = mapped_column(key_string(100), primary_key=True)
+
+
 class Metric(Base):
     """A metric of a model on one split of a dataset version, 0 to 1."""
 
     __tablename__ = "metrics"
-    __table_args__ = (CLUSTERED,)
+    __table_args__ = (Index(None, "dataset_tag"), CLUSTERED)
 
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
     dataset_tag: Mapped[str] = mapped_column(key_string(250), primary_key=True)
@@ -132,6 +173,9 @@ class Promotion(Base):
     __table_args__ = (
         UniqueConstraint("dataset", "metric", "sequence"),
         UniqueConstraint("dataset", "metric", "model_id", "run_id"),
+        Index(None, "model_id"),
+        Index(None, "previous_model_id"),
+        Index(None, "run_id"),
         TABLE_OPTIONS,
     )
 

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sightline.database.checks import check_row
 from sightline.database.connection import write
 from sightline.database.models import Model, Promotion
-from sightline.database.records import ModelRecord, PromotionRecord, PromotionRow
-from sightline.database.scores import model_id
+from sightline.database.records import PromotionRecord, PromotionRow
+from sightline.database.scores import model_id, model_row
 from sightline.errors import DatabaseError
 
 MAX_ATTEMPTS = 8
@@ -62,7 +62,7 @@ def latest(connection: Connection, dataset: str, metric: str) -> PromotionRow | 
             previous_value=row.previous_value,
             run_id=row.run_id,
         ),
-        model=ModelRecord(**{name: getattr(model, name) for name in ModelRecord.__slots__}),
+        model=model_row(model),
         promoted_at=row.promoted_at,
     )
 

@@ -145,6 +145,22 @@ class ModelRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What a model was in a run.
+
+    Attributes:
+        model_sha256: The model, registered before.
+        role: ``best`` or ``last`` (how train called it), ``champion`` (what evaluate compared with), ``selected`` or
+            ``tested``; ``candidate`` where an older Sightline kept no name.
+        metric: What selected it; empty for the other roles.
+    """
+
+    model_sha256: str
+    role: str
+    metric: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionRecord:
     """A model that becomes the champion by one metric.
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from sqlalchemy import Connection, Engine
 
-from sightline.database import promotions, references, runs, scores, versions
+from sightline.database import lineage, names, promotions, references, run_models, runs, scores, versions
 from sightline.database.address import shown
 from sightline.database.connection import connect, read
+from sightline.database.lineage_records import Lineage, Named, NameKind
 from sightline.database.records import (
     CategoryCount,
     ImageRecord,
     ModelRecord,
+    ModelUse,
     PromotionRecord,
     PromotionRow,
     RunRecord,
@@ -133,7 +135,7 @@ class Database:
         return self._read("list the runs", lambda connection: runs.latest(connection, limit))
 
     def register_model(self, model: ModelRecord) -> None:
-        """Record a model file; where its SHA-256 is known, the first record stays."""
+        """Record a model file; of one whose SHA-256 is known, only what is empty in its record is filled in."""
         scores.register_model(self._engine, model)
 
     def model(self, sha256: str) -> ModelRecord | None:
@@ -179,6 +181,30 @@ class Database:
     def references(self) -> References:
         """Every file, run and version that the database names."""
         return self._read("list what is needed", references.find)
+
+    def record_uses(self, run_id: str, uses: Iterable[ModelUse]) -> None:
+        """Record what models were in a run, whoever made them.
+
+        Raises:
+            DatabaseError: Also when one of the models is not registered.
+        """
+        run_models.record(self._engine, run_id, uses)
+
+    def named(self, name: str, kinds: Iterable[NameKind] = get_args(NameKind)) -> Named:
+        """What a name means: a tag; a run's id, or its beginning; a model's SHA-256, six digits of it, or its URI.
+
+        Raises:
+            UnknownNameError: Nothing of these kinds is called so, or several are.
+        """
+        return self._read(f"find {name}", lambda connection: names.resolve(connection, name, str(self), kinds))
+
+    def lineage(self, asked: Named) -> Lineage:
+        """Everything that something was made from, and everything that was made from it."""
+        return self._read(f"trace {asked}", lambda connection: lineage.trace(connection, asked))
+
+    def selections(self, run_rows: Iterable[RunRow]) -> dict[str, dict[str, tuple[str, float]]]:
+        """What each run selected: by metric the model's SHA-256 and its val value on the run's own training set."""
+        return self._read("read what runs selected", lambda connection: lineage.selections(connection, list(run_rows)))
 
     def _read(self, what: str, work: Callable[[Connection], Result]) -> Result:
         return read(self._engine, what, work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sightline.database.checks import check_row
@@ -46,16 +46,18 @@ def finish(engine: Engine, run_id: str, state: RunState, message: str) -> None:
 def latest(connection: Connection, limit: int) -> list[RunRow]:
     """The latest runs, the newest first."""
     query = select(_RUNS).order_by(_RUNS.c.id.desc()).limit(limit)
-    return [
-        RunRow(
-            record=RunRecord(**{name: getattr(row, name) for name in RunRecord.__slots__}),
-            state=cast(RunState, row.state),
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-            message=row.message,
-        )
-        for row in connection.execute(query)
-    ]
+    return [run_row(row) for row in connection.execute(query)]
+
+
+def run_row(row: Row[Any]) -> RunRow:
+    """A row of runs as plain data."""
+    return RunRow(
+        record=RunRecord(**{name: getattr(row, name) for name in RunRecord.__slots__}),
+        state=cast(RunState, row.state),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        message=row.message,
+    )
 
 
 def _go_on(connection: Connection, run: RunRecord) -> None:

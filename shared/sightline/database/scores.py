@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy import Connection, Engine, Row, Table, func, insert, select, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from sightline.database.checks import check_row
-from sightline.database.connection import read, write
+from sightline.database.connection import write
 from sightline.database.models import Metric, Model
 from sightline.database.records import ModelRecord
 from sightline.errors import DatabaseError
@@ -29,13 +29,18 @@ def register_model(engine: Engine, model: ModelRecord) -> None:
     try:
         write(engine, what, lambda connection: connection.execute(insert(_MODELS).values(row)))
     except IntegrityError:
-        read(engine, what, lambda connection: model_id(connection, model.sha256))
+        write(engine, what, lambda connection: _complete(connection, model))
+
+
+def model_row(row: Row[Any]) -> ModelRecord:
+    """A row of models as plain data."""
+    return ModelRecord(**{name: getattr(row, name) for name in ModelRecord.__slots__})
 
 
 def find_model(connection: Connection, sha256: str) -> ModelRecord | None:
     """The model file with this SHA-256, or None."""
     row = connection.execute(select(_MODELS).where(_MODELS.c.sha256 == sha256)).one_or_none()
-    return None if row is None else ModelRecord(**{name: getattr(row, name) for name in ModelRecord.__slots__})
+    return None if row is None else model_row(row)
 
 
 def model_id(connection: Connection, sha256: str) -> int:
@@ -78,6 +83,16 @@ def metrics(connection: Connection, model_sha256: str, dataset_tag: str, split: 
         .order_by(_METRICS.c.name)
     )
     return {row.name: row.value for row in connection.execute(query)}
+
+
+def _complete(connection: Connection, model: ModelRecord) -> None:
+    """Add what is not known yet of a registered model: a step that only found it does not know what made it."""
+    key = model_id(connection, model.sha256)
+    for name in ("training_tag", "run_id", "code_rev"):
+        column, value = _MODELS.c[name], getattr(model, name)
+        if value:
+            unknown = (_MODELS.c.id == key) & (func.coalesce(column, "") == "")
+            connection.execute(update(_MODELS).where(unknown).values({name: value}))
 
 
 def _put(connection: Connection, row: Mapping[str, Any]) -> None:

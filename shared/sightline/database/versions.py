@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Row, Table, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sightline.database.checks import check_row
 from sightline.database.connection import read, write
 from sightline.database.image_rows import COLUMNS, ImageRows
-from sightline.database.models import CategoryCountRow, DatasetVersion, Image
+from sightline.database.models import CategoryCountRow, DatasetVersion, Image, SplitCount
 from sightline.database.records import CategoryCount, ImageRecord, VersionKind, VersionRecord, VersionRow
 from sightline.errors import DatabaseError, VersionConflictError
 
@@ -26,6 +26,7 @@ STATEMENT_ROWS = 500
 _VERSIONS = cast(Table, DatasetVersion.__table__)
 _IMAGES = cast(Table, Image.__table__)
 _CATEGORIES = cast(Table, CategoryCountRow.__table__)
+_SPLITS = cast(Table, SplitCount.__table__)
 
 Values = dict[str, Any]
 
@@ -47,6 +48,7 @@ def register(
             assert result.inserted_primary_key is not None  # noqa: S101
             version_id = result.inserted_primary_key[0]
             _insert(connection, _IMAGES, version_id, COLUMNS, image_rows)
+            _count_splits(connection, version_id)
             _insert(connection, _CATEGORIES, version_id, CategoryCount.__slots__, category_rows)
             connection.execute(update(_VERSIONS).where(_VERSIONS.c.id == version_id).values(state="published"))
 
@@ -65,7 +67,7 @@ def find(connection: Connection, *, dataset: str | None = None, tag: str | None 
         query = query.where(_VERSIONS.c.dataset == dataset)
     if tag is not None:
         query = query.where(_VERSIONS.c.tag == tag)
-    return [_version(row) for row in connection.execute(query)]
+    return [version_row(row) for row in connection.execute(query)]
 
 
 def categories(connection: Connection, tag: str) -> list[CategoryCount]:
@@ -116,6 +118,13 @@ def _insert(
             connection.exec_driver_sql(statement + ", ".join([one] * len(chunk)), values)
 
 
+def _count_splits(connection: Connection, version_id: int) -> None:
+    """Count what was written: read first and written then, as MySQL locks what INSERT ... SELECT reads."""
+    query = select(_IMAGES.c.split, func.count()).where(_IMAGES.c.version_id == version_id).group_by(_IMAGES.c.split)
+    for split, number in connection.execute(query).all():
+        connection.execute(insert(_SPLITS).values(version_id=version_id, split=split, images=number))
+
+
 def _compare(engine: Engine, version: VersionRecord, error: IntegrityError) -> None:
     """Accept that another writer recorded the same version before, and nothing else."""
     table = _VERSIONS
@@ -156,7 +165,8 @@ def _category_rows(tag: str, categories: Iterable[CategoryCount]) -> list[tuple[
     return [rows[key] for key in sorted(rows)]
 
 
-def _version(row: Row[Any]) -> VersionRow:
+def version_row(row: Row[Any]) -> VersionRow:
+    """A row of dataset_versions as plain data."""
     record = VersionRecord(
         dataset=row.dataset,
         version=row.version,

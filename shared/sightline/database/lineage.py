@@ -1,0 +1,256 @@
+"""Where something came from and what was made from it: every query of lineage, each by an index.
+
+A tag may have thousands of runs and models.  Of those the newest are shown and the rest is counted, so that an answer
+takes as long on a large database as on a small one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
+
+from sightline.database.lineage_records import (
+    Lineage,
+    ModelLineage,
+    Named,
+    PromotionLineage,
+    RunUse,
+    Scores,
+    VersionLineage,
+)
+from sightline.database.models import DatasetVersion, Metric, Model, Promotion, Run, RunModel, SplitCount
+from sightline.database.records import ModelUse, RunRow
+from sightline.database.runs import run_row
+from sightline.database.scores import model_row
+from sightline.database.versions import version_row
+
+SHOWN_RUNS = 50
+SHOWN_MODELS = 100
+SHOWN_PROMOTIONS = 100
+
+_VERSIONS = cast(Table, DatasetVersion.__table__)
+_SPLITS = cast(Table, SplitCount.__table__)
+_RUNS = cast(Table, Run.__table__)
+_MODELS = cast(Table, Model.__table__)
+_RUN_MODELS = cast(Table, RunModel.__table__)
+_METRICS = cast(Table, Metric.__table__)
+_PROMOTIONS = cast(Table, Promotion.__table__)
+
+Rows = Sequence[Row[Any]]
+
+
+def trace(connection: Connection, asked: Named) -> Lineage:
+    """Everything that ``asked`` was made from, and everything that was made from it."""
+    training_tags, models, hidden_models = _start(connection, asked)
+    uses = _uses(connection, [row.id for row in models])
+    runs, hidden_runs = _runs_of(connection, asked, training_tags, models, uses)
+    if asked.kind in {"run", "model"}:
+        training_tags = list(dict.fromkeys([*training_tags, *(row.training_tag for row in models if row.training_tag)]))
+    training = _versions(connection, training_tags)
+    parents = {row.record.parent_tag for row in training.values()} - {""}
+    parents |= {asked.name} if asked.kind == "annotations" else set()
+    parents |= {run.record.dataset_tag for run in runs if asked.kind == "run"} - set(training)
+    by_run = _PROMOTIONS.c.run_id == asked.name if asked.kind == "run" else None
+    return Lineage(
+        asked=asked,
+        annotations=_with_splits(connection, _versions(connection, parents)),
+        training_sets=_with_splits(connection, training),
+        runs=runs,
+        models=_model_lineages(connection, models, uses),
+        promotions=_promotions(connection, [row.id for row in models], by_run),
+        hidden_runs=hidden_runs,
+        hidden_models=hidden_models,
+    )
+
+
+def training_tags_of(connection: Connection, tags: Iterable[str]) -> dict[str, list[str]]:
+    """The training tags that were made from each of some annotation tags."""
+    wanted = sorted(set(tags))
+    query = (
+        select(_VERSIONS.c.parent_tag, _VERSIONS.c.tag)
+        .where(_VERSIONS.c.parent_tag.in_(wanted), _VERSIONS.c.state == "published")
+        .order_by(_VERSIONS.c.id)
+    )
+    found: dict[str, list[str]] = {tag: [] for tag in wanted}
+    for parent, tag in connection.execute(query):
+        found[parent].append(tag)
+    return found
+
+
+def runs_by_id(connection: Connection, run_ids: Iterable[str]) -> list[RunRow]:
+    """Those of ``run_ids`` that are known, the newest first."""
+    rows = connection.execute(select(_RUNS).where(_RUNS.c.run_id.in_(sorted(set(run_ids))))).all()
+    return [run_row(row) for row in sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)]
+
+
+def selections(connection: Connection, runs: Sequence[RunRow]) -> dict[str, dict[str, tuple[str, float]]]:
+    """See :meth:`sightline.database.Database.selections`."""
+    made = training_tags_of(connection, [run.record.dataset_tag for run in runs])
+    own = {run.record.run_id: [*made[run.record.dataset_tag], run.record.dataset_tag] for run in runs}
+    query = (
+        select(_RUN_MODELS.c.run_id, _RUN_MODELS.c.metric, _MODELS.c.sha256, _METRICS.c.dataset_tag, _METRICS.c.value)
+        .join(_MODELS, _MODELS.c.id == _RUN_MODELS.c.model_id)
+        .join(_METRICS, (_METRICS.c.model_id == _MODELS.c.id) & (_METRICS.c.name == _RUN_MODELS.c.metric))
+        .where(_RUN_MODELS.c.run_id.in_(sorted(own)), _RUN_MODELS.c.role == "selected", _METRICS.c.split == "val")
+    )
+    found: dict[str, dict[str, tuple[str, float]]] = {run_id: {} for run_id in own}
+    for row in connection.execute(query):
+        if row.dataset_tag in own[row.run_id]:
+            found[row.run_id][row.metric] = (row.sha256, row.value)
+    return found
+
+
+def _start(connection: Connection, asked: Named) -> tuple[list[str], Rows, int]:
+    """The training tags and the models to begin with, and how many older models are left out."""
+    if asked.kind == "model":
+        return [], connection.execute(select(_MODELS).where(_MODELS.c.sha256 == asked.name)).all(), 0
+    if asked.kind == "run":
+        run = runs_by_id(connection, [asked.name])
+        tag = run[0].record.dataset_tag if run else ""
+        used = select(_RUN_MODELS.c.model_id).where(_RUN_MODELS.c.run_id == asked.name)
+        ids = {
+            *connection.scalars(used),
+            *connection.scalars(select(_MODELS.c.id).where(_MODELS.c.run_id == asked.name)),
+        }
+        return training_tags_of(connection, [tag])[tag] or [tag], _models(connection, _MODELS.c.id.in_(sorted(ids))), 0
+    tags = training_tags_of(connection, [asked.name])[asked.name] if asked.kind == "annotations" else [asked.name]
+    made = _MODELS.c.training_tag.in_(tags)
+    shown = _models(connection, made)
+    number = connection.scalar(select(func.count()).select_from(_MODELS).where(made)) or 0
+    return tags, [*shown, *_visitors(connection, tags)], number - len(shown)
+
+
+def _models(connection: Connection, which: ColumnElement[bool]) -> Rows:
+    return connection.execute(select(_MODELS).where(which).order_by(_MODELS.c.id.desc()).limit(SHOWN_MODELS)).all()
+
+
+def _visitors(connection: Connection, tags: Collection[str]) -> Rows:
+    """Models that were trained on something else and measured on one of ``tags``: champions of that time."""
+    here = select(_METRICS.c.model_id).where(_METRICS.c.dataset_tag.in_(tags)).distinct()
+    ids = connection.scalars(
+        select(_MODELS.c.id).where(_MODELS.c.id.in_(here), _MODELS.c.training_tag.not_in(tags))
+    ).all()
+    return _models(connection, _MODELS.c.id.in_(ids))
+
+
+def _uses(connection: Connection, model_ids: Collection[int]) -> dict[int, list[RunUse]]:
+    query = (
+        select(_RUN_MODELS.c.run_id, _RUN_MODELS.c.role, _RUN_MODELS.c.metric, _MODELS.c.id, _MODELS.c.sha256)
+        .join(_MODELS, _MODELS.c.id == _RUN_MODELS.c.model_id)
+        .where(_RUN_MODELS.c.model_id.in_(model_ids))
+        .order_by(_RUN_MODELS.c.run_id, _RUN_MODELS.c.role, _RUN_MODELS.c.metric)
+    )
+    found: dict[int, list[RunUse]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.id, []).append(RunUse(row.run_id, ModelUse(row.sha256, row.role, row.metric)))
+    return found
+
+
+def _runs_of(
+    connection: Connection, asked: Named, training_tags: Sequence[str], models: Rows, uses: dict[int, list[RunUse]]
+) -> tuple[list[RunRow], int]:
+    """The runs, newest first, and how many older ones are left out."""
+    if asked.kind == "run":
+        return runs_by_id(connection, [asked.name]), 0
+    ids = {use.run_id for entries in uses.values() for use in entries} | {row.run_id for row in models if row.run_id}
+    if asked.kind != "model":
+        own = set(training_tags) | {asked.name}
+        visiting = {row.id for row in models if row.training_tag not in own}
+        ids = {use.run_id for key, entries in uses.items() if key not in visiting for use in entries}
+        ids |= {row.run_id for row in models if row.run_id and row.id not in visiting}
+        tags = own | {row.record.parent_tag for row in _versions(connection, own).values()} - {""}
+        ids |= set(connection.scalars(select(_RUNS.c.run_id).where(_RUNS.c.dataset_tag.in_(sorted(tags)))))
+    newest = (
+        select(_RUNS.c.run_id)
+        .where(_RUNS.c.run_id.in_(sorted(ids)))
+        .order_by(_RUNS.c.started_at.desc(), _RUNS.c.id.desc())
+    )
+    known = connection.scalars(newest).all()
+    return runs_by_id(connection, known[:SHOWN_RUNS]), max(0, len(known) - SHOWN_RUNS)
+
+
+def _versions(connection: Connection, tags: Iterable[str]) -> dict[str, Any]:
+    query = select(_VERSIONS).where(_VERSIONS.c.tag.in_(sorted(set(tags))), _VERSIONS.c.state == "published")
+    rows = sorted(connection.execute(query).all(), key=lambda row: cast(int, row.id))
+    return {row.tag: version_row(row) for row in rows}
+
+
+def _with_splits(connection: Connection, versions: dict[str, Any]) -> list[VersionLineage]:
+    query = (
+        select(_VERSIONS.c.tag, _SPLITS.c.split, _SPLITS.c.images)
+        .join(_VERSIONS, _VERSIONS.c.id == _SPLITS.c.version_id)
+        .where(_VERSIONS.c.tag.in_(sorted(versions)))
+    )
+    counted: dict[str, dict[str, int]] = {tag: {} for tag in versions}
+    for tag, split, images in connection.execute(query):
+        if split:
+            counted[tag][split] = images
+    order = {"train": 0, "val": 1, "test": 2}
+    return [
+        VersionLineage(row, dict(sorted(counted[tag].items(), key=lambda entry: (order.get(entry[0], 3), entry[0]))))
+        for tag, row in versions.items()
+    ]
+
+
+def _model_lineages(connection: Connection, models: Rows, uses: dict[int, list[RunUse]]) -> list[ModelLineage]:
+    query = (
+        select(_METRICS)
+        .where(_METRICS.c.model_id.in_([row.id for row in models]))
+        .order_by(_METRICS.c.model_id, _METRICS.c.dataset_tag, _METRICS.c.split.desc(), _METRICS.c.name)
+    )
+    scores: dict[int, dict[tuple[str, str], Scores]] = {}
+    for row in connection.execute(query):
+        of_model = scores.setdefault(row.model_id, {})
+        key = (row.dataset_tag, row.split)
+        of_model.setdefault(key, Scores(row.dataset_tag, row.split, {})).values[row.name] = row.value
+    return [
+        ModelLineage(model_row(row), row.created_at, list(scores.get(row.id, {}).values()), uses.get(row.id, []))
+        for row in models
+    ]
+
+
+def _promotions(
+    connection: Connection, model_ids: Collection[int], by_run: ColumnElement[bool] | None
+) -> list[PromotionLineage]:
+    """Those that made or ended one of some models as champion, and those of a run."""
+    table, after = _PROMOTIONS, _PROMOTIONS.alias("after")
+    champion, before, heir = _MODELS.alias("champion"), _MODELS.alias("before"), _MODELS.alias("heir")
+    which = [select(table.c.id).where(table.c.model_id.in_(model_ids))]
+    which.append(select(table.c.id).where(table.c.previous_model_id.in_(model_ids)))
+    if by_run is not None:
+        which = [select(table.c.id).where(by_run)]
+    ids = sorted({key for query in which for key in connection.scalars(query)}, reverse=True)[:SHOWN_PROMOTIONS]
+    follows = (after.c.dataset == table.c.dataset) & (after.c.metric == table.c.metric)
+    query = (
+        select(
+            table,
+            champion.c.sha256,
+            before.c.sha256.label("previous_sha256"),
+            heir.c.sha256.label("replaced_by"),
+            after.c.promoted_at.label("replaced_at"),
+        )
+        .join(champion, champion.c.id == table.c.model_id)
+        .join(before, before.c.id == table.c.previous_model_id, isouter=True)
+        .join(after, follows & (after.c.sequence == table.c.sequence + 1), isouter=True)
+        .join(heir, heir.c.id == after.c.model_id, isouter=True)
+        .where(table.c.id.in_(ids))
+        .order_by(table.c.id.desc())
+    )
+    return [
+        PromotionLineage(
+            dataset=row.dataset,
+            metric=row.metric,
+            sequence=row.sequence,
+            model_sha256=row.sha256,
+            previous_sha256=row.previous_sha256,
+            value=row.value,
+            previous_value=row.previous_value,
+            run_id=row.run_id,
+            promoted_at=row.promoted_at,
+            replaced_by=row.replaced_by,
+            replaced_at=row.replaced_at,
+        )
+        for row in connection.execute(query)
+    ]
