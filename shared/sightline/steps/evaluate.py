@@ -84,7 +84,7 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
                     evaluation = _Evaluation(config, train, storage, folder, source)
                     result = evaluation.publish(key, replace=result is not None)
             try:
-                promote(config, code_rev, train, storage, result)
+                promote(config, train, storage, result)
             except PreconditionFailedError:
                 _log.info("another run changed a champion of %s; comparing with the new one", dataset)
                 continue

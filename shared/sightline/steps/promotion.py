@@ -6,7 +6,7 @@ from contextlib import closing
 
 from sightline.config.schema import Config
 from sightline.data.tags import DatasetTag
-from sightline.database import ModelRecord, PromotionRecord, open_database
+from sightline.database import ModelRecord, ModelUse, PromotionRecord, open_database
 from sightline.errors import PreconditionFailedError
 from sightline.steps.champions import ChampionPointer, read_champion, write_champion
 from sightline.steps.journal import current_run_id
@@ -23,12 +23,11 @@ def decision_holds(storage: Storage, dataset: str, result: EvaluateResult) -> bo
     return True
 
 
-def promote(config: Config, code_rev: str, train: TrainResult, storage: Storage, result: EvaluateResult) -> None:
+def promote(config: Config, train: TrainResult, storage: Storage, result: EvaluateResult) -> None:
     """Carry a decision out: pointers and rows; what is done already stays as it is.
 
     Args:
         config: The whole configuration.
-        code_rev: The code that trained the candidates.
         train: The candidates.
         storage: The result bucket.
         result: The decision.
@@ -36,13 +35,10 @@ def promote(config: Config, code_rev: str, train: TrainResult, storage: Storage,
     Raises:
         PreconditionFailedError: A champion is not the one that the decision was made against any more.
     """
-    dataset = DatasetTag.parse(train.training_tag).dataset
-    candidates = {candidate.sha256 for candidate in train.candidates}
+    dataset, run_id = DatasetTag.parse(train.training_tag).dataset, current_run_id()
     with closing(open_database(config.database.url)) as database:
         for model in result.models:
-            made_by = code_rev if model.sha256 in candidates else ""
-            row = ModelRecord(model.sha256, model.uri, config.task, model.training_tag, None, made_by)
-            database.register_model(row)
+            database.register_model(ModelRecord(model.sha256, model.uri, config.task, model.training_tag, None, ""))
             database.record_metrics(model.sha256, train.training_tag, "val", model.metrics)
         for selection in result.selections:
             pointer = _swap(storage, dataset, result, selection)
@@ -59,9 +55,17 @@ def promote(config: Config, code_rev: str, train: TrainResult, storage: Storage,
                     previous_sha256=selection.previous_sha256 or None,
                     value=selection.value,
                     previous_value=selection.previous_value,
-                    run_id=current_run_id(),
+                    run_id=run_id,
                 )
             )
+        if run_id:
+            database.record_uses(run_id, _uses(result))
+
+
+def _uses(result: EvaluateResult) -> list[ModelUse]:
+    """Who was measured, and who was selected."""
+    measured = [ModelUse(model.sha256, model.name.partition(" ")[0]) for model in result.models]
+    return measured + [ModelUse(selection.sha256, "selected", selection.metric) for selection in result.selections]
 
 
 def _swap(storage: Storage, dataset: str, result: EvaluateResult, selection: Selection) -> ChampionPointer:

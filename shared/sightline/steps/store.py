@@ -14,6 +14,7 @@ from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.errors import PreconditionFailedError, StepError
 from sightline.logs import Progress
+from sightline.steps.journal import current_run_id
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.storage.base import Storage
 
@@ -81,6 +82,11 @@ def created(storage: Storage, result: Result) -> datetime:
     return datetime.fromisoformat(_read(storage, f"{folder_of(storage, result)}/result.json")["created"])
 
 
+def run_of(storage: Storage, result: Result) -> str:
+    """The run that published a result; empty where none did, or where an older Sightline did not say."""
+    return str(_read(storage, f"{folder_of(storage, result)}/result.json").get("run_id", ""))
+
+
 def publish_result(
     storage: Storage, result: Result, tag: str, key: str, *, files: Path, config_digest: str, replace: bool = False
 ) -> Result:
@@ -107,6 +113,7 @@ def publish_result(
         "result": dataclasses.asdict(result),
         "config_digest": config_digest,
         "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "run_id": current_run_id(),
         "files": {path.relative_to(files).as_posix(): mimetypes.guess_type(path.name)[0] for path in paths},
     }
     data = json.dumps(document, indent=1).encode()

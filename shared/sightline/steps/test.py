@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from sightline.config.schema import Config
 from sightline.data.checkout import Checkout
 from sightline.data.detections import Detections
 from sightline.data.lock import exclusive_lock
-from sightline.database import ModelRecord, open_database
+from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.errors import StepError
 from sightline.logs import Progress
 from sightline.metrics.exact_match import Reading
@@ -26,7 +26,7 @@ from sightline.report.draw import draw_detections
 from sightline.report.test_report import write_test_report
 from sightline.steps.drawings import draw_split, drawing_name, plain_name, save_drawing
 from sightline.steps.inference import class_names, fetch_model, read_split, training_set_on_disk
-from sightline.steps.journal import write_atomically
+from sightline.steps.journal import current_run_id, write_atomically
 from sightline.steps.measurement import Measurement, measure
 from sightline.steps.results import EvaluateResult, Selection, TestedModel, TestResult
 from sightline.steps.store import find_result, folder_key, publish_result
@@ -89,7 +89,7 @@ def run(config: Config, code_rev: str, evaluate: EvaluateResult) -> TestResult:
                 result = _Test(config, evaluate, storage, folder, source, unlabelled=unlabelled).publish(key, models)
         else:
             _log.info("tested already: %s", storage.uri_of(folder_key("test", tag, key)))
-    _record(config, result)
+    _record(config, result, {model.sha256: model.training_tag for model in evaluate.models})
     return result
 
 
@@ -278,10 +278,13 @@ class _Test:
         return entries
 
 
-def _record(config: Config, result: TestResult) -> None:
+def _record(config: Config, result: TestResult, trained_on: Mapping[str, str]) -> None:
     """Tell the database; evaluate has registered the models, but perhaps in another database."""
     with closing(open_database(config.database.url)) as database:
         for model in result.models:
-            database.register_model(ModelRecord(model.sha256, model.uri, config.task, result.training_tag, None, ""))
+            tag = trained_on.get(model.sha256, "")
+            database.register_model(ModelRecord(model.sha256, model.uri, config.task, tag, None, ""))
             database.record_metrics(model.sha256, result.training_tag, "test", model.metrics)
             _log.info("tested the model selected by %s: %s", model.metric, metrics_line(model.metrics))
+        if run_id := current_run_id():
+            database.record_uses(run_id, [ModelUse(model.sha256, "tested") for model in result.models])

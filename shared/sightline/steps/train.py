@@ -17,7 +17,7 @@ from sightline.data.coco import CocoDocument, read_coco
 from sightline.data.dataset import CocoDataset
 from sightline.data.loader import CACHE_BYTES
 from sightline.data.lock import exclusive_lock
-from sightline.database import ModelRecord, open_database
+from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.engine.checkpoint import TrainingState, read_state
 from sightline.engine.loop import Validation, train
 from sightline.errors import DataError
@@ -28,7 +28,7 @@ from sightline.models.preprocessing import Preprocessing
 from sightline.steps.inference import training_set_on_disk
 from sightline.steps.journal import current_run_id
 from sightline.steps.results import Candidate, RecordResult, TrainResult
-from sightline.steps.store import find_result, folder_key, publish_result
+from sightline.steps.store import find_result, folder_key, publish_result, run_of
 from sightline.storage.base import Storage
 from sightline.storage.uris import fetch, open_storage
 from sightline.tasks.base import load_task
@@ -62,7 +62,7 @@ def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
                 result = _train_and_publish(config, code_rev, record, storage, key)
     else:
         _log.info("trained already: %s", storage.uri_of(folder_key("train", record.training_tag, key)))
-    _register(config, code_rev, result)
+    _register(config, code_rev, result, run_of(storage, result))
     return result
 
 
@@ -179,7 +179,8 @@ def _candidates(files: Path, base: str) -> list[Candidate]:
     return candidates
 
 
-def _register(config: Config, code_rev: str, result: TrainResult) -> None:
+def _register(config: Config, code_rev: str, result: TrainResult, made_by: str) -> None:
+    """Tell the database of the candidates, who made them, and that this run offers them."""
     with closing(open_database(config.database.url)) as database:
         for candidate in result.candidates:
             database.register_model(
@@ -188,8 +189,11 @@ def _register(config: Config, code_rev: str, result: TrainResult) -> None:
                     uri=candidate.uri,
                     task=config.task,
                     training_tag=result.training_tag,
-                    run_id=current_run_id() or None,
+                    run_id=made_by or None,
                     code_rev=code_rev,
                 )
             )
             database.record_metrics(candidate.sha256, result.training_tag, "val", candidate.metrics)
+        if run_id := current_run_id():
+            uses = [ModelUse(candidate.sha256, candidate.name) for candidate in result.candidates]
+            database.record_uses(run_id, uses)
