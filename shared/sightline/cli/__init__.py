@@ -18,7 +18,9 @@ COMMANDS = {
     "demo": ("sightline.cli.demo", "The plate generator."),
     "gc": ("sightline.cli.gc", "List and remove what nothing needs any more."),
     "labelme": ("sightline.cli.labelme", "labelme annotations."),
+    "lineage": ("sightline.cli.lineage", "What a model, tag or run was made from, and what was made from it."),
     "model": ("sightline.cli.model", "Model files."),
+    "runs": ("sightline.cli.runs", "Runs that the database knows."),
 }
 """Name -> (module that defines the click command ``command``, its line in ``--help``)."""
 

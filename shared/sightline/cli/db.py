@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
-from sightline.config.decode import decode
+from sightline.cli.database_option import database_options
 from sightline.database.address import shown
 from sightline.database.connection import connect
 from sightline.database.schema import current_revision, differences, head_revision, require_current, upgrade
@@ -19,25 +16,8 @@ def command() -> None:
     """The database and its schema."""
 
 
-def _database_options(function: Callable[..., None]) -> Callable[..., None]:
-    """--url, or the configuration that holds it; the function gets one ``url``."""
-
-    def with_url(url: str, recipe: str, overrides: tuple[str, ...], **rest: Any) -> None:  # noqa: ANN401
-        function(url or decode(recipe, overrides).database.url, **rest)
-
-    with_url.__doc__ = function.__doc__
-    options = (
-        click.option("--url", default="", help="SQLAlchemy URL without a password; default: database.url."),
-        click.option("--recipe", default="plates", show_default=True, help="Whose configuration to take."),
-        click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override, as in a run."),
-    )
-    for option in reversed(options):
-        with_url = option(with_url)
-    return with_url
-
-
 @command.command("upgrade")
-@_database_options
+@database_options
 def upgrade_command(url: str) -> None:
     """Create the tables, or bring them to this Sightline's schema."""
     engine = connect(url)
@@ -47,7 +27,7 @@ def upgrade_command(url: str) -> None:
 
 
 @command.command("current")
-@_database_options
+@database_options
 def current_command(url: str) -> None:
     """Show the schema of the database, and the one that this Sightline expects."""
     engine = connect(url, create=False)
@@ -55,7 +35,7 @@ def current_command(url: str) -> None:
 
 
 @command.command("check")
-@_database_options
+@database_options
 def check_command(url: str) -> None:
     """Fail when the tables of the database are not those that this Sightline expects."""
     engine = connect(url, create=False)

@@ -80,6 +80,19 @@ def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
     return config
 
 
+def recipe_document(recipe: str) -> Document:
+    """What a recipe says, without the settings file and overrides; the other fields have their defaults.
+
+    A field without a default that the recipe leaves open, such as ``data.classes``, is missing.
+
+    Raises:
+        ConfigurationError: There is no such recipe.
+    """
+    document = _defaults(Config)
+    _merge(document, _read_recipe(recipe))
+    return document
+
+
 def from_json(text: str) -> Config:
     """The configuration that ``resolve`` wrote as JSON.
 
@@ -103,6 +116,18 @@ def split_overrides(text: str) -> list[str]:
     """The overrides of a run as one string, one a line; empty lines and ``#`` comments are left out."""
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def _defaults(section: type[BaseModel]) -> Document:
+    """The defaults of a section and of those in it, as JSON holds them."""
+    document: Document = {}
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            document[name] = _defaults(kind)
+        elif not field.is_required():
+            document[name] = list(field.default) if isinstance(field.default, tuple) else field.default
+    return document
 
 
 def _embedded_defaults() -> Document:

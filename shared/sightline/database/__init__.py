@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sightline.database.lineage_records import (
+    KIND_TITLES,
     Lineage,
     ModelLineage,
     Named,
@@ -29,6 +30,7 @@ from sightline.database.records import (
 from sightline.database.registry import Database, open_database
 
 __all__ = [
+    "KIND_TITLES",
     "CategoryCount",
     "Database",
     "ImageRecord",

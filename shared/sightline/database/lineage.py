@@ -46,8 +46,6 @@ def trace(connection: Connection, asked: Named) -> Lineage:
     training_tags, models, hidden_models = _start(connection, asked)
     uses = _uses(connection, [row.id for row in models])
     runs, hidden_runs = _runs_of(connection, asked, training_tags, models, uses)
-    if asked.kind in {"run", "model"}:
-        training_tags = list(dict.fromkeys([*training_tags, *(row.training_tag for row in models if row.training_tag)]))
     training = _versions(connection, training_tags)
     parents = {row.record.parent_tag for row in training.values()} - {""}
     parents |= {asked.name} if asked.kind == "annotations" else set()
@@ -105,7 +103,8 @@ def selections(connection: Connection, runs: Sequence[RunRow]) -> dict[str, dict
 def _start(connection: Connection, asked: Named) -> tuple[list[str], Rows, int]:
     """The training tags and the models to begin with, and how many older models are left out."""
     if asked.kind == "model":
-        return [], connection.execute(select(_MODELS).where(_MODELS.c.sha256 == asked.name)).all(), 0
+        found = connection.execute(select(_MODELS).where(_MODELS.c.sha256 == asked.name)).all()
+        return [row.training_tag for row in found], found, 0
     if asked.kind == "run":
         run = runs_by_id(connection, [asked.name])
         tag = run[0].record.dataset_tag if run else ""
@@ -220,7 +219,7 @@ def _promotions(
     which = [select(table.c.id).where(table.c.model_id.in_(model_ids))]
     which.append(select(table.c.id).where(table.c.previous_model_id.in_(model_ids)))
     if by_run is not None:
-        which = [select(table.c.id).where(by_run)]
+        which.append(select(table.c.id).where(by_run))
     ids = sorted({key for query in which for key in connection.scalars(query)}, reverse=True)[:SHOWN_PROMOTIONS]
     follows = (after.c.dataset == table.c.dataset) & (after.c.metric == table.c.metric)
     query = (

@@ -44,7 +44,8 @@ def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameK
     if matches:
         raise UnknownNameError(f"{name!r} is the beginning of several in {where}: {_listed(matches)}; give more of it")
     known = [found for found in _known(connection) if found.kind in wanted]
-    what = " or ".join(text for kind, text in _ASKED.items() if kind in wanted)
+    *others, last = (text for kind, text in _ASKED.items() if kind in wanted)
+    what = f"{', '.join(others)} or {last}" if others else last
     if not known:
         raise UnknownNameError(
             f"{where} knows no {what} yet, so no {name!r}; run the pipeline first, or set database.url"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import math
 import os
 import re
 import tempfile
@@ -15,12 +14,11 @@ from PIL import Image
 
 from sightline.data.images import UnreadableImageError, read_image
 from sightline.errors import DataError
+from sightline.report.wording import count_text, duration_text, metric_text
 from sightline.version import __version__
 
 MAX_DRAWN_PIXELS = 150_000_000
 """A drawn image is as large as its original, which data.max_pixels limits."""
-
-_NOTHING = "\N{EN DASH}"
 
 
 def write_page(path: Path, template: str, **values: object) -> None:
@@ -100,28 +98,3 @@ def slug(text: str) -> str:
     if plain and plain == text:
         return plain
     return f"{plain[:40] or 'x'}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-
-
-def metric_text(value: float | None, digits: int = 3) -> str:
-    """A metric or a loss for a table: a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return _NOTHING
-    return f"{value:.{digits}f}"
-
-
-def count_text(value: float) -> str:
-    """A number of things, thousands apart."""
-    return f"{round(value):,}".replace(",", "\u202f")
-
-
-def duration_text(seconds: float | None) -> str:
-    """Seconds as a person says them, such as ``1 h 02 min``, ``3 min 05 s`` or ``0.4 s``."""
-    if seconds is None:
-        return _NOTHING
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    hours, minutes_left = divmod(minutes, 60)
-    return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import Any
 
+from sightline.config.difference import differences
 from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
 from sightline.data.annotations import Annotations, Fault
@@ -116,27 +116,17 @@ def _find(config: Config, source: Checkout) -> PublishedSet | None:
 
 def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
     tag = DatasetTag.parse(source.tag)
-    differences = [
-        f"{path} was {before!r} and is {now!r}"
-        for path, before, now in _differences(found.configuration, relevant_part("record", config))
+    reasons = [
+        f"{one.path} was {one.before!r} and is {one.now!r}"
+        for one in differences(found.configuration, relevant_part("record", config))
     ]
     if found.annotation_commit != source.commit:
-        differences.insert(0, f"{source.tag} named commit {found.annotation_commit} and names {source.commit}")
-    if differences:
+        reasons.insert(0, f"{source.tag} named commit {found.annotation_commit} and names {source.commit}")
+    if reasons:
         raise RepositoryError(
-            f"{tag.training} is there already, made in another way: {'; '.join(differences)}.  A version never "
+            f"{tag.training} is there already, made in another way: {'; '.join(reasons)}.  A version never "
             "changes: set the configuration back, or add the annotations as a new version (sightline data add)"
         )
-
-
-def _differences(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:  # noqa: ANN401
-    """The values at which two decoded JSON documents differ, each with its dotted path."""
-    if not isinstance(before, dict) or not isinstance(now, dict):
-        return [] if before == now else [(path, before, now)]
-    found = []
-    for name in sorted(before.keys() | now.keys()):
-        found += _differences(before.get(name), now.get(name), f"{path}.{name}".lstrip("."))
-    return found
 
 
 def _publish(config: Config, source: Checkout) -> PublishedSet:

@@ -1,0 +1,33 @@
+"""Which database a command means: --url, or the configuration that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+def database_options(function: Callable[..., None]) -> Callable[..., None]:
+    """--url, --recipe and --set for a command; the function gets one ``url``."""
+
+    def with_url(url: str, recipe: str, overrides: tuple[str, ...], **rest: Any) -> None:  # noqa: ANN401
+        function(url=url or _configured(recipe, overrides), **rest)
+
+    with_url.__doc__ = function.__doc__
+    options = (
+        click.option("--url", default="", help="SQLAlchemy URL without a password; default: database.url."),
+        click.option("--recipe", default="", help="Whose configuration to take; default: the settings file alone."),
+        click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override, as in a run."),
+    )
+    for option in reversed(options):
+        with_url = option(with_url)
+    return with_url
+
+
+def _configured(recipe: str, overrides: tuple[str, ...]) -> str:
+    from sightline.config.decode import decode, embedded_or_own
+
+    if recipe or overrides:
+        return decode(recipe or "plates", overrides).database.url
+    return embedded_or_own("database", "url")

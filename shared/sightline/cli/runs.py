@@ -1,0 +1,112 @@
+"""``sightline runs``: runs that the database knows, whoever made them and wherever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from sightline.cli.database_option import database_options
+from sightline.database import Database, Lineage, open_database
+from sightline.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def command() -> None:
+    """Runs that the database knows, whoever made them and wherever."""
+
+
+@command.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="So many of the newest.")
+@json_option
+@database_options
+def list_command(*, url: str, limit: int, as_json: bool) -> None:
+    """The newest runs, and what they selected."""
+    from sightline.report.lineage_document import run_document
+    from sightline.report.runs_text import runs_text
+    from sightline.report.terminal import terminal
+
+    with closing(open_database(url, create=False)) as database:
+        runs = database.runs(limit)
+        selections = database.selections(runs)
+    if as_json:
+        rows = [
+            run_document(run)
+            | {
+                "selected": {
+                    metric: {"model": sha256, "value": value}
+                    for metric, (sha256, value) in sorted(selections[run.record.run_id].items())
+                }
+            }
+            for run in runs
+        ]
+        _print_json(rows)
+    elif runs:
+        _show(runs_text(runs, selections, terminal().width))
+    else:
+        click.echo("there is no run in this database yet; start one: python pipeline.py run --local --recipe NAME")
+
+
+@command.command("show")
+@click.argument("run")
+@json_option
+@database_options
+def show_command(*, url: str, run: str, as_json: bool) -> None:
+    """One RUN (its id or the beginning of it): configuration, models, metrics, champions."""
+    from sightline.report.lineage_document import lineage_document
+    from sightline.report.runs_text import run_text
+    from sightline.report.terminal import terminal
+
+    with closing(open_database(url, create=False)) as database:
+        found = _run(database, run)
+    if as_json:
+        document = lineage_document(found)
+        _print_json(document["runs"][0] | {"models": document["models"], "promotions": document["promotions"]})
+    else:
+        _show(run_text(found, terminal().width))
+
+
+@command.command("compare")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@json_option
+@database_options
+def compare_command(*, url: str, before: str, after: str, as_json: bool) -> None:
+    """How run B differs from run A: configuration, data, code, metrics, time."""
+    from sightline.report.runs_comparison import compare_runs
+    from sightline.report.runs_text import comparison_text
+
+    with closing(open_database(url, create=False)) as database:
+        comparison = compare_runs(_run(database, before), _run(database, after))
+    if as_json:
+        _print_json(comparison.document())
+    else:
+        _show(comparison_text(comparison))
+
+
+def _run(database: Database, name: str) -> Lineage:
+    found = database.lineage(database.named(name, ["run"]))
+    if not found.runs:
+        raise UnknownNameError(
+            f"run {found.asked.name} made models that {database} knows, but has no row of its own there; "
+            f"see `sightline lineage {found.asked.name}`"
+        )
+    return found
+
+
+def _print_json(document: object) -> None:
+    click.echo(json.dumps(document, indent=1, ensure_ascii=False))
+
+
+def _show(parts: Iterable[RenderableType]) -> None:
+    from sightline.report.terminal import show
+
+    show(parts)

@@ -1,0 +1,46 @@
+"""Where two configurations differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PLACES = ("recipe", "data.tag", "data.repository", "storage", "database", "work")
+"""Fields that say which data and where, not how: a run gives them, a recipe does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A value that is not the same in two documents.
+
+    Attributes:
+        path: Dotted, such as ``train.iterations``.
+        before: In the first; None where it has none.
+        now: In the second; None where it has none.
+    """
+
+    path: str
+    before: Any
+    now: Any
+
+
+def differences(before: Any, now: Any, path: str = "") -> list[Difference]:  # noqa: ANN401
+    """The values at which two decoded JSON documents differ, by path."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return [] if before == now else [Difference(path, before, now)]
+    found = []
+    for name in sorted(before.keys() | now.keys()):
+        found += differences(before.get(name), now.get(name), f"{path}.{name}".lstrip("."))
+    return found
+
+
+def differences_from_recipe(configuration: Mapping[str, Any]) -> list[Difference] | None:
+    """How a run's configuration differs from its recipe as this Sightline has it; None where it has none."""
+    from sightline.config.decode import recipe_document, recipe_names
+
+    recipe = str(configuration.get("recipe", ""))
+    if recipe not in recipe_names():
+        return None
+    found = differences(recipe_document(recipe), dict(configuration))
+    return [one for one in found if not any(f"{one.path}.".startswith(f"{place}.") for place in PLACES)]

@@ -1,0 +1,118 @@
+"""The lineage of something, and a run, as JSON values: what ``--json`` prints.  The keys are stable."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sightline.config.difference import differences_from_recipe
+from sightline.database import Lineage, ModelLineage, PromotionLineage, RunRow, VersionLineage
+
+Document = dict[str, Any]
+
+
+def lineage_document(lineage: Lineage) -> Document:
+    """Everything about ``lineage``; times are UTC, ISO 8601."""
+    return {
+        "asked": {"kind": lineage.asked.kind, "name": lineage.asked.name},
+        "annotations": [_version(version) for version in lineage.annotations],
+        "training_sets": [
+            _version(version)
+            | {
+                "annotation_tag": version.row.record.parent_tag,
+                "configuration_digest": version.row.record.configuration_digest,
+                "images_per_split": version.images_per_split,
+            }
+            for version in lineage.training_sets
+        ],
+        "runs": [run_document(run) for run in lineage.runs],
+        "models": [_model(model) for model in lineage.models],
+        "promotions": [_promotion(promotion) for promotion in lineage.promotions],
+        "hidden": {"runs": lineage.hidden_runs, "models": lineage.hidden_models},
+    }
+
+
+def run_document(run: RunRow) -> Document:
+    """A run with its full configuration, and how that differs from its recipe as this Sightline has it."""
+    configuration = run_configuration(run)
+    changed = differences_from_recipe(configuration)
+    return {
+        "run_id": run.record.run_id,
+        "state": run.state,
+        "message": run.message,
+        "recipe": run.record.recipe,
+        "dataset_tag": run.record.dataset_tag,
+        "code_rev": run.record.code_rev,
+        "started": _time(run.started_at),
+        "finished": _time(run.finished_at),
+        "seconds": run_seconds(run),
+        "configuration_digest": run.record.configuration_digest,
+        "configuration": configuration,
+        "differs_from_recipe": None
+        if changed is None
+        else {one.path: {"recipe": one.before, "run": one.now} for one in changed},
+    }
+
+
+def run_configuration(run: RunRow) -> Document:
+    """The full configuration of a run."""
+    configuration = json.loads(run.record.configuration)
+    return configuration if isinstance(configuration, dict) else {}
+
+
+def run_seconds(run: RunRow) -> float | None:
+    """From its start to its end; None while it runs."""
+    return None if run.finished_at is None else (run.finished_at - run.started_at).total_seconds()
+
+
+def _version(version: VersionLineage) -> Document:
+    record = version.row.record
+    return {
+        "tag": record.tag,
+        "dataset": record.dataset,
+        "version": record.version,
+        "commit": record.commit,
+        "digest": record.digest,
+        "images": version.row.images,
+        "registered": _time(version.row.created_at),
+    }
+
+
+def _model(model: ModelLineage) -> Document:
+    record = model.record
+    return {
+        "sha256": record.sha256,
+        "uri": record.uri,
+        "task": record.task,
+        "training_tag": record.training_tag,
+        "run_id": record.run_id,
+        "code_rev": record.code_rev,
+        "registered": _time(model.created_at),
+        "metrics": [
+            {"dataset_tag": scores.dataset_tag, "split": scores.split, "values": scores.values}
+            for scores in model.scores
+        ],
+        "uses": [{"run_id": one.run_id, "role": one.use.role, "metric": one.use.metric} for one in model.uses],
+    }
+
+
+def _promotion(promotion: PromotionLineage) -> Document:
+    return {
+        "dataset": promotion.dataset,
+        "metric": promotion.metric,
+        "sequence": promotion.sequence,
+        "model": promotion.model_sha256,
+        "value": promotion.value,
+        "previous_model": promotion.previous_sha256,
+        "previous_value": promotion.previous_value,
+        "run_id": promotion.run_id,
+        "promoted": _time(promotion.promoted_at),
+        "replaced_by": promotion.replaced_by,
+        "replaced": _time(promotion.replaced_at),
+        "champion_now": promotion.replaced_by is None,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")

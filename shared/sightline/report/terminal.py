@@ -1,0 +1,52 @@
+"""Tables and facts on a terminal; what is piped keeps its full width and has no colours."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+STATE_STYLES = {"succeeded": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+"""The colour of each state of a run."""
+
+_PIPED_WIDTH = 400
+
+
+def terminal() -> Console:
+    """The terminal, or the pipe, that this command prints to."""
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+
+
+def show(parts: Iterable[RenderableType]) -> None:
+    """Print parts one below the other."""
+    console = terminal()
+    for part in parts:
+        console.print(part)
+
+
+def heading(text: str) -> Text:
+    """The name of a section, with an empty line above."""
+    return Text(f"\n{text}", style="bold cyan")
+
+
+def table(*columns: str) -> Table:
+    """A table with room between its columns and a rule below their names; a name that ends in ``>`` is a number's."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in columns:
+        justify = "right" if name.endswith(">") else "left"
+        made.add_column(Text(name.removesuffix(">")), justify=justify, overflow="fold")  # type: ignore[arg-type]
+    return made
+
+
+def facts(rows: Sequence[tuple[str, str | Text]]) -> Table:
+    """What a thing is: its name, and one fact a line beside it."""
+    made = Table.grid(padding=(0, 2, 0, 0))
+    made.add_column(min_width=20, no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in rows:
+        made.add_row(Text(name, style="bold"), Text(value) if isinstance(value, str) else value)
+    return made

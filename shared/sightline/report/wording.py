@@ -1,0 +1,33 @@
+"""Numbers as a person reads them, on pages and on a terminal."""
+
+from __future__ import annotations
+
+import math
+
+NOTHING = "\N{EN DASH}"
+"""Stands where there is no value."""
+
+
+def metric_text(value: float | None, digits: int = 3) -> str:
+    """A metric or a loss for a table: a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:.{digits}f}"
+
+
+def count_text(value: float) -> str:
+    """A number of things, thousands apart."""
+    return f"{round(value):,}".replace(",", "\u202f")
+
+
+def duration_text(seconds: float | None) -> str:
+    """Seconds as a person says them, such as ``1 h 02 min``, ``3 min 05 s`` or ``0.4 s``."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"
