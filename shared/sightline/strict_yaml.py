@@ -32,10 +32,16 @@ def decode(text: str) -> Any:  # noqa: ANN401  (whatever YAML holds)
         raise YamlError(f"it has {len(text):,} characters, more than {MAX_CHARACTERS:,}")
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
-    except yaml.YAMLError as error:
-        raise YamlError(" ".join(str(error).split())) from error
-    except ValueError as error:  # a whole number such as 0x_, or of thousands of digits
-        raise YamlError(f"it holds a number that is none ({error})") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        said = (error.problem or error.context or "").removeprefix("but ")
+        raise YamlError(f"{said}{where}") from error
+    except yaml.reader.ReaderError as error:
+        raise YamlError(f"it holds the control character U+{error.character:04X} at {error.position}") from error
+    except ValueError as error:  # 0x_ for example
+        reason = "thousands of digits" if "integer string" in str(error) else "no digits"
+        raise YamlError(f"it holds a whole number of {reason}") from error
 
 
 _READ_AS_TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "merge", "value")}
@@ -59,7 +65,7 @@ class _Loader(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             raise yaml.composer.ComposerError(None, None, f"alias *{event.anchor} is refused: write it out", mark)
         if getattr(event, "tag", None) is not None:
-            raise yaml.composer.ComposerError(None, None, f"tag {event.tag} is refused: write the plain value", mark)
+            raise yaml.composer.ComposerError(None, None, "a tag (!) is refused: write the plain value", mark)
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise yaml.composer.ComposerError(None, None, "it is nested too deep", mark)

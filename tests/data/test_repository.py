@@ -378,8 +378,14 @@ def test_what_git_says_is_kept_and_passwords_are_not(tmp_path, monkeypatch):
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(RepositoryError, match="access is denied") as caught:
+        list_tags("https://canary-name@example.org/data.git", 5)
+    assert "Authentication failed for 'https://***@example.org/data.git'" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_an_address_with_a_password_is_refused():
+    with pytest.raises(RepositoryError, match=r"https://\*\*\*@example.org/data.git holds a password or token") as caught:
         list_tags("https://jane:canary-password@example.org/data.git", 5)
-    assert "Authentication failed" in str(caught.value)
     assert "canary" not in str(caught.value)
 
 

@@ -20,6 +20,7 @@ TOO_LARGE = (
 )
 UNKNOWN = "it is not a readable JPEG or PNG or BMP or WEBP or TIFF or GIF image; convert or replace it"
 ZEROS = zlib.compress(bytes(50_000_000))
+GREY = zlib.compress(bytes(65 * 48))
 PICTURE = Image.new("RGB", (64, 48), (200, 30, 30))
 
 
@@ -33,7 +34,7 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(width=64, height=48, *chunks, pixels=zlib.compress(bytes(65 * 48)), depth=8):
+def png(width=64, height=48, *chunks, pixels=GREY, depth=8):
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 

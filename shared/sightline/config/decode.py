@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,12 +15,11 @@ from pydantic import BaseModel, ValidationError
 from sightline import strict_json, strict_yaml
 from sightline.config.schema import Config
 from sightline.errors import ConfigurationError
+from sightline.url_secrets import redact
 
 Document = dict[str, Any]
 
 SHOWN_CHARACTERS = 200
-
-_PASSWORD = re.compile(r"://[^/'\"]*@")
 
 
 def home() -> Path:
@@ -177,7 +175,8 @@ def _read_yaml(path: Path | Traversable, name: str = "") -> Document:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise ConfigurationError(f"{where} must hold sections such as data:, but it holds {type(document).__name__}")
+        kind = "a list" if isinstance(document, list) else "a single value"
+        raise ConfigurationError(f"{where} must hold sections such as data:, but it holds {kind}")
     return document
 
 
@@ -193,7 +192,7 @@ def _apply(document: Document, override: str, faults: list[str]) -> None:
     path, equals, text = override.partition("=")
     keys = path.strip().split(".")
     if not equals or not all(keys):
-        faults.append(f"{override!r}: an override looks like data.tag=plates_ann_v1")
+        faults.append(f"{_shown(override)}: an override looks like data.tag=plates_ann_v1")
         return
     try:
         value = strict_yaml.decode(text)
@@ -235,7 +234,7 @@ def _explain(error: ValidationError) -> list[str]:
 
 def _shown(value: object) -> str:
     """A value as a message shows it: without a password, and not pages of it."""
-    text = _PASSWORD.sub("://***@", repr(value))
+    text = redact(repr(value))
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 

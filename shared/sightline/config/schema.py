@@ -8,11 +8,29 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sightline.url_secrets import holds_secret
+
+
+def _without_token(url: str) -> str:
+    if holds_secret(url):
+        raise ValueError("a URL without a password or token; set SIGHTLINE_GIT_TOKEN in the environment instead")
+    return url
+
+
+def _without_secret(url: str) -> str:
+    if holds_secret(url):
+        raise ValueError("a URL without a password; credentials come from the environment, as Google's tools take them")
+    return url
+
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveInt = Annotated[int, Field(gt=0)]
+RegionCount = Annotated[int, Field(gt=0, le=100_000)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
+GitAddress = Annotated[str, AfterValidator(_without_token)]
+Address = Annotated[str, AfterValidator(_without_secret)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 FaultPolicy = Literal["error", "drop", "clip"]
 
@@ -63,8 +81,10 @@ class Data(Section):
     """Which data, and how record turns it into a training set."""
 
     tag: str = Field("", description="Annotation tag: <dataset>_ann_<version>")
-    repository: str = Field(description="Git URL or path of the data repository")
-    classes: tuple[str, ...] = Field(min_length=1, description="Class names; category ids are 1, 2, ... in this order")
+    repository: GitAddress = Field(description="Git URL or path of the data repository")
+    classes: tuple[str, ...] = Field(
+        min_length=1, max_length=10_000, description="Class names; category ids are 1, 2, ... in this order"
+    )
     ignored_labels: tuple[str, ...] = Field((), description="Labels left out on purpose, such as __ignore__")
     splits: Splits = Splits()
     group_pattern: str = Field(
@@ -104,7 +124,7 @@ class Model(Section):
     """The network."""
 
     backbone: str = Field("resnet50", description="resnet18_gn, a torchvision backbone, or timm:<name>")
-    weights: str = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
+    weights: Address = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
     image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
         800, description="Longer side of the network's input, pixels"
     )
@@ -113,13 +133,13 @@ class Model(Section):
     mask_channels: Annotated[int, Field(ge=16, le=1024)] = 256
     mask_layers: Annotated[int, Field(ge=1, le=16)] = Field(4, description="Convolutions of the mask head")
     anchor_sizes: tuple[PositiveInt, ...] = Field(
-        (32, 64, 128, 256, 512), description="One a pyramid level, input pixels"
+        (32, 64, 128, 256, 512), max_length=16, description="One a pyramid level, input pixels"
     )
-    anchor_ratios: tuple[PositiveFloat, ...] = Field((0.5, 1.0, 2.0), description="Height / width")
-    proposals: PositiveInt = Field(1000, description="Regions that the proposal network hands on, an image")
-    sampled_proposals: PositiveInt = Field(512, description="Of them, how many an image the heads are trained on")
+    anchor_ratios: tuple[PositiveFloat, ...] = Field((0.5, 1.0, 2.0), max_length=16, description="Height / width")
+    proposals: RegionCount = Field(1000, description="Regions that the proposal network hands on, an image")
+    sampled_proposals: RegionCount = Field(512, description="Of them, how many an image the heads are trained on")
     positive_share: Fraction = Field(0.25, description="At most this share of the sampled regions shows objects")
-    max_detections: PositiveInt = Field(100, description="Detections kept an image")
+    max_detections: RegionCount = Field(100, description="Detections kept an image")
     score_threshold: Fraction = Field(0.05, description="Detections below this score are not kept")
     nms_iou: Fraction = 0.5
 
@@ -166,14 +186,14 @@ class Evaluate(Section):
 class Test(Section):
     """The last look at the selected models."""
 
-    images: str = Field("", description="Folder or URI of unlabelled images to infer as well")
+    images: Address = Field("", description="Folder or URI of unlabelled images to infer as well")
     score_threshold: Fraction = 0.5
 
 
 class Storage(Section):
     """Where results go."""
 
-    uri: str = Field(description="Result bucket: a path, file:// or gs://")
+    uri: Address = Field(description="Result bucket: a path, file:// or gs://")
 
 
 class Database(Section):
@@ -184,8 +204,7 @@ class Database(Section):
     @field_validator("url")
     @classmethod
     def _no_password(cls, url: str) -> str:
-        authority = url.partition("://")[2].partition("/")[0]
-        if "@" in authority and ":" in authority.rpartition("@")[0]:
+        if holds_secret(url):
             raise ValueError("a URL without a password; set SIGHTLINE_DATABASE_PASSWORD in the environment instead")
         return url
 
@@ -193,7 +212,7 @@ class Database(Section):
 class Work(Section):
     """The volume that a step works on: checkouts, checkpoints, logs, run pages."""
 
-    dir: str = Field(description="A folder that outlives the process")
+    dir: str = Field(min_length=1, description="A folder that outlives the process")
 
 
 class Config(Section):

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sightline import url_secrets
 from sightline.data.git_settings import TOKEN_VARIABLE, git_configuration
 from sightline.errors import RepositoryError, SightlineError
 
@@ -21,7 +22,6 @@ EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 """Environment variable of Google's libraries, and of gcsfs, for another server in the place of Google Storage."""
 
 _log = logging.getLogger(__name__)
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
 _CAUSES = (
     (r"no space left on device|disk quota exceeded", "the disk is full; make room and run the same command again"),
     (r"host key verification failed",
@@ -46,7 +46,7 @@ _CAUSES = (
 def redact(text: str) -> str:
     """``text`` without user names and passwords in URLs, and without the token for git."""
     token = os.environ.get(TOKEN_VARIABLE)
-    return _CREDENTIALS.sub("***@", text.replace(token, "***") if token else text)
+    return url_secrets.redact(text.replace(token, "***") if token else text)
 
 
 def git(

@@ -14,6 +14,7 @@ from sightline.data.objects import TrackedFolder, read_dvc_file
 from sightline.data.remote import Remote, open_remote
 from sightline.data.tags import DatasetTag, Room, unknown_tag
 from sightline.errors import RepositoryError
+from sightline.url_secrets import holds_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,16 @@ class History:
 
 
 def git_url(repository: str) -> str:
-    """``repository`` as git takes it; a path becomes a ``file://`` URL, for which git honours ``--depth``."""
+    """``repository`` as git takes it; a path becomes a ``file://`` URL, for which git honours ``--depth``.
+
+    Raises:
+        RepositoryError: A password or token stands in it.
+    """
+    if holds_secret(repository):
+        raise RepositoryError(
+            f"the address of the data repository {redact(repository)} holds a password or token, which would be stored "
+            "and shown with it; leave it out, and set SIGHTLINE_GIT_TOKEN in the environment instead"
+        )
     path = Path(repository).expanduser()
     if path.exists() or ":" not in repository:
         return path.absolute().as_uri()

@@ -27,6 +27,9 @@ BATCH_FILES = 64
 
 Result = TypeVar("Result")
 
+_FILE_MD5 = re.compile("[0-9a-f]{32}")
+_FOLDER_MD5 = re.compile(r"[0-9a-f]{32}\.dir")
+
 
 @dataclass(frozen=True, slots=True)
 class TrackedFolder:
@@ -50,15 +53,20 @@ def read_dvc_file(text: str, where: str) -> TrackedFolder:
         RepositoryError: It is something else.
     """
     try:
-        (out,) = strict_yaml.decode(text)["outs"]
-        folder = TrackedFolder(str(out["md5"]), int(out["size"]), int(out["nfiles"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RepositoryError(f"{where} is not the .dvc file of a folder; add the data again: {error}") from error
-    if not folder.md5.endswith(".dir"):
+        document = strict_yaml.decode(text)
+    except strict_yaml.YamlError as error:
+        raise RepositoryError(f"{where} is not valid YAML: {error}; add the data again") from error
+    outs = document.get("outs") if isinstance(document, dict) else None
+    if not isinstance(outs, list) or len(outs) != 1 or not isinstance(outs[0], dict):
+        raise RepositoryError(f"{where} must have one entry under 'outs', a folder; add the data again")
+    md5, size, files = (outs[0].get(key) for key in ("md5", "size", "nfiles"))
+    if isinstance(md5, str) and _FILE_MD5.fullmatch(md5):
         raise RepositoryError(f"{where} tracks a single file, expected a folder; add the data again")
-    if not re.fullmatch(r"[0-9a-f]{32}\.dir", folder.md5):
-        raise RepositoryError(f"{where}: md5 must be 32 hexadecimal digits and .dir, but it is {folder.md5[:50]!r}")
-    return folder
+    if not isinstance(md5, str) or not _FOLDER_MD5.fullmatch(md5):
+        raise RepositoryError(f"{where}: md5 must be 32 hexadecimal digits and .dir; add the data again")
+    if type(size) is not int or type(files) is not int or size < 0 or files < 0:
+        raise RepositoryError(f"{where}: size and nfiles must be whole numbers from 0 on; add the data again")
+    return TrackedFolder(md5, size, files)
 
 
 def object_key(md5: str) -> str:

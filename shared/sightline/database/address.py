@@ -11,6 +11,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sightline.errors import DatabaseError
+from sightline.url_secrets import redact
 
 PASSWORD_VARIABLE = "SIGHTLINE_DATABASE_PASSWORD"  # noqa: S105  (the name of a variable)
 
@@ -68,7 +69,7 @@ def parse_address(url: str) -> URL:
         ) from None
     if parsed.password is not None:
         raise DatabaseError(
-            f"database {shown(parsed)}: the URL holds a password, which would be shown in lists of processes and kept "
+            f"database {redact(url)}: the URL holds a password, which would be shown in lists of processes and kept "
             f"in records; leave it out and set {PASSWORD_VARIABLE} in the environment"
         )
     return parsed

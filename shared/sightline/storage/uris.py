@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from sightline.errors import StorageError
 from sightline.storage.base import Storage
+from sightline.url_secrets import redact
 
 BACK_ENDS: dict[str, tuple[str, str, str]] = {
     "file": ("sightline.storage.local", "LocalStorage", ""),
@@ -31,7 +32,7 @@ def open_storage(uri: str) -> Storage:
     scheme = _scheme(uri)
     if scheme not in BACK_ENDS:
         raise StorageError(
-            f"storage URI {uri!r} has the scheme {scheme}://, which Sightline does not know; "
+            f"storage URI {redact(uri)!r} has the scheme {scheme}://, which Sightline does not know; "
             f"known are {', '.join(f'{name}://' for name in BACK_ENDS)} and plain paths"
         )
     module, name, extra = BACK_ENDS[scheme]
@@ -58,7 +59,7 @@ def open_uri(uri: str) -> tuple[Storage, str]:
     location = str(path_of(uri)) if _scheme(uri) == "file" else uri
     folder, _, name = location.rpartition("/")
     if not name or (_scheme(location) != "file" and folder.endswith(":/")):
-        raise StorageError(f"{uri!r} names no object; expected a file's path or a URI such as file:///bucket/model")
+        raise StorageError(f"{redact(uri)!r} names no object; expected a file's path or a URI such as file:///bucket/model")
     return open_storage(folder or "/"), name
 
 
@@ -95,7 +96,7 @@ def path_of(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.netloc not in {"", "localhost"} or not parts.path or parts.query or parts.fragment:
         raise StorageError(
-            f"storage URI {uri!r} is not a local path; expected file:///absolute/path with three slashes, "
+            f"storage URI {redact(uri)!r} is not a local path; expected file:///absolute/path with three slashes, "
             "and # and ? written as %23 and %3F"
         )
     return Path(unquote(parts.path))
