@@ -7,9 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SIGHTLINE_HOME ?= $(CURDIR)/.demo
 DEMO := SIGHTLINE_HOME=$(SIGHTLINE_HOME)
 DEMO_IMAGES ?= 420
+FUZZ_EXECUTIONS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types imports bench clean
+.PHONY: help demo test fuzz check lint format types imports bench clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +36,11 @@ demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the res
 test: $(VENV)/.dev ## run every test, warnings as errors, with coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
+fuzz: $(VENV)/.dev ## feed the readers of foreign input with anything: FUZZ_EXECUTIONS each
+	@for target in labelme configuration manifest object_name model_header; do \
+		PYTHONPATH=.:shared $(BIN)/python -m tests.hostile.fuzz $$target --executions $(FUZZ_EXECUTIONS) \
+			2>.fuzz.log || { cat .fuzz.log; exit 1; }; done; rm -f .fuzz.log
+
 check: lint types imports ## format, lint, types, import rules
 
 lint: $(VENV)/.dev ## format and lint, changing nothing
@@ -55,5 +61,5 @@ bench: $(VENV)/.dev ## speed, as ratios against a peer in the same run
 	PYTHONPATH=. $(BIN)/python -m benchmarks
 
 clean: ## remove what the targets made, .venv too
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .fuzz.log .coverage* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} + -o -name '*.egg-info' -type d -prune -exec rm -rf {} +

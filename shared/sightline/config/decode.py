@@ -59,10 +59,24 @@ def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigurationError: With every fault: dotted path, value, what was expected, the nearest known name.
     """
-    faults: list[str] = []
     document = _embedded_defaults()
     _merge(document, _read_recipe(recipe))
     _merge(document, read_settings())
+    return assemble(document, overrides, recipe)
+
+
+def assemble(document: Document, overrides: Sequence[str], recipe: str) -> Config:
+    """Build the configuration from what the files say; see :func:`decode`.
+
+    Args:
+        document: The sections, which are changed.
+        overrides: ``a.b=value``; the value is read as YAML.
+        recipe: Its name or path.
+
+    Raises:
+        ConfigurationError: With every fault.
+    """
+    faults: list[str] = []
     for override in overrides:
         _apply(document, override, faults)
     document["recipe"] = Path(recipe).stem
