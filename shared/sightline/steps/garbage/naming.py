@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from sightline import strict_json
 from sightline.errors import ObjectNotFoundError, StepError
 from sightline.storage import Storage
 
@@ -45,7 +45,7 @@ def read_document(storage: Storage, key: str) -> Any:  # noqa: ANN401
         StepError: It cannot be read, so nobody knows what it names.
     """
     try:
-        return json.loads(storage.read_bytes(key)[0])
+        return strict_json.decode(storage.read_bytes(key)[0])
     except ObjectNotFoundError:
         return None
     except ValueError as error:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from sightline import strict_json
 from sightline.data.lock import exclusive_lock
 from sightline.database import Database
 from sightline.errors import RepositoryError
@@ -153,7 +154,7 @@ class Leftovers:
 def _state_of_run(folder: Path) -> str:
     """As ``run.json`` has it; empty where it cannot be read."""
     try:
-        return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["state"])
+        return str(strict_json.decode((folder / "run.json").read_bytes())["state"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
