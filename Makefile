@@ -10,7 +10,7 @@ DEMO_IMAGES ?= 420
 FUZZ_EXECUTIONS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check lint format types imports bench clean
+.PHONY: help demo test torture fuzz check lint format types imports bench clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ types: $(VENV)/.dev ## strict types over the helper package
 
 imports: $(VENV)/.dev ## rooms import downward only
 	$(BIN)/lint-imports
+
+torture: $(VENV)/.dev ## break everything on purpose, in full (a quarter of an hour); make test has a short form
+	SIGHTLINE_TORTURE=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/torture
 
 bench: $(VENV)/.dev ## speed, as ratios against a peer in the same run
 	PYTHONPATH=. $(BIN)/python -m benchmarks

@@ -1,0 +1,122 @@
+"""How hard things are broken: SIGHTLINE_TORTURE=full (``make torture``) does all of it, a plain run a short form."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.mariadb import new_database
+from tests.torture.recording import World
+
+FULL = os.environ.get("SIGHTLINE_TORTURE", "") == "full"
+SEED = int(os.environ.get("SIGHTLINE_TORTURE_SEED") or (random.SystemRandom().randrange(10**6) if FULL else 0))
+FIGURES: list[str] = []
+
+
+@pytest.fixture
+def amount():
+    """``amount(short, full)``: the number for this run."""
+    return lambda short, full: full if FULL else short
+
+
+@pytest.fixture
+def moments(request):
+    """Random numbers of this test's own; the seed is printed with the figures."""
+    return random.Random(f"{SEED} {request.node.nodeid}")
+
+
+@pytest.fixture
+def figures(request):
+    """Takes what a scenario did, for the table at the end of the run."""
+
+    def say(text: str, **counts: int | Counter[str]) -> None:
+        parts = [text]
+        for name, count in counts.items():
+            shown = ", ".join(f"{key} {n}" for key, n in count.most_common()) if isinstance(count, Counter) else count
+            parts.append(f"{name.replace('_', ' ')}: {shown}")
+        FIGURES.append(f"{request.node.name}: {'; '.join(parts)}")
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter):
+    if FIGURES:
+        terminalreporter.section(f"torture, {'full' if FULL else 'short'} form, seed {SEED}")
+        for line in FIGURES:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def warm_processes():
+    """Starts processes that have imported record already: a fork, not a second of imports."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.torture.tortured"])
+    with pytest.MonkeyPatch.context() as patch:
+        root = Path(__file__).parents[2]
+        patch.setenv("PYTHONPATH", os.pathsep.join([f"{root}/shared", str(root)]))
+        first = context.Process(target=print)
+        first.start()
+        first.join()
+    return context
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A world in which everything was recorded once, with nothing in the way.
+
+    Attributes:
+        world: To be used through :meth:`World.on`.
+        state: What was left behind.
+        seconds: How long one record took.
+        lines: What its log showed: a command or a statement each.
+    """
+
+    world: World
+    state: dict[str, Any]
+    seconds: float
+    lines: list[str]
+
+
+def record_undisturbed(folder: Path, store: str, context: Any) -> Undisturbed:
+    """Make a world whose remote and bucket lie at ``store``, and record all of it."""
+    url = f"sqlite:///{folder.parent}/undisturbed.sqlite"
+    world = World.made(folder, url, store, datasets=4 if FULL else 1, versions=2 if FULL else 1)
+    world.forget()
+    began = time.monotonic()
+    world.record_all(context)
+    seconds = (time.monotonic() - began) / (2 if FULL else 1)
+    log = "".join(path.read_text() for path in sorted(world.logs.glob("*.log")))
+    lines = [line for line in dict.fromkeys(log.splitlines()) if line.startswith(("sightline", "sqlalchemy"))]
+    return Undisturbed(world, world.state(), seconds, lines)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, warm_processes):
+    """Datasets in a folder, and what recording them leads to."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "world"
+    return record_undisturbed(folder, str(folder), warm_processes)
+
+
+@pytest.fixture(scope="session")
+def undisturbed_in_google_storage(tmp_path_factory, warm_processes, google_storage_server):
+    """The same with remote and bucket in Google Storage."""
+    store = f"gs://{google_storage_server.new_bucket()}"
+    return record_undisturbed(tmp_path_factory.mktemp("gs") / "world", store, warm_processes)
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def database_url(request, tmp_path):
+    """An empty database on each engine."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/database/sightline.sqlite"
+        return
+    with new_database(request.getfixturevalue("mariadb_server")) as url:
+        yield url

@@ -1,0 +1,94 @@
+"""What runs in the processes that are killed; imported once in the server that forks them."""
+
+from __future__ import annotations
+
+import faulthandler
+import itertools
+import json
+import logging
+import os
+import random
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import sightline.report.data_report
+import sightline.steps.record_report
+from sightline.config import decode
+from sightline.data.checkout import checkout
+from sightline.database import CategoryCount, ImageRecord, VersionRecord, open_database
+from sightline.database.schema import head_revision
+from sightline.steps import record
+from sightline.steps.results import TrainResult
+from sightline.steps.store import publish_result
+from sightline.storage import open_storage
+
+TAG = "pets_train_v1"
+RESULT_FILES = ("history.json", "log.txt", "candidates/best.safetensors", "candidates/last.safetensors")
+
+assert sightline.report.data_report, sightline.steps.record_report  # imported for the warm server
+head_revision()  # imports Alembic
+
+
+def watched(work: Callable[..., object], log: str, environment: Mapping[str, str], *arguments: object) -> None:
+    """Do ``work``; every command and SQL statement goes to ``log``, and on SIGUSR1 the stack."""
+    os.environ.update(environment)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 2)
+    os.dup2(descriptor, 1)
+    faulthandler.register(signal.SIGUSR1, file=2, all_threads=False)
+    logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(name)s %(message)s", force=True)
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO)
+    for noisy in ("PIL", "matplotlib", "urllib3", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    work(*arguments)
+
+
+def record_tag(configuration: str, code_rev: str, answer: str) -> None:
+    """Run record, and write its result to the file ``answer``."""
+    result = record.run(decode.from_json(configuration), code_rev)
+    Path(answer).write_text(json.dumps(asdict(result)))
+
+
+def check_out(repository: str, tag: str, work_dir: str) -> None:
+    checkout(repository, tag, Path(work_dir), timeout_seconds=120)
+
+
+def register_versions(url: str, group: str, rows: int, stop: str, answer: str) -> None:
+    """Register one version after another until the file ``stop`` is there; write which of them were new."""
+    images = [ImageRecord("train", f"annotations/d/{n}.jpg", f"{n:064x}", n, 640, 480) for n in range(rows)]
+    counts = [CategoryCount("cat", "train", rows, rows)]
+    database = open_database(url)
+    answers = []
+    for number in itertools.count():
+        if Path(stop).exists():
+            break
+        name = f"{group}-{number}"
+        version = VersionRecord("d", name, "training", f"d_train_{name}", "c" * 40, f"{number:032x}.dir")
+        answers.append(database.register_version(version, images, counts))
+    Path(answer).write_text(json.dumps(answers))
+
+
+def download(uri: str, key: str, path: str) -> None:
+    """Copy an object to ``path``, again and again."""
+    storage = open_storage(uri)
+    while True:
+        storage.download(key, Path(path))
+
+
+def publish_results(uri: str, folder: str, keys: list[str], seed: str) -> None:
+    """Publish results under ``keys`` in some order, again and again, each time with other bytes."""
+    storage, moments = open_storage(uri), random.Random(seed)
+    while True:
+        stamp, key = moments.getrandbits(40), moments.choice(keys)
+        files = Path(folder) / str(stamp)
+        for name in RESULT_FILES:
+            path = files / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{stamp} {name}\n" * moments.randint(1, 20_000))
+        result = TrainResult(TAG, "c" * 40, [], stamp, storage.uri_of(f"results/train/{TAG}/{key}/history.json"), "", 0)
+        publish_result(storage, result, TAG, key, files=files, config_digest="d", replace=moments.random() < 0.3)
+        shutil.rmtree(files)
