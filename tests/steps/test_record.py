@@ -377,7 +377,7 @@ def test_killed_at_any_stage_it_ends_as_one_that_was_left_alone(tmp_path):
     assert (result.training_commit, result.digest) == (expected.training_commit, expected.digest)
     assert world.rows() == rows
     assert list(work.rglob("*.part")) == []
-    found = find_result(open_storage(str(bucket)), RecordResult, "pets_train_v1", result.files.rpartition("/")[2])
+    found = find_result(open_storage(str(bucket)), RecordResult, "pets_train_v1", result.files.split("/")[-2])
     assert found == result
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -67,8 +68,15 @@ def test_a_published_result_is_found_with_its_files(bucket, files):
     assert store.find_result(bucket, TrainResult, "plates_train_v1", "k") is None
     assert publish(bucket, files, TRAIN) == TRAIN
     assert store.find_result(bucket, TrainResult, "plates_train_v1", "k") == TRAIN
-    keys = [info.key.removeprefix("results/train/plates_train_v1/k/") for info in bucket.list()]
-    assert keys == ["drawn/a.jpg", "result.json", "summary.json"]
+    document = json.loads(bucket.read_bytes("results/train/plates_train_v1/k/result.json")[0])
+    folder = document["folder"]
+    assert set(bucket.names()) == {
+        "results/train/plates_train_v1/k/result.json",
+        f"{folder}/drawn/a.jpg",
+        f"{folder}/summary.json",
+    }
+    info = bucket.stat(f"{folder}/drawn/a.jpg")
+    assert document["files"]["drawn/a.jpg"] == {"type": "image/jpeg", "size": 3, "crc32c": info.crc32c}
 
 
 def test_files_without_result_json_are_no_result(bucket, files):
@@ -101,8 +109,54 @@ def test_something_else_in_the_place_of_a_result_is_named(bucket):
         store.find_result(bucket, TrainResult, "plates_train_v1", "k")
 
 
+def located(bucket, result):
+    """A result as a step makes it: its URIs lie below the folder of its key."""
+    base = bucket.uri_of("results/train/plates_train_v1/k")
+    candidates = [dataclasses.replace(result.candidates[0], uri=f"{base}/best.safetensors")]
+    return dataclasses.replace(result, candidates=candidates, history=f"{base}/history.json", log=f"{base}/log.txt")
+
+
 def test_folder_and_time_of_a_result(bucket, files):
-    result = dataclasses.replace(TRAIN, history=bucket.uri_of(TRAIN.history))
-    publish(bucket, files, result)
-    assert store.folder_of(bucket, result) == "results/train/plates_train_v1/k"
+    result = publish(bucket, files, located(bucket, TRAIN))
+    folder = store.folder_of(bucket, result)
+    assert folder.rpartition("/")[0] == "results/train/plates_train_v1/k"
+    assert bucket.read_bytes(f"{folder}/drawn/a.jpg")[0] == b"jpg"
+    assert result.candidates[0].uri == bucket.uri_of(f"{folder}/best.safetensors")
+    assert result.log == bucket.uri_of(f"{folder}/log.txt")
     assert store.created(bucket, result).tzinfo is not None
+    assert store.find_result(bucket, TrainResult, "plates_train_v1", "k") == result
+
+
+def test_the_files_of_two_publishers_never_mix(bucket, files):
+    """The second has other bytes under the same names; what the first published stays as it is."""
+    first = publish(bucket, files, located(bucket, TRAIN))
+    before = {info.key: info for info in bucket.list()}
+    (files / "summary.json").write_text('{"made": "later"}')
+    assert publish(bucket, files, located(bucket, dataclasses.replace(TRAIN, seconds=99.0))) == first
+    assert {key: info for key, info in ((info.key, info) for info in bucket.list()) if key in before} == before
+    assert bucket.read_bytes(f"{store.folder_of(bucket, first)}/summary.json")[0] == b"{}"
+    second = publish(bucket, files, located(bucket, TRAIN), replace=True)
+    assert store.folder_of(bucket, second) != store.folder_of(bucket, first)
+    assert bucket.read_bytes(f"{store.folder_of(bucket, second)}/summary.json")[0] == b'{"made": "later"}'
+
+
+def test_what_a_killed_publisher_left_is_used(bucket, files):
+    publish(bucket, files, located(bucket, TRAIN))
+    bucket.delete("results/train/plates_train_v1/k/result.json")
+    before = {info.key: info for info in bucket.list()}
+    publish(bucket, files, located(bucket, TRAIN))
+    assert {info.key: info for info in bucket.list() if not info.key.endswith("result.json")} == before
+
+
+def test_files_that_vanish_meanwhile_are_no_result(bucket, files, monkeypatch):
+    names = []
+
+    def removed(self, prefix=""):
+        names.extend(self.names(prefix))
+        self.delete(names[0])
+        return (self.stat(key) for key in names[1:])
+
+    monkeypatch.setattr(type(bucket), "list", removed)
+    with pytest.raises(StepError, match=r"drawn/a\.jpg was changed or removed while it was published; run train again"):
+        publish(bucket, files, TRAIN)
+    assert store.find_result(bucket, TrainResult, "plates_train_v1", "k") is None

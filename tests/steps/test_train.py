@@ -78,7 +78,8 @@ def test_history_log_and_curves_lie_beside_them(recorded, trained):
     storage = open_storage(config.storage.uri)
     folder = trained.history.removeprefix(f"{storage.uri}/").rpartition("/")[0]
     names = {info.key.removeprefix(f"{folder}/") for info in storage.list(folder)}
-    assert {"best.safetensors", "history.json", "log.txt", "metrics.jsonl", "result.json"} <= names
+    assert {"best.safetensors", "history.json", "log.txt", "metrics.jsonl"} <= names
+    assert storage.stat(f"{folder.rpartition('/')[0]}/result.json") is not None
     assert any(name.startswith("tensorboard/events") for name in names)
     assert not any(name.endswith(".part") or "checkpoint" in name for name in names)
     history = json.loads(storage.read_bytes(f"{folder}/history.json")[0])

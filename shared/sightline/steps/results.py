@@ -1,7 +1,7 @@
 """What each step leaves behind: what the next step reads and what the report shows.
 
-A result travels between tasks as a JSON string parameter of a few kB and lies beside its files in the result bucket
-under ``results/<step>/<tag>/<key>/result.json``, written last: where it is, everything it names is there.
+A result travels between tasks as a JSON string parameter of a few kB and lies in the result bucket as
+``results/<step>/<tag>/<key>/result.json``, written after its files: where it is, everything it names is there.
 """
 
 from __future__ import annotations

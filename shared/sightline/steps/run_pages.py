@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,8 @@ from sightline.report.run_index import RunSummary, write_run_index
 from sightline.report.run_page import RunPage, TaskView, write_run_page
 from sightline.steps.journal import TITLES, TaskEntry, read_journal, run_folder, write_atomically
 from sightline.steps.store import STEP_OF
-from sightline.storage import open_storage
+from sightline.storage import Download, open_storage
+from sightline.storage.files import written_whole
 
 RunState = Literal["running", "succeeded", "failed", "interrupted"]
 
@@ -145,9 +147,9 @@ def _fetch(config: Config, result: Mapping[str, Any], folder: Path) -> Path:
     storage = open_storage(config.storage.uri)
     uri = str(result.get("files") or str(result["history"]).rpartition("/")[0])
     prefix = uri.removeprefix(storage.uri + "/") + "/"
-    for info in storage.list(prefix):
-        if not info.key.endswith(".safetensors"):
-            path = folder / info.key.removeprefix(prefix)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            storage.download(info.key, path)
+    shown = (key for key in storage.names(prefix) if not key.endswith(".safetensors"))
+    items = (Download(key, partial(written_whole, folder / key.removeprefix(prefix))) for key in shown)
+    for outcome in storage.download_many(items):
+        if outcome.error:
+            raise outcome.error
     return folder

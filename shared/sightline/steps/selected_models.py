@@ -1,7 +1,11 @@
-"""The selected models in the result bucket: ``evaluation/<training tag>/<metric>/``, published manifest last."""
+"""The selected models in the result bucket: ``evaluation/<training tag>/<metric>/``, published manifest last.
+
+A summary is named after its contents, because two evaluations may describe one model at once: the manifest names one.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -37,14 +41,16 @@ def publish_model(
     metric, sha256 = selection.metric, selection.sha256
     folder = _folder(training_tag, metric, sha256)
     uploaded = storage.upload(model, f"{folder}/{MODEL_FILE}", if_generation=0)
-    described = storage.write_bytes(f"{folder}/summary.json", _json(summary))
+    described = _json(summary)
+    name = f"summary-{hashlib.sha256(described).hexdigest()[:16]}.json"
+    written = storage.write_bytes(f"{folder}/{name}", described, if_generation=0)
     manifest = {
         "sha256": sha256,
         "metric": metric,
         "training_tag": training_tag,
         "files": {
             MODEL_FILE: {"size": uploaded.size, "crc32c": uploaded.crc32c},
-            "summary.json": {"size": described.size, "crc32c": described.crc32c},
+            name: {"size": written.size, "crc32c": written.crc32c},
         },
     }
     storage.write_bytes(f"{folder}/manifest.json", _json(manifest))

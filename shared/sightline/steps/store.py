@@ -1,11 +1,18 @@
-"""Finished results in the result bucket: found by what they were made from, published with ``result.json`` last."""
+"""Finished results in the result bucket: found by what they were made from, published with ``result.json`` last.
+
+Two processes may publish the same result at once, with files of the same names but other bytes: a report tells when it
+was made.  So the files of one publication lie in a folder that is named after their contents,
+``results/<step>/<tag>/<key>/<publication>/``, and ``results/<step>/<tag>/<key>/result.json``, which is written only if
+it is not there, names one of them.  Whoever reads begins with ``result.json`` and never sees files of two publications.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +23,7 @@ from sightline.errors import PreconditionFailedError, StepError
 from sightline.logs import Progress
 from sightline.steps.journal import current_run_id
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
-from sightline.storage.base import Storage
+from sightline.storage import ObjectInfo, Storage, Upload
 
 Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)
 
@@ -29,7 +36,7 @@ STEP_OF: dict[type, StepName] = {
 
 
 def folder_key(step: str, tag: str, key: str) -> str:
-    """Where a result and its files lie in the bucket: ``results/<step>/<tag>/<key>``."""
+    """Where the ``result.json`` of a result and its publications lie: ``results/<step>/<tag>/<key>``."""
     return f"results/{step}/{tag}/{key}"
 
 
@@ -72,19 +79,19 @@ def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest:
 
 
 def folder_of(storage: Storage, result: Result) -> str:
-    """The key of the folder in the bucket that a published result names."""
+    """The key of the folder in the bucket that holds the files of a published result."""
     uri = result.history.rpartition("/")[0] if isinstance(result, TrainResult) else result.files
     return uri.removeprefix(storage.uri + "/")
 
 
 def created(storage: Storage, result: Result) -> datetime:
     """When a result was published, UTC."""
-    return datetime.fromisoformat(_read(storage, f"{folder_of(storage, result)}/result.json")["created"])
+    return datetime.fromisoformat(_document(storage, result)["created"])
 
 
 def run_of(storage: Storage, result: Result) -> str:
     """The run that published a result; empty where none did, or where an older Sightline did not say."""
-    return str(_read(storage, f"{folder_of(storage, result)}/result.json").get("run_id", ""))
+    return str(_document(storage, result).get("run_id", ""))
 
 
 def publish_result(
@@ -94,7 +101,7 @@ def publish_result(
 
     Args:
         storage: The result bucket.
-        result: What to publish; its URIs already point below :func:`folder_key`.
+        result: What to publish; its URIs point below :func:`folder_key` and are moved to the folder of the publication.
         tag: The dataset tag that the result belongs to.
         key: What it was made from (:func:`sightline.config.digest.step_key`).
         files: A folder; everything in it is uploaded under its relative path.
@@ -103,33 +110,86 @@ def publish_result(
 
     Returns:
         The result that is published now.
+
+    Raises:
+        StorageError: The bucket could not be written; calling again goes on.
+        StepError: What was uploaded is not there any more.
     """
-    folder = folder_key(STEP_OF[type(result)], tag, key)
-    paths = sorted(path for path in files.rglob("*") if path.is_file())
-    with Progress(f"publish {STEP_OF[type(result)]} result", total=len(paths), unit="files") as progress:
-        for path in progress.track(paths):
-            storage.upload(path, f"{folder}/{path.relative_to(files).as_posix()}")
+    step = STEP_OF[type(result)]
+    folder = folder_key(step, tag, key)
+    paths = {path.relative_to(files).as_posix(): path for path in sorted(files.rglob("*")) if path.is_file()}
+    publication = f"{folder}/{_digest(paths)}"
+    uploaded = _upload(storage, step, publication, paths)
+    moved = _moved(dataclasses.asdict(result), storage.uri_of(folder), storage.uri_of(publication))
     document = {
-        "result": dataclasses.asdict(result),
+        "result": moved,
         "config_digest": config_digest,
         "created": datetime.now(UTC).isoformat(timespec="microseconds"),
         "run_id": current_run_id(),
-        "files": {path.relative_to(files).as_posix(): mimetypes.guess_type(path.name)[0] for path in paths},
+        "folder": publication,
+        "files": {
+            name: {"type": mimetypes.guess_type(name)[0], "size": info.size, "crc32c": info.crc32c}
+            for name, info in uploaded.items()
+        },
     }
     data = json.dumps(document, indent=1).encode()
     try:
         storage.write_bytes(f"{folder}/result.json", data, if_generation=None if replace else 0)
     except PreconditionFailedError:
         published = find_result(storage, type(result), tag, key)
-        assert published is not None  # noqa: S101
+        if published is None:
+            raise
         return published
-    return result
+    return from_json(type(result), json.dumps(moved))
+
+
+def _digest(paths: Mapping[str, Path]) -> str:
+    """What a publication is called: 16 hexadecimal digits that stand for the names and contents of its files."""
+    whole = hashlib.sha256()
+    for name, path in paths.items():
+        with path.open("rb") as stream:
+            whole.update(f"{name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\0".encode())
+    return whole.hexdigest()[:16]
+
+
+def _upload(storage: Storage, step: str, folder: str, paths: Mapping[str, Path]) -> dict[str, ObjectInfo]:
+    """Upload the files of a publication, and look at what the bucket has then; by relative path."""
+    written: dict[str, ObjectInfo] = {}
+    total = sum(path.stat().st_size for path in paths.values())
+    with Progress(f"publish {step} result", total=total, unit="bytes") as progress:
+        items = (Upload(path, f"{folder}/{name}") for name, path in paths.items())
+        for outcome in storage.upload_many(items, progress):
+            if outcome.error:
+                raise outcome.error
+            assert outcome.info is not None  # noqa: S101
+            written[outcome.key] = outcome.info
+    present = {info.key: info for info in storage.list(f"{folder}/")}
+    for key, info in written.items():
+        if present.get(key) != info:
+            raise StepError(f"{storage.uri_of(key)} was changed or removed while it was published; run {step} again")
+    return {name: written[f"{folder}/{name}"] for name in paths}
+
+
+def _moved(value: Any, before: str, after: str) -> Any:  # noqa: ANN401
+    """A JSON value in which every URI at or below ``before`` lies at or below ``after``."""
+    if isinstance(value, dict):
+        return {name: _moved(entry, before, after) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_moved(entry, before, after) for entry in value]
+    if isinstance(value, str) and (value == before or value.startswith(f"{before}/")):
+        return after + value.removeprefix(before)
+    return value
+
+
+def _document(storage: Storage, result: Result) -> dict[str, Any]:
+    """The ``result.json`` that lies beside the folder of a result's files."""
+    return _read(storage, f"{folder_of(storage, result).rpartition('/')[0]}/result.json")
 
 
 def _documents(storage: Storage, kind: type[Result], tag: str) -> Iterator[dict[str, Any]]:
-    for info in storage.list(f"results/{STEP_OF[kind]}/{tag}/"):
-        if info.key.count("/") == 4 and info.key.endswith("/result.json"):
-            yield _read(storage, info.key)
+    for key in storage.names(f"results/{STEP_OF[kind]}/{tag}/"):
+        if key.count("/") == 4 and key.endswith("/result.json"):
+            yield _read(storage, key)
 
 
 def _read(storage: Storage, key: str) -> dict[str, Any]:

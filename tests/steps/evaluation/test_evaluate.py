@@ -44,11 +44,13 @@ def test_what_lies_in_the_bucket(site):
     current = json.loads((folder / "CURRENT.json").read_text())
     assert current["sha256"] == file_sha256(model)
     selected = site.folder / "bucket" / current["folder"]
-    assert {path.name for path in selected.iterdir()} == {"model.safetensors", "summary.json", "manifest.json"}
     assert (selected / "model.safetensors").as_uri() == result.selections[1].uri
     assert (selected / "model.safetensors").read_bytes() == model.read_bytes()
     manifest = json.loads((selected / "manifest.json").read_text())
     assert manifest["files"]["model.safetensors"]["size"] == model.stat().st_size
+    assert {path.name for path in selected.iterdir()} == {*manifest["files"], "manifest.json"}
+    (summary,) = selected.glob("summary-*.json")
+    assert json.loads(summary.read_text())["selections"][0]["metric"] == "EIR"
 
 
 @pytest.mark.usefixtures("oracle")

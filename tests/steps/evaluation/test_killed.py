@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -32,6 +33,9 @@ MOMENTS = [
     "nothing",
 ]
 
+CONTENTS = re.compile(r"/[0-9a-f]{16}(?=[/\"])(?!/model)|(?<=summary)-[0-9a-f]{16}")
+"""What names publications and summaries after their contents, which tell times and speeds."""
+
 
 def run_both(site: Site) -> tuple[results.EvaluateResult, results.TestResult]:
     chosen = evaluate.run(site.config(), "code", site.trained(site.model(20), site.model(70)))
@@ -50,12 +54,14 @@ def outcome(site: Site) -> dict:
         "rows": [asdict(row) for row in rows],
         "summary": site.summary(chosen.files),
         "files": sorted(
-            path.relative_to(site.folder / "bucket").as_posix()
-            for path in (site.folder / "bucket").rglob("*")
-            if path.is_file() and ".sightline" not in path.parts
+            {
+                CONTENTS.sub("", path.relative_to(site.folder / "bucket").as_posix())
+                for path in (site.folder / "bucket").rglob("*")
+                if path.is_file() and ".sightline" not in path.parts
+            }
         ),
     }
-    return json.loads(json.dumps(document).replace(str(site.folder), "SITE"))
+    return json.loads(CONTENTS.sub("", json.dumps(document)).replace(str(site.folder), "SITE"))
 
 
 def killed_at(moment: str, site: Site) -> int:
@@ -88,9 +94,9 @@ def _watch(moment: str) -> None:
         die_at(f"predict {next(calls)} ")
         return predict(self, image, image_id)
 
-    def watched_write(self, key, source, if_generation):
+    def watched_write(self, key, *arguments):
         die_at(f"write {key}")
-        return write(self, key, source, if_generation)
+        return write(self, key, *arguments)
 
     def watched_promote(self, promotion):
         die_at(f"promote {promotion.metric}")
