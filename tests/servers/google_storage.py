@@ -65,7 +65,9 @@ def fault(kind, method=".*", path="", *, skip=0, times=1, **more):
 
     Args:
         kind: What happens to the request:
-            ``status`` (``status=503``: answered so, not carried out), ``status after`` (the same, but carried out),
+            ``status`` (``status=503``, perhaps ``message=``: answered so, not carried out),
+            ``status after`` (the same, but carried out),
+            ``token`` (``token=``: an access token is given, as Google's server for tokens does),
             ``reset`` (connection dropped, not carried out), ``reset after`` (carried out: the answer is lost),
             ``partial`` (``bytes=n``: a chunk of a resumable upload of which n bytes, a multiple of 256 KiB, are kept;
             then a reset, or ``status=``), ``truncate`` (connection closed after half the answer, or after ``bytes=``),

@@ -76,7 +76,11 @@ class Front(http.server.BaseHTTPRequestHandler):
     def break_before(self, rule, request):
         fault = rule["fault"]
         if fault == "status":
-            request.refuse(rule["status"], REASONS.get(rule["status"], "a fault of the test rig"))
+            request.refuse(
+                rule["status"], rule.get("message") or REASONS.get(rule["status"], "a fault of the test rig")
+            )
+        elif fault == "token":
+            request.answer(200, {"access_token": rule["token"], "expires_in": 3600, "token_type": "Bearer"})
         elif fault == "reset":
             self.reset()
         elif fault == "stall":

@@ -8,6 +8,7 @@ leaves unchecked.
 
 from __future__ import annotations
 
+import http.client
 import io
 import logging
 import mimetypes
@@ -72,7 +73,11 @@ class GoogleStorage(Storage):
         with explained_by_google("open", self.uri):
             # Objects belong to no project: the name is a formality that spares the search for one.
             self._client = Client(project="sightline")
-        self._client._http.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=settings.jobs))
+        # For traces, the library asks for the bucket's metadata in a thread of its own: a right that we do not need.
+        self._client._bucket_metadata_cache = None
+        session = self._client._http
+        session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=settings.jobs))
+        session.hooks["response"].append(_read_refusal)
         self._bucket = self._client.bucket(bucket, user_project=settings.user_project)
         self._bucket_seen = False
 
@@ -282,6 +287,12 @@ class GoogleStorage(Storage):
             f"{self.uri_of(key)} was changed by others {OVERWRITES} times meanwhile; "
             "find out what writes it, then try again"
         )
+
+
+def _read_refusal(response: requests.Response, **_: object) -> None:
+    """Read why a stream was refused: Google's library does not, and would leave the connection open."""
+    if response.status_code >= http.client.BAD_REQUEST:
+        response.content  # noqa: B018 (reading it is what counts)
 
 
 class _DamagedError(StorageError):
