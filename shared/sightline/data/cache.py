@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sightline.data.commands import explain_os_errors
 from sightline.data.lock import exclusive_lock
 from sightline.data.manifest import Manifest, parse_manifest
-from sightline.data.objects import file_md5, object_key
+from sightline.data.objects import DamagedObjectError, file_md5, object_key
 from sightline.errors import RepositoryError
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 PROTECTED = 0o444
 """The mode by which DVC knows an object whose contents were compared with its name."""
-
-
-class DamagedObjectError(RepositoryError):
-    """The contents of an object are not those that its name promises."""
 
 
 _NO_RANGES = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM}

@@ -31,6 +31,10 @@ _FILE_MD5 = re.compile("[0-9a-f]{32}")
 _FOLDER_MD5 = re.compile(r"[0-9a-f]{32}\.dir")
 
 
+class DamagedObjectError(RepositoryError):
+    """The contents of an object are not those that its name promises."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrackedFolder:
     """What a ``.dvc`` file says of a folder.

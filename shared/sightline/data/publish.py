@@ -10,7 +10,7 @@ import yaml
 
 from sightline import strict_yaml
 from sightline.data.commands import dvc, site_cache
-from sightline.data.objects import TrackedFolder, read_dvc_file
+from sightline.data.objects import DamagedObjectError, TrackedFolder, read_dvc_file
 from sightline.data.remote import Remote, open_remote
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
@@ -57,10 +57,13 @@ def publish_folder(workspace: Path, tag: DatasetTag, *, jobs: int, timeout_secon
 
 
 def _faults(remote: Remote, tracked: TrackedFolder, tag: DatasetTag, workspace: Path) -> dict[str, tuple[str, str]]:
-    """File -> (object, what is wrong with it on the remote); the list of files stands for all when it is not there."""
+    """File -> (object, what is wrong with it on the remote); the list of files stands for all when it is not right."""
     if remote.missing([tracked.md5]):
         return {"the list of files": (tracked.md5, "missing")}
-    manifest = remote.manifest(tracked.md5, tag.folder)
+    try:
+        manifest = remote.manifest(tracked.md5, tag.folder)
+    except DamagedObjectError:
+        return {"the list of files": (tracked.md5, "damaged")}
     folder = workspace / tag.folder
     faults = remote.faults({md5: folder / name for name, md5 in manifest.items()})
     return {name: (md5, faults[md5]) for name, md5 in manifest.items() if md5 in faults}

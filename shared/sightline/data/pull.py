@@ -13,10 +13,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sightline.data.cache import Cache, DamagedObjectError
+from sightline.data.cache import Cache
 from sightline.data.commands import dvc
 from sightline.data.manifest import Manifest, parse_manifest
-from sightline.data.objects import TrackedFolder, file_md5, for_each_file, object_key, object_md5, read_dvc_file
+from sightline.data.objects import (
+    DamagedObjectError,
+    TrackedFolder,
+    file_md5,
+    for_each_file,
+    object_key,
+    object_md5,
+    read_dvc_file,
+)
 from sightline.data.remote import BucketRemote, Remote, open_remote
 from sightline.data.tags import DatasetTag
 from sightline.errors import ObjectNotFoundError, RepositoryError

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sightline.data.manifest import Manifest, parse_manifest
-from sightline.data.objects import file_crc32c, object_key, object_md5
+from sightline.data.objects import DamagedObjectError, file_crc32c, object_key, object_md5
 from sightline.errors import ObjectNotFoundError, RepositoryError, StorageError
 from sightline.storage import Storage, open_storage
 from sightline.storage.transfer import in_pool
@@ -37,7 +37,8 @@ class Remote(ABC):
         """The contents of a small object, compared with its name.
 
         Raises:
-            RepositoryError: It is missing or damaged, or the remote cannot be read.
+            DamagedObjectError: Its contents are others.
+            RepositoryError: It is missing, or the remote cannot be read.
         """
         place = f"{self.url}/{object_key(md5)}"
         try:
@@ -47,7 +48,7 @@ class Remote(ABC):
                 f"{what} is missing on the DVC remote ({place}); push it again with dvc push"
             ) from error
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5.removesuffix(".dir"):
-            raise RepositoryError(
+            raise DamagedObjectError(
                 f"{what} is damaged on the DVC remote ({place}); remove that object and push it again"
             )
         return data

@@ -239,14 +239,14 @@ class GoogleStorage(Storage):
                         checksum=None,
                         **self._patience,
                     )
-            except ValueError:
-                raise StorageError(f"{self.uri_of(key)}: the file became shorter while it was sent") from None
             except PreconditionFailed:
                 raise _PreconditionError from None
             except FAULTS as error:
                 if attempt == ATTEMPTS or not self._sent_again(error):
                     raise
                 _log.warning("%s did not arrive (%s), sending it again", self.uri_of(key), said_by_service(error))
+            except ValueError:  # after the faults: one of Google's credentials is a ValueError too
+                raise StorageError(f"{self.uri_of(key)}: the file became shorter while it was sent") from None
             else:
                 return _info(key, blob)
         raise AssertionError
