@@ -103,8 +103,11 @@ def test_a_broken_recipe_file_is_named(tmp_path, text, expected):
     assert str(recipe) in message
 
 
-def test_a_password_is_refused_and_not_repeated():
-    message = fault_of("plates", "database.url=mysql+pymysql://me:canary-7@host/db")
+@pytest.mark.parametrize(
+    "url", ["me:canary-7@host/db", "me@host/db?password=canary-7", "me@host/db?ssl_mode=required&passwd=canary-7"]
+)
+def test_a_password_is_refused_and_not_repeated(url):
+    message = fault_of("plates", f"database.url=mysql+pymysql://{url}")
     assert "canary-7" not in message
     assert "SIGHTLINE_DATABASE_PASSWORD" in message
 

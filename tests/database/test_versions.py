@@ -10,13 +10,17 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
 from sightline.database import CategoryCount, ImageRecord, VersionRecord, image_rows, open_database, versions
+from sightline.database.connection import connect
+from sightline.database.registry import Database
 from sightline.errors import VersionConflictError
 
 VERSION = VersionRecord(
@@ -199,16 +203,43 @@ def test_of_8_processes_one_registers_and_seven_find(url, database):
     assert len(list(database.images(VERSION.tag))) == 3_000
 
 
+RECORDERS = 64
+
+
+def test_64_recorders_at_once(url, database):
+    """All of them register one version, then each its own, every one over a connection of its own."""
+    barrier = threading.Barrier(RECORDERS)
+
+    def record(number):
+        own = Database(connect(url))
+        barrier.wait(timeout=120)
+        first = own.register_version(VERSION, make_images(300), CATEGORIES[:1])
+        name = f"v1-{number}"
+        theirs = dataclasses.replace(VERSION, dataset="d", version=name, tag=f"d_{name}")
+        second = own.register_version(theirs, make_images(300), CATEGORIES[:1])
+        own.close()
+        return first, second
+
+    with ThreadPoolExecutor(RECORDERS) as pool:
+        results = list(pool.map(record, range(RECORDERS)))
+    assert sum(first for first, _ in results) == 1
+    assert all(second for _, second in results)
+    assert len(database.versions()) == RECORDERS + 1
+    with database._engine.connect() as connection:
+        assert connection.scalar(text(HALF)) == 0
+        assert connection.scalar(text("SELECT count(*) FROM images")) == 300 * (RECORDERS + 1)
+
+
 WORKER = """
 import itertools, sys, time
 from sightline.database import CategoryCount, ImageRecord, VersionRecord, open_database
 database = open_database(sys.argv[1])
 images = [ImageRecord("train", f"{i}.jpg", f"{i:064x}", i, 640, 480) for i in range(2000)]
 counts = [CategoryCount("a", "train", 1, 1)]
-print("ready", flush=True)
 for number in itertools.count():
     name = f"v{sys.argv[2]}-{number}"
     database.register_version(VersionRecord("d", name, "training", f"d_{name}", "c", "x"), images, counts)
+    print("registered", flush=True)
 """
 HALF = """
 SELECT count(*) FROM dataset_versions v WHERE v.state <> 'published'
@@ -222,10 +253,10 @@ def test_a_kill_leaves_no_half_registered_version(url, database):
     random_delay = random.Random(0)
     for kill in range(4):
         with subprocess.Popen([sys.executable, "-c", WORKER, url, str(kill)], stdout=subprocess.PIPE) as worker:
-            assert worker.stdout.readline() == b"ready\n"
+            assert worker.stdout.readline() == b"registered\n"
             time.sleep(random_delay.uniform(0.05, 0.4))
             worker.send_signal(signal.SIGKILL)
     with database._engine.connect() as connection:
         assert connection.scalar(text(HALF)) == 0
         assert connection.scalar(text(ORPHANS)) == 0
-    assert len(database.versions("d")) > 1
+    assert len(database.versions("d")) >= 4

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import itertools
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import IO, Self, cast
@@ -41,6 +42,10 @@ class ImageRows:
         tag: The version's tag, for messages.
         images: Read once.
 
+    Attributes:
+        number: Of images.
+        splits: Of images, by split.
+
     Raises:
         DatabaseError: A value that the table cannot hold exactly; no room for the temporary file; and while iterating,
             a path that stands there twice.
@@ -48,6 +53,7 @@ class ImageRows:
 
     def __init__(self, tag: str, images: Iterable[ImageRecord]) -> None:
         self.number = 0
+        self.splits: Counter[str] = Counter()
         self._tag = tag
         self._limits = text_limits(cast(Table, Image.__table__))
         self._short: tuple[str, str] | None = None
@@ -103,6 +109,7 @@ class ImageRows:
             )
         )
         self.number += 1
+        self.splits[image.split] += 1
         if len(bucket) == BLOCK_ROWS:
             self._move(digest[0])
 

@@ -100,16 +100,20 @@ def _open(url: URL, options: ServerOptions, tls: ssl.SSLContext | None) -> pymys
 def _set_limits(connection: pymysql.Connection[Any], url: URL, options: ServerOptions) -> None:
     """Check the server's version, and tell it how long it may take."""
     kind = _require_version(url, connection.get_server_info())  # type: ignore[no-untyped-call]
-    seconds = options.statement_timeout
+    limits = ", ".join(f"{name} = {value}" for name, value in _limits(kind, options.statement_timeout).items())
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION {limits}")
+
+
+def _limits(kind: str, seconds: int) -> dict[str, int]:
+    """Session variables for statements that may take so long; MySQL itself stops only those that read."""
     lock_seconds = min(LOCK_SECONDS, seconds - 1)
     limits = {
         "wait_timeout": max(IDLE_SECONDS, seconds),
         "lock_wait_timeout": lock_seconds,
         "innodb_lock_wait_timeout": lock_seconds,
     }
-    limits |= {"max_statement_time": seconds} if kind == "MariaDB" else {"max_execution_time": seconds * 1000}
-    with connection.cursor() as cursor:
-        cursor.execute("SET SESSION " + ", ".join(f"{name} = {value}" for name, value in limits.items()))
+    return limits | ({"max_statement_time": seconds} if kind == "MariaDB" else {"max_execution_time": seconds * 1000})
 
 
 def _require_version(url: URL, version: str) -> str:

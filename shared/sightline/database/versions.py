@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Row, Table, func, insert, select, update
+from sqlalchemy import Connection, Engine, Integer, Row, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sightline.database.checks import check_row
@@ -48,7 +48,7 @@ def register(
             assert result.inserted_primary_key is not None  # noqa: S101
             version_id = result.inserted_primary_key[0]
             _insert(connection, _IMAGES, version_id, COLUMNS, image_rows)
-            _count_splits(connection, version_id)
+            _insert(connection, _SPLITS, version_id, ("split", "images"), sorted(image_rows.splits.items()))
             _insert(connection, _CATEGORIES, version_id, CategoryCount.__slots__, category_rows)
             connection.execute(update(_VERSIONS).where(_VERSIONS.c.id == version_id).values(state="published"))
 
@@ -99,11 +99,7 @@ def images(connection: Connection, tag: str, after: str) -> Sequence[tuple[str, 
 def _insert(
     connection: Connection, table: Table, version_id: int, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
 ) -> None:
-    """Write rows of text and whole numbers, which need no conversion, in the way that is fastest on each driver.
-
-    SQLite's takes many rows for one statement; PyMySQL's does so row by row in Python, while one long statement with
-    all rows is half again as fast.
-    """
+    """Write rows of text and whole numbers, which need no conversion."""
     quoted = ", ".join(map(connection.dialect.identifier_preparer.quote, ["version_id", *columns]))
     statement = f"INSERT INTO {table.name} ({quoted}) VALUES "  # noqa: S608  (names of the schema, no values)
     remaining = iter(rows)
@@ -111,18 +107,20 @@ def _insert(
         one = f"({version_id:d}, {', '.join('?' * len(columns))})"
         while chunk := list(itertools.islice(remaining, CHUNK_ROWS)):
             connection.exec_driver_sql(statement + one, chunk)
-    else:
-        one = f"({version_id:d}, {', '.join(['%s'] * len(columns))})"
-        while chunk := list(itertools.islice(remaining, STATEMENT_ROWS)):
-            values = tuple(itertools.chain.from_iterable(chunk))
-            connection.exec_driver_sql(statement + ", ".join([one] * len(chunk)), values)
+        return
+    numbers = [isinstance(table.c[column].type, Integer) for column in columns]
+    one = f"({version_id:d}, {', '.join('%d' if number else '%%s' for number in numbers)})"
+    while chunk := list(itertools.islice(remaining, STATEMENT_ROWS)):
+        connection.exec_driver_sql(*_one_statement(statement, one, chunk, numbers))
 
 
-def _count_splits(connection: Connection, version_id: int) -> None:
-    """Count what was written: read first and written then, as MySQL locks what INSERT ... SELECT reads."""
-    query = select(_IMAGES.c.split, func.count()).where(_IMAGES.c.version_id == version_id).group_by(_IMAGES.c.split)
-    for split, number in connection.execute(query).all():
-        connection.execute(insert(_SPLITS).values(version_id=version_id, split=split, images=number))
+def _one_statement(
+    statement: str, one: str, rows: list[tuple[Any, ...]], numbers: list[bool]
+) -> tuple[str, tuple[str, ...]]:
+    """One statement with all rows, its numbers written out: a third less work for PyMySQL than row by row."""
+    texts = [not number for number in numbers]
+    values = ", ".join([one % tuple(itertools.compress(row, numbers)) for row in rows])
+    return statement + values, tuple(itertools.chain.from_iterable(itertools.compress(row, texts) for row in rows))
 
 
 def _compare(engine: Engine, version: VersionRecord, error: IntegrityError) -> None:
