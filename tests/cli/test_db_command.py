@@ -23,10 +23,10 @@ def run(*arguments):
 def test_upgrade_current_check(url):
     with pytest.raises(DatabaseError, match="there is no database"):
         run("current", "--url", url)
-    assert run("upgrade", "--url", url) == f"{url}: schema none -> 0007\n"
-    assert run("upgrade", "--url", url) == f"{url}: schema 0007 -> 0007\n"
-    assert run("current", "--url", url) == f"{url}: schema 0007, expected 0007\n"
-    assert run("check", "--url", url) == f"{url}: schema 0007, all tables as expected\n"
+    assert run("upgrade", "--url", url) == f"{url}: schema none -> 0011\n"
+    assert run("upgrade", "--url", url) == f"{url}: schema 0011 -> 0011\n"
+    assert run("current", "--url", url) == f"{url}: schema 0011, expected 0011\n"
+    assert run("check", "--url", url) == f"{url}: schema 0011, all tables as expected\n"
 
 
 def test_the_url_may_come_from_the_configuration(url, tmp_path, monkeypatch):

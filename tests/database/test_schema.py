@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -25,6 +27,14 @@ def test_migrations_make_the_tables_that_the_code_expects(empty_url):
     assert differences(engine) == []
     upgrade(engine)
     engine.dispose()
+
+
+def test_files_are_named_as_alembic_knows_them():
+    config = Config()
+    config.set_main_option("script_location", schema.SCRIPTS)
+    scripts = ScriptDirectory.from_config(config)
+    assert [script.revision for script in scripts.walk_revisions()] == schema._known_revisions()
+    assert scripts.get_current_head() == head_revision()
 
 
 def test_an_upgrade_that_stopped_halfway_goes_on(own_url):

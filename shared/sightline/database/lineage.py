@@ -64,16 +64,13 @@ def trace(connection: Connection, asked: Named) -> Lineage:
 
 
 def training_tags_of(connection: Connection, tags: Iterable[str]) -> dict[str, list[str]]:
-    """The training tags that were made from each of some annotation tags."""
-    wanted = sorted(set(tags))
-    query = (
-        select(_VERSIONS.c.parent_tag, _VERSIONS.c.tag)
-        .where(_VERSIONS.c.parent_tag.in_(wanted), _VERSIONS.c.state == "published")
-        .order_by(_VERSIONS.c.id)
-    )
+    """The training tags that were made from each of some annotation tags, in the order of their registration."""
+    wanted = sorted(set(tags) - {""})
+    table = _VERSIONS
+    query = select(table.c.parent_tag, table.c.tag, table.c.id).where(table.c.parent_tag.in_(wanted))
     found: dict[str, list[str]] = {tag: [] for tag in wanted}
-    for parent, tag in connection.execute(query):
-        found[parent].append(tag)
+    for row in sorted(connection.execute(query.where(table.c.state == "published")), key=lambda row: cast(int, row.id)):
+        found[row.parent_tag].append(row.tag)
     return found
 
 
@@ -86,7 +83,7 @@ def runs_by_id(connection: Connection, run_ids: Iterable[str]) -> list[RunRow]:
 def selections(connection: Connection, runs: Sequence[RunRow]) -> dict[str, dict[str, tuple[str, float]]]:
     """See :meth:`sightline.database.Database.selections`."""
     made = training_tags_of(connection, [run.record.dataset_tag for run in runs])
-    own = {run.record.run_id: [*made[run.record.dataset_tag], run.record.dataset_tag] for run in runs}
+    own = {run.record.run_id: [*made.get(run.record.dataset_tag, []), run.record.dataset_tag] for run in runs}
     query = (
         select(_RUN_MODELS.c.run_id, _RUN_MODELS.c.metric, _MODELS.c.sha256, _METRICS.c.dataset_tag, _METRICS.c.value)
         .join(_MODELS, _MODELS.c.id == _RUN_MODELS.c.model_id)
@@ -113,8 +110,14 @@ def _start(connection: Connection, asked: Named) -> tuple[list[str], Rows, int]:
             *connection.scalars(used),
             *connection.scalars(select(_MODELS.c.id).where(_MODELS.c.run_id == asked.name)),
         }
-        return training_tags_of(connection, [tag])[tag] or [tag], _models(connection, _MODELS.c.id.in_(sorted(ids))), 0
-    tags = training_tags_of(connection, [asked.name])[asked.name] if asked.kind == "annotations" else [asked.name]
+        return (
+            training_tags_of(connection, [tag]).get(tag) or [tag],
+            _models(connection, _MODELS.c.id.in_(sorted(ids))),
+            0,
+        )
+    tags = (
+        training_tags_of(connection, [asked.name]).get(asked.name, []) if asked.kind == "annotations" else [asked.name]
+    )
     made = _MODELS.c.training_tag.in_(tags)
     shown = _models(connection, made)
     number = connection.scalar(select(func.count()).select_from(_MODELS).where(made)) or 0
@@ -131,7 +134,7 @@ def _visitors(connection: Connection, tags: Collection[str]) -> Rows:
     ids = connection.scalars(
         select(_MODELS.c.id).where(_MODELS.c.id.in_(here), _MODELS.c.training_tag.not_in(tags))
     ).all()
-    return _models(connection, _MODELS.c.id.in_(ids))
+    return _models(connection, _MODELS.c.id.in_(ids)) if ids else []
 
 
 def _uses(connection: Connection, model_ids: Collection[int]) -> dict[int, list[RunUse]]:
@@ -221,6 +224,8 @@ def _promotions(
     if by_run is not None:
         which.append(select(table.c.id).where(by_run))
     ids = sorted({key for query in which for key in connection.scalars(query)}, reverse=True)[:SHOWN_PROMOTIONS]
+    if not ids:
+        return []
     follows = (after.c.dataset == table.c.dataset) & (after.c.metric == table.c.metric)
     query = (
         select(

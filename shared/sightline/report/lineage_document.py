@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
 from sightline.config.difference import differences_from_recipe
 from sightline.database import Lineage, ModelLineage, PromotionLineage, RunRow, VersionLineage
+from sightline.strict_json import decode
 
 Document = dict[str, Any]
 
@@ -57,7 +57,7 @@ def run_document(run: RunRow) -> Document:
 
 def run_configuration(run: RunRow) -> Document:
     """The full configuration of a run."""
-    configuration = json.loads(run.record.configuration)
+    configuration = decode(run.record.configuration)
     return configuration if isinstance(configuration, dict) else {}
 
 

@@ -1,0 +1,152 @@
+"""``sightline lineage``: what it prints, for whom, and what it says when there is nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sightline.cli import cli
+from sightline.database import open_database
+from sightline.errors import DatabaseError, UnknownNameError
+from tests import lineage_story as story
+from tests.lineage_story import BEST1, BEST2, R1, R2, R3
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    url = f"sqlite:///{tmp_path_factory.mktemp('lineage')}/x.sqlite"
+    with closing(open_database(url)) as database:
+        story.tell(database)
+    return url
+
+
+def run(*arguments):
+    result = CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_model_as_text(url):
+    lines = run("lineage", BEST1[:8], "--url", url).splitlines()
+    assert lines[0] == f"model {BEST1}"
+    text = "\n".join(line.rstrip() for line in lines)
+    assert re.search(r"plates_train_v1 +made from plates_ann_v1: 6 train, 2 val, 2 test images", text)
+    assert re.search(rf"{R1}  succeeded, started ", text)
+    assert "train.iterations = 120 (recipe: 500)" in text
+    assert f"model {BEST1[:12]}: made, best, selected by EIR and mask_AP, tested" in text
+    assert f"model {BEST1[:12]}: found finished, best, selected by EIR and mask_AP, tested" in text
+    assert "champion by EIR; was champion by mask_AP" in text
+    assert re.search(r"mask_AP +0\.5100 +0\.4900 +0\.5000$", text, re.M)
+    assert re.search(rf"mask_AP  {BEST1[:12]}  0\.510  .* \({BEST2[:12]}\)$", text, re.M)
+
+
+def test_a_tag_lists_its_models(url):
+    text = run("lineage", "plates_train_v2", "--url", url)
+    assert re.search(rf"{BEST2[:12]} +{R3} +plates_train_v2 val +0\.620 .* champion by mask_AP", text)
+    assert re.search(rf"{BEST1[:12]} +{R1} +plates_train_v2 val +0\.500 .* champion by EIR", text)
+    assert "not in this database" not in text
+    assert "not registered" not in text
+
+
+def test_json_holds_everything(url):
+    document = json.loads(run("lineage", R3, "--json", "--url", url))
+    assert list(document) == [
+        "asked", "annotations", "training_sets", "runs", "models", "promotions", "hidden",
+    ]  # fmt: skip
+    assert document["asked"] == {"kind": "run", "name": R3}
+    (found,) = document["runs"]
+    assert found["configuration"]["train"]["iterations"] == 900
+    assert found["differs_from_recipe"] == {
+        "train.iterations": {"recipe": 500, "run": 900},
+        "train.learning_rate": {"recipe": 0.001, "run": 0.0005},
+    }
+    assert document["training_sets"][0]["images_per_split"] == {"train": 8, "val": 3, "test": 3}
+    models = {model["sha256"]: model for model in document["models"]}
+    assert {"run_id": R3, "role": "selected", "metric": "mask_AP"} in models[BEST2]["uses"]
+    assert [one["champion_now"] for one in document["promotions"]] == [True, True, False]
+
+
+def test_a_model_file_is_known_by_its_contents(tmp_path):
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(b"weights")
+    url = f"sqlite:///{tmp_path}/x.sqlite"
+    with closing(open_database(url)) as database:
+        story.register(database, "plates", "v1", (1, 1, 1))
+        story.offer(database, "r1", "v1", {"best": (story.sha("weights"), 0.5, 0.5)})
+    for name in (str(model), model.as_uri()):
+        assert run("lineage", name, "--url", url).startswith(f"model {story.sha('weights')}")
+    model.write_bytes(b"others")
+    with pytest.raises(UnknownNameError, match=rf"{model} \(sha256 {story.sha('others')}\) is no model that sqlite"):
+        run("lineage", str(model), "--url", url)
+
+
+def test_a_maker_that_is_in_another_database_is_said(tmp_path):
+    url = f"sqlite:///{tmp_path}/x.sqlite"
+    with closing(open_database(url)) as database:
+        story.offer(database, "r-elsewhere", "v1", {"best": (BEST1, 0.5, 0.5)})
+    text = run("lineage", BEST1, "--url", url)
+    assert re.search("plates_train_v1 +not registered in this database", text)
+    assert re.search("r-elsewhere +not in this database", text)
+
+
+def test_the_database_comes_from_the_configuration(url, sightline_home):
+    assert R1 in run("lineage", R1, "--set", f"database.url={url}")
+    (sightline_home / "settings.yaml").write_text(f"database: {{url: '{url}'}}\n")
+    assert R1 in run("lineage", R1)
+    (sightline_home / "settings.yaml").unlink()
+    with pytest.raises(DatabaseError, match="there is no database"):
+        run("lineage", R1)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("name", [BEST1[:8], "plates_train_v1", R3])
+def test_nothing_is_wider_than_the_terminal_and_nothing_is_cut(url, columns, name):
+    lines = on_a_terminal(columns, "lineage", name, "--url", url)
+    assert max(map(len, lines)) <= columns
+    text = re.sub(r"\s+", "", "".join(lines))
+    for whole in [R3, "plates_train_v2"] if name == R3 else [R1, R3, "plates_train_v1"]:
+        assert whole in text
+    assert "…" not in text
+
+
+def on_a_terminal(columns, *arguments):
+    """What a real terminal of so many columns shows, without colours."""
+    import pty
+    import termios
+
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (50, columns))
+    environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2] / "shared")}
+    environment.pop("COLUMNS", None)
+    command = [sys.executable, "-m", "sightline", *arguments]
+    with subprocess.Popen(command, stdout=follower, stderr=follower, env=environment) as process:
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                data = os.read(leader, 65536)
+            except OSError:  # the end, on Linux
+                break
+            if not data:
+                break
+            shown += data
+        assert process.wait(60) == 0, shown
+    os.close(leader)
+    assert b"\x1b[" in shown
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+
+
+def test_the_page(url, tmp_path):
+    page = tmp_path / "pages" / "lineage.html"
+    assert f"wrote {page}" in run("lineage", "plates_ann_v1", "--url", url, "--html", str(page))
+    text = page.read_text()
+    assert R2 in text
+    assert BEST1 in text

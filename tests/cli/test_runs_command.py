@@ -1,0 +1,118 @@
+"""``sightline runs``: from the database alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import closing
+
+import pytest
+from click.testing import CliRunner
+
+from sightline.cli import cli
+from sightline.database import open_database
+from sightline.errors import UnknownNameError
+from sightline.report.wording import NOTHING
+from tests import lineage_story as story
+from tests.lineage_story import BEST1, BEST2, R1, R2, R3
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    url = f"sqlite:///{tmp_path_factory.mktemp('runs')}/x.sqlite"
+    with closing(open_database(url)) as database:
+        story.tell(database, places=["work.dir=/somewhere/else"])
+    return url
+
+
+def run(*arguments):
+    result = CliRunner().invoke(cli, ["runs", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_list(url):
+    lines = run("list", "--url", url).splitlines()
+    assert [line.split()[0] for line in lines] == ["run", R3, R2, R1]
+    assert re.search(r"failed .* plates_ann_v2 +EIR 0\.900, mask_AP 0\.620", lines[1])
+    assert [line.split()[0] for line in run("list", "--limit", "1", "--url", url).splitlines()] == ["run", R3]
+
+
+def test_list_as_json(url):
+    rows = json.loads(run("list", "--json", "--url", url))
+    assert [row["run_id"] for row in rows] == [R3, R2, R1]
+    assert rows[0]["selected"] == {"EIR": {"model": BEST1, "value": 0.9}, "mask_AP": {"model": BEST2, "value": 0.62}}
+    assert rows[0]["configuration"]["recipe"] == "plates"
+
+
+def test_an_empty_database(tmp_path):
+    url = f"sqlite:///{tmp_path}/x.sqlite"
+    open_database(url).close()
+    assert "there is no run in this database yet" in run("list", "--url", url)
+    assert json.loads(run("list", "--json", "--url", url)) == []
+
+
+def test_show(url):
+    text = run("show", R3[:11], "--url", url)
+    assert re.search(rf"{R3}  failed, started .* took ", text)
+    assert "test: test.images: no image lies below /srv/photos" in text
+    assert "train.learning_rate = 0.0005 (recipe: 0.001)" in text
+    assert f"model {BEST2[:12]}: made, best, selected by mask_AP" in text
+    assert f"model {BEST1[:12]}: champion, selected by EIR" in text
+    document = json.loads(run("show", R3, "--json", "--url", url))
+    assert document["configuration"]["train"]["learning_rate"] == 0.0005
+    assert {model["sha256"] for model in document["models"]} >= {BEST1, BEST2}
+
+
+def test_compare(url):
+    text = "\n".join(line.rstrip() for line in run("compare", R1, R3, "--url", url).splitlines())
+    assert re.search(r"^train\.iterations +120 +900$", text, re.M)
+    assert re.search(r"^training set +plates_train_v1 +plates_train_v2$", text, re.M)
+    assert re.search(rf"^model +{BEST1[:12]} +{BEST2[:12]}$", text, re.M)
+    assert re.search(r"^ +mask_AP +0\.5100 +0\.6200 +\+0\.1100$", text, re.M)
+    assert re.search(r"^ +EIR +0\.9200 +0\.8800 +-0\.0400$", text, re.M)
+    assert re.search(rf"^test +box_AP +0\.4900 +{NOTHING} +{NOTHING}$", text, re.M)
+    assert "measured on different images" in text
+    assert "work.dir" not in text
+
+
+def test_compare_as_json(url):
+    document = json.loads(run("compare", R1, R3, "--json", "--url", url))
+    assert list(document) == ["a", "b", "configuration", "metrics"]
+    assert document["configuration"] == {
+        "train.iterations": {"a": 120, "b": 900},
+        "train.learning_rate": {"a": 0.001, "b": 0.0005},
+    }
+    assert document["a"]["selected"] == {"EIR": BEST1, "mask_AP": BEST1}
+    assert (document["b"]["model"], document["b"]["role"]) == (BEST2, "selected by mask_AP")
+    (value,) = [one for one in document["metrics"] if (one["split"], one["name"]) == ("val", "mask_AP")]
+    assert value["difference"] == pytest.approx(0.11)
+
+
+def test_runs_with_the_same_model(url):
+    text = run("compare", R1, R2, "--url", url)
+    assert "both runs stand for the same model" in text
+    assert re.search(r"Configuration\s+the same", text)
+
+
+def test_a_run_without_models(tmp_path):
+    url = f"sqlite:///{tmp_path}/x.sqlite"
+    with closing(open_database(url)) as database:
+        story.start(database, "r1", "plates_ann_v1", [])
+        story.start(database, "r2", "plates_ann_v1", ["seed=1"])
+    text = run("compare", "r1", "r2", "--url", url)
+    assert "neither run has a measured model" in text
+    assert re.search(r"seed +0 +1", text)
+    assert "none yet" in run("show", "r1", "--url", url)
+
+
+def test_names_that_are_no_run(url, tmp_path):
+    with pytest.raises(UnknownNameError, match=f"has no run 'r7'; it has run {R3}"):
+        run("show", "r7", "--url", url)
+    with pytest.raises(UnknownNameError, match="is the beginning of several in"):
+        run("compare", R1, "2026", "--url", url)
+    elsewhere = f"sqlite:///{tmp_path}/x.sqlite"
+    with closing(open_database(elsewhere)) as database:
+        story.offer(database, "r-elsewhere", "v1", {"best": (BEST1, 0.5, 0.5)})
+    with pytest.raises(UnknownNameError, match=r"run r-elsewhere made models that .* knows, but has no row of its own"):
+        run("show", "r-elsewhere", "--url", elsewhere)

@@ -1,0 +1,277 @@
+"""Where things come from, asked of both engines."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import event, text
+
+from sightline.database import ModelUse, Named, open_database
+from sightline.errors import UnknownNameError
+from tests import lineage_story as story
+from tests.lineage_story import BEST1, BEST2, LAST1, LAST2, R1, R2, R3
+
+
+@pytest.fixture
+def told(database):
+    story.tell(database)
+    return database
+
+
+def trace(database, name):
+    return database.lineage(database.named(name))
+
+
+def tags(versions):
+    return [version.row.record.tag for version in versions]
+
+
+def run_ids(lineage):
+    return [run.record.run_id for run in lineage.runs]
+
+
+def models(lineage):
+    return {model.record.sha256 for model in lineage.models}
+
+
+def uses(model, run_id):
+    return sorted((one.use.role, one.use.metric) for one in model.uses if one.run_id == run_id)
+
+
+def test_a_model_leads_back_to_its_labels_and_on_to_its_promotions(told):
+    found = trace(told, BEST1)
+    assert (tags(found.annotations), tags(found.training_sets)) == (["plates_ann_v1"], ["plates_train_v1"])
+    assert found.training_sets[0].images_per_split == {"train": 6, "val": 2, "test": 2}
+    assert list(found.training_sets[0].images_per_split) == ["train", "val", "test"]
+    assert found.annotations[0].images_per_split == {}
+    assert run_ids(found) == [R3, R2, R1]
+    (model,) = found.models
+    assert model.record.run_id == R1
+    assert [(scores.dataset_tag, scores.split) for scores in model.scores] == [
+        ("plates_train_v1", "val"),
+        ("plates_train_v1", "test"),
+        ("plates_train_v2", "val"),
+    ]
+    assert model.scores[2].values == {"mask_AP": 0.5, "EIR": 0.9}
+    assert uses(model, R1) == [("best", ""), ("selected", "EIR"), ("selected", "mask_AP"), ("tested", "")]
+    assert uses(model, R3) == [("champion", ""), ("selected", "EIR")]
+    promotions = {(one.metric, one.sequence): one for one in found.promotions}
+    assert promotions["EIR", 1].replaced_by is None
+    assert promotions["mask_AP", 1].replaced_by == BEST2
+    assert promotions["mask_AP", 1].replaced_at == promotions["mask_AP", 2].promoted_at
+    assert (promotions["mask_AP", 2].model_sha256, promotions["mask_AP", 2].previous_sha256) == (BEST2, BEST1)
+
+
+def test_a_run_that_found_its_work_finished_is_connected_with_it(told):
+    found = trace(told, R2)
+    assert models(found) == {BEST1, LAST1}
+    assert tags(found.training_sets) == ["plates_train_v1"]
+    assert {model.record.run_id for model in found.models} == {R1}
+    assert run_ids(found) == [R2]
+
+
+def test_a_run_shows_its_own_data_and_the_champion_that_it_kept(told):
+    found = trace(told, R3)
+    assert (tags(found.annotations), tags(found.training_sets)) == (["plates_ann_v2"], ["plates_train_v2"])
+    assert models(found) == {BEST1, BEST2, LAST2}
+    assert found.runs[0].message.startswith("test: test.images")
+
+
+def test_a_training_tag_leads_to_its_models_and_to_the_champion_measured_on_it(told):
+    found = trace(told, "plates_train_v2")
+    assert tags(found.annotations) == ["plates_ann_v2"]
+    assert models(found) == {BEST2, LAST2, BEST1}
+    assert run_ids(found) == [R3]
+    first = trace(told, "plates_train_v1")
+    assert models(first) == {BEST1, LAST1}
+    assert run_ids(first) == [R3, R2, R1]  # R3 measured and kept a model of v1
+
+
+def test_an_annotation_tag_leads_to_all_that_was_made_from_it(told):
+    assert models(trace(told, "plates_ann_v1")) == {BEST1, LAST1}
+    assert tags(trace(told, "plates_ann_v2").training_sets) == ["plates_train_v2"]
+    story.register(told, "signs", "v1", (1, 1, 1))
+    lonely = trace(told, "signs_ann_v1")
+    assert (lonely.models, lonely.runs, lonely.promotions) == ([], [], [])
+    assert tags(lonely.training_sets) == ["signs_train_v1"]
+
+
+def test_names(told):
+    assert told.named(BEST1) == told.named(BEST1[:6]) == told.named(BEST1[:8].upper()) == Named("model", BEST1)
+    assert told.named(told.model(BEST1).uri) == Named("model", BEST1)
+    assert told.named(R1) == told.named(R1[:12]) == Named("run", R1)
+    assert told.named("plates_ann_v1") == Named("annotations", "plates_ann_v1")
+    assert told.named("plates_train_v1") == Named("training", "plates_train_v1")
+
+
+def test_a_tag_that_only_runs_and_models_speak_of_is_known(told):
+    story.start(told, "r9", "cats_ann_v1", [])
+    story.offer(told, "r9", "v9", {"best": (story.sha("x"), 0.1, 0.2)})
+    assert told.named("cats_ann_v1") == Named("annotations", "cats_ann_v1")
+    assert run_ids(trace(told, "cats_ann_v1")) == ["r9"]
+    found = trace(told, "plates_train_v9")
+    assert (models(found), found.training_sets) == ({story.sha("x")}, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("2026", f"'2026' is the beginning of several in .*: run {R1}, run {R2}, run {R3}; give more of it"),
+        (
+            "plates_train_v3",
+            "no model, tag or run 'plates_train_v3'; the nearest are training tag plates_train_v2, train",
+        ),
+        ("PLATES_TRAIN_V1", "no model, tag or run 'PLATES_TRAIN_V1'; "),
+        (BEST1[:5], f"no model, tag or run '{BEST1[:5]}'; of a model give at least 6 digits"),
+        ("", "no model, tag or run ''; it has "),
+        ("%", "no model, tag or run '%'; it has "),
+        ("plates_train_v", "no model, tag or run 'plates_train_v'; the nearest are training tag plates_train_v"),
+    ],
+)
+def test_names_that_name_nothing_or_several(told, name, message):
+    with pytest.raises(UnknownNameError, match=message):
+        told.named(name)
+
+
+def test_a_name_of_another_kind(told):
+    with pytest.raises(UnknownNameError, match=f"has no run 'plates_train_v1'; it has run {R3}, run {R2}, run {R1}"):
+        told.named("plates_train_v1", ["run"])
+
+
+def test_an_empty_database_says_so(database):
+    with pytest.raises(UnknownNameError, match="knows no model, tag or run yet, so no 'x'; run the pipeline first"):
+        database.named("x")
+
+
+def test_what_runs_selected(told):
+    assert told.selections(told.runs()) == {
+        R1: {"mask_AP": (BEST1, 0.51), "EIR": (BEST1, 0.92)},
+        R2: {"mask_AP": (BEST1, 0.51), "EIR": (BEST1, 0.92)},
+        R3: {"mask_AP": (BEST2, 0.62), "EIR": (BEST1, 0.9)},
+    }
+
+
+def test_uses_are_recorded_once_and_a_new_selection_replaces_the_old(told, refused):
+    before = trace(told, R2)
+    told.record_uses(R2, [ModelUse(BEST1, "best"), ModelUse(BEST1, "best")])
+    assert trace(told, R2) == before
+    told.record_uses(R2, [ModelUse(LAST1, "selected", "EIR")])
+    assert told.selections(told.runs())[R2] == {"mask_AP": (BEST1, 0.51), "EIR": (LAST1, 0.90)}
+    with refused("model ffff.* is not registered"):
+        told.record_uses(R2, [ModelUse(LAST1, "tested"), ModelUse("f" * 64, "tested")])
+    assert ("tested", "") not in [
+        key for model in trace(told, R2).models for key in uses(model, R2) if model.record.sha256 == LAST1
+    ]
+
+
+def test_of_many_models_and_runs_the_newest_are_told(told, monkeypatch):
+    monkeypatch.setattr("sightline.database.lineage.SHOWN_MODELS", 3)
+    monkeypatch.setattr("sightline.database.lineage.SHOWN_RUNS", 2)
+    for number in range(5):
+        story.start(told, f"many-{number}", "plates_ann_v2", [])
+        story.offer(told, f"many-{number}", "v2", {"best": (story.sha(f"many{number}"), 0.1, 0.2)})
+    found = trace(told, "plates_train_v2")
+    own = [model.record for model in found.models if model.record.training_tag == "plates_train_v2"]
+    assert [model.run_id for model in own] == ["many-4", "many-3", "many-2"]
+    assert run_ids(found) == ["many-4", "many-3"]
+    assert (found.hidden_models, found.hidden_runs) == (4, 4)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def crowded(request, tmp_path_factory):
+    """A database that is large enough for an engine to prefer an index, and whose statistics are up to date."""
+    from sightline.database.connection import connect
+    from sightline.database.schema import upgrade
+    from tests.lineage_crowd import fill
+    from tests.servers.mariadb import new_database
+
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('crowd')}/x.sqlite"
+        engine = connect(url)
+        upgrade(engine)
+        fill(engine, versions=200, images=2_000, runs=600)
+        engine.dispose()
+        yield url
+        return
+    with new_database(request.getfixturevalue("mariadb_server")) as url:
+        engine = connect(url)
+        upgrade(engine)
+        fill(engine, versions=200, images=2_000, runs=600)
+        engine.dispose()
+        yield url
+
+
+def plans(database, engine, work):
+    """Every SELECT that ``work`` sends, with the tables that its plan reads without an index."""
+    sent = []
+
+    def keep(connection, cursor, statement, parameters, context, executemany):
+        if statement.lstrip().upper().startswith("SELECT"):
+            sent.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", keep)
+    try:
+        work(database)
+    finally:
+        event.remove(engine, "before_cursor_execute", keep)
+    assert sent
+    return [(statement, full_scans(engine, statement, parameters)) for statement, parameters in sent]
+
+
+def full_scans(engine, statement, parameters):
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            newest = "id DESC\n LIMIT" in statement  # SQLite's own row numbers are the index then
+            return [
+                row.detail for row in rows if row.detail.startswith("SCAN") and "INDEX" not in row.detail and not newest
+            ]
+        rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings().all()
+        return [dict(row) for row in rows if row["type"] == "ALL" and not str(row["table"]).startswith("<")]
+
+
+@pytest.mark.parametrize("ask", ["plates_ann_v77", "plates_train_v77", "run-00333", "model", "selections", "unknown"])
+def test_every_query_uses_an_index(crowded, ask):
+    from tests.lineage_crowd import model_sha
+
+    database = open_database(crowded)
+
+    def work(database):
+        if ask == "selections":
+            database.selections(database.runs(20))
+        elif ask == "unknown":
+            with pytest.raises(UnknownNameError):
+                database.named("plates_train_v0x")
+        else:
+            lineage = trace(database, model_sha(333)[:8] if ask == "model" else ask)
+            assert lineage.models
+            assert lineage.runs
+            assert lineage.training_sets
+
+    for statement, scans in plans(database, database._engine, work):
+        # There are a thousand versions of a few hundred bytes each: the list of near names reads them all.
+        allowed = ask == "unknown" and "FROM dataset_versions" in statement
+        assert not scans or allowed, f"{statement}\n{scans}"
+    database.close()
+
+
+def test_a_database_that_was_made_before_is_filled_with_what_it_knows(own_url):
+    """Forget the last migration and what came with it, then upgrade."""
+    from sightline.database.connection import connect
+    from sightline.database.schema import upgrade
+
+    database = open_database(own_url)
+    story.tell(database)
+    before = trace(database, "plates_train_v2").training_sets
+    database.close()
+    engine = connect(own_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0010'"))
+        connection.execute(text("DELETE FROM split_counts"))
+        connection.execute(text("DELETE FROM run_models"))
+    upgrade(engine)
+    engine.dispose()
+    database = open_database(own_url)
+    assert trace(database, "plates_train_v2").training_sets == before
+    by_run = {model.record.sha256: uses(model, R3) for model in trace(database, R3).models}
+    assert by_run == {BEST2: [("candidate", ""), ("selected", "mask_AP")], LAST2: [("candidate", "")]}
+    database.close()
