@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from sightline.config.schema import Config, Data, Database, Splits, Storage, Work
 from sightline.data.repository import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
-from sightline.database import open_database
+from sightline.database import ModelUse, Named, RunUse, open_database
 from sightline.errors import DataError, ModelFileError, RepositoryError
 from sightline.models.backbone import build_backbone
 from sightline.models.model_file import load_model, read_card
@@ -49,7 +49,9 @@ def recorded(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(recorded):
     _, config, record = recorded
-    return train_step.run(config, REVISION, record)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIGHTLINE_RUN_ID", "first-run")
+        return train_step.run(config, REVISION, record)
 
 
 def changed(config, section, **values):
@@ -94,18 +96,23 @@ def test_models_are_registered_with_their_metrics(recorded, trained):
     for candidate in trained.candidates:
         model = database.model(candidate.sha256)
         assert (model.uri, model.training_tag, model.code_rev) == (candidate.uri, "shapes_train_v1", REVISION)
+        assert model.run_id == "first-run"
         assert database.metrics(candidate.sha256, "shapes_train_v1", "val") == pytest.approx(candidate.metrics)
     database.close()
 
 
-def test_training_again_finds_the_result_and_registers_it_again(recorded, trained, tmp_path):
+def test_training_again_finds_the_result_and_registers_it_again(recorded, trained, tmp_path, monkeypatch):
     _, config, record = recorded
     elsewhere = changed(config, "database", url=f"sqlite:///{tmp_path / 'other.sqlite'}")
     elsewhere = changed(elsewhere, "work", dir=str(tmp_path / "work"))
+    monkeypatch.setenv("SIGHTLINE_RUN_ID", "second-run")
     assert train_step.run(elsewhere, REVISION, record) == trained
     assert not (tmp_path / "work").exists()
     database = open_database(elsewhere.database.url)
-    assert database.model(trained.candidates[0].sha256) is not None
+    for candidate in trained.candidates:
+        (model,) = database.lineage(Named("model", candidate.sha256)).models
+        assert model.record.run_id == "first-run"  # which made it, and which this database never heard of
+        assert model.uses == [RunUse("second-run", ModelUse(candidate.sha256, candidate.name))]
     database.close()
     assert from_json(type(trained), to_json(trained)) == trained
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sightline.database import open_database
+from sightline.database import Named, open_database
 from sightline.errors import ConfigurationError, DataError, ModelFileError, StepError
 from sightline.report.summary import read_summary
 from sightline.steps import evaluate
@@ -45,6 +45,40 @@ def test_the_selected_model_is_tested_from_the_bucket(site):
     assert (result.images, result.unlabelled_images) == (len(site.summary(result.files)["drawn"]), 0)
     with closing(open_database(site.config().database.url)) as database:
         assert database.metrics(tested.sha256, "plates_train_v1", "test") == tested.metrics
+
+
+@pytest.mark.usefixtures("oracle")
+def test_runs_are_connected_with_what_they_measured_selected_and_tested(site, monkeypatch):
+    first, worse = site.model(60), site.model(20, version="v2")
+    monkeypatch.setenv("SIGHTLINE_RUN_ID", "r1")
+    selected(site, first)
+    elsewhere = f"database.url=sqlite:///{site.folder / 'other.sqlite'}"
+    for run_id, overrides in (("r2", ()), ("r3", ()), ("r4", (elsewhere,))):  # r3 and r4 find the work of r2
+        monkeypatch.setenv("SIGHTLINE_RUN_ID", run_id)
+        chosen = selected(site, worse, version="v2", overrides=overrides)
+        testing.run(site.config(*overrides), "code", chosen)
+
+    sha256 = file_sha256(first)
+    kept = {("champion", ""), ("selected", "EIR"), ("selected", "mask_AP"), ("tested", "")}
+    assert uses(site.config(), sha256) == {
+        "r1": {("best", ""), ("selected", "EIR"), ("selected", "mask_AP")},
+        "r2": kept,
+        "r3": kept,
+    }
+    assert uses(site.config(), file_sha256(worse)) == {"r2": {("best", "")}, "r3": {("best", "")}}
+    assert uses(site.config(elsewhere), sha256) == {"r4": kept}
+    with closing(open_database(site.config(elsewhere).database.url)) as database:
+        model = database.model(sha256)
+    assert (model.training_tag, model.run_id, model.code_rev) == ("plates_train_v1", None, "")  # no false claims
+
+
+def uses(config, sha256):
+    found = {}
+    with closing(open_database(config.database.url)) as database:
+        (model,) = database.lineage(Named("model", sha256)).models
+    for one in model.uses:
+        found.setdefault(one.run_id, set()).add((one.use.role, one.use.metric))
+    return found
 
 
 @pytest.mark.usefixtures("oracle")
