@@ -89,7 +89,7 @@ def test_an_age_that_is_none(home, age):
 
 
 def test_what_is_refused(home):
-    with pytest.raises(ConfigurationError, match="a safety age of 0:00:00 is too small.*choose 1:00:00 or more"):
+    with pytest.raises(ConfigurationError, match=r"a safety age of 0:00:00 is too small.*choose 1:00:00 or more"):
         run("--older-than", "0h")
     result = run("--yes", "--dry-run")
     assert (result.exit_code, "exclude each other" in result.output) == (2, True)

@@ -143,6 +143,19 @@ class World:
             assert database.version("shapes_train_v1") is not None
 
 
+def restore(folder: Path, copy: Path) -> None:
+    """Put a copy in the place of a folder; its files keep their times and checksums."""
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder, symlinks=True)
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_files(tmp_path, monkeypatch):
+    """System-wide temporary files are looked for in a folder of its own."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A world after one run, and a copy of it beside it that stays as it is."""
@@ -157,11 +170,8 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def world(finished, monkeypatch, tmp_path):
-    """The world as it was after one run; system-wide temporary files are looked for in a folder of its own."""
+def world(finished):
+    """The world as it was after one run."""
     folder, _ = finished
-    shutil.rmtree(folder)
-    shutil.copytree(folder.with_name("pristine"), folder, symlinks=True)
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    restore(folder, folder.with_name("pristine"))
     return World(folder)

@@ -66,8 +66,9 @@ class Checkouts:
         """See :class:`~sightline.steps.garbage.found.Place`; one that somebody uses stays."""
         for entry in garbage:
             path = Path(entry.what)
+            never_used = not use_lock(path).exists()
             with contextlib.suppress(RepositoryError), exclusive_lock(use_lock(path), 0.0):
-                if path.is_dir() and self._safety_age.reached_by(_last_used(path)):
+                if path.is_dir() and (never_used or self._safety_age.reached_by(_last_used(path))):
                     remove_tree(self._work, path)
                     yield entry
 

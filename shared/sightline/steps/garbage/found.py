@@ -136,10 +136,15 @@ def empty(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def local_now() -> datetime:
+    """The time by the clock of this machine."""
+    return datetime.now(UTC)
+
+
 def volume_now(work: Path) -> datetime:
     """The time by the clock of the volume or by ours, whichever is earlier: nothing looks older than it is."""
     with tempfile.NamedTemporaryFile(dir=work, prefix=".clock.", suffix=".part") as probe:
-        return min(datetime.now(UTC), datetime.fromtimestamp(os.fstat(probe.fileno()).st_mtime, UTC))
+        return min(local_now(), datetime.fromtimestamp(os.fstat(probe.fileno()).st_mtime, UTC))
 
 
 def storage_now(storage: Storage) -> datetime:
@@ -147,7 +152,7 @@ def storage_now(storage: Storage) -> datetime:
     key = f"{CLOCKS}{secrets.token_hex(8)}"
     written = storage.write_bytes(key, b"", if_generation=0)
     storage.delete(key, if_generation=written.generation)
-    return min(datetime.now(UTC), written.updated or datetime.now(UTC))
+    return min(local_now(), written.updated or local_now())
 
 
 CLOCKS = "gc/clock-"

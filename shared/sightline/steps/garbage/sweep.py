@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from sightline.config.schema import Config
@@ -17,7 +17,7 @@ from sightline.logs import Progress
 from sightline.steps.garbage.bucket import Bucket
 from sightline.steps.garbage.checkouts import Checkouts
 from sightline.steps.garbage.data_cache import DataCache
-from sightline.steps.garbage.found import Garbage, Place, SafetyAge, storage_now, volume_now
+from sightline.steps.garbage.found import Garbage, Place, SafetyAge, local_now, storage_now, volume_now
 from sightline.steps.garbage.volume import Leftovers, RunFolders, StepFolders
 from sightline.storage import Storage, open_storage
 
@@ -89,11 +89,10 @@ def _places(
 ) -> Iterator[Place]:
     """All places, one after the other: what one finds may make something in the next one garbage, or part of it."""
     work = Path(config.work.dir)
-    ask: Callable[[], datetime] = (lambda: storage_now(storage)) if delete else (lambda: datetime.now(UTC))
-    yield Bucket(storage, database, SafetyAge(ask(), older_than))
+    yield Bucket(storage, database, SafetyAge(storage_now(storage) if delete else local_now(), older_than))
     if not work.is_dir():
         return
-    here = SafetyAge(volume_now(work) if delete else datetime.now(UTC), older_than)
+    here = SafetyAge(volume_now(work) if delete else local_now(), older_than)
     yield StepFolders(work, storage, here)
     yield RunFolders(work, database, here)
     yield Checkouts(config, database, here)
