@@ -160,6 +160,19 @@ def test_writing_what_is_there_already_counts_as_done(storage, tmp_path):
     assert storage.upload(tmp_path / "file", "p", if_generation=12345) == first
 
 
+def test_an_old_object_that_is_found_there_is_renewed(storage, monkeypatch):
+    """Or garbage collection, which deletes by the generation that it judged, would take it from under the finder."""
+    for back_end in ("local", "gcs"):
+        monkeypatch.setattr(f"sightline.storage.{back_end}.FRESH_SECONDS", -1.0)
+    first = storage.write_bytes("p", b"same", if_generation=0)
+    renewed = storage.write_bytes("p", b"same", if_generation=0)
+    assert renewed.generation != first.generation
+    assert renewed.updated >= first.updated
+    assert storage.read_bytes("p") == (b"same", renewed)
+    with pytest.raises(PreconditionFailedError):
+        storage.delete("p", if_generation=first.generation)
+
+
 def test_names_are_those_of_the_list(storage):
     for key in ("b", "a/2", "a/10", "a.json", "a/1/x"):
         storage.write_bytes(key, b"")

@@ -114,7 +114,7 @@ def use_lock(path: Path) -> Path:
 
 def cache_lock(work_dir: Path) -> Path:
     """The lock file of DVC's cache: held together by those who fill or read it, alone by one who removes objects."""
-    return work_dir / "dvc-cache.lock"
+    return cache(work_dir).root / "use.lock"  # there, because several work volumes may share one cache
 
 
 def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path, timeout_seconds: float) -> None:

@@ -14,6 +14,7 @@ import logging
 import mimetypes
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -25,7 +26,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from sightline.errors import ObjectNotFoundError, PreconditionFailedError, StorageError
 from sightline.logs import Progress
-from sightline.storage.base import ObjectInfo, Storage, moved_error
+from sightline.storage.base import FRESH_SECONDS, ObjectInfo, Storage, moved_error
 from sightline.storage.files import explained
 from sightline.storage.gcs_faults import FAULTS, UNREACHABLE, explained_by_google, said_by_service, status_of
 from sightline.storage.gcs_settings import Settings
@@ -44,7 +45,7 @@ OVERWRITES = 50
 """How often a write without an expectation gives way to other writers."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-_INFO = "items(name,size,crc32c,generation),nextPageToken"
+_INFO = "items(name,size,crc32c,generation,updated),nextPageToken"
 _CONNECT_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
@@ -207,8 +208,9 @@ class GoogleStorage(Storage):
         self, key: str, size: int, checksum: str, source: Callable[[], BinaryIO], if_generation: int | None
     ) -> ObjectInfo:
         """Write with a precondition; where it fails, the bytes that are there decide whether this write was done."""
+        renewed: int | None = None
         for _ in range(OVERWRITES):
-            expected = if_generation
+            expected = if_generation if renewed is None else renewed
             if expected is None:
                 before = self.stat(key)
                 expected = before.generation if before else 0
@@ -217,9 +219,12 @@ class GoogleStorage(Storage):
                     return self._send(key, size, checksum, source, expected)
             except _PreconditionError:
                 present = self.stat(key)
+                renewed = None
                 if present and (present.size, present.crc32c) == (size, checksum):
-                    return present
-                if if_generation is not None:
+                    if if_generation != 0 or _is_fresh(present):
+                        return present
+                    renewed = present.generation
+                elif if_generation is not None and (present or if_generation):
                     raise moved_error(self.uri_of(key), if_generation, present.generation if present else 0) from None
         raise self._restless(key)
 
@@ -310,4 +315,9 @@ def _read_refusal(response: requests.Response, **_: object) -> None:
 
 
 def _info(key: str, blob: Blob) -> ObjectInfo:
-    return ObjectInfo(key, int(blob.size), str(blob.crc32c), int(blob.generation))
+    return ObjectInfo(key, int(blob.size), str(blob.crc32c), int(blob.generation), blob.updated)
+
+
+def _is_fresh(info: ObjectInfo) -> bool:
+    """Whether it was written just now; our clock may be wrong in both directions."""
+    return info.updated is not None and abs((datetime.now(UTC) - info.updated).total_seconds()) <= FRESH_SECONDS

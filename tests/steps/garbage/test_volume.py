@@ -129,6 +129,7 @@ def test_what_killed_processes_left(world, tmp_path):
         world.work / "trash" / "old.1234" / "file",
         world.work / "checkouts" / "shapes_ann_v9-0123456789ab.part" / "file",
         world.work / "publish" / "shapes_train_v9.part" / "file",
+        world.work / "dvc-cache" / "tmp" / "0123.part" / "file",
         world.work / "train" / "0123456789abcdef" / "files" / ".last.safetensors.1.part",
         world.work / "runs" / ".index.html.77.part",
         temporary / "sightline-record-abcd1234" / "report.html",

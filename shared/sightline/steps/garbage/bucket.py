@@ -124,10 +124,12 @@ class Bucket:
         files = _files(folder, document)
         # A result names its own folder too, which says nothing of what lies there.
         self._named.update({*named_keys(document), *files} - {folder})
-        unnamed = [info for info in objects if info.key not in files]
-        if unnamed and self._all_old(unnamed):
-            reason = "its result.json never came" if document is None else "result.json does not name it any more"
-            yield _Suspect("result", folder, unnamed, reason)
+        reason = "its result.json never came" if document is None else "result.json does not name it any more"
+        unnamed = (info for info in objects if info.key not in files)
+        for publication, group in itertools.groupby(unnamed, lambda info: _publication(folder, info.key)):
+            left = list(group)
+            if self._all_old(left):
+                yield _Suspect("result", publication, left, reason)
 
     def _require_known_champions(self, models: dict[str, str]) -> None:
         """A champion is registered before its pointer moves; so one that is not known belongs to another database."""
@@ -142,7 +144,8 @@ class Bucket:
     def _named_now(self, entry: Garbage) -> set[str]:
         """What is named at this moment by the documents beside it, which may have come meanwhile."""
         if entry.kind == "result":
-            return _files(entry.what, read_document(self._storage, f"{entry.what}/result.json"))
+            folder = _folder(f"{entry.what}/file")
+            return _files(folder, read_document(self._storage, f"{folder}/result.json"))
         if entry.kind == "model":
             pointers = [f"{entry.what.rpartition('/')[0]}/CURRENT.json"]
             pointers += [info.key for info in self._storage.list("champions/")]
@@ -172,6 +175,12 @@ def _folder(key: str) -> str:
     return match[0] if match else ""
 
 
+def _publication(folder: str, key: str) -> str:
+    """The publication in the folder of a result that an object belongs to; the folder itself where it lies outside."""
+    match = re.compile(rf"{re.escape(folder)}/[0-9a-f]{{16}}(?=/.)").match(key)
+    return match[0] if match else folder
+
+
 def _files(folder: str, document: Any) -> set[str]:  # noqa: ANN401
     """The keys of ``result.json`` and of the files that it names; none where it is not there."""
     if document is None:
@@ -181,4 +190,5 @@ def _files(folder: str, document: Any) -> set[str]:  # noqa: ANN401
         raise StepError(
             f"{folder}/result.json does not say which files it needs, so nothing is removed; run that step again"
         )
-    return {f"{folder}/{name}" for name in ("result.json", *files)}
+    publication = document.get("folder", folder)
+    return {f"{folder}/result.json", *(f"{publication}/{name}" for name in files)}

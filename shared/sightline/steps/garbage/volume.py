@@ -17,6 +17,9 @@ from sightline.steps.garbage.found import Garbage, Kind, SafetyAge, changed, emp
 from sightline.steps.run_pages import write_index
 from sightline.storage import Storage
 
+_MAKING = ("checkouts", "publish", "dvc-cache/tmp")
+"""Where something is made under the name ``<lock>.part``, while ``.locks/<lock>`` is held."""
+
 _SCRATCH = re.compile(r"tmp[a-z0-9_]{8}")
 _TEMPORARY = re.compile(r"sightline-(?:git|history|record)-[a-z0-9_]{8}")
 _KEY = re.compile(r"[0-9a-f]{16}")
@@ -122,12 +125,12 @@ class Leftovers:
             lock = self._lock_of(path)
             with contextlib.suppress(RepositoryError), exclusive_lock(lock, 0.0) if lock else contextlib.nullcontext():
                 if changed(path) is not None:
-                    self._remove(path)
+                    empty(path)
                     yield entry
 
     def _candidates(self) -> Iterator[Path]:
         yield from _entries(trash(self._work))
-        for room in ("checkouts", "publish"):
+        for room in _MAKING:
             yield from sorted((self._work / room).glob("*.part"))
         for room in ("train", "evaluate", "test", "faults", "runs"):
             yield from sorted((self._work / room).rglob(".*.part"))
@@ -138,16 +141,10 @@ class Leftovers:
                     yield path
 
     def _lock_of(self, path: Path) -> Path | None:
-        """The lock that whoever makes a checkout or a publication holds."""
-        if path.parent in {self._work / "checkouts", self._work / "publish"}:
+        """The lock that whoever makes it holds."""
+        if path.parent in {self._work / room for room in _MAKING}:
             return path.parent / ".locks" / path.stem
         return None
-
-    def _remove(self, path: Path) -> None:
-        if path.is_relative_to(self._work) and path.parent != trash(self._work):
-            remove_tree(self._work, path)
-        else:
-            empty(path)
 
 
 def _state_of_run(folder: Path) -> str:
