@@ -308,12 +308,6 @@ class _PreconditionError(Exception):
     """The service compared generations and refused."""
 
 
-def _read_refusal(response: requests.Response, **_: object) -> None:
-    """Read an answer whose body Google's library leaves alone, so that its connection is used again, not dropped."""
-    if not response.ok:
-        response.content  # noqa: B018  (reading it is the point)
-
-
 def _info(key: str, blob: Blob) -> ObjectInfo:
     return ObjectInfo(key, int(blob.size), str(blob.crc32c), int(blob.generation), blob.updated)
 
