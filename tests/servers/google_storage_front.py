@@ -48,6 +48,9 @@ class Front(http.server.BaseHTTPRequestHandler):
     def serve(self):
         self.dropped = False
         body = _read_raw_data(self) or b""
+        if len(body) < int(self.headers.get("Content-Length") or 0):
+            self.reset()  # the client died while it sent this, so there was no request
+            return
         if self.path.startswith("/rig/"):
             self.control(json.loads(body or b"null"))
             return
