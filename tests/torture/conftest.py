@@ -1,4 +1,4 @@
-"""How hard things are broken: SIGHTLINE_TORTURE=full (``make torture``) does all of it, a plain run a short form."""
+"""Worlds to break, random moments to break them at, and the figures that are printed at the end."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ import pytest
 
 from tests.servers.mariadb import new_database
 from tests.torture.recording import World
+from tests.torture.scale import FULL, SEED
 
-FULL = os.environ.get("SIGHTLINE_TORTURE", "") == "full"
-SEED = int(os.environ.get("SIGHTLINE_TORTURE_SEED") or (random.SystemRandom().randrange(10**6) if FULL else 0))
 FIGURES: list[str] = []
 
 
@@ -120,3 +119,9 @@ def database_url(request, tmp_path):
         return
     with new_database(request.getfixturevalue("mariadb_server")) as url:
         yield url
+
+
+@pytest.fixture(params=["folder", "gs"])
+def bucket(request, tmp_path):
+    """URI of an empty bucket."""
+    return str(tmp_path / "bucket") if request.param == "folder" else request.getfixturevalue("bucket_uri")

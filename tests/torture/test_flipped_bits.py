@@ -14,6 +14,7 @@ from sightline.data.checkout import checkout
 from sightline.errors import ModelFileError, RepositoryError, StorageError
 from sightline.steps.inference import fetch_model
 from sightline.storage import open_storage
+from tests.servers.google_storage import fault
 from tests.torture.recording import World
 from tests.torture.watching import md5_of
 
@@ -138,6 +139,46 @@ def test_flipped_bits_in_a_bucket_are_named(tmp_path, amount, moments, figures):
         put(path, data, status)
         assert storage.read_bytes(key)[0] == data
     figures(f"{flips} bits flipped, all named")
+
+
+@pytest.mark.slow
+def test_flipped_bits_of_google_storage_are_named(
+    undisturbed_in_google_storage, google_storage_rig, tmp_path, amount, moments, figures
+):
+    """Objects of the DVC remote that somebody wrote with one bit wrong, and a wire that changes a bit of one object."""
+    world = World.on(undisturbed_in_google_storage.world, f"sqlite:///{tmp_path}/db.sqlite")
+    dataset, (tag, *_) = next(iter(world.tags.items()))
+    files = {path.name: md5_of(path) for path in (world.folder / f"photos-{tag}").iterdir()}
+    remote = open_storage(f"{world.remote}/annotations")
+    flips, wired, wanted = 0, 0, amount(10, 200)
+    while flips < wanted:
+        names = moments.sample(sorted(files), moments.randint(1, AT_ONCE))
+        keys = [f"files/md5/{files[name][:2]}/{files[name][2:]}" for name in names]
+        on_the_wire = moments.random() < 0.3
+        if on_the_wire:
+            keys, names, wired = keys[:1], names[:1], wired + 1
+            google_storage_rig.fail(
+                fault("flip", "GET", re.escape(keys[0]) + r".*alt=media", times=1000, at=moments.randrange(50))
+            )
+        before = {key: remote.read_bytes(key)[0] for key in keys} if not on_the_wire else {}
+        for key, data in before.items():
+            bit = moments.randrange(8 * len(data))
+            remote.write_bytes(key, data[: bit // 8] + bytes([data[bit // 8] ^ (1 << bit % 8)]) + data[bit // 8 + 1 :])
+        with pytest.raises(RepositoryError) as caught:
+            checkout(str(world.repository), tag, tmp_path / "work", timeout_seconds=120)
+        message = str(caught.value)
+        if on_the_wire:
+            assert keys[0] in message, message
+            google_storage_rig.fail()
+        else:
+            assert {name for name in files if name in message} == set(names), message
+        for key, data in before.items():
+            remote.write_bytes(key, data)
+        flips += len(keys)
+        shutil.rmtree(tmp_path / "work")
+    found = checkout(str(world.repository), tag, tmp_path / "work", timeout_seconds=120).path
+    assert {path.name: md5_of(path) for path in (found / f"annotations/{dataset}").iterdir()} == files
+    figures(f"{flips} bits flipped, {wired} of them on the wire, all named")
 
 
 def test_flipped_bits_of_a_model_are_detected(tmp_path, amount, moments, figures):

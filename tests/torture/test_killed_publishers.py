@@ -21,9 +21,9 @@ AT_ONCE = 3
 
 
 @pytest.mark.slow
-def test_no_mix_of_two_results_is_ever_seen(tmp_path, warm_processes, amount, moments, figures):
-    uri = str(tmp_path / "bucket")
-    storage, kills, landed, seen = open_storage(uri), amount(10, 200), Counter(), set()
+def test_no_mix_of_two_results_is_ever_seen(tmp_path, bucket, warm_processes, amount, moments, figures):
+    uri = bucket
+    storage, kills, landed, seen = open_storage(uri), amount(10, 100), Counter(), set()
     numbers = itertools.count()
 
     def start():
@@ -46,7 +46,7 @@ def test_no_mix_of_two_results_is_ever_seen(tmp_path, warm_processes, amount, mo
     with watching(look) as watch:
         for kill in range(kills):
             process, log = running[kill % AT_ONCE]
-            process.join(moments.uniform(0, 0.2))
+            process.join(moments.uniform(0, 1.0))
             landed[where(process.pid, log)] += 1
             kill_tree(process.pid)
             process.join()
@@ -56,6 +56,7 @@ def test_no_mix_of_two_results_is_ever_seen(tmp_path, warm_processes, amount, mo
             kill_tree(process.pid)
     assert watch.faults == []
     assert [fault for fault in look() if fault] == []
+    assert len(seen) > 3
     figures(f"{kills} kills, a reader saw {watch.files} results, {len(seen)} different ones", landed_in=landed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import threading
 import time
@@ -14,7 +15,9 @@ import pytest
 from sightline.data.tags import DatasetTag
 from tests.torture.killing import KILLED, kill_alone, kill_tree, where
 from tests.torture.recording import World
+from tests.torture.scale import cases
 
+PLACES = list(itertools.product(["undisturbed", "undisturbed_in_google_storage"], ["sqlite", "mariadb"]))
 ALONE = 0.15
 """Share of kills that hit the process alone, while its git or DVC goes on."""
 
@@ -126,13 +129,13 @@ def kind_of(commands):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["undisturbed", "undisturbed_in_google_storage"], ids=["folder", "gs"])
+@pytest.mark.parametrize(("place", "database_url"), cases(PLACES, short=PLACES[::3]), indirect=["database_url"])
 def test_killed_at_random_moments_it_ends_as_one_left_alone(
     request, place, warm_processes, database_url, amount, moments, figures
 ):
     undisturbed = request.getfixturevalue(place)
     world = World.on(undisturbed.world, database_url)
-    killer = Killer(world, undisturbed, warm_processes, moments, kills=amount(4, 125))
+    killer = Killer(world, undisturbed, warm_processes, moments, kills=amount(3, 125))
     rounds = 0
     while killer.left > 0:
         world.forget()

@@ -8,12 +8,14 @@ import time
 import pytest
 
 from tests.torture.recording import World
+from tests.torture.scale import cases
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database_url", cases(["sqlite", "mariadb"], short=["mariadb"]), indirect=True)
 def test_many_recorders_at_once(undisturbed, warm_processes, database_url, amount, figures):
     world = World.on(undisturbed.world, database_url)
-    recorders, published = amount(6, 64), 0
+    recorders, published = amount(4, 64), 0
     began = time.monotonic()
     # All versions of a dataset look at those before them, so the versions go one after the other.
     for tags in zip(*world.tags.values(), strict=True):
@@ -37,6 +39,7 @@ def test_many_recorders_at_once(undisturbed, warm_processes, database_url, amoun
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database_url", cases(["sqlite", "mariadb"], short=["sqlite"]), indirect=True)
 def test_many_recorders_of_one_tag_at_once(undisturbed, warm_processes, database_url, amount, figures):
     world = World.on(undisturbed.world, database_url)
     tag = next(iter(world.tags.values()))[0]

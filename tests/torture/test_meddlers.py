@@ -8,6 +8,10 @@ import pytest
 
 from sightline.data.commands import git
 from tests.torture.recording import World
+from tests.torture.scale import cases
+
+MOMENTS = ["checkout checked out", "dvc push", "training_tag published"]
+"""What the log says before."""
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def test_a_push_that_was_killed_does_not_keep_the_tag_from_being_made(world, und
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", ["checkout checked out", "dvc push", "training_tag published"])
+@pytest.mark.parametrize("after", cases(MOMENTS, short=MOMENTS[:1]))
 def test_the_annotation_tag_is_deleted_meanwhile(world, undisturbed, warm_processes, after):
     """One clear error or a whole result; when the tag is back, the same call completes."""
     commit = undisturbed.state["tags"]["pets0_ann_v1"]
