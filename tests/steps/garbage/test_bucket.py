@@ -17,7 +17,7 @@ from sightline.steps.garbage.found import SafetyAge
 from sightline.steps.garbage.naming import is_named, named_keys
 from sightline.steps.results import TrainResult
 from sightline.steps.store import find_result, publish_result
-from tests.steps.garbage.conftest import WEEK, World, restore
+from tests.shapes_world import WEEK, World, restore
 
 KEY = "0123456789abcdef"
 SHA256 = "fedcba9876543210" + "0" * 48

@@ -14,7 +14,7 @@ from sightline.steps.garbage import sweep
 from sightline.steps.garbage.bucket import Bucket
 from sightline.steps.garbage.found import SafetyAge, storage_now
 from sightline.storage import open_storage
-from tests.steps.garbage.conftest import RECIPE, WEEK
+from tests.shapes_world import RECIPE, WEEK
 from tests.steps.garbage.test_bucket import MODEL, MODEL_FILES, UNFINISHED
 
 MONTH = timedelta(days=30)

@@ -21,7 +21,7 @@ from sightline.steps.garbage.checkouts import Checkouts
 from sightline.steps.garbage.data_cache import DataCache
 from sightline.steps.garbage.found import SafetyAge, local_now
 from sightline.steps.garbage.volume import RunFolders, StepFolders
-from tests.steps.garbage.conftest import WEEK
+from tests.shapes_world import WEEK
 
 TAG = "shapes_train_v1"
 
