@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import google_crc32c
 from gcp_storage_emulator import server as emulator
+from gcp_storage_emulator.exceptions import BadRequest
 from gcp_storage_emulator.storage import Storage, _FileStore
 
 OBJECT = re.compile(r"(?:/download|/upload)?(?:/storage/v1)?/b/([^/]+)/o(?:/(.+))?")
@@ -39,7 +40,7 @@ class Objects(Storage):
     def __init__(self):
         super().__init__(use_memory_fs=True)
         self._store = FlatStore(use_memory=True)
-        self.sessions = {}
+        self.sessions, self.parts = {}, {}
 
     def _write_config_to_file(self):
         pass
@@ -54,6 +55,17 @@ class Objects(Storage):
         super().create_file(bucket_name, file_name, content, file_obj, file_id)
         if file_id:
             self.sessions[file_id] = file_obj
+
+    def get_resumable_byte_count(self, file_id):
+        return len(self.parts.get(file_id, b""))
+
+    def add_to_resumable_upload(self, file_id, content, total_size=None, expected_start=None):
+        """Keep a part without copying those before it, as the emulator does."""
+        held = self.parts.setdefault(file_id, bytearray())
+        if expected_start not in {None, len(held)}:
+            raise BadRequest(f"expected bytes from {len(held)}, got them from {expected_start}")
+        held += content or b""
+        return None if total_size is None or len(held) < total_size else bytes(self.parts.pop(file_id))
 
     def generation(self, bucket, name):
         return int(self.objects.get(bucket, {}).get(name, {}).get("generation", 0))
@@ -198,7 +210,7 @@ class Service:
         promised = re.search(r"crc32c=([^,]+)", request.headers.get("X-Goog-Hash") or "")
         if not promised:
             return True
-        held = self.storage.get_file("_resumable", self.storage.safe_id(session), False) if received else b""
+        held = bytes(self.storage.parts.get(session, b""))
         checksum = google_crc32c.extend(google_crc32c.value(held), request.body)
         return promised[1] == base64.b64encode(checksum.to_bytes(4, "big")).decode()
 
