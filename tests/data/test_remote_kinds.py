@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -31,17 +32,40 @@ from tests.servers.google_storage import fault
 V1 = DatasetTag("pets", "ann", "v1")
 
 
-@pytest.fixture
-def photos(tmp_path):
-    return write_images(tmp_path / "photos", names(4))
+@pytest.fixture(scope="module")
+def pattern(google_storage_server, tmp_path_factory):
+    """A folder with images, and a data repository on Google Storage that has them as v1; no test changes it."""
+    folder, uri = tmp_path_factory.mktemp("pattern"), f"gs://{google_storage_server.new_bucket()}"
+    write_images(folder / "photos", names(16))
+    init_repository(folder / "data", f"{uri}/team/")
+    add_annotations(folder / "data", folder / "photos", V1)
+    return folder, uri
 
 
 @pytest.fixture
-def gs_data(tmp_path, bucket_uri, photos):
-    """A data repository on Google Storage with one version."""
-    init_repository(tmp_path / "data", f"{bucket_uri}/team/")
-    add_annotations(tmp_path / "data", photos, V1)
-    return tmp_path / "data"
+def photos(pattern, tmp_path):
+    return Path(shutil.copytree(pattern[0] / "photos", tmp_path / "photos"))
+
+
+@pytest.fixture
+def gs_data(pattern, bucket_uri, tmp_path):
+    """The same on a bucket of its own, which a test may spoil."""
+    folder, uri = pattern
+    bucket = open_storage(uri)
+    for name in bucket.names():
+        open_storage(bucket_uri).write_bytes(name, bucket.read_bytes(name)[0])
+    return moved(folder / "data", tmp_path / "data", uri, bucket_uri)
+
+
+def moved(source, target, before, after):
+    """A copy of a data repository whose remotes lie elsewhere; v1 follows."""
+    shutil.copytree(source, target, symlinks=True)
+    config = target / ".dvc" / "config"
+    config.write_text(config.read_text().replace(before, after))
+    git = partial(commands.git, cwd=target, timeout_seconds=60)
+    git("commit", "--quiet", "--all", "--message", "Move the remotes")
+    git("tag", "--force", str(V1))
+    return target
 
 
 def manifest_of(repository, tag=V1):
@@ -130,8 +154,8 @@ def test_a_push_is_checked_by_pages_not_by_objects(gs_data, photos, google_stora
 class Books:
     """What records need: a repository, a bucket, a database, a work volume."""
 
-    def __init__(self, folder, repository, bucket_uri):
-        self.folder, self.repository, self.bucket_uri = folder, repository, bucket_uri
+    def __init__(self, repository, bucket_uri):
+        self.folder, self.repository, self.bucket_uri = repository.parent, repository, bucket_uri
 
     def overrides(self, name):
         return [
@@ -152,10 +176,8 @@ RECORD = (
 
 
 @pytest.fixture
-def books(tmp_path, bucket_uri):
-    init_repository(tmp_path / "data", f"{bucket_uri}/dvc")
-    add_annotations(tmp_path / "data", write_images(tmp_path / "many", names(16)), V1)
-    return Books(tmp_path, tmp_path / "data", bucket_uri)
+def books(gs_data, bucket_uri):
+    return Books(gs_data, bucket_uri)
 
 
 def test_record_from_and_to_google_storage(books, tmp_path):
@@ -210,18 +232,14 @@ def served(folder):
 
 
 @pytest.fixture
-def foreign(tmp_path, photos):
-    """A data repository whose remote moved behind HTTP after v1 was made; the tag follows."""
-    data, remote = tmp_path / "data", tmp_path / "remote"
-    init_repository(data, str(remote))
-    add_annotations(data, photos, V1)
+def foreign(pattern, tmp_path):
+    """The same with its remotes behind HTTP."""
+    folder, uri = pattern
+    bucket, remote = open_storage(uri), tmp_path / "remote"
+    for name in bucket.names():
+        bucket.download(name, remote / name)
     with served(remote) as url:
-        config = data / ".dvc" / "config"
-        config.write_text(config.read_text().replace(str(remote), url))
-        git = partial(commands.git, cwd=data, timeout_seconds=60)
-        git("commit", "--quiet", "--all", "--message", "Move the remote")
-        git("tag", "--force", str(V1))
-        yield data, Cache(remote / "annotations")
+        yield moved(folder / "data", tmp_path / "data", uri, url), Cache(remote / "team" / "annotations")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of DVC's own HTTP client, which is never closed
@@ -244,7 +262,7 @@ def test_what_a_foreign_remote_lost_is_named(foreign, tmp_path):
     data, remote = foreign
     manifest, _ = manifest_of(data)
     remote.path_of(manifest["001.jpg"]).unlink()
-    with pytest.raises(RepositoryError, match=rf"1 of 8 files of {V1} are missing .* http.*: 001\.jpg \(missing\);"):
+    with pytest.raises(RepositoryError, match=rf"1 of 32 files of {V1} are missing .* http.*: 001\.jpg \(missing\);"):
         checkout(str(data), str(V1), tmp_path / "work")
 
 

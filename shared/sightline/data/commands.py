@@ -18,6 +18,7 @@ from sightline.data.git_settings import TOKEN_VARIABLE, git_configuration
 from sightline.errors import RepositoryError, SightlineError
 
 SHOWN_LINES = 20
+DVC_FAREWELL = "Having any troubles?"
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 """Environment variable of Google's libraries, and of gcsfs, for another server in the place of Google Storage."""
 
@@ -171,7 +172,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _explain(shown: str, cwd: Path | None, code: int, output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip()][-SHOWN_LINES:]
+    lines = [line for line in output.splitlines() if line.strip() and DVC_FAREWELL not in line][-SHOWN_LINES:]
     cause = next((f": {cause}" for pattern, cause in _CAUSES if re.search(pattern, output, re.IGNORECASE)), "")
     where = f" in {cwd}" if cwd else ""
     return "\n".join([f"{shown}{where} failed with exit code {code}{cause}", *(f"  {line}" for line in lines)])

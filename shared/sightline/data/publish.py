@@ -33,11 +33,13 @@ def publish_folder(workspace: Path, tag: DatasetTag, *, jobs: int, timeout_secon
     Raises:
         RepositoryError: DVC failed, or the remote lacks objects after the push.
     """
-    dvc("add", "--quiet", tag.folder, cwd=workspace, timeout_seconds=timeout_seconds)
+    dvc("add", tag.folder, cwd=workspace, timeout_seconds=timeout_seconds)
     _name_remote(workspace / tag.dvc_file, tag.room)
     tracked = read_dvc_file((workspace / tag.dvc_file).read_text(encoding="utf-8"), tag.dvc_file)
     remote = open_remote((workspace / ".dvc" / "config").read_text(encoding="utf-8"), tag.room, str(workspace))
-    push = ["push", "--quiet", "--jobs", str(jobs), "--remote", tag.room, tag.dvc_file]
+    push = ["push", "--jobs", str(jobs), "--remote", tag.room, tag.dvc_file]
+    if _list_fault(remote, tracked, tag) == "damaged":
+        remote.forget(tracked.md5)  # DVC would stumble over it
     dvc(*push, cwd=workspace, timeout_seconds=timeout_seconds)
     faults = _faults(remote, tracked, tag, workspace)
     if faults:
@@ -58,15 +60,24 @@ def publish_folder(workspace: Path, tag: DatasetTag, *, jobs: int, timeout_secon
 
 def _faults(remote: Remote, tracked: TrackedFolder, tag: DatasetTag, workspace: Path) -> dict[str, tuple[str, str]]:
     """File -> (object, what is wrong with it on the remote); the list of files stands for all when it is not right."""
-    if remote.missing([tracked.md5]):
-        return {"the list of files": (tracked.md5, "missing")}
-    try:
-        manifest = remote.manifest(tracked.md5, tag.folder)
-    except DamagedObjectError:
-        return {"the list of files": (tracked.md5, "damaged")}
+    fault = _list_fault(remote, tracked, tag)
+    if fault:
+        return {"the list of files": (tracked.md5, fault)}
+    manifest = remote.manifest(tracked.md5, tag.folder)
     folder = workspace / tag.folder
     faults = remote.faults({md5: folder / name for name, md5 in manifest.items()})
     return {name: (md5, faults[md5]) for name, md5 in manifest.items() if md5 in faults}
+
+
+def _list_fault(remote: Remote, tracked: TrackedFolder, tag: DatasetTag) -> str:
+    """What is wrong with the list of files on the remote; empty when nothing is."""
+    if remote.missing([tracked.md5]):
+        return "missing"
+    try:
+        remote.read(tracked.md5, f"the list of the files of {tag.folder}")
+    except DamagedObjectError:
+        return "damaged"
+    return ""
 
 
 def _name_remote(path: Path, remote: str) -> None:
