@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from sightline.cli import cli
 from sightline.database.connection import connect
+from sightline.database.schema import head_revision
 from sightline.errors import ConfigurationError, DatabaseError
 
 
@@ -21,12 +22,13 @@ def run(*arguments):
 
 
 def test_upgrade_current_check(url):
+    head = head_revision()
     with pytest.raises(DatabaseError, match="there is no database"):
         run("current", "--url", url)
-    assert run("upgrade", "--url", url) == f"{url}: schema none -> 0011\n"
-    assert run("upgrade", "--url", url) == f"{url}: schema 0011 -> 0011\n"
-    assert run("current", "--url", url) == f"{url}: schema 0011, expected 0011\n"
-    assert run("check", "--url", url) == f"{url}: schema 0011, all tables as expected\n"
+    assert run("upgrade", "--url", url) == f"{url}: schema none -> {head}\n"
+    assert run("upgrade", "--url", url) == f"{url}: schema {head} -> {head}\n"
+    assert run("current", "--url", url) == f"{url}: schema {head}, expected {head}\n"
+    assert run("check", "--url", url) == f"{url}: schema {head}, all tables as expected\n"
 
 
 def test_the_url_may_come_from_the_configuration(url, tmp_path, monkeypatch):

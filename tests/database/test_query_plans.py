@@ -18,12 +18,15 @@ from sightline.database import (
     VersionRecord,
     open_database,
 )
+from sightline.database.lineage_records import Named
+from sightline.database.models import Base
+from sightline.database.records import ModelUse
 from sightline.database.registry import Database
 from tests.database.conftest import empty_tables
 
 VERSION = VersionRecord("plates", "v1", "training", "plates_train_v1", "c" * 40, "d" * 32)
 RUN = RunRecord("run-1", "plates", "{}", "a" * 64, "plates_ann_v1", "abc1234")
-MODEL = ModelRecord("a" * 64, "file:///bucket/a", "instance_segmentation", "t_train_v1", None, "abc")
+MODEL = ModelRecord("a" * 64, "file:///bucket/1", "instance_segmentation", "plates_train_v1", "run-1", "abc")
 PROMOTION = PromotionRecord("plates", "mask_AP", MODEL.sha256, None, 0.5, None, "run-1")
 
 CALLS = {
@@ -34,13 +37,22 @@ CALLS = {
     "runs": [()],
     "references": [()],
     "model": [(MODEL.sha256,)],
-    "metrics": [(MODEL.sha256, "t_train_v1", "val")],
+    "metrics": [(MODEL.sha256, VERSION.tag, "val")],
     "champion": [("plates", "mask_AP")],
     "register_version": [(VERSION, [], [])],
     "start_run": [(RUN,)],
     "finish_run": [("run-1", "succeeded")],
     "register_model": [(MODEL,)],
-    "record_metrics": [(MODEL.sha256, "t_train_v1", "val", {"EIR": 0.5})],
+    "record_metrics": [(MODEL.sha256, VERSION.tag, "val", {"EIR": 0.5})],
+    "record_uses": [("run-1", [ModelUse(MODEL.sha256, "selected", "mask_AP")])],
+    "named": [(VERSION.tag,), ("run-1",), ("run-11",), (MODEL.sha256,), (MODEL.sha256[:8],), (MODEL.uri,)],
+    "lineage": [
+        (Named("annotations", "plates_ann_v1"),),
+        (Named("training", VERSION.tag),),
+        (Named("run", "run-1"),),
+        (Named("model", MODEL.sha256),),
+    ],
+    "selections": [(lambda database: database.runs(),)],
     "record_promotion": [(dataclasses.replace(PROMOTION, run_id="again"),)],
 }
 READ_WHOLE = {
@@ -66,24 +78,24 @@ def filled(request, tmp_path_factory):
 
 
 def fill(database):
-    for number in range(40):
-        version = dataclasses.replace(VERSION, version=f"v{number}", tag=f"plates_train_v{number}")
-        images = [ImageRecord("train", f"{i}.jpg", f"{i:064x}", i, 640, 480) for i in range(60)]
-        database.register_version(version, images, [CategoryCount(f"c{i}", "train", 1, 1) for i in range(10)])
-        database.start_run(dataclasses.replace(RUN, run_id=f"run-{number}"))
-        model = dataclasses.replace(MODEL, sha256=f"{number:064x}" if number else MODEL.sha256)
-        database.register_model(model)
-        database.record_metrics(model.sha256, "t_train_v1", "val", {f"m{i}": 0.5 for i in range(10)})
-        database.record_promotion(
-            dataclasses.replace(PROMOTION, model_sha256=model.sha256, metric=f"m{number % 4}", run_id=f"run-{number}")
-        )
+    for number in range(120):
+        tags = {"tag": f"plates_train_v{number}", "parent_tag": f"plates_ann_v{number}"}
+        version = dataclasses.replace(VERSION, version=f"v{number}", **tags)
+        images = [ImageRecord("train", f"{i}.jpg", f"{i:064x}", i, 640, 480) for i in range(10)]
+        database.register_version(version, images, [CategoryCount(f"c{i}", "train", 1, 1) for i in range(3)])
+        run_id = f"run-{number}"
+        database.start_run(dataclasses.replace(RUN, run_id=run_id, dataset_tag=tags["parent_tag"]))
+        sha256 = MODEL.sha256 if number == 1 else f"{number:064x}"
+        changes = {"sha256": sha256, "uri": f"file:///bucket/{number}", "training_tag": tags["tag"], "run_id": run_id}
+        database.register_model(dataclasses.replace(MODEL, **changes))
+        database.record_uses(run_id, [ModelUse(sha256, "selected", "mask_AP"), ModelUse(sha256, "best")])
+        database.record_metrics(sha256, tags["tag"], "val", {"mask_AP": 0.5, "EIR": 0.5})
+        changes = {"model_sha256": sha256, "metric": f"m{number % 4}", "run_id": run_id}
+        database.record_promotion(dataclasses.replace(PROMOTION, **changes))
     database.record_promotion(PROMOTION)
-    with database._engine.begin() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.execute(text("ANALYZE"))
-        else:
-            tables = "dataset_versions, images, category_counts, runs, models, metrics, promotions"
-            connection.execute(text(f"ANALYZE TABLE {tables}"))
+    if database._engine.dialect.name != "sqlite":  # SQLite, not asked to count, takes every table for a large one
+        with database._engine.begin() as connection:
+            connection.execute(text(f"ANALYZE TABLE {', '.join(Base.metadata.tables)}"))
 
 
 def scans(engine, statement, parameters):
@@ -97,6 +109,7 @@ def scans(engine, statement, parameters):
             plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings().all()
             sorts = any("filesort" in (row["Extra"] or "") for row in plan)
             found = {row["table"] for row in plan if row["type"] in {"ALL", "index"}}
+    found = {name for name in found if name != "CONSTANT" and not name.startswith("<")}  # made by the query itself
     return found if sorts or "LIMIT" not in statement else set()
 
 
@@ -115,7 +128,8 @@ def test_every_statement_uses_an_index(filled, method):
 
     event.listen(filled._engine, "before_cursor_execute", keep)
     for arguments in CALLS[method]:
-        result = getattr(filled, method)(*arguments)
+        values = [value(filled) if callable(value) else value for value in arguments]
+        result = getattr(filled, method)(*values)
         if isinstance(result, Iterator):
             list(result)
     event.remove(filled._engine, "before_cursor_execute", keep)

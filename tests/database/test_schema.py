@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import random
+import time
 
 import pytest
 from alembic.config import Config
@@ -61,6 +63,38 @@ def upgrade_in_process(url, barrier):
     engine = connect(url)
     barrier.wait(timeout=60)
     upgrade(engine)
+
+
+def test_an_upgrade_that_was_killed_goes_on(empty_url):
+    context, delays = multiprocessing.get_context("fork"), random.Random(0)
+    for _ in range(4):
+        barrier = context.Barrier(2)
+        process = context.Process(target=upgrade_in_process, args=(empty_url, barrier))
+        process.start()
+        barrier.wait(timeout=60)
+        time.sleep(delays.uniform(0.02, 0.3))
+        process.kill()
+        process.join()
+    engine = connect(empty_url)
+    upgrade(engine)
+    require_current(engine)
+    assert differences(engine) == []
+    engine.dispose()
+
+
+def test_an_older_schema_says_how_to_go_on(own_url, refused):
+    if own_url.startswith("sqlite"):
+        pytest.skip("a SQLite file is upgraded without asking")
+    engine = connect(own_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    with refused(
+        f"is at schema 0003, but this Sightline needs schema {head_revision()}; run `sightline db upgrade --url"
+    ):
+        open_database(own_url)
+    upgrade(engine)
+    open_database(own_url).close()
+    engine.dispose()
 
 
 def test_several_processes_upgrade_at_once(empty_url):
