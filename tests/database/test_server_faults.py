@@ -118,16 +118,33 @@ def test_a_user_without_rights(own, at_once):
     own[1](f"CREATE OR REPLACE USER nobody@'%' IDENTIFIED BY '{PASSWORD}'")
     url = changed(own[0], username="nobody")
     name = make_url(url).database
-    at_once(f"Access denied.*GRANT ALL ON {name}.\\* TO 'nobody'@'%'", lambda: open_database(url))
+    at_once(
+        f"Access denied.*GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.\\* TO 'nobody'@'%'", lambda: open_database(url)
+    )
 
 
 def test_a_user_who_may_only_read(own, at_once):
     database = open_database(with_rights(own, "reader", "SELECT"))
     assert database.runs() == []
     at_once(
-        "cannot start run run-1.*INSERT command denied.*GRANT ALL ON .* TO 'reader'", lambda: database.start_run(RUN)
+        "cannot start run run-1.*INSERT command denied.*GRANT SELECT, INSERT.* TO 'reader'",
+        lambda: database.start_run(RUN),
     )
     database.close()
+
+
+def test_the_rights_that_are_said_to_be_enough(own, refused):
+    url, order = own
+    database = open_database(with_rights(own, "worker", "SELECT, INSERT, UPDATE, DELETE"))
+    database.start_run(RUN)
+    database.close()
+    order("CREATE OR REPLACE DATABASE fresh")
+    url = with_rights((changed(url, database="fresh"), order), "owner", "SELECT, INSERT, UPDATE, DELETE")
+    with refused("CREATE command denied.*also CREATE, ALTER, INDEX, DROP, REFERENCES"):
+        upgrade(connect(url))
+    order("GRANT CREATE, ALTER, INDEX, DROP, REFERENCES ON fresh.* TO owner@'%'")
+    upgrade(connect(url))
+    open_database(url).close()
 
 
 def test_a_server_that_only_reads(own, at_once):

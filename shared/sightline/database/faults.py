@@ -35,7 +35,10 @@ TRANSIENT_CODES = {
     2013,  # connection lost during the query
 }
 
-_RIGHTS = "grant its user the rights: GRANT ALL ON {database}.* TO '{user}'@'%'"
+_RIGHTS = (
+    "grant its user what it needs: GRANT SELECT, INSERT, UPDATE, DELETE ON {database}.* TO '{user}'@'%'; "
+    "for `sightline db upgrade` also CREATE, ALTER, INDEX, DROP, REFERENCES"
+)
 _HINTS = {
     1044: _RIGHTS,
     1045: "check the user in the URL and the password in {variable}{unset}",
