@@ -85,9 +85,14 @@ def decode(
             raise
         raise JsonError("it holds a whole number of thousands of digits") from error
     _refuse_depth(content, document)
-    if _HUGE.search(content) or _HALF_CHARACTER.search(content):
+    if may_overflow(content) or _HALF_CHARACTER.search(content):
         _refuse_values(document, finite=finite)
     return document
+
+
+def may_overflow(content: bytes) -> bool:
+    """Whether a JSON text may hold a number such as 1e999, which Python reads as infinity."""
+    return _HUGE.search(content) is not None
 
 
 def decode_as(kind: type[Document], content: bytes | str) -> Document:

@@ -7,7 +7,8 @@ import re
 _WITH_USER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>[^/\s][^\s]*)@")
 _SHOWN = re.compile(r"(?<=://)[^/\s'\"][^\s'\"]*@")
 _IN_QUERY = re.compile(r"(?<=[?&])(password|passwd|pwd|token|access_token)=[^&\s'\"]*", re.IGNORECASE)
-_TOKEN = re.compile(r"(gh[a-z]_|github_pat_|glpat-|ya29\.)")
+_TOKEN = re.compile(r"(gh[a-z]_|github_pat_|glpat-|ya29\.|[0-9a-f]{40}$)")
+"""How the tokens of GitHub, GitLab and Google begin; they work as a user name too."""
 
 
 def holds_secret(url: str) -> bool:

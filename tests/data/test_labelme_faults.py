@@ -44,6 +44,7 @@ FILES = {
     "half a character": (text(imagePath="\ud800.jpg"), f"a text holds half a character (the lone surrogate U+D800); {AGAIN}"),
     "NaN": (text(imageWidth=float("nan")), f"imageWidth is nan, which is not JSON; {AGAIN}"),
     "Infinity": (text(other=[1, {"x": float("inf")}]), f"other[1].x is inf, which is not JSON; {AGAIN}"),
+    "1e999": (text(other=0).replace(b'"other": 0', b'"other": 1e999'), f"other is inf, which is not JSON; {AGAIN}"),
     "COCO": (b'{"images": []}', "no 'shapes', so this is not a labelme file; move it out of the folder"),
     "shapes null": (text().replace(b'"shapes": []', b'"shapes": null'), f"'shapes' must be a list, found nothing; {AGAIN}"),
     "shapes object": (text().replace(b'"shapes": []', b'"shapes": {}'), f"'shapes' must be a list, found an object; {AGAIN}"),

@@ -59,7 +59,7 @@ def check(folder: Path, recipe: str | None, overrides: tuple[str, ...]) -> None:
 def _fault_lines(faults: list[Fault]) -> list[str]:
     lines = []
     for file, group in itertools.groupby(faults, key=lambda fault: fault.file):
-        lines.append(file)
+        lines.append(file if file.isprintable() else repr(file))
         lines += [f"  {_place(fault)}{fault.reason}; {fault.remedy}" for fault in group]
     return lines
 

@@ -104,7 +104,7 @@ def _decode(content: bytes) -> dict[str, Any]:
     document = strict_json.decode(content, max_bytes=MAX_JSON_BYTES, finite=False)
     if not isinstance(document, dict):
         raise _WrongFieldError(f"expected an object with 'shapes' and 'imagePath', found {_name(document)}")
-    if b"NaN" in content or b"Infinity" in content:
+    if b"NaN" in content or b"Infinity" in content or strict_json.may_overflow(content):
         _refuse_constants(document)
     return document
 
