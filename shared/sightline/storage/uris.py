@@ -59,7 +59,9 @@ def open_uri(uri: str) -> tuple[Storage, str]:
     location = str(path_of(uri)) if _scheme(uri) == "file" else uri
     folder, _, name = location.rpartition("/")
     if not name or (_scheme(location) != "file" and folder.endswith(":/")):
-        raise StorageError(f"{redact(uri)!r} names no object; expected a file's path or a URI such as file:///bucket/model")
+        raise StorageError(
+            f"{redact(uri)!r} names no object; expected a file's path or a URI such as file:///bucket/model"
+        )
     return open_storage(folder or "/"), name
 
 
