@@ -140,6 +140,8 @@ def test_the_last_part_of_an_upload_may_lose_its_answer(rig, storage, big, monke
         ([fault("truncate", "GET", BYTES, bytes=5 << 20)], 2),  # the stream breaks
         ([fault("truncate", "GET", BYTES, bytes=3 << 20), fault("status", "GET", BYTES, status=503)], 3),
         ([fault("truncate", "GET", BYTES, bytes=1 << 20, times=4)], 5),  # again and again
+        # For longer than the library repeats: as long as bytes arrive, the work goes on.
+        ([fault("truncate", "GET", BYTES, bytes=1 << 20, seconds=1.5, times=4)], 5),
         ([fault("status", "GET", BYTES, status=503)], 2),
         ([fault("stall body", "GET", BYTES, bytes=1 << 20, seconds=6)], 2),
         ([fault("drip", "GET", BYTES, seconds=1)], 1),
@@ -147,7 +149,17 @@ def test_the_last_part_of_an_upload_may_lose_its_answer(rig, storage, big, monke
         # The library checks nothing once a stream was taken up again.
         ([fault("truncate", "GET", BYTES, bytes=3 << 20), fault("flip", "GET", BYTES)], 3),
     ],
-    ids=["broken", "broken, then 503", "broken 4 times", "503", "stalled", "slow", "damaged", "broken, then damaged"],
+    ids=[
+        "broken",
+        "broken, then 503",
+        "broken 4 times",
+        "broken for long",
+        "503",
+        "stalled",
+        "slow",
+        "damaged",
+        "broken, then damaged",
+    ],
 )
 def test_a_download_ends_in_the_right_bytes(rig, storage, big, tmp_path, rules, requests):
     written = storage.upload(big, "a")
