@@ -207,6 +207,16 @@ def test_missing_and_altered_objects_are_named_and_the_rest_is_kept(world, tmp_p
     assert all(file_md5(path) == md5.removesuffix(".dir") for md5, path in kept.items())
 
 
+def test_many_files_at_fault_are_all_listed(world, tmp_path):
+    lost = sorted(world.manifest())
+    for md5 in world.manifest().values():
+        world.bucket.delete(object_key(md5))
+    with pytest.raises(RepositoryError, match=rf"and {len(lost) - 20} more, all of them in .*{V1}\.remote\.txt;"):
+        world.pull(tmp_path)
+    listed = (tmp_path / "faults" / f"{V1}.remote.txt").read_text().splitlines()
+    assert listed == [f"{name} (missing)" for name in lost]
+
+
 def test_both_names_of_one_lost_object_are_told(world, tmp_path):
     world.bucket.delete(object_key(world.manifest()["000.jpg"]))
     with pytest.raises(RepositoryError, match=r": 000\.jpg \(missing\), sub/twice\.jpg \(missing\);"):

@@ -34,7 +34,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--remote", required=True, metavar="URI", help="Where DVC keeps the files: a path or file:///path.")
+@click.option("--remote", required=True, metavar="URI", help="Where DVC keeps the files: a path or gs://bucket/prefix.")
 def init(path: Path, remote: str) -> None:
     """Make a data repository at PATH, and the default one of this user."""
     from sightline.data.repository import init_repository

@@ -77,8 +77,9 @@ def checkout(
                 part = folder / f"{final.name}.part"
                 with _removed_if_it_fails(part), cache(work_dir).temporary_folder() as temporary:
                     clone(repository, tag, commit, part, work_dir=work_dir, timeout_seconds=timeout_seconds)
+                    faults = work_dir / "faults" / f"{tag}.remote.txt"
                     for source in {str(wanted.annotations): wanted.annotations, tag: wanted}.values():
-                        Pull(part, source, cache(work_dir), temporary, jobs, timeout_seconds).run()
+                        Pull(part, source, cache(work_dir), temporary, faults, jobs, timeout_seconds).run()
                 # Once for all files: under its last name, a checkout has everything on the disk.
                 os.sync()
                 os.replace(part, final)  # noqa: PTH105

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from sightline.data.cache import Cache
-from sightline.data.commands import dvc
+from sightline.data.commands import dvc, explain_os_errors
 from sightline.data.manifest import Manifest, parse_manifest
 from sightline.data.objects import (
     DamagedObjectError,
@@ -45,6 +45,7 @@ class Pull:
         tag: Says which folder, and which remote.
         cache: Where the objects go.
         temporary: A folder of this pull alone, in the cache's file system, for what is not an object yet.
+        faults: A file for the names of all files at fault, where they are more than a message should hold.
         jobs: Threads that copy and compare; DVC's transfers.
         timeout_seconds: Limit for a DVC command.
     """
@@ -53,6 +54,7 @@ class Pull:
     tag: DatasetTag
     cache: Cache
     temporary: Path
+    faults: Path
     jobs: int
     timeout_seconds: float
 
@@ -158,5 +160,10 @@ class Pull:
         return {name: manifest[name] for name, right in made if not right}
 
     def _shown(self, names: list[str]) -> str:
-        more = len(names) - SHOWN_FILES
-        return ", ".join(names[:SHOWN_FILES]) + (f" and {more} more" if more > 0 else "")
+        """The first of many names; all of them are in a file."""
+        if len(names) <= SHOWN_FILES:
+            return ", ".join(names)
+        with explain_os_errors("write the list of faults"):
+            self.faults.parent.mkdir(parents=True, exist_ok=True)
+            self.faults.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        return f"{', '.join(names[:SHOWN_FILES])} and {len(names) - SHOWN_FILES} more, all of them in {self.faults}"
