@@ -61,6 +61,8 @@ def where(pid: int, log: Path) -> str:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGUSR1)
     time.sleep(DUMP_SECONDS)
+    if not log.exists():
+        return "begin or end"
     with log.open("rb") as stream:
         stream.seek(before)
         lines = stream.read().decode("utf-8", "replace").splitlines()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import asdict, dataclass, field
 from multiprocessing.process import BaseProcess
@@ -29,6 +30,8 @@ from tests.torture import tortured
 
 CODE = "0.1.0-test"
 IMAGES = 6
+OBJECT_KEY = re.compile(r"files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
+"""Not what DVC is still writing under another name."""
 
 PASSED_ON = ("SIGHTLINE_DATABASE_PASSWORD", "STORAGE_EMULATOR_HOST", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT")
 HALF = """
@@ -158,7 +161,7 @@ class World:
     def objects(self, room: str) -> dict[str, str]:
         """What a DVC remote holds: each object and the MD5 of its bytes."""
         storage = open_storage(f"{self.remote}/{room}")
-        keys = [info.key for info in storage.list("files/md5/")]
+        keys = [key for key in storage.names("files/md5/") if OBJECT_KEY.fullmatch(key)]
         return {key.removeprefix("files/md5/"): hashlib.md5(storage.read_bytes(key)[0]).hexdigest() for key in keys}
 
     def left_over(self) -> list[str]:
