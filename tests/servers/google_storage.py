@@ -70,10 +70,12 @@ def fault(kind, method=".*", path="", *, skip=0, times=1, **more):
             ``token`` (``token=``: an access token is given, as Google's server for tokens does),
             ``reset`` (connection dropped, not carried out), ``reset after`` (carried out: the answer is lost),
             ``partial`` (``bytes=n``: a chunk of a resumable upload of which n bytes, a multiple of 256 KiB, are kept;
-            then a reset, or ``status=``), ``truncate`` (connection closed after half the answer, or after ``bytes=``, and ``seconds=``),
-            ``stall`` (``seconds=``: nothing happens for so long), ``stall body`` (the same after half the answer or
-            ``bytes=``), ``drip`` (the answer takes ``seconds=``), ``flip`` (one bit of the answer, at the byte
-            ``at=`` or in the middle), ``flip upload`` (one bit of what is sent).
+            then a reset, or ``status=``),
+            ``truncate`` (connection closed after half the answer, or ``bytes=`` of it, and perhaps ``seconds=``),
+            ``stall`` (``seconds=``: nothing happens for so long), ``stall body`` (the same after half the answer, or
+            ``bytes=`` of it), ``drip`` (the answer takes ``seconds=``),
+            ``flip`` (one bit of the answer, at the byte ``at=`` or in the middle),
+            ``flip upload`` (one bit of what is sent).
         method: Regular expression for the whole method.
         path: Regular expression, searched in path and query, unquoted, such as ``/o/a.json``.
         skip: So many requests that fit pass first.

@@ -53,10 +53,13 @@ def require_whole(storage, result):
 
 
 def _process(uri, publishers, keys, barrier, queue):
-    storage = open_storage(uri)
+    storage, won = open_storage(uri), []
     barrier.wait(timeout=120)
-    with ThreadPoolExecutor(len(publishers)) as pool:
-        queue.put(list(pool.map(lambda publisher: publish_all(storage, publisher, keys), publishers)))
+    try:
+        with ThreadPoolExecutor(len(publishers)) as pool:
+            won = list(pool.map(lambda publisher: publish_all(storage, publisher, keys), publishers))
+    finally:
+        queue.put(won)
 
 
 def publish_at_once(uri, *, publishers, results):
