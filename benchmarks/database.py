@@ -17,13 +17,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, registry
 
 from benchmarks.figures import Figure, show
-from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
+from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database, tables
 from sightline.database.address import PASSWORD_VARIABLE
 from sightline.database.connection import connect
-from sightline.database.models import DatasetVersion, Image
 from sightline.database.schema import upgrade
 from tests.servers.mariadb import PASSWORD, new_database, own_server, wait_for
 
@@ -36,6 +35,19 @@ TARGET_MANY_SECONDS = 60
 TARGET_LIST_SECONDS = 0.5
 COUNTS = [CategoryCount(f"class {i}", split, i, i) for i in range(22) for split in ("train", "val", "test")]
 COLUMNS = "version_id, path_sha256, path, split, sha256, size_bytes, width, height, group_name"
+
+
+class DatasetVersion:
+    """A version as a mapped object, as one writes it first."""
+
+
+class Image:
+    """An image as a mapped object."""
+
+
+_mapper = registry(metadata=tables.METADATA)
+_mapper.map_imperatively(DatasetVersion, tables.VERSIONS)
+_mapper.map_imperatively(Image, tables.IMAGES)
 
 
 def version(name: str) -> VersionRecord:
@@ -61,7 +73,7 @@ def executemany(database, name, records):
     """The driver's own executemany, in the order of the key: what most libraries end in."""
     rows = sorted(((hashlib.sha256(one.path.encode()).hexdigest(), one) for one in records), key=lambda row: row[0])
     with database._engine.begin() as connection:
-        key = connection.execute(DatasetVersion.__table__.insert().values(version_row(name, len(rows))))
+        key = connection.execute(tables.VERSIONS.insert().values(version_row(name, len(rows))))
         version_id = key.inserted_primary_key[0]
         marks = ", ".join(["?" if connection.dialect.name == "sqlite" else "%s"] * 9)
         connection.exec_driver_sql(

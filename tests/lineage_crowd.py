@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import insert, text
 
-from sightline.database.models import Base
+from sightline.database.tables import METADATA
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHUNK = 5_000
@@ -31,7 +31,7 @@ def fill(engine, *, versions, images, runs):
     add(engine, "metrics", metric_rows(runs, pairs))
     add(engine, "promotions", promotion_rows(runs))
     with engine.begin() as connection:
-        for table in Base.metadata.sorted_tables:
+        for table in METADATA.sorted_tables:
             connection.execute(text(f"ANALYZE {'' if engine.dialect.name == 'sqlite' else 'TABLE '}{table.name}"))
 
 
@@ -41,10 +41,10 @@ def add(engine, table, rows):
         for row in rows:
             chunk.append(row)
             if len(chunk) == CHUNK:
-                connection.execute(insert(Base.metadata.tables[table]), chunk)
+                connection.execute(insert(METADATA.tables[table]), chunk)
                 chunk = []
         if chunk:
-            connection.execute(insert(Base.metadata.tables[table]), chunk)
+            connection.execute(insert(METADATA.tables[table]), chunk)
 
 
 def version_rows(pairs):

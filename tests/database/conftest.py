@@ -6,8 +6,8 @@ import pytest
 
 from sightline.database import open_database
 from sightline.database.connection import connect
-from sightline.database.models import Base
 from sightline.database.schema import upgrade
+from sightline.database.tables import METADATA
 from sightline.errors import DatabaseError
 from tests.servers.mariadb import new_database
 
@@ -53,7 +53,7 @@ def url(request, tmp_path):
 
 def empty_tables(engine):
     with engine.begin() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
+        for table in reversed(METADATA.sorted_tables):
             connection.execute(table.delete())
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from sightline.database import ModelUse, Named, open_database
 from sightline.errors import UnknownNameError
 from tests import lineage_story as story
+from tests.database.plans import scans, statements
 from tests.lineage_story import BEST1, BEST2, LAST1, LAST2, R1, R2, R3
 
 
@@ -200,35 +201,6 @@ def crowded(request, tmp_path_factory):
         yield url
 
 
-def plans(database, engine, work):
-    """Every SELECT that ``work`` sends, with the tables that its plan reads without an index."""
-    sent = []
-
-    def keep(connection, cursor, statement, parameters, context, executemany):
-        if statement.lstrip().upper().startswith("SELECT"):
-            sent.append((statement, parameters))
-
-    event.listen(engine, "before_cursor_execute", keep)
-    try:
-        work(database)
-    finally:
-        event.remove(engine, "before_cursor_execute", keep)
-    assert sent
-    return [(statement, full_scans(engine, statement, parameters)) for statement, parameters in sent]
-
-
-def full_scans(engine, statement, parameters):
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-            newest = "id DESC\n LIMIT" in statement  # SQLite's own row numbers are the index then
-            return [
-                row.detail for row in rows if row.detail.startswith("SCAN") and "INDEX" not in row.detail and not newest
-            ]
-        rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings().all()
-        return [dict(row) for row in rows if row["type"] == "ALL" and not str(row["table"]).startswith("<")]
-
-
 @pytest.mark.parametrize("ask", ["plates_ann_v77", "plates_train_v77", "run-00333", "model", "selections", "unknown"])
 def test_every_query_uses_an_index(crowded, ask):
     from tests.lineage_crowd import model_sha
@@ -247,10 +219,13 @@ def test_every_query_uses_an_index(crowded, ask):
             assert lineage.runs
             assert lineage.training_sets
 
-    for statement, scans in plans(database, database._engine, work):
-        # There are a thousand versions of a few hundred bytes each: the list of near names reads them all.
-        allowed = ask == "unknown" and "FROM dataset_versions" in statement
-        assert not scans or allowed, f"{statement}\n{scans}"
+    with statements(database._engine) as found:
+        work(database)
+    assert found
+    # There are a thousand versions of a few hundred bytes each: the list of near names reads them all.
+    allowed = {"dataset_versions"} if ask == "unknown" else set()
+    for statement, parameters in found:
+        assert scans(database._engine, statement, parameters) <= allowed, statement
     database.close()
 
 

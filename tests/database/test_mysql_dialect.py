@@ -7,7 +7,7 @@ from pymysql import _auth
 from sqlalchemy import create_mock_engine
 
 from sightline.database import server
-from sightline.database.models import Base
+from sightline.database.tables import METADATA
 
 ONLY_MARIADB = (" UUID", " INET4", " INET6", "CREATE SEQUENCE", "SYSTEM VERSIONING")
 
@@ -17,9 +17,9 @@ def test_the_tables_in_the_words_of_mysql():
     engine = create_mock_engine(
         "mysql+pymysql://", lambda sql, *_: statements.append(str(sql.compile(dialect=engine.dialect)))
     )
-    Base.metadata.create_all(engine, checkfirst=False)
+    METADATA.create_all(engine, checkfirst=False)
     tables = [statement for statement in statements if "CREATE TABLE" in statement]
-    assert len(tables) == len(Base.metadata.tables)
+    assert len(tables) == len(METADATA.tables)
     for statement in tables:
         assert "ENGINE=InnoDB" in statement
         assert "CHARSET=utf8mb4" in statement
@@ -31,7 +31,7 @@ def test_the_tables_in_the_words_of_mysql():
 
 def test_keys_fit_into_an_index_of_innodb():
     """3,072 bytes, 4 for a character."""
-    for table in Base.metadata.tables.values():
+    for table in METADATA.tables.values():
         for key in [table.primary_key, *table.indexes, *(one for one in table.constraints if hasattr(one, "columns"))]:
             cut = key.dialect_options["mysql"].get("length") or {}
             lengths = [cut.get(column.name) or getattr(column.type, "length", None) or 2 for column in key.columns]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from sightline.database import (
     CategoryCount,
@@ -19,10 +18,11 @@ from sightline.database import (
     open_database,
 )
 from sightline.database.lineage_records import Named
-from sightline.database.models import Base
 from sightline.database.records import ModelUse
 from sightline.database.registry import Database
+from sightline.database.tables import METADATA
 from tests.database.conftest import empty_tables
+from tests.database.plans import scans, statements
 
 VERSION = VersionRecord("plates", "v1", "training", "plates_train_v1", "c" * 40, "d" * 32)
 RUN = RunRecord("run-1", "plates", "{}", "a" * 64, "plates_ann_v1", "abc1234")
@@ -95,22 +95,7 @@ def fill(database):
     database.record_promotion(PROMOTION)
     if database._engine.dialect.name != "sqlite":  # SQLite, not asked to count, takes every table for a large one
         with database._engine.begin() as connection:
-            connection.execute(text(f"ANALYZE TABLE {', '.join(Base.metadata.tables)}"))
-
-
-def scans(engine, statement, parameters):
-    """The tables that a statement reads whole.  A walk along a key that ends after so many rows is none."""
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
-            sorts = any("TEMP B-TREE" in line for line in plan)
-            found = {match[1] for line in plan if (match := re.match(r"SCAN (\w+)", line))}
-        else:
-            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings().all()
-            sorts = any("filesort" in (row["Extra"] or "") for row in plan)
-            found = {row["table"] for row in plan if row["type"] in {"ALL", "index"}}
-    found = {name for name in found if name != "CONSTANT" and not name.startswith("<")}  # made by the query itself
-    return found if sorts or "LIMIT" not in statement else set()
+            connection.execute(text(f"ANALYZE TABLE {', '.join(METADATA.tables)}"))
 
 
 def test_every_method_is_looked_at():
@@ -120,19 +105,12 @@ def test_every_method_is_looked_at():
 
 @pytest.mark.parametrize("method", CALLS)
 def test_every_statement_uses_an_index(filled, method):
-    found = []
-
-    def keep(connection, cursor, statement, parameters, context, executemany):
-        if re.match(r"\s*(SELECT|UPDATE|DELETE)", statement):
-            found.append((statement, parameters))
-
-    event.listen(filled._engine, "before_cursor_execute", keep)
-    for arguments in CALLS[method]:
-        values = [value(filled) if callable(value) else value for value in arguments]
-        result = getattr(filled, method)(*values)
-        if isinstance(result, Iterator):
-            list(result)
-    event.remove(filled._engine, "before_cursor_execute", keep)
+    with statements(filled._engine) as found:
+        for arguments in CALLS[method]:
+            values = [value(filled) if callable(value) else value for value in arguments]
+            result = getattr(filled, method)(*values)
+            if isinstance(result, Iterator):
+                list(result)
     assert found
     for statement, parameters in found:
         assert scans(filled._engine, statement, parameters) <= READ_WHOLE.get(method, set()), statement

@@ -15,15 +15,15 @@ from sqlalchemy.exc import OperationalError
 from sightline.database import open_database, retry, schema
 from sightline.database.address import PASSWORD_VARIABLE, shown
 from sightline.database.connection import connect, write
-from sightline.database.models import Base
 from sightline.database.schema import current_revision, differences, head_revision, require_current, upgrade
+from sightline.database.tables import METADATA
 from sightline.errors import DatabaseError
 
 
 def test_migrations_make_the_tables_that_the_code_expects(empty_url):
     engine = connect(empty_url)
     assert current_revision(engine) == ""
-    assert sum("add_table" in difference for difference in differences(engine)) == len(Base.metadata.tables)
+    assert sum("add_table" in difference for difference in differences(engine)) == len(METADATA.tables)
     upgrade(engine)
     assert current_revision(engine) == head_revision() == "0011"
     assert differences(engine) == []

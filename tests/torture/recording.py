@@ -22,7 +22,7 @@ from sightline.data.repository import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.database import open_database
 from sightline.database.connection import connect
-from sightline.database.models import Base
+from sightline.database.tables import METADATA
 from sightline.database.schema import upgrade
 from sightline.storage import open_storage
 from tests.labelled_folder import CLASSES, names, write_images
@@ -174,7 +174,7 @@ class World:
         engine = connect(self.database_url)
         upgrade(engine)
         with engine.begin() as connection:
-            for table in reversed(Base.metadata.sorted_tables):
+            for table in reversed(METADATA.sorted_tables):
                 connection.execute(table.delete())
         engine.dispose()
         for tag in list_tags(str(self.repository), 60):

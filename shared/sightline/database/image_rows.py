@@ -15,13 +15,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import IO, Self, cast
-
-from sqlalchemy import Table
+from typing import IO, Self
 
 from sightline.database.checks import check_key, text_limits
-from sightline.database.models import Image
 from sightline.database.records import ImageRecord
+from sightline.database.tables import IMAGES
 from sightline.errors import DatabaseError
 
 Row = tuple[str, str, str, str, int, int, int, str]
@@ -55,7 +53,7 @@ class ImageRows:
         self.number = 0
         self.splits: Counter[str] = Counter()
         self._tag = tag
-        self._limits = text_limits(cast(Table, Image.__table__))
+        self._limits = text_limits(IMAGES)
         self._short: tuple[str, str] | None = None
         self._buckets: list[list[Row]] = [[] for _ in range(_BUCKETS)]
         self._blocks: list[list[tuple[int, int]]] = [[] for _ in range(_BUCKETS)]

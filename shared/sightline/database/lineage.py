@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from sightline.database.lineage_records import (
     Lineage,
@@ -20,23 +20,16 @@ from sightline.database.lineage_records import (
     Scores,
     VersionLineage,
 )
-from sightline.database.models import DatasetVersion, Metric, Model, Promotion, Run, RunModel, SplitCount
 from sightline.database.records import ModelUse, RunRow
 from sightline.database.runs import run_row
 from sightline.database.scores import model_row
+from sightline.database.tables import METRICS, MODELS, PROMOTIONS, RUN_MODELS, RUNS, SPLIT_COUNTS, VERSIONS
 from sightline.database.versions import version_row
 
 SHOWN_RUNS = 50
 SHOWN_MODELS = 100
 SHOWN_PROMOTIONS = 100
 
-_VERSIONS = cast(Table, DatasetVersion.__table__)
-_SPLITS = cast(Table, SplitCount.__table__)
-_RUNS = cast(Table, Run.__table__)
-_MODELS = cast(Table, Model.__table__)
-_RUN_MODELS = cast(Table, RunModel.__table__)
-_METRICS = cast(Table, Metric.__table__)
-_PROMOTIONS = cast(Table, Promotion.__table__)
 
 Rows = Sequence[Row[Any]]
 
@@ -50,7 +43,7 @@ def trace(connection: Connection, asked: Named) -> Lineage:
     parents = {row.record.parent_tag for row in training.values()} - {""}
     parents |= {asked.name} if asked.kind == "annotations" else set()
     parents |= {run.record.dataset_tag for run in runs if asked.kind == "run"} - set(training)
-    by_run = _PROMOTIONS.c.run_id == asked.name if asked.kind == "run" else None
+    by_run = PROMOTIONS.c.run_id == asked.name if asked.kind == "run" else None
     return Lineage(
         asked=asked,
         annotations=_with_splits(connection, _versions(connection, parents)),
@@ -66,7 +59,7 @@ def trace(connection: Connection, asked: Named) -> Lineage:
 def training_tags_of(connection: Connection, tags: Iterable[str]) -> dict[str, list[str]]:
     """The training tags that were made from each of some annotation tags, in the order of their registration."""
     wanted = sorted(set(tags) - {""})
-    table = _VERSIONS
+    table = VERSIONS
     query = select(table.c.parent_tag, table.c.tag, table.c.id).where(table.c.parent_tag.in_(wanted))
     found: dict[str, list[str]] = {tag: [] for tag in wanted}
     for row in sorted(connection.execute(query.where(table.c.state == "published")), key=lambda row: cast(int, row.id)):
@@ -76,7 +69,7 @@ def training_tags_of(connection: Connection, tags: Iterable[str]) -> dict[str, l
 
 def runs_by_id(connection: Connection, run_ids: Iterable[str]) -> list[RunRow]:
     """Those of ``run_ids`` that are known, the newest first."""
-    rows = connection.execute(select(_RUNS).where(_RUNS.c.run_id.in_(sorted(set(run_ids))))).all()
+    rows = connection.execute(select(RUNS).where(RUNS.c.run_id.in_(sorted(set(run_ids))))).all()
     return [run_row(row) for row in sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)]
 
 
@@ -85,10 +78,10 @@ def selections(connection: Connection, runs: Sequence[RunRow]) -> dict[str, dict
     made = training_tags_of(connection, [run.record.dataset_tag for run in runs])
     own = {run.record.run_id: [*made.get(run.record.dataset_tag, []), run.record.dataset_tag] for run in runs}
     query = (
-        select(_RUN_MODELS.c.run_id, _RUN_MODELS.c.metric, _MODELS.c.sha256, _METRICS.c.dataset_tag, _METRICS.c.value)
-        .join(_MODELS, _MODELS.c.id == _RUN_MODELS.c.model_id)
-        .join(_METRICS, (_METRICS.c.model_id == _MODELS.c.id) & (_METRICS.c.name == _RUN_MODELS.c.metric))
-        .where(_RUN_MODELS.c.run_id.in_(sorted(own)), _RUN_MODELS.c.role == "selected", _METRICS.c.split == "val")
+        select(RUN_MODELS.c.run_id, RUN_MODELS.c.metric, MODELS.c.sha256, METRICS.c.dataset_tag, METRICS.c.value)
+        .join(MODELS, MODELS.c.id == RUN_MODELS.c.model_id)
+        .join(METRICS, (METRICS.c.model_id == MODELS.c.id) & (METRICS.c.name == RUN_MODELS.c.metric))
+        .where(RUN_MODELS.c.run_id.in_(sorted(own)), RUN_MODELS.c.role == "selected", METRICS.c.split == "val")
     )
     found: dict[str, dict[str, tuple[str, float]]] = {run_id: {} for run_id in own}
     for row in connection.execute(query):
@@ -100,49 +93,47 @@ def selections(connection: Connection, runs: Sequence[RunRow]) -> dict[str, dict
 def _start(connection: Connection, asked: Named) -> tuple[list[str], Rows, int]:
     """The training tags and the models to begin with, and how many older models are left out."""
     if asked.kind == "model":
-        found = connection.execute(select(_MODELS).where(_MODELS.c.sha256 == asked.name)).all()
+        found = connection.execute(select(MODELS).where(MODELS.c.sha256 == asked.name)).all()
         return [row.training_tag for row in found], found, 0
     if asked.kind == "run":
         run = runs_by_id(connection, [asked.name])
         tag = run[0].record.dataset_tag if run else ""
-        used = select(_RUN_MODELS.c.model_id).where(_RUN_MODELS.c.run_id == asked.name)
+        used = select(RUN_MODELS.c.model_id).where(RUN_MODELS.c.run_id == asked.name)
         ids = {
             *connection.scalars(used),
-            *connection.scalars(select(_MODELS.c.id).where(_MODELS.c.run_id == asked.name)),
+            *connection.scalars(select(MODELS.c.id).where(MODELS.c.run_id == asked.name)),
         }
         return (
             training_tags_of(connection, [tag]).get(tag) or [tag],
-            _models(connection, _MODELS.c.id.in_(sorted(ids))),
+            _models(connection, MODELS.c.id.in_(sorted(ids))),
             0,
         )
     tags = (
         training_tags_of(connection, [asked.name]).get(asked.name, []) if asked.kind == "annotations" else [asked.name]
     )
-    made = _MODELS.c.training_tag.in_(tags)
+    made = MODELS.c.training_tag.in_(tags)
     shown = _models(connection, made)
-    number = connection.scalar(select(func.count()).select_from(_MODELS).where(made)) or 0
+    number = connection.scalar(select(func.count()).select_from(MODELS).where(made)) or 0
     return tags, [*shown, *_visitors(connection, tags)], number - len(shown)
 
 
 def _models(connection: Connection, which: ColumnElement[bool]) -> Rows:
-    return connection.execute(select(_MODELS).where(which).order_by(_MODELS.c.id.desc()).limit(SHOWN_MODELS)).all()
+    return connection.execute(select(MODELS).where(which).order_by(MODELS.c.id.desc()).limit(SHOWN_MODELS)).all()
 
 
 def _visitors(connection: Connection, tags: Collection[str]) -> Rows:
     """Models that were trained on something else and measured on one of ``tags``: champions of that time."""
-    here = select(_METRICS.c.model_id).where(_METRICS.c.dataset_tag.in_(tags)).distinct()
-    ids = connection.scalars(
-        select(_MODELS.c.id).where(_MODELS.c.id.in_(here), _MODELS.c.training_tag.not_in(tags))
-    ).all()
-    return _models(connection, _MODELS.c.id.in_(ids)) if ids else []
+    here = select(METRICS.c.model_id).where(METRICS.c.dataset_tag.in_(tags)).distinct()
+    ids = connection.scalars(select(MODELS.c.id).where(MODELS.c.id.in_(here), MODELS.c.training_tag.not_in(tags))).all()
+    return _models(connection, MODELS.c.id.in_(ids)) if ids else []
 
 
 def _uses(connection: Connection, model_ids: Collection[int]) -> dict[int, list[RunUse]]:
     query = (
-        select(_RUN_MODELS.c.run_id, _RUN_MODELS.c.role, _RUN_MODELS.c.metric, _MODELS.c.id, _MODELS.c.sha256)
-        .join(_MODELS, _MODELS.c.id == _RUN_MODELS.c.model_id)
-        .where(_RUN_MODELS.c.model_id.in_(model_ids))
-        .order_by(_RUN_MODELS.c.run_id, _RUN_MODELS.c.role, _RUN_MODELS.c.metric)
+        select(RUN_MODELS.c.run_id, RUN_MODELS.c.role, RUN_MODELS.c.metric, MODELS.c.id, MODELS.c.sha256)
+        .join(MODELS, MODELS.c.id == RUN_MODELS.c.model_id)
+        .where(RUN_MODELS.c.model_id.in_(model_ids))
+        .order_by(RUN_MODELS.c.run_id, RUN_MODELS.c.role, RUN_MODELS.c.metric)
     )
     found: dict[int, list[RunUse]] = {}
     for row in connection.execute(query):
@@ -163,27 +154,25 @@ def _runs_of(
         ids = {use.run_id for key, entries in uses.items() if key not in visiting for use in entries}
         ids |= {row.run_id for row in models if row.run_id and row.id not in visiting}
         tags = own | {row.record.parent_tag for row in _versions(connection, own).values()} - {""}
-        ids |= set(connection.scalars(select(_RUNS.c.run_id).where(_RUNS.c.dataset_tag.in_(sorted(tags)))))
+        ids |= set(connection.scalars(select(RUNS.c.run_id).where(RUNS.c.dataset_tag.in_(sorted(tags)))))
     newest = (
-        select(_RUNS.c.run_id)
-        .where(_RUNS.c.run_id.in_(sorted(ids)))
-        .order_by(_RUNS.c.started_at.desc(), _RUNS.c.id.desc())
+        select(RUNS.c.run_id).where(RUNS.c.run_id.in_(sorted(ids))).order_by(RUNS.c.started_at.desc(), RUNS.c.id.desc())
     )
     known = connection.scalars(newest).all()
     return runs_by_id(connection, known[:SHOWN_RUNS]), max(0, len(known) - SHOWN_RUNS)
 
 
 def _versions(connection: Connection, tags: Iterable[str]) -> dict[str, Any]:
-    query = select(_VERSIONS).where(_VERSIONS.c.tag.in_(sorted(set(tags))), _VERSIONS.c.state == "published")
+    query = select(VERSIONS).where(VERSIONS.c.tag.in_(sorted(set(tags))), VERSIONS.c.state == "published")
     rows = sorted(connection.execute(query).all(), key=lambda row: cast(int, row.id))
     return {row.tag: version_row(row) for row in rows}
 
 
 def _with_splits(connection: Connection, versions: dict[str, Any]) -> list[VersionLineage]:
     query = (
-        select(_VERSIONS.c.tag, _SPLITS.c.split, _SPLITS.c.images)
-        .join(_VERSIONS, _VERSIONS.c.id == _SPLITS.c.version_id)
-        .where(_VERSIONS.c.tag.in_(sorted(versions)))
+        select(VERSIONS.c.tag, SPLIT_COUNTS.c.split, SPLIT_COUNTS.c.images)
+        .join(VERSIONS, VERSIONS.c.id == SPLIT_COUNTS.c.version_id)
+        .where(VERSIONS.c.tag.in_(sorted(versions)))
     )
     counted: dict[str, dict[str, int]] = {tag: {} for tag in versions}
     for tag, split, images in connection.execute(query):
@@ -198,9 +187,9 @@ def _with_splits(connection: Connection, versions: dict[str, Any]) -> list[Versi
 
 def _model_lineages(connection: Connection, models: Rows, uses: dict[int, list[RunUse]]) -> list[ModelLineage]:
     query = (
-        select(_METRICS)
-        .where(_METRICS.c.model_id.in_([row.id for row in models]))
-        .order_by(_METRICS.c.model_id, _METRICS.c.dataset_tag, _METRICS.c.split.desc(), _METRICS.c.name)
+        select(METRICS)
+        .where(METRICS.c.model_id.in_([row.id for row in models]))
+        .order_by(METRICS.c.model_id, METRICS.c.dataset_tag, METRICS.c.split.desc(), METRICS.c.name)
     )
     scores: dict[int, dict[tuple[str, str], Scores]] = {}
     for row in connection.execute(query):
@@ -217,8 +206,8 @@ def _promotions(
     connection: Connection, model_ids: Collection[int], by_run: ColumnElement[bool] | None
 ) -> list[PromotionLineage]:
     """Those that made or ended one of some models as champion, and those of a run."""
-    table, after = _PROMOTIONS, _PROMOTIONS.alias("after")
-    champion, before, heir = _MODELS.alias("champion"), _MODELS.alias("before"), _MODELS.alias("heir")
+    table, after = PROMOTIONS, PROMOTIONS.alias("after")
+    champion, before, heir = MODELS.alias("champion"), MODELS.alias("before"), MODELS.alias("heir")
     which = [select(table.c.id).where(table.c.model_id.in_(model_ids))]
     which.append(select(table.c.id).where(table.c.previous_model_id.in_(model_ids)))
     if by_run is not None:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 from typing import cast
 
-from sqlalchemy import Column, Connection, Table, select
+from sqlalchemy import Column, Connection, select
 
 from sightline.database.lineage_records import Named, NameKind
-from sightline.database.models import DatasetVersion, Model, Run
+from sightline.database.tables import MODELS, RUNS, VERSIONS
 from sightline.errors import UnknownNameError
 
 MIN_DIGITS = 6
@@ -19,10 +19,6 @@ MIN_DIGITS = 6
 _SHOWN = 10
 _SEARCHED = 500
 _LAST = "\U0010ffff"
-
-_VERSIONS = cast(Table, DatasetVersion.__table__)
-_RUNS = cast(Table, Run.__table__)
-_MODELS = cast(Table, Model.__table__)
 
 
 def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameKind]) -> Named:
@@ -62,21 +58,21 @@ _ASKED: dict[NameKind, str] = {"model": "model", "training": "tag", "run": "run"
 
 
 def _exact(connection: Connection, name: str) -> list[Named]:
-    tag = select(_VERSIONS.c.kind).where(_VERSIONS.c.tag == name, _VERSIONS.c.state == "published")
+    tag = select(VERSIONS.c.kind).where(VERSIONS.c.tag == name, VERSIONS.c.state == "published")
     found = [Named(kind, name) for kind in connection.scalars(tag)]
-    found += [Named("run", name) for _ in connection.scalars(select(_RUNS.c.id).where(_RUNS.c.run_id == name))]
-    model = select(_MODELS.c.sha256)
-    found += [Named("model", sha256) for sha256 in connection.scalars(model.where(_MODELS.c.sha256 == name.lower()))]
-    found += [Named("model", sha256) for sha256 in connection.scalars(model.where(_MODELS.c.uri == name))]
+    found += [Named("run", name) for _ in connection.scalars(select(RUNS.c.id).where(RUNS.c.run_id == name))]
+    model = select(MODELS.c.sha256)
+    found += [Named("model", sha256) for sha256 in connection.scalars(model.where(MODELS.c.sha256 == name.lower()))]
+    found += [Named("model", sha256) for sha256 in connection.scalars(model.where(MODELS.c.uri == name))]
     return list(dict.fromkeys(found)) or _unregistered(connection, name)
 
 
 def _unregistered(connection: Connection, name: str) -> list[Named]:
     """A tag, or a run, that only models and runs speak of: its own row is in another database, or was never written."""
     for kind, column in (
-        ("annotations", _RUNS.c.dataset_tag),
-        ("training", _MODELS.c.training_tag),
-        ("run", _MODELS.c.run_id),
+        ("annotations", RUNS.c.dataset_tag),
+        ("training", MODELS.c.training_tag),
+        ("run", MODELS.c.run_id),
     ):
         if name and connection.scalar(select(column).where(column == name).limit(1)) is not None:
             return [Named(cast(NameKind, kind), name)]
@@ -86,9 +82,9 @@ def _unregistered(connection: Connection, name: str) -> list[Named]:
 def _beginning(connection: Connection, name: str) -> list[Named]:
     if not name:
         return []
-    found = [Named("run", run_id) for run_id in _from(connection, _RUNS.c.run_id, name)]
+    found = [Named("run", run_id) for run_id in _from(connection, RUNS.c.run_id, name)]
     if re.fullmatch(rf"[0-9a-fA-F]{{{MIN_DIGITS},64}}", name):
-        found += [Named("model", sha256) for sha256 in _from(connection, _MODELS.c.sha256, name.lower())]
+        found += [Named("model", sha256) for sha256 in _from(connection, MODELS.c.sha256, name.lower())]
     return found
 
 
@@ -100,13 +96,9 @@ def _from(connection: Connection, column: Column[str], beginning: str) -> Iterab
 
 def _known(connection: Connection) -> list[Named]:
     """Every tag, the newest runs and the newest models."""
-    tags = (
-        select(_VERSIONS.c.kind, _VERSIONS.c.tag)
-        .where(_VERSIONS.c.state == "published")
-        .order_by(_VERSIONS.c.id.desc())
-    )
-    runs = select(_RUNS.c.run_id).order_by(_RUNS.c.id.desc()).limit(_SEARCHED)
-    models = select(_MODELS.c.sha256).order_by(_MODELS.c.id.desc()).limit(_SEARCHED)
+    tags = select(VERSIONS.c.kind, VERSIONS.c.tag).where(VERSIONS.c.state == "published").order_by(VERSIONS.c.id.desc())
+    runs = select(RUNS.c.run_id).order_by(RUNS.c.id.desc()).limit(_SEARCHED)
+    models = select(MODELS.c.sha256).order_by(MODELS.c.id.desc()).limit(_SEARCHED)
     return [
         *(Named(kind, tag) for kind, tag in connection.execute(tags)),
         *(Named("run", run_id) for run_id in connection.scalars(runs)),

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from sightline.database.checks import check_row
 from sightline.database.connection import write
-from sightline.database.models import Model, Promotion
 from sightline.database.records import PromotionRecord, PromotionRow
 from sightline.database.scores import model_id, model_row
+from sightline.database.tables import MODELS, PROMOTIONS
 from sightline.errors import DatabaseError
 
 MAX_ATTEMPTS = 8
-
-_PROMOTIONS = cast(Table, Promotion.__table__)
-_MODELS = cast(Table, Model.__table__)
 
 
 def record(engine: Engine, promotion: PromotionRecord) -> None:
@@ -38,11 +35,11 @@ def record(engine: Engine, promotion: PromotionRecord) -> None:
 
 def latest(connection: Connection, dataset: str, metric: str) -> PromotionRow | None:
     """The present champion, or None."""
-    table = _PROMOTIONS
-    previous = _MODELS.alias("previous")
+    table = PROMOTIONS
+    previous = MODELS.alias("previous")
     query = (
-        select(table, _MODELS.c.sha256, previous.c.sha256.label("previous_sha256"))
-        .join(_MODELS, _MODELS.c.id == table.c.model_id)
+        select(table, MODELS.c.sha256, previous.c.sha256.label("previous_sha256"))
+        .join(MODELS, MODELS.c.id == table.c.model_id)
         .join(previous, previous.c.id == table.c.previous_model_id, isouter=True)
         .where(table.c.dataset == dataset, table.c.metric == metric)
         .order_by(table.c.sequence.desc())
@@ -51,7 +48,7 @@ def latest(connection: Connection, dataset: str, metric: str) -> PromotionRow | 
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    model = connection.execute(select(_MODELS).where(_MODELS.c.id == row.model_id)).one()
+    model = connection.execute(select(MODELS).where(MODELS.c.id == row.model_id)).one()
     return PromotionRow(
         record=PromotionRecord(
             dataset=row.dataset,
@@ -68,7 +65,7 @@ def latest(connection: Connection, dataset: str, metric: str) -> PromotionRow | 
 
 
 def _record(connection: Connection, promotion: PromotionRecord) -> None:
-    table = _PROMOTIONS
+    table = PROMOTIONS
     row: dict[str, Any] = {
         "dataset": promotion.dataset,
         "metric": promotion.metric,

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, select
 
-from sightline.database.models import DatasetVersion, Model, Promotion, Run
-
-_VERSIONS = cast(Table, DatasetVersion.__table__)
-_MODELS = cast(Table, Model.__table__)
-_PROMOTIONS = cast(Table, Promotion.__table__)
-_RUNS = cast(Table, Run.__table__)
+from sightline.database.tables import MODELS, PROMOTIONS, RUNS, VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +30,16 @@ class References:
 
 def find(connection: Connection) -> References:
     """Read all of it, in one transaction."""
-    models = {row.id: row for row in connection.execute(select(_MODELS.c.id, _MODELS.c.sha256, _MODELS.c.uri))}
-    makers = connection.scalars(select(_MODELS.c.run_id).where(_MODELS.c.run_id.is_not(None)).distinct())
-    table = _PROMOTIONS
+    models = {row.id: row for row in connection.execute(select(MODELS.c.id, MODELS.c.sha256, MODELS.c.uri))}
+    makers = connection.scalars(select(MODELS.c.run_id).where(MODELS.c.run_id.is_not(None)).distinct())
+    table = PROMOTIONS
     promotions = connection.execute(select(table.c.model_id, table.c.previous_model_id, table.c.run_id)).all()
     champions = {key for row in promotions for key in (row.model_id, row.previous_model_id) if key is not None}
-    published = select(_VERSIONS.c.tag, _VERSIONS.c.commit, _VERSIONS.c.digest).where(_VERSIONS.c.state == "published")
+    published = select(VERSIONS.c.tag, VERSIONS.c.commit, VERSIONS.c.digest).where(VERSIONS.c.state == "published")
     return References(
         models={row.sha256: row.uri for row in models.values()},
         promoted=frozenset(models[key].sha256 for key in champions),
-        runs=frozenset(connection.scalars(select(_RUNS.c.run_id))),
+        runs=frozenset(connection.scalars(select(RUNS.c.run_id))),
         fruitful_runs=frozenset(makers) | {row.run_id for row in promotions},
         versions={row.tag: (row.commit, row.digest) for row in connection.execute(published)},
     )

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from sightline.database.checks import check_row
 from sightline.database.connection import write
-from sightline.database.models import RunModel
 from sightline.database.records import ModelUse
 from sightline.database.scores import model_id
-
-_RUN_MODELS = cast(Table, RunModel.__table__)
+from sightline.database.tables import RUN_MODELS
 
 
 def record(engine: Engine, run_id: str, uses: Iterable[ModelUse]) -> None:
     """See :meth:`sightline.database.Database.record_uses`."""
     wanted = sorted(set(uses), key=lambda use: (use.model_sha256, use.role, use.metric))
     for use in wanted:
-        check_row(_RUN_MODELS, _values(run_id, use))
+        check_row(RUN_MODELS, _values(run_id, use))
     what = f"record the models of run {run_id}"
     try:
         write(engine, what, lambda connection: _add(connection, run_id, wanted))
@@ -30,7 +28,7 @@ def record(engine: Engine, run_id: str, uses: Iterable[ModelUse]) -> None:
 
 
 def _add(connection: Connection, run_id: str, uses: Iterable[ModelUse]) -> None:
-    table = _RUN_MODELS
+    table = RUN_MODELS
     of_run = table.c.run_id == run_id
     known = select(table.c.model_id, table.c.role, table.c.metric).where(of_run)
     present = {tuple(row) for row in connection.execute(known)}

@@ -5,27 +5,25 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Row, Table, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sightline.database.checks import check_row
 from sightline.database.connection import write
-from sightline.database.models import Run
 from sightline.database.records import RunRecord, RunRow, RunState
+from sightline.database.tables import RUNS
 from sightline.errors import DatabaseError
 
 MAX_MESSAGE_CHARACTERS = 4_000
-
-_RUNS = cast(Table, Run.__table__)
 
 
 def start(engine: Engine, run: RunRecord) -> None:
     """See :meth:`sightline.database.Database.start_run`."""
     row: dict[str, Any] = {name: getattr(run, name) for name in RunRecord.__slots__}
     row |= {"state": "running", "started_at": datetime.now(UTC), "finished_at": None, "message": ""}
-    check_row(_RUNS, row)
+    check_row(RUNS, row)
     try:
-        write(engine, f"start run {run.run_id}", lambda connection: connection.execute(insert(_RUNS).values(row)))
+        write(engine, f"start run {run.run_id}", lambda connection: connection.execute(insert(RUNS).values(row)))
     except IntegrityError:
         write(engine, f"go on with run {run.run_id}", lambda connection: _go_on(connection, run))
 
@@ -38,14 +36,14 @@ def finish(engine: Engine, run_id: str, state: RunState, message: str) -> None:
 
     def work(connection: Connection) -> None:
         _known_digest(connection, run_id)
-        connection.execute(update(_RUNS).where(_RUNS.c.run_id == run_id).values(values))
+        connection.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(values))
 
     write(engine, f"finish run {run_id}", work)
 
 
 def latest(connection: Connection, limit: int) -> list[RunRow]:
     """The latest runs, the newest first."""
-    query = select(_RUNS).order_by(_RUNS.c.id.desc()).limit(limit)
+    query = select(RUNS).order_by(RUNS.c.id.desc()).limit(limit)
     return [run_row(row) for row in connection.execute(query)]
 
 
@@ -68,11 +66,11 @@ def _go_on(connection: Connection, run: RunRecord) -> None:
             f"{run.configuration_digest}; start a new run for another configuration"
         )
     values = {"state": "running", "finished_at": None, "message": ""}
-    connection.execute(update(_RUNS).where(_RUNS.c.run_id == run.run_id).values(values))
+    connection.execute(update(RUNS).where(RUNS.c.run_id == run.run_id).values(values))
 
 
 def _known_digest(connection: Connection, run_id: str) -> str:
-    digest = connection.scalar(select(_RUNS.c.configuration_digest).where(_RUNS.c.run_id == run_id))
+    digest = connection.scalar(select(RUNS.c.configuration_digest).where(RUNS.c.run_id == run_id))
     if digest is None:
         raise DatabaseError(f"run {run_id} is not known; it must be started before it can end")
     return str(digest)

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from sightline.database.address import shown
 from sightline.database.connection import connect, explained, read
-from sightline.database.models import Base
 from sightline.database.retry import with_retries
 from sightline.database.sqlite import WRITES
+from sightline.database.tables import METADATA
 from sightline.errors import DatabaseError
 
 SCRIPTS = "sightline.database:migrations"
@@ -85,7 +85,7 @@ def differences(engine: Engine) -> list[str]:
 
     def work(connection: Connection) -> list[str]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return [str(difference) for difference in compare_metadata(context, Base.metadata)]
+        return [str(difference) for difference in compare_metadata(context, METADATA)]
 
     return read(engine, "compare the schema", work)
 

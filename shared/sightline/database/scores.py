@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from sightline.database.checks import check_row
 from sightline.database.connection import write
-from sightline.database.models import Metric, Model
 from sightline.database.records import ModelRecord
+from sightline.database.tables import METRICS, MODELS
 from sightline.errors import DatabaseError
-
-_MODELS = cast(Table, Model.__table__)
-_METRICS = cast(Table, Metric.__table__)
 
 
 def register_model(engine: Engine, model: ModelRecord) -> None:
     """See :meth:`sightline.database.Database.register_model`."""
     row: dict[str, Any] = {name: getattr(model, name) for name in ModelRecord.__slots__}
     row["created_at"] = datetime.now(UTC)
-    check_row(_MODELS, row)
+    check_row(MODELS, row)
     what = f"register model {model.sha256}"
     try:
-        write(engine, what, lambda connection: connection.execute(insert(_MODELS).values(row)))
+        write(engine, what, lambda connection: connection.execute(insert(MODELS).values(row)))
     except IntegrityError:
         write(engine, what, lambda connection: _complete(connection, model))
 
@@ -39,7 +36,7 @@ def model_row(row: Row[Any]) -> ModelRecord:
 
 def find_model(connection: Connection, sha256: str) -> ModelRecord | None:
     """The model file with this SHA-256, or None."""
-    row = connection.execute(select(_MODELS).where(_MODELS.c.sha256 == sha256)).one_or_none()
+    row = connection.execute(select(MODELS).where(MODELS.c.sha256 == sha256)).one_or_none()
     return None if row is None else model_row(row)
 
 
@@ -49,7 +46,7 @@ def model_id(connection: Connection, sha256: str) -> int:
     Raises:
         DatabaseError: It is not registered.
     """
-    found = connection.scalar(select(_MODELS.c.id).where(_MODELS.c.sha256 == sha256))
+    found = connection.scalar(select(MODELS.c.id).where(MODELS.c.sha256 == sha256))
     if found is None:
         raise DatabaseError(f"model {sha256} is not registered; register it before its metrics and promotions")
     return int(found)
@@ -64,7 +61,7 @@ def record_metrics(
         for name in sorted(values)
     ]
     for row in rows:
-        check_row(_METRICS, row)
+        check_row(METRICS, row)
 
     def work(connection: Connection) -> None:
         key = model_id(connection, model_sha256)
@@ -77,10 +74,10 @@ def record_metrics(
 def metrics(connection: Connection, model_sha256: str, dataset_tag: str, split: str) -> dict[str, float]:
     """The metrics of a model on one split, by name."""
     query = (
-        select(_METRICS.c.name, _METRICS.c.value)
-        .join(_MODELS, _MODELS.c.id == _METRICS.c.model_id)
-        .where(_MODELS.c.sha256 == model_sha256, _METRICS.c.dataset_tag == dataset_tag, _METRICS.c.split == split)
-        .order_by(_METRICS.c.name)
+        select(METRICS.c.name, METRICS.c.value)
+        .join(MODELS, MODELS.c.id == METRICS.c.model_id)
+        .where(MODELS.c.sha256 == model_sha256, METRICS.c.dataset_tag == dataset_tag, METRICS.c.split == split)
+        .order_by(METRICS.c.name)
     )
     return {row.name: row.value for row in connection.execute(query)}
 
@@ -89,17 +86,17 @@ def _complete(connection: Connection, model: ModelRecord) -> None:
     """Add what is not known yet of a registered model: a step that only found it does not know what made it."""
     key = model_id(connection, model.sha256)
     for name in ("training_tag", "run_id", "code_rev"):
-        column, value = _MODELS.c[name], getattr(model, name)
+        column, value = MODELS.c[name], getattr(model, name)
         if value:
-            unknown = (_MODELS.c.id == key) & (func.coalesce(column, "") == "")
-            connection.execute(update(_MODELS).where(unknown).values({name: value}))
+            unknown = (MODELS.c.id == key) & (func.coalesce(column, "") == "")
+            connection.execute(update(MODELS).where(unknown).values({name: value}))
 
 
 def _put(connection: Connection, row: Mapping[str, Any]) -> None:
     if connection.dialect.name == "sqlite":
-        added = sqlite.insert(_METRICS).values(row)
+        added = sqlite.insert(METRICS).values(row)
         connection.execute(
-            added.on_conflict_do_update(index_elements=_METRICS.primary_key, set_={"value": row["value"]})
+            added.on_conflict_do_update(index_elements=METRICS.primary_key, set_={"value": row["value"]})
         )
     else:
-        connection.execute(mysql.insert(_METRICS).values(row).on_duplicate_key_update(value=row["value"]))
+        connection.execute(mysql.insert(METRICS).values(row).on_duplicate_key_update(value=row["value"]))

@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sightline.database.checks import check_row
 from sightline.database.connection import read, write
 from sightline.database.image_rows import COLUMNS, ImageRows
-from sightline.database.models import CategoryCountRow, DatasetVersion, Image, SplitCount
 from sightline.database.records import CategoryCount, ImageRecord, VersionKind, VersionRecord, VersionRow
+from sightline.database.tables import CATEGORY_COUNTS, IMAGES, SPLIT_COUNTS, VERSIONS
 from sightline.errors import DatabaseError, VersionConflictError
 
 CHUNK_ROWS = 5_000
@@ -23,10 +23,6 @@ CHUNK_ROWS = 5_000
 STATEMENT_ROWS = 500
 """Rows in one statement to a server; at most about 3 MB, and an MB less than any server takes for the usual path."""
 
-_VERSIONS = cast(Table, DatasetVersion.__table__)
-_IMAGES = cast(Table, Image.__table__)
-_CATEGORIES = cast(Table, CategoryCountRow.__table__)
-_SPLITS = cast(Table, SplitCount.__table__)
 
 Values = dict[str, Any]
 
@@ -44,13 +40,13 @@ def register(
         row = _version_row(version, image_rows.number)
 
         def work(connection: Connection) -> None:
-            result = connection.execute(insert(_VERSIONS).values(row | {"state": "pending"}))
+            result = connection.execute(insert(VERSIONS).values(row | {"state": "pending"}))
             assert result.inserted_primary_key is not None  # noqa: S101
             version_id = result.inserted_primary_key[0]
-            _insert(connection, _IMAGES, version_id, COLUMNS, image_rows)
-            _insert(connection, _SPLITS, version_id, ("split", "images"), sorted(image_rows.splits.items()))
-            _insert(connection, _CATEGORIES, version_id, CategoryCount.__slots__, category_rows)
-            connection.execute(update(_VERSIONS).where(_VERSIONS.c.id == version_id).values(state="published"))
+            _insert(connection, IMAGES, version_id, COLUMNS, image_rows)
+            _insert(connection, SPLIT_COUNTS, version_id, ("split", "images"), sorted(image_rows.splits.items()))
+            _insert(connection, CATEGORY_COUNTS, version_id, CategoryCount.__slots__, category_rows)
+            connection.execute(update(VERSIONS).where(VERSIONS.c.id == version_id).values(state="published"))
 
         try:
             write(engine, f"register {version.tag}", work)
@@ -62,21 +58,21 @@ def register(
 
 def find(connection: Connection, *, dataset: str | None = None, tag: str | None = None) -> list[VersionRow]:
     """Published versions, all or by dataset or tag, in the order of their registration."""
-    query = select(_VERSIONS).where(_VERSIONS.c.state == "published").order_by(_VERSIONS.c.id)
+    query = select(VERSIONS).where(VERSIONS.c.state == "published").order_by(VERSIONS.c.id)
     if dataset is not None:
-        query = query.where(_VERSIONS.c.dataset == dataset)
+        query = query.where(VERSIONS.c.dataset == dataset)
     if tag is not None:
-        query = query.where(_VERSIONS.c.tag == tag)
+        query = query.where(VERSIONS.c.tag == tag)
     return [version_row(row) for row in connection.execute(query)]
 
 
 def categories(connection: Connection, tag: str) -> list[CategoryCount]:
     """The counts of the version that ``tag`` names."""
-    table = _CATEGORIES
+    table = CATEGORY_COUNTS
     query = (
         select(table.c.category, table.c.split, table.c.instances, table.c.images)
-        .join(_VERSIONS, _VERSIONS.c.id == table.c.version_id)
-        .where(_VERSIONS.c.tag == tag)
+        .join(VERSIONS, VERSIONS.c.id == table.c.version_id)
+        .where(VERSIONS.c.tag == tag)
         .order_by(table.c.category, table.c.split)
     )
     return [CategoryCount(*row) for row in connection.execute(query)]
@@ -84,12 +80,12 @@ def categories(connection: Connection, tag: str) -> list[CategoryCount]:
 
 def images(connection: Connection, tag: str, after: str) -> Sequence[tuple[str, ImageRecord]]:
     """The next :data:`CHUNK_ROWS` images of a version after a path's SHA-256, each with its path's SHA-256."""
-    table = _IMAGES
+    table = IMAGES
     columns = (table.c.split, table.c.path, table.c.sha256, table.c.size_bytes)
     query = (
         select(table.c.path_sha256, *columns, table.c.width, table.c.height, table.c.group_name)
-        .join(_VERSIONS, _VERSIONS.c.id == table.c.version_id)
-        .where(_VERSIONS.c.tag == tag, table.c.path_sha256 > after)
+        .join(VERSIONS, VERSIONS.c.id == table.c.version_id)
+        .where(VERSIONS.c.tag == tag, table.c.path_sha256 > after)
         .order_by(table.c.path_sha256)
         .limit(CHUNK_ROWS)
     )
@@ -125,7 +121,7 @@ def _one_statement(
 
 def _compare(engine: Engine, version: VersionRecord, error: IntegrityError) -> None:
     """Accept that another writer recorded the same version before, and nothing else."""
-    table = _VERSIONS
+    table = VERSIONS
     names = (table.c.dataset == version.dataset) & (table.c.version == version.version) & (table.c.kind == version.kind)
     query = select(table).where(names | (table.c.tag == version.tag))
     found = read(engine, f"find {version.tag}", lambda connection: connection.execute(query).all())
@@ -144,7 +140,7 @@ def _compare(engine: Engine, version: VersionRecord, error: IntegrityError) -> N
 def _version_row(version: VersionRecord, number_of_images: int) -> Values:
     row = {name: getattr(version, name) for name in VersionRecord.__slots__}
     row |= {"state": "pending", "images": number_of_images, "created_at": datetime.now(UTC)}
-    check_row(_VERSIONS, row)
+    check_row(VERSIONS, row)
     for name in ("dataset", "version", "tag", "commit", "digest"):
         if not row[name]:
             raise DatabaseError(f"a version needs a {name}, but {version} has none")
@@ -158,7 +154,7 @@ def _category_rows(tag: str, categories: Iterable[CategoryCount]) -> list[tuple[
         if key in rows:
             raise DatabaseError(f"cannot register {tag}: category {count.category} of split {count.split} stands twice")
         values = {name: getattr(count, name) for name in CategoryCount.__slots__}
-        check_row(_CATEGORIES, values)
+        check_row(CATEGORY_COUNTS, values)
         rows[key] = tuple(values.values())
     return [rows[key] for key in sorted(rows)]
 
