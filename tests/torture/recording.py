@@ -22,8 +22,8 @@ from sightline.data.repository import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.database import open_database
 from sightline.database.connection import connect
-from sightline.database.tables import METADATA
 from sightline.database.schema import upgrade
+from sightline.database.tables import METADATA
 from sightline.storage import open_storage
 from tests.labelled_folder import CLASSES, names, write_images
 from tests.torture import tortured
