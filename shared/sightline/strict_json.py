@@ -11,9 +11,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+if TYPE_CHECKING:
+    from pydantic import ConfigDict
 
 MAX_BYTES = 1024**3
 """A longer text is refused unread."""
@@ -24,7 +25,7 @@ MAX_DEPTH = 100
 MAX_DIGITS = 4000
 """Of a whole number; Python itself stops at 4300, which an environment variable may change."""
 
-CLOSED = ConfigDict(extra="forbid")
+CLOSED: ConfigDict = {"extra": "forbid"}
 """Closes a dataclass to fields that it does not have; see :func:`decode_as`."""
 
 Document = TypeVar("Document")
@@ -105,6 +106,8 @@ def decode_as(kind: type[Document], content: bytes | str) -> Document:
     Raises:
         JsonError: It is no JSON, or a field is missing, unknown, or of another type.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     decode(content)
     try:
         return TypeAdapter(kind).validate_json(content, strict=True)

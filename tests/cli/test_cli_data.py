@@ -8,7 +8,8 @@ import yaml
 from click.testing import CliRunner
 
 from sightline.cli.data import command
-from sightline.config.decode import decode, settings_path
+from sightline.config.decode import decode
+from sightline.config.settings import settings_path
 from sightline.errors import ConfigurationError, RepositoryError, UnknownTagError
 from sightline.steps import record
 from tests.labelled_folder import CLASSES, names, write_images, write_labels

@@ -61,6 +61,10 @@ def test_show(url):
     assert f"model {BEST1[:12]}: champion, selected by EIR" in text
     document = json.loads(run("show", R3, "--json", "--url", url))
     assert document["configuration"]["train"]["learning_rate"] == 0.0005
+    assert document["differs_from_recipe"] == {
+        "train.iterations": {"recipe": 500, "run": 900},
+        "train.learning_rate": {"recipe": 0.001, "run": 0.0005},
+    }
     assert {model["sha256"] for model in document["models"]} >= {BEST1, BEST2}
 
 

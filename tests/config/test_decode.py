@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from sightline.config.decode import decode, from_json, recipe_names, settings_path, split_overrides
+from sightline.config.decode import decode, from_json, recipe_names, split_overrides
+from sightline.config.settings import settings_path
 from sightline.errors import ConfigurationError
 
 

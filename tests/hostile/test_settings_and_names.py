@@ -4,7 +4,8 @@
 
 import pytest
 
-from sightline.config.decode import decode, from_json, settings_path
+from sightline.config.decode import decode, from_json
+from sightline.config.settings import settings_path
 from sightline.data.tags import DatasetTag
 from sightline.database.connection import connect
 from sightline.errors import ConfigurationError, DatabaseError, StorageError

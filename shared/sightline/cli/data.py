@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from sightline.config.decode import embedded_or_own, read_settings, settings_path
+from sightline.config.settings import embedded_or_own, read_settings, settings_path
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from sightline.config.settings import embedded_or_own
+
 
 def database_options(function: Callable[..., None]) -> Callable[..., None]:
     """--url, --recipe and --set for a command; the function gets one ``url``."""
@@ -26,8 +28,8 @@ def database_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _configured(recipe: str, overrides: tuple[str, ...]) -> str:
-    from sightline.config.decode import decode, embedded_or_own
-
     if recipe or overrides:
+        from sightline.config.decode import decode
+
         return decode(recipe or "plates", overrides).database.url
     return embedded_or_own("database", "url")

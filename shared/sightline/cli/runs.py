@@ -61,7 +61,7 @@ def list_command(*, url: str, limit: int, as_json: bool) -> None:
 @database_options
 def show_command(*, url: str, run: str, as_json: bool) -> None:
     """One RUN (its id or the beginning of it): configuration, models, metrics, champions."""
-    from sightline.report.lineage_document import lineage_document
+    from sightline.report.lineage_document import lineage_document, recipe_document
     from sightline.report.runs_text import run_text
     from sightline.report.terminal import terminal
 
@@ -69,7 +69,8 @@ def show_command(*, url: str, run: str, as_json: bool) -> None:
         found = _run(database, run)
     if as_json:
         document = lineage_document(found)
-        _print_json(document["runs"][0] | {"models": document["models"], "promotions": document["promotions"]})
+        rest = {"models": document["models"], "promotions": document["promotions"]}
+        _print_json(document["runs"][0] | {"differs_from_recipe": recipe_document(found.runs[0])} | rest)
     else:
         _show(run_text(found, terminal().width))
 

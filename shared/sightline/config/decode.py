@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
 from sightline import strict_json, strict_yaml
 from sightline.config.schema import Config
+from sightline.config.settings import Document, embedded_defaults, merge, read_settings, read_yaml
 from sightline.errors import ConfigurationError
 from sightline.url_secrets import redact
 
-Document = dict[str, Any]
-
 SHOWN_CHARACTERS = 200
-
-
-def home() -> Path:
-    """The folder of the embedded defaults: ``$SIGHTLINE_HOME``, else ``~/.sightline``."""
-    return Path(os.environ.get("SIGHTLINE_HOME") or Path.home() / ".sightline").expanduser().absolute()
-
-
-def settings_path() -> Path:
-    """The user's own defaults, which lie between a recipe and the overrides."""
-    return home() / "settings.yaml"
-
-
-def embedded_or_own(section: str, field: str) -> str:
-    """A field that has a value without any recipe, such as ``data.repository``: embedded default < settings file.
-
-    Raises:
-        ConfigurationError: The settings file cannot be read.
-    """
-    document = _embedded_defaults()
-    _merge(document, read_settings())
-    return str(document[section][field])
 
 
 def recipe_names() -> list[str]:
@@ -59,9 +35,9 @@ def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigurationError: With every fault: dotted path, value, what was expected, the nearest known name.
     """
-    document = _embedded_defaults()
-    _merge(document, _read_recipe(recipe))
-    _merge(document, read_settings())
+    document = embedded_defaults()
+    merge(document, _read_recipe(recipe))
+    merge(document, read_settings())
     return assemble(document, overrides, recipe)
 
 
@@ -101,7 +77,7 @@ def recipe_document(recipe: str) -> Document:
         ConfigurationError: There is no such recipe.
     """
     document = _defaults(Config)
-    _merge(document, _read_recipe(recipe))
+    merge(document, _read_recipe(recipe))
     return document
 
 
@@ -142,64 +118,16 @@ def _defaults(section: type[BaseModel]) -> Document:
     return document
 
 
-def _embedded_defaults() -> Document:
-    return {
-        "data": {"repository": str(home() / "data")},
-        "storage": {"uri": (home() / "bucket").as_uri()},
-        "database": {"url": f"sqlite:///{home() / 'sightline.sqlite'}"},
-        "work": {"dir": str(home() / "work")},
-    }
-
-
 def _read_recipe(recipe: str) -> Document:
     if recipe in recipe_names():
         source = resources.files("sightline.config") / "recipes" / f"{recipe}.yaml"
-        return _read_yaml(source, recipe)
+        return read_yaml(source, recipe)
     if Path(recipe).suffix in {".yaml", ".yml"} and Path(recipe).exists():
-        return _read_yaml(Path(recipe))
+        return read_yaml(Path(recipe))
     raise ConfigurationError(
         f"unknown recipe {recipe!r}{_nearest(recipe, recipe_names())}; known are {', '.join(recipe_names())}, "
         "or give the path of a YAML file"
     )
-
-
-def read_settings() -> Document:
-    """The settings file as it stands; empty where there is none.
-
-    Raises:
-        ConfigurationError: It cannot be read.
-    """
-    return _read_yaml(settings_path()) if settings_path().exists() else {}
-
-
-def _read_yaml(path: Path | Traversable, name: str = "") -> Document:
-    where = name or str(path)
-    try:
-        document = strict_yaml.decode(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(
-            f"{where} cannot be read ({error.strerror}); check that it is a file, and its permissions"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{where} is not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start}); save it as UTF-8"
-        ) from error
-    except strict_yaml.YamlError as error:
-        raise ConfigurationError(f"{where} is not valid YAML: {error}; mend or remove it") from error
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        kind = "a list" if isinstance(document, list) else "a single value"
-        raise ConfigurationError(f"{where} must hold sections such as data:, but it holds {kind}")
-    return document
-
-
-def _merge(document: Document, other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, dict) and isinstance(document.get(key), dict):
-            _merge(document[key], value)
-        else:
-            document[key] = value
 
 
 def _apply(document: Document, override: str, faults: list[str]) -> None:
@@ -221,7 +149,7 @@ def _apply(document: Document, override: str, faults: list[str]) -> None:
             return
         section = child
     if isinstance(value, dict) and isinstance(section.get(keys[-1]), dict):
-        _merge(section[keys[-1]], value)
+        merge(section[keys[-1]], value)
     else:
         section[keys[-1]] = "" if value is None else value
 

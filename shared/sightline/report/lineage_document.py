@@ -34,9 +34,7 @@ def lineage_document(lineage: Lineage) -> Document:
 
 
 def run_document(run: RunRow) -> Document:
-    """A run with its full configuration, and how that differs from its recipe as this Sightline has it."""
-    configuration = run_configuration(run)
-    changed = differences_from_recipe(configuration)
+    """A run with its full configuration."""
     return {
         "run_id": run.record.run_id,
         "state": run.state,
@@ -48,11 +46,14 @@ def run_document(run: RunRow) -> Document:
         "finished": _time(run.finished_at),
         "seconds": run_seconds(run),
         "configuration_digest": run.record.configuration_digest,
-        "configuration": configuration,
-        "differs_from_recipe": None
-        if changed is None
-        else {one.path: {"recipe": one.before, "run": one.now} for one in changed},
+        "configuration": run_configuration(run),
     }
+
+
+def recipe_document(run: RunRow) -> Document | None:
+    """How the configuration of a run differs from its recipe as this Sightline has it; None where it has none."""
+    changed = differences_from_recipe(run_configuration(run))
+    return None if changed is None else {one.path: {"recipe": one.before, "run": one.now} for one in changed}
 
 
 def run_configuration(run: RunRow) -> Document:

@@ -15,7 +15,6 @@ from rich.text import Text
 from sightline.database import KIND_TITLES, Lineage, ModelLineage, PromotionLineage, RunRow, Scores, VersionLineage
 from sightline.report.lineage_document import run_seconds
 from sightline.report.lineage_wording import (
-    changes_text,
     images_text,
     metric_order,
     roles_text,
@@ -100,8 +99,8 @@ def _absent_runs(lineage: Lineage) -> list[str]:
     return [lineage.asked.name] if lineage.asked.kind == "run" and not known else []
 
 
-def run_facts(run: RunRow, models: Sequence[ModelLineage]) -> RenderableType:
-    """A run in full, with its part in each of ``models``."""
+def run_facts(run: RunRow, models: Sequence[ModelLineage], changes: Sequence[str] = ()) -> RenderableType:
+    """A run in full, with its part in each of ``models``, and the lines that say how it differs from its recipe."""
     record = run.record
     state = Text.assemble(
         (run.state, STATE_STYLES[run.state]),
@@ -112,7 +111,7 @@ def run_facts(run: RunRow, models: Sequence[ModelLineage]) -> RenderableType:
         rows.append(("", Text(run.message, style="red" if run.state == "failed" else "")))
     rows.append(("", f"recipe {record.recipe} for {record.dataset_tag or NOTHING}, code {short(record.code_rev)}"))
     rows.append(("", f"configuration {short(record.configuration_digest)}"))
-    rows += [("", f"  {change}") for change in changes_text(run)]
+    rows += [("", f"  {change}") for change in changes]
     for model in models:
         part = _part(run.record.run_id, model)
         if part:

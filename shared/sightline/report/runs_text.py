@@ -10,7 +10,7 @@ from rich.text import Text
 from sightline.database import Lineage, RunRow
 from sightline.report.lineage_document import run_seconds
 from sightline.report.lineage_text import models_text, promotions_table, run_facts
-from sightline.report.lineage_wording import difference_rows, short, time_text
+from sightline.report.lineage_wording import changes_text, difference_rows, short, time_text
 from sightline.report.runs_comparison import Comparison, RunSide
 from sightline.report.terminal import STATE_STYLES, heading, table
 from sightline.report.wording import NOTHING, duration_text, metric_text
@@ -43,7 +43,7 @@ def runs_text(
 def run_text(lineage: Lineage, width: int) -> Iterator[RenderableType]:
     """One run in full."""
     (run,) = lineage.runs
-    yield run_facts(run, lineage.models)
+    yield run_facts(run, lineage.models, changes_text(run))
     yield from models_text(lineage, width)
     if lineage.promotions:
         yield heading("Champions")
