@@ -11,7 +11,6 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from sightline import strict_yaml
 from sightline.errors import ConfigurationError
 
 Document = dict[str, Any]
@@ -67,6 +66,8 @@ def read_yaml(path: Path | Traversable, name: str = "") -> Document:
     Raises:
         ConfigurationError: It cannot be read, or is no YAML with sections.
     """
+    from sightline import strict_yaml
+
     where = name or str(path)
     try:
         document = strict_yaml.decode(path.read_text(encoding="utf-8"))
