@@ -141,6 +141,8 @@ def test_an_interrupted_step_goes_on(recorded, trained, tmp_path, monkeypatch):
             train_step.run(config, REVISION, record)
     (folder,) = (path for path in (tmp_path / "work" / "train").iterdir() if path.is_dir())
     (folder / "files" / ".last.safetensors.1.part").write_bytes(b"half")
+    (folder / "files" / ".tmpAb12Cd").write_bytes(b"half")
+    (folder / ".tmpEf34Gh").write_bytes(b"half")
     assert (folder / "checkpoint.safetensors").exists()
     again = train_step.run(config, REVISION, record)
     assert [candidate.sha256 for candidate in again.candidates] == [
@@ -148,7 +150,7 @@ def test_an_interrupted_step_goes_on(recorded, trained, tmp_path, monkeypatch):
     ]
     log = (folder / "files" / "log.txt").read_text()
     assert "go on after iteration 2 of 6" in log
-    assert not list((folder / "files").glob(".*"))
+    assert not list(folder.rglob(".*"))
 
 
 def test_a_training_set_that_moved_is_refused(recorded, tmp_path):

@@ -70,7 +70,7 @@ def checkout(
     final = folder / f"{tag}-{commit[:12]}"
     if final.is_dir():
         return Checkout(final, tag, commit)
-    with explain_os_errors(f"check out {tag} to {folder}"):
+    with explain_os_errors(f"check out {tag} to {folder}", folder):
         remove_abandoned(folder)
         with exclusive_lock(use_lock(final), timeout_seconds), shared_lock(cache_lock(work_dir), timeout_seconds):
             if not final.is_dir():
@@ -131,7 +131,7 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
     url = git_url(repository)
     options = ["--quiet", "--depth", "1", "--single-branch", "--no-tags", "--template=", "--branch", tag]
     try:
-        git("clone", *options, "--", url, str(path), timeout_seconds=timeout_seconds, trusted=[url])
+        git("clone", *options, "--", url, str(path), cwd=path.parent, timeout_seconds=timeout_seconds, trusted=[url])
     except RepositoryError as error:
         known = list_tags(repository, timeout_seconds)
         if tag in known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from sightline.errors import RepositoryError, SightlineError
 
 SHOWN_LINES = 20
 DVC_FAREWELL = "Having any troubles?"
+FULL_BYTES = 1 << 20
+"""A disk with less room is full for git and DVC."""
+
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 """Environment variable of Google's libraries, and of gcsfs, for another server in the place of Google Storage."""
 
@@ -88,7 +92,7 @@ def dvc(*arguments: str, cwd: Path, timeout_seconds: float) -> str:
     """Run DVC on the repository at ``cwd`` and return what it printed.
 
     It waits for another DVC that works there.  Its index of what the remotes hold is kept inside the repository, not in
-    a folder that all users of the machine share.
+    a folder that all users of the machine share.  It is not asked to be quiet: then it would not say why it failed.
 
     Raises:
         RepositoryError: DVC failed; the message has the cause where it is known, and DVC's last lines.
@@ -171,8 +175,17 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.communicate()
 
 
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
+
+
 def _explain(shown: str, cwd: Path | None, code: int, output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip() and DVC_FAREWELL not in line][-SHOWN_LINES:]
+    if _is_full(cwd or Path.cwd()):
+        output += "no space left on device"  # not every command says so
     cause = next((f": {cause}" for pattern, cause in _CAUSES if re.search(pattern, output, re.IGNORECASE)), "")
     where = f" in {cwd}" if cwd else ""
     return "\n".join([f"{shown}{where} failed with exit code {code}{cause}", *(f"  {line}" for line in lines)])

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sightline.errors import RepositoryError
@@ -47,7 +47,8 @@ def shared_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
         try:
             yield
         finally:
-            os.utime(path)
+            with suppress(OSError):  # the volume may be gone, and why is for others to say
+                os.utime(path)
 
 
 @contextmanager

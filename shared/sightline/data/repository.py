@@ -98,7 +98,7 @@ def _init(path: Path, base: str, timeout_seconds: float) -> bool:
     unfinished.mkdir(parents=True)
     git("init", "--quiet", "--initial-branch=main", cwd=unfinished, timeout_seconds=timeout_seconds)
     ensure_identity(unfinished, timeout_seconds)
-    dvc("init", "--quiet", cwd=unfinished, timeout_seconds=timeout_seconds)
+    dvc("init", cwd=unfinished, timeout_seconds=timeout_seconds)
     (unfinished / ".dvc" / "config").write_text(CONFIGURATION.format(remote=base), encoding="utf-8")
     git("add", ".dvc/config", ".dvc/.gitignore", ".dvcignore", cwd=unfinished, timeout_seconds=timeout_seconds)
     commit = ["commit", "--quiet", "--no-verify", "--message", "Begin the data repository"]

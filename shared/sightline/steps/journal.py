@@ -7,16 +7,20 @@ differs from run to run would keep Kubeflow from ever finding a finished task.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from sightline import strict_json
+from sightline.errors import StepError
+
+_log = logging.getLogger(__name__)
 
 TITLES = {
     "resolve": "Resolve",
@@ -78,6 +82,9 @@ def journalled(work: Path, step: str, inputs: dict[str, str]) -> Iterator[TaskEn
 
     Yields:
         The entry, to be filled with outputs and result.
+
+    Raises:
+        StepError: The journal cannot be written.
     """
     run_id = current_run_id()
     entry = TaskEntry(step, started=datetime.now(UTC).isoformat(timespec="seconds"), pid=os.getpid(), inputs=inputs)
@@ -95,7 +102,12 @@ def journalled(work: Path, step: str, inputs: dict[str, str]) -> Iterator[TaskEn
         raise
     finally:
         entry.seconds = time.monotonic() - began
-        _write(work, run_id, entry)
+        try:
+            _write(work, run_id, entry)
+        except StepError as fault:
+            if entry.state not in {"failed", "interrupted"}:
+                raise
+            _log.warning("%s", fault)  # why the task failed is what counts
 
 
 def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
@@ -110,14 +122,26 @@ def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace the file ``path`` by one with this text: a reader sees the old file or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replace the file ``path`` by one with this text: a reader sees the old file or the new, never a part.
+
+    Raises:
+        StepError: The disk does not take it.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StepError(
+            f"cannot write {path}: {error.strerror or error}; make room or set the permissions, then run the same "
+            "command again"
+        ) from error
 
 
 def _write(work: Path, run_id: str, entry: TaskEntry) -> None:

@@ -18,7 +18,7 @@ from typing import Self
 from sightline import strict_json
 from sightline.config.schema import Config
 from sightline.database import RunRecord, open_database
-from sightline.errors import StepError
+from sightline.errors import SightlineError, StepError
 from sightline.steps import resolve
 from sightline.steps.journal import TITLES, process_is_alive, read_journal, run_folder
 from sightline.steps.run_pages import RunDocument, RunState, read_runs, write_pages
@@ -100,7 +100,11 @@ class LocalRun:
         )
         with closing(open_database(self.config.database.url)) as database:
             database.start_run(record)
-        write_pages(self.config, self.document)
+            try:
+                write_pages(self.config, self.document)
+            except SightlineError as error:
+                database.finish_run(self.document.run_id, "failed", str(error))
+                raise
         return self
 
     def __exit__(
@@ -111,7 +115,10 @@ class LocalRun:
             self._close("succeeded", "")
         elif issubclass(kind, Exception):
             reason = self._reason(error)
-            self._close("failed", reason)
+            try:
+                self._close("failed", reason)
+            except SightlineError as fault:
+                raise StepError(f"{reason}\nand the report of the run could not be written: {fault}") from error
             raise StepError(f"{reason}\nreport: {self.page}") from error
         else:
             self._close("interrupted", "stopped by hand; the same command goes on from here")

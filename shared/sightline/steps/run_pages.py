@@ -18,6 +18,7 @@ import yaml
 from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.config.schema import Config
+from sightline.data.commands import explain_os_errors
 from sightline.report.run_index import RunSummary, write_run_index
 from sightline.report.run_page import RunPage, TaskView, write_run_page
 from sightline.steps.journal import TITLES, TaskEntry, read_journal, run_folder, write_atomically
@@ -64,9 +65,18 @@ class RunDocument:
 
 
 def write_pages(config: Config, document: RunDocument) -> None:
-    """Write ``run.json``, the page of the run, and the index of all runs."""
+    """Write ``run.json``, the page of the run, and the index of all runs.
+
+    Raises:
+        SightlineError: The work volume does not take them, or the result bucket cannot be read.
+    """
+    folder = run_folder(Path(config.work.dir), document.run_id)
+    with explain_os_errors("write the page of the run", folder):
+        _write_pages(config, document, folder)
+
+
+def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
     work = Path(config.work.dir)
-    folder = run_folder(work, document.run_id)
     write_atomically(folder / "run.json", json.dumps(dataclasses.asdict(document), indent=1))
     journal = read_journal(work, document.run_id)
     asked = ["resolve", *document.steps]

@@ -13,6 +13,7 @@ from sightline import strict_json
 from sightline.config.decode import from_json
 from sightline.config.digest import config_digest
 from sightline.config.schema import Config
+from sightline.data.commands import explain_os_errors
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
 from sightline.logs import configure_logging
@@ -133,7 +134,8 @@ def _task(
     configure_logging()
     config = from_json(config_json)
     inputs = {"dataset tag": config.data.tag, "code revision": code_rev}
-    with journalled(Path(config.work.dir), step, inputs) as entry:
+    work = Path(config.work.dir)
+    with journalled(work, step, inputs) as entry, explain_os_errors(f"go on with {step}", f"work volume {work}"):
         return run(config, open_storage(config.storage.uri), entry)
 
 

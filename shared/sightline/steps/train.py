@@ -70,7 +70,7 @@ def _train_and_publish(config: Config, code_rev: str, record: RecordResult, stor
     folder = Path(config.work.dir) / "train" / key
     files = folder / "files"
     files.mkdir(parents=True, exist_ok=True)
-    for unfinished in files.rglob(".*.part"):
+    for unfinished in folder.rglob(".*"):  # of a killed process: our own temporary files, and those of safetensors
         unfinished.unlink()
     with (
         logging_to(files / "log.txt"),

@@ -131,7 +131,9 @@ def test_what_killed_processes_left(world, tmp_path):
         world.work / "publish" / "shapes_train_v9.part" / "file",
         world.work / "dvc-cache" / "tmp" / "0123.part" / "file",
         world.work / "train" / "0123456789abcdef" / "files" / ".last.safetensors.1.part",
+        world.work / "train" / "0123456789abcdef" / ".tmpAb12Cd",
         world.work / "runs" / ".index.html.77.part",
+        world.work / "runs" / ".index.html.ab_d1234",
         temporary / "sightline-record-abcd1234" / "report.html",
         temporary / "sightline-git-abcd_234" / "gitconfig",
     ]

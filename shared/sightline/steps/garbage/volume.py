@@ -20,6 +20,9 @@ from sightline.storage import Storage
 _MAKING = ("checkouts", "publish", "dvc-cache/tmp")
 """Where something is made under the name ``<lock>.part``, while ``.locks/<lock>`` is held."""
 
+_UNFINISHED = re.compile(r"\..+\.(?:part|html\.[a-z0-9_]{8})|\.tmp[A-Za-z0-9]{6}")
+"""Of :func:`write_atomically` and others, of pages, and of safetensors, as their writers name them."""
+
 _SCRATCH = re.compile(r"tmp[a-z0-9_]{8}")
 _TEMPORARY = re.compile(r"sightline-(?:git|history|record)-[a-z0-9_]{8}")
 _KEY = re.compile(r"[0-9a-f]{16}")
@@ -133,7 +136,7 @@ class Leftovers:
         for room in _MAKING:
             yield from sorted((self._work / room).glob("*.part"))
         for room in ("train", "evaluate", "test", "faults", "runs"):
-            yield from sorted((self._work / room).rglob(".*.part"))
+            yield from (path for path in sorted((self._work / room).rglob(".*")) if _UNFINISHED.fullmatch(path.name))
         yield from (path for path in sorted((self._work / "runs").glob("*/tmp*")) if _SCRATCH.fullmatch(path.name))
         for path in _entries(Path(tempfile.gettempdir())):
             with contextlib.suppress(FileNotFoundError):

@@ -1,0 +1,191 @@
+"""A disk that is full, read-only, gone or not ours, under a whole run: one error, and the same command completes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sightline.errors import SightlineError, StepError
+from sightline.steps.journal import journalled, write_atomically
+from tests.shapes_world import World
+
+slow = pytest.mark.slow
+
+
+@contextlib.contextmanager
+def disk(path, size):
+    """A file system of its own at ``path``; gives a function that changes its options."""
+    path.mkdir(parents=True, exist_ok=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(path)], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"nothing can be mounted here: {made.stderr.strip()}")
+    try:
+        yield lambda options: subprocess.run(["mount", "-o", f"remount,{options}", str(path)], check=True)
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data repository of which every world of this module gets a copy at the same place."""
+    world = World(tmp_path_factory.mktemp("disks") / "world")
+    world.make_data()
+    shutil.copytree(world.folder, world.folder.with_name("pristine"), symlinks=True)
+    return world.folder
+
+
+@pytest.fixture
+def world(data):
+    shutil.rmtree(data)
+    shutil.copytree(data.with_name("pristine"), data, symlinks=True)
+    return World(data)
+
+
+def outcome(world, run_id):
+    """The models that a run made and chose, and where it found them good."""
+    path = world.work / "runs" / run_id / "tasks"
+    trained, tested = (
+        json.loads(json.loads((path / f"{step}.json").read_text())["result"]) for step in ("train", "test")
+    )
+    return [model["sha256"] for model in trained["candidates"]], [model["metrics"] for model in tested["models"]]
+
+
+def fails(world, reason):
+    with pytest.raises(SightlineError, match=reason) as caught:
+        world.run()
+    assert "Traceback" not in str(caught.value)
+    assert "no path given" not in str(caught.value)
+
+
+@slow
+def test_a_bucket_that_is_full_or_read_only(world):
+    with disk(world.bucket, "40k") as remount:
+        for size, step in (("40k", "record"), ("400k", "train"), ("2500k", "evaluate")):
+            remount(f"size={size}")
+            fails(world, rf"^({step}): cannot write \S+: No space left on device; free some space there")
+            assert not list(world.bucket.rglob("*.part"))
+        remount("size=64m,ro")
+        fails(world, r"cannot write \S+: Read-only file system; the file system is read-only")
+        remount("size=64m,rw")
+        world.run()
+        world.require_intact()
+
+
+@slow
+def test_a_work_volume_that_is_full_or_read_only(world):
+    with disk(world.work, "4k") as remount:
+        for size in ("4k", "60k", "200k", "700k", "1m", "1200k", "2m", "3m", "6m"):
+            remount(f"size={size}")
+            fails(world, r"No space left on device|the disk is full")
+        remount("size=64m,ro")
+        fails(world, r"cannot write \S+run.json: Read-only file system; make room or set the permissions")
+        remount("size=64m,rw")
+        disturbed = outcome(world, world.run())
+        world.require_intact()
+        assert [path for path in world.work.rglob("*.part") if path.name != "kubeflow"] == []
+    for name in ("bucket", "work"):
+        shutil.rmtree(world.folder / name, ignore_errors=True)
+    subprocess.run(
+        ["git", "tag", "--delete", "shapes_train_v1"], cwd=world.folder / "data", check=True, capture_output=True
+    )
+    (world.folder / "sightline.sqlite").unlink()
+    assert outcome(world, world.run()) == disturbed
+
+
+@slow
+def test_a_work_volume_that_vanishes_while_a_model_is_trained(world, monkeypatch):
+    from sightline.engine import loop
+
+    with disk(world.work, "64m"):
+        save = loop.save_checkpoint
+
+        def vanish(path, *arguments):
+            subprocess.run(["umount", "--lazy", str(world.work)], check=True)
+            save(path, *arguments)
+
+        monkeypatch.setattr(loop, "save_checkpoint", vanish)
+        fails(world, r"train: \S+checkpoint.safetensors: cannot be written .*; see that the folder is there")
+        monkeypatch.undo()
+        subprocess.run(["mount", "-t", "tmpfs", "none", str(world.work)], check=True)
+        world.run()
+        world.require_intact()
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import click
+from sightline.cli import run_cli
+from tests.shapes_world import World
+run_cli(click.Command("run", callback=World(Path(sys.argv.pop())).run))
+"""
+
+
+@slow
+@pytest.mark.parametrize("place", ["bucket", "work", "remote/training", "data/.git"])
+def test_a_place_that_may_not_be_written(world, place):
+    """As an ordinary user; root, whom no permission stops, gives that power away first."""
+    command = [sys.executable, "-c", PROGRAM, str(world.folder)]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("no setpriv, so root cannot become an ordinary user")
+        command = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *command]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'shared'}:{root}", "PYTHONWARNINGS": "ignore"}
+    folder = world.folder / place
+    folder.mkdir(exist_ok=True)
+    closed = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+
+    def run():
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+    for path in closed:
+        path.chmod(0o500)
+    refused = run()
+    for path in closed:
+        path.chmod(0o700)
+    assert refused.returncode == 1
+    errors = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in refused.stderr
+    assert "ermission denied" in refused.stderr or "access is denied" in refused.stderr, refused.stderr
+    done = run()
+    assert done.returncode == 0, done.stderr
+    world.require_intact()
+
+
+def test_what_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StepError, match=r"cannot write \S+/file/run.json: File exists; make room"):
+        write_atomically(tmp_path / "file" / "run.json", "{}")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StepError, match=r"cannot write \S+/folder: Is a directory"):
+        write_atomically(tmp_path / "folder", "{}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def run_a_task(work, error):
+    """A task whose journal becomes a folder that cannot be written, and that fails with ``error``, if any."""
+    with journalled(work, "record", {}):
+        shutil.rmtree(work / "runs")
+        (work / "runs").write_text("in the way")
+        if error:
+            raise error
+
+
+def test_a_journal_that_cannot_be_written_does_not_hide_why_the_task_failed(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_RUN_ID", "r1")
+    with pytest.raises(ValueError, match="no such tag"):
+        run_a_task(tmp_path, ValueError("no such tag"))
+    (tmp_path / "runs").unlink()
+    with pytest.raises(StepError, match=r"record\.json: "):
+        run_a_task(tmp_path, None)
