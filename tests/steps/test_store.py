@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -101,6 +102,24 @@ def test_latest_is_the_newest_of_this_tag_and_configuration(bucket, files):
     assert store.latest_result(bucket, TrainResult, "plates_train_v1", "c") == newer
     assert store.latest_result(bucket, TrainResult, "plates_train_v1", "other") is None
     assert store.latest_result(bucket, TrainResult, "plates_train_v2", "c") is None
+
+
+@pytest.mark.parametrize("days", [30, -30], ids=["ahead", "behind"])
+def test_the_clock_of_a_publisher_does_not_decide_which_is_the_latest(bucket, files, monkeypatch, days):
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(days=days)
+
+    first, second = TRAIN, dataclasses.replace(TRAIN, iterations=5)
+    wrong, right = (first, second) if days > 0 else (second, first)
+    for result, key in ((first, "b"), (second, "a")):
+        with monkeypatch.context() as patch:
+            if result is wrong:
+                patch.setattr(store, "datetime", Wrong)
+            publish(bucket, files, result, key=key)
+    assert right != wrong
+    assert store.latest_result(bucket, TrainResult, "plates_train_v1", "c").iterations == 5
 
 
 def test_something_else_in_the_place_of_a_result_is_named(bucket):

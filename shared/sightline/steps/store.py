@@ -69,13 +69,18 @@ def find_result(storage: Storage, kind: type[Result], tag: str, key: str) -> Res
 
 
 def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Result | None:
-    """The newest finished result of this step for this tag and configuration, whatever code made it, or None."""
-    newest = max(
-        (document for document in _documents(storage, kind, tag) if document["config_digest"] == config_digest),
-        key=lambda document: str(document["created"]),
-        default=None,
-    )
-    return None if newest is None else from_json(kind, json.dumps(newest["result"]))
+    """The newest finished result of this step for this tag and configuration, whatever code made it, or None.
+
+    The clock of the storage decides: those of the machines that publish may differ by days.
+    """
+    found = [
+        (key, document)
+        for key, document in _documents(storage, kind, tag)
+        if document["config_digest"] == config_digest
+    ]
+    if len(found) > 1:
+        found.sort(key=lambda entry: (_written(storage, entry[0]), str(entry[1]["created"])))
+    return from_json(kind, json.dumps(found[-1][1]["result"])) if found else None
 
 
 def folder_of(storage: Storage, result: Result) -> str:
@@ -186,10 +191,15 @@ def _document(storage: Storage, result: Result) -> dict[str, Any]:
     return _read(storage, f"{folder_of(storage, result).rpartition('/')[0]}/result.json")
 
 
-def _documents(storage: Storage, kind: type[Result], tag: str) -> Iterator[dict[str, Any]]:
+def _documents(storage: Storage, kind: type[Result], tag: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for key in storage.names(f"results/{STEP_OF[kind]}/{tag}/"):
         if key.count("/") == 4 and key.endswith("/result.json"):
-            yield _read(storage, key)
+            yield key, _read(storage, key)
+
+
+def _written(storage: Storage, key: str) -> datetime:
+    info = storage.stat(key)
+    return info.updated if info and info.updated else datetime.min.replace(tzinfo=UTC)
 
 
 def _read(storage: Storage, key: str) -> dict[str, Any]:

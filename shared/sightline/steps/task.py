@@ -18,7 +18,7 @@ from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
 from sightline.logs import configure_logging
 from sightline.steps import resolve, store
-from sightline.steps.journal import TaskEntry, journalled
+from sightline.steps.journal import TaskEntry, current_run_id, journalled
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.storage import open_storage
 from sightline.storage.base import Storage
@@ -140,9 +140,11 @@ def _task(
 
 
 def _finished(storage: Storage, entry: TaskEntry, result: Result, metrics: dict[str, float]) -> Finished:
-    """Close the journal's entry; a result that is older than the task was found, not made."""
+    """Close the journal's entry; a result of another run, or one that is older than the task, was found, not made."""
     entry.result = store.to_json(result)
-    if store.created(storage, result) < datetime.fromisoformat(entry.started).astimezone(UTC):
+    run_id, maker = current_run_id(), store.run_of(storage, result)
+    older = store.created(storage, result) < datetime.fromisoformat(entry.started).astimezone(UTC)
+    if maker != run_id if run_id and maker else older:  # the times are those of two machines
         entry.state = "reused"
         _log.info("%s: found finished work, nothing to do", entry.step)
     summary_key = f"{store.folder_of(storage, result)}/summary.json"
