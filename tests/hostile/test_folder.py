@@ -8,8 +8,16 @@ from tests.data.labelme_folders import document, encoded, picture
 from tests.data.test_labelme_faults import FILES
 from tests.hostile.test_images import REFUSED
 
-MEASURE = "import resource, sys\nfrom sightline.cli import main\ntry:\n    sys.exit(main())\nfinally:\n"
-MEASURE += "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+MEASURE = """
+import re, sys
+from pathlib import Path
+from sightline.cli import main
+
+try:
+    sys.exit(main())
+finally:
+    print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
+"""
 
 # imagePath of a file that is otherwise in order.
 PATHS = [

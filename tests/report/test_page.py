@@ -53,7 +53,7 @@ def test_a_damaged_image_is_named(tmp_path):
     (tmp_path / "x.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"x\.jpg: this drawn image cannot be shown"):
         jpeg_uri(tmp_path / "x.jpg")
-    with pytest.raises(DataError, match="No such file or directory; run"):
+    with pytest.raises(DataError, match=r"No such file or directory\); run"):
         jpeg_uri(tmp_path / "absent.jpg")
 
 
