@@ -45,6 +45,8 @@ def own_server(folder, *more_options):
         port = probe.getsockname()[1]
     options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
     options += [f"--init-file={folder / 'init.sql'}", "--skip-name-resolve", "--innodb-buffer-pool-size=64M"]
+    (folder / "tmp").mkdir()
+    options += [f"--tmpdir={folder / 'tmp'}"]  # a server that starts removes what others keep in a shared one
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([server, *data, *options, *more_options], stdout=log, stderr=log)
     try:
