@@ -135,8 +135,9 @@ class World:
         for info in storage.list("results/"):
             if info.key.endswith("/result.json"):
                 document = json.loads(storage.read_bytes(info.key)[0])
-                folder = info.key.removesuffix("/result.json")
-                assert {name for name in document["files"] if storage.stat(f"{folder}/{name}") is None} == set()
+                assert {
+                    name for name in document["files"] if storage.stat(f"{document['folder']}/{name}") is None
+                } == set()
                 for model in [*document["result"].get("models", []), *document["result"].get("candidates", [])]:
                     assert Path(model["uri"].removeprefix("file://")).is_file()
         for pointer in self.bucket.glob("champions/*/*.json"):

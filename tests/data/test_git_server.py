@@ -45,7 +45,7 @@ def everything_below(folder):
 
 
 def test_the_token_opens_the_repository_and_is_written_nowhere(server, tmp_path, caplog):
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="sightline")
     done = checkout(server.url("data.git"), str(V1), tmp_path / "work")
     assert len(list((done.path / "annotations" / "pets").glob("*.jpg"))) == 3
     assert set(server.users) == {"x-access-token"}

@@ -23,7 +23,7 @@ KEY = "0123456789abcdef"
 SHA256 = "fedcba9876543210" + "0" * 48
 UNFINISHED = f"results/train/shapes_train_v1/{KEY}"
 MODEL = f"evaluation/shapes_train_v1/box_AP/{SHA256[:16]}"
-MODEL_FILES = ("manifest.json", "model.safetensors", "summary.json")
+MODEL_FILES = ("manifest.json", "model.safetensors", "summary-0123456789abcdef.json")
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,10 @@ def sweep_again_and_again(world, stop, sweeps):
 
 
 def age_what_is_there(world, folder):
+    """Everything but the files that are written this moment and then renamed: their age alone keeps those."""
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        if path.name.startswith(".") and path.name.endswith(".part"):
+            continue
         try:
             os.utime(path, (time.time() - 30 * 86400,) * 2, follow_symlinks=False)
         except FileNotFoundError:

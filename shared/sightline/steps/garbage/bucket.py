@@ -22,7 +22,7 @@ from sightline.storage import ObjectInfo, Storage
 
 _RESULT = re.compile(r"results/(?:record|train|evaluate|test)/[^/]+/[0-9a-f]{16}(?=/.)")
 _MODEL = re.compile(r"evaluation/[^/]+/[^/]+/[0-9a-f]{16}(?=/.)")
-_MODEL_FILES = {"manifest.json", "model.safetensors", "summary.json"}
+_MODEL_FILE = re.compile(r"manifest\.json|model\.safetensors|summary(?:-[0-9a-f]{16})?\.json")
 _CURRENT = re.compile(r"evaluation/[^/]+/[^/]+/CURRENT\.json")
 _CHAMPION = re.compile(r"champions/[^/]+/[^/]+\.json")
 _POINTERS = "pointers"
@@ -68,7 +68,7 @@ class Bucket:
         self._named.update(key for uri in rows.models.values() for key in named_keys(uri))
         for suspect in suspects:
             objects = suspect.objects
-            promoted = any(sha256[:16] == suspect.folder.rpartition("/")[2] for sha256 in rows.promoted)
+            promoted = any(sha256[:16] == _name(suspect.folder) for sha256 in rows.promoted)
             if promoted or any(is_named(info.key, self._named) for info in objects):
                 continue
             self._judged[suspect.folder] = objects
@@ -101,7 +101,7 @@ class Bucket:
                 self._follow(objects)
             elif folder.startswith("results/"):
                 yield from self._suspects_of_result(folder, objects)
-            elif folder.startswith("evaluation/") and {info.key.rpartition("/")[2] for info in objects} <= _MODEL_FILES:
+            elif folder.startswith("evaluation/") and all(_MODEL_FILE.fullmatch(_name(info.key)) for info in objects):
                 if self._all_old(objects):
                     reason = "no result, champion or row of the database names it"
                     yield _Suspect("model", folder, objects, reason)
@@ -163,6 +163,10 @@ class Bucket:
 
     def _all_old(self, objects: Iterable[ObjectInfo]) -> bool:
         return all(self._safety_age.reached_by(info.updated) for info in objects)
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
 
 
 def _folder(key: str) -> str:
