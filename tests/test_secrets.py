@@ -14,7 +14,7 @@ from sqlalchemy import MetaData, select
 
 from sightline.config.decode import decode
 from sightline.data.history import list_tags
-from sightline.database import open_database
+from sightline.database import open_database, retry
 from sightline.database.connection import connect
 from sightline.errors import SightlineError
 from sightline.storage import open_storage
@@ -158,6 +158,7 @@ def _run_everything(world, url):
     assert places(left) == []
 
 
+@pytest.mark.slow
 def test_commands_that_fail_show_no_secret(secrets_world):
     world = secrets_world
     url = f"https://me:{TYPED}@127.0.0.1:9/data.git"
@@ -201,9 +202,9 @@ def test_nothing_tells_a_secret_in_detail(secrets_world, monkeypatch, caplog):
     for name, value in secrets_world.environment.items():
         if name in CANARIES or name == "GOOGLE_APPLICATION_CREDENTIALS":
             monkeypatch.setenv(name, value)
-    caplog.set_level(logging.DEBUG)
-    for name in list(logging.root.manager.loggerDict):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.3)
+    for name in ["", *logging.root.manager.loggerDict]:
+        caplog.set_level(logging.DEBUG, logger=name)
     said = []
     url = "mysql+pymysql://me@127.0.0.1:9/x?connect_timeout=1"
     config = decode("plates", [f"database.url={url}", "data.repository=http://127.0.0.1:9/data.git"])

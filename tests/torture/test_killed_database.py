@@ -72,7 +72,7 @@ def test_killed_while_datasets_are_recorded(undisturbed, server, url, warm_proce
     stop, kills = threading.Event(), []
 
     def kill():
-        while not stop.wait(moments.uniform(0.5, 3.0)):
+        while not stop.wait(moments.uniform(0.5, 3.0) if kills else 0.0):
             server.kill()
             stop.wait(moments.uniform(0, 2.0))
             server.restart()

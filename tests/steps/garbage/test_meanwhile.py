@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -15,9 +16,12 @@ import pytest
 from sightline.data.checkout import checkout
 from sightline.errors import RepositoryError
 from sightline.steps.garbage import MIN_AGE
+from sightline.steps.garbage.found import everything_in
+from tests.publications import nameless
 
 pytestmark = pytest.mark.slow
 
+UNFINISHED = re.compile(r"/(?:\.[^/]+\.part|\.[^/]+\.html\.|tmp)")
 _CONTEXT = multiprocessing.get_context("fork")
 
 
@@ -36,8 +40,8 @@ def sweep_again_and_again(world, stop, sweeps):
 
 def age_what_is_there(world, folder):
     """Everything but the files that are written this moment and then renamed: their age alone keeps those."""
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        if path.name.startswith(".") and path.name.endswith(".part"):
+    for path in list(everything_in(folder)):
+        if UNFINISHED.search(path.relative_to(world.work).as_posix()):
             continue
         try:
             os.utime(path, (time.time() - 30 * 86400,) * 2, follow_symlinks=False)
@@ -49,7 +53,8 @@ def results(world, run_id):
     """What each step of a run gave, without times."""
     run = world.work / "runs" / run_id
     documents = {
-        path.stem: json.loads(json.loads(path.read_text())["result"]) for path in (run / "tasks").glob("*.json")
+        path.stem: json.loads(nameless(json.loads(path.read_text())["result"]))
+        for path in (run / "tasks").glob("*.json")
     }
     for document in documents.values():
         document.pop("seconds", None)

@@ -91,7 +91,7 @@ class Tree:
 def measure(path: Path) -> Tree:
     """Size and latest change of a file or of everything below a folder; what vanishes meanwhile does not count."""
     size, files, latest = 0, 0, 0.0
-    for entry in _entries(path):
+    for entry in everything_in(path):
         with contextlib.suppress(FileNotFoundError):
             status = entry.lstat()
             latest = max(latest, status.st_mtime)
@@ -100,7 +100,8 @@ def measure(path: Path) -> Tree:
     return Tree(size, files, datetime.fromtimestamp(latest, UTC))
 
 
-def _entries(path: Path) -> Iterator[Path]:
+def everything_in(path: Path) -> Iterator[Path]:
+    """A file, or a folder and everything below it; folders that vanish meanwhile are left out."""
     yield path
     if path.is_dir() and not path.is_symlink():
         for parent, folders, names in os.walk(path):

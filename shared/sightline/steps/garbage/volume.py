@@ -13,7 +13,17 @@ from sightline import strict_json
 from sightline.data.lock import exclusive_lock
 from sightline.database import Database
 from sightline.errors import RepositoryError
-from sightline.steps.garbage.found import Garbage, Kind, SafetyAge, changed, empty, measure, remove_tree, trash
+from sightline.steps.garbage.found import (
+    Garbage,
+    Kind,
+    SafetyAge,
+    changed,
+    empty,
+    everything_in,
+    measure,
+    remove_tree,
+    trash,
+)
 from sightline.steps.run_pages import write_index
 from sightline.storage import Storage
 
@@ -46,9 +56,9 @@ class StepFolders:
         folders = [path for step in _REASONS for path in _folders(self._work / step) if _KEY.fullmatch(path.name)]
         trained = self._trained() if folders else set()
         for path in folders:
-            tree = measure(path)
+            size = measure(path)
             kind, reason = _REASONS[path.parent.name]
-            if not self._safety_age.reached_by(tree.changed):
+            if not self._safety_age.reached_by(size.changed):
                 continue
             if kind == "training" and path.name not in trained:
                 self.notes.append(
@@ -56,7 +66,7 @@ class StepFolders:
                     "remove the folder by hand if nobody will"
                 )
                 continue
-            yield Garbage(kind, str(path), tree.size_bytes, tree.files, tree.changed, reason)
+            yield Garbage(kind, str(path), size.size_bytes, size.files, size.changed, reason)
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
         """See :class:`~sightline.steps.garbage.found.Place`."""
@@ -83,15 +93,15 @@ class RunFolders:
         """See :class:`~sightline.steps.garbage.found.Place`."""
         rows = self._database.references()
         for path in _folders(self._work / "runs"):
-            tree = measure(path)
+            size = measure(path)
             state = _state_of_run(path)
-            if not self._safety_age.reached_by(tree.changed) or path.name in rows.fruitful_runs:
+            if not self._safety_age.reached_by(size.changed) or path.name in rows.fruitful_runs:
                 continue
             if path.name not in rows.runs or not state:
                 self.notes.append(f"{path} is a run that {self._database} does not know, and stays")
             elif state != "running":
                 reason = f"{state}; it made no model and no champion"
-                yield Garbage("run", str(path), tree.size_bytes, tree.files, tree.changed, reason)
+                yield Garbage("run", str(path), size.size_bytes, size.files, size.changed, reason)
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
         """See :class:`~sightline.steps.garbage.found.Place`; the index of runs is written anew."""
@@ -116,10 +126,10 @@ class Leftovers:
     def find(self) -> Iterator[Garbage]:
         """See :class:`~sightline.steps.garbage.found.Place`."""
         for path in self._candidates():
-            tree = measure(path)
-            if path.parent == trash(self._work) or self._safety_age.reached_by(tree.changed):
+            size = measure(path)
+            if path.parent == trash(self._work) or self._safety_age.reached_by(size.changed):
                 reason = "left by a process that was killed"
-                yield Garbage("temporary", str(path), tree.size_bytes, tree.files, tree.changed, reason)
+                yield Garbage("temporary", str(path), size.size_bytes, size.files, size.changed, reason)
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
         """See :class:`~sightline.steps.garbage.found.Place`."""
@@ -136,7 +146,7 @@ class Leftovers:
         for room in _MAKING:
             yield from sorted((self._work / room).glob("*.part"))
         for room in ("train", "evaluate", "test", "faults", "runs"):
-            yield from (path for path in sorted((self._work / room).rglob(".*")) if _UNFINISHED.fullmatch(path.name))
+            yield from (path for path in sorted(everything_in(self._work / room)) if _UNFINISHED.fullmatch(path.name))
         yield from (path for path in sorted((self._work / "runs").glob("*/tmp*")) if _SCRATCH.fullmatch(path.name))
         for path in _entries(Path(tempfile.gettempdir())):
             with contextlib.suppress(FileNotFoundError):
