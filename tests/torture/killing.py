@@ -14,9 +14,6 @@ import psutil
 DUMP_SECONDS = 0.003
 """How long a process gets to write down where it is."""
 
-KILLED = {-signal.SIGKILL, -signal.SIGUSR1}
-"""Exit codes; a process that is asked where it is before it listens dies of that."""
-
 _FRAME = re.compile(r'^  File ".*/sightline/(?P<room>\w+)/(?P<file>\w+)\.py", line \d+ in (?P<function>\w+)$')
 _NOWHERE = {("data", "commands"), ("data", "lock"), ("logs", "")}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import signal
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from sightline.data.tags import DatasetTag
-from tests.torture.killing import KILLED, kill_alone, kill_tree, where
+from tests.torture.killing import kill_alone, kill_tree, where
 from tests.torture.recording import World
 from tests.torture.scale import cases
 
@@ -75,7 +76,7 @@ class Killer:
         process.join()
         if process.exitcode == 0:
             return True
-        assert process.exitcode in KILLED, self.world.end_of_log(name)
+        assert process.exitcode == -signal.SIGKILL, self.world.end_of_log(name)
         with self._lock:
             self.left -= 1
             self.landed[place] += 1

@@ -32,6 +32,7 @@ RESULT_FILES = ("history.json", "log.txt", "candidates/best.safetensors", "candi
 
 assert sightline.report.data_report, (sightline.steps.record_report, sightline.storage.gcs)  # for the warm server
 head_revision()  # imports Alembic
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a process that is asked where it is before it listens says nothing
 
 
 def watched(work: Callable[..., object], log: str, environment: Mapping[str, str], *arguments: object) -> None:
