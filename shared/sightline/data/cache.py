@@ -162,7 +162,10 @@ class ObjectWriter(io.FileIO):
                 raise DamagedObjectError(f"{self._md5} has the contents of {self._digest.hexdigest()}")
             with explain_os_errors("write to the DVC cache"):
                 self._temporary.chmod(PROTECTED)
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(self._temporary, self._path)  # noqa: PTH105
+                try:
+                    os.replace(self._temporary, self._path)  # noqa: PTH105
+                except FileNotFoundError:
+                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(self._temporary, self._path)  # noqa: PTH105
         finally:
             self._temporary.unlink(missing_ok=True)

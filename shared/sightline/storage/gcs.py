@@ -79,6 +79,7 @@ class GoogleStorage(Storage):
         session = self._client._http
         session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=settings.jobs))
         session.hooks["response"].append(_read_refusal)
+        _read_environment_once(session, self._client.api_endpoint)
         self._bucket = self._client.bucket(bucket, user_project=settings.user_project)
         self._bucket_seen = False
 
@@ -292,6 +293,12 @@ class GoogleStorage(Storage):
             f"{self.uri_of(key)} was changed by others {OVERWRITES} times meanwhile; "
             "find out what writes it, then try again"
         )
+
+
+def _read_environment_once(session: requests.Session, url: str) -> None:
+    """Take proxies and certificates from the environment now: at each request, it costs a sixth of a small download."""
+    found = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify, session.trust_env = found["proxies"], found["verify"], False
 
 
 def _read_refusal(response: requests.Response, **_: object) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from sightline.errors import SightlineError
@@ -80,17 +81,17 @@ def in_pool(work: Callable[[Item], Result], items: Iterable[Item], jobs: int) ->
         items: Consumed lazily, in the thread of the caller.
         jobs: Number of threads.
     """
-    pending: set[Future[Result]] = set()
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for item in items:
-                pending.add(pool.submit(work, item))
-                if len(pending) >= 2 * jobs:
-                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        finally:
-            for future in pending:
-                future.cancel()
+    done: SimpleQueue[Future[Result]] = SimpleQueue()  # several times as fast as waiting for one of many futures
+    pending = 0
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for item in items:
+            pool.submit(work, item).add_done_callback(done.put)
+            pending += 1
+            if pending >= 2 * jobs:
+                yield done.get().result()
+                pending -= 1
+        for _ in range(pending):
+            yield done.get().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
