@@ -95,7 +95,9 @@ class Data(Section):
     )
     max_pixels: PositiveInt = Field(50_000_000, description="Images with more pixels are refused")
     faults: Faults = Faults()
-    jobs: PositiveInt = Field(2, description="Parallel transfers of DVC, and processes that read images")
+    jobs: PositiveInt = Field(
+        2, description="Processes that fetch objects or read images, and parallel transfers of DVC"
+    )
     timeout_seconds: PositiveFloat = Field(3600.0, description="Limit for one git or DVC command")
 
     @field_validator("group_pattern")

@@ -10,26 +10,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from sightline.data.cache import Cache
 from sightline.data.commands import dvc, explain_os_errors
+from sightline.data.fetching import fetch_objects
 from sightline.data.manifest import Manifest, parse_manifest
-from sightline.data.objects import (
-    DamagedObjectError,
-    TrackedFolder,
-    file_md5,
-    for_each_file,
-    object_key,
-    object_md5,
-    read_dvc_file,
-)
+from sightline.data.objects import TrackedFolder, file_md5, for_each_file, read_dvc_file
 from sightline.data.remote import BucketRemote, Remote, open_remote
 from sightline.data.tags import DatasetTag
-from sightline.errors import ObjectNotFoundError, RepositoryError
+from sightline.errors import RepositoryError, SightlineError
 from sightline.logs import Progress
-from sightline.storage import Download
 
 SHOWN_FILES = 20
 
@@ -46,7 +37,7 @@ class Pull:
         cache: Where the objects go.
         temporary: A folder of this pull alone, in the cache's file system, for what is not an object yet.
         faults: A file for the names of all files at fault, where they are more than a message should hold.
-        jobs: Threads that copy and compare; DVC's transfers.
+        jobs: Processes that fetch, threads that copy and compare; DVC's transfers.
         timeout_seconds: Limit for a DVC command.
     """
 
@@ -72,7 +63,7 @@ class Pull:
         manifest = self._manifest(remote, tracked)
         bad = manifest
         for _ in range(2):
-            self._fetch(remote, bad, manifest)
+            self._fetch(remote, bad, manifest, tracked.size_bytes)
             bad = self._make_files(bad)
             if not bad:
                 return
@@ -96,13 +87,13 @@ class Pull:
                 writer.write(data)
         return found
 
-    def _fetch(self, remote: Remote, wanted: Manifest, manifest: Manifest) -> None:
-        """Put what the cache lacks into it."""
+    def _fetch(self, remote: Remote, wanted: Manifest, manifest: Manifest, size_bytes: int) -> None:
+        """Put what the cache lacks into it; ``size_bytes`` have all files of the manifest together."""
         lacking = self.cache.lacking(wanted)
         if not lacking:
             return
         if isinstance(remote, BucketRemote):
-            faults = self._fetch_objects(remote, lacking)
+            faults = self._fetch_objects(remote, lacking, size_bytes * len(lacking) // max(len(manifest), 1))
         else:
             faults = self._fetch_with_dvc(remote, lacking)
         if faults:
@@ -113,21 +104,15 @@ class Pull:
                 f"clone that has them (dvc push --remote {self.tag.room})"
             )
 
-    def _fetch_objects(self, remote: BucketRemote, lacking: set[str]) -> dict[str, str]:
+    def _fetch_objects(self, remote: BucketRemote, lacking: set[str], estimate: int) -> dict[str, str]:
         """Objects straight into the cache; what is wrong with those that the remote does not have as they should be."""
-        faults: dict[str, str] = {}
-        items = (
-            Download(object_key(md5), partial(self.cache.writer, md5, self.temporary / md5)) for md5 in sorted(lacking)
-        )
-        with Progress(f"fetch {self.tag.folder}", unit="bytes") as progress:
-            for outcome in remote.storage.download_many(items, progress):
-                if isinstance(outcome.error, ObjectNotFoundError):
-                    faults[object_md5(outcome.key)] = "missing"
-                elif isinstance(outcome.error, DamagedObjectError):
-                    faults[object_md5(outcome.key)] = "damaged"
-                elif outcome.error is not None:  # what stops one will stop the others: the network, the disk
-                    raise RepositoryError(f"{self.tag} could not be fetched: {outcome.error}") from outcome.error
-        return faults
+        with Progress(f"fetch {self.tag.folder}", total=estimate, unit="bytes") as progress:
+            try:
+                return fetch_objects(
+                    remote.storage, self.cache, self.temporary, lacking, processes=self.jobs, progress=progress
+                )
+            except SightlineError as error:
+                raise RepositoryError(f"{self.tag} could not be fetched: {error}") from error
 
     def _fetch_with_dvc(self, remote: Remote, lacking: set[str]) -> dict[str, str]:
         """The same through DVC, which does not say of each object why it did not come."""

@@ -144,7 +144,9 @@ class Storage(ABC):
         """
         return self.read(key, lambda: written_whole(path), progress)
 
-    def download_many(self, items: Iterable[Download], progress: Progress | None = None) -> Iterator[Outcome]:
+    def download_many(
+        self, items: Iterable[Download], progress: Progress | None = None, *, jobs: int | None = None
+    ) -> Iterator[Outcome]:
         """Read many objects at once; what became of each comes in the order in which they finish.
 
         One that fails does not stop the others.  Nothing happens before the outcomes are asked for, and memory does not
@@ -153,10 +155,13 @@ class Storage(ABC):
         Args:
             items: Taken as they are needed.
             progress: Advanced by the bytes that arrive.
+            jobs: How many at once, where other processes share the work; None: :attr:`jobs`.
         """
-        return in_pool(
-            lambda item: _outcome(item.key, lambda: self.read(item.key, item.sink, progress)), items, self.jobs
-        )
+
+        def work(item: Download) -> Outcome:
+            return _outcome(item.key, lambda: self.read(item.key, item.sink, progress))
+
+        return in_pool(work, items, jobs or self.jobs)
 
     def upload_many(self, items: Iterable[Upload], progress: Progress | None = None) -> Iterator[Outcome]:
         """Write many objects at once; as :meth:`download_many`."""
