@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sightline.storage.base import ObjectInfo, Storage
+from sightline.storage.base import Storage
+from sightline.storage.object_info import ObjectInfo
 from sightline.storage.transfer import Download, Outcome, Sink, Upload
 from sightline.storage.uris import fetch, open_storage, open_uri
 

@@ -7,8 +7,6 @@ import io
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,27 +14,8 @@ from sightline.errors import PreconditionFailedError, SightlineError, StorageErr
 from sightline.logs import Progress
 from sightline.storage.files import written_whole
 from sightline.storage.keys import validate_key
+from sightline.storage.object_info import ObjectInfo
 from sightline.storage.transfer import Download, Outcome, Sink, Upload, in_pool
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """What is known of an object without reading it.
-
-    Attributes:
-        key: POSIX path below the bucket's URI, such as ``evaluation/plates_train_v1/EIR/CURRENT.json``.
-        size: Bytes.
-        crc32c: Base64 of the big-endian checksum, as Google Storage gives it.
-        generation: Changes at every write; 0 stands for "does not exist".
-        updated: When it was written, by the clock of the storage; None where that is not known.
-    """
-
-    key: str
-    size: int
-    crc32c: str
-    generation: int
-    updated: datetime | None = field(default=None, compare=False)
-
 
 FRESH_SECONDS = 600.0
 """How long an object may be found "there already" without being written again.

@@ -26,12 +26,13 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from sightline.errors import ObjectNotFoundError, PreconditionFailedError, StorageError
 from sightline.logs import Progress
-from sightline.storage.base import FRESH_SECONDS, ObjectInfo, Storage, moved_error
+from sightline.storage.base import FRESH_SECONDS, Storage, moved_error
 from sightline.storage.files import explained
 from sightline.storage.gcs_faults import FAULTS, UNREACHABLE, explained_by_google, said_by_service, status_of
 from sightline.storage.gcs_settings import Settings
 from sightline.storage.gcs_streams import Arriving, Leaving, encoded, measured
 from sightline.storage.keys import validate_key, validate_prefix
+from sightline.storage.object_info import ObjectInfo
 from sightline.storage.transfer import Sink
 
 PAGE = 1000

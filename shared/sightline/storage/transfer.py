@@ -8,12 +8,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from sightline.errors import SightlineError
-
-if TYPE_CHECKING:
-    from sightline.storage.base import ObjectInfo
+from sightline.storage.object_info import ObjectInfo
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

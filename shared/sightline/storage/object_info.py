@@ -1,0 +1,25 @@
+"""What is known of an object in a bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What is known of an object without reading it.
+
+    Attributes:
+        key: POSIX path below the bucket's URI, such as ``evaluation/plates_train_v1/EIR/CURRENT.json``.
+        size: Bytes.
+        crc32c: Base64 of the big-endian checksum, as Google Storage gives it.
+        generation: Changes at every write; 0 stands for "does not exist".
+        updated: When it was written, by the clock of the storage; None where that is not known.
+    """
+
+    key: str
+    size: int
+    crc32c: str
+    generation: int
+    updated: datetime | None = field(default=None, compare=False)
