@@ -32,7 +32,7 @@ def scans(engine, statement, parameters):
             sorts = any("TEMP B-TREE" in line for line in plan)
             found = {match[1] for line in plan if (match := re.match(r"SCAN (\w+)", line))}
         else:
-            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings().all()
+            plan = connection.exec_driver_sql(f"EXPLAIN FORMAT=TRADITIONAL {statement}", parameters).mappings().all()
             sorts = any("filesort" in (row["Extra"] or "") for row in plan)
             found = {row["table"] for row in plan if row["type"] in {"ALL", "index"}}
     found = {name for name in found if name != "CONSTANT" and not name.startswith("<")}  # made by the query itself

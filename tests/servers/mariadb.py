@@ -68,7 +68,10 @@ def wait_for(url):
 
 @pytest.fixture(scope="session")
 def mariadb_server(tmp_path_factory):
-    """URL of a server on which databases may be created; the password is in the environment."""
+    """URL of a server on which databases may be created; the password is in the environment.
+
+    One of your own, MySQL or MariaDB, may be named in SIGHTLINE_TEST_MARIADB_URL.
+    """
     given = os.environ.get("SIGHTLINE_TEST_MARIADB_URL")
     if given:
         yield given
