@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def pytest_terminal_summary(terminalreporter):
 def warm_processes():
     """Starts processes that have imported record already: a fork, not a second of imports."""
     context = multiprocessing.get_context("forkserver")
+    forkserver._forkserver._stop()  # one that an earlier test started has imported something else, and stays
     context.set_forkserver_preload(["tests.torture.tortured"])
     with pytest.MonkeyPatch.context() as patch:
         root = Path(__file__).parents[2]

@@ -107,8 +107,14 @@ def test_no_part_of_a_download_is_ever_seen(tmp_path, bucket, warm_processes, am
             yield "" if sizes.get(len(data)) == data else f"{target} has {len(data)} bytes, beginning {data[:8]!r}"
 
     with watching(look) as watch:
+        began, first = time.monotonic(), start()
+        while first.is_alive() and not target.is_file():
+            time.sleep(0.005)
+        seconds = time.monotonic() - began
+        kill_tree(first.pid)
+        target.unlink()
         while sum(landed.values()) < kills or not target.is_file():
-            place = run_and_kill(start, log, moments, 0.5)
+            place = run_and_kill(start, log, moments, seconds + 0.5)
             landed.update([place] if place else [])
     assert watch.faults == []
     figures(f"{kills} kills, a reader looked {watch.looks} times", landed_in=landed)
