@@ -31,43 +31,88 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
     Args:
         steps: Some of :data:`STEPS`, in any order; resolve is always there.
     """
-    from kfp import dsl, kubernetes
+    from kfp import dsl
 
-    from components import WORK_PATH, WORK_VOLUME
     from components.evaluate.component import evaluate
+    from components.finish.component import finish
+    from components.pod import Claims, Resources, in_pod
     from components.record.component import record
     from components.resolve.component import resolve
     from components.test.component import test
     from components.train.component import train
-    from sightline.steps.journal import TITLES
-
-    def add(step: str, component: Callable[..., Any], *, cached: bool, **inputs: Any) -> Any:
-        task = component(**inputs).set_display_name(TITLES[step]).set_caching_options(cached)
-        return kubernetes.mount_pvc(task, pvc_name=WORK_VOLUME, mount_path=WORK_PATH)
+    from sightline.steps.journal import FINISH_TITLE, TITLES
 
     @dsl.pipeline(name="sightline", display_name="Sightline")
-    def sightline(dataset_tag: str = "", recipe: str = "plates", overrides: str = "", code_rev: str = "") -> None:
+    def sightline(
+        dataset_tag: str = "",
+        recipe: str = "plates",
+        overrides: str = "",
+        code_rev: str = "image",
+        accelerator_type: str = "nvidia.com/gpu",
+        accelerator_count: int = 1,
+        train_cpu: str = "4",
+        train_memory: str = "16Gi",
+        record_cpu: str = "2",
+        record_memory: str = "4Gi",
+        node_selector: dict = {},  # noqa: B006  (Kubeflow stores it; nothing here changes it)
+        tolerations: list = [],  # noqa: B006
+        work_volume: str = "sightline-work",
+        code_volume: str = "sightline-code",
+        database_secret: str = "sightline-database",  # noqa: S107  (names of secrets, not secrets)
+        git_secret: str = "sightline-git",  # noqa: S107
+        storage_secret: str = "sightline-storage",  # noqa: S107
+        notify_secret: str = "sightline-notify",  # noqa: S107
+    ) -> None:
         """From a dataset tag to a selected, tested and traceable model.
 
         Args:
             dataset_tag: Annotation tag, such as plates_ann_v1.
             recipe: Name of a recipe that comes with Sightline, such as plates or instance_segmentation.
             overrides: Changes of the recipe, one a line, such as train.iterations=800
-            code_rev: Code revision to run; empty: the code that is there.
+            code_rev: Helper code to run: image (what the images hold), current (what was published last), or a digest.
+            accelerator_type: Kubernetes' name of the accelerator of train, evaluate and test, such as nvidia.com/gpu.
+            accelerator_count: How many of them each gets; 0 runs on processors.
+            train_cpu: Processors of train, evaluate and test, such as 4 or 500m.
+            train_memory: Memory of train, evaluate and test.
+            record_cpu: Processors of resolve, record and finish.
+            record_memory: Memory of resolve, record and finish.
+            node_selector: Labels of the nodes for train, evaluate and test.
+            tolerations: Taints that train, evaluate and test tolerate.
+            work_volume: Claim of the volume that the steps work on.
+            code_volume: Claim of the volume with the published helper code.
+            database_secret: Secret whose key password is that of the database.
+            git_secret: Secret whose key token opens the data repository.
+            storage_secret: Secret whose key key.json opens Google Storage; without it workload identity counts.
+            notify_secret: Secret whose key url is a webhook that is told how the run ended.
         """
-        parameters = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides, "code_rev": code_rev}
-        resolved = add("resolve", resolve, cached=False, **parameters).outputs
-        given = {"config": resolved["config"], "code_rev": resolved["code_rev"]}
-        recorded = trained = evaluated = ""
-        if "record" in steps:
-            recorded = add("record", record, cached=True, **given).outputs["result"]
-        if "train" in steps:
-            task = add("train", train, cached="record" in steps, **given, record_result=recorded)
-            trained = task.outputs["result"]
-        if "evaluate" in steps:
-            evaluated = add("evaluate", evaluate, cached=False, **given, train_result=trained).outputs["result"]
-        if "test" in steps:
-            add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
+        claims = Claims(work_volume, code_volume, database_secret, git_secret, storage_secret, notify_secret)
+        light = Resources(record_cpu, record_memory)
+        heavy = Resources(train_cpu, train_memory, node_selector, tolerations, accelerator_type, accelerator_count)
+
+        def add(step: str, component: Callable[..., Any], *, cached: bool = False, **inputs: Any) -> Any:
+            task = component(**inputs).set_display_name(titles[step]).set_caching_options(cached)
+            return in_pod(task, step, claims, heavy if step in {"train", "evaluate", "test"} else light)
+
+        titles = {**TITLES, "finish": FINISH_TITLE}
+        asked = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides}
+        with dsl.ExitHandler(add("finish", finish, **asked), name="Steps"):
+            # Kubeflow's compiler hands nothing down into an exit handler but what is the input of a task there.
+            pods = f"{record_cpu} CPU, {record_memory}; with torch {train_cpu} CPU, {train_memory}"
+            pods += f", {accelerator_count} {accelerator_type}"
+            resolved = add(
+                "resolve", resolve, **asked, code_rev=code_rev, steps=",".join(steps), resources=pods
+            ).outputs
+            given = {"config": resolved["config"], "code_rev": resolved["code_rev"]}
+            recorded = trained = evaluated = ""
+            if "record" in steps:
+                recorded = add("record", record, cached=True, **given).outputs["result"]
+            if "train" in steps:
+                task = add("train", train, cached="record" in steps, **given, record_result=recorded)
+                trained = task.outputs["result"]
+            if "evaluate" in steps:
+                evaluated = add("evaluate", evaluate, **given, train_result=trained).outputs["result"]
+            if "test" in steps:
+                add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
 
     return sightline
 

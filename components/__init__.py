@@ -1,13 +1,19 @@
 """The components: each a thin shell around one step of the helper package."""
 
 BASE_IMAGE = "sightline/base-python3.11:0.1.0"
-"""resolve and record: no torch inside."""
+"""resolve, record and finish: no torch inside."""
 
 TRAIN_IMAGE = "sightline/train-python3.11:0.1.0"
 """train, evaluate and test."""
 
-WORK_VOLUME = "sightline-work"
-"""The claim that every task mounts (manifests/base/work-volume.yaml)."""
-
 WORK_PATH = "/var/lib/sightline"
-"""Where it is mounted: SIGHTLINE_HOME of both images (dockerfiles/)."""
+"""Where the work volume is mounted: SIGHTLINE_HOME of both images (dockerfiles/)."""
+
+CODE_PATH = "/code"
+"""Where the volume with snapshots of the helper code is mounted: SIGHTLINE_CODE of both images."""
+
+SETTINGS_PATH = "/etc/sightline"
+"""Where the settings are mounted, in the file settings.yaml: SIGHTLINE_SETTINGS of both images."""
+
+STORAGE_KEY_PATH = "/etc/sightline-storage"
+"""Where the key file of Google Storage is mounted, in the file key.json, if there is one."""

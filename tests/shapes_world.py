@@ -85,7 +85,9 @@ class World:
             os.environ["SIGHTLINE_RUN_ID"] = run.document.run_id
             html = str(run.folder / "report.html")
             try:
-                resolved = task.run_resolve(RECIPE, "\n".join(self.overrides(*more)), "", "")
+                resolved = task.run_resolve(
+                    RECIPE, "\n".join(self.overrides(*more)), "", "", steps="record,train,evaluate,test", resources=""
+                )
                 given = resolved.config.model_dump_json(), resolved.code_rev
                 result = task.run_record(*given, html).result
                 for step in (lambda it: task.run_train(*given, it), lambda it: task.run_evaluate(*given, it, html)):

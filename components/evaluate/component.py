@@ -29,6 +29,9 @@ def evaluate(
     Returns:
         result: JSON: the models, their metrics and the selections.
     """
+    from sightline_bootstrap import activate
+
+    activate(code_rev)
     from sightline.steps.task import run_evaluate
 
     finished = run_evaluate(config, code_rev, train_result, html=evaluation_report.path)

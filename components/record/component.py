@@ -25,6 +25,9 @@ def record(
     Returns:
         result: JSON: training tag, commit, digest, counts.
     """
+    from sightline_bootstrap import activate
+
+    activate(code_rev)
     from sightline.steps.task import run_record
 
     finished = run_record(config, code_rev, html=data_report.path)

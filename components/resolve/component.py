@@ -8,7 +8,7 @@ from components import BASE_IMAGE
 
 
 @dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
-def resolve(dataset_tag: str, recipe: str, overrides: str, code_rev: str) -> NamedTuple(
+def resolve(dataset_tag: str, recipe: str, overrides: str, code_rev: str, steps: str, resources: str) -> NamedTuple(
     "Resolved", [("config", str), ("code_rev", str)]
 ):
     """Turn the parameters of a run into one full configuration, and decide the code revision.
@@ -17,13 +17,18 @@ def resolve(dataset_tag: str, recipe: str, overrides: str, code_rev: str) -> Nam
         dataset_tag: Annotation tag, such as plates_ann_v1.
         recipe: Name of a recipe that comes with Sightline.
         overrides: Changes of the recipe, one a line: train.iterations=800
-        code_rev: Code revision to run; empty: the code that is there.
+        code_rev: Code revision to run: image, current, or a snapshot's digest.
+        steps: The steps of this graph after resolve, with commas.
+        resources: What the pods get, in words.
 
     Returns:
         config: The configuration as JSON.
         code_rev: The code revision that every later task uses.
     """
+    from sightline_bootstrap import activate, pin
+
+    pinned = activate(pin(code_rev))
     from sightline.steps.task import run_resolve
 
-    resolved = run_resolve(recipe, overrides, dataset_tag, code_rev)
+    resolved = run_resolve(recipe, overrides, dataset_tag, pinned, steps=steps, resources=resources)
     return (resolved.config.model_dump_json(), resolved.code_rev)

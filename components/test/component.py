@@ -27,6 +27,9 @@ def test(
     Returns:
         result: JSON: metrics, speed and where the predictions are.
     """
+    from sightline_bootstrap import activate
+
+    activate(code_rev)
     from sightline.steps.task import run_test
 
     finished = run_test(config, code_rev, evaluate_result, html=test_report.path)

@@ -22,6 +22,9 @@ def train(config: str, code_rev: str, record_result: str, validation: dsl.Output
     Returns:
         result: JSON: the candidates and where they are.
     """
+    from sightline_bootstrap import activate
+
+    activate(code_rev)
     from sightline.steps.task import run_train
 
     finished = run_train(config, code_rev, record_result)

@@ -43,7 +43,8 @@ def test_a_killed_task_is_seen_as_interrupted(tmp_path, run_id):
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
-    assert not process_is_alive(child)
+    assert not process_is_alive(child, "")
+    assert process_is_alive(child, "another-host")
     with journalled(tmp_path, "test", {}):
         pass
     path = run_folder(tmp_path, run_id) / "tasks" / "test.json"

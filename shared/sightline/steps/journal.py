@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,7 +30,12 @@ TITLES = {
     "evaluate": "Evaluate, select",
     "test": "Test selected",
 }
-"""The display name of each task, in their order."""
+"""The display name of each step, in their order."""
+
+FINISH_TITLE = "Finish run"
+"""That of the task after them."""
+
+GONE = "its process is gone; the same command goes on from here"
 
 TaskState = Literal["running", "succeeded", "reused", "failed", "interrupted"]
 
@@ -44,6 +50,7 @@ class TaskEntry:
         started: When, UTC, ISO 8601.
         seconds: How long it took; while it runs, 0.
         pid: The process that runs it.
+        host: The machine or pod that it runs on.
         inputs: Name -> value, as a person reads it.
         outputs: Name -> value, as a person reads it.
         message: Why it failed.
@@ -55,6 +62,7 @@ class TaskEntry:
     started: str = ""
     seconds: float = 0.0
     pid: int = 0
+    host: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     message: str = ""
@@ -87,7 +95,8 @@ def journalled(work: Path, step: str, inputs: dict[str, str]) -> Iterator[TaskEn
         StepError: The journal cannot be written.
     """
     run_id = current_run_id()
-    entry = TaskEntry(step, started=datetime.now(UTC).isoformat(timespec="seconds"), pid=os.getpid(), inputs=inputs)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = TaskEntry(step, started=started, pid=os.getpid(), host=socket.gethostname(), inputs=inputs)
     began = time.monotonic()
     try:
         _write(work, run_id, entry)
@@ -115,8 +124,8 @@ def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
     entries = {}
     for path in sorted((run_folder(work, run_id) / "tasks").glob("*.json")):
         entry = TaskEntry(**strict_json.decode(path.read_bytes()))
-        if entry.state == "running" and not process_is_alive(entry.pid):
-            entry.state, entry.message = "interrupted", "its process is gone; the same command goes on from here"
+        if entry.state == "running" and not process_is_alive(entry.pid, entry.host):
+            entry.state, entry.message = "interrupted", GONE
         entries[entry.step] = entry
     return entries
 
@@ -149,8 +158,10 @@ def _write(work: Path, run_id: str, entry: TaskEntry) -> None:
         write_atomically(run_folder(work, run_id) / "tasks" / f"{entry.step}.json", json.dumps(asdict(entry), indent=1))
 
 
-def process_is_alive(pid: int) -> bool:
-    """Whether there is a process ``pid`` on this machine."""
+def process_is_alive(pid: int, host: str) -> bool:
+    """Whether there is a process ``pid`` on this machine; what runs on another ``host`` is taken for alive."""
+    if host not in {"", socket.gethostname()}:
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -40,13 +40,7 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
         ConfigurationError: With every fault of the configuration, or because the code asked for is not here.
         StorageError: The result bucket's URI is of a kind that Sightline does not know.
     """
-    tag = [f"data.tag={dataset_tag}"] if dataset_tag else []
-    config = decode(recipe, [*split_overrides(overrides), *tag])
-    if not config.data.tag:
-        raise ConfigurationError(
-            "no dataset tag; set the run's dataset_tag (or data.tag) to an annotation tag such as plates_ann_v1; "
-            "`sightline data list` shows those there are"
-        )
+    config = configuration(recipe, overrides, dataset_tag)
     open_storage(config.storage.uri)
     installed = code_revision()
     if code_rev not in {"", installed}:
@@ -54,3 +48,19 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
             f"code_rev asks for {code_rev}, but the code here is {installed}; leave code_rev empty to run this code"
         )
     return Resolved(config, installed)
+
+
+def configuration(recipe: str, overrides: str, dataset_tag: str) -> Config:
+    """The full configuration that a run's parameters mean; see :func:`run`.
+
+    Raises:
+        ConfigurationError: With every fault.
+    """
+    tag = [f"data.tag={dataset_tag}"] if dataset_tag else []
+    config = decode(recipe, [*split_overrides(overrides), *tag])
+    if not config.data.tag:
+        raise ConfigurationError(
+            "no dataset tag; set the run's dataset_tag (or data.tag) to an annotation tag such as plates_ann_v1; "
+            "`sightline data list` shows those there are"
+        )
+    return config

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shlex
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -20,7 +21,7 @@ from sightline.config.schema import Config
 from sightline.database import RunRecord, open_database
 from sightline.errors import SightlineError, StepError
 from sightline.steps import resolve
-from sightline.steps.journal import TITLES, process_is_alive, read_journal, run_folder
+from sightline.steps.journal import GONE, TITLES, process_is_alive, read_journal, run_folder
 from sightline.steps.run_pages import RunDocument, RunState, read_runs, write_pages
 
 _RESULT_METRICS = ("box_AP50", "mask_AP50", "dv_mAP", "EIR")
@@ -63,6 +64,7 @@ class LocalRun:
             started=now.isoformat(timespec="seconds"),
             seconds=0.0,
             pid=os.getpid(),
+            host=socket.gethostname(),
         )
         return cls(resolved.config, document)
 
@@ -89,17 +91,8 @@ class LocalRun:
     def __enter__(self) -> Self:
         _close_abandoned(self.config)
         self._began = time.monotonic()
-        configuration = json.dumps(self.document.configuration, sort_keys=True)
-        record = RunRecord(
-            run_id=self.document.run_id,
-            recipe=self.config.recipe,
-            configuration=configuration,
-            configuration_digest=hashlib.sha256(configuration.encode()).hexdigest(),
-            dataset_tag=self.document.dataset_tag,
-            code_rev=self.document.code_rev,
-        )
         with closing(open_database(self.config.database.url)) as database:
-            database.start_run(record)
+            database.start_run(run_record(self.document))
             try:
                 write_pages(self.config, self.document)
             except SightlineError as error:
@@ -125,13 +118,7 @@ class LocalRun:
 
     def result_line(self) -> str:
         """``result: box_AP50=... seconds=...`` of the selected model on the test split, as far as it is known."""
-        journal = read_journal(self._work, self.document.run_id)
-        metrics: dict[str, float] = {}
-        for step in ("evaluate", "test"):
-            if step in journal and journal[step].result:
-                metrics = strict_json.decode(journal[step].result)["models"][0]["metrics"]
-        numbers = [f"{name}={metrics[name]:.4f}" for name in _RESULT_METRICS if name in metrics]
-        return " ".join(["result:", *numbers, f"seconds={self.document.seconds:.1f}"])
+        return result_line(self._work, self.document)
 
     def _close(self, state: RunState, message: str) -> None:
         self.document.state, self.document.message = state, message
@@ -149,11 +136,35 @@ class LocalRun:
         return "\n".join([f"the pipeline failed before a task said why ({error}); {log} ends with:", *lines])
 
 
+def run_record(document: RunDocument) -> RunRecord:
+    """What the database keeps of a run."""
+    configuration = json.dumps(document.configuration, sort_keys=True)
+    return RunRecord(
+        run_id=document.run_id,
+        recipe=document.configuration["recipe"],
+        configuration=configuration,
+        configuration_digest=hashlib.sha256(configuration.encode()).hexdigest(),
+        dataset_tag=document.dataset_tag,
+        code_rev=document.code_rev,
+    )
+
+
+def result_line(work: Path, document: RunDocument) -> str:
+    """``result: box_AP50=... seconds=...`` of the selected model on the test split, as far as it is known."""
+    journal = read_journal(work, document.run_id)
+    metrics: dict[str, float] = {}
+    for step in ("evaluate", "test"):
+        if step in journal and journal[step].result:
+            metrics = strict_json.decode(journal[step].result)["models"][0]["metrics"]
+    numbers = [f"{name}={metrics[name]:.4f}" for name in _RESULT_METRICS if name in metrics]
+    return " ".join(["result:", *numbers, f"seconds={document.seconds:.1f}"])
+
+
 def _close_abandoned(config: Config) -> None:
     """Say of runs whose process was killed that they were interrupted."""
     for document in read_runs(Path(config.work.dir)):
-        if document.state == "running" and not process_is_alive(document.pid):
-            document.state, document.message = "interrupted", "its process is gone; the same command goes on from here"
+        if document.state == "running" and not process_is_alive(document.pid, document.host):
+            document.state, document.message = "interrupted", GONE
             with closing(open_database(config.database.url)) as database:
                 database.finish_run(document.run_id, document.state, document.message)
             write_pages(config, document)

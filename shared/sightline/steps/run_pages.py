@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -45,7 +44,8 @@ class RunDocument:
         state: Where it is.
         started: UTC, ISO 8601.
         seconds: How long it took.
-        pid: The process that runs it.
+        pid: The process that keeps the run on a laptop; 0 where Kubeflow keeps it.
+        host: The machine of that process.
         message: Why it failed.
     """
 
@@ -61,6 +61,7 @@ class RunDocument:
     started: str
     seconds: float
     pid: int
+    host: str = ""
     message: str = ""
 
 
@@ -77,7 +78,7 @@ def write_pages(config: Config, document: RunDocument) -> None:
 
 def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
     work = Path(config.work.dir)
-    write_atomically(folder / "run.json", json.dumps(dataclasses.asdict(document), indent=1))
+    write_atomically(folder / "run.json", json.dumps(asdict(document), indent=1))
     journal = read_journal(work, document.run_id)
     asked = ["resolve", *document.steps]
     tasks = [_task_view(step, journal.get(step), step in asked, document.state) for step in TITLES]
@@ -125,6 +126,8 @@ def read_runs(work: Path) -> list[RunDocument]:
 
 def _task_view(step: str, entry: TaskEntry | None, asked: bool, run_state: RunState) -> TaskView:
     if entry is not None:
+        if entry.state == "running" and run_state != "running":  # its pod could not say so any more
+            entry = replace(entry, state="interrupted", message="it was stopped, evicted or lost while it ran")
         seconds = None if entry.state == "running" else entry.seconds
         return TaskView(step, TITLES[step], entry.state, seconds, entry.inputs, entry.outputs, entry.message)
     if not asked:

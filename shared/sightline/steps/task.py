@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sightline import strict_json
-from sightline.config.decode import from_json
+from sightline.config.decode import from_json, split_overrides
 from sightline.config.digest import config_digest
 from sightline.config.schema import Config
 from sightline.data.commands import explain_os_errors
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
-from sightline.logs import configure_logging
 from sightline.steps import resolve, store
 from sightline.steps.journal import TaskEntry, current_run_id, journalled
+from sightline.steps.kubeflow_run import open_run
+from sightline.steps.pod import prepare_pod
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.storage import open_storage
 from sightline.storage.base import Storage
@@ -49,11 +50,18 @@ class Finished:
         return first["confusion"]["labels"], first["confusion"]["matrix"]
 
 
-def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> resolve.Resolved:
-    """Resolve the parameters of a run; the journal begins where the work volume is known."""
-    configure_logging()
+def run_resolve(
+    recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str, resources: str
+) -> resolve.Resolved:
+    """Resolve the parameters of a run, and open it where Kubeflow keeps it.
+
+    ``steps`` are those after resolve, with commas; ``resources`` says in words what the pods get.
+    """
+    prepare_pod()
     resolved = resolve.run(recipe, overrides, dataset_tag, code_rev)
+    open_run(resolved, recipe, split_overrides(overrides), steps.split(","))
     inputs = {"recipe": recipe, "overrides": overrides, "dataset_tag": dataset_tag, "code_rev": code_rev}
+    inputs |= {"resources": resources} if resources else {}
     with journalled(Path(resolved.config.work.dir), "resolve", inputs) as entry:
         entry.outputs = {"dataset tag": resolved.config.data.tag, "code revision": resolved.code_rev}
         entry.result = resolved.config.model_dump_json()
@@ -131,7 +139,7 @@ def _task(
     code_rev: str,
     run: Callable[[Config, Storage, TaskEntry], Finished],
 ) -> Finished:
-    configure_logging()
+    prepare_pod()
     config = from_json(config_json)
     inputs = {"dataset tag": config.data.tag, "code revision": code_rev}
     work = Path(config.work.dir)

@@ -1,0 +1,29 @@
+"""finish: the last task of every run, however the others ended."""
+
+from kfp import dsl
+
+from components import BASE_IMAGE
+
+
+@dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
+def finish(
+    dataset_tag: str,
+    recipe: str,
+    overrides: str,
+    status: dsl.PipelineTaskFinalStatus,
+    run_page: dsl.Output[dsl.HTML],
+) -> None:
+    """Close the run in the database, write its page, and tell the webhook of the Secret sightline-notify.
+
+    It runs the code of the image, so that no other code can keep a run from being closed.
+
+    Args:
+        dataset_tag: As the run was asked for.
+        recipe: As the run was asked for.
+        overrides: As the run was asked for.
+        status: How the tasks before ended; Kubeflow gives it.
+        run_page: The page of the run, one file.
+    """
+    from sightline.steps.kubeflow_run import close_run
+
+    close_run(recipe, overrides, dataset_tag, succeeded=status.state == "SUCCEEDED", copy_to=run_page.path)

@@ -1,0 +1,137 @@
+"""A run that Kubeflow keeps: resolve opens it, finish closes it; its row, journal and page are those of any run.
+
+A run on a laptop has a process that does both (:mod:`sightline.steps.run`); its ``run.json`` names that process, and
+what stands here leaves it alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sightline import strict_json
+from sightline.config.schema import Config
+from sightline.database import open_database
+from sightline.errors import ConfigurationError, SightlineError
+from sightline.steps import resolve
+from sightline.steps.journal import current_run_id, read_journal, run_folder
+from sightline.steps.notify import notify
+from sightline.steps.pod import prepare_pod
+from sightline.steps.run import result_line, run_record
+from sightline.steps.run_pages import RunDocument, write_pages
+from sightline.storage import open_storage
+
+_log = logging.getLogger(__name__)
+
+
+def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], steps: Sequence[str]) -> None:
+    """Record that a run of Kubeflow began, or goes on; without a name of the run, or with a keeper, nothing happens.
+
+    Args:
+        resolved: What the run is.
+        recipe: As asked for.
+        overrides: As asked for.
+        steps: The steps of its graph but resolve.
+
+    Raises:
+        SightlineError: Neither database nor work volume took it.
+    """
+    run_id, config = current_run_id(), resolved.config
+    known = _read_document(config, run_id) if run_id else None
+    if not run_id or (known is not None and known.pid):
+        return
+    document = RunDocument(
+        run_id=run_id,
+        recipe=recipe,
+        overrides=list(overrides),
+        steps=list(steps),
+        dataset_tag=config.data.tag,
+        code_rev=resolved.code_rev,
+        configuration=config.model_dump(mode="json"),
+        command=f"python pipeline.py rerun {run_id}",
+        state="running",
+        started=known.started if known else datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+        pid=0,
+    )
+    with closing(open_database(config.database.url)) as database:
+        database.start_run(run_record(document))
+    write_pages(config, document)
+
+
+def close_run(recipe: str, overrides: str, dataset_tag: str, *, succeeded: bool, copy_to: str) -> None:
+    """Close the run: its row, its page, and a message to whom it concerns.
+
+    Args:
+        recipe: As asked for.
+        overrides: As asked for, one a line.
+        dataset_tag: As asked for.
+        succeeded: Whether all of its tasks did.
+        copy_to: Where Kubeflow wants the page of the run; it gets none where resolve refused what was asked for.
+
+    Raises:
+        SightlineError: The row or the page could not be written; the message was sent.
+    """
+    prepare_pod()
+    run_id = current_run_id()
+    try:
+        config = resolve.configuration(recipe, overrides, dataset_tag)
+    except ConfigurationError as error:
+        _tell(run_id, dataset_tag, "failed", str(error))
+        return
+    document = _read_document(config, run_id) if run_id else None
+    if document is None or document.pid:
+        if run_id and document is None:
+            _tell(run_id, dataset_tag, "failed", "resolve did not begin the run; its log says why")
+        return
+    document.state = "succeeded" if succeeded else "failed"
+    document.message = "" if succeeded else _reason(config, run_id)
+    document.seconds = (datetime.now(UTC) - datetime.fromisoformat(document.started)).total_seconds()
+    fault = None
+    try:
+        with closing(open_database(config.database.url)) as database:
+            database.finish_run(run_id, document.state, document.message)
+        write_pages(config, document)
+    except SightlineError as error:
+        fault = error
+    line = result_line(Path(config.work.dir), document) if succeeded else document.message
+    _tell(run_id, config.data.tag, document.state, line)
+    if fault is not None:
+        raise fault
+    page = (run_folder(Path(config.work.dir), run_id) / "report" / "index.html").read_bytes()
+    open_storage(config.storage.uri).write_bytes(f"runs/{run_id}/index.html", page)
+    Path(copy_to).parent.mkdir(parents=True, exist_ok=True)
+    Path(copy_to).write_bytes(page)
+
+
+def _read_document(config: Config, run_id: str) -> RunDocument | None:
+    path = run_folder(Path(config.work.dir), run_id) / "run.json"
+    return RunDocument(**strict_json.decode(path.read_bytes())) if path.is_file() else None
+
+
+def _reason(config: Config, run_id: str) -> str:
+    """Why the run failed: what its first failed task says, else what is known of the one that did not end."""
+    journal = read_journal(Path(config.work.dir), run_id)
+    for step, entry in journal.items():
+        if entry.state in {"failed", "interrupted"}:
+            return f"{step}: {entry.message}"
+    for step, entry in journal.items():
+        if entry.state == "running":
+            return (
+                f"{step}: its pod was stopped, evicted or lost; `python pipeline.py resume {run_id}` goes on from there"
+            )
+    return f"no task said why; `python pipeline.py status {run_id}` reads pods and events"
+
+
+def _tell(run_id: str, dataset_tag: str, state: str, text: str) -> None:
+    """Write the outcome to the log, and send it to the webhook where there is one."""
+    message = f"Sightline run {run_id} on {dataset_tag or 'no dataset tag'} {state}: {text}"
+    dashboard = os.environ.get("SIGHTLINE_DASHBOARD", "").rstrip("/")
+    if dashboard:
+        message += f"\n{dashboard}/#/runs/details/{run_id}"
+    _log.info("%s", message)
+    notify(message)

@@ -1,0 +1,22 @@
+"""What the mounts of a pod mean to the libraries that a task uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sightline.logs import configure_logging
+
+GOOGLE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+
+
+def prepare_pod() -> None:
+    """Set the log up, and use the key file of Google Storage that ``SIGHTLINE_STORAGE_KEY`` names, where it is mounted.
+
+    Without the file Google's usual ways count, such as workload identity; Google's own variable must not name a file
+    that is not there.
+    """
+    configure_logging()
+    key = os.environ.get("SIGHTLINE_STORAGE_KEY", "")
+    if key and Path(key).is_file():
+        os.environ.setdefault(GOOGLE_VARIABLE, key)

@@ -1,0 +1,171 @@
+"""A run that Kubeflow keeps: opened by resolve, closed by finish, told to a real webhook."""
+
+import json
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from sightline.config.settings import home
+from sightline.database import open_database
+from sightline.errors import DatabaseError
+from sightline.steps import kubeflow_run, task
+from sightline.steps.journal import journalled, read_journal, run_folder
+from sightline.steps.run import LocalRun
+
+RUN = "7d3c6a0e-9f3f-4a60-a2a2-0d7a34f5c111"
+TAG = "plates_ann_v1"
+
+
+@pytest.fixture
+def webhook(monkeypatch):
+    """What a webhook was sent; ``status`` is what it answers, in turn, the last for ever."""
+    sent, status = [], [200]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status.pop(0) if len(status) > 1 else status[0])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("SIGHTLINE_NOTIFY_URL", f"http://127.0.0.1:{server.server_port}/services/T0/canary-hook")
+        yield sent, status
+        server.shutdown()
+
+
+@pytest.fixture
+def pod(monkeypatch):
+    """The environment of a pod of the run."""
+    monkeypatch.setenv("SIGHTLINE_RUN_ID", RUN)
+
+
+def resolve(overrides=""):
+    return task.run_resolve("plates", overrides, TAG, "", steps="record,train", resources="2 CPU")
+
+
+def finish(tmp_path, *, succeeded, overrides="", recipe="plates"):
+    kubeflow_run.close_run(recipe, overrides, TAG, succeeded=succeeded, copy_to=str(tmp_path / "page" / "out"))
+
+
+def run_row(config):
+    with closing(open_database(config.database.url)) as database:
+        (row,) = database.runs()
+    return row
+
+
+def fail_in(step, host, state="running"):
+    """Leave the journal as a pod that is gone does."""
+    work = home() / "work"
+    with journalled(work, step, {}):
+        pass
+    path = run_folder(work, RUN) / "tasks" / f"{step}.json"
+    entry = json.loads(path.read_text())
+    path.write_text(json.dumps({**entry, "state": state, "host": host, "pid": 1, "message": "disk full"}))
+
+
+def test_a_run_is_opened_and_closed_with_row_page_copy_and_message(pod, webhook, tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_DASHBOARD", "https://kubeflow.example/pipeline/")
+    resolved = resolve()
+    row = run_row(resolved.config)
+    assert (row.record.run_id, row.record.dataset_tag, row.state) == (RUN, TAG, "running")
+    assert read_journal(home() / "work", RUN)["resolve"].inputs["resources"] == "2 CPU"
+    finish(tmp_path, succeeded=True)
+    assert run_row(resolved.config).state == "succeeded"
+    page = run_folder(home() / "work", RUN) / "report" / "index.html"
+    assert RUN in page.read_text()
+    assert (tmp_path / "page" / "out").read_bytes() == page.read_bytes()
+    assert (home() / "bucket" / "runs" / RUN / "index.html").read_bytes() == page.read_bytes()
+    (message,) = webhook[0]
+    assert message["text"].startswith(f"Sightline run {RUN} on {TAG} succeeded: result: seconds=")
+    assert message["text"].endswith(f"https://kubeflow.example/pipeline/#/runs/details/{RUN}")
+
+
+@pytest.mark.parametrize(
+    ("state", "host", "reason"),
+    [
+        ("failed", "sightline-abc-1", "train: disk full"),
+        (
+            "running",
+            "sightline-abc-1",
+            f"train: its pod was stopped, evicted or lost; `python pipeline.py resume {RUN}`",
+        ),
+    ],
+)
+def test_a_failed_run_says_why(pod, webhook, tmp_path, state, host, reason):
+    resolved = resolve()
+    fail_in("train", host, state)
+    finish(tmp_path, succeeded=False)
+    row = run_row(resolved.config)
+    assert row.state == "failed"
+    assert row.message.startswith(reason)
+    assert reason in webhook[0][0]["text"]
+    page = (tmp_path / "page" / "out").read_text()
+    assert "train" in page
+    assert ">running<" not in page
+
+
+def test_a_run_that_was_resumed_goes_on_with_its_row(pod, tmp_path):
+    resolve()
+    started = json.loads((run_folder(home() / "work", RUN) / "run.json").read_text())["started"]
+    finish(tmp_path, succeeded=False)
+    resolved = resolve()
+    assert run_row(resolved.config).state == "running"
+    assert json.loads((run_folder(home() / "work", RUN) / "run.json").read_text())["started"] == started
+    finish(tmp_path, succeeded=True)
+    assert run_row(resolved.config).state == "succeeded"
+
+
+def test_a_refused_configuration_is_told_and_leaves_nothing(pod, webhook, tmp_path):
+    finish(tmp_path, succeeded=False, overrides="train.iteratons=1")
+    assert "iteratons" in webhook[0][0]["text"]
+    assert not (home() / "work").exists()
+
+
+def test_a_run_that_resolve_did_not_begin_is_told(pod, webhook, tmp_path):
+    finish(tmp_path, succeeded=False)
+    assert "resolve did not begin the run" in webhook[0][0]["text"]
+
+
+def test_a_run_on_a_laptop_is_left_to_its_keeper(webhook, tmp_path, monkeypatch):
+    run = LocalRun.begin("plates", [f"data.tag={TAG}"], ["record"], entry_point="python pipeline.py")
+    with run:
+        monkeypatch.setenv("SIGHTLINE_RUN_ID", run.document.run_id)
+        before = (run.folder / "run.json").read_bytes()
+        resolve()
+        finish(tmp_path, succeeded=False)
+        assert (run.folder / "run.json").read_bytes() == before
+    assert webhook[0] == []
+    assert run_row(run.config).state == "succeeded"
+
+
+def test_the_message_is_sent_though_the_database_is_gone(pod, webhook, tmp_path):
+    resolved = resolve()
+    Path(resolved.config.database.url.removeprefix("sqlite:///")).write_bytes(b"no database")
+    with pytest.raises(DatabaseError):
+        finish(tmp_path, succeeded=True)
+    assert "succeeded" in webhook[0][0]["text"]
+
+
+@pytest.mark.parametrize(("answers", "sent", "told"), [([503, 200], 2, True), ([404], 1, False)])
+def test_a_webhook_is_asked_again_where_that_can_help(webhook, caplog, answers, sent, told):
+    messages, status = webhook
+    status[:] = answers
+    assert kubeflow_run.notify("hello") is told
+    assert [message["text"] for message in messages] == ["hello"] * sent
+    assert "canary-hook" not in caplog.text
+
+
+def test_a_webhook_that_is_not_there_fails_nothing_and_is_not_shown(monkeypatch, caplog):
+    monkeypatch.setattr("sightline.steps.notify.ATTEMPTS", 1)
+    monkeypatch.setenv("SIGHTLINE_NOTIFY_URL", "http://127.0.0.1:9/services/canary-hook")
+    assert kubeflow_run.notify("hello") is False
+    assert "nobody was told" in caplog.text
+    assert "canary-hook" not in caplog.text
