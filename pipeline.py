@@ -33,6 +33,7 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
     """
     from kfp import dsl
 
+    from components import BASE_IMAGE, TRAIN_IMAGE
     from components.evaluate.component import evaluate
     from components.finish.component import finish
     from components.pod import Claims, Resources, in_pod
@@ -48,6 +49,8 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
         recipe: str = "plates",
         overrides: str = "",
         code_rev: str = "image",
+        base_image: str = BASE_IMAGE,
+        train_image: str = TRAIN_IMAGE,
         accelerator_type: str = "nvidia.com/gpu",
         accelerator_count: int = 1,
         train_cpu: str = "4",
@@ -70,6 +73,8 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
             recipe: Name of a recipe that comes with Sightline, such as plates or instance_segmentation.
             overrides: Changes of the recipe, one a line, such as train.iterations=800
             code_rev: Helper code to run: image (what the images hold), current (what was published last), or a digest.
+            base_image: Image of resolve, record and finish.
+            train_image: Image of train, evaluate and test.
             accelerator_type: Kubernetes' name of the accelerator of train, evaluate and test, such as nvidia.com/gpu.
             accelerator_count: How many of them each gets; 0 runs on processors.
             train_cpu: Processors of train, evaluate and test, such as 4 or 500m.
@@ -86,8 +91,10 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
             notify_secret: Secret whose key url is a webhook that is told how the run ended.
         """
         claims = Claims(work_volume, code_volume, database_secret, git_secret, storage_secret, notify_secret)
-        light = Resources(record_cpu, record_memory)
-        heavy = Resources(train_cpu, train_memory, node_selector, tolerations, accelerator_type, accelerator_count)
+        light = Resources(base_image, record_cpu, record_memory)
+        heavy = Resources(
+            train_image, train_cpu, train_memory, node_selector, tolerations, accelerator_type, accelerator_count
+        )
 
         def add(step: str, component: Callable[..., Any], *, cached: bool = False, **inputs: Any) -> Any:
             task = component(**inputs).set_display_name(titles[step]).set_caching_options(cached)
@@ -98,7 +105,7 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
         with dsl.ExitHandler(add("finish", finish, **asked), name="Steps"):
             # Kubeflow's compiler hands nothing down into an exit handler but what is the input of a task there.
             pods = f"{record_cpu} CPU, {record_memory}; with torch {train_cpu} CPU, {train_memory}"
-            pods += f", {accelerator_count} {accelerator_type}"
+            pods += f", {accelerator_count} {accelerator_type}; {base_image}, {train_image}"
             resolved = add(
                 "resolve", resolve, **asked, code_rev=code_rev, steps=",".join(steps), resources=pods
             ).outputs
@@ -158,6 +165,22 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
         text = path.read_text(encoding="utf-8")
     assert text.isascii(), "a component's docstring holds characters that Kubeflow's database cannot store"  # noqa: S101
     return text
+
+
+@cli.command("components")
+@click.option("--check", is_flag=True, help="Write nothing; fail where a file is not as it should be.")
+def components_command(check: bool) -> None:
+    """Write component.yaml and README.md of every component, for pipelines of other teams."""
+    from components import catalogue
+    from sightline.steps.journal import write_atomically
+
+    wanted = {path: text for path, text in catalogue.files() if not path.is_file() or path.read_text() != text}
+    if check and wanted:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in wanted)
+        raise click.ClickException(f"{names}: not as the component says; run python pipeline.py components")
+    for path, text in wanted.items():
+        write_atomically(path, text)
+    click.echo(f"{len(wanted)} files written" if wanted else "every component.yaml and README.md is current")
 
 
 @cli.command("run")

@@ -55,6 +55,7 @@ class Resources:
     """The pipeline parameters that say how much a task gets, and where.
 
     Attributes:
+        image: The container image.
         cpu: Most processors, such as 2 or 500m.
         memory: Most memory, such as 8Gi.
         node_selector: Labels of the node; the rest too counts for a task that can use an accelerator.
@@ -63,6 +64,7 @@ class Resources:
         accelerator_count: How many of them; 0 runs on the processor.
     """
 
+    image: Any
     cpu: Any
     memory: Any
     node_selector: Any = None
@@ -99,7 +101,7 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
     kubernetes.set_timeout(task, TIMEOUT_SECONDS[step])
     kubernetes.add_pod_label(task, "app.kubernetes.io/part-of", "sightline")
     kubernetes.add_pod_label(task, "app.kubernetes.io/component", step)
-    task.set_cpu_limit(resources.cpu).set_memory_limit(resources.memory)
+    task.set_container_image(resources.image).set_cpu_limit(resources.cpu).set_memory_limit(resources.memory)
     if resources.accelerator_type is not None:
         kubernetes.add_node_selector_json(task, resources.node_selector)
         kubernetes.add_toleration_json(task, resources.tolerations)

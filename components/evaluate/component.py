@@ -11,10 +11,10 @@ from components import TRAIN_IMAGE
 def evaluate(
     config: str,
     code_rev: str,
-    train_result: str,
     metrics: dsl.Output[dsl.Metrics],
     confusion: dsl.Output[dsl.ClassificationMetrics],
     evaluation_report: dsl.Output[dsl.HTML],
+    train_result: str = "",
 ) -> NamedTuple("Evaluated", [("result", str)]):
     """Measure every candidate and the champion on the val split; select the best by each chosen metric.
 

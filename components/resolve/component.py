@@ -8,9 +8,14 @@ from components import BASE_IMAGE
 
 
 @dsl.component(base_image=BASE_IMAGE, install_kfp_package=False)
-def resolve(dataset_tag: str, recipe: str, overrides: str, code_rev: str, steps: str, resources: str) -> NamedTuple(
-    "Resolved", [("config", str), ("code_rev", str)]
-):
+def resolve(
+    dataset_tag: str,
+    recipe: str,
+    overrides: str = "",
+    code_rev: str = "image",
+    steps: str = "record,train,evaluate,test",
+    resources: str = "",
+) -> NamedTuple("Resolved", [("config", str), ("code_rev", str)]):
     """Turn the parameters of a run into one full configuration, and decide the code revision.
 
     Args:

@@ -11,9 +11,9 @@ from components import TRAIN_IMAGE
 def test(
     config: str,
     code_rev: str,
-    evaluate_result: str,
     metrics: dsl.Output[dsl.Metrics],
     test_report: dsl.Output[dsl.HTML],
+    evaluate_result: str = "",
 ) -> NamedTuple("Tested", [("result", str)]):
     """Pull the selected models from the result bucket, infer the test split, draw, read and time it.
 

@@ -8,7 +8,7 @@ from components import TRAIN_IMAGE
 
 
 @dsl.component(base_image=TRAIN_IMAGE, install_kfp_package=False)
-def train(config: str, code_rev: str, record_result: str, validation: dsl.Output[dsl.Metrics]) -> NamedTuple(
+def train(config: str, code_rev: str, validation: dsl.Output[dsl.Metrics], record_result: str = "") -> NamedTuple(
     "Trained", [("result", str)]
 ):
     """Train on a published training set; goes on from the last checkpoint where there is one.

@@ -29,9 +29,14 @@ def configuration_options(function: Command) -> Command:
 
 @command.command()
 @configuration_options
-def show(recipe: str, overrides: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in one line, as the components take it.")
+def show(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print the full configuration as YAML: embedded defaults < RECIPE < settings file < --set."""
-    document = decode(recipe, overrides).model_dump(mode="json")
+    config = decode(recipe, overrides)
+    if as_json:
+        click.echo(config.model_dump_json())
+        return
+    document = config.model_dump(mode="json")
     click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
 
 
