@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kfp.dsl.base_component import BaseComponent
 
 STEPS = ("record", "train", "evaluate", "test")
+HEAVY = {"train", "evaluate", "promote", "test"}
 
 
 def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
@@ -37,11 +38,12 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
     from components.evaluate.component import evaluate
     from components.finish.component import finish
     from components.pod import Claims, Resources, in_pod
+    from components.promote.component import promote
     from components.record.component import record
     from components.resolve.component import resolve
     from components.test.component import test
     from components.train.component import train
-    from sightline.steps.journal import FINISH_TITLE, TITLES
+    from sightline.steps.journal import TASK_TITLES
 
     @dsl.pipeline(name="sightline", display_name="Sightline")
     def sightline(
@@ -97,18 +99,12 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
         )
 
         def add(step: str, component: Callable[..., Any], *, cached: bool = False, **inputs: Any) -> Any:
-            task = component(**inputs).set_display_name(titles[step]).set_caching_options(cached)
-            return in_pod(task, step, claims, heavy if step in {"train", "evaluate", "test"} else light)
+            task = component(**inputs).set_display_name(TASK_TITLES[step]).set_caching_options(cached)
+            return in_pod(task, step, claims, heavy if step in HEAVY else light)
 
-        titles = {**TITLES, "finish": FINISH_TITLE}
         asked = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides}
         with dsl.ExitHandler(add("finish", finish, **asked), name="Steps"):
-            # Kubeflow's compiler hands nothing down into an exit handler but what is the input of a task there.
-            pods = f"{record_cpu} CPU, {record_memory}; with torch {train_cpu} CPU, {train_memory}"
-            pods += f", {accelerator_count} {accelerator_type}; {base_image}, {train_image}"
-            resolved = add(
-                "resolve", resolve, **asked, code_rev=code_rev, steps=",".join(steps), resources=pods
-            ).outputs
+            resolved = add("resolve", resolve, **asked, code_rev=code_rev, steps=",".join(steps)).outputs
             given = {"config": resolved["config"], "code_rev": resolved["code_rev"]}
             recorded = trained = evaluated = ""
             if "record" in steps:
@@ -117,7 +113,10 @@ def build(steps: Sequence[str] = STEPS) -> "BaseComponent":
                 task = add("train", train, cached="record" in steps, **given, record_result=recorded)
                 trained = task.outputs["result"]
             if "evaluate" in steps:
-                evaluated = add("evaluate", evaluate, **given, train_result=trained).outputs["result"]
+                decision = add("evaluate", evaluate, **given, train_result=trained).outputs
+                evaluated = decision["result"]
+                with dsl.If(decision["promoted"] == "yes", name="New champion"):
+                    add("promote", promote, **given, train_result=trained)
             if "test" in steps:
                 add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
 

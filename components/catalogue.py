@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-NAMES = ("resolve", "record", "train", "evaluate", "test", "finish")
+NAMES = ("resolve", "record", "train", "evaluate", "promote", "test", "finish")
 FOLDER = Path(__file__).parent
 
 _RESOURCES = {
@@ -14,6 +14,7 @@ _RESOURCES = {
     "record": "2 CPU and 4 GiB for some ten thousand images",
     "train": "a GPU, 4 CPU, 16 GiB, 2 GiB of shared memory at /dev/shm",
     "evaluate": "as train",
+    "promote": "an instant, 1 GiB; as evaluate where another run has changed the champion meanwhile",
     "test": "as train",
     "finish": "an instant, 0.5 GiB",
 }

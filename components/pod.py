@@ -20,12 +20,13 @@ TIMEOUT_SECONDS = {
     "record": DAY,
     "train": 14 * DAY,
     "evaluate": DAY,
+    "promote": DAY,
     "test": DAY,
     "finish": 15 * 60,
 }
 """After this the task is stopped; the time before its pod finds a node counts."""
 
-RETRIES = {"record": 2, "train": 3, "evaluate": 2, "test": 2}
+RETRIES = {"record": 2, "train": 3, "evaluate": 2, "promote": 2, "test": 2}
 """How often a container that failed is started again.  Every step goes on where it was."""
 
 
@@ -85,7 +86,7 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
         claims: Volumes and secrets.
         resources: What it gets.
     """
-    from kfp import kubernetes
+    from kfp import dsl, kubernetes
 
     kubernetes.mount_pvc(task, pvc_name=claims.work_volume, mount_path=WORK_PATH)
     kubernetes.mount_pvc(task, pvc_name=claims.code_volume, mount_path=CODE_PATH)
@@ -109,6 +110,10 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
         kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit=SHARED_MEMORY)  # noqa: S108
     if step == "finish":
         kubernetes.use_secret_as_env(task, claims.notify_secret, {"url": "SIGHTLINE_NOTIFY_URL"}, optional=True)
+    # Kubeflow's compiler hands nothing down into a group but what its tasks say they take.
+    known = {channel.pattern for channel in task.channel_inputs}
+    wanted = [value for value in vars(resources).values() if isinstance(value, dsl.pipeline_channel.PipelineChannel)]
+    task.channel_inputs.extend(channel for channel in wanted if channel.pattern not in known)
     if step in RETRIES:
         task.set_retry(RETRIES[step], backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="10m")
     return task

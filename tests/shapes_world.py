@@ -86,13 +86,15 @@ class World:
             html = str(run.folder / "report.html")
             try:
                 resolved = task.run_resolve(
-                    RECIPE, "\n".join(self.overrides(*more)), "", "", steps="record,train,evaluate,test", resources=""
+                    RECIPE, "\n".join(self.overrides(*more)), "", "", steps="record,train,evaluate,test"
                 )
                 given = resolved.config.model_dump_json(), resolved.code_rev
                 result = task.run_record(*given, html).result
-                for step in (lambda it: task.run_train(*given, it), lambda it: task.run_evaluate(*given, it, html)):
-                    result = step(result).result
-                task.run_test(*given, result, html)
+                trained = task.run_train(*given, result).result
+                evaluated = task.run_evaluate(*given, trained, html)
+                if evaluated.promoted == "yes":
+                    task.run_promote(*given, trained)
+                task.run_test(*given, evaluated.result, html)
             finally:
                 del os.environ["SIGHTLINE_RUN_ID"]
         return run.document.run_id

@@ -15,7 +15,7 @@ def evaluate(
     confusion: dsl.Output[dsl.ClassificationMetrics],
     evaluation_report: dsl.Output[dsl.HTML],
     train_result: str = "",
-) -> NamedTuple("Evaluated", [("result", str)]):
+) -> NamedTuple("Evaluated", [("result", str), ("promoted", str)]):
     """Measure every candidate and the champion on the val split; select the best by each chosen metric.
 
     Args:
@@ -28,6 +28,7 @@ def evaluate(
 
     Returns:
         result: JSON: the models, their metrics and the selections.
+        promoted: yes where a candidate beats the champion, else no.
     """
     from sightline_bootstrap import activate
 
@@ -38,4 +39,4 @@ def evaluate(
     for name, value in finished.metrics.items():
         metrics.log_metric(name, value)
     confusion.log_confusion_matrix(*finished.confusion)
-    return (finished.result,)
+    return (finished.result, finished.promoted)

@@ -14,7 +14,6 @@ def resolve(
     overrides: str = "",
     code_rev: str = "image",
     steps: str = "record,train,evaluate,test",
-    resources: str = "",
 ) -> NamedTuple("Resolved", [("config", str), ("code_rev", str)]):
     """Turn the parameters of a run into one full configuration, and decide the code revision.
 
@@ -24,7 +23,6 @@ def resolve(
         overrides: Changes of the recipe, one a line: train.iterations=800
         code_rev: Code revision to run: image, current, or a snapshot's digest.
         steps: The steps of this graph after resolve, with commas.
-        resources: What the pods get, in words.
 
     Returns:
         config: The configuration as JSON.
@@ -35,5 +33,5 @@ def resolve(
     pinned = activate(pin(code_rev))
     from sightline.steps.task import run_resolve
 
-    resolved = run_resolve(recipe, overrides, dataset_tag, pinned, steps=steps, resources=resources)
+    resolved = run_resolve(recipe, overrides, dataset_tag, pinned, steps=steps)
     return (resolved.config.model_dump_json(), resolved.code_rev)

@@ -27,7 +27,7 @@ TASKS = {
     "evaluate": ("Evaluate, select", {"resolve", "train"}, False, FROM_RESOLVE | {"train.result"}),
     "test": ("Test selected", {"resolve", "evaluate"}, True, FROM_RESOLVE | {"evaluate.result"}),
 }
-WITH_TORCH = {"train", "evaluate", "test"}
+WITH_TORCH = {"train", "evaluate", "promote", "test"}
 CLAIMS = {"work_volume": "/var/lib/sightline", "code_volume": "/code"}
 SECRETS = {
     # parameter: (key, variable or file)
@@ -77,15 +77,23 @@ def source(value):
 
 def test_the_graph_is_the_one_we_mean():
     tasks = tasks_of()
-    assert set(tasks) == set(TASKS)
+    assert set(tasks) == {*TASKS, "condition-2"}
     for name, (display, waits_for, cached, inputs) in TASKS.items():
         task = tasks[name]
         assert task["taskInfo"]["name"] == display
         assert set(task.get("dependentTasks", [])) == waits_for
         assert task["cachingOptions"].get("enableCache", False) is cached
-        found = own_inputs(name, task)
-        found.pop("resources", None)
-        assert set(found.values()) == inputs
+        assert set(own_inputs(name, task).values()) == inputs
+
+
+def test_the_graph_shows_whether_there_is_a_new_champion():
+    condition = tasks_of()["condition-2"]
+    assert condition["taskInfo"]["name"] == "New champion"
+    assert condition["triggerPolicy"]["condition"].endswith("['pipelinechannel--evaluate-promoted'] == 'yes'")
+    (promote,) = compiled()[0]["components"]["comp-condition-2"]["dag"]["tasks"].values()
+    assert promote["taskInfo"]["name"] == "Promote"
+    assert promote["cachingOptions"].get("enableCache", False) is False
+    assert set(own_inputs("promote", promote).values()) == {"resolve-config", "resolve-code_rev", "train-result"}
 
 
 def test_finish_comes_after_the_steps_however_they_end():
@@ -99,7 +107,7 @@ def test_finish_comes_after_the_steps_however_they_end():
 
 def test_what_every_pod_asks_of_kubernetes():
     specification, executors = compiled()
-    assert {name.removeprefix("exec-") for name in executors} == {*TASKS, "finish"}
+    assert {name.removeprefix("exec-") for name in executors} == {*TASKS, "promote", "finish"}
     for name, executor in executors.items():
         step = name.removeprefix("exec-")
         mounts = {source(mount["pvcNameParameter"]): mount["mountPath"] for mount in executor["pvcMount"]}
@@ -133,19 +141,16 @@ def test_what_every_pod_asks_of_kubernetes():
 def test_what_a_pod_gets_reaches_it_through_the_exit_handler():
     """Kubeflow's compiler forgets to hand down what only the pods of a group ask for."""
     specification = compiled()[0]
-    group = specification["components"]["comp-exit-handler-1"]
-    handed = set(group["inputDefinitions"]["parameters"])
-    for task in group["dag"]["tasks"].values():
-        named = {
-            v["componentInputParameter"]
-            for v in task["inputs"]["parameters"].values()
-            if "componentInputParameter" in v
-        }
-        assert named <= handed
+    for group in ("comp-exit-handler-1", "comp-condition-2"):
+        component = specification["components"][group]
+        for task in component["dag"]["tasks"].values():
+            inputs = task["inputs"]["parameters"].values()
+            named = {value["componentInputParameter"] for value in inputs if "componentInputParameter" in value}
+            assert named <= set(component["inputDefinitions"]["parameters"])
 
 
 def test_containers_that_fail_are_tried_again_where_a_step_goes_on():
-    retries = {name: task.get("retryPolicy", {}).get("maxRetryCount", 0) for name, task in tasks_of().items()}
+    retries = {name: tasks_of()[name].get("retryPolicy", {}).get("maxRetryCount", 0) for name in TASKS}
     assert retries == {"resolve": 0, "record": 2, "train": 3, "evaluate": 2, "test": 2}
 
 
@@ -154,7 +159,7 @@ def test_containers_that_fail_are_tried_again_where_a_step_goes_on():
 )
 def test_a_step_that_is_not_asked_for_is_not_in_the_graph(steps):
     tasks = tasks_of(steps)
-    assert set(tasks) == {"resolve", *steps}
+    assert set(tasks) == {"resolve", *steps} | ({"condition-2"} if "evaluate" in steps else set())
     before = dict(zip(pipeline.STEPS[1:], pipeline.STEPS, strict=False))
     for step in set(steps) & set(before):
         handed_over = own_inputs(step, tasks[step])[f"{before[step]}_result"]
@@ -183,7 +188,8 @@ def test_images_are_ours_and_may_come_from_any_registry():
     executors = specification["deploymentSpec"]["executors"]
     images = {name.removeprefix("exec-"): spec["container"]["image"].split("'")[1] for name, spec in executors.items()}
     assert images == {
-        name: f"pipelinechannel--{'train' if name in WITH_TORCH else 'base'}_image" for name in [*TASKS, "finish"]
+        name: f"pipelinechannel--{'train' if name in WITH_TORCH else 'base'}_image"
+        for name in [*TASKS, "promote", "finish"]
     }
     defaults = specification["root"]["inputDefinitions"]["parameters"]
     for kind in ("base", "train"):

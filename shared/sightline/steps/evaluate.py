@@ -1,8 +1,7 @@
 """Evaluate: every candidate and the present champion on the val split; the best by each chosen metric is selected.
 
-The decision is published first, as ``result.json``; then the champion pointers move, by compare-and-swap, and then the
-database is told.  A run that is killed between any two of these finds the decision and completes it; a decision that
-was made against a champion who is not the champion any more is made anew.
+The decision is published as ``result.json``, and :mod:`sightline.steps.promote` carries it out.  A decision that was
+made against a champion who is not the champion any more is made anew.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from sightline.data.checkout import Checkout
 from sightline.data.detections import Detections
 from sightline.data.lock import exclusive_lock
 from sightline.data.tags import DatasetTag
-from sightline.errors import PreconditionFailedError, StepError
+from sightline.errors import StepError
 from sightline.metrics.selection import Champion, check_metrics, choose, metrics_line
 from sightline.report.evaluation_report import write_evaluation_report
 from sightline.steps.champions import ChampionPointer, read_champion
@@ -30,14 +29,12 @@ from sightline.steps.drawings import draw_split, spread
 from sightline.steps.inference import class_names, fetch_model, infer_split, read_split, training_set_on_disk
 from sightline.steps.journal import write_atomically
 from sightline.steps.measurement import Measurement, measure
-from sightline.steps.promotion import decision_holds, promote
+from sightline.steps.promotion import decision_holds, record_models
 from sightline.steps.results import EvaluateResult, ScoredModel, Selection, TrainResult
 from sightline.steps.selected_models import model_uri, publish_model
 from sightline.steps.store import find_result, folder_key, publish_result
 from sightline.storage import Storage, open_storage
 from sightline.tasks.reading import open_reader
-
-MAX_ATTEMPTS = 5
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +51,7 @@ class _Contender:
 
 
 def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
-    """Measure the candidates and the champion, select the best by each of ``evaluate.select_by``, and promote it.
+    """Measure the candidates and the champion, and select the best by each of ``evaluate.select_by``.
 
     Args:
         config: The whole configuration.
@@ -65,7 +62,7 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
         ConfigurationError: A metric that does not exist, or that nothing of this configuration computes.
         DataError: The val split cannot be used.
         ModelFileError: A candidate is damaged, or of other classes or another task than the training set.
-        StepError: There are no candidates, a model is gone, or champions change faster than they can be measured.
+        StepError: There are no candidates, or a model is gone.
     """
     check_metrics(config.evaluate.select_by, config.reading)
     if not train.candidates:
@@ -77,24 +74,15 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
     )
     folder = Path(config.work.dir) / "evaluate" / key
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.data.timeout_seconds):
-        for _ in range(MAX_ATTEMPTS):
-            result = find_result(storage, EvaluateResult, train.training_tag, key)
-            if result is None or not decision_holds(storage, dataset, result):
-                with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
-                    evaluation = _Evaluation(config, train, storage, folder, source)
-                    result = evaluation.publish(key, replace=result is not None)
-            try:
-                promote(config, train, storage, result)
-            except PreconditionFailedError:
-                _log.info("another run changed a champion of %s; comparing with the new one", dataset)
-                continue
-            for selection in result.selections:
-                _log.info("%s: %s", selection.metric, selection.reason)
-            return result
-    raise StepError(
-        f"the champions of {dataset} changed {MAX_ATTEMPTS} times while they were measured; "
-        "run evaluate again when the other runs are done"
-    )
+        result = find_result(storage, EvaluateResult, train.training_tag, key)
+        if result is None or not decision_holds(storage, dataset, result):
+            with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
+                evaluation = _Evaluation(config, train, storage, folder, source)
+                result = evaluation.publish(key, replace=result is not None)
+    record_models(config, train, result)
+    for selection in result.selections:
+        _log.info("%s: %s", selection.metric, selection.reason)
+    return result
 
 
 class _Evaluation:

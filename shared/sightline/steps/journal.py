@@ -32,8 +32,8 @@ TITLES = {
 }
 """The display name of each step, in their order."""
 
-FINISH_TITLE = "Finish run"
-"""That of the task after them."""
+TASK_TITLES = {**TITLES, "promote": "Promote", "finish": "Finish run"}
+"""Theirs, and those of the tasks that carry a decision out and close the run."""
 
 GONE = "its process is gone; the same command goes on from here"
 

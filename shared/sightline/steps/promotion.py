@@ -1,11 +1,10 @@
-"""Carrying out what evaluate decided: champion pointers in the bucket, then rows in the database."""
+"""What follows from a decision of evaluate: rows of its models, and champion pointers with rows of their own."""
 
 from __future__ import annotations
 
 from contextlib import closing
 
 from sightline.config.schema import Config
-from sightline.data.tags import DatasetTag
 from sightline.database import ModelRecord, ModelUse, PromotionRecord, open_database
 from sightline.errors import PreconditionFailedError
 from sightline.steps.champions import ChampionPointer, read_champion, write_champion
@@ -23,23 +22,31 @@ def decision_holds(storage: Storage, dataset: str, result: EvaluateResult) -> bo
     return True
 
 
-def promote(config: Config, train: TrainResult, storage: Storage, result: EvaluateResult) -> None:
-    """Carry a decision out: pointers and rows; what is done already stays as it is.
-
-    Args:
-        config: The whole configuration.
-        train: The candidates.
-        storage: The result bucket.
-        result: The decision.
-
-    Raises:
-        PreconditionFailedError: A champion is not the one that the decision was made against any more.
-    """
-    dataset, run_id = DatasetTag.parse(train.training_tag).dataset, current_run_id()
+def record_models(config: Config, train: TrainResult, result: EvaluateResult) -> None:
+    """Tell the database what was measured and selected; what it knows already stays as it is."""
+    run_id = current_run_id()
     with closing(open_database(config.database.url)) as database:
         for model in result.models:
             database.register_model(ModelRecord(model.sha256, model.uri, config.task, model.training_tag, None, ""))
             database.record_metrics(model.sha256, train.training_tag, "val", model.metrics)
+        if run_id:
+            database.record_uses(run_id, _uses(result))
+
+
+def promote(config: Config, dataset: str, storage: Storage, result: EvaluateResult) -> None:
+    """Carry a decision out: pointers in the bucket, then rows; what is done already stays as it is.
+
+    Args:
+        config: The whole configuration.
+        dataset: Whose champions they are.
+        storage: The result bucket.
+        result: The decision, whose models the database knows.
+
+    Raises:
+        PreconditionFailedError: A champion is not the one that the decision was made against any more.
+    """
+    run_id = current_run_id()
+    with closing(open_database(config.database.url)) as database:
         for selection in result.selections:
             pointer = _swap(storage, dataset, result, selection)
             if not selection.promoted:
@@ -58,8 +65,6 @@ def promote(config: Config, train: TrainResult, storage: Storage, result: Evalua
                     run_id=run_id,
                 )
             )
-        if run_id:
-            database.record_uses(run_id, _uses(result))
 
 
 def _uses(result: EvaluateResult) -> list[ModelUse]:

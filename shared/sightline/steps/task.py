@@ -44,24 +44,23 @@ class Finished:
     summary: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def promoted(self) -> str:
+        """``yes`` where evaluate selected a new champion, else ``no``; for a condition of the pipeline."""
+        return "yes" if any(entry["promoted"] for entry in strict_json.decode(self.result)["selections"]) else "no"
+
+    @property
     def confusion(self) -> tuple[list[str], list[list[int]]]:
         """Class names and matrix of the first model; rows are true classes."""
         first = next(iter(self.summary["models"].values()))
         return first["confusion"]["labels"], first["confusion"]["matrix"]
 
 
-def run_resolve(
-    recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str, resources: str
-) -> resolve.Resolved:
-    """Resolve the parameters of a run, and open it where Kubeflow keeps it.
-
-    ``steps`` are those after resolve, with commas; ``resources`` says in words what the pods get.
-    """
+def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:
+    """Resolve the parameters of a run, and open it where Kubeflow keeps it; ``steps`` are those after resolve."""
     prepare_pod()
     resolved = resolve.run(recipe, overrides, dataset_tag, code_rev)
     open_run(resolved, recipe, split_overrides(overrides), steps.split(","))
     inputs = {"recipe": recipe, "overrides": overrides, "dataset_tag": dataset_tag, "code_rev": code_rev}
-    inputs |= {"resources": resources} if resources else {}
     with journalled(Path(resolved.config.work.dir), "resolve", inputs) as entry:
         entry.outputs = {"dataset tag": resolved.config.data.tag, "code revision": resolved.code_rev}
         entry.result = resolved.config.model_dump_json()
@@ -114,6 +113,20 @@ def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Fi
         return _finished(storage, entry, result, result.models[0].metrics)
 
     return _task("evaluate", config, code_rev, step)
+
+
+def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
+    """Make champions of what evaluate selected among what train offers."""
+
+    def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
+        from sightline.steps import promote
+
+        result = promote.run(config, code_rev, _upstream(storage, TrainResult, config, train_result))
+        promoted = [selection for selection in result.selections if selection.promoted]
+        entry.outputs = {selection.metric: selection.name for selection in promoted}
+        return Finished("", {f"new_{selection.metric}": selection.value for selection in promoted})
+
+    return _task("promote", config, code_rev, step)
 
 
 def run_test(config: str, code_rev: str, evaluate_result: str, html: str) -> Finished:

@@ -10,7 +10,7 @@ import pytest
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, ModelFileError, StepError
 from sightline.report.summary import read_summary
-from sightline.steps import evaluate
+from sightline.steps import evaluate, promote
 from sightline.steps.inference import file_sha256
 
 
@@ -19,7 +19,7 @@ def test_first_run_selects_the_best_candidate(site):
     good, poor = site.model(60), site.model(20)
     train = site.trained(poor, good)
 
-    result = evaluate.run(site.config(), "code", train)
+    result = promote.run(site.config(), "code", train)
 
     assert [model.name for model in result.models] == ["best", "last"]
     assert [selection.metric for selection in result.selections] == ["mask_AP", "EIR"]
@@ -38,7 +38,7 @@ def test_first_run_selects_the_best_candidate(site):
 def test_what_lies_in_the_bucket(site):
     model = site.model(70)
 
-    result = evaluate.run(site.config(), "code", site.trained(model))
+    result = promote.run(site.config(), "code", site.trained(model))
 
     folder = site.folder / "bucket" / "evaluation" / "plates_train_v1" / "EIR"
     current = json.loads((folder / "CURRENT.json").read_text())
@@ -55,7 +55,7 @@ def test_what_lies_in_the_bucket(site):
 
 @pytest.mark.usefixtures("oracle")
 def test_summary_is_what_the_page_reads(site):
-    result = evaluate.run(site.config(), "code", site.trained(site.model(60), site.model(20)))
+    result = promote.run(site.config(), "code", site.trained(site.model(60), site.model(20)))
 
     document = site.summary(result.files)
     summary = read_summary(site.folder / "bucket" / result.files.partition("/bucket/")[2])
@@ -86,9 +86,9 @@ def test_summary_is_what_the_page_reads(site):
 @pytest.mark.usefixtures("oracle")
 def test_the_story_of_a_champion(site):
     first, worse, better = site.model(50), site.model(20, version="v2"), site.model(90, version="v2")
-    evaluate.run(site.config(), "code", site.trained(first))
+    promote.run(site.config(), "code", site.trained(first))
 
-    kept = evaluate.run(site.config(), "code", site.trained(worse, version="v2"))
+    kept = promote.run(site.config(), "code", site.trained(worse, version="v2"))
 
     assert [model.name for model in kept.models] == ["best", "champion"]
     for selection in kept.selections:
@@ -99,7 +99,7 @@ def test_the_story_of_a_champion(site):
         assert "/evaluation/plates_train_v2/" in selection.uri
     assert site.champion("EIR")["sha256"] == file_sha256(first)
 
-    replaced = evaluate.run(site.config(), "code", site.trained(worse, better, version="v2"))
+    replaced = promote.run(site.config(), "code", site.trained(worse, better, version="v2"))
 
     for selection in replaced.selections:
         assert (selection.name, selection.promoted) == ("last", True)
@@ -118,10 +118,10 @@ def test_the_story_of_a_champion(site):
 @pytest.mark.usefixtures("oracle")
 def test_ties_and_small_improvements_keep_the_champion(site):
     first, same, better = site.model(50), site.model(50, seed=1), site.model(90)
-    evaluate.run(site.config(), "code", site.trained(first))
+    promote.run(site.config(), "code", site.trained(first))
 
-    tied = evaluate.run(site.config(), "code", site.trained(same))
-    little = evaluate.run(site.config("evaluate.min_improvement=0.9"), "code", site.trained(better))
+    tied = promote.run(site.config(), "code", site.trained(same))
+    little = promote.run(site.config("evaluate.min_improvement=0.9"), "code", site.trained(better))
 
     for result in (tied, little):
         assert {selection.sha256 for selection in result.selections} == {file_sha256(first)}
@@ -132,21 +132,21 @@ def test_ties_and_small_improvements_keep_the_champion(site):
 @pytest.mark.usefixtures("oracle")
 def test_done_again_nothing_changes(site, monkeypatch):
     train = site.trained(site.model(50))
-    first = evaluate.run(site.config(), "code", train)
+    first = promote.run(site.config(), "code", train)
     before = site.champion("EIR")
     monkeypatch.setattr(evaluate, "measure", None)
 
-    assert evaluate.run(site.config(), "code", train) == first
+    assert promote.run(site.config(), "code", train) == first
     assert site.champion("EIR") == before
 
 
 @pytest.mark.usefixtures("oracle")
 def test_a_decision_against_a_former_champion_is_made_anew(site):
     poor, good = site.trained(site.model(20)), site.trained(site.model(80))
-    assert evaluate.run(site.config(), "code", poor).selections[0].promoted
-    assert evaluate.run(site.config(), "code", good).selections[0].promoted
+    assert promote.run(site.config(), "code", poor).selections[0].promoted
+    assert promote.run(site.config(), "code", good).selections[0].promoted
 
-    again = evaluate.run(site.config(), "code", poor)
+    again = promote.run(site.config(), "code", poor)
 
     assert [selection.name for selection in again.selections] == ["champion", "champion"]
     assert site.champion("EIR")["sha256"] == good.candidates[0].sha256
@@ -156,7 +156,7 @@ def test_a_decision_against_a_former_champion_is_made_anew(site):
 def test_another_run_that_wins_in_between_is_compared_with(site, monkeypatch):
     mine, other = site.trained(site.model(50)), site.trained(site.model(80))
     publish = evaluate.publish_result
-    pending = [lambda: evaluate.run(site.config(), "other code", other)]
+    pending = [lambda: promote.run(site.config(), "other code", other)]
 
     def publish_then_lose(*arguments, **options):
         result = publish(*arguments, **options)
@@ -165,7 +165,7 @@ def test_another_run_that_wins_in_between_is_compared_with(site, monkeypatch):
         return result
 
     monkeypatch.setattr(evaluate, "publish_result", publish_then_lose)
-    result = evaluate.run(site.config(), "code", mine)
+    result = promote.run(site.config(), "code", mine)
 
     assert not result.selections[0].promoted
     assert site.champion("EIR")["sha256"] == other.candidates[0].sha256
@@ -175,7 +175,7 @@ def test_another_run_that_wins_in_between_is_compared_with(site, monkeypatch):
 def test_equal_candidates_are_measured_once_and_the_first_wins(site):
     model = site.model(50)
 
-    result = evaluate.run(site.config(), "code", site.trained(model, model))
+    result = promote.run(site.config(), "code", site.trained(model, model))
 
     assert [model.name for model in result.models] == ["best", "last"]
     assert result.models[0].metrics == result.models[1].metrics
@@ -185,10 +185,10 @@ def test_equal_candidates_are_measured_once_and_the_first_wins(site):
 
 @pytest.mark.usefixtures("oracle")
 def test_different_champions_by_metric_have_different_names(site):
-    evaluate.run(site.config("evaluate.select_by=[EIR]"), "code", site.trained(site.model(30)))
-    evaluate.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(40)))
+    promote.run(site.config("evaluate.select_by=[EIR]"), "code", site.trained(site.model(30)))
+    promote.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(40)))
 
-    result = evaluate.run(site.config(), "code", site.trained(site.model(10)))
+    result = promote.run(site.config(), "code", site.trained(site.model(10)))
 
     assert [model.name for model in result.models] == ["best", "champion (mask_AP)", "champion (EIR)"]
     assert {s.metric: s.name for s in result.selections} == {
@@ -215,7 +215,7 @@ def test_a_champion_of_other_classes_gives_way_and_the_reason_says_so(site):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(pointer))
 
-    result = evaluate.run(site.config(), "code", site.trained(site.model(30)))
+    result = promote.run(site.config(), "code", site.trained(site.model(30)))
 
     [selection, _] = result.selections
     assert (selection.promoted, selection.previous_value) == (True, None)
@@ -228,10 +228,10 @@ def test_a_champion_of_other_classes_gives_way_and_the_reason_says_so(site):
 def test_a_candidate_of_other_classes_or_another_task_is_refused(site):
     other = site.model(50, classes=("car", "tree"), category_ids=(1, 2))
     with pytest.raises(ModelFileError, match=r"made for the classes car, tree, but 0, 1, .* are asked for"):
-        evaluate.run(site.config(), "code", site.trained(other))
+        promote.run(site.config(), "code", site.trained(other))
     other = site.model(50, task="classification", seed=1)
     with pytest.raises(ModelFileError, match=r"task classification, but instance_segmentation"):
-        evaluate.run(site.config(), "code", site.trained(other))
+        promote.run(site.config(), "code", site.trained(other))
     assert not (site.folder / "bucket").exists()
 
 
@@ -240,18 +240,18 @@ def test_a_replaced_or_missing_model_file_is_refused(site):
     train = site.trained(model)
     model.write_bytes(site.model(60).read_bytes())
     with pytest.raises(ModelFileError, match=r"is not the model that was meant: its sha256 is .*, expected"):
-        evaluate.run(site.config(), "code", train)
+        promote.run(site.config(), "code", train)
     model.unlink()
     with pytest.raises(StepError, match=r"is not in the result bucket any more"):
-        evaluate.run(site.config(), "code", train)
+        promote.run(site.config(), "code", train)
 
 
 def test_metrics_that_nobody_computes_are_refused_before_any_work(site):
     train = site.trained(site.model(50))
     with pytest.raises(ConfigurationError, match="unknown metric 'mAP'"):
-        evaluate.run(site.config("evaluate.select_by=[mAP]"), "code", train)
+        promote.run(site.config("evaluate.select_by=[mAP]"), "code", train)
     with pytest.raises(ConfigurationError, match="reading is none"):
-        evaluate.run(site.config("reading=none"), "code", train)
+        promote.run(site.config("reading=none"), "code", train)
     assert not (site.folder / "work" / "evaluate").exists()
 
 
@@ -261,16 +261,16 @@ def test_a_broken_champion_pointer_says_what_to_do(site):
     path.write_text("{}")
 
     with pytest.raises(StepError, match=r"is not a champion pointer .* remove it to begin without a champion"):
-        evaluate.run(site.config(), "code", site.trained(site.model(50)))
+        promote.run(site.config(), "code", site.trained(site.model(50)))
 
 
 def test_without_candidates_train_must_run_again(site):
     with pytest.raises(StepError, match="left no candidate; run train again"):
-        evaluate.run(site.config(), "code", site.trained())
+        promote.run(site.config(), "code", site.trained())
 
 
 def test_a_real_network_is_inferred(site):
-    result = evaluate.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(0)))
+    result = promote.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(0)))
 
     assert 0.0 <= result.models[0].metrics["mask_AP"] <= 1.0
     kept = list((site.folder / "work" / "evaluate").glob("*/detections-*.json"))

@@ -13,7 +13,7 @@ import pytest
 
 from sightline.database import Database, open_database
 from sightline.models.predictor import Predictor
-from sightline.steps import evaluate, results
+from sightline.steps import promote, results
 from sightline.steps import test as testing
 from sightline.storage.local import LocalStorage
 from tests.steps.evaluation.conftest import Site
@@ -38,7 +38,7 @@ CONTENTS = re.compile(r"/[0-9a-f]{16}(?=[/\"])(?!/model)|(?<=summary)-[0-9a-f]{1
 
 
 def run_both(site: Site) -> tuple[results.EvaluateResult, results.TestResult]:
-    chosen = evaluate.run(site.config(), "code", site.trained(site.model(20), site.model(70)))
+    chosen = promote.run(site.config(), "code", site.trained(site.model(20), site.model(70)))
     return chosen, testing.run(site.config(), "code", chosen)
 
 

@@ -14,13 +14,13 @@ from PIL import Image
 from sightline.database import Named, open_database
 from sightline.errors import ConfigurationError, DataError, ModelFileError, StepError
 from sightline.report.summary import read_summary
-from sightline.steps import evaluate
+from sightline.steps import promote
 from sightline.steps import test as testing
 from sightline.steps.inference import file_sha256
 
 
 def selected(site, *models, version="v1", overrides=()):
-    return evaluate.run(site.config(*overrides), "code", site.trained(*models, version=version))
+    return promote.run(site.config(*overrides), "code", site.trained(*models, version=version))
 
 
 def local(uri: str) -> Path:
@@ -104,8 +104,8 @@ def test_predictions_hold_detections_and_readings(site):
 
 @pytest.mark.usefixtures("oracle")
 def test_every_model_has_its_own_drawn_images(site):
-    evaluate.run(site.config("evaluate.select_by=[EIR]"), "code", site.trained(site.model(30)))
-    evaluate.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(40)))
+    promote.run(site.config("evaluate.select_by=[EIR]"), "code", site.trained(site.model(30)))
+    promote.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(40)))
     chosen = selected(site, site.model(10))
     assert len({selection.sha256 for selection in chosen.selections}) == 2
 

@@ -1,0 +1,51 @@
+"""Promote: the selected models become champions, by compare-and-swap; then the database is told.
+
+A run that is killed between any two of these finds the decision of evaluate and completes it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sightline.config.schema import Config
+from sightline.data.tags import DatasetTag
+from sightline.errors import PreconditionFailedError, StepError
+from sightline.steps import evaluate
+from sightline.steps.promotion import promote
+from sightline.steps.results import EvaluateResult, TrainResult
+from sightline.storage import open_storage
+
+MAX_ATTEMPTS = 5
+
+_log = logging.getLogger(__name__)
+
+
+def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
+    """Carry out what evaluate decided; where another run was faster, compare with its champion first.
+
+    Args:
+        config: The whole configuration.
+        code_rev: The code revision.
+        train: The candidates.
+
+    Returns:
+        The decision that was carried out.
+
+    Raises:
+        StepError: Champions change faster than they can be measured.
+        SightlineError: Whatever :func:`sightline.steps.evaluate.run` raises.
+    """
+    storage = open_storage(config.storage.uri)
+    dataset = DatasetTag.parse(train.training_tag).dataset
+    for _ in range(MAX_ATTEMPTS):
+        result = evaluate.run(config, code_rev, train)
+        try:
+            promote(config, dataset, storage, result)
+        except PreconditionFailedError:
+            _log.info("another run changed a champion of %s; comparing with the new one", dataset)
+            continue
+        return result
+    raise StepError(
+        f"the champions of {dataset} changed {MAX_ATTEMPTS} times while they were measured; "
+        "run the pipeline again when the other runs are done"
+    )
