@@ -65,13 +65,15 @@ def test_the_model_says_what_made_it(world, first):
 
 def test_the_second_run_finds_everything_done(world, first):
     world.run("plates_ann_v1")
-    assert states(world) == dict.fromkeys(("record", "train", "evaluate", "test"), "reused") | {"resolve": "succeeded"}
+    assert states(world) == dict.fromkeys(("record", "train", "evaluate", "promote", "test"), "reused") | {
+        "resolve": "succeeded"
+    }
     assert len(rows(world, "select 1 from promotions")) == 2
 
 
 def test_some_steps_go_on_from_the_last_results(world, first):
     world.run("plates_ann_v1", "--steps", "evaluate,test")
-    assert set(states(world)) == {"resolve", "evaluate", "test"}
+    assert set(states(world)) == {"resolve", "evaluate", "promote", "test"}
     assert states(world)["evaluate"] == "reused"
 
 

@@ -124,7 +124,7 @@ def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
         result = promote.run(config, code_rev, _upstream(storage, TrainResult, config, train_result))
         promoted = [selection for selection in result.selections if selection.promoted]
         entry.outputs = {selection.metric: selection.name for selection in promoted}
-        return Finished("", {f"new_{selection.metric}": selection.value for selection in promoted})
+        return _finished(storage, entry, result, {selection.metric: selection.value for selection in promoted})
 
     return _task("promote", config, code_rev, step)
 

@@ -35,7 +35,7 @@ def test_after_gc_everything_goes_on(world):
     world.age()
     world.sweep(delete=True)
     again = world.run()
-    assert world.states(again) == dict.fromkeys(("record", "train", "evaluate", "test"), "reused") | {
+    assert world.states(again) == dict.fromkeys(("record", "train", "evaluate", "promote", "test"), "reused") | {
         "resolve": "succeeded"
     }
     other = world.run("test.score_threshold=0.4")
