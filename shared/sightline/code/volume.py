@@ -7,7 +7,6 @@ more at what counts after each rename, and takes it back or does it anew where a
 from __future__ import annotations
 
 import errno
-import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,9 +20,6 @@ from sightline.code.snapshot import Manifest, Published, Snapshot
 from sightline.errors import CodeError, SightlineError
 from sightline.storage.files import sync, sync_folder
 from sightline_bootstrap import MANIFEST, SOURCE, SnapshotError
-
-UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.[0-9a-f]{16}\.part|\.CURRENT\.[0-9a-f]{16}\.part")
-"""What a process that was killed may leave, in ``snapshots/`` and beside CURRENT."""
 
 _SYNCED_AT_ONCE = 8
 _ATTEMPTS = 10
@@ -174,12 +170,13 @@ def _renamed(part: Path, folder: Path) -> bool:
 
 def _write(snapshot: Snapshot, part: Path) -> None:
     """All files, then their folders, then the manifest; on the disk when it returns, and protected from writing."""
-    contents = {f"{SOURCE}/{name}": content.encode() for name, content in snapshot.contents.items()}
-    folders = sorted({(part / name).parent for name in contents} | {part})
+    contents = {part / SOURCE / name: content.encode() for name, content in snapshot.contents.items()}
+    folders = sorted({folder for path in contents for folder in path.parents if folder.is_relative_to(part)})
+    part.parent.mkdir(parents=True, exist_ok=True)
     for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-        list(pool.map(lambda item: _write_file(part / item[0], item[1]), contents.items()))
+        list(pool.map(_write_file, contents.keys(), contents.values()))
     _write_file(part / MANIFEST, snapshot.manifest.to_json())
     for folder in reversed(folders):
         sync_folder(folder)
