@@ -58,8 +58,8 @@ class SnapshotError(RuntimeError):
 def pin(code_rev: str) -> str:
     """The one revision that a whole run uses.
 
-    What is not on the volume is brought from the result bucket first.  For ``current`` the pointer of the bucket counts
-    where there is one, else CURRENT of the volume; ``image`` touches neither.
+    What is not on the volume, or damaged there, is brought from the result bucket first.  For ``current`` the pointer
+    of the bucket counts where there is one, else CURRENT of the volume; ``image`` touches neither.
 
     Args:
         code_rev: ``image`` or nothing, ``current``, a revision or a beginning of it with 8 digits or more.
@@ -80,9 +80,16 @@ def pin(code_rev: str) -> str:
         raise SnapshotError(
             f"code_rev {code_rev} fits {len(found)} snapshots in {volume}: {', '.join(found)}; give more digits"
         )
-    if found and touch(volume, found[0]):
-        return found[0]
-    return _bring(code_rev)
+    if not found:
+        return _bring(code_rev)
+    touch(volume, found[0])
+    try:
+        verify(volume, found[0])
+    except SnapshotError as damage:
+        with suppress(SnapshotError):  # where the bucket has none either, the damage is what counts
+            return _bring(found[0])
+        raise damage from None
+    return found[0]
 
 
 def activate(code_rev: str) -> str:
@@ -175,12 +182,9 @@ def current(volume: Path) -> str | None:
 def touch(volume: Path, revision: str) -> bool:
     """Say that a snapshot is used, so that gc takes it for a young one; False where it is not there."""
     path = volume / "snapshots" / revision / MANIFEST
-    with suppress(PermissionError):  # it belongs to another user, and gc looks into the database too
-        try:
-            os.utime(path)
-        except FileNotFoundError:
-            return False
-    return True
+    with suppress(OSError):  # it belongs to another user, or may only be read; gc looks into the database too
+        os.utime(path)
+    return path.exists()
 
 
 def volume_of(code_rev: str) -> Path:

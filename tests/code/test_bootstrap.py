@@ -22,7 +22,7 @@ from sightline.errors import EDITED
 from sightline.steps import resolve
 from sightline.version import code_revision
 child = "from sightline import errors, version; print(errors.EDITED, version.code_revision())"
-resolved = resolve.run("plates", "", "plates_ann_v1", revision)
+resolved = resolve.run("plates", "", "plates_ann_v1", activate(revision))
 print(json.dumps(dict(
     revision=revision, word=EDITED, running=code_revision(), resolved=resolved.code_rev,
     child=subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True).stdout.split(),
@@ -225,6 +225,23 @@ def test_a_pod_brings_what_the_volume_lacks(volume, storage, tmp_path):
     for code_rev in ("current", snapshot.revision[:10]):
         answer = json.loads(pod(PROGRAM.format(code_rev=code_rev), tmp_path).stdout)
         assert (answer["word"], answer["running"]) == ("from the bucket", snapshot.revision)
+
+
+@pytest.mark.parametrize("code_rev", ["current", 12])
+def test_what_is_damaged_on_the_volume_is_brought_again(volume, storage, snapshot, code_rev):
+    code_rev = snapshot.revision[:code_rev] if isinstance(code_rev, int) else code_rev
+    publish_to_bucket(snapshot, storage)
+    assert pin(code_rev) == snapshot.revision
+    other_content(unprotect(snapshot_folder(volume, snapshot.revision)))
+    assert pin(code_rev) == snapshot.revision
+    verify(volume, snapshot.revision)
+
+
+def test_what_is_damaged_and_nowhere_else_is_said_so(volume, storage, snapshot):
+    publish_to_volume(snapshot, volume)
+    other_content(unprotect(snapshot_folder(volume, snapshot.revision)))
+    with pytest.raises(SnapshotError, match=r"version\.py has the SHA-256 \w+, expected \w+; publish the code again"):
+        pin(snapshot.revision[:8])
 
 
 def test_the_pointer_of_the_bucket_wins_over_that_of_the_volume(volume, storage, snapshot, other):

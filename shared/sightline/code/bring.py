@@ -13,7 +13,7 @@ from sightline_bootstrap import SnapshotError
 
 
 def bring(code_rev: str, storage: Storage, volume: Path) -> str:
-    """Have a snapshot on the volume, whole.
+    """Have a snapshot on the volume, whole; one that was damaged there is replaced.
 
     ``current`` means what the pointer of the bucket names, and CURRENT of the volume follows it.  Where the bucket has
     no pointer, CURRENT of the volume counts: a notebook with the volume mounted published it.
@@ -37,7 +37,8 @@ def bring(code_rev: str, storage: Storage, volume: Path) -> str:
     pointer, _ = read_pointer(storage)
     if pointer is None:
         return _current(volume, storage)
-    if not sightline_bootstrap.touch(volume, pointer.revision):
+    sightline_bootstrap.touch(volume, pointer.revision)
+    if not on_volume.is_valid(volume, pointer.revision):
         bring_from_bucket(storage, pointer.revision, volume)
     if on_volume.current(volume) != pointer.revision:
         on_volume.set_current(volume, pointer.revision)

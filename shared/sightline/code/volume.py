@@ -42,7 +42,7 @@ def publish_to_volume(snapshot: Snapshot, volume: Path, *, make_current: bool = 
     with explained(f"publish to {volume}"):
         new = False
         for _ in range(_ATTEMPTS):
-            if not _is_valid(volume, snapshot.revision):
+            if not is_valid(volume, snapshot.revision):
                 _place(snapshot, folder)
                 new = True
             moved = make_current and current(volume) != snapshot.revision
@@ -69,6 +69,15 @@ def set_current(volume: Path, revision: str) -> None:
             sync(stream)
         part.replace(volume / "CURRENT")
         sync_folder(volume)
+
+
+def is_valid(volume: Path, revision: str) -> bool:
+    """Whether a volume has a snapshot and every byte of it is right."""
+    try:
+        sightline_bootstrap.verify(volume, revision)
+    except SnapshotError:
+        return False
+    return True
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -131,21 +140,13 @@ def explained(doing: str) -> Iterator[None]:
         ) from error
 
 
-def _is_valid(volume: Path, revision: str) -> bool:
-    try:
-        sightline_bootstrap.verify(volume, revision)
-    except SnapshotError:
-        return False
-    return True
-
-
 def _place(snapshot: Snapshot, folder: Path) -> None:
     """Write a snapshot under another name and rename it to its own; a damaged one makes room."""
     part = _aside(folder)
     try:
         _write(snapshot, part)
         while not _renamed(part, folder):
-            if _is_valid(folder.parents[1], snapshot.revision):
+            if is_valid(folder.parents[1], snapshot.revision):
                 return  # another publisher was first
             damaged = _aside(folder)
             with suppress(FileNotFoundError):
