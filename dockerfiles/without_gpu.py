@@ -17,7 +17,6 @@ ONLY_FOR_A_GPU = (
     "nvidia/nvshmem/lib/*.a",
     "nvidia/*/include",
     "torch/include",
-    "torch/bin",
 )
 
 

@@ -91,7 +91,12 @@ def test_requirements_are_those_of_the_project(tmp_path):
 def test_what_only_a_gpu_uses_is_removed_and_what_torch_is_linked_with_stays(tmp_path):
     packages = tmp_path / "lib/python3.11/site-packages"
     gone = ["triton/_C/libtriton.so", "nvidia/cudnn/lib/libcudnn_adv.so.9", "torch/include/a.h"]
-    stay = ["nvidia/cudnn/lib/libcudnn.so.9", "nvidia/cu13/lib/libcublas.so.13", "torch/lib/libtorch_cpu.so"]
+    stay = [
+        "nvidia/cudnn/lib/libcudnn.so.9",
+        "nvidia/cu13/lib/libcublas.so.13",
+        "torch/lib/libtorch_cpu.so",
+        "torch/bin/torch_shm_manager",
+    ]
     for name in gone + stay:
         (packages / name).parent.mkdir(parents=True, exist_ok=True)
         (packages / name).write_bytes(b"x" * 2**20)
