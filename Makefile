@@ -8,9 +8,12 @@ SIGHTLINE_HOME ?= $(CURDIR)/.demo
 DEMO := SIGHTLINE_HOME=$(SIGHTLINE_HOME)
 DEMO_IMAGES ?= 420
 FUZZ_EXECUTIONS ?= 1000000
+REGISTRY ?= sightline
+TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' shared/sightline/version.py)
+IMAGES ?= base train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture fuzz check lint format types imports bench clean
+.PHONY: help demo test torture fuzz check lint format types imports bench images policy clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -60,9 +63,21 @@ imports: $(VENV)/.dev ## rooms import downward only
 torture: $(VENV)/.dev ## break everything on purpose, in full (a quarter of an hour); make test has a short form
 	SIGHTLINE_TORTURE=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/torture
 
+images: ## build the images of the components: REGISTRY=, TAG=, IMAGES="base train train-cpu"; more in dockerfiles/build.sh
+	@dockerfiles/build.sh $(REGISTRY) $(TAG) $(IMAGES)
+
+# checkov's pins would drag others along: an environment of its own
+$(VENV)-policy/.done: manifests/policy.txt
+	$(PYTHON) -m venv $(VENV)-policy
+	$(VENV)-policy/bin/python -m pip --disable-pip-version-check install --quiet --requirement manifests/policy.txt
+	@touch $@
+
+policy: $(VENV)-policy/.done $(VENV)/.dev ## checkov and hadolint: nothing in manifests and Dockerfile that is not argued there
+	PYTHONPATH=. $(BIN)/python -m tests.manifests.policy $(VENV)-policy/bin
+
 bench: $(VENV)/.dev ## speed, as ratios against a peer in the same run
 	PYTHONPATH=. $(BIN)/python -m benchmarks
 
 clean: ## remove what the targets made, .venv too
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .fuzz.log .coverage* build dist
+	rm -rf $(VENV) $(VENV)-policy .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .fuzz.log .coverage* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} + -o -name '*.egg-info' -type d -prune -exec rm -rf {} +

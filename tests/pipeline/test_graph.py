@@ -9,6 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import components
 import pipeline
 
 ROOT = Path(__file__).parents[2]
@@ -194,6 +195,16 @@ def test_images_are_ours_and_may_come_from_any_registry():
     defaults = specification["root"]["inputDefinitions"]["parameters"]
     for kind in ("base", "train"):
         assert defaults[f"{kind}_image"]["defaultValue"].startswith(f"sightline/{kind}-")
+
+
+def test_the_images_look_where_the_volumes_are_mounted():
+    text = (ROOT / "dockerfiles/Dockerfile").read_text()
+    for variable, path in (
+        ("SIGHTLINE_HOME", components.WORK_PATH),
+        ("SIGHTLINE_CODE", components.CODE_PATH),
+        ("SIGHTLINE_SETTINGS", f"{components.SETTINGS_PATH}/settings.yaml"),
+    ):
+        assert f" {variable}={path} " in text.replace("\\\n", " ")
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("components/*/component.py")), ids=lambda path: path.parent.name)
