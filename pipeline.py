@@ -16,7 +16,8 @@ import click
 ROOT = Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT / "shared")]
 
-from sightline.cli import kubeflow  # noqa: E402  (only now can it be found)
+from components import BASE_IMAGE  # noqa: E402  (only now can they be found)
+from sightline.cli import kubeflow  # noqa: E402
 
 if TYPE_CHECKING:
     from kfp.dsl.base_component import BaseComponent
@@ -166,7 +167,7 @@ def run_local(
         pipeline(**parameters)
 
 
-kubeflow.register(cli, compile_yaml, STEPS, steps_option)
+kubeflow.register(cli, compile_yaml, STEPS, steps_option, BASE_IMAGE)
 
 if __name__ == "__main__":
     from sightline.cli import run_cli

@@ -13,6 +13,7 @@ from sightline.cli.kubeflow_options import (
     Function,
     connected,
     connection_options,
+    experiment_option,
     json_option,
     launch_options,
     pipeline_option,
@@ -52,7 +53,7 @@ def pipeline_name(pipeline: str, steps: Sequence[str], every_step: Sequence[str]
 
 def run_options(function: Function) -> Function:
     """The options of ``run`` that a run on this machine does not have."""
-    for decorate in (connection_options, launch_options, pipeline_option):
+    for decorate in (connection_options, launch_options, experiment_option, pipeline_option):
         function = decorate(function)
     return function
 
@@ -75,15 +76,16 @@ def start(
     compiled: Callable[[], str], pipeline: str, recipe: str, overrides: Sequence[str], options: dict[str, Any]
 ) -> None:
     """``run`` on Kubeflow: upload what changed, check, start, and wait if that is asked for."""
-    from sightline.kubeflow.launch import Place, launch
+    from sightline.kubeflow.launch import launch
     from sightline.kubeflow.parameters import new_parameters
 
     with connected(options) as kubeflow:
         version = upload_version(kubeflow, compiled(), pipeline)
         code = options["code_rev"] or "image"
         parameters = new_parameters(version.parameters, recipe, overrides, code, options["pods"])
-        place = Place(options["experiment"], options["service_account"])
-        _started(kubeflow, launch(kubeflow, version, parameters, place), waiting=options["waiting"])
+        experiment_id = kubeflow.api.experiment_id(options["experiment"])
+        run = launch(kubeflow, version, parameters, experiment_id=experiment_id)
+        _started(kubeflow, run, waiting=options["waiting"])
 
 
 def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
@@ -104,7 +106,7 @@ def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
 def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Start a run like RUN, but for what is set; prints the difference."""
     from sightline.errors import ConfigurationError
-    from sightline.kubeflow.launch import Place, launch
+    from sightline.kubeflow.launch import launch
     from sightline.kubeflow.parameters import changed_parameters, difference
     from sightline.kubeflow.runs import find_run
     from sightline.kubeflow.submit import version_of
@@ -121,8 +123,14 @@ def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:
         click.echo(f"like run {before.run_id}  {before.name}" + ("" if rows else ", with nothing changed"))
         for name, old, new in rows:
             click.echo(f"  {name}: {old or '(not set)'} -> {new or '(not set)'}")
-        place = Place(options["experiment"], options["service_account"])
-        again = launch(kubeflow, version, parameters, place, f"like run {before.run_id}")
+        again = launch(
+            kubeflow,
+            version,
+            parameters,
+            experiment_id=before.experiment_id,
+            service_account=options["service_account"] or before.service_account,
+            description=f"like run {before.run_id}",
+        )
         _started(kubeflow, again, waiting=options["waiting"])
 
 
@@ -175,8 +183,11 @@ def list_command(limit: int, as_json: bool, **options: Any) -> None:  # noqa: AN
         click.echo("there is no run yet; start one: python pipeline.py run --recipe NAME --set data.tag=TAG")
 
 
-def register(group: click.Group, compile_yaml: Compile, every_step: Sequence[str], steps_option: Decorator) -> None:
+def register(
+    group: click.Group, compile_yaml: Compile, every_step: Sequence[str], steps_option: Decorator, image: str
+) -> None:
     """Add the commands to the group of ``pipeline.py``, which knows how to compile the pipeline."""
+    from sightline.cli.kubeflow_doctor import doctor_command
     from sightline.cli.kubeflow_schedule import schedule_group
     from sightline.cli.kubeflow_watch import fetch_command, logs_command, status_command
 
@@ -199,6 +210,7 @@ def register(group: click.Group, compile_yaml: Compile, every_step: Sequence[str
         list_command,
         fetch_command,
         schedule_group(compile_yaml, every_step),
+        doctor_command(image),
     )
     for command in commands:
         group.add_command(command)

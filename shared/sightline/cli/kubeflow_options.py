@@ -23,6 +23,7 @@ _CONNECTION = (
     ("ca-file", "FILE", "Certificates that vouch for the host; KFP_CA_FILE."),
     ("kubeconfig", "FILE", "How to reach the cluster; KUBECONFIG."),
     ("context", "NAME", "Which context of it; KUBE_CONTEXT."),
+    ("service-account", "NAME", "As whom the pods of new runs work; KFP_SERVICE_ACCOUNT."),
 )
 
 CONNECTION_NAMES = ("profile", *(name.replace("-", "_") for name, _, _ in _CONNECTION), "port_forward")
@@ -55,6 +56,10 @@ def connected(options: dict[str, Any]) -> Iterator[Kubeflow]:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
+experiment_option = click.option(
+    "--experiment", default="sightline", show_default=True, help="Made if it is not there."
+)
+
 pipeline_option = click.option("--pipeline", default="sightline", show_default=True, help="The pipeline's name.")
 
 
@@ -63,8 +68,6 @@ def launch_options(function: Function) -> Function:
     options = (
         click.option("--code", "code_rev", default="", metavar="REVISION", help="image, current, or a snapshot's SHA."),
         click.option("--param", "pods", multiple=True, metavar="NAME=VALUE", help="Another parameter; repeatable."),
-        click.option("--experiment", default="sightline", show_default=True, help="Made if it is not there."),
-        click.option("--service-account", default="", metavar="NAME", help="As whom the pods run."),
         click.option("--wait", "waiting", is_flag=True, help="Wait for the end; 1 is returned if it is no success."),
     )
     for option in reversed(options):

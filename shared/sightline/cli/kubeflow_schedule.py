@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from sightline.cli.kubeflow_options import connected, connection_options, json_option, pipeline_option, print_json
+from sightline.cli.kubeflow_options import (
+    connected,
+    connection_options,
+    experiment_option,
+    json_option,
+    pipeline_option,
+    print_json,
+)
 
 
 @click.group("schedule")
@@ -86,8 +93,7 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
     @set_option
     @click.option("--code", default="image", show_default=True, metavar="REVISION", help="image, current, or a SHA.")
     @click.option("--param", "pods", multiple=True, metavar="NAME=VALUE", help="Another parameter; repeatable.")
-    @click.option("--experiment", default="sightline", show_default=True, help="Made if it is not there.")
-    @click.option("--service-account", default="", metavar="NAME", help="As whom the pods run.")
+    @experiment_option
     @pipeline_option
     @connection_options
     def add_command(name: str, cron: str, every: str, **options: Any) -> None:  # noqa: ANN401
@@ -101,7 +107,7 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
             version = upload_version(kubeflow, compile_yaml(every_step), options["pipeline"])
             asked = (options["recipe"], options["overrides"], options["code"], options["pods"])
             parameters = new_parameters(version.parameters, *asked)
-            check(kubeflow, version, parameters).require()
+            check(kubeflow, version, parameters, kubeflow.service_account).require()
             made = add_schedule(
                 kubeflow.api,
                 name,
@@ -109,7 +115,7 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
                 pipeline_id=version.pipeline_id,
                 parameters=parameters,
                 experiment=options["experiment"],
-                service_account=options["service_account"],
+                service_account=kubeflow.service_account,
             )
             click.echo(f"{made.name}: {made.when}, with the newest version of {options['pipeline']}")
 

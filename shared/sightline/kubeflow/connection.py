@@ -31,12 +31,14 @@ class Kubeflow:
         cluster: Pods, secrets, volumes; None where no cluster can be reached from here.
         dashboard: Address of the web page.
         namespace: Where runs are.
+        service_account: As whom the pods of new runs work; empty: the back end's choice.
     """
 
     api: PipelinesApi
     cluster: Cluster | None
     dashboard: str
     namespace: str
+    service_account: str = ""
 
     def run_link(self, run_id: str) -> str:
         """Where the dashboard shows a run."""
@@ -63,7 +65,7 @@ def connect(profile: Profile) -> Iterator[Kubeflow]:
             remedy = f"this is {access.source}: set KUBECONFIG or --kubeconfig, or log in to the cluster again"
             cluster = Cluster(Server("the cluster", access.url, remedy, access.headers, access.tls), namespace)
         dashboard = profile.dashboard or profile.host or "http://localhost:8080"
-        yield Kubeflow(PipelinesApi(server, namespace), cluster, dashboard, namespace)
+        yield Kubeflow(PipelinesApi(server, namespace), cluster, dashboard, namespace, profile.service_account)
 
 
 def _api_server(profile: Profile, access: ClusterAccess | None, forwarded: str) -> Server:

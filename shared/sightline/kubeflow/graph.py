@@ -24,11 +24,13 @@ class Wants:
         secrets: Secret -> keys that it must have.
         config_maps: ConfigMap -> keys that it must have.
         claims: Persistent volume claims.
+        welcome: Secrets that it starts without, but uses where they are, with the keys that it looks for.
     """
 
     secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     config_maps: Mapping[str, frozenset[str]] = field(default_factory=dict)
     claims: frozenset[str] = frozenset()
+    welcome: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,24 @@ class _Walk:
 
 
 def _wants(pod: Document, values: Mapping[str, Any]) -> Wants:
-    secrets: dict[str, frozenset[str]] = {}
-    config_maps: dict[str, frozenset[str]] = {}
-    for section, kind, found in (("secret", "secretKey", secrets), ("configMap", "configMapKey", config_maps)):
-        for entry in [*(pod.get(f"{section}AsEnv") or []), *(pod.get(f"{section}AsVolume") or [])]:
-            name = _value(entry.get(f"{section}NameParameter") or {}, values) or entry.get(f"{section}Name")
-            if name and not entry.get("optional"):
-                keys = {str(pair[kind]) for pair in entry.get("keyToEnv") or []}
-                found[str(name)] = found.get(str(name), frozenset()) | keys
     claims = (_value(entry.get("pvcNameParameter") or {}, values) or entry.get("constant") for entry in _mounts(pod))
-    return Wants(secrets, config_maps, frozenset(str(name) for name in claims if name))
+    return Wants(
+        secrets=_named(pod, "secret", values, optional=False),
+        config_maps=_named(pod, "configMap", values, optional=False),
+        claims=frozenset(str(name) for name in claims if name),
+        welcome=_named(pod, "secret", values, optional=True),
+    )
+
+
+def _named(pod: Document, section: str, values: Mapping[str, Any], *, optional: bool) -> dict[str, frozenset[str]]:
+    """The secrets or ConfigMaps that a pod names, with their keys."""
+    found: dict[str, frozenset[str]] = {}
+    for entry in [*(pod.get(f"{section}AsEnv") or []), *(pod.get(f"{section}AsVolume") or [])]:
+        name = _value(entry.get(f"{section}NameParameter") or {}, values) or entry.get(f"{section}Name")
+        if name and bool(entry.get("optional")) == optional:
+            keys = {str(pair[f"{section}Key"]) for pair in entry.get("keyToEnv") or []}
+            found[str(name)] = found.get(str(name), frozenset()) | keys
+    return found
 
 
 def _mounts(pod: Document) -> list[Document]:

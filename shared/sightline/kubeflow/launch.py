@@ -6,7 +6,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sightline.errors import UnreachableError
@@ -26,21 +25,14 @@ _CODE = re.compile(r"image|current|[0-9a-f]{8,64}|")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run belongs.
-
-    Attributes:
-        experiment: Name of the experiment.
-        service_account: As whom its pods run; empty: the back end's choice.
-    """
-
-    experiment: str = "sightline"
-    service_account: str = ""
-
-
 def launch(
-    kubeflow: Kubeflow, version: Version, parameters: Mapping[str, Any], place: Place, description: str = ""
+    kubeflow: Kubeflow,
+    version: Version,
+    parameters: Mapping[str, Any],
+    *,
+    experiment_id: str,
+    service_account: str = "",
+    description: str = "",
 ) -> Run:
     """Check that everything is there, then start a run.
 
@@ -48,30 +40,25 @@ def launch(
         kubeflow: Where.
         version: What runs.
         parameters: With what, from :mod:`sightline.kubeflow.parameters`.
-        place: Where it belongs.
+        experiment_id: In which experiment.
+        service_account: As whom its pods work; empty: what the profile says.
         description: Shown in the dashboard.
 
     Raises:
         NotReadyError: Something is missing; nothing was started.
     """
-    found = check(kubeflow, version, parameters)
+    account = service_account or kubeflow.service_account
+    found = check(kubeflow, version, parameters, account)
     for note in found.notes:
         _log.warning("%s", note)
     found.require()
-    made = start_run(
-        kubeflow.api,
-        version,
-        parameters,
-        experiment=place.experiment,
-        service_account=place.service_account,
-        description=description,
-    )
-    return read_run(made)
+    place = {"experiment_id": experiment_id, "service_account": account}
+    return read_run(start_run(kubeflow.api, version, parameters, **place, description=description))
 
 
-def check(kubeflow: Kubeflow, version: Version, parameters: Mapping[str, Any]) -> Findings:
+def check(kubeflow: Kubeflow, version: Version, parameters: Mapping[str, Any], service_account: str = "") -> Findings:
     """Whether everything that a run stands on is there."""
-    found = check_cluster(kubeflow.cluster, version.graph(parameters))
+    found = check_cluster(kubeflow.cluster, version.graph(parameters), service_account)
     code = str(parameters.get("code_rev", ""))
     if not _CODE.fullmatch(code):
         found.faults.append(

@@ -11,13 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sightline import strict_yaml
 from sightline.config.settings import embedded_or_own
 from sightline.errors import KubeflowError, NotAuthorisedError, NotReadyError, SightlineError
 from sightline.kubeflow.cluster import Cluster
-from sightline.kubeflow.graph import Vertex, Wants
+from sightline.kubeflow.graph import Vertex
 from sightline.kubeflow.http import Document
 
 SETTINGS = "sightline-settings"
@@ -49,20 +50,27 @@ class Findings:
             raise NotReadyError(f"the run was not started, because its pods would wait for ever:\n{lines}")
 
 
-def check_cluster(cluster: Cluster | None, graph: Iterable[Vertex]) -> Findings:
+def check_cluster(cluster: Cluster | None, graph: Iterable[Vertex], service_account: str = "") -> Findings:
     """Look for secrets with their keys, ConfigMaps with theirs, and volumes.
 
     Args:
         cluster: Where the pods will be; None: nothing can be looked at.
         graph: What will run.
+        service_account: As whom; empty: an account that Kubeflow made for itself.
     """
     if cluster is None:
         return Findings(notes=["secrets, ConfigMaps and volumes were not checked: set KUBECONFIG to reach the cluster"])
-    secrets, config_maps, claims = _collected([task for vertex in graph for task in vertex.tasks()])
+    tasks = [task for vertex in graph for task in vertex.tasks()]
+    secrets = _collected((task.name, task.wants.secrets) for task in tasks)
+    config_maps = _collected((task.name, task.wants.config_maps) for task in tasks)
+    claims = _collected((task.name, dict.fromkeys(task.wants.claims, frozenset())) for task in tasks)
+    welcome = _collected((task.name, task.wants.welcome) for task in tasks)
     looks: list[Callable[[], Findings]] = [
-        *(lambda n=n, w=w: _keyed(cluster, "secret", n, w) for n, w in secrets.items()),
-        *(lambda n=n, w=w: _keyed(cluster, "configmap", n, w) for n, w in config_maps.items()),
-        *(lambda n=n, w=w: _claim(cluster, n, w) for n, w in claims.items()),
+        *(partial(_keyed, cluster, "secret", name, keys) for name, keys in secrets.items()),
+        *(partial(_keyed, cluster, "configmap", name, keys) for name, keys in config_maps.items()),
+        *(partial(_claim, cluster, name, keys[""]) for name, keys in claims.items()),
+        *(partial(_welcome, cluster, name, keys) for name, keys in welcome.items()),
+        *([partial(_account, cluster, service_account)] if service_account else []),
     ]
     found = Findings()
     with ThreadPoolExecutor(8) as pool:
@@ -118,22 +126,21 @@ def _repository(cluster: Cluster | None) -> str:
     return str(data.get("repository") or embedded_or_own("data", "repository"))
 
 
-def _collected(
-    tasks: Iterable[Vertex],
-) -> tuple[dict[str, dict[str, set[str]]], dict[str, dict[str, set[str]]], dict[str, set[str]]]:
-    """Secret -> key -> tasks, ConfigMap -> key -> tasks (the key is empty where none is named), claim -> tasks."""
-    secrets: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    config_maps: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    claims: dict[str, set[str]] = defaultdict(set)
-    for task in tasks:
-        wants: Wants = task.wants
-        for found, wanted in ((secrets, wants.secrets), (config_maps, wants.config_maps)):
-            for name, keys in wanted.items():
-                for key in keys or {""}:
-                    found[name][key].add(task.name)
-        for claim in wants.claims:
-            claims[claim].add(task.name)
-    return dict(secrets), dict(config_maps), dict(claims)
+def _collected(wanted: Iterable[tuple[str, Mapping[str, frozenset[str]]]]) -> dict[str, dict[str, set[str]]]:
+    """Name -> key -> tasks that want it; the key is empty where none is named."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for task, things in wanted:
+        for name, keys in things.items():
+            for key in keys or {""}:
+                found[name][key].add(task)
+    return dict(found)
+
+
+def _welcome(cluster: Cluster, name: str, wanted: Mapping[str, set[str]]) -> Findings:
+    """A secret that pods start without: one that is there but lacks its key is a slip of the pen."""
+    if cluster.thing("secrets", name) is None:
+        return Findings()
+    return _keyed(cluster, "secret", name, wanted)
 
 
 def _keyed(cluster: Cluster, kind: str, name: str, wanted: Mapping[str, set[str]]) -> Findings:
@@ -175,6 +182,17 @@ def _claim(cluster: Cluster, name: str, tasks: Iterable[str]) -> Findings:
         return Findings()
     said = f": {last['message']}" if last.get("message") else ""
     return Findings(faults=[f"volume claim {name}, which {users} need, is {phase or 'unknown'}, not Bound{said}"])
+
+
+def _account(cluster: Cluster, name: str) -> Findings:
+    if cluster.thing("serviceaccounts", name) is not None:
+        return Findings()
+    return Findings(
+        faults=[
+            f"service account {name} is missing in namespace {cluster.namespace}; kubectl apply -k "
+            "manifests/overlays/... makes it"
+        ]
+    )
 
 
 def _waits_for_pod(cluster: Cluster, claim: Document) -> bool:

@@ -34,6 +34,7 @@ VARIABLES = {
     "kubeconfig": "KUBECONFIG",
     "context": "KUBE_CONTEXT",
     "system_namespace": "KFP_SYSTEM_NAMESPACE",
+    "service_account": "KFP_SERVICE_ACCOUNT",
 }
 """Field of a profile -> environment variable."""
 
@@ -58,6 +59,7 @@ class Profile:
         kubeconfig: How to reach the cluster; several files with colons, as for kubectl.
         context: Which context of it.
         system_namespace: Where Kubeflow Pipelines itself is installed.
+        service_account: As whom the pods of new runs work; empty: an account of Kubeflow's own, which may do far more.
         port_forward: Reach the API through a port forwarded by kubectl.
     """
 
@@ -70,6 +72,7 @@ class Profile:
     kubeconfig: str = ""
     context: str = ""
     system_namespace: str = "kubeflow"
+    service_account: str = ""
     port_forward: bool = False
 
 

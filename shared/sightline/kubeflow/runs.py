@@ -44,6 +44,7 @@ class Run:
         pipeline_id: Of which pipeline; empty where the run brought its own text.
         version_id: Of which version.
         experiment_id: In which experiment.
+        service_account: As whom its pods work.
         document: All that the API says.
     """
 
@@ -56,6 +57,7 @@ class Run:
     pipeline_id: str
     version_id: str
     experiment_id: str
+    service_account: str
     document: Document = field(repr=False)
 
     @property
@@ -87,6 +89,7 @@ def read_run(document: Document) -> Run:
             pipeline_id=str(reference.get("pipeline_id") or ""),
             version_id=str(reference.get("pipeline_version_id") or ""),
             experiment_id=str(document.get("experiment_id") or ""),
+            service_account=str(document.get("service_account") or ""),
             document=document,
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -58,7 +58,7 @@ def start_run(
     version: Version,
     parameters: Mapping[str, Any],
     *,
-    experiment: str,
+    experiment_id: str,
     service_account: str = "",
     description: str = "",
 ) -> Document:
@@ -70,7 +70,7 @@ def start_run(
         api: Where.
         version: What runs.
         parameters: With what.
-        experiment: Name of the experiment; it is made if it is not there.
+        experiment_id: In which experiment.
         service_account: As whom its pods run; empty: the back end's choice.
         description: Shown in the dashboard.
 
@@ -80,7 +80,7 @@ def start_run(
     body: Document = {
         "display_name": run_name(parameters),
         "description": description,
-        "experiment_id": api.experiment_id(experiment),
+        "experiment_id": experiment_id,
         "pipeline_version_reference": {
             "pipeline_id": version.pipeline_id,
             "pipeline_version_id": version.version_id,
