@@ -11,5 +11,6 @@ def sightline_home(tmp_path_factory, monkeypatch):
     """An empty SIGHTLINE_HOME for every test."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("SIGHTLINE_HOME", str(home))
-    monkeypatch.delenv("SIGHTLINE_RUN_ID", raising=False)
+    for variable in ("SIGHTLINE_RUN_ID", "SIGHTLINE_SETTINGS", "SIGHTLINE_CODE"):
+        monkeypatch.delenv(variable, raising=False)
     return home

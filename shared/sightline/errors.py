@@ -14,6 +14,7 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
     ├── DatabaseError (RuntimeError)           SQL
     │   ├── VersionConflictError               one tag, two contents
     │   └── UnknownNameError (LookupError)     no tag, run or model of that name, or several
+    ├── CodeError (RuntimeError)               published helper code
     ├── ModelFileError (ValueError)            a model file that cannot be used here
     ├── KubeflowError (RuntimeError)           Kubeflow or its cluster refused
     │   ├── UnreachableError (ConnectionError)
@@ -69,6 +70,10 @@ class VersionConflictError(DatabaseError):
 
 class UnknownNameError(DatabaseError, LookupError):
     """A name that the database has for no tag, run or model, or for several."""
+
+
+class CodeError(SightlineError, RuntimeError):
+    """A snapshot of the helper code that is missing, not what was published, or cannot be published."""
 
 
 class ModelFileError(SightlineError, ValueError):

@@ -5,20 +5,35 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from sightline_bootstrap import revision_of
+
 __version__ = "0.1.0"
 
-_CODE_SUFFIXES = {".py", ".yaml", ".html", ".css", ".mako"}
+CODE_SUFFIXES = frozenset({".py", ".yaml", ".html", ".css", ".js", ".typed"})
 
 
 def code_revision() -> str:
-    """The revision of the code that runs: ``<version>-<12 hexadecimal digits over the package's files>``.
+    """The revision of the code that runs.
 
-    Equal code has an equal revision wherever it lies, committed or not, so finished work is found again exactly when
-    the code that did it is unchanged.
+    For a snapshot, its 64 hexadecimal digits.  For any other code, ``<version>-<12 hexadecimal digits>``: the first of
+    those that a snapshot of it would have.  Equal code has an equal revision wherever it lies, committed or not, so
+    finished work is found again exactly when the code that did it is unchanged.
     """
-    root = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(path for path in root.rglob("*") if path.suffix in _CODE_SUFFIXES):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return f"{__version__}-{digest.hexdigest()[:12]}"
+    package = Path(__file__).parent
+    contents = ((name, path.read_bytes()) for name, path in code_files(package).items())
+    revision = revision_of({name: hashlib.sha256(content).hexdigest() for name, content in contents})
+    return revision if package.parent.parent.name == revision else f"{__version__}-{revision[:12]}"
+
+
+def code_files(package: Path) -> dict[str, Path]:
+    """The files that make up the package, installed or checked out; hidden and compiled ones are none of them.
+
+    Args:
+        package: The folder of the package.
+
+    Returns:
+        POSIX path below the folder that holds the package, such as ``sightline/version.py`` -> the file.
+    """
+    found = (path for path in package.rglob("*") if path.suffix in CODE_SUFFIXES and path.is_file())
+    names = {path.relative_to(package.parent).as_posix(): path for path in found}
+    return {name: names[name] for name in sorted(names) if "/." not in name}

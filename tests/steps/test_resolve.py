@@ -1,5 +1,6 @@
 import pytest
 
+from sightline.code import make_snapshot
 from sightline.errors import ConfigurationError, StorageError
 from sightline.steps import resolve
 from sightline.version import code_revision
@@ -19,9 +20,13 @@ def test_a_run_without_dataset_tag_says_how_to_name_one():
 
 
 def test_code_that_is_not_here_is_refused():
-    assert resolve.run("plates", "", TAG, code_revision()).code_rev == code_revision()
+    for code_rev in (code_revision(), "image"):
+        assert resolve.run("plates", "", TAG, code_rev).code_rev == code_revision()
     with pytest.raises(ConfigurationError, match=r"code_rev asks for 0\.0\.9-abc, but the code here is"):
         resolve.run("plates", "", TAG, "0.0.9-abc")
+    snapshot = make_snapshot().revision  # the same code, but not activated
+    with pytest.raises(ConfigurationError, match=rf"code_rev asks for {snapshot}, but the code here is"):
+        resolve.run("plates", "", TAG, snapshot)
 
 
 def test_an_unknown_kind_of_bucket_is_refused_before_anything_starts():

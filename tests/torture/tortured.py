@@ -18,6 +18,7 @@ from pathlib import Path
 import sightline.report.data_report
 import sightline.steps.record_report
 import sightline.storage.gcs
+from sightline.code import bring, make_snapshot, publish_to_bucket, publish_to_volume
 from sightline.config import decode
 from sightline.data.checkout import checkout
 from sightline.database import CategoryCount, ImageRecord, VersionRecord, open_database
@@ -26,6 +27,7 @@ from sightline.steps import record
 from sightline.steps.results import TrainResult
 from sightline.steps.store import publish_result
 from sightline.storage import open_storage
+from tests.code.packages import small_package
 
 TAG = "pets_train_v1"
 RESULT_FILES = ("history.json", "log.txt", "candidates/best.safetensors", "candidates/last.safetensors")
@@ -94,6 +96,18 @@ def publish_results(uri: str, folder: str, keys: list[str], seed: str) -> None:
         result = TrainResult(TAG, "c" * 40, [], stamp, storage.uri_of(f"results/train/{TAG}/{key}/history.json"), "", 0)
         publish_result(storage, result, TAG, key, files=files, config_digest="d", replace=moments.random() < 0.3)
         shutil.rmtree(files)
+
+
+def publish_code(uri: str, volume: str, folder: str, packages: int, seed: str) -> None:
+    """Publish one package after another, to a bucket or to a volume, and bring what is current, again and again."""
+    storage, moments = open_storage(uri), random.Random(seed)
+    while True:
+        snapshot = make_snapshot(small_package(Path(folder), f"{moments.randrange(packages)}"))
+        if moments.random() < 0.5:
+            publish_to_bucket(snapshot, storage)
+            bring("current", storage, Path(volume))
+        else:
+            publish_to_volume(snapshot, Path(volume))
 
 
 def publish_each(uri: str, folder: str, keys: list[str], stamp: int, answer: str) -> None:

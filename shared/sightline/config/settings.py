@@ -22,8 +22,9 @@ def home() -> Path:
 
 
 def settings_path() -> Path:
-    """The user's own defaults, which lie between a recipe and the overrides."""
-    return home() / "settings.yaml"
+    """The user's own defaults, which lie between a recipe and the overrides: ``$SIGHTLINE_SETTINGS``, else at home."""
+    named = os.environ.get("SIGHTLINE_SETTINGS")
+    return Path(named).expanduser().absolute() if named else home() / "settings.yaml"
 
 
 def embedded_or_own(section: str, field: str) -> str:
@@ -48,12 +49,20 @@ def embedded_defaults() -> Document:
 
 
 def read_settings() -> Document:
-    """The settings file as it stands; empty where there is none.
+    """The settings file as it stands; empty where there is none at home.
 
     Raises:
-        ConfigurationError: It cannot be read.
+        ConfigurationError: It cannot be read, or is not where ``SIGHTLINE_SETTINGS`` says.
     """
-    return read_yaml(settings_path()) if settings_path().exists() else {}
+    path = settings_path()
+    if path.exists():
+        return read_yaml(path)
+    if os.environ.get("SIGHTLINE_SETTINGS"):
+        raise ConfigurationError(
+            f"SIGHTLINE_SETTINGS names the settings file {path}, which is not there; mount the ConfigMap "
+            "sightline-settings there, or unset the variable"
+        )
+    return {}
 
 
 def read_yaml(path: Path | Traversable, name: str = "") -> Document:

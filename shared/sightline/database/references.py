@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, union
 
 from sightline.database.tables import MODELS, PROMOTIONS, RUNS, VERSIONS
 
@@ -18,6 +18,7 @@ class References:
         promoted: SHA-256 of every model that was ever a champion.
         runs: Every run that is known.
         fruitful_runs: Those that made a model or a champion.
+        code_revisions: The code that every run and every model was made with.
         versions: Dataset tag -> (commit, DVC digest) of every published version.
     """
 
@@ -25,6 +26,7 @@ class References:
     promoted: frozenset[str]
     runs: frozenset[str]
     fruitful_runs: frozenset[str]
+    code_revisions: frozenset[str]
     versions: dict[str, tuple[str, str]]
 
 
@@ -41,5 +43,6 @@ def find(connection: Connection) -> References:
         promoted=frozenset(models[key].sha256 for key in champions),
         runs=frozenset(connection.scalars(select(RUNS.c.run_id))),
         fruitful_runs=frozenset(makers) | {row.run_id for row in promotions},
+        code_revisions=frozenset(connection.scalars(union(select(RUNS.c.code_rev), select(MODELS.c.code_rev)))),
         versions={row.tag: (row.commit, row.digest) for row in connection.execute(published)},
     )

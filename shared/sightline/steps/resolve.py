@@ -12,6 +12,7 @@ from sightline.config.schema import Config
 from sightline.errors import ConfigurationError
 from sightline.storage import open_storage
 from sightline.version import code_revision
+from sightline_bootstrap import IMAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
         recipe: The name of a recipe.
         overrides: ``a.b=value``, one a line.
         dataset_tag: The annotation tag; it wins over ``data.tag`` of recipe and overrides.  Empty: theirs counts.
-        code_rev: The code revision to run; empty: the code that is installed here.
+        code_rev: The code revision to run, which must be that of the code here: a snapshot is activated before
+            Sightline is imported (:mod:`sightline_bootstrap`).  Empty or ``image``: whatever code is here.
 
     Raises:
         ConfigurationError: With every fault of the configuration, or because the code asked for is not here.
@@ -49,7 +51,7 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
         )
     open_storage(config.storage.uri)
     installed = code_revision()
-    if code_rev not in {"", installed}:
+    if code_rev not in {"", IMAGE, installed}:
         raise ConfigurationError(
             f"code_rev asks for {code_rev}, but the code here is {installed}; leave code_rev empty to run this code"
         )

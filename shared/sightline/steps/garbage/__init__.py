@@ -11,6 +11,8 @@ What stays, whatever its age:
 - a run that made a model or a champion, one that still says "running", and one that this database does not know;
 - a checkout that somebody uses, one of another data repository, and one whose tag is gone from the data repository
   while the database knows it, for it may be the only copy;
+- a snapshot of the code, in the bucket or on the code volume (``$SIGHTLINE_CODE``), that is the current one there, or
+  that a run or a model of the database was made with;
 - objects of the DVC cache that a tag of the data repository, a version in the database or a checkout names.
 
 What goes, when nobody wrote to it or used it for the safety age:
@@ -18,7 +20,8 @@ What goes, when nobody wrote to it or used it for the safety age:
 - objects of a publication whose ``result.json`` never came, or that ``result.json`` does not name any more; models that
   were uploaded for a decision that was made anew;
 - work folders of finished trainings, of evaluations and of tests; runs that made nothing; checkouts that are made again
-  when needed; objects of the DVC cache that nothing names; what killed processes left half-made.
+  when needed; objects of the DVC cache that nothing names; other snapshots of the code; what killed processes left
+  half-made.
 
 Ages are those of the storage and the volume by their own clocks, and what lies in the future counts as young.  A run
 may go on meanwhile: objects are deleted by the generation that was judged, and whoever builds on an old object renews

@@ -25,6 +25,7 @@ _MODEL = re.compile(r"evaluation/[^/]+/[^/]+/[0-9a-f]{16}(?=/.)")
 _MODEL_FILE = re.compile(r"manifest\.json|model\.safetensors|summary(?:-[0-9a-f]{16})?\.json")
 _CURRENT = re.compile(r"evaluation/[^/]+/[^/]+/CURRENT\.json")
 _CHAMPION = re.compile(r"champions/[^/]+/[^/]+\.json")
+_CODE = re.compile(r"code/(?:snapshots/[0-9a-f]{64}|CURRENT)\.json")
 _POINTERS = "pointers"
 
 
@@ -108,8 +109,8 @@ class Bucket:
             elif folder == CLOCKS:
                 if self._all_old(objects):
                     yield _Suspect("temporary", folder, objects, "left by a process that was killed")
-            else:
-                self._strangers += [info.key for info in objects]
+            else:  # of the code, another place decides
+                self._strangers += [info.key for info in objects if not _CODE.fullmatch(info.key)]
 
     def _follow(self, pointers: Iterable[ObjectInfo]) -> None:
         for info in pointers:

@@ -16,7 +16,9 @@ from typing import Literal, Protocol
 
 from sightline.storage import Storage
 
-Kind = Literal["result", "model", "training", "evaluation", "test", "run", "checkout", "cache entry", "temporary"]
+Kind = Literal[
+    "result", "model", "training", "evaluation", "test", "run", "checkout", "cache entry", "code", "temporary"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import sightline_bootstrap
 from sightline.config.schema import Config
 from sightline.data.commands import explain_os_errors
 from sightline.data.lock import exclusive_lock
@@ -16,6 +18,7 @@ from sightline.errors import ConfigurationError
 from sightline.logs import Progress
 from sightline.steps.garbage.bucket import Bucket
 from sightline.steps.garbage.checkouts import Checkouts
+from sightline.steps.garbage.code import BucketCode, VolumeCode
 from sightline.steps.garbage.data_cache import DataCache
 from sightline.steps.garbage.found import Garbage, Place, SafetyAge, local_now, storage_now, volume_now
 from sightline.steps.garbage.volume import Leftovers, RunFolders, StepFolders
@@ -49,6 +52,7 @@ def sweep(config: Config, older_than: timedelta, *, delete: bool) -> Sweep:
         delete: Whether to remove what is found.
 
     Raises:
+        CodeError: It cannot be read which code is the current one, or the code volume cannot be changed.
         ConfigurationError: The age is too small.
         DatabaseError: The database cannot be read, so nobody knows what is needed.
         RepositoryError: The data repository cannot be reached, or another gc works there.
@@ -88,8 +92,13 @@ def _places(
     config: Config, storage: Storage, database: Database, older_than: timedelta, *, delete: bool
 ) -> Iterator[Place]:
     """All places, one after the other: what one finds may make something in the next one garbage, or part of it."""
-    work = Path(config.work.dir)
-    yield Bucket(storage, database, SafetyAge(storage_now(storage) if delete else local_now(), older_than))
+    work, code = Path(config.work.dir), os.environ.get(sightline_bootstrap.VARIABLE)
+    there = SafetyAge(storage_now(storage) if delete else local_now(), older_than)
+    yield Bucket(storage, database, there)
+    yield BucketCode(storage, database, there)
+    if code and Path(code).is_dir():
+        age = SafetyAge(volume_now(Path(code)) if delete else local_now(), older_than)
+        yield VolumeCode(Path(code).absolute(), database, age)
     if not work.is_dir():
         return
     here = SafetyAge(volume_now(work) if delete else local_now(), older_than)

@@ -1,0 +1,88 @@
+"""``publish-code``: the helper code as it is here, for pods to run."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sightline.config.settings import embedded_or_own
+
+if TYPE_CHECKING:
+    from sightline.code import Published
+
+
+@click.command("publish-code")
+@click.option(
+    "--volume",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="PATH",
+    help="Publish to the code volume itself, where it is mounted, as in a notebook.",
+)
+@click.option("--bucket", metavar="URI", help="Publish to this bucket; by default storage.uri of the settings file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(*, volume: Path | None, bucket: str | None, as_json: bool) -> None:
+    """Publish the helper code as it is here; runs with code_rev=current use it from now on."""
+    if volume and bucket:
+        raise click.UsageError("--volume and --bucket exclude each other")
+    from sightline.code import make_snapshot, publish_to_bucket, publish_to_volume
+    from sightline.storage import open_storage
+
+    began = time.perf_counter()
+    snapshot = make_snapshot()
+    if volume:
+        published = publish_to_volume(snapshot, volume.absolute())
+    else:
+        published = publish_to_bucket(snapshot, open_storage(bucket or embedded_or_own("storage", "uri")))
+    seconds = round(time.perf_counter() - began, 3)
+    note = _note(snapshot.revision) if volume else ""
+    if as_json:
+        click.echo(json.dumps(_document(published, seconds, note), indent=1))
+    else:
+        _echo(published, seconds, note)
+
+
+def _note(revision: str) -> str:
+    """What who publishes to a volume may not expect: the pointer of the result bucket wins over CURRENT."""
+    from sightline.code.bucket import read_pointer
+    from sightline.storage import open_storage
+
+    storage = open_storage(embedded_or_own("storage", "uri"))
+    pointer, _ = read_pointer(storage)
+    if pointer is None or pointer.revision == revision:
+        return ""
+    return (
+        f"code_rev=current means {pointer.revision[:12]} all the same, because {storage.uri} says so; "
+        f"run with code_rev={revision[:12]}, or publish to the bucket"
+    )
+
+
+def _document(published: Published, seconds: float, note: str) -> dict[str, object]:
+    manifest = asdict(published.manifest)
+    return {
+        **manifest,
+        "files": len(published.manifest.files),
+        "place": published.place,
+        "unchanged": not (published.new or published.moved),
+        "seconds": seconds,
+        "note": note,
+    }
+
+
+def _echo(published: Published, seconds: float, note: str) -> None:
+    manifest = published.manifest
+    commit = f"commit {manifest.commit[:12]}" if manifest.commit else "no git commit"
+    facts = f"{len(manifest.files)} files, {commit}{' with changes' * bool(manifest.dirty)}, {seconds:.2f} s"
+    if published.new:
+        done = "published"
+    elif published.moved:
+        done = "is current again; it was there already"
+    else:
+        done = "is published and current already; nothing was written"
+    click.echo(f"{manifest.revision} {done}\n{published.place}: {facts}")
+    if note:
+        click.echo(f"note: {note}")

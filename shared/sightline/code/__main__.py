@@ -1,0 +1,32 @@
+"""``python -m sightline.code bring CODE_REV``: what the bootstrap starts where a pod does not have the code yet.
+
+The one line on standard output is the revision.  The bucket is that of the settings file.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from sightline.code.bring import bring
+from sightline.config.settings import embedded_or_own
+from sightline.errors import CodeError, SightlineError
+from sightline.storage import open_storage
+from sightline_bootstrap import SnapshotError, volume_of
+
+
+def main(arguments: list[str]) -> int:
+    """Bring a snapshot; exits with 1 and a line that begins with ``error:`` where that cannot be."""
+    try:
+        if len(arguments) != 2 or arguments[0] != "bring":
+            raise CodeError("expected python -m sightline.code bring CODE_REV")
+        storage = open_storage(embedded_or_own("storage", "uri"))
+        revision = bring(arguments[1], storage, volume_of(arguments[1]))
+    except (SightlineError, SnapshotError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    sys.stdout.write(f"{revision}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""What a run's ``code_rev`` means, and bringing that from the result bucket onto the volume where it is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sightline_bootstrap
+from sightline.code import volume as on_volume
+from sightline.code.bucket import bring_from_bucket, read_pointer, revisions_in_bucket
+from sightline.errors import CodeError
+from sightline.storage import Storage
+from sightline_bootstrap import SnapshotError
+
+
+def bring(code_rev: str, storage: Storage, volume: Path) -> str:
+    """Have a snapshot on the volume, whole.
+
+    ``current`` means what the pointer of the bucket names, and CURRENT of the volume follows it.  Where the bucket has
+    no pointer, CURRENT of the volume counts: a notebook with the volume mounted published it.
+
+    Args:
+        code_rev: ``current``, or a revision or a beginning of it with 8 digits or more.
+        storage: The result bucket.
+        volume: The folder that pods have at ``$SIGHTLINE_CODE``.
+
+    Returns:
+        The revision, 64 hexadecimal digits.
+
+    Raises:
+        CodeError: Nothing was published, nothing or several things fit, or the snapshot is damaged.
+        StorageError: The bucket cannot be read.
+    """
+    if code_rev != sightline_bootstrap.CURRENT:
+        revision = _only(code_rev, storage)
+        bring_from_bucket(storage, revision, volume)
+        return revision
+    pointer, _ = read_pointer(storage)
+    if pointer is None:
+        return _current(volume, storage)
+    if not sightline_bootstrap.touch(volume, pointer.revision):
+        bring_from_bucket(storage, pointer.revision, volume)
+    if on_volume.current(volume) != pointer.revision:
+        on_volume.set_current(volume, pointer.revision)
+    return pointer.revision
+
+
+def _current(volume: Path, storage: Storage) -> str:
+    try:
+        revision = sightline_bootstrap.current(volume)
+    except SnapshotError as error:
+        raise CodeError(str(error)) from error
+    if revision is None:
+        raise CodeError(
+            f"no code was published yet: {storage.uri} has no pointer code/CURRENT.json, and {volume} no CURRENT; "
+            "publish the code (publish-code), or run with code_rev=image"
+        )
+    if not sightline_bootstrap.touch(volume, revision):
+        raise CodeError(
+            f"{volume}/CURRENT names the code snapshot {revision}, which is not there; publish the code again "
+            "(publish-code), or run with code_rev=image"
+        )
+    return revision
+
+
+def _only(beginning: str, storage: Storage) -> str:
+    found = revisions_in_bucket(storage, beginning)
+    if len(found) == 1:
+        return found[0]
+    several = f"{len(found)} snapshots of {storage.uri}: {', '.join(found)}; give more digits"
+    none = f"no code snapshot, neither on the volume nor in {storage.uri}; publish that code, or name another revision"
+    raise CodeError(f"{beginning} fits {several if found else none}")

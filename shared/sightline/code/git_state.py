@@ -1,0 +1,37 @@
+"""Which commit the package was checked out from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightline.data.commands import git
+from sightline.errors import RepositoryError
+
+TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class GitState:
+    """Where the files of a folder come from.
+
+    Attributes:
+        commit: The commit that is checked out; None where git does not know the files, or is not there.
+        dirty: Whether anything in the folder differs from that commit.
+    """
+
+    commit: str | None
+    dirty: bool | None
+
+
+def git_state(package: Path) -> GitState:
+    """What git says of the folder of the package; one that git ignores, as in a virtual environment, has no commit."""
+    try:
+        git("ls-files", "--error-unmatch", "version.py", cwd=package, timeout_seconds=TIMEOUT_SECONDS)
+        status = git(
+            "status", "--porcelain=v2", "--branch", "--", ".", cwd=package, timeout_seconds=TIMEOUT_SECONDS
+        ).splitlines()
+    except (RepositoryError, FileNotFoundError):
+        return GitState(None, None)
+    commits = [line.split()[2] for line in status if line.startswith("# branch.oid ")]
+    return GitState(commits[0], any(not line.startswith("#") for line in status))

@@ -1,0 +1,170 @@
+"""One snapshot of the package: its files, what is known of them, and how they travel as one text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sightline
+from sightline import strict_json
+from sightline.code.git_state import git_state
+from sightline.errors import CodeError
+from sightline.version import CODE_SUFFIXES, __version__, code_files
+from sightline_bootstrap import revision_of
+
+MAX_FILES = 5_000
+MAX_FILE_BYTES = 4 << 20
+MAX_BYTES = 32 << 20
+"""Of all files together; the package has about one MB."""
+
+_PATH = re.compile(r"sightline(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){1,12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is known of a snapshot.
+
+    Attributes:
+        revision: SHA-256 over the names and contents of the files, 64 hexadecimal digits.
+        files: POSIX path such as ``sightline/version.py`` -> SHA-256 of the file, hexadecimal.
+        version: Sightline's version.
+        commit: The git commit that was checked out; None where the package is in no git repository.
+        dirty: Whether the package differed from that commit.
+        created: When the snapshot was made; UTC, ISO 8601.
+    """
+
+    __pydantic_config__ = strict_json.CLOSED
+
+    revision: str
+    files: dict[str, str]
+    version: str
+    commit: str | None
+    dirty: bool | None
+    created: str
+
+    def to_json(self) -> bytes:
+        """As it lies in a snapshot on a volume."""
+        return json.dumps(asdict(self), indent=1).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The files of the package as they were at one moment.
+
+    Attributes:
+        manifest: What is known of them.
+        contents: POSIX path -> UTF-8 text of the file.
+    """
+
+    __pydantic_config__ = strict_json.CLOSED
+
+    manifest: Manifest
+    contents: dict[str, str]
+
+    @property
+    def revision(self) -> str:
+        """Its name."""
+        return self.manifest.revision
+
+    def to_json(self) -> bytes:
+        """As it lies in a bucket: one object, so that it is there whole or not at all."""
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing did.
+
+    Attributes:
+        manifest: Of the snapshot that is published now; an equal one that was there before keeps its own.
+        place: Path or URI of the snapshot.
+        new: Whether it was not there before, or damaged.
+        moved: Whether another one was current before.
+    """
+
+    manifest: Manifest
+    place: str
+    new: bool
+    moved: bool
+
+
+def make_snapshot(package: Path | None = None) -> Snapshot:
+    """Take a snapshot of the package.
+
+    Args:
+        package: Its folder; by default the one that runs.
+
+    Raises:
+        CodeError: It is no package of Sightline, or has files that no snapshot may hold.
+    """
+    package = package or Path(sightline.__file__).parent
+    paths = code_files(package)
+    if package.name != "sightline" or "sightline/version.py" not in paths:
+        raise CodeError(f"{package} is not the package sightline; name the folder that holds version.py")
+    _require_limits(str(package), ((name, path.stat().st_size) for name, path in paths.items()))
+    contents = {}
+    for name, path in paths.items():
+        try:
+            contents[name] = path.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise CodeError(f"{path} is not UTF-8 (at byte {error.start}); save it as UTF-8") from error
+    hashes = _hashes(contents)
+    state = git_state(package)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    manifest = Manifest(revision_of(hashes), hashes, __version__, state.commit, state.dirty, created)
+    return Snapshot(manifest, contents)
+
+
+def read_snapshot(revision: str, text: bytes, where: str) -> Snapshot:
+    """The snapshot that :meth:`Snapshot.to_json` wrote, as far as it can be trusted: all of it is compared.
+
+    Args:
+        revision: Whose text this should be.
+        text: From a bucket, where anybody may have put it.
+        where: Its URI, for messages.
+
+    Raises:
+        CodeError: It is another snapshot or none, names a file outside the package, or is too large.
+    """
+    try:
+        snapshot = strict_json.decode_as(Snapshot, text)
+    except strict_json.JsonError as error:
+        raise _untrusted(where, str(error)) from error
+    contents = snapshot.contents
+    _require_limits(where, ((name, len(content.encode())) for name, content in contents.items()))
+    hashes = _hashes(contents)
+    if not revision_of(hashes) == snapshot.revision == revision or hashes != snapshot.manifest.files:
+        raise _untrusted(where, f"its files have the revision {revision_of(hashes)}, expected {revision}")
+    return snapshot
+
+
+def _hashes(contents: dict[str, str]) -> dict[str, str]:
+    return {name: hashlib.sha256(content.encode()).hexdigest() for name, content in sorted(contents.items())}
+
+
+def _require_limits(where: str, sizes: Iterable[tuple[str, int]]) -> None:
+    """Refuse names and sizes that no snapshot has; a name decides where a file is written."""
+    count = total = 0
+    for name, size in sizes:
+        count, total = count + 1, total + size
+        if not _PATH.fullmatch(name) or Path(name).suffix not in CODE_SUFFIXES:
+            raise _untrusted(
+                where,
+                f"it holds {strict_json.shown(name)}; expected files below sightline/ whose names have ASCII letters, "
+                f"digits, _ - and ., and end in {' '.join(sorted(CODE_SUFFIXES))}",
+            )
+        if size > MAX_FILE_BYTES or total > MAX_BYTES or count > MAX_FILES:
+            raise _untrusted(
+                where,
+                f"it is too large: at most {MAX_FILES} files of {MAX_FILE_BYTES >> 20} MiB each and "
+                f"{MAX_BYTES >> 20} MiB together",
+            )
+
+
+def _untrusted(where: str, fault: str) -> CodeError:
+    return CodeError(f"{where} cannot be a snapshot of the code: {fault}")

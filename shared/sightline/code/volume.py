@@ -1,0 +1,194 @@
+"""Snapshots on a volume: each a folder that appears whole under its name and is never written to again.
+
+Nothing is locked, because network file systems may not carry locks.  Instead whoever publishes or removes looks once
+more at what counts after each rename, and takes it back or does it anew where another was there in between.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import sightline_bootstrap
+from sightline import strict_json
+from sightline.code.snapshot import Manifest, Published, Snapshot
+from sightline.errors import CodeError, SightlineError
+from sightline.storage.files import sync, sync_folder
+from sightline_bootstrap import MANIFEST, SOURCE, SnapshotError
+
+_SYNCED_AT_ONCE = 8
+_ATTEMPTS = 10
+
+
+def publish_to_volume(snapshot: Snapshot, volume: Path, *, make_current: bool = True) -> Published:
+    """Put a snapshot on a volume, and make it the current one; equal code that is there already is left alone.
+
+    Killed at any moment, it leaves the volume as it was for everybody but gc; calling again goes on.
+
+    Args:
+        snapshot: What to publish.
+        volume: The folder that pods have at ``$SIGHTLINE_CODE``.
+        make_current: Whether CURRENT is to name it.
+
+    Raises:
+        CodeError: The volume cannot be written.
+    """
+    folder = volume / "snapshots" / snapshot.revision
+    with explained(f"publish to {volume}"):
+        new = False
+        for _ in range(_ATTEMPTS):
+            if not _is_valid(volume, snapshot.revision):
+                _place(snapshot, folder)
+                new = True
+            moved = make_current and current(volume) != snapshot.revision
+            if moved:
+                set_current(volume, snapshot.revision)
+            if sightline_bootstrap.touch(volume, snapshot.revision):
+                return Published(read_manifest(folder), str(folder), new, moved)
+    raise CodeError(f"{folder} is removed again and again; see which process does that, then publish again")
+
+
+def current(volume: Path) -> str | None:
+    """What CURRENT of a volume names; None where there is no CURRENT, or where it is damaged and must be set anew."""
+    with suppress(SnapshotError):
+        return sightline_bootstrap.current(volume)
+    return None
+
+
+def set_current(volume: Path, revision: str) -> None:
+    """Replace CURRENT: a reader sees the old revision or the new one."""
+    part = volume / f".CURRENT.{secrets.token_hex(8)}.part"
+    with explained(f"write {volume}/CURRENT"):
+        with part.open("xb") as stream:
+            stream.write(f"{revision}\n".encode())
+            sync(stream)
+        part.replace(volume / "CURRENT")
+        sync_folder(volume)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What is known of a snapshot on a volume.
+
+    Raises:
+        CodeError: Its manifest is damaged.
+    """
+    try:
+        return strict_json.decode_as(Manifest, (folder / MANIFEST).read_bytes())
+    except strict_json.JsonError as error:
+        raise CodeError(f"{folder / MANIFEST} cannot be read: {error}; remove {folder} and publish again") from error
+
+
+def remove_snapshot(volume: Path, revision: str, still: Callable[[Path], bool]) -> bool:
+    """Remove a snapshot, unless somebody began to use it meanwhile.
+
+    Args:
+        volume: The volume.
+        revision: Which.
+        still: Tells of the folder, which nobody finds any more by then, whether it is to go.
+
+    Returns:
+        Whether it is gone.
+    """
+    folder = volume / "snapshots" / revision
+    aside = _aside(folder)
+    with explained(f"remove {folder}"):
+        folder.rename(aside)
+        if not still(aside) and not folder.exists():
+            aside.rename(folder)
+            return False
+        remove_folder(aside)
+    return True
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that lies in it, also what is protected from writing; or a file."""
+    if not folder.is_dir():
+        folder.unlink()
+        return
+    for path in [folder, *(entry for entry in folder.rglob("*") if entry.is_dir() and not entry.is_symlink())]:
+        with suppress(FileNotFoundError):
+            path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn what the operating system says into an error with the place and the next step."""
+    try:
+        yield
+    except SightlineError:
+        raise
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise CodeError(
+            f"cannot {doing}: {error.strerror or error}{where}; make room, or give this user the right to write there, "
+            "then run the same command again"
+        ) from error
+
+
+def _is_valid(volume: Path, revision: str) -> bool:
+    try:
+        sightline_bootstrap.verify(volume, revision)
+    except SnapshotError:
+        return False
+    return True
+
+
+def _place(snapshot: Snapshot, folder: Path) -> None:
+    """Write a snapshot under another name and rename it to its own; a damaged one makes room."""
+    part = _aside(folder)
+    try:
+        _write(snapshot, part)
+        while not _renamed(part, folder):
+            if _is_valid(folder.parents[1], snapshot.revision):
+                return  # another publisher was first
+            damaged = _aside(folder)
+            with suppress(FileNotFoundError):
+                folder.rename(damaged)
+                remove_folder(damaged)
+        sync_folder(folder.parent)
+    finally:
+        if part.exists():
+            remove_folder(part)
+
+
+def _renamed(part: Path, folder: Path) -> bool:
+    """Whether a folder got its name; not where something has it already."""
+    try:
+        part.rename(folder)
+    except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
+            return False
+        raise
+    return True
+
+
+def _write(snapshot: Snapshot, part: Path) -> None:
+    """All files, then their folders, then the manifest; on the disk when it returns, and protected from writing."""
+    contents = {part / SOURCE / name: content.encode() for name, content in snapshot.contents.items()}
+    folders = sorted({folder for path in contents for folder in path.parents if folder.is_relative_to(part)})
+    part.parent.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        list(pool.map(_write_file, contents.keys(), contents.values()))
+    _write_file(part / MANIFEST, snapshot.manifest.to_json())
+    for folder in reversed(folders):
+        sync_folder(folder)
+        folder.chmod(0o555)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    with path.open("xb") as stream:
+        stream.write(content)
+        sync(stream)
+    path.chmod(0o444)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.part")

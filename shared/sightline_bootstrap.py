@@ -1,0 +1,310 @@
+"""Helper code from a volume: one revision is pinned for a run, verified in every pod, and put first on the path.
+
+This module lies in the images, needs Python alone, and works before ``sightline`` is imported for the first time::
+
+    from sightline_bootstrap import activate, pin
+
+    code_rev = activate(pin(code_rev))  # in resolve
+    activate(code_rev)  # in every other task
+
+The volume, ``$SIGHTLINE_CODE``, holds::
+
+    snapshots/<revision>/MANIFEST.json       every file's SHA-256, the git commit, when it was published
+    snapshots/<revision>/shared/sightline/   the package
+    CURRENT                                  the revision that code_rev=current means, on one line
+
+A revision is the SHA-256 over the names and contents of the files (:func:`revision_of`), so a snapshot that is verified
+under its name is what was published under it, whoever could write to the volume since.  For the same reason it holds
+sources alone, and no compiled files: those differ from one Python to the next, and compiling what a step imports takes
+less than a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+VARIABLE = "SIGHTLINE_CODE"
+"""Environment variable with the path of the volume; the images set it."""
+
+IMAGE = "image"
+"""The revision that stands for the code of the image."""
+
+CURRENT = "current"
+"""The revision that stands for what was published last."""
+
+MANIFEST = "MANIFEST.json"
+SOURCE = "shared"
+"""The folder of a snapshot that goes on the path."""
+
+_FULL = re.compile(r"[0-9a-f]{64}")
+_BEGINNING = re.compile(r"[0-9a-f]{8,64}")
+_OWN = re.compile(r"[0-9][0-9A-Za-z.+]*-[0-9a-f]{12}")
+_AGAIN = "publish the code again (publish-code), or run with code_rev=image"
+
+
+class SnapshotError(RuntimeError):
+    """A snapshot that is not there, or not what was published; the text says what, where and what to do."""
+
+
+def pin(code_rev: str) -> str:
+    """The one revision that a whole run uses.
+
+    What is not on the volume is brought from the result bucket first.  For ``current`` the pointer of the bucket counts
+    where there is one, else CURRENT of the volume; ``image`` touches neither.
+
+    Args:
+        code_rev: ``image`` or nothing, ``current``, a revision or a beginning of it with 8 digits or more.
+
+    Returns:
+        ``image``, the image's own revision where that was given, or 64 hexadecimal digits.
+
+    Raises:
+        SnapshotError: There is no such revision, there are several, or it cannot be brought.
+    """
+    if code_rev in {"", IMAGE} or _OWN.fullmatch(code_rev):
+        return code_rev or IMAGE
+    if code_rev != CURRENT and not _BEGINNING.fullmatch(code_rev):
+        raise _unknown(code_rev)
+    volume = volume_of(code_rev)
+    found = [] if code_rev == CURRENT else [name for name in revisions(volume) if name.startswith(code_rev)]
+    if len(found) > 1:
+        raise SnapshotError(
+            f"code_rev {code_rev} fits {len(found)} snapshots in {volume}: {', '.join(found)}; give more digits"
+        )
+    if found and touch(volume, found[0]):
+        return found[0]
+    return _bring(code_rev)
+
+
+def activate(code_rev: str) -> str:
+    """Make ``import sightline`` take the code of this revision, here and in every process that is started from here.
+
+    Args:
+        code_rev: As :func:`pin` gave it.  For ``image``, nothing, and the image's own revision nothing changes.
+
+    Returns:
+        ``code_rev``.
+
+    Raises:
+        SnapshotError: The snapshot is missing or not what was published, ``sightline`` was imported already from
+            elsewhere, or this image has other code than that which was pinned.
+    """
+    if _FULL.fullmatch(code_rev):
+        root = verify(volume_of(code_rev), code_rev)
+        _refuse_imported(root, code_rev)
+        _put_first(root)
+    elif _OWN.fullmatch(code_rev):
+        _require_own(code_rev)
+    elif code_rev not in {"", IMAGE}:
+        raise _unknown(code_rev)
+    return code_rev
+
+
+def verify(volume: Path, revision: str) -> Path:
+    """Compare every byte of a snapshot with what was published.
+
+    Args:
+        volume: The volume.
+        revision: All 64 digits.
+
+    Returns:
+        The folder that goes on the path.
+
+    Raises:
+        SnapshotError: A file is changed, missing or too many, or the snapshot is missing or half-written.
+    """
+    folder = volume / "snapshots" / revision
+    if not folder.is_dir():
+        raise SnapshotError(f"there is no code snapshot {revision} in {volume}/snapshots; {_AGAIN}")
+    try:
+        fault = _fault(folder, _expected(folder, revision))
+    except OSError as error:
+        raise SnapshotError(f"the code snapshot {folder} cannot be read ({error}); check the volume") from error
+    if fault:
+        raise _damaged(folder, fault)
+    return folder / SOURCE
+
+
+def revision_of(hashes: Mapping[str, str]) -> str:
+    """The revision of some files: SHA-256, hexadecimal, over a line ``<path> NUL <SHA-256>`` for each.
+
+    Args:
+        hashes: POSIX path such as ``sightline/version.py`` -> SHA-256 of the file, hexadecimal.
+
+    Example:
+        >>> revision_of({})[:8]
+        'e3b0c442'
+    """
+    lines = (f"{name}\0{sha256}\n" for name, sha256 in sorted(hashes.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def revisions(volume: Path) -> list[str]:
+    """The revisions that a volume has, verified or not."""
+    try:
+        return sorted(path.name for path in (volume / "snapshots").iterdir() if _FULL.fullmatch(path.name))
+    except FileNotFoundError:
+        return []
+
+
+def current(volume: Path) -> str | None:
+    """What CURRENT of a volume says; None where there is none.
+
+    Raises:
+        SnapshotError: It says nothing that is a revision.
+    """
+    path = volume / "CURRENT"
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    if not _FULL.fullmatch(text):
+        raise SnapshotError(f"{path} holds {text[:80]!r}, expected the 64 hexadecimal digits of a revision; {_AGAIN}")
+    return text
+
+
+def touch(volume: Path, revision: str) -> bool:
+    """Say that a snapshot is used, so that gc takes it for a young one; False where it is not there."""
+    path = volume / "snapshots" / revision / MANIFEST
+    with suppress(PermissionError):  # it belongs to another user, and gc looks into the database too
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def volume_of(code_rev: str) -> Path:
+    """The volume with the snapshots.
+
+    Args:
+        code_rev: What is looked for there, for the message.
+
+    Raises:
+        SnapshotError: No volume is named.
+    """
+    volume = os.environ.get(VARIABLE)
+    if not volume:
+        raise SnapshotError(
+            f"code_rev {code_rev} is a snapshot on the code volume, but {VARIABLE} does not say where that is; set it "
+            "to the folder with snapshots/ and CURRENT, or run with code_rev=image"
+        )
+    return Path(volume).absolute()
+
+
+def _expected(folder: Path, revision: str) -> dict[str, str]:
+    """The hashes of the manifest, which must be those that the revision stands for."""
+    try:
+        text = (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        raise SnapshotError(f"the code snapshot {folder} is half-written: it has no {MANIFEST}; {_AGAIN}") from None
+    try:
+        files = json.loads(text)["files"]  # noqa: TID251  (nothing but Python is here; the next lines are strict)
+        hashes = {str(name): str(sha256) for name, sha256 in files.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        hashes = {}
+    if revision_of(hashes) != revision:
+        raise _damaged(folder, f"{MANIFEST} was changed: its files are not those of the revision")
+    return hashes
+
+
+def _fault(folder: Path, expected: Mapping[str, str]) -> str:
+    """The first difference between a snapshot and its manifest; empty where there is none."""
+    present = dict(_entries(str(folder)))
+    wanted = {MANIFEST, *(f"{SOURCE}/{name}" for name in expected)}
+    for what, names in {
+        "is missing": wanted - present.keys(),
+        "does not belong there": present.keys() - wanted,
+        "is a link or no file": {name for name, plain in present.items() if not plain},
+    }.items():
+        if names:
+            more = f", and so with {len(names) - 1} more" if len(names) > 1 else ""
+            return f"{min(names)} {what}{more}"
+    for name, sha256 in expected.items():
+        found = _sha256(folder / SOURCE / name)
+        if found != sha256:
+            return f"{SOURCE}/{name} has the SHA-256 {found}, expected {sha256}"
+    return ""
+
+
+def _entries(folder: str, below: str = "") -> Iterator[tuple[str, bool]]:
+    """What lies in a folder and below -> whether it is a plain file."""
+    for entry in os.scandir(folder):
+        name = below + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _entries(entry.path, f"{name}/")
+        else:
+            yield name, entry.is_file(follow_symlinks=False)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb", buffering=0) as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def _refuse_imported(root: Path, code_rev: str) -> None:
+    module = sys.modules.get("sightline")
+    place = Path(getattr(module, "__file__", None) or "nowhere").parent
+    if module is not None and place.resolve() != (root / "sightline").resolve():
+        raise SnapshotError(
+            f"sightline was imported from {place} before code_rev {code_rev} was activated; call activate first, in "
+            "the first line of a component's body, in a new process"
+        )
+
+
+def _put_first(root: Path) -> None:
+    """On the path of this process and of all that it starts; nobody leaves compiled files in the snapshot."""
+    first = str(root)
+    sys.path[:] = [first, *(entry for entry in sys.path if entry != first)]
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([first, *(entry for entry in inherited if entry not in {"", first})])
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    importlib.invalidate_caches()
+
+
+def _require_own(code_rev: str) -> None:
+    """Refuse another image than that which resolve ran in; without a volume this is no image, and resolve compared."""
+    if not os.environ.get(VARIABLE):
+        return
+    from sightline.version import code_revision
+
+    own = code_revision()
+    if own != code_rev:
+        raise SnapshotError(
+            f"the run uses the code {code_rev} of the image in which it was resolved, but this image has {own}; build "
+            "all images from the same code, then start the run anew"
+        )
+
+
+def _bring(code_rev: str) -> str:
+    """Let the image's own code bring a snapshot, in a process of its own: here ``sightline`` may not be imported."""
+    command = [sys.executable, "-m", "sightline.code", "bring", code_rev]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    sys.stderr.write(done.stderr)
+    revision = done.stdout.strip()
+    if done.returncode or not _FULL.fullmatch(revision):
+        lines = done.stderr.strip().splitlines() or [f"{' '.join(command)} ended with exit code {done.returncode}"]
+        reason = next((line for line in lines if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
+        raise SnapshotError(f"code_rev {code_rev}: {reason}")
+    return revision
+
+
+def _unknown(code_rev: str) -> SnapshotError:
+    return SnapshotError(
+        f"{code_rev!r} is no code revision; expected image, current, or a snapshot's revision (64 hexadecimal digits; "
+        "in the parameter of a run a beginning of 8 or more)"
+    )
+
+
+def _damaged(folder: Path, fault: str) -> SnapshotError:
+    return SnapshotError(f"the code snapshot {folder} is not what was published: {fault}; {_AGAIN}")
