@@ -27,7 +27,7 @@ def examine() -> Iterator[Finding]:
 def _code(volume: Path) -> Iterator[Finding]:
     try:
         import sightline_bootstrap as bootstrap
-    except ModuleNotFoundError:
+    except ModuleNotFoundError:  # an image that others built
         text = "the image has no sightline_bootstrap: code from the volume cannot be run"
         yield Finding("code", "fault", text, "build the image with dockerfiles/ of this version")
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from sightline.errors import UnreachableError
 from sightline.kubeflow.connection import Kubeflow
 from sightline.kubeflow.lost_pods import lost_tasks
-from sightline.kubeflow.preflight import Findings, check_cluster, check_dataset
+from sightline.kubeflow.preflight import Findings, check_cluster, check_code, check_dataset
 from sightline.kubeflow.runs import Run, find_run, read_run, resume
 from sightline.kubeflow.submit import Version, start_run
 
@@ -20,7 +19,6 @@ MAX_RESUMES = 2
 
 POLL_SECONDS = 3.0
 _PATIENCE_SECONDS = 120.0
-_CODE = re.compile(r"image|current|[0-9a-f]{8,64}|")
 
 _log = logging.getLogger(__name__)
 
@@ -59,16 +57,10 @@ def launch(
 def check(kubeflow: Kubeflow, version: Version, parameters: Mapping[str, Any], service_account: str = "") -> Findings:
     """Whether everything that a run stands on is there."""
     found = check_cluster(kubeflow.cluster, version.graph(parameters), service_account)
-    code = str(parameters.get("code_rev", ""))
-    if not _CODE.fullmatch(code):
-        found.faults.append(
-            f"code revision {code!r} is none; expected image, current, or a snapshot's SHA-256 (8 digits or more of it)"
-        )
-    tag = str(parameters.get("dataset_tag", ""))
-    if tag:
-        about_data = check_dataset(kubeflow.cluster, tag)
-        found.faults += about_data.faults
-        found.notes += about_data.notes
+    tag, code = str(parameters.get("dataset_tag", "")), str(parameters.get("code_rev", ""))
+    for more in (check_code(kubeflow.cluster, code), check_dataset(kubeflow.cluster, tag) if tag else Findings()):
+        found.faults += more.faults
+        found.notes += more.notes
     return found
 
 

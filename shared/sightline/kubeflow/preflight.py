@@ -26,6 +26,8 @@ SETTINGS = "sightline-settings"
 
 GIT_SECONDS = 20.0
 
+_CODE = re.compile(r"current|[0-9a-f]{8,64}")
+
 
 @dataclass
 class Findings:
@@ -104,6 +106,40 @@ def check_dataset(cluster: Cluster | None, tag: str) -> Findings:
     except SightlineError as error:
         return Findings(notes=[f"the dataset tag was not checked from here: {error}"])
     return Findings() if tag in tags else Findings(faults=[str(unknown_tag(tag, repository, tags))])
+
+
+def check_code(cluster: Cluster | None, code_rev: str) -> Findings:
+    """Look for a code revision in the result bucket that the cluster uses.
+
+    One that is not there may still be on the code volume, which only pods see; resolve says so if it is not.
+
+    Args:
+        cluster: Whose settings say which bucket; None: nothing can be looked at.
+        code_rev: ``image``, ``current``, or a snapshot.
+    """
+    from sightline.code.bucket import read_pointer, revisions_in_bucket
+    from sightline.storage import open_storage
+
+    if code_rev in {"", "image"}:
+        return Findings()
+    if not _CODE.fullmatch(code_rev):
+        expected = "expected image, current, or a snapshot's SHA-256 (8 digits or more of it)"
+        return Findings(faults=[f"code revision {code_rev!r} is none; {expected}"])
+    uri = str((cluster_settings(cluster).get("storage") or {}).get("uri", ""))
+    if not uri.startswith("gs://"):
+        return Findings(notes=[f"code revision {code_rev} was not checked: it lies on the cluster's volumes"])
+    try:
+        storage = open_storage(uri)
+        if code_rev == "current":
+            there = ["current"] if read_pointer(storage)[0] else []
+        else:
+            there = revisions_in_bucket(storage, code_rev)
+    except SightlineError as error:
+        return Findings(notes=[f"code revision {code_rev} was not checked from here: {error}"])
+    if len(there) > 1:
+        return Findings(faults=[f"{len(there)} snapshots begin with {code_rev}: {', '.join(there)}; give more digits"])
+    note = f"code revision {code_rev} is not in {uri}; it must be on the code volume (publish-code puts it there)"
+    return Findings(notes=[] if there else [note])
 
 
 def cluster_settings(cluster: Cluster | None) -> Mapping[str, Any]:
