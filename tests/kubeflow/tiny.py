@@ -24,7 +24,7 @@ def story(image=IMAGE):
     @dsl.component(base_image=image, install_kfp_package=False)
     def resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> str:
         print(f"resolving {recipe} for {dataset_tag}")
-        return f"{recipe} {dataset_tag} {overrides}"
+        return f"{recipe} {dataset_tag}"
 
     @dsl.component(base_image=image, install_kfp_package=False)
     def work(config: str) -> float:
@@ -33,11 +33,14 @@ def story(image=IMAGE):
         import time
 
         print("working on", config, flush=True)
-        if "slow=1" in config:
-            for second in range(120):
+        attempts = f"/data/{config.replace(' ', '-')}"
+        with open(attempts, "a") as stream:
+            stream.write("x")
+        if "slow" in config:
+            for second in range(40):
                 print("second", second, flush=True)
                 time.sleep(1)
-        if "fail=1" in config:
+        if "failing" in config and os.path.getsize(attempts) <= 2:
             print("cannot go on: the sky fell", file=sys.stderr)
             os._exit(3)
         print("metrics: box_AP50=0.871 EIR=0.93")

@@ -186,7 +186,7 @@ class Server:
 
     def _refuse(self, method: str, path: str, response: urllib3.BaseHTTPResponse, own: Mapping[str, str]) -> NoReturn:
         status = response.status
-        said = _hide(_said(response.read() if not response.data else response.data), own)
+        said = _hide(_said(response.data), own)
         asked = f"{method} {path.partition('?')[0]}"
         where = f"{self.title} at {redact(self.url)}"
         if status < 400:

@@ -188,12 +188,14 @@ def _keyed(cluster: Cluster, kind: str, name: str, wanted: Mapping[str, set[str]
     literal = " ".join(f"--from-literal={key}=..." for key in keys) or "--from-file=..."
     make = f"kubectl -n {cluster.namespace} create {kind}{' generic' * (kind == 'secret')} {name} {literal}"
     if there is None:
-        return Findings(faults=[f"{title} {name} is missing in namespace {cluster.namespace}; {tasks} need it: {make}"])
+        return Findings(
+            faults=[f"{title} {name} is missing in namespace {cluster.namespace} and needed by {tasks}: {make}"]
+        )
     missing = [key for key in keys if key not in (there.get("data") or {}) | (there.get("binaryData") or {})]
     if missing:
         has = ", ".join(sorted(there.get("data") or {})) or "none"
         return Findings(
-            faults=[f"{title} {name} lacks the key {', '.join(missing)} that {tasks} need; it has {has}: add it"]
+            faults=[f"{title} {name} lacks the key {', '.join(missing)}, needed by {tasks}; it has {has}: add it"]
         )
     return Findings()
 
@@ -204,7 +206,7 @@ def _claim(cluster: Cluster, name: str, tasks: Iterable[str]) -> Findings:
     if there is None:
         return Findings(
             faults=[
-                f"volume claim {name} is missing in namespace {cluster.namespace}; {users} need it: "
+                f"volume claim {name} is missing in namespace {cluster.namespace} and needed by {users}: "
                 f"kubectl apply -k manifests/overlays/... makes it"
             ]
         )
@@ -217,7 +219,7 @@ def _claim(cluster: Cluster, name: str, tasks: Iterable[str]) -> Findings:
     if last.get("reason") == "WaitForFirstConsumer" or (phase == "Pending" and _waits_for_pod(cluster, there)):
         return Findings()
     said = f": {last['message']}" if last.get("message") else ""
-    return Findings(faults=[f"volume claim {name}, which {users} need, is {phase or 'unknown'}, not Bound{said}"])
+    return Findings(faults=[f"volume claim {name}, needed by {users}, is {phase or 'unknown'}, not Bound{said}"])
 
 
 def _account(cluster: Cluster, name: str) -> Findings:
