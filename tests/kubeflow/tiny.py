@@ -31,16 +31,16 @@ def story(image=IMAGE):
         import os
         import sys
         import time
+        from pathlib import Path
 
         print("working on", config, flush=True)
-        attempts = f"/data/{config.replace(' ', '-')}"
-        with open(attempts, "a") as stream:
-            stream.write("x")
+        attempts = Path("/data", config.replace(" ", "-"))
+        attempts.write_text((attempts.read_text() if attempts.exists() else "") + "x")
         if "slow" in config:
             for second in range(40):
                 print("second", second, flush=True)
                 time.sleep(1)
-        if "failing" in config and os.path.getsize(attempts) <= 2:
+        if "failing" in config and len(attempts.read_text()) <= 2:
             print("cannot go on: the sky fell", file=sys.stderr)
             os._exit(3)
         print("metrics: box_AP50=0.871 EIR=0.93")

@@ -37,7 +37,7 @@ def _code(volume: Path) -> Iterator[Finding]:
             publish = "python pipeline.py publish-code, or --code image"
             yield Finding("code", "warning", f"{volume} has no CURRENT: nothing was published", publish)
             return
-        bootstrap.activate(revision)
+        bootstrap.verify(volume, revision)
     except bootstrap.SnapshotError as error:
         yield Finding("code", "fault", str(error), "python pipeline.py publish-code")
     else:

@@ -49,7 +49,7 @@ def runs_text(runs: Sequence[Run]) -> Iterator[RenderableType]:
         lines.add_row(
             run.run_id[:8],
             Text(run.state, style=STYLES.get(run.state, "")),
-            duration_text(round(run.seconds)),
+            _duration(run.seconds),
             f"{run.created.astimezone(UTC):%Y-%m-%d %H:%M}",
             Text(run.name),
         )
@@ -59,9 +59,7 @@ def runs_text(runs: Sequence[Run]) -> Iterator[RenderableType]:
 def status_text(status: RunStatus, width: int) -> Iterator[RenderableType]:
     """A run as a tree of its tasks, in ``width`` columns."""
     run = status.run
-    head = Text.assemble(
-        (run.state, STYLES.get(run.state, "")), "  ", run.name, "  ", (duration_text(round(run.seconds)), "dim")
-    )
+    head = Text.assemble((run.state, STYLES.get(run.state, "")), "  ", run.name, "  ", (_duration(run.seconds), "dim"))
     tree = Tree(head, guide_style="dim")
     _grow(tree, status.tasks, min(width, 160))
     yield tree
@@ -93,19 +91,24 @@ def _line(task: TaskStatus) -> Text:
 def _below(task: TaskStatus) -> Iterator[RenderableType]:
     if task.metrics:
         pairs = "  ".join(f"{name} {value}" for name, value in task.metrics.items())
-        yield Padding(Text(pairs, style="dim"), (0, 0, 0, 2))
+        yield Padding(Text(pairs, style="dim"), (0, 0, 0, 2), expand=False)
     if task.reason:
         style = STYLES.get(task.state, "")
-        yield Padding(Text(task.reason, style=style), (0, 0, 0, 2))
+        yield Padding(Text(task.reason, style=style), (0, 0, 0, 2), expand=False)
     for line in task.log:
-        yield Padding(Text(f"| {line}", style="dim", overflow="fold"), (0, 0, 0, 2))
+        yield Padding(Text(f"| {line}", style="dim", overflow="fold"), (0, 0, 0, 2), expand=False)
 
 
 def _took(task: TaskStatus) -> str:
     if task.started is None or task.state in {"cached", "skipped", "not yet", "not reached"}:
         return ""
     end = task.finished or (datetime.now(UTC) if task.state in {"running", "waiting", "preparing"} else task.started)
-    return duration_text(round((end - task.started).total_seconds()))
+    return _duration((end - task.started).total_seconds())
+
+
+def _duration(seconds: float) -> str:
+    """Whole seconds: Kubeflow knows no parts of them."""
+    return f"{seconds:.0f} s" if seconds < 60 else duration_text(seconds)
 
 
 def schedules_text(schedules: Sequence[Schedule]) -> Iterator[RenderableType]:
