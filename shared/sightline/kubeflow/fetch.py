@@ -42,7 +42,7 @@ def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
         StorageError: The bucket cannot be read from here.
     """
     config = _config(run)
-    storage = open_storage(_bucket(kubeflow, config))
+    storage = open_storage(_bucket(kubeflow, run, config))
     tag = str(DatasetTag.parse(config.data.tag).training)
     recorded = _result(storage, RecordResult, tag, run, config)
     evaluated = _result(storage, EvaluateResult, tag, run, config)
@@ -73,10 +73,11 @@ def _config(run: Run) -> Config:
     return decode(str(run.parameters.get("recipe", "")), [*overrides, *([f"data.tag={tag}"] if tag else [])])
 
 
-def _bucket(kubeflow: Kubeflow, config: Config) -> str:
+def _bucket(kubeflow: Kubeflow, run: Run, config: Config) -> str:
     """The bucket: an override of the run, else the cluster's settings, else those of this machine."""
     settings: Mapping[str, object] = cluster_settings(kubeflow.cluster).get("storage") or {}
-    uri = str(settings.get("uri") or config.storage.uri)
+    named = any(line.startswith("storage.uri=") for line in split_overrides(str(run.parameters.get("overrides", ""))))
+    uri = config.storage.uri if named else str(settings.get("uri") or config.storage.uri)
     if uri.startswith("file://") and not Path(uri.removeprefix("file://")).is_dir():
         raise StorageError(
             f"the result bucket {uri} is a folder on the cluster's work volume and cannot be read from here; mount the "
