@@ -17,7 +17,7 @@ def compiled(pipeline):
         return path.read_text()
 
 
-def story(image=IMAGE):
+def story(image=IMAGE, name="sightline-story"):
     """Groups, a condition, a loop, retries, secrets, volumes, an exit task; parameters as Sightline's pipeline has."""
     from kfp import dsl, kubernetes
 
@@ -54,7 +54,7 @@ def story(image=IMAGE):
     def finish(status: dsl.PipelineTaskFinalStatus):
         print("the run ended", status.state)
 
-    @dsl.pipeline(name="sightline-story")
+    @dsl.pipeline(name=name)
     def pipeline(
         dataset_tag: str = "",
         recipe: str = "plates",

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.errors import ConfigurationError
+from sightline.errors import ConfigurationError, KubeflowError
 from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.credentials import FileCredentials
 from sightline.kubeflow.http import Headers, Server
@@ -47,25 +47,37 @@ class Kubeflow:
 
 @contextmanager
 def connect(profile: Profile) -> Iterator[Kubeflow]:
-    """Reach what a profile names.  Nothing is asked yet: the first request finds out whether somebody answers.
+    """Reach what a profile names.
+
+    Where the profile says no namespace, the API is asked whether it has many users: then it is that of the kubeconfig
+    or of this pod, else that of Kubeflow itself, whatever the kubeconfig says.
 
     Raises:
         ConfigurationError: Nothing says where Kubeflow is, or a file it names cannot be used.
     """
     access = _cluster_access(profile)
-    namespace = profile.namespace or (access.namespace if access else "") or profile.system_namespace
+    own = profile.namespace or (access.namespace if access else "")
     with ExitStack() as stack:
         forwarded = ""
         if profile.port_forward:
             place = (profile.system_namespace, profile.kubeconfig, profile.context)
             forwarded = stack.enter_context(forwarded_port(*place))
         server = _api_server(profile, access, forwarded)
+        api = PipelinesApi(server, own)
+        namespace = profile.namespace or (own if _has_many_users(api) else profile.system_namespace)
         cluster = None
         if access is not None:
             remedy = f"this is {access.source}: set KUBECONFIG or --kubeconfig, or log in to the cluster again"
             cluster = Cluster(Server("the cluster", access.url, remedy, access.headers, access.tls), namespace)
         dashboard = profile.dashboard or profile.host or "http://localhost:8080"
-        yield Kubeflow(PipelinesApi(server, namespace), cluster, dashboard, namespace, profile.service_account)
+        yield Kubeflow(api, cluster, dashboard, namespace, profile.service_account)
+
+
+def _has_many_users(api: PipelinesApi) -> bool:
+    try:
+        return api.health.multi_user
+    except KubeflowError:  # the command's own first request will say so
+        return False
 
 
 def _api_server(profile: Profile, access: ClusterAccess | None, forwarded: str) -> Server:

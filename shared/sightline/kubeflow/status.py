@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 from sightline.errors import KubeflowError, NotThereError
 from sightline.kubeflow.cluster import NODE_ANNOTATION
 from sightline.kubeflow.connection import Kubeflow
-from sightline.kubeflow.graph import Kind, Vertex
+from sightline.kubeflow.graph import Kind, Vertex, read_graph, split_spec
 from sightline.kubeflow.http import Document
 from sightline.kubeflow.nodes import Node, nodes_of_run, nodes_of_workflow, place_of
 from sightline.kubeflow.runs import Run
@@ -120,6 +120,9 @@ def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = 
 
 def run_graph(kubeflow: Kubeflow, run: Run) -> tuple[Vertex, ...]:
     """The graph of a run's pipeline."""
+    brought = run.document.get("pipeline_spec")
+    if brought:
+        return read_graph(*split_spec(brought), run.parameters)
     return version_of(kubeflow.api, run).graph(run.parameters)
 
 
