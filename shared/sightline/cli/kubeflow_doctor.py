@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,6 +27,8 @@ def doctor_command(image: str) -> click.Command:
     @connection_options
     def command(inside: bool, image: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
         """Check everything that a run stands on; 1 is returned if there is a fault."""
+        from dataclasses import asdict
+
         with connected(options) as kubeflow:
             found = []
             for finding in _findings(kubeflow, image if inside else ""):
