@@ -13,6 +13,7 @@ from sightline.cli.kubeflow_options import connected, connection_options, json_o
 
 if TYPE_CHECKING:
     from sightline.kubeflow.connection import Kubeflow
+    from sightline.kubeflow.graph import Vertex
     from sightline.kubeflow.runs import Run
     from sightline.kubeflow.status import RunStatus, TaskStatus
 
@@ -44,12 +45,24 @@ def watch(kubeflow: Kubeflow, run: Run) -> int:
     """Show a run until it ends: a tree that is drawn anew on a terminal, else a line for each change.
 
     Returns:
-        0 where it succeeded, else 1.
+        0 where it succeeded, 130 where somebody stopped looking, else 1.
     """
-    from sightline.kubeflow.launch import wait
     from sightline.kubeflow.status import run_graph, run_status
 
     graph = run_graph(kubeflow, run)
+    try:
+        run = _watched(kubeflow, run, graph)
+    except KeyboardInterrupt:
+        click.echo(f"the run goes on without you; look again: python pipeline.py status {run.run_id[:8]} --watch")
+        return 130
+    _show(run_status(kubeflow, run, graph))
+    return 0 if run.state == "succeeded" else 1
+
+
+def _watched(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...]) -> Run:
+    from sightline.kubeflow.launch import wait
+    from sightline.kubeflow.status import run_status
+
     if sys.stdout.isatty():
         from rich.console import Group
         from rich.live import Live
@@ -64,12 +77,9 @@ def watch(kubeflow: Kubeflow, run: Run) -> int:
                 status = run_status(kubeflow, seen, graph)
                 live.update(Group(*status_text(status, console.width)), refresh=True)
 
-            run = wait(kubeflow, run, draw)
-    else:
-        said: dict[tuple[str, ...], tuple[str, str]] = {}
-        run = wait(kubeflow, run, lambda seen: _say(run_status(kubeflow, seen, graph), said))
-    _show(run_status(kubeflow, run, graph))
-    return 0 if run.state == "succeeded" else 1
+            return wait(kubeflow, run, draw)
+    said: dict[tuple[str, ...], tuple[str, str]] = {}
+    return wait(kubeflow, run, lambda seen: _say(run_status(kubeflow, seen, graph), said))
 
 
 def _say(status: RunStatus, said: dict[tuple[str, ...], tuple[str, str]]) -> None:
