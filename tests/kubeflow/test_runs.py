@@ -1,10 +1,13 @@
 """Runs: found, told apart, resumed, stopped, waited for."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from sightline.errors import NotThereError, TakenError
+from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.launch import MAX_RESUMES, wait
 from sightline.kubeflow.lost_pods import lost_tasks
 from sightline.kubeflow.runs import find_run, read_run, resume, stop
@@ -138,14 +141,16 @@ def test_which_pods_were_lost(messages, lost):
 class Losing:
     """A run that loses a pod each time it is begun, until it does not."""
 
-    def __init__(self, server, losses):
+    def __init__(self, server, losses, finished=None):
         self.left, self.begun = losses, 1
+        self.finished = finished or datetime.now(UTC).isoformat()
         server.answers[f"GET {RUNS}/{FIRST}"] = self.look
         server.answers[f"POST {RUNS}/{FIRST}:retry"] = self.retry
         server.say("GET /apis/argoproj.io/v1alpha1/namespaces/team/workflows", {"items": [workflow("pod deleted")]})
 
     def look(self, asked):
-        return 200, document(state="FAILED" if self.left else "SUCCEEDED"), {}
+        finished = {"finished_at": self.finished}
+        return 200, document(state="FAILED" if self.left else "SUCCEEDED") | finished, {}
 
     def retry(self, asked):
         self.left -= 1
@@ -155,13 +160,16 @@ class Losing:
 
 @pytest.mark.parametrize(("losses", "state"), [(1, "succeeded"), (MAX_RESUMES, "succeeded"), (9, "failed")])
 def test_a_run_that_loses_pods_is_resumed_a_few_times(server, kubeflow, losses, state):
-    from dataclasses import replace
-
-    from sightline.kubeflow.cluster import Cluster
-
     losing = Losing(server, losses)
     seen = []
     there = replace(kubeflow, cluster=Cluster(kubeflow.api.server, "team"))
     run = wait(there, read_run(document()), lambda run: seen.append(run.state), poll_seconds=0.01)
     assert (run.state, losing.begun) == (state, 1 + min(losses, MAX_RESUMES))
     assert seen[-1] == state
+
+
+def test_a_run_that_failed_long_ago_is_only_looked_at(server, kubeflow):
+    losing = Losing(server, 1, finished="2026-01-01T00:00:00Z")
+    there = replace(kubeflow, cluster=Cluster(kubeflow.api.server, "team"))
+    assert wait(there, read_run(document()), lambda run: None, poll_seconds=0.01).state == "failed"
+    assert losing.begun == 1

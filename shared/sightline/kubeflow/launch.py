@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sightline.errors import UnreachableError
@@ -16,6 +17,9 @@ from sightline.kubeflow.submit import Version, start_run
 
 MAX_RESUMES = 2
 """So often a run that lost its pods is resumed before somebody must look."""
+
+RECENT_SECONDS = 900.0
+"""A run that ended longer ago is only looked at: somebody may have left it so on purpose."""
 
 POLL_SECONDS = 3.0
 _PATIENCE_SECONDS = 120.0
@@ -102,6 +106,8 @@ def wait(kubeflow: Kubeflow, run: Run, seen: Callable[[Run], None], *, poll_seco
 def _resumed(kubeflow: Kubeflow, run: Run) -> bool:
     """Whether a run that failed for want of its pods goes on now."""
     if run.state != "failed" or kubeflow.cluster is None:
+        return False
+    if run.finished is not None and (datetime.now(UTC) - run.finished).total_seconds() > RECENT_SECONDS:
         return False
     workflow = kubeflow.cluster.workflow(run.run_id)
     lost = lost_tasks(workflow) if workflow else []
