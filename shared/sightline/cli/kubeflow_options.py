@@ -17,7 +17,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _CONNECTION = (
     ("host", "URL", "Address of the pipelines' API; KFP_HOST."),
     ("namespace", "NAME", "Where runs and their pods are; KFP_NAMESPACE."),
-    ("dashboard", "URL", "Address of the web page, for links; KFP_DASHBOARD."),
+    ("dashboard", "URL", "Address of the web page, for links; SIGHTLINE_DASHBOARD."),
     ("token-file", "FILE", "A bearer token, renewed in place; KFP_TOKEN_FILE."),
     ("cookie-file", "FILE", "A session cookie, name=value; KFP_COOKIE_FILE."),
     ("ca-file", "FILE", "Certificates that vouch for the host; KFP_CA_FILE."),

@@ -6,8 +6,12 @@ import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from sightline.kubeflow.findings import Finding, Level, guarded
+
+WORK = "/var/lib/sightline"
+"""Where pods have the work volume."""
 
 TIMEOUT_SECONDS = 30.0
 SMALL_BYTES = 10_000_000
@@ -109,10 +113,14 @@ def _revision() -> str:
     return code_revision()
 
 
-def places_of(settings: Mapping[str, object]) -> tuple[str, str, str]:
-    """Bucket, data repository and database of a settings file; what it leaves out is the embedded default."""
-    from sightline.config.settings import embedded_defaults, merge
+def places_of(settings: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Bucket, data repository and database of a pod with these settings; what they leave out is on the work volume."""
+    from sightline.config.settings import merge
 
-    document = embedded_defaults()
+    document: dict[str, Any] = {
+        "storage": {"uri": f"file://{WORK}/bucket"},
+        "data": {"repository": f"{WORK}/data"},
+        "database": {"url": f"sqlite:///{WORK}/sightline.sqlite"},
+    }
     merge(document, settings)
     return document["storage"]["uri"], document["data"]["repository"], document["database"]["url"]

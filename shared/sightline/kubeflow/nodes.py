@@ -109,11 +109,13 @@ def place_of(node_name: str) -> tuple[tuple[str, ...], Role, int | None, str] | 
         elif executor:
             role = "executor"
             attempt = int(executor["attempt"]) if executor["attempt"] else None
+        elif part == "onExit":  # the exit task stands beside the group that it waits for
+            path[-1:] = []
         elif part in {"iteration-driver", "iteration-item-driver"}:
             return None
         elif part != "iteration-item":
             path.append(part)
-    if not path or parts[-1] == "iteration-item" or _ITERATION.match(parts[-1]):
+    if not path or parts[-1] in {"iteration-item", "onExit"} or _ITERATION.match(parts[-1]):
         return None
     if role == "task" and path[-1].endswith("-driver"):
         path[-1] = path[-1].removesuffix("-driver")

@@ -27,7 +27,7 @@ from sightline.url_secrets import holds_secret
 VARIABLES = {
     "host": "KFP_HOST",
     "namespace": "KFP_NAMESPACE",
-    "dashboard": "KFP_DASHBOARD",
+    "dashboard": "SIGHTLINE_DASHBOARD",
     "token_file": "KFP_TOKEN_FILE",
     "cookie_file": "KFP_COOKIE_FILE",
     "ca_file": "KFP_CA_FILE",

@@ -14,6 +14,7 @@ from sightline.kubeflow.cluster import NODE_ANNOTATION
 from sightline.kubeflow.connection import Kubeflow
 from sightline.kubeflow.graph import Kind, Vertex, read_graph, split_spec
 from sightline.kubeflow.http import Document
+from sightline.kubeflow.log_lines import exit_status, metrics_of, own_lines
 from sightline.kubeflow.nodes import Node, nodes_of_run, nodes_of_workflow, place_of
 from sightline.kubeflow.runs import Run
 from sightline.kubeflow.submit import version_of
@@ -24,9 +25,11 @@ State = Literal[
 ]
 
 TAIL_LINES = 6
-_METRICS = re.compile(r"\bmetrics: (?P<pairs>\S+=\S+(?: \S+=\S+)*)\s*$")
-_METRIC_LINES = 20
+_LINES = 400
+"""So many of a log are looked at: Kubeflow's launcher writes up to some hundred behind the task's last."""
+
 _THREADS = 8
+_EXIT_CODE = re.compile(r"(main: )?(Error|OOMKilled) \(exit code \d+\)")
 
 Result = TypeVar("Result")
 
@@ -113,6 +116,9 @@ def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = 
         by_place = pods_by_place(pods)
         looked = list(pool.map(lambda task: _looked_at(kubeflow, run, task, by_place), tasks_of(tasks)))
     notes = {note for note in (no_workflow, no_pods) if note}
+    if not any(task.started for _, task in tasks_of(tasks)):
+        # Not a task, but the driver of the whole run is what waits.
+        notes |= {f"nothing begins: {reason}" for pod in pods if (reason := why_waiting(pod))}
     if cluster is None:
         notes.add("the cluster is not reachable from here (KUBECONFIG), so waiting tasks cannot say why")
     return RunStatus(run, kubeflow.run_link(run.run_id), _replaced(tasks, iter(looked)), tuple(sorted(notes)))
@@ -145,6 +151,8 @@ def _filled(
     own = [node for node in nodes if (node.path == path if with_paths else node.path[-1] == vertex.name)]
     inside = tuple(_filled(part, path, nodes, run_state, with_paths=with_paths) for part in vertex.inside)
     state = _state(vertex, own, run_state)
+    if state == "skipped":
+        inside = tuple(_skipped(part) for part in inside)
     starts = [node.started for node in own if node.started]
     ends = [node.finished for node in own if node.finished and node.role != "driver"]
     attempts = [node for node in own if node.role == "executor" and node.attempt is not None]
@@ -166,6 +174,10 @@ def _filled(
         node_id=last.node_id if last else "",
         inside=inside,
     )
+
+
+def _skipped(task: TaskStatus) -> TaskStatus:
+    return replace(task, state="skipped", inside=tuple(_skipped(part) for part in task.inside))
 
 
 def _state(vertex: Vertex, own: Sequence[Node], run_state: str) -> State:
@@ -232,13 +244,15 @@ def _looked_at(
     if task.state in {"preparing", "waiting", "running"}:
         pod = pod or pods.get((path, "driver"))
         return _waiting(kubeflow, task, pod) if pod else task
-    if pod is not None:
-        ended = why_ended(pod) if task.state in {"failed", "stopped"} else ""
-        task = replace(task, pod=str(pod["metadata"]["name"]), reason=_joined(ended, task.reason))
+    ended = why_ended(pod) if pod is not None and task.state in {"failed", "stopped"} else ""
+    task = replace(task, pod=str(pod["metadata"]["name"])) if pod is not None else task
     lines = _tail(kubeflow, run, task)
-    if task.state == "failed":
-        return replace(task, log=tuple(lines[-TAIL_LINES:]))
-    return replace(task, metrics=metrics_of(lines))
+    if task.state not in {"failed", "stopped"}:
+        return replace(task, metrics=metrics_of(lines))
+    status = exit_status(lines)
+    reason = f"exit code {status}" if status and ended in {"", "exit code 1"} else _joined(ended, task.reason)
+    own = tuple(own_lines(lines)[-TAIL_LINES:]) if task.state == "failed" else ()
+    return replace(task, reason=reason, log=own)
 
 
 def _waiting(kubeflow: Kubeflow, task: TaskStatus, pod: Document) -> TaskStatus:
@@ -254,23 +268,14 @@ def _waiting(kubeflow: Kubeflow, task: TaskStatus, pod: Document) -> TaskStatus:
     return replace(task, pod=name, host=host, state=state, reason=str(reason) if reason else task.reason)
 
 
-def metrics_of(lines: Iterable[str]) -> dict[str, str]:
-    """The numbers of the last line of a log that says ``metrics: box_AP50=0.871 EIR=0.93``."""
-    for line in reversed(list(lines)):
-        match = _METRICS.search(line)
-        if match:
-            return dict(pair.split("=", 1) for pair in match["pairs"].split())
-    return {}
-
-
 def _tail(kubeflow: Kubeflow, run: Run, task: TaskStatus) -> list[str]:
     """The last lines of a task's log; of a pod that is gone only where it failed, because then all is read."""
     cluster = kubeflow.cluster
     none: list[str] = []
     if cluster and task.pod:
-        return _quietly(lambda: list(cluster.log_lines(task.pod, tail=_METRIC_LINES)), none)[0]
+        return _quietly(lambda: list(cluster.log_lines(task.pod, tail=_LINES)), none)[0]
     if task.state == "failed" and task.node_id:
-        return _quietly(lambda: list(kubeflow.api.log_lines(run.run_id, task.node_id))[-_METRIC_LINES:], none)[0]
+        return _quietly(lambda: list(kubeflow.api.log_lines(run.run_id, task.node_id))[-_LINES:], none)[0]
     return none
 
 
@@ -298,6 +303,6 @@ def _message(text: str) -> str:
 
 def _joined(ended: str, message: str) -> str:
     """Both, unless one says no more than the other."""
-    if not ended or not message or re.fullmatch(r"Error \(exit code \d+\)|OOMKilled \(exit code \d+\)", message):
+    if not ended or not message or _EXIT_CODE.fullmatch(message):
         return ended or message
     return ended if message in ended else f"{ended} ({message})"
