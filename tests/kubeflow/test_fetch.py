@@ -56,8 +56,10 @@ def bucket_folder(bucket, run_id, step, names, report):
 def test_reports_summaries_and_the_model_of_this_run(bucket, kubeflow, tmp_path, monkeypatch):
     publish(bucket, monkeypatch, FIRST, "1" * 16, "of the first")
     publish(bucket, monkeypatch, SECOND, "2" * 16, "of the second")
+    bucket.write_bytes(f"runs/{FIRST}/index.html", b"page")
     written = {path.relative_to(tmp_path / "home").as_posix() for path in fetch(kubeflow, run(), tmp_path / "home")}
     assert written == {
+        "index.html",
         "evaluate/report.html",
         "evaluate/summary.json",
         "test/report.html",

@@ -109,12 +109,12 @@ def test_a_run_to_its_end(told):
 
 def test_its_logs_with_and_without_pods(told):
     run = told.world.runs[-1]
-    assert told.call("logs", run[:8], "work").splitlines()[-1] == "metrics: box_AP50=0.871 EIR=0.93"
+    assert "metrics: box_AP50=0.871 EIR=0.93" in told.call("logs", run[:8], "work").splitlines()
     assert "==> resolve <==" in told.call("logs", run)
     for pod in told.world.kubeflow.cluster.pods(run):
         told.world.server.request("DELETE", f"{told.world.core}/pods/{pod['metadata']['name']}")
     assert told.states() == DONE
-    assert told.call("logs", run[:8], "work").splitlines()[-1] == "metrics: box_AP50=0.871 EIR=0.93"
+    assert "metrics: box_AP50=0.871 EIR=0.93" in told.call("logs", run[:8], "work").splitlines()
 
 
 def test_the_same_again_takes_what_is_done_from_the_cache(told):
@@ -133,7 +133,7 @@ def test_a_failed_task_says_why_and_a_resumed_one_goes_on(told):
     assert "cannot go on: the sky fell" in "\n".join(work.log)
     assert told.states()["small"] == "not reached"
     told.call("resume", told.world.runs[-1], "--wait")
-    assert told.states() == DONE
+    assert told.states() == DONE | {"small": "cached", "small-3": "cached"}
 
 
 def test_a_waiting_task_says_why_and_starts_when_it_is_mended(told):
@@ -160,14 +160,15 @@ def test_a_stopped_run_is_told_from_a_failed_one(told):
 
 
 def test_a_run_that_loses_a_pod_is_resumed(told):
-    told.run("slow_ann_v2")
-    told.world.until(lambda: told.task("work").state == "running" and told.task("work").pod)
-    # At once, as when its node is gone; a pod that may say good-bye fails as a container, which Argo starts again.
-    place = f"{told.world.core}/pods/{told.task('work').pod}"
-    told.world.server.request("DELETE", place, body={"gracePeriodSeconds": 0})
+    """The pod of a task without retries, as when its node is drained."""
+    told.run("lasting_ann_v1")
+    told.world.until(lambda: told.task("resolve").state == "running" and told.task("resolve").pod)
+    place = f"{told.world.core}/pods/{told.task('resolve').pod}"
+    told.world.server.request("DELETE", place)
     output = told.call("status", told.world.runs[-1], "--watch")
-    assert "Train candidates: failed" in output
-    assert told.states() == DONE
+    assert "Resolve: failed: pod deleted" in output
+    assert told.states()["resolve"] == "succeeded"
+    assert told.status().run.state == "succeeded"
 
 
 def test_schedules(told):

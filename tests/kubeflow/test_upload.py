@@ -68,3 +68,17 @@ def test_two_upload_the_same_at_once(server, api):
     store = Store(server)
     server.answers[f"POST {PIPELINES}"] = lambda asked: (store.create(asked), (409, {}, {}))[1]
     assert upload(api, "sightline", "a: 1\n").change == "new pipeline"
+
+
+def test_two_upload_the_same_version_at_once(server, api):
+    store = Store(server)
+    upload(api, "sightline", "a: 1\n")
+    listed = iter([["an old list"], None])
+
+    def slow(asked):
+        """The first look is from before the other's upload."""
+        return store.list(asked) if next(listed) is None else (200, {}, {})
+
+    server.answers[f"GET {PIPELINES}/p1/versions"] = slow
+    assert upload(api, "sightline", "a: 1\n").change == "unchanged: pipeline"
+    assert len(store.versions) == 1

@@ -23,7 +23,11 @@ def story(image=IMAGE, name="sightline-story"):
 
     @dsl.component(base_image=image, install_kfp_package=False)
     def resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> str:
-        print(f"resolving {recipe} for {dataset_tag}")
+        import time
+
+        print(f"resolving {recipe} for {dataset_tag}", flush=True)
+        if "lasting" in dataset_tag:
+            time.sleep(30)
         return f"{recipe} {dataset_tag}"
 
     @dsl.component(base_image=image, install_kfp_package=False)

@@ -132,12 +132,14 @@ def _tasks_document(tasks: Iterable[TaskStatus]) -> list[dict[str, Any]]:
 @click.argument("run")
 @click.argument("task", default="")
 @click.option("-f", "--follow", is_flag=True, help="Wait for more until the task ends; needs TASK.")
+@click.option("--raw", is_flag=True, help="With what Kubeflow writes around the task's own lines.")
 @connection_options
-def logs_command(run: str, task: str, follow: bool, **options: Any) -> None:  # noqa: ANN401
+def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -> None:  # noqa: ANN401
     """The log of a TASK of RUN, or of all its tasks; also when the pods are gone."""
     if follow and not task:
         raise click.UsageError("--follow needs the name of a task")
     from sightline.errors import NotThereError
+    from sightline.kubeflow.log_lines import own_lines
     from sightline.kubeflow.logs import find_tasks, follow_log, task_log
     from sightline.kubeflow.runs import find_run
     from sightline.kubeflow.status import run_status
@@ -145,14 +147,16 @@ def logs_command(run: str, task: str, follow: bool, **options: Any) -> None:  # 
     with connected(options) as kubeflow:
         found = find_run(kubeflow.api, run)
         if follow:
-            for line in follow_log(kubeflow, found, task):
+            lines = follow_log(kubeflow, found, task)
+            for line in lines if raw else own_lines(lines):
                 click.echo(line)
             return
         for one in find_tasks(run_status(kubeflow, found), task):
             if not task:
                 click.echo(f"==> {one.name} <==")
             try:
-                for line in task_log(kubeflow, found, one):
+                lines = task_log(kubeflow, found, one)
+                for line in lines if raw else own_lines(lines):
                     click.echo(line)
             except NotThereError as error:
                 if task:

@@ -31,8 +31,8 @@ def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
     Args:
         kubeflow: Where the run is; its settings say where the bucket is.
         run: Which.
-        folder: Made if it is not there; gets ``<step>/report.html``, ``<step>/summary.json``,
-            ``<metric>/model.safetensors``.
+        folder: Made if it is not there; gets ``index.html`` (the page of the run), ``<step>/report.html``,
+            ``<step>/summary.json``, ``<metric>/model.safetensors``.
 
     Yields:
         The files that were written.
@@ -54,6 +54,9 @@ def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
         ("test", tested and store.folder_of(storage, tested)),
     ):
         wanted |= {folder / step / name: key for name, key in _files(storage, files)} if files else {}
+    page = f"runs/{run.run_id}/index.html"
+    if storage.stat(page) is not None:
+        wanted[folder / "index.html"] = page
     for selection in evaluated.selections if evaluated else ():
         wanted[folder / selection.metric / MODEL_FILE] = selection.uri.removeprefix(storage.uri + "/")
     if not wanted:

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-_FOREIGN = re.compile(
-    r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ \S+\.go:\d+\] "  # the launcher
-    r"|time=\S+ level=\w+ msg=.* argo=true"  # Argo's part in the same container
-    r"|\[KFP Executor [^]]*\]: "
-    r"|Error: exit status \d+$"
-)
-_STATUS = re.compile(r"Component failed to execute successfully: exit status (\d+)")
+_LAUNCHER = re.compile(r"(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ \S+\.go:\d+\] ")
+_OTHERS = re.compile(r"time=\S+ level=\w+ msg=.* argo=true|\[KFP Executor [^]]*\]: |Error: exit status \d+$")
+_STATUS = re.compile(r"(?:Component failed to execute successfully|failed to execute component): exit status (\d+)")
 _METRICS = re.compile(r"\bmetrics: (?P<pairs>\S+=\S+(?: \S+=\S+)*)\s*$")
 
 
-def own_lines(lines: Iterable[str]) -> list[str]:
-    """What the task itself wrote.
+def own_lines(lines: Iterable[str]) -> Iterator[str]:
+    """What the task itself wrote, and what went wrong around it.
 
-    Kubeflow's lines go, and so do the documents of many lines that it writes behind some of them.
+    Kubeflow's other lines go, and so do the documents of many lines that it writes behind some of them.
     """
-    own = []
-    document = False
-    behind = False
+    document = announced = False
     for line in lines:
         if document:
             document = line != "}"
-        elif _FOREIGN.match(line):
-            document = line.endswith(" {")
-            behind = line.endswith("Got executor_input:")
-        elif behind and line == "{":
-            document, behind = True, False
+        elif announced and line == "{":
+            document = True
+        elif not _is_foreign(line):
+            yield line
         else:
-            own.append(line)
-    return own
+            document = line.endswith(" {")
+        announced = line.endswith("Got executor_input:")
+
+
+def _is_foreign(line: str) -> bool:
+    launcher = _LAUNCHER.match(line)
+    if launcher is None:
+        return _OTHERS.match(line) is not None
+    return launcher["level"] in "IW" or _STATUS.search(line) is not None
 
 
 def exit_status(lines: Iterable[str]) -> str:

@@ -6,9 +6,11 @@ import re
 
 from sightline.kubeflow.http import Document
 
+# 143 is SIGTERM, which the cluster sends to a pod that must leave its node.
 _LOST = re.compile(
     r"pod deleted|evicted|preempt|node ?lost|node is (not ready|gone|shutting down)|shut ?down|"
-    r"imminent node|unexpected ?admission|the node (was|had)|pod was (terminated|rejected)|terminated in response",
+    r"imminent node|\(exit code 143\)|unexpected ?admission|the node (was|had)|pod was (terminated|rejected)|"
+    r"terminated in response",
     re.IGNORECASE,
 )
 

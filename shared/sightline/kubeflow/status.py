@@ -29,6 +29,7 @@ _LINES = 400
 """So many of a log are looked at: Kubeflow's launcher writes up to some hundred behind the task's last."""
 
 _THREADS = 8
+_USUAL = {"", "PodInitializing", "ContainerCreating"}
 _EXIT_CODE = re.compile(r"(main: )?(Error|OOMKilled) \(exit code \d+\)")
 
 Result = TypeVar("Result")
@@ -159,7 +160,7 @@ def _filled(
     containers = [node for node in own if node.node_id and node.role != "driver"]
     last = max(containers, key=lambda node: node.attempt or 0, default=None)
     failed = [node for node in own if node.phase == "failed" and node.message]
-    pending = [node for node in own if node.phase == "pending" and node.message]
+    pending = [node for node in own if node.phase == "pending" and node.message not in _USUAL]
     messages = failed if state == "failed" else pending
     return TaskStatus(
         name=vertex.name,
@@ -242,7 +243,8 @@ def _looked_at(
     if task.state in {"not yet", "not reached", "skipped", "cached"}:
         return task
     if task.state in {"preparing", "waiting", "running"}:
-        pod = pod or pods.get((path, "driver"))
+        if task.state == "preparing":
+            pod = pods.get((path, "driver"))
         return _waiting(kubeflow, task, pod) if pod else task
     ended = why_ended(pod) if pod is not None and task.state in {"failed", "stopped"} else ""
     task = replace(task, pod=str(pod["metadata"]["name"])) if pod is not None else task
@@ -251,7 +253,7 @@ def _looked_at(
         return replace(task, metrics=metrics_of(lines))
     status = exit_status(lines)
     reason = f"exit code {status}" if status and ended in {"", "exit code 1"} else _joined(ended, task.reason)
-    own = tuple(own_lines(lines)[-TAIL_LINES:]) if task.state == "failed" else ()
+    own = tuple(list(own_lines(lines))[-TAIL_LINES:]) if task.state == "failed" else ()
     return replace(task, reason=reason, log=own)
 
 

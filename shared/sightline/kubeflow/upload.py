@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 
-from sightline.errors import KubeflowError, TakenError
+from sightline.errors import TakenError
 from sightline.kubeflow.pipelines_api import PipelinesApi
 
 DIGITS = 12
 """Hexadecimal digits of the content's SHA-256 in a version's name."""
 
-_SAME_CONTENT = 100
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,26 +55,24 @@ def upload(api: PipelinesApi, pipeline: str, text: str, description: str = "") -
     """
     digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
     pipeline_id = api.pipeline_id(pipeline)
-    change = "new version of pipeline"
-    names: list[str] = []
-    if pipeline_id is None:
-        pipeline_id, change = _create(api, pipeline), "new pipeline"
-    else:
-        for version in api.versions(pipeline_id):
-            names.append(str(version["display_name"]))
-            if len(names) == 1 and names[0].partition("-")[0] == digest:
-                version_id = str(version["pipeline_version_id"])
-                return Uploaded(pipeline, pipeline_id, names[0], version_id, "unchanged: pipeline")
-    for number in range(1, _SAME_CONTENT):
-        name = digest if number == 1 else f"{digest}-{number}"
-        if name in names:
-            continue
+    change = "new version of pipeline" if pipeline_id else "new pipeline"
+    pipeline_id = pipeline_id or _create(api, pipeline)
+    for _ in range(_ATTEMPTS):
+        there = [(str(one["display_name"]), str(one["pipeline_version_id"])) for one in api.versions(pipeline_id)]
+        if there and there[0][0].partition("-")[0] == digest:
+            return Uploaded(pipeline, pipeline_id, *there[0], "unchanged: pipeline")
+        same = sum(name.partition("-")[0] == digest for name, _ in there)
+        name = f"{digest}-{same + 1}" if same else digest
         try:
             made = api.upload_version(pipeline_id, name, description, text)
-        except TakenError:  # somebody uploads the same at this moment, or did so under a name that no list shows
+        except TakenError:  # somebody uploads the same at this moment
+            time.sleep(_PAUSE_SECONDS)
             continue
         return Uploaded(pipeline, pipeline_id, name, str(made["pipeline_version_id"]), change)
-    raise KubeflowError(f"pipeline {pipeline} has {_SAME_CONTENT} versions of this content; remove old ones")
+    raise TakenError(
+        f"pipeline {pipeline} has a version {digest} that is not shown; remove it in the dashboard, or choose another "
+        "name with --pipeline"
+    )
 
 
 def _create(api: PipelinesApi, name: str) -> str:
