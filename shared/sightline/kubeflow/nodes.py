@@ -132,14 +132,18 @@ def nodes_of_run(run: Document) -> list[Node]:
             continue
         children = [str(child.get("pod_name", "")) for child in detail.get("child_tasks") or []]
         driver = name.endswith("-driver")
+        phase = _PHASES.get(str(detail.get("state", "")).lower(), "pending")
+        began, ended = moment(detail.get("start_time")), moment(detail.get("end_time"))
+        if "state" not in detail and ended is not None:  # the API has no word for what was left out
+            phase = "omitted"
         found.append(
             Node(
                 path=(name.removesuffix("-driver"),),
                 role="driver" if driver else "task",
-                phase=_PHASES.get(str(detail.get("state", "")).lower(), "pending"),
+                phase=phase,
                 node_id="" if driver or not children else children[0],
-                started=moment(detail.get("start_time")),
-                finished=moment(detail.get("end_time")),
+                started=began,
+                finished=ended,
             )
         )
     return found

@@ -25,7 +25,7 @@ _STATES: dict[str, RunState] = {
     "SKIPPED": "skipped",
 }
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_BEGINNING = re.compile(r"[0-9a-f-]{2,35}")
+_BEGINNING = re.compile(r"[0-9a-f-]{1,35}")
 _SHOWN = 5
 _CANDIDATES = 50
 

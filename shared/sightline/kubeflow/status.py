@@ -120,6 +120,8 @@ def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = 
     if not any(task.started for _, task in tasks_of(tasks)):
         # Not a task, but the driver of the whole run is what waits.
         notes |= {f"nothing begins: {reason}" for pod in pods if (reason := why_waiting(pod))}
+    if cluster is not None and workflow is None and not no_workflow and not run.ended:
+        notes.add(f"namespace {cluster.namespace} has no workflow of this run; name the run's own with --namespace")
     if cluster is None:
         notes.add("the cluster is not reachable from here (KUBECONFIG), so waiting tasks cannot say why")
     return RunStatus(run, kubeflow.run_link(run.run_id), _replaced(tasks, iter(looked)), tuple(sorted(notes)))
@@ -158,7 +160,7 @@ def _filled(
     ends = [node.finished for node in own if node.finished and node.role != "driver"]
     attempts = [node for node in own if node.role == "executor" and node.attempt is not None]
     containers = [node for node in own if node.node_id and node.role != "driver"]
-    last = max(containers, key=lambda node: node.attempt or 0, default=None)
+    last = max(containers, key=_attempt, default=None)
     failed = [node for node in own if node.phase == "failed" and node.message]
     pending = [node for node in own if node.phase == "pending" and node.message not in _USUAL]
     messages = failed if state == "failed" else pending
@@ -192,7 +194,8 @@ def _state(vertex: Vertex, own: Sequence[Node], run_state: str) -> State:
     if "failed" in phases | drivers or (ended and phases & {"running", "pending"}):
         state = "stopped" if run_state == "stopped" else "failed"
     elif phases & {"running", "pending"}:
-        waits = "running" not in phases or (containers and all(node.phase == "pending" for node in containers))
+        tried = [node for node in containers if node.attempt is not None] or containers
+        waits = "running" not in phases or (tried and max(tried, key=_attempt).phase == "pending")
         state = "waiting" if waits and vertex.kind == "task" else "running"
     elif phases in ({"skipped"}, {"omitted"}):
         state = "skipped" if phases == {"skipped"} else "not reached"
@@ -203,6 +206,10 @@ def _state(vertex: Vertex, own: Sequence[Node], run_state: str) -> State:
     else:
         state = "preparing" if drivers else "not yet"
     return state
+
+
+def _attempt(node: Node) -> int:
+    return node.attempt or 0
 
 
 def _cached(frames: Sequence[Node], containers: Sequence[Node]) -> bool:
