@@ -75,6 +75,13 @@ def test_something_is_amiss(server, sound, path, answer, check, level, says, rem
     assert (finding.level, says in finding.text, remedy in finding.remedy) == (level, True, True), finding
 
 
+def test_a_cluster_that_does_not_answer_is_asked_once(sound):
+    gone = replace(sound, cluster=Cluster(Server("the cluster", "http://127.0.0.1:1", "set KUBECONFIG"), "team"))
+    api, cluster = examine(gone)
+    assert (api.level, cluster.level) == ("ok", "fault")
+    assert "connection refused; set KUBECONFIG" in cluster.text
+
+
 def test_places_that_are_well_and_places_that_are_not(tmp_path):
     from sightline.data.repository import add_annotations, init_repository
     from sightline.data.tags import DatasetTag

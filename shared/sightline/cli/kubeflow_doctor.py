@@ -51,9 +51,12 @@ def _findings(kubeflow: Kubeflow, image: str) -> Iterator[Finding]:
     from sightline.kubeflow.doctor_pod import examine_inside
     from sightline.kubeflow.findings import guarded
 
-    yield from examine(kubeflow)
+    reached = True
+    for finding in examine(kubeflow):
+        reached = reached and not (finding.check == "cluster" and finding.level == "fault")
+        yield finding
     cluster = kubeflow.cluster
-    if image and cluster is not None:
+    if image and cluster is not None and reached:
         account = kubeflow.service_account
         yield from guarded("pod", lambda: examine_inside(cluster, image, account), "kubectl get events")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from sightline.errors import KubeflowError, NotAuthorisedError
+from sightline.errors import KubeflowError, NotAuthorisedError, UnreachableError
 from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.connection import Kubeflow
 from sightline.kubeflow.doctor_places import examine_places, places_of
@@ -43,6 +43,9 @@ def examine(kubeflow: Kubeflow) -> Iterator[Finding]:
     for name, look in checks:
         try:
             yield from look(cluster)
+        except UnreachableError as error:
+            yield Finding(name, "fault", str(error), "kubectl cluster-info")
+            return
         except NotAuthorisedError as error:
             yield Finding(name, "warning", f"you may not look: {error}", "bind the role sightline-client to yourself")
         except KubeflowError as error:
