@@ -2,6 +2,7 @@
 
 python pipeline.py compile -o pipeline.yaml
 python pipeline.py run --local --recipe plates --set data.tag=plates_ann_v1
+python pipeline.py run --recipe plates --set data.tag=plates_ann_v1 --wait
 """
 
 import os
@@ -14,6 +15,9 @@ import click
 
 ROOT = Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT / "shared")]
+
+from components import BASE_IMAGE  # noqa: E402  (only now can they be found)
+from sightline.cli import kubeflow  # noqa: E402
 
 if TYPE_CHECKING:
     from kfp.dsl.base_component import BaseComponent
@@ -183,12 +187,18 @@ def components_command(check: bool) -> None:
 
 
 @cli.command("run")
-@click.option("--local", is_flag=True, required=True, help="Run on this machine.")
+@click.option("--local", is_flag=True, help="Run on this machine, not on Kubeflow.")
 @click.option("--recipe", default="plates", show_default=True, help="Name of a recipe, or path of a YAML file.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; may be repeated.")
 @steps_option
-def run_command(local: bool, recipe: str, overrides: tuple[str, ...], steps: tuple[str, ...]) -> None:  # noqa: ARG001
-    """Run the pipeline and write the page of the run."""
+@kubeflow.run_options
+def run_command(local: bool, recipe: str, overrides: tuple[str, ...], steps: tuple[str, ...], **options: Any) -> None:
+    """Run the pipeline: on Kubeflow, after a check that all it stands on is there; or on this machine."""
+    if not local:
+        name = kubeflow.pipeline_name(options["pipeline"], steps, STEPS)
+        kubeflow.start(lambda: compile_yaml(steps), name, recipe, overrides, options)
+        return
+    kubeflow.refuse_run_options()
     from sightline.steps.run import LocalRun
 
     run = LocalRun.begin(recipe, overrides, steps, entry_point=f"python {Path(sys.argv[0]).name}")
@@ -223,6 +233,8 @@ def run_local(
     with only_own_lines(folder / "pipeline.log"):
         pipeline(**parameters)
 
+
+kubeflow.register(cli, compile_yaml, STEPS, steps_option, BASE_IMAGE)
 
 if __name__ == "__main__":
     from sightline.cli import run_cli

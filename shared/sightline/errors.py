@@ -16,6 +16,12 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
     │   └── UnknownNameError (LookupError)     no tag, run or model of that name, or several
     ├── CodeError (RuntimeError)               published helper code
     ├── ModelFileError (ValueError)            a model file that cannot be used here
+    ├── KubeflowError (RuntimeError)           Kubeflow or its cluster refused
+    │   ├── UnreachableError (ConnectionError)
+    │   ├── NotAuthorisedError (PermissionError)
+    │   ├── NotThereError (LookupError)        no run, schedule or object of that name, or several
+    │   ├── TakenError                         somebody else has that name, or the state forbids it
+    │   └── NotReadyError                      what a run needs is missing in the cluster
     └── StepError (RuntimeError)               a step that cannot go on
 """
 
@@ -72,6 +78,30 @@ class CodeError(SightlineError, RuntimeError):
 
 class ModelFileError(SightlineError, ValueError):
     """A model file that is damaged, or was made for other classes or another task."""
+
+
+class KubeflowError(SightlineError, RuntimeError):
+    """Kubeflow Pipelines, or the cluster it runs in, refused or answered what cannot be understood."""
+
+
+class UnreachableError(KubeflowError, ConnectionError):
+    """No server answers at the address."""
+
+
+class NotAuthorisedError(KubeflowError, PermissionError):
+    """The server wants other credentials, or does not allow this to their owner."""
+
+
+class NotThereError(KubeflowError, LookupError):
+    """A name that the server has for nothing, or for several."""
+
+
+class TakenError(KubeflowError):
+    """The name is taken, or the thing is in a state that does not allow this."""
+
+
+class NotReadyError(KubeflowError):
+    """A secret, ConfigMap, volume, dataset tag or code revision that a run needs is missing."""
 
 
 class StepError(SightlineError, RuntimeError):

@@ -83,6 +83,14 @@ def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest:
     return from_json(kind, json.dumps(found[-1][1]["result"])) if found else None
 
 
+def result_of_run(storage: Storage, kind: type[Result], tag: str, run_id: str) -> Result | None:
+    """The result of this step for this tag that a run published, or None where it published none."""
+    for _, document in _documents(storage, kind, tag):
+        if document.get("run_id") == run_id:
+            return from_json(kind, json.dumps(document["result"]))
+    return None
+
+
 def folder_of(storage: Storage, result: Result) -> str:
     """The key of the folder in the bucket that holds the files of a published result."""
     uri = result.history.rpartition("/")[0] if isinstance(result, TrainResult) else result.files

@@ -1,0 +1,216 @@
+"""The commands of ``pipeline.py`` that speak to Kubeflow; what they need is imported when they run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from sightline.cli.kubeflow_options import (
+    Function,
+    connected,
+    connection_options,
+    experiment_option,
+    json_option,
+    launch_options,
+    pipeline_option,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from sightline.kubeflow.connection import Kubeflow
+    from sightline.kubeflow.runs import Run
+    from sightline.kubeflow.submit import Version
+
+Compile = Callable[[Sequence[str]], str]
+"""Steps -> the compiled text of the pipeline with these steps."""
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable."
+)
+
+
+def upload_version(kubeflow: Kubeflow, compiled: str, pipeline: str) -> Version:
+    """Upload a compiled text where that is needed, and say what was done."""
+    from sightline.kubeflow.submit import read_version
+    from sightline.kubeflow.upload import upload
+    from sightline.version import code_revision
+
+    uploaded = upload(kubeflow.api, pipeline, compiled, f"Sightline {code_revision()}")
+    click.echo(str(uploaded))
+    return read_version(kubeflow.api, uploaded.pipeline_id, uploaded.version_id)
+
+
+def pipeline_name(pipeline: str, steps: Sequence[str], every_step: Sequence[str]) -> str:
+    """A pipeline of some steps is one of its own: schedules follow the newest version of the whole one."""
+    return pipeline if list(steps) == list(every_step) else "-".join([pipeline, *steps])
+
+
+def run_options(function: Function) -> Function:
+    """The options of ``run`` that a run on this machine does not have."""
+    for decorate in (connection_options, launch_options, experiment_option, pipeline_option):
+        function = decorate(function)
+    return function
+
+
+def refuse_run_options() -> None:
+    """Raise if an option was given that a run on this machine does not have.
+
+    Raises:
+        click.UsageError: One was.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        own = name in {"local", "recipe", "overrides", "steps"}
+        if not own and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} is for Kubeflow; leave it out, or leave out --local")
+
+
+def start(
+    compiled: Callable[[], str], pipeline: str, recipe: str, overrides: Sequence[str], options: dict[str, Any]
+) -> None:
+    """``run`` on Kubeflow: upload what changed, check, start, and wait if that is asked for."""
+    from sightline.kubeflow.launch import launch
+    from sightline.kubeflow.parameters import new_parameters
+
+    with connected(options) as kubeflow:
+        version = upload_version(kubeflow, compiled(), pipeline)
+        code = options["code_rev"] or "image"
+        parameters = new_parameters(version.parameters, recipe, overrides, code, options["pods"])
+        experiment_id = kubeflow.api.experiment_id(options["experiment"])
+        run = launch(kubeflow, version, parameters, experiment_id=experiment_id)
+        _started(kubeflow, run, waiting=options["waiting"])
+
+
+def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
+    click.echo(f"run {run.run_id}  {run.name}")
+    click.echo(f"dashboard: {kubeflow.run_link(run.run_id)}")
+    if waiting:
+        from sightline.cli.kubeflow_watch import watch
+
+        sys.exit(watch(kubeflow, run))
+    click.echo(f"watch it: python pipeline.py status {run.run_id[:8]} --watch")
+
+
+@click.command("rerun")
+@click.argument("run")
+@set_option
+@launch_options
+@connection_options
+def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+    """Start a run like RUN, but for what is set; prints the difference."""
+    from sightline.errors import ConfigurationError
+    from sightline.kubeflow.launch import launch
+    from sightline.kubeflow.parameters import changed_parameters, difference
+    from sightline.kubeflow.runs import find_run
+    from sightline.kubeflow.submit import version_of
+
+    with connected(options) as kubeflow:
+        before = find_run(kubeflow.api, run)
+        version = version_of(kubeflow.api, before)
+        given = (overrides, options["code_rev"], options["pods"])
+        try:
+            parameters = changed_parameters(version.parameters, before.parameters, *given)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"run {before.run_id} cannot be done again with this code: {error}") from error
+        rows = difference(before.parameters, parameters)
+        click.echo(f"like run {before.run_id}  {before.name}" + ("" if rows else ", with nothing changed"))
+        for name, old, new in rows:
+            click.echo(f"  {name}: {old or '(not set)'} -> {new or '(not set)'}")
+        again = launch(
+            kubeflow,
+            version,
+            parameters,
+            experiment_id=before.experiment_id,
+            service_account=options["service_account"] or before.service_account,
+            description=f"like run {before.run_id}",
+        )
+        _started(kubeflow, again, waiting=options["waiting"])
+
+
+@click.command("resume")
+@click.argument("run")
+@click.option("--wait", "waiting", is_flag=True, help="Wait for the end; 1 is returned if it is no success.")
+@connection_options
+def resume_command(run: str, waiting: bool, **options: Any) -> None:  # noqa: ANN401
+    """Go on with a RUN that failed, was evicted or was stopped; finished tasks are kept."""
+    from sightline.kubeflow.runs import find_run, resume
+
+    with connected(options) as kubeflow:
+        found = find_run(kubeflow.api, run)
+        resume(kubeflow.api, found)
+        _started(kubeflow, found, waiting=waiting)
+
+
+@click.command("stop")
+@click.argument("run")
+@connection_options
+def stop_command(run: str, **options: Any) -> None:  # noqa: ANN401
+    """Stop a RUN; `resume` goes on with it later."""
+    from sightline.kubeflow.runs import find_run, stop
+
+    with connected(options) as kubeflow:
+        found = find_run(kubeflow.api, run)
+        stop(kubeflow.api, found)
+        click.echo(f"stopping run {found.run_id}  {found.name}; `resume {found.run_id[:8]}` goes on with it")
+
+
+@click.command("list")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="So many of the newest.")
+@json_option
+@connection_options
+def list_command(limit: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """The newest runs on Kubeflow."""
+    from sightline.kubeflow.runs import read_run
+
+    with connected(options) as kubeflow:
+        runs = [read_run(document) for document in kubeflow.api.runs(limit)]
+    if as_json:
+        keys = ("run_id", "name", "state", "parameters", "seconds")
+        print_json([{k: getattr(run, k) for k in keys} | {"created": run.created.isoformat()} for run in runs])
+    elif runs:
+        from sightline.kubeflow.text import runs_text
+        from sightline.report.terminal import show
+
+        show(runs_text(runs))
+    else:
+        click.echo("there is no run yet; start one: python pipeline.py run --recipe NAME --set data.tag=TAG")
+
+
+def register(
+    group: click.Group, compile_yaml: Compile, every_step: Sequence[str], steps_option: Decorator, image: str
+) -> None:
+    """Add the commands to the group of ``pipeline.py``, which knows how to compile the pipeline."""
+    from sightline.cli.kubeflow_doctor import doctor_command
+    from sightline.cli.kubeflow_schedule import schedule_group
+    from sightline.cli.kubeflow_watch import fetch_command, logs_command, status_command
+
+    @click.command("upload")
+    @steps_option
+    @pipeline_option
+    @connection_options
+    def upload_command(steps: tuple[str, ...], pipeline: str, **options: Any) -> None:  # noqa: ANN401
+        """Put the pipeline on Kubeflow: as a new one, as a new version, or not at all if nothing changed."""
+        with connected(options) as kubeflow:
+            upload_version(kubeflow, compile_yaml(steps), pipeline_name(pipeline, steps, every_step))
+
+    commands = (
+        upload_command,
+        rerun_command,
+        resume_command,
+        status_command,
+        logs_command,
+        stop_command,
+        list_command,
+        fetch_command,
+        schedule_group(compile_yaml, every_step),
+        doctor_command(image),
+    )
+    for command in commands:
+        group.add_command(command)

@@ -1,0 +1,68 @@
+"""``doctor``: what is missing, what that means, and the command that mends it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sightline.cli.kubeflow_options import connected, connection_options, json_option, print_json
+
+if TYPE_CHECKING:
+    from sightline.kubeflow.connection import Kubeflow
+    from sightline.kubeflow.findings import Finding
+
+_COLOURS = {"ok": "green", "warning": "yellow", "fault": "red"}
+
+
+def doctor_command(image: str) -> click.Command:
+    """The command; ``image`` is that of the tasks without torch."""
+
+    @click.command("doctor")
+    @click.option("--in-cluster", "inside", is_flag=True, help="Look from a pod of the tasks' image too.")
+    @click.option("--image", default=image, show_default=True, help="That image, as the cluster calls it.")
+    @json_option
+    @connection_options
+    def command(inside: bool, image: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+        """Check everything that a run stands on; 1 is returned if there is a fault."""
+        from dataclasses import asdict
+
+        with connected(options) as kubeflow:
+            found = []
+            for finding in _findings(kubeflow, image if inside else ""):
+                found.append(finding)
+                if not as_json:
+                    _echo(finding)
+        if as_json:
+            print_json([asdict(finding) for finding in found])
+        faults = sum(finding.level == "fault" for finding in found)
+        if not as_json:
+            warnings = sum(finding.level == "warning" for finding in found)
+            click.echo(f"{len(found)} checks: {faults} faults, {warnings} warnings")
+        sys.exit(1 if faults else 0)
+
+    return command
+
+
+def _findings(kubeflow: Kubeflow, image: str) -> Iterator[Finding]:
+    from sightline.kubeflow.doctor import examine
+    from sightline.kubeflow.doctor_pod import examine_inside
+    from sightline.kubeflow.findings import guarded
+
+    reached = True
+    for finding in examine(kubeflow):
+        reached = reached and not (finding.check == "cluster" and finding.level == "fault")
+        yield finding
+    cluster = kubeflow.cluster
+    if image and cluster is not None and reached:
+        account = kubeflow.service_account
+        yield from guarded("pod", lambda: examine_inside(cluster, image, account), "kubectl get events")
+
+
+def _echo(finding: Finding) -> None:
+    level = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level])
+    click.echo(f"{level}{finding.check}: {finding.text}")
+    if finding.remedy and finding.level != "ok":
+        click.echo(f"{'':8}-> {finding.remedy}")

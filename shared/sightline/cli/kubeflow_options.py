@@ -1,0 +1,80 @@
+"""Options that the commands for Kubeflow share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from sightline.kubeflow.connection import Kubeflow
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_CONNECTION = (
+    ("host", "URL", "Address of the pipelines' API; KFP_HOST."),
+    ("namespace", "NAME", "Where runs and their pods are; KFP_NAMESPACE."),
+    ("dashboard", "URL", "Address of the web page, for links; SIGHTLINE_DASHBOARD."),
+    ("token-file", "FILE", "A bearer token, renewed in place; KFP_TOKEN_FILE."),
+    ("cookie-file", "FILE", "A session cookie, name=value; KFP_COOKIE_FILE."),
+    ("ca-file", "FILE", "Certificates that vouch for the host; KFP_CA_FILE."),
+    ("kubeconfig", "FILE", "How to reach the cluster; KUBECONFIG."),
+    ("context", "NAME", "Which context of it; KUBE_CONTEXT."),
+    ("service-account", "NAME", "As whom the pods of new runs work; KFP_SERVICE_ACCOUNT."),
+)
+
+CONNECTION_NAMES = ("profile", *(name.replace("-", "_") for name, _, _ in _CONNECTION), "port_forward")
+
+
+def connection_options(function: Function) -> Function:
+    """--host, --namespace, ...; the function passes them on to :func:`connected`."""
+    options = [
+        click.option("--profile", default="", metavar="NAME", help="Section of ~/.sightline/kubeflow.yaml."),
+        *(click.option(f"--{name}", default="", metavar=metavar, help=text) for name, metavar, text in _CONNECTION),
+        click.option("--port-forward", is_flag=True, help="Reach the API by a port that kubectl forwards."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@contextmanager
+def connected(options: dict[str, Any]) -> Iterator[Kubeflow]:
+    """The Kubeflow that the options of :func:`connection_options` name."""
+    from sightline.kubeflow.connection import connect
+    from sightline.kubeflow.profile import find_profile
+    from sightline.logs import configure_logging
+
+    configure_logging()
+    given = {name: options[name] for name in CONNECTION_NAMES if name != "profile"}
+    with connect(find_profile(given, options["profile"])) as kubeflow:
+        yield kubeflow
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+experiment_option = click.option(
+    "--experiment", default="sightline", show_default=True, help="Made if it is not there."
+)
+
+pipeline_option = click.option("--pipeline", default="sightline", show_default=True, help="The pipeline's name.")
+
+
+def launch_options(function: Function) -> Function:
+    """What can be said of a run besides what it does."""
+    options = (
+        click.option("--code", "code_rev", default="", metavar="REVISION", help="image, current, or a snapshot's SHA."),
+        click.option("--param", "pods", multiple=True, metavar="NAME=VALUE", help="Another parameter; repeatable."),
+        click.option("--wait", "waiting", is_flag=True, help="Wait for the end; 1 is returned if it is no success."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def print_json(document: object) -> None:
+    """Print a document as JSON."""
+    click.echo(json.dumps(document, indent=1, ensure_ascii=False))

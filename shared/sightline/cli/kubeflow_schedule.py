@@ -1,0 +1,122 @@
+"""``schedule``: runs that start by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from sightline.cli.kubeflow_options import (
+    connected,
+    connection_options,
+    experiment_option,
+    json_option,
+    pipeline_option,
+    print_json,
+)
+
+
+@click.group("schedule")
+def schedule() -> None:
+    """Runs that start by the clock, each with the newest version of the pipeline."""
+
+
+@schedule.command("list")
+@json_option
+@connection_options
+def list_command(as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """All schedules."""
+    from sightline.kubeflow.schedules import list_schedules
+
+    with connected(options) as kubeflow:
+        found = list_schedules(kubeflow.api)
+    if as_json:
+        keys = ("schedule_id", "name", "on", "when", "version_id", "parameters")
+        print_json([{key: getattr(one, key) for key in keys} for one in found])
+    elif found:
+        from sightline.kubeflow.text import schedules_text
+        from sightline.report.terminal import show
+
+        show(schedules_text(found))
+    else:
+        click.echo("there is no schedule; add one: python pipeline.py schedule add NAME --every 1d --set data.tag=TAG")
+
+
+@schedule.command("pause")
+@click.argument("names", nargs=-1, required=True)
+@connection_options
+def pause_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+    """Let schedules start nothing until they are resumed."""
+    _switch(names, options, on=False)
+
+
+@schedule.command("resume")
+@click.argument("names", nargs=-1, required=True)
+@connection_options
+def resume_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+    """Let paused schedules go on."""
+    _switch(names, options, on=True)
+
+
+def _switch(names: tuple[str, ...], options: dict[str, Any], *, on: bool) -> None:
+    from sightline.kubeflow.schedules import find_schedules
+
+    with connected(options) as kubeflow:
+        for one in find_schedules(kubeflow.api, names):
+            kubeflow.api.switch_schedule(one.schedule_id, on=on)
+            click.echo(f"{one.name} is {'on' if on else 'paused'}")
+
+
+@schedule.command("remove")
+@click.argument("names", nargs=-1, required=True)
+@connection_options
+def remove_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+    """Remove schedules; the runs that they made stay."""
+    from sightline.kubeflow.schedules import find_schedules
+
+    with connected(options) as kubeflow:
+        for one in find_schedules(kubeflow.api, names):
+            kubeflow.api.remove_schedule(one.schedule_id)
+            click.echo(f"removed {one.name}")
+
+
+def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Sequence[str]) -> click.Group:
+    """The group with ``add``, which uploads the pipeline where that is needed."""
+    from sightline.cli.kubeflow import set_option, upload_version
+
+    @schedule.command("add")
+    @click.argument("name")
+    @click.option("--cron", default="", help="'MINUTE HOUR DAY MONTH WEEKDAY', UTC; six fields: the second in front.")
+    @click.option("--every", default="", metavar="INTERVAL", help="Such as 30m, 6h, 7d.")
+    @click.option("--recipe", default="plates", show_default=True, help="Name of a recipe.")
+    @set_option
+    @click.option("--code", default="image", show_default=True, metavar="REVISION", help="image, current, or a SHA.")
+    @click.option("--param", "pods", multiple=True, metavar="NAME=VALUE", help="Another parameter; repeatable.")
+    @experiment_option
+    @pipeline_option
+    @connection_options
+    def add_command(name: str, cron: str, every: str, **options: Any) -> None:  # noqa: ANN401
+        """Start runs by the clock, under NAME; what they stand on is checked now."""
+        from sightline.kubeflow.launch import check
+        from sightline.kubeflow.parameters import new_parameters
+        from sightline.kubeflow.schedules import add_schedule, trigger
+
+        when = trigger(cron, every)
+        with connected(options) as kubeflow:
+            version = upload_version(kubeflow, compile_yaml(every_step), options["pipeline"])
+            asked = (options["recipe"], options["overrides"], options["code"], options["pods"])
+            parameters = new_parameters(version.parameters, *asked)
+            check(kubeflow, version, parameters, kubeflow.service_account).require()
+            made = add_schedule(
+                kubeflow.api,
+                name,
+                when,
+                pipeline_id=version.pipeline_id,
+                parameters=parameters,
+                experiment=options["experiment"],
+                service_account=kubeflow.service_account,
+            )
+            click.echo(f"{made.name}: {made.when}, with the newest version of {options['pipeline']}")
+
+    return schedule

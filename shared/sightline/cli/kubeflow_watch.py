@@ -1,0 +1,180 @@
+"""``status``, ``logs`` and ``fetch``: what came of a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sightline.cli.kubeflow_options import connected, connection_options, json_option, print_json
+
+if TYPE_CHECKING:
+    from sightline.kubeflow.connection import Kubeflow
+    from sightline.kubeflow.graph import Vertex
+    from sightline.kubeflow.runs import Run
+    from sightline.kubeflow.status import RunStatus, TaskStatus
+
+
+@click.command("status")
+@click.argument("run", default="")
+@click.option("--watch", "watching", is_flag=True, help="Look again until it ends; resume it if pods are lost.")
+@json_option
+@connection_options
+def status_command(run: str, watching: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """How RUN stands (default: the newest): its tasks as a tree, and why one waits or failed."""
+    if watching and as_json:
+        raise click.UsageError("--watch and --json exclude each other")
+    from sightline.kubeflow.runs import find_run
+    from sightline.kubeflow.status import run_status
+
+    with connected(options) as kubeflow:
+        found = find_run(kubeflow.api, run)
+        if watching:
+            sys.exit(watch(kubeflow, found))
+        status = run_status(kubeflow, found)
+    if as_json:
+        print_json(_document(status))
+    else:
+        _show(status)
+
+
+def watch(kubeflow: Kubeflow, run: Run) -> int:
+    """Show a run until it ends: a tree that is drawn anew on a terminal, else a line for each change.
+
+    Returns:
+        0 where it succeeded, 130 where somebody stopped looking, else 1.
+    """
+    from sightline.kubeflow.status import run_graph, run_status
+
+    graph = run_graph(kubeflow, run)
+    try:
+        run = _watched(kubeflow, run, graph)
+    except KeyboardInterrupt:
+        click.echo(f"the run goes on without you; look again: python pipeline.py status {run.run_id[:8]} --watch")
+        return 130
+    _show(run_status(kubeflow, run, graph))
+    return 0 if run.state == "succeeded" else 1
+
+
+def _watched(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...]) -> Run:
+    from sightline.kubeflow.launch import wait
+    from sightline.kubeflow.status import run_status
+
+    if sys.stdout.isatty():
+        from rich.console import Group
+        from rich.live import Live
+
+        from sightline.kubeflow.text import status_text
+        from sightline.report.terminal import terminal
+
+        console = terminal()
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+
+            def draw(seen: Run) -> None:
+                status = run_status(kubeflow, seen, graph)
+                live.update(Group(*status_text(status, console.width)), refresh=True)
+
+            return wait(kubeflow, run, draw)
+    said: dict[tuple[str, ...], tuple[str, str]] = {}
+    return wait(kubeflow, run, lambda seen: _say(run_status(kubeflow, seen, graph), said))
+
+
+def _say(status: RunStatus, said: dict[tuple[str, ...], tuple[str, str]]) -> None:
+    from sightline.kubeflow.status import tasks_of
+
+    for path, task in tasks_of(status.tasks):
+        now = (task.state, task.reason)
+        if said.get(path, ("not yet", "")) != now:
+            click.echo(f"{task.title}: {task.state}" + (f": {task.reason}" if task.reason else ""))
+        said[path] = now
+
+
+def _show(status: RunStatus) -> None:
+    from sightline.kubeflow.text import status_text
+    from sightline.report.terminal import show, terminal
+
+    show(status_text(status, terminal().width))
+
+
+def _document(status: RunStatus) -> dict[str, Any]:
+    run = status.run
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "state": run.state,
+        "created": run.created.isoformat(),
+        "seconds": run.seconds,
+        "parameters": run.parameters,
+        "dashboard": status.link,
+        "tasks": _tasks_document(status.tasks),
+        "notes": list(status.notes),
+    }
+
+
+def _tasks_document(tasks: Iterable[TaskStatus]) -> list[dict[str, Any]]:
+    keys = ("name", "title", "kind", "state", "host", "retries", "reason", "metrics", "pod")
+    return [
+        {key: getattr(task, key) for key in keys}
+        | {
+            "started": task.started.isoformat() if task.started else None,
+            "finished": task.finished.isoformat() if task.finished else None,
+            "log": list(task.log),
+            "tasks": _tasks_document(task.inside),
+        }
+        for task in tasks
+    ]
+
+
+@click.command("logs")
+@click.argument("run")
+@click.argument("task", default="")
+@click.option("-f", "--follow", is_flag=True, help="Wait for more until the task ends; needs TASK.")
+@click.option("--raw", is_flag=True, help="With what Kubeflow writes around the task's own lines.")
+@connection_options
+def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -> None:  # noqa: ANN401
+    """The log of a TASK of RUN, or of all its tasks; also when the pods are gone."""
+    if follow and not task:
+        raise click.UsageError("--follow needs the name of a task")
+    from sightline.errors import NotThereError
+    from sightline.kubeflow.log_lines import own_lines
+    from sightline.kubeflow.logs import find_tasks, follow_log, task_log
+    from sightline.kubeflow.runs import find_run
+    from sightline.kubeflow.status import run_status
+
+    with connected(options) as kubeflow:
+        found = find_run(kubeflow.api, run)
+        if follow:
+            lines = follow_log(kubeflow, found, task)
+            for line in lines if raw else own_lines(lines):
+                click.echo(line)
+            return
+        for one in find_tasks(run_status(kubeflow, found), task):
+            if not task:
+                click.echo(f"==> {one.name} <==")
+            try:
+                lines = task_log(kubeflow, found, one)
+                for line in lines if raw else own_lines(lines):
+                    click.echo(line)
+            except NotThereError as error:
+                if task:
+                    raise
+                click.echo(f"({error})")
+
+
+@click.command("fetch")
+@click.argument("run")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=None, help="A folder.")
+@connection_options
+def fetch_command(run: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401
+    """Copy report, summary and selected model of RUN into a folder."""
+    from sightline.kubeflow.fetch import fetch
+    from sightline.kubeflow.runs import find_run
+
+    with connected(options) as kubeflow:
+        found = find_run(kubeflow.api, run)
+        folder = output or Path(found.run_id)
+        for path in fetch(kubeflow, found, folder):
+            click.echo(str(path))

@@ -1,0 +1,122 @@
+"""From a profile to the two APIs that the commands speak to."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightline.errors import ConfigurationError, KubeflowError
+from sightline.kubeflow.cluster import Cluster
+from sightline.kubeflow.credentials import FileCredentials
+from sightline.kubeflow.http import Headers, Server
+from sightline.kubeflow.kubeconfig import ClusterAccess, read_kubeconfig
+from sightline.kubeflow.pipelines_api import PipelinesApi
+from sightline.kubeflow.port_forward import forwarded_port
+from sightline.kubeflow.profile import PIPELINES_TOKEN, SERVICE_ACCOUNT, Profile, in_cluster
+
+_TITLE = "the Kubeflow Pipelines API"
+_HOST_REMEDY = "set --host or KFP_HOST to the address of the API, and --token-file or --cookie-file if it wants a login"
+
+
+@dataclass(frozen=True)
+class Kubeflow:
+    """One Kubeflow, as one person in one namespace sees it.
+
+    Attributes:
+        api: Pipelines, runs, schedules.
+        cluster: Pods, secrets, volumes; None where no cluster can be reached from here.
+        dashboard: Address of the web page.
+        namespace: Where runs are.
+        service_account: As whom the pods of new runs work; empty: the back end's choice.
+    """
+
+    api: PipelinesApi
+    cluster: Cluster | None
+    dashboard: str
+    namespace: str
+    service_account: str = ""
+
+    def run_link(self, run_id: str) -> str:
+        """Where the dashboard shows a run."""
+        return f"{self.dashboard}/#/runs/details/{run_id}"
+
+
+@contextmanager
+def connect(profile: Profile) -> Iterator[Kubeflow]:
+    """Reach what a profile names.
+
+    Where the profile says no namespace, the API is asked whether it has many users: then it is that of the kubeconfig
+    or of this pod, else that of Kubeflow itself, whatever the kubeconfig says.
+
+    Raises:
+        ConfigurationError: Nothing says where Kubeflow is, or a file it names cannot be used.
+    """
+    access = _cluster_access(profile)
+    own = profile.namespace or (access.namespace if access else "")
+    with ExitStack() as stack:
+        forwarded = ""
+        if profile.port_forward:
+            place = (profile.system_namespace, profile.kubeconfig, profile.context)
+            forwarded = stack.enter_context(forwarded_port(*place))
+        server = _api_server(profile, access, forwarded)
+        api = PipelinesApi(server, own)
+        namespace = profile.namespace or (own if _has_many_users(api) else profile.system_namespace)
+        cluster = None
+        if access is not None:
+            remedy = f"this is {access.source}: set KUBECONFIG or --kubeconfig, or log in to the cluster again"
+            cluster = Cluster(Server("the cluster", access.url, remedy, access.headers, access.tls), namespace)
+        dashboard = profile.dashboard or profile.host or "http://localhost:8080"
+        yield Kubeflow(api, cluster, dashboard, namespace, profile.service_account)
+
+
+def _has_many_users(api: PipelinesApi) -> bool:
+    try:
+        return api.health.multi_user
+    except KubeflowError:  # the command's own first request will say so
+        return False
+
+
+def _api_server(profile: Profile, access: ClusterAccess | None, forwarded: str) -> Server:
+    host = forwarded or profile.host
+    if not host and in_cluster():
+        host = f"http://ml-pipeline.{profile.system_namespace}:8888"
+    if host:
+        tls = ssl.create_default_context(cafile=profile.ca_file) if profile.ca_file else None
+        return Server(_TITLE, host, _HOST_REMEDY, _own_headers(profile), tls)
+    if access is None:
+        raise ConfigurationError(
+            "nothing says where Kubeflow is; set --host or KFP_HOST to the address of its API, or KUBECONFIG to a "
+            "kubeconfig of its cluster, or write a profile file (docs/kubeflow.md)"
+        )
+    # As kfp's own SDK does: through the API server, which knows the way to every service.
+    service = f"/api/v1/namespaces/{profile.system_namespace}/services/ml-pipeline:8888/proxy"
+    remedy = f"this way leads through {access.source}; set --host or KFP_HOST where there is a direct one"
+    return Server(_TITLE, access.url + service, remedy, access.headers, access.tls)
+
+
+def _own_headers(profile: Profile) -> Headers:
+    token_file = profile.token_file
+    if not token_file and not profile.cookie_file and PIPELINES_TOKEN.exists():
+        token_file = str(PIPELINES_TOKEN)
+    return FileCredentials(token_file, profile.cookie_file)
+
+
+def _cluster_access(profile: Profile) -> ClusterAccess | None:
+    if in_cluster() and not profile.kubeconfig:
+        host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+        return ClusterAccess(
+            url=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+            namespace=_own_namespace(SERVICE_ACCOUNT / "namespace"),
+            headers=FileCredentials(token_file=str(SERVICE_ACCOUNT / "token")),
+            tls=ssl.create_default_context(cafile=str(SERVICE_ACCOUNT / "ca.crt")),
+            source="this pod's service account",
+        )
+    return read_kubeconfig(profile.kubeconfig, profile.context)
+
+
+def _own_namespace(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""

@@ -1,0 +1,154 @@
+"""Is everything there that runs on Kubeflow stand on?  Looked at from this machine, and if asked from a pod."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from sightline.errors import KubeflowError, NotAuthorisedError, UnreachableError
+from sightline.kubeflow.cluster import Cluster
+from sightline.kubeflow.connection import Kubeflow
+from sightline.kubeflow.doctor_places import examine_places, places_of
+from sightline.kubeflow.findings import Finding, guarded
+from sightline.kubeflow.http import Document
+from sightline.kubeflow.preflight import SETTINGS, cluster_settings
+
+APPLY = "kubectl apply -k manifests/overlays/..."
+CLAIMS = ("sightline-work", "sightline-code")
+SECRETS = {
+    "sightline-database": ("password", "the database needs no password"),
+    "sightline-git": ("token", "the data repository needs no token"),
+    "sightline-storage": ("key.json", "the bucket is reached without a key"),
+    "sightline-notify": ("url", "nobody is told how runs end"),
+}
+"""Secret -> its key, and what holds where it is missing."""
+
+
+def examine(kubeflow: Kubeflow) -> Iterator[Finding]:
+    """Look at everything that can be seen from this machine."""
+    yield from guarded("API", lambda: _api(kubeflow), "check --host, or KFP_HOST")
+    cluster = kubeflow.cluster
+    if cluster is None:
+        text = "no cluster is known here, so volumes, secrets and nodes were not looked at"
+        yield Finding("cluster", "warning", text, "set KUBECONFIG or --kubeconfig")
+        return
+    checks = (
+        ("cluster", _cluster),
+        ("service account", lambda seen: _account(seen, kubeflow.service_account or "sightline")),
+        *((f"volume {name}", lambda seen, name=name: _claim(seen, name)) for name in CLAIMS),
+        *((f"secret {name}", lambda seen, name=name: _secret(seen, name)) for name in SECRETS),
+        ("settings", _settings),
+        ("accelerators", _accelerators),
+    )
+    for name, look in checks:
+        try:
+            yield from look(cluster)
+        except UnreachableError as error:
+            yield Finding(name, "fault", str(error), "kubectl cluster-info")
+            return
+        except NotAuthorisedError as error:
+            yield Finding(name, "warning", f"you may not look: {error}", "bind the role sightline-client to yourself")
+        except KubeflowError as error:
+            yield Finding(name, "fault", str(error), "kubectl cluster-info")
+    yield from guarded("settings", lambda: _places(cluster_settings(cluster)), APPLY)
+
+
+def _api(kubeflow: Kubeflow) -> Iterator[Finding]:
+    health = kubeflow.api.health
+    users = f"many users, namespace {kubeflow.api.scope}" if health.multi_user else "one user"
+    kubeflow.api.runs(1)
+    yield Finding("API", "ok", f"{kubeflow.api.server.url}: Kubeflow Pipelines {health.version}, {users}")
+
+
+def _cluster(cluster: Cluster) -> Iterator[Finding]:
+    version = cluster.server.get("/version").get("gitVersion", "unknown")
+    if not cluster.namespace_exists():
+        remedy = f"kubectl create namespace {cluster.namespace}, or name yours with --namespace"
+        yield Finding("cluster", "fault", f"Kubernetes {version} has no namespace {cluster.namespace}", remedy)
+        return
+    yield Finding("cluster", "ok", f"{cluster.server.url}: Kubernetes {version}, namespace {cluster.namespace}")
+
+
+def _account(cluster: Cluster, name: str) -> Iterator[Finding]:
+    if cluster.thing("serviceaccounts", name) is None:
+        text = f"{name} is missing: runs would use an account of Kubeflow's own, which may do far more"
+        yield Finding("service account", "warning", text, APPLY)
+    else:
+        yield Finding("service account", "ok", f"{name}; name it with --service-account or KFP_SERVICE_ACCOUNT")
+
+
+def _claim(cluster: Cluster, name: str) -> Iterator[Finding]:
+    check = f"volume {name}"
+    claim = cluster.thing("persistentvolumeclaims", name)
+    if claim is None:
+        yield Finding(check, "fault", "the claim is missing: every task would wait for it for ever", APPLY)
+        return
+    phase = (claim.get("status") or {}).get("phase")
+    modes = (claim.get("status") or {}).get("accessModes") or claim["spec"].get("accessModes") or []
+    size = ((claim.get("status") or {}).get("capacity") or {}).get("storage", "unknown size")
+    describe = f"kubectl -n {cluster.namespace} describe pvc {name}"
+    if phase != "Bound":
+        events = cluster.events("PersistentVolumeClaim", name)
+        said = f": {events[-1].get('message', '')}" if events else ""
+        waits = bool(events) and events[-1].get("reason") == "WaitForFirstConsumer"
+        yield Finding(check, "ok" if waits else "fault", f"{phase}, not bound{said}", "" if waits else describe)
+    elif "ReadWriteMany" not in modes:
+        text = f"bound, {size}, {', '.join(modes)}: tasks on different nodes would wait for each other for ever"
+        yield Finding(check, "warning", text, "a storage class with ReadWriteMany, or a cluster of one node")
+    else:
+        yield Finding(check, "ok", f"bound, {size}, ReadWriteMany")
+
+
+def _secret(cluster: Cluster, name: str) -> Iterator[Finding]:
+    key, otherwise = SECRETS[name]
+    secret = cluster.thing("secrets", name)
+    make = f"kubectl -n {cluster.namespace} create secret generic {name} --from-literal={key}=..."
+    if secret is None:
+        yield Finding(f"secret {name}", "ok", f"not there: {otherwise}")
+    elif key not in (secret.get("data") or {}):
+        has = ", ".join(sorted(secret.get("data") or {})) or "none"
+        yield Finding(f"secret {name}", "fault", f"lacks its key {key}; it has {has}", make)
+    else:
+        yield Finding(f"secret {name}", "ok", f"has its key {key}")
+
+
+def _settings(cluster: Cluster) -> Iterator[Finding]:
+    settings = cluster_settings(cluster)
+    if not settings:
+        text = f"ConfigMap {SETTINGS} is missing: tasks keep everything on the work volume"
+        yield Finding("settings", "warning", text, APPLY)
+    else:
+        yield Finding("settings", "ok", f"ConfigMap {SETTINGS} sets {', '.join(sorted(settings))}")
+
+
+def _accelerators(cluster: Cluster) -> Iterator[Finding]:
+    nodes = cluster.server.get("/api/v1/nodes").get("items") or []
+    there: dict[str, int] = {}
+    for node in nodes:
+        for name, amount in _devices(node).items():
+            there[name] = there.get(name, 0) + amount
+    if there:
+        found = ", ".join(f"{amount} {name}" for name, amount in sorted(there.items()))
+        yield Finding("accelerators", "ok", f"{found} on {len(nodes)} nodes")
+    else:
+        text = f"none of the {len(nodes)} nodes offers one: training runs on processors"
+        yield Finding("accelerators", "warning", text, "add a GPU node and its device plugin; else accelerator_count=0")
+
+
+def _devices(node: Document) -> dict[str, int]:
+    """Devices that a node offers, such as ``nvidia.com/gpu``; unlike cpu and memory they have a domain."""
+    offered = (node.get("status") or {}).get("allocatable") or {}
+    return {
+        name: int(amount) for name, amount in offered.items() if "/" in name and str(amount).isdigit() and int(amount)
+    }
+
+
+def _places(settings: Mapping[str, object]) -> Iterator[Finding]:
+    """What the settings name and this machine can reach too; the work volume is seen from a pod alone."""
+    places = places_of(settings)
+    here = [place for place in places if re.match(r"(gs|https?|ssh|git|mysql\S*)://|[^/]+@[^/]+:", place)]
+    if len(here) == len(places):
+        yield from examine_places(*places)
+    else:
+        elsewhere = ", ".join(place for place in places if place not in here)
+        yield Finding("places", "warning", f"not seen from this machine: {elsewhere}", "doctor --in-cluster")

@@ -1,0 +1,139 @@
+"""A pod like those of the tasks that looks at everything from inside; it is removed when it has said what it saw."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from sightline import strict_json
+from sightline.errors import KubeflowError, NotThereError
+from sightline.kubeflow.cluster import Cluster
+from sightline.kubeflow.doctor import CLAIMS, SECRETS
+from sightline.kubeflow.findings import Finding
+from sightline.kubeflow.http import Document
+from sightline.kubeflow.preflight import SETTINGS
+from sightline.kubeflow.waiting import why_ended, why_waiting
+
+START_SECONDS = 300.0
+"""A large image may take so long to be pulled."""
+
+RUN_SECONDS = 300.0
+USER = 1000
+_POLL_SECONDS = 1.0
+_PATHS = {"sightline-work": "/var/lib/sightline", "sightline-code": "/code"}
+
+
+def examine_inside(cluster: Cluster, image: str, service_account: str = "") -> Iterator[Finding]:
+    """Run the checks in a pod of the tasks' image, with their volumes, secrets and settings.
+
+    Args:
+        cluster: Where.
+        image: The image of the tasks.
+        service_account: As whom; empty: the namespace's default.
+    """
+    with _pod(cluster, pod_document(image, service_account)) as name:
+        pod = _started(cluster, name)
+        reason = why_waiting(pod, cluster.events("Pod", name))
+        if (pod.get("status") or {}).get("phase") == "Pending":
+            text = f"the checking pod does not start: {reason or 'it waits'}"
+            yield Finding("pod", "fault", text, f"kubectl -n {cluster.namespace} get events")
+            return
+        yield Finding("registry", "ok", f"{image} was pulled and starts on {pod['spec'].get('nodeName')}")
+        said = False
+        for line in cluster.log_lines(name, follow=True):
+            with suppress(strict_json.JsonError):
+                said = True
+                yield strict_json.decode_as(Finding, line)
+        if not said:
+            ended = why_ended(cluster.thing("pods", name) or {}) or "without a word"
+            remedy = "build the image with dockerfiles/ of this version"
+            yield Finding("pod", "fault", f"the checking pod ended {ended}", remedy)
+
+
+def pod_document(image: str, service_account: str) -> Document:
+    """The pod, as components/pod.py makes those of the tasks."""
+    variables = {
+        "sightline-database": "SIGHTLINE_DATABASE_PASSWORD",
+        "sightline-git": "SIGHTLINE_GIT_TOKEN",
+    }
+    environment = [
+        {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": SECRETS[name][0], "optional": True}}}
+        for name, variable in variables.items()
+    ]
+    environment += [
+        {"name": "SIGHTLINE_SETTINGS", "value": "/etc/sightline/settings.yaml"},
+        {"name": "SIGHTLINE_STORAGE_KEY", "value": "/etc/sightline-storage/key.json"},
+        {"name": "HOME", "value": "/tmp"},  # noqa: S108  (the pod's own)
+    ]
+    claimed = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in CLAIMS]
+    mounts = [{"name": name, "mountPath": _PATHS[name]} for name in CLAIMS]
+    for name, path, volume in (
+        ("settings", "/etc/sightline", {"configMap": {"name": SETTINGS, "optional": True}}),
+        ("storage-key", "/etc/sightline-storage", {"secret": {"secretName": "sightline-storage", "optional": True}}),
+        ("tmp", "/tmp", {"emptyDir": {}}),  # noqa: S108
+        ("shared-memory", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}),  # noqa: S108
+    ):
+        claimed.append({"name": name, **volume})
+        mounts.append({"name": name, "mountPath": path})
+    container = {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-m", "sightline.kubeflow.doctor_inside"],
+        "env": environment,
+        "envFrom": [{"configMapRef": {"name": "sightline-environment", "optional": True}}],
+        "volumeMounts": mounts,
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "2Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    specification: Document = {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": int(START_SECONDS + RUN_SECONDS),
+        "automountServiceAccountToken": bool(service_account),
+        "containers": [container],
+        "volumes": claimed,
+        "securityContext": {
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    if service_account:
+        specification["serviceAccountName"] = service_account
+    labels = {"app.kubernetes.io/part-of": "sightline", "app.kubernetes.io/component": "doctor"}
+    name = f"sightline-doctor-{secrets.token_hex(4)}"
+    metadata = {"name": name, "labels": {**labels, "sidecar.istio.io/inject": "false"}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": specification}
+
+
+@contextmanager
+def _pod(cluster: Cluster, document: Document) -> Iterator[str]:
+    path = f"/api/v1/namespaces/{cluster.namespace}/pods"
+    cluster.server.request("POST", path, body=document)
+    name = document["metadata"]["name"]
+    try:
+        yield name
+    finally:
+        with suppress(NotThereError):
+            cluster.server.request("DELETE", f"{path}/{name}", body={"gracePeriodSeconds": 0})
+
+
+def _started(cluster: Cluster, name: str) -> Document:
+    """The pod when it has begun, or when waiting for it is in vain."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        pod = cluster.thing("pods", name)
+        if pod is None:
+            raise KubeflowError(f"the checking pod {name} was removed by somebody; run doctor again")
+        if (pod.get("status") or {}).get("phase") != "Pending" or time.monotonic() > until:
+            return pod
+        if why_waiting(pod) is not None and time.monotonic() > until - START_SECONDS + 20:
+            return pod
+        time.sleep(_POLL_SECONDS)

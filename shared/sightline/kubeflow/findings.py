@@ -1,0 +1,45 @@
+"""What ``doctor`` finds: ok, warning or fault, what it means, and the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from sightline.errors import SightlineError
+from sightline.strict_json import CLOSED
+
+Level = Literal["ok", "warning", "fault"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line.
+
+    Attributes:
+        check: What was looked at.
+        level: How it is.
+        text: What it means.
+        remedy: The command, or what else mends it; empty where nothing is wrong.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    check: str
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+def guarded(check: str, look: Callable[[], Iterator[Finding]], remedy: str) -> Iterator[Finding]:
+    """What a look finds; an error of it is a fault.
+
+    Args:
+        check: What is looked at.
+        look: Looks.
+        remedy: For an error that says nothing of it by itself.
+    """
+    try:
+        yield from look()
+    except SightlineError as error:
+        yield Finding(check, "fault", str(error), remedy)

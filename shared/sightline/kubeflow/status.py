@@ -1,0 +1,317 @@
+"""How a run stands, task by task: the graph of its pipeline, filled with what workflow, pods and logs say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal, TypeVar
+
+from sightline.errors import KubeflowError, NotThereError
+from sightline.kubeflow.cluster import NODE_ANNOTATION
+from sightline.kubeflow.connection import Kubeflow
+from sightline.kubeflow.graph import Kind, Vertex, read_graph, split_spec
+from sightline.kubeflow.http import Document
+from sightline.kubeflow.log_lines import exit_status, metrics_of, own_lines
+from sightline.kubeflow.nodes import Node, nodes_of_run, nodes_of_workflow, place_of
+from sightline.kubeflow.runs import Run
+from sightline.kubeflow.submit import version_of
+from sightline.kubeflow.waiting import known_cause, why_ended, why_waiting
+
+State = Literal[
+    "not yet", "preparing", "waiting", "running", "succeeded", "cached", "failed", "stopped", "skipped", "not reached"
+]
+
+TAIL_LINES = 6
+_LINES = 400
+"""So many of a log are looked at: Kubeflow's launcher writes up to some hundred behind the task's last."""
+
+_THREADS = 8
+_USUAL = {"", "PodInitializing", "ContainerCreating"}
+_EXIT_CODE = re.compile(r"(main: )?(Error|OOMKilled) \(exit code \d+\)")
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """A task, or a group of tasks.
+
+    Attributes:
+        name: Its name in the graph.
+        title: Its display name.
+        kind: Task, condition, loop or group.
+        state: How far it is; ``cached`` took an earlier result.
+        started: UTC.
+        finished: UTC.
+        host: The cluster node.
+        retries: How often it was begun anew.
+        reason: Why it waits or failed.
+        log: Its last lines, where it failed.
+        metrics: The numbers that its log ends with.
+        node_id: What its log is asked by.
+        pod: Its pod, where that is still there.
+        inside: Of a group: what is in it.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    state: State
+    started: datetime | None = None
+    finished: datetime | None = None
+    host: str = ""
+    retries: int = 0
+    reason: str = ""
+    log: tuple[str, ...] = ()
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    node_id: str = ""
+    pod: str = ""
+    inside: tuple[TaskStatus, ...] = ()
+
+    def tasks(self) -> list[TaskStatus]:
+        """This task, or all tasks of this group."""
+        return [self] if self.kind == "task" else [task for part in self.inside for task in part.tasks()]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run and its tasks.
+
+    Attributes:
+        run: The run.
+        link: Where the dashboard shows it.
+        tasks: The graph, in order.
+        notes: What could not be found out.
+    """
+
+    run: Run
+    link: str
+    tasks: tuple[TaskStatus, ...]
+    notes: tuple[str, ...] = ()
+
+    def all_tasks(self) -> list[TaskStatus]:
+        """Every task, without the groups."""
+        return [task for part in self.tasks for task in part.tasks()]
+
+
+def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = None) -> RunStatus:
+    """Find out how a run stands.
+
+    Args:
+        kubeflow: Where.
+        run: As it was found a moment ago.
+        graph: Its graph, where it is known from an earlier look.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        asked_graph = pool.submit(lambda: graph or run_graph(kubeflow, run))
+        cluster = kubeflow.cluster
+        asked_workflow = pool.submit(_quietly, lambda: cluster.workflow(run.run_id) if cluster else None, None)
+        asked_pods = pool.submit(_quietly, lambda: cluster.pods(run.run_id) if cluster else [], [])
+        workflow, no_workflow = asked_workflow.result()
+        pods, no_pods = asked_pods.result()
+        nodes = nodes_of_workflow(workflow) if workflow else nodes_of_run(run.document)
+        tasks = build(asked_graph.result(), nodes, run_state=run.state)
+        by_place = pods_by_place(pods)
+        looked = list(pool.map(lambda task: _looked_at(kubeflow, run, task, by_place), tasks_of(tasks)))
+    notes = {note for note in (no_workflow, no_pods) if note}
+    if not any(task.started for _, task in tasks_of(tasks)):
+        # Not a task, but the driver of the whole run is what waits.
+        notes |= {f"nothing begins: {reason}" for pod in pods if (reason := why_waiting(pod))}
+    if cluster is not None and workflow is None and not no_workflow and not run.ended:
+        notes.add(f"namespace {cluster.namespace} has no workflow of this run; name the run's own with --namespace")
+    if cluster is None:
+        notes.add("the cluster is not reachable from here (KUBECONFIG), so waiting tasks cannot say why")
+    return RunStatus(run, kubeflow.run_link(run.run_id), _replaced(tasks, iter(looked)), tuple(sorted(notes)))
+
+
+def run_graph(kubeflow: Kubeflow, run: Run) -> tuple[Vertex, ...]:
+    """The graph of a run's pipeline."""
+    brought = run.document.get("pipeline_spec")
+    if brought:
+        return read_graph(*split_spec(brought), run.parameters)
+    return version_of(kubeflow.api, run).graph(run.parameters)
+
+
+def build(graph: Sequence[Vertex], nodes: Sequence[Node], *, run_state: str) -> tuple[TaskStatus, ...]:
+    """Put the nodes of a run into the graph of its pipeline.
+
+    Args:
+        graph: From the compiled text.
+        nodes: From the workflow, or from the API alone.
+        run_state: Of the whole run: what never began in a run that has ended never will.
+    """
+    with_paths = any(len(node.path) > 1 for node in nodes)
+    return tuple(_filled(vertex, (), nodes, run_state, with_paths=with_paths) for vertex in graph)
+
+
+def _filled(
+    vertex: Vertex, around: tuple[str, ...], nodes: Sequence[Node], run_state: str, *, with_paths: bool
+) -> TaskStatus:
+    path = (*around, vertex.name)
+    own = [node for node in nodes if (node.path == path if with_paths else node.path[-1] == vertex.name)]
+    inside = tuple(_filled(part, path, nodes, run_state, with_paths=with_paths) for part in vertex.inside)
+    state = _state(vertex, own, run_state)
+    if state == "skipped":
+        inside = tuple(_skipped(part) for part in inside)
+    starts = [node.started for node in own if node.started]
+    ends = [node.finished for node in own if node.finished and node.role != "driver"]
+    attempts = [node for node in own if node.role == "executor" and node.attempt is not None]
+    containers = [node for node in own if node.node_id and node.role != "driver"]
+    last = max(containers, key=_attempt, default=None)
+    failed = [node for node in own if node.phase == "failed" and node.message]
+    pending = [node for node in own if node.phase == "pending" and node.message not in _USUAL]
+    messages = failed if state == "failed" else pending
+    return TaskStatus(
+        name=vertex.name,
+        title=vertex.title,
+        kind=vertex.kind,
+        state=state,
+        started=min(starts, default=None),
+        finished=max(ends, default=None) if state not in {"running", "waiting", "preparing"} else None,
+        host=last.host if last else "",
+        retries=max(0, len(attempts) - 1),
+        reason=_message(messages[-1].message) if messages and state in {"failed", "waiting", "preparing"} else "",
+        node_id=last.node_id if last else "",
+        inside=inside,
+    )
+
+
+def _skipped(task: TaskStatus) -> TaskStatus:
+    return replace(task, state="skipped", inside=tuple(_skipped(part) for part in task.inside))
+
+
+def _state(vertex: Vertex, own: Sequence[Node], run_state: str) -> State:
+    """The state of a task or group from its own nodes; those of several passes of a loop together."""
+    ended = run_state in {"succeeded", "failed", "stopped"}
+    frames = [node for node in own if node.role == "task"]
+    containers = [node for node in own if node.role == "executor"]
+    phases = {node.phase for node in frames}
+    drivers = {node.phase for node in own if node.role == "driver"}
+    state: State
+    if "failed" in phases | drivers or (ended and phases & {"running", "pending"}):
+        state = "stopped" if run_state == "stopped" else "failed"
+    elif phases & {"running", "pending"}:
+        tried = [node for node in containers if node.attempt is not None] or containers
+        waits = "running" not in phases or (tried and max(tried, key=_attempt).phase == "pending")
+        state = "waiting" if waits and vertex.kind == "task" else "running"
+    elif phases in ({"skipped"}, {"omitted"}):
+        state = "skipped" if phases == {"skipped"} else "not reached"
+    elif phases:
+        state = "cached" if vertex.kind == "task" and _cached(frames, containers) else "succeeded"
+    elif ended:
+        state = "not reached"
+    else:
+        state = "preparing" if drivers else "not yet"
+    return state
+
+
+def _attempt(node: Node) -> int:
+    return node.attempt or 0
+
+
+def _cached(frames: Sequence[Node], containers: Sequence[Node]) -> bool:
+    """A task whose container never ran; the API, which has no containers, shows it by a time of nothing."""
+    if containers:
+        return all(node.phase in {"skipped", "omitted"} for node in containers)
+    return all(node.started == node.finished for node in frames if node.phase == "succeeded")
+
+
+def pods_by_place(pods: Iterable[Document]) -> dict[tuple[tuple[str, ...], str], Document]:
+    """Path and role -> pod; of several attempts or passes the last."""
+    found: dict[tuple[tuple[str, ...], str], Document] = {}
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", ""))):
+        place = place_of(str((pod["metadata"].get("annotations") or {}).get(NODE_ANNOTATION, "")))
+        if place:
+            found[place[0], place[1]] = pod
+    return found
+
+
+def tasks_of(tasks: Iterable[TaskStatus], around: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], TaskStatus]]:
+    """Every task with its path, without the groups."""
+    found = []
+    for task in tasks:
+        path = (*around, task.name)
+        found += [(path, task)] if task.kind == "task" else tasks_of(task.inside, path)
+    return found
+
+
+def _looked_at(
+    kubeflow: Kubeflow,
+    run: Run,
+    placed: tuple[tuple[str, ...], TaskStatus],
+    pods: Mapping[tuple[tuple[str, ...], str], Document],
+) -> TaskStatus:
+    """A task with what its pod and its log say."""
+    path, task = placed
+    pod = pods.get((path, "executor"))
+    if task.state in {"not yet", "not reached", "skipped", "cached"}:
+        return task
+    if task.state in {"preparing", "waiting", "running"}:
+        if task.state == "preparing":
+            pod = pods.get((path, "driver"))
+        return _waiting(kubeflow, task, pod) if pod else task
+    ended = why_ended(pod) if pod is not None and task.state in {"failed", "stopped"} else ""
+    task = replace(task, pod=str(pod["metadata"]["name"])) if pod is not None else task
+    lines = _tail(kubeflow, run, task)
+    if task.state not in {"failed", "stopped"}:
+        return replace(task, metrics=metrics_of(lines))
+    status = exit_status(lines)
+    reason = f"exit code {status}" if status and ended in {"", "exit code 1"} else _joined(ended, task.reason)
+    own = tuple(list(own_lines(lines))[-TAIL_LINES:]) if task.state == "failed" else ()
+    return replace(task, reason=reason, log=own)
+
+
+def _waiting(kubeflow: Kubeflow, task: TaskStatus, pod: Document) -> TaskStatus:
+    name = str(pod["metadata"]["name"])
+    host = str((pod.get("spec") or {}).get("nodeName") or "")
+    cluster = kubeflow.cluster
+    if (pod.get("status") or {}).get("phase") != "Pending" or cluster is None:
+        return replace(task, pod=name, host=host)
+    none: list[Document] = []
+    events, _ = _quietly(lambda: cluster.events("Pod", name), none)
+    reason = why_waiting(pod, events)
+    state: State = "preparing" if task.state == "preparing" else "waiting"
+    return replace(task, pod=name, host=host, state=state, reason=str(reason) if reason else task.reason)
+
+
+def _tail(kubeflow: Kubeflow, run: Run, task: TaskStatus) -> list[str]:
+    """The last lines of a task's log; of a pod that is gone only where it failed, because then all is read."""
+    cluster = kubeflow.cluster
+    none: list[str] = []
+    if cluster and task.pod:
+        return _quietly(lambda: list(cluster.log_lines(task.pod, tail=_LINES)), none)[0]
+    if task.state == "failed" and task.node_id:
+        return _quietly(lambda: list(kubeflow.api.log_lines(run.run_id, task.node_id))[-_LINES:], none)[0]
+    return none
+
+
+def _quietly(ask: Callable[[], Result], otherwise: Result) -> tuple[Result, str]:
+    """An answer that status can do without, and why there is none."""
+    try:
+        return ask(), ""
+    except NotThereError:
+        return otherwise, ""
+    except KubeflowError as error:
+        return otherwise, str(error)
+
+
+def _replaced(tasks: Iterable[TaskStatus], looked: Iterable[TaskStatus]) -> tuple[TaskStatus, ...]:
+    """The tree with other leaves, in the same order."""
+    leaves = iter(looked)
+    return tuple(
+        next(leaves) if task.kind == "task" else replace(task, inside=_replaced(task.inside, leaves)) for task in tasks
+    )
+
+
+def _message(text: str) -> str:
+    return str(known_cause(text) or text)
+
+
+def _joined(ended: str, message: str) -> str:
+    """Both, unless one says no more than the other."""
+    if not ended or not message or _EXIT_CODE.fullmatch(message):
+        return ended or message
+    return ended if message in ended else f"{ended} ({message})"

@@ -1,0 +1,120 @@
+"""What ``doctor`` finds, and what it tells to do."""
+
+from dataclasses import replace
+
+import pytest
+
+from sightline.database.connection import connect
+from sightline.database.schema import upgrade
+from sightline.kubeflow import doctor_inside
+from sightline.kubeflow.cluster import Cluster
+from sightline.kubeflow.doctor import examine
+from sightline.kubeflow.doctor_places import examine_places, examine_pod
+from sightline.kubeflow.http import Server
+
+CORE = "/api/v1/namespaces/team"
+
+
+def volume(*modes):
+    status = {"phase": "Bound", "accessModes": list(modes), "capacity": {"storage": "10Gi"}}
+    return {"metadata": {}, "spec": {}, "status": status}
+
+
+@pytest.fixture
+def sound(server, kubeflow):
+    """A Kubeflow where all is well."""
+    server.say("GET /apis/v2beta1/runs", {})
+    server.say("GET /version", {"gitVersion": "v1.33.0"})
+    server.say("GET /api/v1/namespaces/team", {})
+    server.say(f"GET {CORE}/serviceaccounts/sightline", {})
+    for name in ("sightline-work", "sightline-code"):
+        server.say(f"GET {CORE}/persistentvolumeclaims/{name}", volume("ReadWriteMany"))
+    server.say(f"GET {CORE}/secrets/sightline-database", {"data": {"password": "Y2FuYXJ5"}})
+    settings = "storage: {uri: 'file:///var/lib/sightline/bucket'}"
+    server.say(f"GET {CORE}/configmaps/sightline-settings", {"data": {"settings.yaml": settings}})
+    node = {"status": {"allocatable": {"cpu": "8", "nvidia.com/gpu": "4", "hugepages-2Mi": "0"}}}
+    server.say("GET /api/v1/nodes", {"items": [node, node]})
+    return replace(kubeflow, cluster=Cluster(Server("the cluster", server.url, ""), "team"))
+
+
+def found(kubeflow):
+    return {finding.check: finding for finding in examine(kubeflow)}
+
+
+def test_all_is_well(sound):
+    findings = found(sound)
+    assert {name: one.text for name, one in findings.items() if one.level == "fault"} == {}
+    assert findings["accelerators"].text == "8 nvidia.com/gpu on 2 nodes"
+    assert findings["volume sightline-work"].text == "bound, 10Gi, ReadWriteMany"
+    assert findings["places"].remedy == "doctor --in-cluster"
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "check", "level", "says", "remedy"),
+    [
+        (f"{CORE}/persistentvolumeclaims/sightline-code", (404, {}), "volume sightline-code", "fault", "is missing",
+         "kubectl apply -k"),
+        (f"{CORE}/persistentvolumeclaims/sightline-work", (200, volume("ReadWriteOnce")), "volume sightline-work",
+         "warning", "would wait for each other for ever", "ReadWriteMany"),
+        (f"{CORE}/secrets/sightline-database", (200, {"data": {"pw": "x"}}), "secret sightline-database", "fault",
+         "lacks its key password; it has pw", "create secret generic sightline-database --from-literal=password="),
+        (f"{CORE}/secrets/sightline-git", (403, {"message": "forbidden"}), "secret sightline-git", "warning",
+         "you may not look", "sightline-client"),
+        (f"{CORE}/serviceaccounts/sightline", (404, {}), "service account", "warning", "may do far more", "apply"),
+        (f"{CORE}/configmaps/sightline-settings", (404, {}), "settings", "warning", "is missing", "apply"),
+        (f"{CORE}/configmaps/sightline-settings", (200, {"data": {"settings.yaml": "a: [b"}}), "settings", "fault",
+         "is no YAML", ""),
+        ("/api/v1/namespaces/team", (404, {}), "cluster", "fault", "has no namespace team", "create namespace team"),
+        ("/api/v1/nodes", (200, {"items": []}), "accelerators", "warning", "on processors", "accelerator_count=0"),
+        ("/apis/v2beta1/runs", (401, {"message": "who?"}), "API", "fault", "does not know who asks", "--host"),
+    ],
+)  # fmt: skip
+def test_something_is_amiss(server, sound, path, answer, check, level, says, remedy):
+    server.answers[f"GET {path}"] = (*answer, {})
+    finding = found(sound)[check]
+    assert (finding.level, says in finding.text, remedy in finding.remedy) == (level, True, True), finding
+
+
+def test_a_cluster_that_does_not_answer_is_asked_once(sound):
+    gone = replace(sound, cluster=Cluster(Server("the cluster", "http://127.0.0.1:1", "set KUBECONFIG"), "team"))
+    api, cluster = examine(gone)
+    assert (api.level, cluster.level) == ("ok", "fault")
+    assert "connection refused; set KUBECONFIG" in cluster.text
+
+
+def test_places_that_are_well_and_places_that_are_not(tmp_path):
+    from sightline.data.repository import add_annotations, init_repository
+    from sightline.data.tags import DatasetTag
+    from tests.labelled_folder import names, write_images
+
+    repository = tmp_path / "data"
+    init_repository(repository, (tmp_path / "remote").as_uri())
+    bucket, url = (tmp_path / "bucket").as_uri(), f"sqlite:///{tmp_path / 'db.sqlite'}"
+    first = {finding.check: finding for finding in examine_places(bucket, str(repository), url)}
+    assert [first[check].level for check in ("bucket", "data repository", "database")] == ["ok", "warning", "fault"]
+    upgrade(connect(url))
+    add_annotations(repository, write_images(tmp_path / "plates", names(2)), DatasetTag("plates", "ann", "v1"))
+    second = {finding.check: finding for finding in examine_places(bucket, str(repository), url)}
+    assert {finding.level for finding in second.values()} == {"ok"}
+    assert "of plates_ann_v1" in second["data repository"].text
+    assert not list((tmp_path / "bucket" / "doctor").glob("*"))
+
+
+def test_a_volume_that_is_not_mounted(tmp_path):
+    (finding,) = (one for one in examine_pod(tmp_path, tmp_path / "code") if one.check == "code volume")
+    assert (finding.level, "No such file" in finding.text) == ("fault", True)
+
+
+def test_code_that_was_changed_on_the_volume(tmp_path):
+    from sightline.code import make_snapshot, publish_to_volume
+
+    volume = tmp_path / "code"
+    volume.mkdir()
+    (nothing,) = doctor_inside._code(volume)
+    assert (nothing.level, "nothing was published" in nothing.text) == ("warning", True)
+    published = publish_to_volume(make_snapshot(), volume)
+    source = next((volume / "snapshots" / published.manifest.revision).rglob("errors.py"))
+    source.chmod(0o644)
+    source.write_text("changed")
+    (changed,) = doctor_inside._code(volume)
+    assert changed.level == "fault"

@@ -1,0 +1,86 @@
+"""What a run left in the bucket, brought home."""
+
+import pytest
+
+from sightline.config.decode import decode
+from sightline.config.digest import config_digest
+from sightline.errors import NotThereError, StorageError
+from sightline.kubeflow.fetch import fetch
+from sightline.kubeflow.runs import read_run
+from sightline.steps import results, store
+from sightline.storage import open_storage
+from tests.kubeflow.test_runs import FIRST, SECOND, document
+
+TAG = "plates_train_v1"
+
+
+@pytest.fixture
+def bucket(tmp_path, sightline_home):
+    uri = (tmp_path / "bucket").as_uri()
+    (tmp_path / "bucket").mkdir()
+    (sightline_home / "settings.yaml").write_text(f"storage: {{uri: '{uri}'}}\n")
+    return open_storage(uri)
+
+
+def run(run_id=FIRST, tag="plates_ann_v1"):
+    parameters = {"dataset_tag": tag, "recipe": "plates", "overrides": "seed=3"}
+    return read_run(document(run_id, state="SUCCEEDED") | {"runtime_config": {"parameters": parameters}})
+
+
+def publish(bucket, monkeypatch, run_id, key, report):
+    """An evaluation and a test that a run made."""
+    monkeypatch.setenv("SIGHTLINE_RUN_ID", run_id)
+    config = decode("plates", ["seed=3", "data.tag=plates_ann_v1"])
+    bucket.write_bytes(f"evaluation/{TAG}/EIR/{key}/model.safetensors", report.encode())
+    uri = bucket.uri_of(f"evaluation/{TAG}/EIR/{key}/model.safetensors")
+    selected = results.Selection("EIR", uri, "a" * 64, "best", 0.9, "", None, promoted=True, reason="better")
+    folder = bucket.uri_of(store.folder_key("evaluate", TAG, key))
+    evaluated = results.EvaluateResult(TAG, [], [selected], folder, 1.0)
+    tested = results.TestResult(TAG, 1, 0, [], bucket.uri_of(store.folder_key("test", TAG, key)), 1.0)
+    for result, names in ((evaluated, ("report.html", "summary.json", "curves.json")), (tested, ("report.html",))):
+        step = store.STEP_OF[type(result)]
+        files = bucket_folder(bucket, run_id, step, names, report)
+        store.publish_result(bucket, result, TAG, key, files=files, config_digest=config_digest(step, config))
+
+
+def bucket_folder(bucket, run_id, step, names, report):
+    from pathlib import Path
+
+    folder = Path(bucket.uri.removeprefix("file://")).parent / run_id / step
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_text(f"{step} {report}")
+    return folder
+
+
+def test_reports_summaries_and_the_model_of_this_run(bucket, kubeflow, tmp_path, monkeypatch):
+    publish(bucket, monkeypatch, FIRST, "1" * 16, "of the first")
+    publish(bucket, monkeypatch, SECOND, "2" * 16, "of the second")
+    bucket.write_bytes(f"runs/{FIRST}/index.html", b"page")
+    written = {path.relative_to(tmp_path / "home").as_posix() for path in fetch(kubeflow, run(), tmp_path / "home")}
+    assert written == {
+        "index.html",
+        "evaluate/report.html",
+        "evaluate/summary.json",
+        "test/report.html",
+        "EIR/model.safetensors",
+    }
+    assert (tmp_path / "home/evaluate/report.html").read_text() == "evaluate of the first"
+    assert (tmp_path / "home/EIR/model.safetensors").read_text() == "of the first"
+
+
+def test_a_run_that_found_all_done_has_the_results_it_found(bucket, kubeflow, tmp_path, monkeypatch):
+    publish(bucket, monkeypatch, FIRST, "1" * 16, "of the first")
+    list(fetch(kubeflow, run(SECOND), tmp_path / "home"))
+    assert (tmp_path / "home/test/report.html").read_text() == "test of the first"
+
+
+def test_a_run_without_results(bucket, kubeflow, tmp_path):
+    with pytest.raises(NotThereError, match=f"holds nothing of run {FIRST} yet; it is succeeded"):
+        list(fetch(kubeflow, run(), tmp_path / "home"))
+
+
+def test_a_bucket_on_the_clusters_volume(kubeflow, tmp_path, sightline_home):
+    (sightline_home / "settings.yaml").write_text("storage: {uri: 'file:///var/lib/nowhere/bucket'}\n")
+    with pytest.raises(StorageError, match="cannot be read from here; mount the volume there"):
+        list(fetch(kubeflow, run(), tmp_path / "home"))

@@ -1,0 +1,87 @@
+"""The parameters of new runs and of runs like others."""
+
+import pytest
+
+from sightline.errors import ConfigurationError, KubeflowError
+from sightline.kubeflow.parameters import changed_parameters, difference, new_parameters
+
+DECLARED = {
+    "dataset_tag": {"parameterType": "STRING"},
+    "recipe": {"parameterType": "STRING"},
+    "overrides": {"parameterType": "STRING"},
+    "code_rev": {"parameterType": "STRING"},
+    "accelerator_count": {"parameterType": "NUMBER_INTEGER"},
+    "node_selector": {"parameterType": "STRUCT"},
+    "train_memory": {"parameterType": "STRING"},
+}
+BEFORE = {
+    "dataset_tag": "plates_ann_v1",
+    "recipe": "plates",
+    "overrides": "train.iterations=800\nseed=3",
+    "code_rev": "current",
+    "train_memory": "8Gi",
+}
+
+
+def test_a_new_run():
+    pods = ["accelerator_count=0", 'node_selector={"disk": "ssd"}', "train_memory=16Gi"]
+    given = ["data.tag=plates_ann_v1", "seed=1", "seed=2"]
+    assert new_parameters(DECLARED, "plates", given, "image", pods) == {
+        "dataset_tag": "plates_ann_v1",
+        "recipe": "plates",
+        "overrides": "seed=2",
+        "code_rev": "image",
+        "accelerator_count": 0,
+        "node_selector": {"disk": "ssd"},
+        "train_memory": "16Gi",
+    }
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "pods", "says"),
+    [
+        ("plates", [], [], "no dataset tag"),
+        ("my.yaml", ["data.tag=plates_ann_v1"], [], "a file of this machine is not in the pod"),
+        ("plates", ["data.tag=plates_ann_v1", "train.iteration=5"], [], r"did you mean iterations\?"),
+        ("plates", ["data.tag=plates_ann_v1"], ["gpus=1"], "accelerator_count, node_selector, train_memory"),
+        ("plates", ["data.tag=plates_ann_v1"], ["recipe=x"], "one of the names accelerator_count"),
+        ("plates", ["data.tag=plates_ann_v1"], ["node_selector=ssd"], "a value of STRUCT is written as JSON"),
+    ],
+)
+def test_a_new_run_with_faults(recipe, overrides, pods, says):
+    with pytest.raises(ConfigurationError, match=says):
+        new_parameters(DECLARED, recipe, overrides, "image", pods)
+
+
+def test_a_run_like_another_differs_in_what_is_set_alone():
+    now = changed_parameters(DECLARED, BEFORE, ["data.tag=plates_ann_v2", "seed=4"], "", [])
+    assert now == BEFORE | {"dataset_tag": "plates_ann_v2", "overrides": "train.iterations=800\nseed=4"}
+    assert difference(BEFORE, now) == [
+        ("dataset_tag", "plates_ann_v1", "plates_ann_v2"),
+        ("seed", "3", "4"),
+    ]
+
+
+def test_nothing_set_changes_nothing():
+    now = changed_parameters(DECLARED, BEFORE, [], "", [])
+    assert (now, difference(BEFORE, now)) == (BEFORE, [])
+
+
+def test_code_and_pods_may_change():
+    now = changed_parameters(DECLARED, BEFORE, ["train.workers=1"], "image", ["train_memory=4Gi"])
+    assert difference(BEFORE, now) == [
+        ("code_rev", "current", "image"),
+        ("train_memory", "8Gi", "4Gi"),
+        ("train.workers", "", "1"),
+    ]
+
+
+def test_a_key_that_the_recipe_does_not_have_any_more():
+    before = BEFORE | {"overrides": "train.iteration=800"}
+    with pytest.raises(ConfigurationError, match=r"train\.iteration: unknown name \(did you mean iterations\?\)"):
+        changed_parameters(DECLARED, before, [], "", [])
+
+
+def test_a_run_of_another_pipeline():
+    with pytest.raises(KubeflowError, match="not one of Sightline's pipeline"):
+        changed_parameters({"rows": {}}, {"rows": 3}, [], "", [])

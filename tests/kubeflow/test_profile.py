@@ -1,0 +1,65 @@
+"""Which Kubeflow a command speaks to."""
+
+import pytest
+
+from sightline.errors import ConfigurationError
+from sightline.kubeflow.connection import connect
+from sightline.kubeflow.profile import Profile, find_profile, profile_path
+
+FILE = """
+default: {host: "http://default:1"}
+office: {host: "https://office/pipeline/", namespace: vision, cookie_file: /c, port_forward: false}
+"""
+
+
+@pytest.fixture
+def profiles(sightline_home):
+    profile_path().write_text(FILE)
+
+
+def test_options_win_over_variables_and_those_over_the_file(profiles):
+    assert find_profile({}, environment={}).host == "http://default:1"
+    assert find_profile({}, environment={"KFP_HOST": "http://variable"}).host == "http://variable"
+    assert find_profile({"host": "http://option"}, environment={"KFP_HOST": "http://variable"}).host == "http://option"
+
+
+def test_a_profile_that_is_named_wins_over_variables(profiles):
+    found = find_profile({"namespace": ""}, "office", {"KFP_HOST": "http://variable", "KFP_TOKEN_FILE": "/t"})
+    assert found == Profile("https://office/pipeline", "vision", token_file="/t", cookie_file="/c")
+    assert find_profile({}, environment={"SIGHTLINE_KUBEFLOW_PROFILE": "office"}).namespace == "vision"
+
+
+def test_the_variable_of_kfps_own_sdk_counts():
+    assert find_profile({}, environment={"KF_PIPELINES_SA_TOKEN_PATH": "/token"}).token_file == "/token"
+
+
+def test_an_unknown_profile(profiles):
+    with pytest.raises(ConfigurationError, match="no profile 'home'; there are: default, office"):
+        find_profile({}, "home", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("default: {hots: x}", "default.hots is no field; expected host, "),
+        ("default: {host: 5}", "default.host must be a str, not 5"),
+        ("default: [x]", "must be a section"),
+        ("default: {port_forward: maybe}", "default.port_forward must be a bool"),
+    ],
+)
+def test_a_profile_file_with_faults(sightline_home, text, says):
+    profile_path().write_text(text)
+    with pytest.raises(ConfigurationError, match=says):
+        find_profile({}, environment={})
+
+
+@pytest.mark.parametrize("host", ["https://me:canary@host", "kubeflow.example.com"])
+def test_a_host_that_is_none(host):
+    with pytest.raises(ConfigurationError) as caught:
+        find_profile({"host": host}, environment={})
+    assert "canary" not in str(caught.value)
+
+
+def test_nothing_says_where_kubeflow_is(nobodys):
+    with pytest.raises(ConfigurationError, match="nothing says where Kubeflow is"), connect(Profile()):
+        pass

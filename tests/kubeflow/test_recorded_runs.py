@@ -1,0 +1,95 @@
+"""Runs of the story (tests/kubeflow/tiny.py) as a real Kubeflow Pipelines 2.17 with Argo 4.0 described them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sightline.kubeflow.graph import read_graph, split_spec
+from sightline.kubeflow.lost_pods import lost_tasks
+from sightline.kubeflow.nodes import nodes_of_run, nodes_of_workflow
+from sightline.kubeflow.runs import read_run
+from sightline.kubeflow.status import build, pods_by_place, tasks_of
+from sightline.kubeflow.waiting import why_ended, why_waiting
+
+ANSWERS = Path(__file__).parent / "answers"
+
+LEFT = ("small", "small-2", "small-3")
+NOT_REACHED = dict.fromkeys(LEFT, "not reached")
+STATES = {
+    "finished": {"resolve": "succeeded", "work": "succeeded", "small": "succeeded", "small-2": "skipped",
+                 "small-3": "succeeded", "finish": "succeeded"},
+    "failed": {"resolve": "succeeded", "work": "failed", "finish": "succeeded"} | NOT_REACHED,
+    "stopped": {"resolve": "succeeded", "work": "stopped", "finish": "succeeded"} | NOT_REACHED,
+    "lost": {"resolve": "failed", "work": "not reached", "finish": "succeeded"} | NOT_REACHED,
+    "waiting_secret": {"resolve": "succeeded", "work": "waiting", "finish": "not yet"} | dict.fromkeys(LEFT, "not yet"),
+    "waiting_image": {"resolve": "waiting", "work": "not yet", "finish": "not yet"} | dict.fromkeys(LEFT, "not yet"),
+}  # fmt: skip
+
+
+def answer(name):
+    return json.loads((ANSWERS / f"{name}.json").read_text())
+
+
+def tree(name, nodes, document):
+    run = read_run(document["run"])
+    graph = read_graph(*split_spec(answer("version")["pipeline_spec"]), run.parameters)
+    return build(graph, nodes, run_state=run.state)
+
+
+def states(tasks):
+    return {task.name: task.state for _, task in tasks_of(tasks)}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_states_by_the_workflow(name):
+    document = answer(name)
+    assert states(tree(name, nodes_of_workflow(document["workflow"]), document)) == STATES[name]
+
+
+@pytest.mark.parametrize("name", ["finished", "failed", "stopped", "lost"])
+def test_the_api_alone_says_the_same_when_the_workflow_is_gone(name):
+    document = answer(name)
+    assert states(tree(name, nodes_of_run(document["run"]), document)) == STATES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "state"), [("finished", "succeeded"), ("failed", "failed"), ("stopped", "stopped"), ("lost", "failed")]
+)
+def test_how_the_run_ended(name, state):
+    assert read_run(answer(name)["run"]).state == state
+
+
+def test_the_retried_task():
+    (work,) = (
+        task
+        for _, task in tasks_of(tree("failed", nodes_of_workflow(answer("failed")["workflow"]), answer("failed")))
+        if task.name == "work"
+    )
+    assert (work.retries, work.host) == (1, "kfpbox")
+    assert (work.finished - work.started).total_seconds() == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "says"),
+    [
+        ("waiting_secret", "work", "secret no-such is missing; make it, and the task starts by itself"),
+        ("waiting_claim", "work", "volume claim no-such-claim is missing"),
+        ("waiting_image", "resolve", "image localhost/none:1 cannot be pulled"),
+    ],
+)
+def test_why_a_pod_waits(name, task, says):
+    document = answer(name)
+    pod = pods_by_place(document["pods"])[("exit-handler-1", task), "executor"]
+    assert says in str(why_waiting(pod, document["events"].get(pod["metadata"]["name"], [])))
+
+
+@pytest.mark.parametrize(("name", "says"), [("failed", "exit code 1"), ("stopped", "exit code 143")])
+def test_how_a_pod_ended(name, says):
+    pod = pods_by_place(answer(name)["pods"])[("exit-handler-1", "work"), "executor"]
+    assert why_ended(pod) == says
+
+
+@pytest.mark.parametrize(("name", "lost"), [("lost", ["resolve: pod deleted"]), ("failed", []), ("finished", [])])
+def test_which_pods_were_lost(name, lost):
+    assert lost_tasks(answer(name)["workflow"]) == lost

@@ -1,0 +1,157 @@
+"""What a person reads when Kubeflow does not answer, refuses, or is not Kubeflow."""
+
+import socket
+
+import pytest
+
+from sightline.errors import KubeflowError, NotAuthorisedError, NotThereError, TakenError, UnreachableError
+from sightline.kubeflow.credentials import FileCredentials
+from sightline.kubeflow.http import Server
+from sightline.kubeflow.pipelines_api import PipelinesApi
+
+RUNS = "GET /apis/v2beta1/runs"
+COOKIE = "authservice_session=canary-7f3a91"
+
+
+def message(api, kind, call=lambda api: api.runs(1)):
+    with pytest.raises(kind) as caught:
+        call(api)
+    assert COOKIE not in str(caught.value)
+    return str(caught.value)
+
+
+def test_nobody_listens(api):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    text = message(PipelinesApi(Server("the API", url, "set --host"), ""), UnreachableError)
+    assert text == f"the API does not answer at {url}: connection refused; set --host"
+
+
+def test_there_is_no_such_host():
+    text = message(PipelinesApi(Server("the API", "http://nowhere.invalid", "set --host"), ""), UnreachableError)
+    assert "no such host; set --host" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "says"),
+    [
+        # The API server of a multi-user Kubeflow, without a user's header.
+        (401, {"error": "User identity is empty in the request header.", "code": 16}, NotAuthorisedError,
+         "does not know who asks"),
+        # The same, but as older versions say it.
+        (500, {"message": "Unauthenticated: Request header error: there is no user identity"}, NotAuthorisedError,
+         "does not know who asks"),
+        # Another team's namespace.
+        (403, {"message": "PermissionDenied: User 'me' is not authorized with reason: ..."}, NotAuthorisedError,
+         "name the namespace that is yours with --namespace"),
+        (404, {"message": "Run x not found"}, NotThereError, "Run x not found"),
+        (409, {"message": "already exist"}, TakenError, "(409): already exist"),
+        (500, {"message": 'workflows "x" is forbidden: exceeded quota: runs, used: 5'}, KubeflowError,
+         "exceeded quota: runs"),
+        # Kubernetes calls a used-up quota forbidden; another namespace would not help.
+        (403, {"kind": "Status", "message": "exceeded quota: pods"}, KubeflowError, "exceeded quota: pods"),
+        (500, "<html>nginx</html>", KubeflowError, "(500): a web page"),
+    ],
+)  # fmt: skip
+def test_a_refusal(server, api, status, body, kind, says):
+    server.say(RUNS, body, status)
+    assert says in message(api, kind)
+
+
+def test_a_quota_is_no_question_of_rights(server, api):
+    server.say(RUNS, {"message": "exceeded quota: pods"}, 403)
+    with pytest.raises(KubeflowError) as caught:
+        api.runs(1)
+    assert not isinstance(caught.value, NotAuthorisedError)
+
+
+def test_a_login_page_in_place_of_the_api(server, api):
+    server.say(RUNS, "<html><form>Log in to Your Account <input type=password></form>", Content_Type="text/html")
+    assert "answered with a login page" in message(api, NotAuthorisedError)
+
+
+def test_a_redirect_to_a_login_is_not_followed(server, api):
+    server.say(RUNS, "", 302, Location="/dex/auth?state=x")
+    assert "as a login does" in message(api, NotAuthorisedError)
+    assert len(server.asked) == 2  # health and runs
+
+
+def test_the_web_page_of_the_dashboard_in_place_of_the_api(server, api):
+    server.say(RUNS, "<!doctype html><title>Kubeflow Pipelines</title>", Content_Type="text/html; charset=utf-8")
+    assert "the address may lack its path, such as /pipeline" in message(api, KubeflowError)
+
+
+def test_something_else_answers(server, api):
+    server.say(RUNS, "hello")
+    assert "something that is no JSON" in message(api, KubeflowError)
+
+
+def test_an_api_of_another_version(server, api):
+    del server.answers["GET /apis/v2beta1/healthz"]
+    assert "has no /apis/v2beta1; Sightline speaks Kubeflow Pipelines 2.x" in message(api, KubeflowError)
+
+
+def test_an_api_that_says_it_is_of_another_version(server, api):
+    server.say("GET /apis/v2beta1/healthz", {"tag_name": "1.8.5"})
+    assert "is version 1.8.5; Sightline speaks 2.x" in message(api, KubeflowError)
+
+
+def test_an_answer_that_comes_at_the_second_try(server, api):
+    answers = iter([(503, {"message": "starting"}, {}), (200, {"runs": []}, {})])
+    server.answers[RUNS] = lambda asked: next(answers)
+    assert api.runs(1) == []
+
+
+def test_a_cookie_is_sent_and_never_shown(server, tmp_path):
+    (tmp_path / "cookie").write_text(COOKIE + "\n")
+    own = Server("the API", server.url, "set --host", FileCredentials(cookie_file=str(tmp_path / "cookie")))
+    server.say(RUNS, {"message": f"bad cookie {COOKIE}"}, 401)
+    assert "bad cookie ***" in message(PipelinesApi(own, ""), NotAuthorisedError)
+    assert server.asked[-1].headers["Cookie"] == COOKIE
+    assert COOKIE not in repr(own)
+
+
+def test_a_token_is_read_anew_for_each_request(server, tmp_path):
+    token = tmp_path / "token"
+    own = Server("the API", server.url, "", FileCredentials(token_file=str(token)))
+    server.say("GET /x", {})
+    for text in ("first", "second"):
+        token.write_text(text)
+        own.get("/x")
+    assert [asked.headers["Authorization"] for asked in server.asked] == ["Bearer first", "Bearer second"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "cannot be read (No such file"), ("", "in one line"), ("a\nb", "in one line"), ("a\x07b", "in one line")],
+)
+def test_a_token_file_that_is_none(tmp_path, content, says):
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(NotAuthorisedError, match=r"token") as caught:
+        FileCredentials(token_file=str(path))()
+    assert says in str(caught.value)
+
+
+def test_a_multi_user_kubeflow_wants_a_namespace(server):
+    server.say("GET /apis/v2beta1/healthz", {"tag_name": "2.17.0", "multi_user": True})
+    api = PipelinesApi(Server("the API", server.url, ""), "")
+    assert "name your namespace with --namespace" in message(api, KubeflowError)
+
+
+def test_a_multi_user_kubeflow_is_told_the_namespace(server, api):
+    server.say("GET /apis/v2beta1/healthz", {"tag_name": "2.17.0", "multi_user": True})
+    server.say(RUNS, {})
+    api.runs(1)
+    assert server.asked[-1].query["namespace"] == "team"
+
+
+def test_a_log_that_is_nowhere_is_an_error_though_the_api_says_200(server, api):
+    path = "GET /apis/v1alpha1/runs/r/nodes/n/log"
+    server.say(path, '{"error_message":"Failed to read logs for run r","error_details":"..."}')
+    with pytest.raises(NotThereError, match="no archive has it"):
+        list(api.log_lines("r", "n"))
+    server.say(path, "one\ntwo")
+    assert list(api.log_lines("r", "n")) == ["one", "two"]

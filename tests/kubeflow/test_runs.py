@@ -1,0 +1,175 @@
+"""Runs: found, told apart, resumed, stopped, waited for."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from sightline.errors import NotThereError, TakenError
+from sightline.kubeflow.cluster import Cluster
+from sightline.kubeflow.launch import MAX_RESUMES, wait
+from sightline.kubeflow.lost_pods import lost_tasks
+from sightline.kubeflow.runs import find_run, read_run, resume, stop
+
+RUNS = "/apis/v2beta1/runs"
+FIRST, SECOND = "4f0c1a52-0000-4000-8000-000000000001", "4f0c9b13-0000-4000-8000-000000000002"
+
+
+def document(run_id=FIRST, name="plates plates_ann_v1 20260101-000000", state="RUNNING", history=()):
+    return {
+        "run_id": run_id,
+        "display_name": name,
+        "state": state,
+        "created_at": "2026-01-01T00:00:00Z",
+        "finished_at": "1970-01-01T00:00:00Z" if state == "RUNNING" else "2026-01-01T00:01:40Z",
+        "state_history": [{"state": one} for one in history],
+        "experiment_id": "e1",
+    }
+
+
+@pytest.fixture
+def runs(server):
+    """Two runs whose ids begin alike."""
+    there = [document(), document(SECOND, "plates plates_ann_v2 20260102-000000", "SUCCEEDED")]
+
+    def listed(asked):
+        found = there
+        for predicate in json.loads(asked.query.get("filter", "{}")).get("predicates", []):
+            key, value = predicate["key"], predicate["string_value"]
+            equal = predicate["operation"] == "EQUALS"
+            found = [run for run in found if (run[key] == value if equal else value in run[key])]
+        return 200, {"runs": found[: int(asked.query["page_size"])]}, {}
+
+    server.answers[f"GET {RUNS}"] = listed
+    for run in there:
+        server.say(f"GET {RUNS}/{run['run_id']}", run)
+    return there
+
+
+@pytest.mark.parametrize("name", [FIRST, "4f0c1", "plates plates_ann_v1 20260101-000000", ""])
+def test_a_run_is_found(runs, api, name):
+    assert find_run(api, name).run_id == FIRST
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("4f0c", "2 runs are called '4f0c'; say which by more of its id"),
+        ("0000", "nor does an id begin so; the newest are: 4f0c1a52 plates"),  # in the middle of both
+        ("no such", "no run is called 'no such'"),
+        ("4f0c1a52-0000-4000-8000-000000000009", "there is no run 4f0c1a52-0000-4000-8000-000000000009; `list`"),
+    ],
+)
+def test_a_run_is_not_found(runs, api, name, says):
+    with pytest.raises(NotThereError) as caught:
+        find_run(api, name)
+    assert says in str(caught.value)
+
+
+def test_there_is_no_run_yet(server, api):
+    server.say(f"GET {RUNS}", {})
+    with pytest.raises(NotThereError, match="there is no run yet; start one"):
+        find_run(api)
+
+
+@pytest.mark.parametrize(
+    ("state", "history", "told"),
+    [
+        ("FAILED", ["RUNNING", "FAILED"], "failed"),
+        ("FAILED", ["RUNNING", "CANCELING", "FAILED"], "stopped"),
+        # Stopped, resumed, then failed by itself.
+        ("FAILED", ["RUNNING", "CANCELING", "FAILED", "RUNNING", "FAILED"], "failed"),
+        ("CANCELING", ["RUNNING", "CANCELING"], "stopping"),
+        ("SUCCEEDED", ["RUNNING", "SUCCEEDED"], "succeeded"),
+        ("RUNTIME_STATE_UNSPECIFIED", [], "pending"),
+    ],
+)
+def test_stopped_is_told_from_failed(state, history, told):
+    assert read_run(document(state=state, history=history)).state == told
+
+
+def test_times():
+    assert read_run(document(state="SUCCEEDED")).seconds == 100
+    assert read_run(document()).finished is None
+
+
+@pytest.mark.parametrize(
+    ("state", "act", "says"),
+    [
+        ("SUCCEEDED", resume, "there is nothing to go on with; use rerun"),
+        ("RUNNING", resume, "it can be resumed when it has failed or was stopped"),
+        ("FAILED", stop, "there is nothing to stop"),
+    ],
+)
+def test_what_the_state_forbids(api, server, state, act, says):
+    with pytest.raises(TakenError, match=says):
+        act(api, read_run(document(state=state)))
+    assert not server.asked
+
+
+def test_a_run_that_kubeflow_does_not_resume(api, server):
+    server.say(f"POST {RUNS}/{FIRST}:retry", {"message": "cannot retry"}, 409)
+    with pytest.raises(TakenError, match=r"or use rerun, which finds finished steps again \(.*cannot retry\)"):
+        resume(api, read_run(document(state="FAILED")))
+
+
+def workflow(*messages):
+    nodes = {
+        str(number): {"type": "Pod", "phase": "Failed", "name": f"w.root.task-{number}.executor", "message": message}
+        for number, message in enumerate(messages)
+    }
+    return {"status": {"nodes": nodes}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "lost"),
+    [
+        (["pod deleted"], ["task-0: pod deleted"]),
+        (["The node was low on resource: memory. Evicted"], ["task-0: The node was low on resource: memory. Evicted"]),
+        (["Error (exit code 3)"], []),
+        (["OOMKilled (exit code 137)"], []),
+        # One was lost, but another failed by itself, and would again.
+        (["pod deleted", "Error (exit code 1)"], []),
+        ([], []),
+    ],
+)
+def test_which_pods_were_lost(messages, lost):
+    assert lost_tasks(workflow(*messages)) == lost
+
+
+class Losing:
+    """A run that loses a pod each time it is begun, until it does not."""
+
+    def __init__(self, server, losses, finished=None):
+        self.left, self.begun = losses, 1
+        self.finished = finished or datetime.now(UTC).isoformat()
+        server.answers[f"GET {RUNS}/{FIRST}"] = self.look
+        server.answers[f"POST {RUNS}/{FIRST}:retry"] = self.retry
+        server.say("GET /apis/argoproj.io/v1alpha1/namespaces/team/workflows", {"items": [workflow("pod deleted")]})
+
+    def look(self, asked):
+        finished = {"finished_at": self.finished}
+        return 200, document(state="FAILED" if self.left else "SUCCEEDED") | finished, {}
+
+    def retry(self, asked):
+        self.left -= 1
+        self.begun += 1
+        return 200, {}, {}
+
+
+@pytest.mark.parametrize(("losses", "state"), [(1, "succeeded"), (MAX_RESUMES, "succeeded"), (9, "failed")])
+def test_a_run_that_loses_pods_is_resumed_a_few_times(server, kubeflow, losses, state):
+    losing = Losing(server, losses)
+    seen = []
+    there = replace(kubeflow, cluster=Cluster(kubeflow.api.server, "team"))
+    run = wait(there, read_run(document()), lambda run: seen.append(run.state), poll_seconds=0.01)
+    assert (run.state, losing.begun) == (state, 1 + min(losses, MAX_RESUMES))
+    assert seen[-1] == state
+
+
+def test_a_run_that_failed_long_ago_is_only_looked_at(server, kubeflow):
+    losing = Losing(server, 1, finished="2026-01-01T00:00:00Z")
+    there = replace(kubeflow, cluster=Cluster(kubeflow.api.server, "team"))
+    assert wait(there, read_run(document()), lambda run: None, poll_seconds=0.01).state == "failed"
+    assert losing.begun == 1

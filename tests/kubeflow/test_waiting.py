@@ -1,0 +1,80 @@
+"""Why pods do not start and how they ended."""
+
+import pytest
+
+from sightline.kubeflow.waiting import known_cause, why_ended, why_waiting
+
+
+def pending(*, reason="", message="", unschedulable="", image="x:1"):
+    status = {"phase": "Pending"}
+    if reason:
+        waiting = {"reason": reason, "message": message}
+        status["containerStatuses"] = [{"name": "main", "image": image, "state": {"waiting": waiting}}]
+    if unschedulable:
+        status["conditions"] = [{"type": "PodScheduled", "status": "False", "message": unschedulable}]
+    return {"status": status}
+
+
+GPU = (
+    "0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 node(s) had untolerated taint {role: x}. preemption: "
+    "0/3 nodes are available: 3 No preemption victims found for incoming pod."
+)
+
+
+@pytest.mark.parametrize(
+    ("pod", "says"),
+    [
+        (pending(unschedulable=GPU), "no nvidia.com/gpu left on any node; it starts when one is free"),
+        (pending(unschedulable="0/1 nodes are available: 1 Insufficient memory. no new claims"), "no node has enough"),
+        (pending(unschedulable='0/1 nodes are available: persistentvolumeclaim "w" not found.'),
+         "volume claim w is missing"),
+        (pending(unschedulable="pod has unbound immediate PersistentVolumeClaims. preemption: x"), "is not bound"),
+        (pending(unschedulable="0/1 nodes are available: 1 node(s) had untolerated taint {gpu: true}."), "(gpu: true)"),
+        (pending(unschedulable="0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."),
+         "node_selector"),
+        (pending(unschedulable="something new"), "no node takes it: something new"),
+        (pending(reason="CreateContainerConfigError", message='secret "s" not found'), "secret s is missing"),
+        (pending(reason="CreateContainerConfigError", message="couldn't find key password in Secret kubeflow/s"),
+         "secret s lacks the key password"),
+        (pending(reason="CreateContainerConfigError", message='configmap "c" not found'), "ConfigMap c is missing"),
+        (pending(reason="ErrImageNeverPull", image="y:2"), "image y:2 is not found; push it"),
+        (pending(reason="ImagePullBackOff", image="r/y:2", message="pull access denied, 401 Unauthorized"),
+         "the registry does not give image r/y:2"),
+        (pending(reason="InvalidImageName", image="Y y", message="couldn't parse image"), "'Y y' is no image's name"),
+        (pending(reason="RunContainerError", message="exec: no such file"), "RunContainerError: exec: no such file"),
+    ],
+)  # fmt: skip
+def test_why_a_pod_waits(pod, says):
+    assert says in str(why_waiting(pod))
+
+
+def test_events_tell_where_the_pod_does_not():
+    starting = pending(reason="ContainerCreating")
+    mount = {"type": "Warning", "reason": "FailedMount", "message": 'MountVolume.SetUp failed: secret "k" not found'}
+    assert why_waiting(starting) is None
+    assert "secret k is missing" in str(why_waiting(starting, [{"type": "Normal", "message": "Scheduled"}, mount]))
+    assert why_waiting({"status": {"phase": "Running"}}, [mount]) is None
+
+
+def test_a_quota():
+    message = 'pods "x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: 4, limited: 4'
+    assert "quota gpus is used up" in str(known_cause(message))
+
+
+def ended(**terminated):
+    return {"status": {"containerStatuses": [{"name": "main", "state": {"terminated": terminated}}]}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "says"),
+    [
+        (ended(exitCode=3, reason="Error"), "exit code 3"),
+        (ended(exitCode=137, reason="OOMKilled"), "exit code 137: it used more memory than its limit (OOMKilled)"),
+        (ended(exitCode=128, reason="StartError"), "exit code 128, StartError"),
+        ({"status": {"reason": "Evicted", "message": "The node was low on memory."}},
+         "Evicted: The node was low on memory."),
+        ({"status": {}}, ""),
+    ],
+)  # fmt: skip
+def test_how_a_pod_ended(pod, says):
+    assert why_ended(pod) == says

@@ -1,0 +1,84 @@
+# ruff: noqa: T201  (what its tasks print is what their logs hold)
+"""Pipelines that are small enough to be run in a test; compiled by kfp itself."""
+
+import tempfile
+from pathlib import Path
+
+IMAGE = "localhost/python-kfp:dev"
+
+
+def compiled(pipeline):
+    """The compiled text of a pipeline."""
+    from kfp import compiler
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(pipeline, str(path))
+        return path.read_text()
+
+
+def story(image=IMAGE, name="sightline-story"):
+    """Groups, a condition, a loop, retries, secrets, volumes, an exit task; parameters as Sightline's pipeline has."""
+    from kfp import dsl, kubernetes
+
+    @dsl.component(base_image=image, install_kfp_package=False)
+    def resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> str:
+        import time
+
+        print(f"resolving {recipe} for {dataset_tag}", flush=True)
+        if "lasting" in dataset_tag:
+            time.sleep(30)
+        return f"{recipe} {dataset_tag}"
+
+    @dsl.component(base_image=image, install_kfp_package=False)
+    def work(config: str) -> float:
+        import os
+        import sys
+        import time
+        from pathlib import Path
+
+        print("working on", config, flush=True)
+        attempts = Path("/data", config.replace(" ", "-"))
+        attempts.write_text((attempts.read_text() if attempts.exists() else "") + "x")
+        if "slow" in config:
+            for second in range(40):
+                print("second", second, flush=True)
+                time.sleep(1)
+        if "failing" in config and len(attempts.read_text()) <= 2:
+            print("cannot go on: the sky fell", file=sys.stderr)
+            os._exit(3)
+        print("metrics: box_AP50=0.871 EIR=0.93")
+        return 0.87
+
+    @dsl.component(base_image=image, install_kfp_package=False)
+    def small(name: str) -> str:
+        return name
+
+    @dsl.component(base_image=image, install_kfp_package=False)
+    def finish(status: dsl.PipelineTaskFinalStatus):
+        print("the run ended", status.state)
+
+    @dsl.pipeline(name=name)
+    def pipeline(
+        dataset_tag: str = "",
+        recipe: str = "plates",
+        overrides: str = "",
+        code_rev: str = "",
+        secret: str = "story-secret",
+        claim: str = "story",
+    ):
+        with dsl.ExitHandler(finish().set_display_name("Finish"), name="all"):
+            resolved = resolve(recipe=recipe, overrides=overrides, dataset_tag=dataset_tag, code_rev=code_rev)
+            resolved.set_caching_options(False).set_display_name("Resolve")
+            worked = work(config=resolved.output).set_display_name("Train candidates")
+            worked.set_retry(1, backoff_duration="1s")
+            kubernetes.use_secret_as_env(worked, secret, {"password": "PASSWORD"})
+            kubernetes.mount_pvc(worked, pvc_name=claim, mount_path="/data")
+            with dsl.If(worked.output > 0.5, name="better"):
+                small(name="promote").set_display_name("Promote")
+            with dsl.If(worked.output > 0.9, name="much better"):
+                small(name="celebrate").set_display_name("Celebrate")
+            with dsl.ParallelFor(["a", "b"], name="each") as item:
+                small(name=item).after(worked)
+
+    return compiled(pipeline)

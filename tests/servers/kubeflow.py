@@ -1,0 +1,109 @@
+"""A real Kubeflow Pipelines, named by KFP_HOST and KUBECONFIG, with what the story's pods need; left as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from sightline.errors import KubeflowError, NotThereError
+from sightline.kubeflow.connection import Kubeflow, connect
+from sightline.kubeflow.profile import find_profile
+from tests.kubeflow.tiny import IMAGE
+
+
+def absent(reason):
+    """Skip, or fail where this run must not be without Kubeflow."""
+    if "kubeflow" in os.environ.get("SIGHTLINE_REQUIRE", "").split(","):
+        pytest.fail(f"SIGHTLINE_REQUIRE names kubeflow, but {reason}")
+    pytest.skip(reason)
+
+
+@dataclass
+class World:
+    """A corner of a Kubeflow that is this test's own."""
+
+    kubeflow: Kubeflow
+    name: str
+    image: str
+    runs: list[str] = field(default_factory=list)
+
+    @property
+    def server(self):
+        return self.kubeflow.cluster.server
+
+    @property
+    def core(self):
+        return f"/api/v1/namespaces/{self.kubeflow.namespace}"
+
+    def make_secret(self, **keys):
+        metadata = {"name": self.name}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys}
+        self.server.request("POST", f"{self.core}/secrets", body=body)
+
+    def remove_secret(self):
+        with contextlib.suppress(NotThereError):
+            self.server.request("DELETE", f"{self.core}/secrets/{self.name}")
+
+    def make_volume(self):
+        """A folder of the one node; where a cluster makes volumes by itself, this one is taken nevertheless."""
+        size = {"storage": "1Mi"}
+        claimed = {"namespace": self.kubeflow.namespace, "name": self.name}
+        common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+        path = {"path": f"/tmp/{self.name}", "type": "DirectoryOrCreate"}
+        volume = {**common, "capacity": size, "hostPath": path, "claimRef": claimed}
+        claim = {**common, "resources": {"requests": size}, "volumeName": self.name}
+        kinds = (("PersistentVolume", "/api/v1/persistentvolumes", volume),)
+        kinds += (("PersistentVolumeClaim", f"{self.core}/persistentvolumeclaims", claim),)
+        for kind, place, spec in kinds:
+            body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": self.name}, "spec": spec}
+            self.server.request("POST", place, body=body)
+        self.until(
+            lambda: self.kubeflow.cluster.thing("persistentvolumeclaims", self.name)["status"]["phase"] == "Bound"
+        )
+
+    def until(self, done, seconds=180):
+        """Wait for something that is true soon; what it was."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = done()
+            if found:
+                return found
+            time.sleep(1)
+        return pytest.fail(f"not within {seconds} s")
+
+    def clear(self):
+        """Remove runs, pipeline, experiment, secret and volume."""
+        api, server = self.kubeflow.api, self.kubeflow.api.server
+        removed = [f"/apis/v2beta1/runs/{run}" for run in self.runs]
+        for run in self.runs:
+            with contextlib.suppress(KubeflowError):
+                api.act(run, "terminate")
+        pipeline = api.pipeline_id(self.name)
+        if pipeline:
+            removed.append(f"/apis/v2beta1/pipelines/{pipeline}?cascade=true")
+        removed.append(f"/apis/v2beta1/experiments/{api.experiment_id(self.name)}")
+        for path in removed:
+            with contextlib.suppress(KubeflowError):
+                server.request("DELETE", path)
+        for path in (f"{self.core}/persistentvolumeclaims/{self.name}", f"/api/v1/persistentvolumes/{self.name}"):
+            with contextlib.suppress(KubeflowError):
+                self.server.request("DELETE", path)
+        self.remove_secret()
+
+
+@pytest.fixture(scope="session")
+def kubeflow_world():
+    """The Kubeflow of KFP_HOST; TASK_IMAGE names an image there with Python and kfp."""
+    if not os.environ.get("KFP_HOST"):
+        absent("KFP_HOST names no Kubeflow")
+    with connect(find_profile({})) as kubeflow:
+        world = World(kubeflow, f"story-{secrets.token_hex(3)}", os.environ.get("TASK_IMAGE", IMAGE))
+        try:
+            yield world
+        finally:
+            world.clear()
