@@ -39,14 +39,21 @@ def command(*, volume: Path | None, bucket: str | None, as_json: bool) -> None:
     else:
         published = publish_to_bucket(snapshot, open_storage(bucket or embedded_or_own("storage", "uri")))
     seconds = round(time.perf_counter() - began, 3)
-    note = _note(snapshot.revision) if volume else ""
+    note = _note_on_volume(snapshot.revision) if volume else _note_on_bucket(published.place)
     if as_json:
         click.echo(json.dumps(_document(published, seconds, note), indent=1))
     else:
         _echo(published, seconds, note)
 
 
-def _note(revision: str) -> str:
+def _note_on_bucket(uri: str) -> str:
+    """What who publishes to a folder may not expect: pods do not see it."""
+    if not uri.startswith("file:"):
+        return ""
+    return "pods do not see a folder of this machine; name the cluster's bucket (--bucket gs://..., or storage.uri)"
+
+
+def _note_on_volume(revision: str) -> str:
     """What who publishes to a volume may not expect: the pointer of the result bucket wins over CURRENT."""
     from sightline.code.bucket import read_pointer
     from sightline.storage import open_storage

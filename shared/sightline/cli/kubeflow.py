@@ -187,6 +187,7 @@ def register(
     group: click.Group, compile_yaml: Compile, every_step: Sequence[str], steps_option: Decorator, image: str
 ) -> None:
     """Add the commands to the group of ``pipeline.py``, which knows how to compile the pipeline."""
+    from sightline.cli.code import command as publish_code_command
     from sightline.cli.kubeflow_doctor import doctor_command
     from sightline.cli.kubeflow_schedule import schedule_group
     from sightline.cli.kubeflow_watch import fetch_command, logs_command, status_command
@@ -210,6 +211,7 @@ def register(
         list_command,
         fetch_command,
         schedule_group(compile_yaml, every_step),
+        publish_code_command,
         doctor_command(image),
     )
     for command in commands:
