@@ -1,15 +1,17 @@
 """Runs of the story (tests/kubeflow/tiny.py) as a real Kubeflow Pipelines 2.17 with Argo 4.0 described them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.graph import read_graph, split_spec
 from sightline.kubeflow.lost_pods import lost_tasks
 from sightline.kubeflow.nodes import nodes_of_run, nodes_of_workflow
 from sightline.kubeflow.runs import read_run
-from sightline.kubeflow.status import build, pods_by_place, tasks_of
+from sightline.kubeflow.status import build, pods_by_place, run_status, tasks_of
 from sightline.kubeflow.waiting import why_ended, why_waiting
 
 ANSWERS = Path(__file__).parent / "answers"
@@ -22,6 +24,9 @@ STATES = {
     "failed": {"resolve": "succeeded", "work": "failed", "finish": "succeeded"} | NOT_REACHED,
     "stopped": {"resolve": "succeeded", "work": "stopped", "finish": "succeeded"} | NOT_REACHED,
     "lost": {"resolve": "failed", "work": "not reached", "finish": "succeeded"} | NOT_REACHED,
+    # Its node went down while two drivers ran, and came back a quarter of an hour later.
+    "node_gone": {"resolve": "succeeded", "work": "succeeded", "small": "not reached", "small-2": "not reached",
+                  "small-3": "cached", "finish": "succeeded"},
     "waiting_secret": {"resolve": "succeeded", "work": "waiting", "finish": "not yet"} | dict.fromkeys(LEFT, "not yet"),
     "waiting_image": {"resolve": "waiting", "work": "not yet", "finish": "not yet"} | dict.fromkeys(LEFT, "not yet"),
 }  # fmt: skip
@@ -47,7 +52,7 @@ def test_states_by_the_workflow(name):
     assert states(tree(name, nodes_of_workflow(document["workflow"]), document)) == STATES[name]
 
 
-@pytest.mark.parametrize("name", ["finished", "failed", "stopped", "lost"])
+@pytest.mark.parametrize("name", ["finished", "failed", "stopped", "lost", "node_gone"])
 def test_the_api_alone_says_the_same_when_the_workflow_is_gone(name):
     document = answer(name)
     assert states(tree(name, nodes_of_run(document["run"]), document)) == STATES[name]
@@ -66,7 +71,7 @@ def test_the_retried_task():
         for _, task in tasks_of(tree("failed", nodes_of_workflow(answer("failed")["workflow"]), answer("failed")))
         if task.name == "work"
     )
-    assert (work.retries, work.host) == (1, "kfpbox")
+    assert (work.retries, work.host) == (1, "node-1")
     assert (work.finished - work.started).total_seconds() == 32
 
 
@@ -90,6 +95,43 @@ def test_how_a_pod_ended(name, says):
     assert why_ended(pod) == says
 
 
-@pytest.mark.parametrize(("name", "lost"), [("lost", ["resolve: pod deleted"]), ("failed", []), ("finished", [])])
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [("lost", ["resolve"]), ("node_gone", ["condition-3-driver", "condition-2-driver"]), ("failed", []),
+     ("finished", [])],
+)  # fmt: skip
 def test_which_pods_were_lost(name, lost):
-    assert lost_tasks(answer(name)["workflow"]) == lost
+    assert [entry.partition(":")[0] for entry in lost_tasks(answer(name)["workflow"])] == lost
+
+
+def test_an_image_without_sightline_is_named(server, kubeflow):
+    """The pipeline of Sightline itself, with --param base_image=localhost/python-kfp:dev."""
+    status = served(server, kubeflow, "no_sightline")
+    resolve = next(task for task in status.all_tasks() if task.name == "resolve")
+    assert resolve.reason == (
+        "exit code 1: image localhost/python-kfp:dev has no Sightline in it; build it with make images, or name "
+        "another: base_image, train_image"
+    )
+    assert "No module named 'sightline_bootstrap'" in resolve.log[-1]
+
+
+def test_lost_pods_are_said_to_be_no_fault_of_the_run(server, kubeflow):
+    status = served(server, kubeflow, "node_gone", answer("version"))
+    assert status.notes == (
+        "pods were lost (condition-3-driver, condition-2-driver), by no fault of the run: python pipeline.py resume "
+        "7b70b6b4",
+    )
+
+
+def served(server, kubeflow, name, version=None):
+    """The status of a recorded run, asked of a server that says what the real one said."""
+    recorded = answer(name)
+    run, core = read_run(recorded["run"]), "/api/v1/namespaces/team"
+    place = f"/apis/v2beta1/pipelines/{run.pipeline_id}/versions/{run.version_id}"
+    server.say(f"GET {place}", version or recorded["version"])
+    server.say("GET /apis/argoproj.io/v1alpha1/namespaces/team/workflows", {"items": [recorded["workflow"]]})
+    server.say(f"GET {core}/pods", {"items": recorded["pods"]})
+    for pod, lines in recorded.get("logs", {}).items():
+        server.say(f"GET {core}/pods/{pod}/log", "\n".join(lines))
+    there = replace(kubeflow, cluster=Cluster(kubeflow.api.server, "team"))
+    return run_status(there, run)

@@ -122,20 +122,60 @@ def workflow(*messages):
     return {"status": {"nodes": nodes}}
 
 
+LOST = (
+    "pod deleted",  # evicted by the API, preempted, drained; its node left the cluster
+    "The node was low on resource: memory. Threshold quantity: 100Mi, available: 51Mi.",
+    "The node had condition: [DiskPressure].",
+    "Pod was terminated in response to imminent node shutdown.",
+    "Pod was rejected as the node is shutting down.",
+    "Pod Node is in progress of shutting down, not admitting any new pods",
+    "Pod was rejected: Predicate NodeAffinity failed",
+    "Pod was rejected: Allocate failed due to no healthy devices present; cannot allocate unhealthy devices "
+    "nvidia.com/gpu, which is unexpected",
+    "Preempted in order to admit critical pod",
+    "Node gpu-2 which was running pod sightline-x7-1 is unresponsive",
+    "main: ContainerStatusUnknown (exit code 137): The container could not be located when the pod was terminated",
+    "main: Error (exit code 143)",
+    "init: StartError (exit code 128): failed to create containerd task",
+    'wait: Error (exit code 64): Post "https://10.96.0.1:443/...": net/http: TLS handshake timeout',
+)
+"""What the kubelet, the cluster and Argo say of pods that were taken away."""
+
+
 @pytest.mark.parametrize(
     ("messages", "lost"),
     [
-        (["pod deleted"], ["task-0: pod deleted"]),
-        (["The node was low on resource: memory. Evicted"], ["task-0: The node was low on resource: memory. Evicted"]),
-        (["Error (exit code 3)"], []),
-        (["OOMKilled (exit code 137)"], []),
+        (["Error (exit code 3)"], False),
+        (["OOMKilled (exit code 137)"], False),
+        # Its own time was up.
+        (["Pod was active on the node longer than the specified deadline"], False),
+        # It wrote more than it may: it would again.
+        (["Pod ephemeral local storage usage exceeds the total limit of containers 2Gi."], False),
         # One was lost, but another failed by itself, and would again.
-        (["pod deleted", "Error (exit code 1)"], []),
-        ([], []),
+        (["pod deleted", "Error (exit code 1)"], False),
+        ([], False),
+        *(([message], True) for message in LOST),
     ],
 )
 def test_which_pods_were_lost(messages, lost):
-    assert lost_tasks(workflow(*messages)) == lost
+    assert lost_tasks(workflow(*messages)) == ([f"task-0: {messages[0]}"] if lost else [])
+
+
+def attempts(*messages):
+    """A task that was tried again until it succeeded, and one that was lost."""
+    document = workflow("pod deleted")
+    for number, message in enumerate([*messages, ""]):
+        phase = "Failed" if message else "Succeeded"
+        node = {"type": "Pod", "phase": phase, "name": f"w.root.train.executor({number})", "message": message}
+        document["status"]["nodes"][f"attempt-{number}"] = node
+    return document
+
+
+def test_an_attempt_that_was_mended_by_the_next_does_not_count():
+    assert lost_tasks(attempts("Error (exit code 1)")) == ["task-0: pod deleted"]
+    failed = attempts("Error (exit code 1)")
+    failed["status"]["nodes"]["attempt-1"].update(phase="Failed", message="Error (exit code 1)")
+    assert lost_tasks(failed) == []
 
 
 class Losing:

@@ -42,6 +42,7 @@ DRIVEN = node("driver", "succeeded", end=3)
         ([DRIVEN, node("task", "succeeded", begin=3, end=3)], "running", "cached"),
         ([DRIVEN, node("task", "failed", begin=3, end=9), node("executor", "failed")], "failed", "failed"),
         ([DRIVEN, node("task", "failed", begin=3, end=9), node("executor", "failed")], "stopped", "stopped"),
+        ([DRIVEN, node("task", "failed", begin=3, end=9), node("executor", "failed")], "stopping", "stopped"),
         # The workflow ended before it looked at the task again.
         ([DRIVEN, node("task", "running"), node("executor", "running")], "stopped", "stopped"),
         ([DRIVEN, node("task", "skipped", begin=3, end=3)], "running", "skipped"),
@@ -74,6 +75,14 @@ def test_equal_names_in_two_groups_are_told_apart():
     ]
     one, two = build(groups, nodes, run_state="failed")
     assert [one.inside[0].state, two.inside[0].state] == ["succeeded", "failed"]
+
+
+@pytest.mark.parametrize(("phase", "state"), [("skipped", "skipped"), ("omitted", "not reached")])
+def test_what_is_in_a_group_that_was_left_out_was_left_out(phase, state):
+    inner = Vertex("inner", "inner", "group", inside=(TRAIN,))
+    left = [node("task", phase, end=0, path=("outer",))]
+    (found,) = build([Vertex("outer", "outer", "condition", inside=(inner,))], left, run_state="stopping")
+    assert [found.state, found.inside[0].state, found.inside[0].inside[0].state] == [state] * 3
 
 
 def test_all_passes_of_a_loop_count():

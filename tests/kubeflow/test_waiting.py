@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightline.kubeflow.waiting import known_cause, why_ended, why_waiting
+from sightline.kubeflow.waiting import image_lacks, known_cause, why_ended, why_waiting
 
 
 def pending(*, reason="", message="", unschedulable="", image="x:1"):
@@ -56,6 +56,18 @@ def test_events_tell_where_the_pod_does_not():
     assert why_waiting({"status": {"phase": "Running"}}, [mount]) is None
 
 
+def test_of_several_warnings_the_one_that_is_understood_counts_until_it_is_mended():
+    """In this order they were seen at a pod without its image, when its node had been started anew."""
+    pull = {"type": "Warning", "reason": "Failed", "message": 'Failed to pull image "r/none:1": no such host'}
+    normal = [{"type": "Normal", "reason": reason} for reason in ("Pulling", "BackOff", "Pulled")]
+    mount = {"type": "Warning", "reason": "FailedMount", "message": 'MountVolume.SetUp failed for volume "v"'}
+    starting = pending(reason="PodInitializing")
+    events = [pull, *normal[:2], mount]
+    assert str(why_waiting(starting, events)).startswith("image r/none:1 cannot be pulled; push it")
+    assert str(why_waiting(starting, [mount])).startswith("FailedMount: MountVolume")
+    assert why_waiting(starting, [*events, normal[2]]) is None
+
+
 def test_a_quota():
     message = 'pods "x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: 4, limited: 4'
     assert "quota gpus is used up" in str(known_cause(message))
@@ -70,7 +82,8 @@ def ended(**terminated):
     [
         (ended(exitCode=3, reason="Error"), "exit code 3"),
         (ended(exitCode=137, reason="OOMKilled"), "exit code 137: it used more memory than its limit (OOMKilled)"),
-        (ended(exitCode=128, reason="StartError"), "exit code 128, StartError"),
+        (ended(exitCode=128, reason="StartError", message="exec: no such file"),
+         "exit code 128, StartError: exec: no such file"),
         ({"status": {"reason": "Evicted", "message": "The node was low on memory."}},
          "Evicted: The node was low on memory."),
         ({"status": {}}, ""),
@@ -78,3 +91,26 @@ def ended(**terminated):
 )  # fmt: skip
 def test_how_a_pod_ended(pod, says):
     assert why_ended(pod) == says
+
+
+@pytest.mark.parametrize(
+    ("line", "lacks"),
+    [
+        ("ModuleNotFoundError: No module named 'sightline_bootstrap'", "Sightline"),
+        # python3 -m, where the package is not there
+        ("/usr/bin/python3: Error while finding module specification for 'sightline.kubeflow.doctor_inside' "
+         "(ModuleNotFoundError: No module named 'sightline')", "Sightline"),
+        ("(ModuleNotFoundError: No module named 'kfp')", "kfp"),
+        ("ModuleNotFoundError: No module named 'torch'", "torch"),
+        # runc, where there is no such program
+        ('exit code 128, StartError: unable to start container process: exec: "python3": executable file not found in '
+         "$PATH", "python3"),
+        # A fault of the code and not of the image.
+        ("ModuleNotFoundError: No module named 'sightline.steps.none'", None),
+        ("exit code 1", None),
+    ],
+)  # fmt: skip
+def test_what_an_image_lacks(line, lacks):
+    expected = f"image x:1 has no {lacks} in it; build it with make images, or name another: base_image, train_image"
+    assert str(image_lacks("x:1", ["hello", line])) == (expected if lacks else "None")
+    assert lacks is None or image_lacks("", [line]).text == f"the image has no {lacks} in it"

@@ -15,10 +15,11 @@ from sightline.kubeflow.connection import Kubeflow
 from sightline.kubeflow.graph import Kind, Vertex, read_graph, split_spec
 from sightline.kubeflow.http import Document
 from sightline.kubeflow.log_lines import exit_status, metrics_of, own_lines
+from sightline.kubeflow.lost_pods import lost_tasks
 from sightline.kubeflow.nodes import Node, nodes_of_run, nodes_of_workflow, place_of
 from sightline.kubeflow.runs import Run
 from sightline.kubeflow.submit import version_of
-from sightline.kubeflow.waiting import known_cause, why_ended, why_waiting
+from sightline.kubeflow.waiting import image_lacks, known_cause, main_image, why_ended, why_waiting
 
 State = Literal[
     "not yet", "preparing", "waiting", "running", "succeeded", "cached", "failed", "stopped", "skipped", "not reached"
@@ -29,6 +30,9 @@ _LINES = 400
 """So many of a log are looked at: Kubeflow's launcher writes up to some hundred behind the task's last."""
 
 _THREADS = 8
+_UNSAID = {"not yet", "not reached"}
+"""The states of a task that nothing is known of."""
+
 _USUAL = {"", "PodInitializing", "ContainerCreating"}
 _EXIT_CODE = re.compile(r"(main: )?(Error|OOMKilled) \(exit code \d+\)")
 
@@ -120,6 +124,9 @@ def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = 
     if not any(task.started for _, task in tasks_of(tasks)):
         # Not a task, but the driver of the whole run is what waits.
         notes |= {f"nothing begins: {reason}" for pod in pods if (reason := why_waiting(pod))}
+    if run.state == "failed" and workflow and (lost := lost_tasks(workflow)):
+        names = ", ".join(entry.partition(":")[0] for entry in lost)
+        notes.add(f"pods were lost ({names}), by no fault of the run: python pipeline.py resume {run.run_id[:8]}")
     if cluster is not None and workflow is None and not no_workflow and not run.ended:
         notes.add(f"namespace {cluster.namespace} has no workflow of this run; name the run's own with --namespace")
     if cluster is None:
@@ -154,8 +161,8 @@ def _filled(
     own = [node for node in nodes if (node.path == path if with_paths else node.path[-1] == vertex.name)]
     inside = tuple(_filled(part, path, nodes, run_state, with_paths=with_paths) for part in vertex.inside)
     state = _state(vertex, own, run_state)
-    if state == "skipped":
-        inside = tuple(_skipped(part) for part in inside)
+    if state in {"skipped", "not reached"}:
+        inside = _left_out(inside, state)
     starts = [node.started for node in own if node.started]
     ends = [node.finished for node in own if node.finished and node.role != "driver"]
     attempts = [node for node in own if node.role == "executor" and node.attempt is not None]
@@ -179,8 +186,12 @@ def _filled(
     )
 
 
-def _skipped(task: TaskStatus) -> TaskStatus:
-    return replace(task, state="skipped", inside=tuple(_skipped(part) for part in task.inside))
+def _left_out(tasks: tuple[TaskStatus, ...], state: State) -> tuple[TaskStatus, ...]:
+    """What is in a group that was left out was left out too, though no node says so."""
+    return tuple(
+        replace(task, state=state, inside=_left_out(task.inside, state)) if task.state in _UNSAID else task
+        for task in tasks
+    )
 
 
 def _state(vertex: Vertex, own: Sequence[Node], run_state: str) -> State:
@@ -192,7 +203,7 @@ def _state(vertex: Vertex, own: Sequence[Node], run_state: str) -> State:
     drivers = {node.phase for node in own if node.role == "driver"}
     state: State
     if "failed" in phases | drivers or (ended and phases & {"running", "pending"}):
-        state = "stopped" if run_state == "stopped" else "failed"
+        state = "stopped" if run_state in {"stopped", "stopping"} else "failed"
     elif phases & {"running", "pending"}:
         tried = [node for node in containers if node.attempt is not None] or containers
         waits = "running" not in phases or (tried and max(tried, key=_attempt).phase == "pending")
@@ -260,6 +271,8 @@ def _looked_at(
         return replace(task, metrics=metrics_of(lines))
     status = exit_status(lines)
     reason = f"exit code {status}" if status and ended in {"", "exit code 1"} else _joined(ended, task.reason)
+    lacks = image_lacks(main_image(pod), [*lines, reason])
+    reason = f"{reason}: {lacks}" if lacks else reason
     own = tuple(list(own_lines(lines))[-TAIL_LINES:]) if task.state == "failed" else ()
     return replace(task, reason=reason, log=own)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sightline.kubeflow.http import Document
@@ -45,6 +45,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
      "see kubectl describe pvc: the storage class must make one, or an administrator"),
     (r"Multi-Attach error for volume \"(?P<it>[^\"]+)\"", "volume {it} is in use on another node (ReadWriteOnce)",
      "make the claim ReadWriteMany"),
+    (r'Failed to pull image "(?P<it>[^"]+)"', "image {it} cannot be pulled", "push it, or load it onto the nodes"),
     (r"Insufficient (?P<it>\S*gpu\S*?)[,.]", "no {it} left on any node", "it starts when one is free"),
     (r"Insufficient (?P<it>cpu|memory|ephemeral-storage)", "no node has enough {it} left",
      "it starts when some is free; else ask for less with --param"),
@@ -54,6 +55,10 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
      "add it to tolerations with --param"),
 )  # fmt: skip
 
+_LACKS = re.compile(
+    r"""No module named '(?P<module>sightline|sightline_bootstrap|kfp|torch)'"""
+    r"""|exec: "(?P<program>python3?|sh)": executable file not found"""
+)
 _IMAGE = re.compile(r"ImagePullBackOff|ErrImagePull|ErrImageNeverPull|InvalidImageName|RegistryUnavailable")
 _REFUSED = re.compile(r"unauthorized|denied|authentication required|no basic auth|403|401", re.IGNORECASE)
 
@@ -78,11 +83,23 @@ def why_waiting(pod: Document, events: Sequence[Document] = ()) -> Reason | None
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             message = str(condition.get("message", ""))
             return known_cause(message) or Reason(_line(f"no node takes it: {message}"))
+    warnings = _warnings(events)
+    known = (known_cause(str(event.get("message", ""))) for event in warnings)
+    return next(
+        filter(None, known),
+        Reason(_line(f"{warnings[0].get('reason')}: {warnings[0].get('message', '')}")) if warnings else None,
+    )
+
+
+def _warnings(events: Sequence[Document]) -> list[Document]:
+    """The warnings since something last went well, newest first: what went well mended what was before."""
+    found = []
     for event in reversed(events):
+        if event.get("reason") in {"Pulled", "Created", "Started"}:
+            break
         if event.get("type") == "Warning":
-            message = str(event.get("message", ""))
-            return known_cause(message) or Reason(_line(f"{event.get('reason')}: {message}"))
-    return None
+            found.append(event)
+    return found
 
 
 def known_cause(message: str) -> Reason | None:
@@ -92,6 +109,12 @@ def known_cause(message: str) -> Reason | None:
         if match:
             return Reason(text.format(**match.groupdict()), remedy)
     return None
+
+
+def main_image(pod: Document | None) -> str:
+    """The image of a pod's task container; empty where the pod is gone or does not say."""
+    containers = ((pod or {}).get("status") or {}).get("containerStatuses") or []
+    return next((str(container.get("image", "")) for container in containers if container.get("name") == "main"), "")
 
 
 def why_ended(pod: Document) -> str:
@@ -106,8 +129,29 @@ def why_ended(pod: Document) -> str:
             code = f"exit code {ended.get('exitCode')}"
             if reason == "OOMKilled":
                 return f"{code}: it used more memory than its limit (OOMKilled)"
-            return code if reason in {"", "Error", "Completed"} else f"{code}, {reason}"
+            if reason in {"", "Error", "Completed"}:
+                return code
+            return _line(f"{code}, {reason}: {ended.get('message', '')}".rstrip(": "))
     return ""
+
+
+def image_lacks(image: str, lines: Iterable[str]) -> Reason | None:
+    """What an image has not that every task needs, by what a container of it said; None where that tells nothing.
+
+    Args:
+        image: Its name; empty where it is not known.
+        lines: Of the log, or the message with which the container did not start.
+    """
+    for line in lines:
+        match = _LACKS.search(line)
+        if match:
+            lacks = match["program"] or match["module"]
+            lacks = "Sightline" if lacks.startswith("sightline") else lacks
+            name = f"image {image}" if image else "the image"
+            return Reason(
+                f"{name} has no {lacks} in it", "build it with make images, or name another: base_image, train_image"
+            )
+    return None
 
 
 def _waiting(status: Document) -> Iterator[tuple[Document, Document]]:
