@@ -14,13 +14,19 @@ from sightline.kubeflow.doctor import CLAIMS, SECRETS
 from sightline.kubeflow.findings import Finding
 from sightline.kubeflow.http import Document
 from sightline.kubeflow.preflight import SETTINGS
-from sightline.kubeflow.waiting import why_ended, why_waiting
+from sightline.kubeflow.waiting import image_lacks, why_ended, why_waiting
 
 START_SECONDS = 300.0
 """A large image may take so long to be pulled."""
 
 RUN_SECONDS = 300.0
+IMAGE_REMEDY = (
+    "make images REGISTRY=... TAG=..., push it, then --image; for runs --param base_image=... train_image=..."
+)
 USER = 1000
+PATIENCE_SECONDS = 20.0
+"""Until a pod that waits for something is believed to wait for ever."""
+
 _POLL_SECONDS = 1.0
 _PATHS = {"sightline-work": "/var/lib/sightline", "sightline-code": "/code"}
 
@@ -41,15 +47,20 @@ def examine_inside(cluster: Cluster, image: str, service_account: str = "") -> I
             yield Finding("pod", "fault", text, f"kubectl -n {cluster.namespace} get events")
             return
         yield Finding("registry", "ok", f"{image} was pulled and starts on {pod['spec'].get('nodeName')}")
-        said = False
+        said, others = False, []
         for line in cluster.log_lines(name, follow=True):
-            with suppress(strict_json.JsonError):
-                said = True
+            try:
                 yield strict_json.decode_as(Finding, line)
+                said = True
+            except strict_json.JsonError:
+                others.append(line)
         if not said:
             ended = why_ended(cluster.thing("pods", name) or {}) or "without a word"
-            remedy = "build the image with dockerfiles/ of this version"
-            yield Finding("pod", "fault", f"the checking pod ended {ended}", remedy)
+            lacks = image_lacks(image, [*others, ended])
+            text = (
+                lacks.text if lacks else f"the checking pod ended {ended}; its log: {' '.join(others[-3:]) or 'empty'}"
+            )
+            yield Finding("image", "fault", text, IMAGE_REMEDY)
 
 
 def pod_document(image: str, service_account: str) -> Document:
@@ -81,7 +92,7 @@ def pod_document(image: str, service_account: str) -> Document:
         "name": "main",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-m", "sightline.kubeflow.doctor_inside"],
+        "command": ["python3", "-m", "sightline.kubeflow.doctor_inside"],
         "env": environment,
         "envFrom": [{"configMapRef": {"name": "sightline-environment", "optional": True}}],
         "volumeMounts": mounts,
@@ -134,6 +145,6 @@ def _started(cluster: Cluster, name: str) -> Document:
             raise KubeflowError(f"the checking pod {name} was removed by somebody; run doctor again")
         if (pod.get("status") or {}).get("phase") != "Pending" or time.monotonic() > until:
             return pod
-        if why_waiting(pod) is not None and time.monotonic() > until - START_SECONDS + 20:
+        if why_waiting(pod) is not None and time.monotonic() > until - START_SECONDS + PATIENCE_SECONDS:
             return pod
         time.sleep(_POLL_SECONDS)

@@ -1,0 +1,64 @@
+"""The pod that ``doctor --in-cluster`` looks around from, as a real Kubernetes described it, and what it said."""
+
+import json
+
+import pytest
+
+from sightline.kubeflow import doctor_pod
+from sightline.kubeflow.cluster import Cluster
+from sightline.kubeflow.doctor_pod import examine_inside
+
+PODS = "/api/v1/namespaces/team/pods"
+
+NO_SIGHTLINE = (
+    "/usr/bin/python3: Error while finding module specification for 'sightline.kubeflow.doctor_inside' "
+    "(ModuleNotFoundError: No module named 'sightline')"
+)
+NO_PYTHON = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+    'unable to start container process: exec: "python3": executable file not found in $PATH: unknown'
+)
+FAR = (
+    'Back-off pulling image "r/x:1": ErrImagePull: failed to pull and unpack image "r/x:1": failed to resolve reference '
+    '"r/x:1": failed to do request: Head "http://r/v2/x/manifests/1": dial tcp: connect: connection refused'
+)
+FOUND = json.dumps({"check": "bucket", "level": "ok", "text": "written", "remedy": ""})
+
+
+def ended(code, reason, message=""):
+    terminated = {"exitCode": code, "reason": reason, "message": message}
+    return "Failed" if code else "Succeeded", {"terminated": terminated}
+
+
+@pytest.mark.parametrize(
+    ("state", "log", "findings"),
+    [
+        (ended(0, "Completed"), f"some warning\n{FOUND}\n",
+         [("registry", "ok", "r/x:1 was pulled and starts on node-1"), ("bucket", "ok", "written")]),
+        (ended(1, "Error"), NO_SIGHTLINE, [("registry", "ok", "r/x:1"), ("image", "fault", "r/x:1 has no Sightline")]),
+        (ended(128, "StartError", NO_PYTHON), "",
+         [("registry", "ok", "r/x:1"), ("image", "fault", "image r/x:1 has no python3 in it")]),
+        (ended(1, "Error"), "Traceback\nOSError: hello",
+         [("registry", "ok", "r/x:1"), ("image", "fault", "ended exit code 1; its log: Traceback OSError: hello")]),
+        (("Pending", {"waiting": {"reason": "ImagePullBackOff", "message": FAR}}), "",
+         [("pod", "fault", "does not start: image r/x:1 cannot be pulled")]),
+    ],
+)  # fmt: skip
+def test_what_the_pod_comes_to(server, api, monkeypatch, state, log, findings):
+    monkeypatch.setattr(doctor_pod, "PATIENCE_SECONDS", 0.0)
+    phase, container = state
+    status = {"phase": phase, "containerStatuses": [{"name": "main", "image": "r/x:1", "state": container}]}
+
+    def made(asked):
+        name = json.loads(asked.body)["metadata"]["name"]
+        server.say(f"GET {PODS}/{name}", {"spec": {"nodeName": "node-1"}, "status": status})
+        server.say(f"GET {PODS}/{name}/log", log)
+        server.say(f"DELETE {PODS}/{name}", {})
+        return 201, {}, {}
+
+    server.answers[f"POST {PODS}"] = made
+    server.say("GET /api/v1/namespaces/team/events", {})
+    found = list(examine_inside(Cluster(api.server, "team"), "r/x:1"))
+    assert [(one.check, one.level) for one in found] == [(check, level) for check, level, _ in findings]
+    assert all(says in one.text for one, (_, _, says) in zip(found, findings, strict=True)), found
+    assert server.asked[-1].method == "DELETE"
