@@ -51,7 +51,7 @@ print(json.dumps({"status": {"token": f"{os.environ['PREFIX']}-{number}", "expir
 """
 
 
-@pytest.mark.parametrize(("lasts", "tokens"), [(3600, ["t-1", "t-1"]), (30, ["t-1", "t-2"])])
+@pytest.mark.parametrize(("lasts", "tokens"), [(3600, ["canary-1", "canary-1"]), (30, ["canary-1", "canary-2"])])
 def test_a_program_gives_the_token_and_is_asked_again_when_it_expires(tmp_path, lasts, tokens):
     (tmp_path / "plugin.py").write_text(PLUGIN)
     until = (datetime.now(UTC) + timedelta(seconds=lasts)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -59,11 +59,11 @@ def test_a_program_gives_the_token_and_is_asked_again_when_it_expires(tmp_path, 
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": sys.executable,
         "args": [str(tmp_path / "plugin.py"), str(tmp_path / "count"), until],
-        "env": [{"name": "PREFIX", "value": "t"}],
+        "env": [{"name": "PREFIX", "value": "canary"}],
     }
     headers = read_kubeconfig(kubeconfig(tmp_path / "config", {"exec": command})).headers
     assert [headers()["Authorization"] for _ in range(2)] == [f"Bearer {token}" for token in tokens]
-    assert "t-1" not in repr(headers)
+    assert "canary-1" not in repr(headers)
 
 
 @pytest.mark.parametrize(
