@@ -1,8 +1,9 @@
 import json
+from functools import reduce
 
 import pytest
 
-from sightline.config.decode import decode, from_json, recipe_names, split_overrides
+from sightline.config.decode import RENAMED, decode, from_json, recipe_names, split_overrides
 from sightline.config.settings import settings_path
 from sightline.errors import ConfigurationError
 
@@ -126,3 +127,24 @@ def test_configuration_of_another_version_is_refused():
 
 def test_overrides_stand_one_a_line():
     assert split_overrides("a=1\n\n  # why\n  b.c = [1, 2]\n") == ["a=1", "b.c = [1, 2]"]
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "override", "says"),
+    [
+        ("train.steps", "train.iterations", "train.steps=800",
+         "train.steps: is called train.iterations now; set that to 800 instead"),
+        # A whole section.
+        ("engine", "train", "engine.iterations=8",
+         "engine: is called train now; set that to {'iterations': 8} instead"),
+    ],
+)  # fmt: skip
+def test_a_name_of_an_earlier_version_leads_to_that_of_today(monkeypatch, former, now, override, says):
+    monkeypatch.setitem(RENAMED, former, now)
+    assert says in fault_of("plates", override)
+
+
+def test_names_of_earlier_versions_lead_to_names_that_exist():
+    document = decode("plates", ["data.classes=[cat]"]).model_dump()
+    for now in RENAMED.values():
+        assert reduce(dict.get, now.split("."), document) is not None, now

@@ -19,8 +19,8 @@ NO_PYTHON = (
     'unable to start container process: exec: "python3": executable file not found in $PATH: unknown'
 )
 FAR = (
-    'Back-off pulling image "r/x:1": ErrImagePull: failed to pull and unpack image "r/x:1": failed to resolve reference '
-    '"r/x:1": failed to do request: Head "http://r/v2/x/manifests/1": dial tcp: connect: connection refused'
+    'Back-off pulling image "r/x:1": ErrImagePull: failed to pull and unpack image "r/x:1": failed to resolve '
+    'reference "r/x:1": failed to do request: Head "http://r/v2/x/manifests/1": dial tcp: connect: connection refused'
 )
 FOUND = json.dumps({"check": "bucket", "level": "ok", "text": "written", "remedy": ""})
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sightline.config.decode import RENAMED
 from sightline.errors import ConfigurationError, KubeflowError
 from sightline.kubeflow.parameters import changed_parameters, difference, new_parameters
 
@@ -80,6 +81,18 @@ def test_a_key_that_the_recipe_does_not_have_any_more():
     before = BEFORE | {"overrides": "train.iteration=800"}
     with pytest.raises(ConfigurationError, match=r"train\.iteration: unknown name \(did you mean iterations\?\)"):
         changed_parameters(DECLARED, before, [], "", [])
+
+
+def test_a_key_that_has_another_name_now(monkeypatch):
+    """What it had and what replaced it is said; setting that is all there is to do."""
+    monkeypatch.setitem(RENAMED, "train.steps", "train.iterations")
+    before = BEFORE | {"overrides": "train.steps=800\nseed=3"}
+    expected = r"train\.steps: is called train\.iterations now; set that to 800 instead"
+    with pytest.raises(ConfigurationError, match=expected):
+        changed_parameters(DECLARED, before, ["data.tag=plates_ann_v2"], "", [])
+    now = changed_parameters(DECLARED, before, ["train.iterations=800"], "", [])
+    assert now["overrides"] == "seed=3\ntrain.iterations=800"
+    assert difference(before, now) == [("train.iterations", "", "800"), ("train.steps", "800", "")]
 
 
 def test_a_run_of_another_pipeline():

@@ -118,7 +118,9 @@ def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:
         try:
             parameters = changed_parameters(version.parameters, before.parameters, *given)
         except ConfigurationError as error:
-            raise ConfigurationError(f"run {before.run_id} cannot be done again with this code: {error}") from error
+            raise ConfigurationError(
+                f"run {before.run_id} cannot be done again so: {error}\nmend it with --set, or start anew with `run`"
+            ) from error
         rows = difference(before.parameters, parameters)
         click.echo(f"like run {before.run_id}  {before.name}" + ("" if rows else ", with nothing changed"))
         for name, old, new in rows:

@@ -18,6 +18,12 @@ from sightline.url_secrets import redact
 
 SHOWN_CHARACTERS = 200
 
+RENAMED: dict[str, str] = {}
+"""Dotted path that a field or section had in an earlier version -> its path now.
+
+Whoever renames one in the schema adds it here: runs of that time are done again under the new name.
+"""
+
 
 def recipe_names() -> list[str]:
     """The recipes that come with Sightline."""
@@ -159,7 +165,9 @@ def _explain(error: ValidationError) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False):
         path = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
+        if path in RENAMED:
+            lines.append(f"{path}: is called {RENAMED[path]} now; set that to {_shown(fault['input'])} instead")
+        elif fault["type"] == "extra_forbidden":
             section = _section(fault["loc"][:-1])
             known = sorted(section.model_fields)
             name = str(fault["loc"][-1])

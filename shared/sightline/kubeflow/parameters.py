@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sightline import strict_json
-from sightline.config.decode import decode, recipe_names, split_overrides
+from sightline.config.decode import RENAMED, decode, recipe_names, split_overrides
 from sightline.errors import ConfigurationError, KubeflowError
 from sightline.kubeflow.http import Document
 
@@ -49,7 +49,7 @@ def changed_parameters(
     Args:
         declared: The pipeline's parameters, from its compiled text.
         before: Those of the other run.
-        overrides: ``a.b=value``; each takes the place of one of the same name.
+        overrides: ``a.b=value``; each takes the place of one of the same name, or of the name it had formerly.
         code_rev: Empty: as before.
         pods: ``name=value`` for other parameters of the pipeline.
 
@@ -59,7 +59,9 @@ def changed_parameters(
     """
     if not declared.keys() >= {"recipe", "overrides", "dataset_tag"}:
         raise KubeflowError("that run is not one of Sightline's pipeline; it has other parameters")
-    tag, rest = _merged(split_overrides(str(before.get("overrides", ""))), overrides)
+    renewed = {override.partition("=")[0].strip() for override in overrides}
+    kept = [line for line in split_overrides(str(before.get("overrides", ""))) if _now(line) not in renewed]
+    tag, rest = _merged(kept, overrides)
     changed = {**before, "overrides": "\n".join(rest)}
     changed["dataset_tag"] = tag or before.get("dataset_tag", "")
     if code_rev:
@@ -88,6 +90,12 @@ def _merged(before: Sequence[str], changes: Sequence[str]) -> tuple[str, list[st
     merged = {line.partition("=")[0].strip(): line for line in [*before, *changes]}
     line = merged.pop("data.tag", "")
     return line.partition("=")[2].strip(), list(merged.values())
+
+
+def _now(line: str) -> str:
+    """The name that an override has now."""
+    path = line.partition("=")[0].strip()
+    return RENAMED.get(path, path)
 
 
 def _by_path(text: str) -> dict[str, str]:
