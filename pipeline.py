@@ -149,7 +149,7 @@ def cli() -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="pipeline.yaml")
 @steps_option
 def compile_command(output: Path, steps: tuple[str, ...]) -> None:
-    """Write the pipeline as the YAML file that is uploaded to Kubeflow."""
+    """Write the pipeline as the YAML file that Kubeflow runs."""
     from sightline.steps.journal import write_atomically
 
     write_atomically(output, compile_yaml(steps))
@@ -173,7 +173,10 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
 @cli.command("components")
 @click.option("--check", is_flag=True, help="Write nothing; fail where a file is not as it should be.")
 def components_command(check: bool) -> None:
-    """Write component.yaml and README.md of every component, for pipelines of other teams."""
+    """Write component.yaml and README.md of every component.
+
+    Pipelines of other teams load them by file or address.
+    """
     from components import catalogue
     from sightline.steps.journal import write_atomically
 
@@ -193,7 +196,10 @@ def components_command(check: bool) -> None:
 @steps_option
 @kubeflow.run_options
 def run_command(local: bool, recipe: str, overrides: tuple[str, ...], steps: tuple[str, ...], **options: Any) -> None:
-    """Run the pipeline: on Kubeflow, after a check that all it stands on is there; or on this machine."""
+    """Run the pipeline, on Kubeflow or on this machine.
+
+    Kubeflow is given it only when everything is there that its pods would wait for.
+    """
     if not local:
         name = kubeflow.pipeline_name(options["pipeline"], steps, STEPS)
         kubeflow.start(lambda: compile_yaml(steps), name, recipe, overrides, options)

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+import components
 import pipeline
 from sightline.errors import KubeflowError
 from sightline.kubeflow.graph import read_graph, split_spec
@@ -52,6 +53,12 @@ def test_the_pipeline_itself_can_be_read():
     tasks = [task for part in graph for task in part.tasks()]
     assert {"resolve", *pipeline.STEPS} <= {task.name for task in tasks}
     assert all("sightline-work" in task.wants.claims for task in tasks)
+
+
+def test_an_image_that_is_a_parameter_is_that_of_the_run():
+    graph = read_graph(*yaml.safe_load_all(pipeline.compile_yaml()), {"train_image": "r/train:2"})
+    images = {task.name: task.image for part in graph for task in part.tasks()}
+    assert (images["resolve"], images["train"], images["promote"]) == (components.BASE_IMAGE, "r/train:2", "r/train:2")
 
 
 def test_a_text_of_another_make():

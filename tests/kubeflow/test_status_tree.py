@@ -177,13 +177,16 @@ def test_metrics_stand_in_the_last_line_that_has_them(lines, metrics):
     assert metrics_of(lines) == metrics
 
 
+OUT = "CUDA out of memory: tried to allocate 2.00 GiB, of which 1.44 GiB are free on this device"
+
+
 def shown(width):
     tasks = (
         TaskStatus("resolve", "Resolve", "task", "succeeded", START, START + timedelta(seconds=12), "node-1"),
         TaskStatus("record", "Record dataset", "task", "cached"),
         TaskStatus(
             "train", "Train candidates", "task", "failed", START, START + timedelta(seconds=3725), "node-gpu-2", 2,
-            "exit code 137: it used more memory than its limit (OOMKilled)", ("iteration 20", "CUDA out of memory"),
+            "exit code 137: it used more memory than its limit (OOMKilled)", ("iteration 20", OUT),
         ),
         TaskStatus("g", "better", "condition", "not reached", inside=(
             TaskStatus("promote", "Promote", "task", "not reached"),)),
@@ -191,7 +194,7 @@ def shown(width):
     output = io.StringIO()
     console = Console(file=output, width=width, highlight=False, markup=False, emoji=False)
     status = RunStatus(read_run(document(state="FAILED")), "http://dash/#/runs/details/x", tasks, ("no cluster",))
-    for part in status_text(status, width):
+    for part in status_text(status):
         console.print(part)
     return output.getvalue()
 
@@ -201,14 +204,27 @@ def test_the_tree_reads_well_in_100_columns_and_has_no_colours_in_a_pipe():
     lines = [line.rstrip() for line in text.splitlines()]
     assert "\x1b" not in text
     assert max(map(len, lines)) <= 100
-    assert lines[:8] == [
-        "failed  plates plates_ann_v1 20260101-000000  1 min 40 s",
-        "├── + Resolve                succeeded           12 s  node-1",
-        "├── = Record dataset         cached",
-        "├── x Train candidates       failed        1 h 02 min  node-gpu-2  2 retries",
+    assert lines == [
+        "failed  4f0c1a52  plates plates_ann_v1 20260101-000000  1 min 40 s",
+        "├── + Resolve           succeeded           12 s  node-1",
+        "├── = Record dataset    cached",
+        "├── x Train candidates  failed        1 h 02 min  node-gpu-2  2 retries",
         "│     exit code 137: it used more memory than its limit (OOMKilled)",
         "│     | iteration 20",
-        "│     | CUDA out of memory",
-        "└──   better                 not reached",
+        f"│     | {OUT}",
+        "└──   better            not reached",
+        "    └──   Promote       not reached",
+        "note: no cluster",
     ]
-    assert lines[-1] == "note: no cluster"
+
+
+def test_in_few_columns_reasons_and_logs_are_wrapped_below_their_beginning():
+    lines = [line.rstrip() for line in shown(72).splitlines()]
+    assert lines[3:9] == [
+        "├── x Train candidates  failed        1 h 02 min  node-gpu-2  2 retries",
+        "│     exit code 137: it used more memory than its limit (OOMKilled)",
+        "│     | iteration 20",
+        "│     | CUDA out of memory: tried to allocate 2.00 GiB, of which 1.44",
+        "│       GiB are free on this device",
+        "└──   better            not reached",
+    ]

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 @click.option("--bucket", metavar="URI", help="Publish to this bucket; by default storage.uri of the settings file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, volume: Path | None, bucket: str | None, as_json: bool) -> None:
-    """Publish the helper code as it is here; runs with code_rev=current use it from now on."""
+    """Publish the helper code as it is here.
+
+    Runs with code_rev=current use it from now on.
+    """
     if volume and bucket:
         raise click.UsageError("--volume and --bucket exclude each other")
     from sightline.code import make_snapshot, publish_to_bucket, publish_to_volume

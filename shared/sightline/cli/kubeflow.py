@@ -104,7 +104,10 @@ def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
 @launch_options
 @connection_options
 def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    """Start a run like RUN, but for what is set; prints the difference."""
+    """Start a run like RUN, but for what is set.
+
+    Prints the difference.
+    """
     from sightline.errors import ConfigurationError
     from sightline.kubeflow.launch import launch
     from sightline.kubeflow.parameters import changed_parameters, difference
@@ -141,7 +144,10 @@ def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:
 @click.option("--wait", "waiting", is_flag=True, help="Wait for the end; 1 is returned if it is no success.")
 @connection_options
 def resume_command(run: str, waiting: bool, **options: Any) -> None:  # noqa: ANN401
-    """Go on with a RUN that failed, was evicted or was stopped; finished tasks are kept."""
+    """Go on with a RUN that failed or was stopped.
+
+    Finished tasks are kept; those that failed, were evicted or lost are done again.
+    """
     from sightline.kubeflow.runs import find_run, resume
 
     with connected(options) as kubeflow:
@@ -168,7 +174,7 @@ def stop_command(run: str, **options: Any) -> None:  # noqa: ANN401
 @json_option
 @connection_options
 def list_command(limit: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """The newest runs on Kubeflow."""
+    """List the newest runs on Kubeflow."""
     from sightline.kubeflow.runs import read_run
 
     with connected(options) as kubeflow:
@@ -199,7 +205,10 @@ def register(
     @pipeline_option
     @connection_options
     def upload_command(steps: tuple[str, ...], pipeline: str, **options: Any) -> None:  # noqa: ANN401
-        """Put the pipeline on Kubeflow: as a new one, as a new version, or not at all if nothing changed."""
+        """Put the pipeline on Kubeflow, if it changed.
+
+        It becomes a new pipeline, or a new version that is named by its content; unchanged, nothing is sent.
+        """
         with connected(options) as kubeflow:
             upload_version(kubeflow, compile_yaml(steps), pipeline_name(pipeline, steps, every_step))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sightline.kubeflow.findings import Finding
 
 _COLOURS = {"ok": "green", "warning": "yellow", "fault": "red"}
+_INDENT = 9
 
 
 def doctor_command(image: str) -> click.Command:
@@ -26,7 +27,10 @@ def doctor_command(image: str) -> click.Command:
     @json_option
     @connection_options
     def command(inside: bool, image: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-        """Check everything that a run stands on; 1 is returned if there is a fault."""
+        """Check everything that a run stands on.
+
+        1 is returned if there is a fault.
+        """
         from dataclasses import asdict
 
         with connected(options) as kubeflow:
@@ -40,7 +44,8 @@ def doctor_command(image: str) -> click.Command:
         faults = sum(finding.level == "fault" for finding in found)
         if not as_json:
             warnings = sum(finding.level == "warning" for finding in found)
-            click.echo(f"{len(found)} checks: {faults} faults, {warnings} warnings")
+            amounts = (_amount(faults, "fault"), _amount(warnings, "warning"))
+            click.echo(f"{_amount(len(found), 'check')}: {', '.join(amounts)}")
         sys.exit(1 if faults else 0)
 
     return command
@@ -61,8 +66,18 @@ def _findings(kubeflow: Kubeflow, image: str) -> Iterator[Finding]:
         yield from guarded("pod", lambda: examine_inside(cluster, image, account), "kubectl get events")
 
 
+def _amount(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s'[: number != 1]}"
+
+
 def _echo(finding: Finding) -> None:
-    level = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level])
-    click.echo(f"{level}{finding.check}: {finding.text}")
-    if finding.remedy and finding.level != "ok":
-        click.echo(f"{'':8}-> {finding.remedy}")
+    import textwrap
+
+    from sightline.report.terminal import terminal
+
+    text = f"{'':{_INDENT}}{finding.check}: {finding.text}"
+    options = {"break_long_words": False, "break_on_hyphens": False}
+    said = textwrap.fill(text, terminal().width, subsequent_indent=" " * _INDENT, **options)
+    click.echo(click.style(f"{finding.level:<{_INDENT}}", fg=_COLOURS[finding.level]) + said[_INDENT:])
+    if finding.remedy and finding.level != "ok":  # in one line, to be copied
+        click.echo(f"{'':{_INDENT}}-> {finding.remedy}")

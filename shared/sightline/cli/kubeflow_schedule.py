@@ -19,14 +19,17 @@ from sightline.cli.kubeflow_options import (
 
 @click.group("schedule")
 def schedule() -> None:
-    """Runs that start by the clock, each with the newest version of the pipeline."""
+    """Let runs start by the clock.
+
+    Each takes the newest version of the pipeline.
+    """
 
 
 @schedule.command("list")
 @json_option
 @connection_options
 def list_command(as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """All schedules."""
+    """List all schedules."""
     from sightline.kubeflow.schedules import list_schedules
 
     with connected(options) as kubeflow:
@@ -97,7 +100,10 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
     @pipeline_option
     @connection_options
     def add_command(name: str, cron: str, every: str, **options: Any) -> None:  # noqa: ANN401
-        """Start runs by the clock, under NAME; what they stand on is checked now."""
+        """Start runs by the clock, under NAME.
+
+        What they stand on is checked now.
+        """
         from sightline.kubeflow.launch import check
         from sightline.kubeflow.parameters import new_parameters
         from sightline.kubeflow.schedules import add_schedule, trigger

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 @json_option
 @connection_options
 def status_command(run: str, watching: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """How RUN stands (default: the newest): its tasks as a tree, and why one waits or failed."""
+    """Show how a RUN stands: its tasks as a tree.
+
+    Without RUN that is the newest.  A task that waits or failed says why.
+    """
     if watching and as_json:
         raise click.UsageError("--watch and --json exclude each other")
     from sightline.kubeflow.runs import find_run
@@ -75,7 +78,7 @@ def _watched(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...]) -> Run:
 
             def draw(seen: Run) -> None:
                 status = run_status(kubeflow, seen, graph)
-                live.update(Group(*status_text(status, console.width)), refresh=True)
+                live.update(Group(*status_text(status)), refresh=True)
 
             return wait(kubeflow, run, draw)
     said: dict[tuple[str, ...], tuple[str, str]] = {}
@@ -94,9 +97,10 @@ def _say(status: RunStatus, said: dict[tuple[str, ...], tuple[str, str]]) -> Non
 
 def _show(status: RunStatus) -> None:
     from sightline.kubeflow.text import status_text
-    from sightline.report.terminal import show, terminal
+    from sightline.report.terminal import show
 
-    show(status_text(status, terminal().width))
+    show(status_text(status))
+    click.echo(f"dashboard: {status.link}")  # whole, however narrow the terminal is
 
 
 def _document(status: RunStatus) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def _document(status: RunStatus) -> dict[str, Any]:
 
 
 def _tasks_document(tasks: Iterable[TaskStatus]) -> list[dict[str, Any]]:
-    keys = ("name", "title", "kind", "state", "host", "retries", "reason", "metrics", "pod")
+    keys = ("name", "title", "kind", "state", "host", "retries", "reason", "metrics", "pod", "image")
     return [
         {key: getattr(task, key) for key in keys}
         | {
@@ -135,7 +139,10 @@ def _tasks_document(tasks: Iterable[TaskStatus]) -> list[dict[str, Any]]:
 @click.option("--raw", is_flag=True, help="With what Kubeflow writes around the task's own lines.")
 @connection_options
 def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -> None:  # noqa: ANN401
-    """The log of a TASK of RUN, or of all its tasks; also when the pods are gone."""
+    """Print the log of a TASK of a RUN, or of all its tasks.
+
+    Also when the pods are gone.
+    """
     if follow and not task:
         raise click.UsageError("--follow needs the name of a task")
     from sightline.errors import NotThereError
@@ -169,7 +176,7 @@ def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=None, help="A folder.")
 @connection_options
 def fetch_command(run: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401
-    """Copy report, summary and selected model of RUN into a folder."""
+    """Copy report, summary and model of a RUN into a folder."""
     from sightline.kubeflow.fetch import fetch
     from sightline.kubeflow.runs import find_run
 

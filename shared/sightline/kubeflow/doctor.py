@@ -56,8 +56,9 @@ def examine(kubeflow: Kubeflow) -> Iterator[Finding]:
 def _api(kubeflow: Kubeflow) -> Iterator[Finding]:
     health = kubeflow.api.health
     users = f"many users, namespace {kubeflow.api.scope}" if health.multi_user else "one user"
+    version = f" {health.version}" if health.version else " of unknown version"
     kubeflow.api.runs(1)
-    yield Finding("API", "ok", f"{kubeflow.api.server.url}: Kubeflow Pipelines {health.version}, {users}")
+    yield Finding("API", "ok", f"{kubeflow.api.server.url}: Kubeflow Pipelines{version}, {users}")
 
 
 def _cluster(cluster: Cluster) -> Iterator[Finding]:
@@ -129,9 +130,9 @@ def _accelerators(cluster: Cluster) -> Iterator[Finding]:
             there[name] = there.get(name, 0) + amount
     if there:
         found = ", ".join(f"{amount} {name}" for name, amount in sorted(there.items()))
-        yield Finding("accelerators", "ok", f"{found} on {len(nodes)} nodes")
+        yield Finding("accelerators", "ok", f"{found} on {len(nodes)} node{'s'[: len(nodes) != 1]}")
     else:
-        text = f"none of the {len(nodes)} nodes offers one: training runs on processors"
+        text = "no node offers one: training runs on processors"
         yield Finding("accelerators", "warning", text, "add a GPU node and its device plugin; else accelerator_count=0")
 
 

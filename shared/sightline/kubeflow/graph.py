@@ -6,6 +6,7 @@ parameters become the names of this run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from sightline.errors import KubeflowError
 
 Document = dict[str, Any]
 Kind = Literal["task", "condition", "loop", "group"]
+
+_PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(?P<name>[^']+)'\]\}\}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Vertex:
         name: Its key in the compiled text, which is also what the back end calls it.
         title: Its display name.
         kind: What it is.
-        image: Of a task: its container image.
+        image: Of a task: its container image in this run.
         after: Names of those that must end before, in the same group.
         wants: Of a task: what its pod cannot start without.
         inside: Of a group: what is in it, in order.
@@ -121,6 +124,7 @@ class _Walk:
             return Vertex(name, title, kind, after=after, inside=inside)
         label = component["executorLabel"]
         image = str((self.executors.get(label, {}).get("container") or {}).get("image") or "")
+        image = _PARAMETER.sub(lambda match: str(passed.get(match["name"], "")), image)
         # What its pod needs is written in the terms of the group around it, not in those of the task.
         return Vertex(name, title, "task", image, after, _wants(self.pods.get(label) or {}, values))
 

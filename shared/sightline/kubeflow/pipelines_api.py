@@ -20,7 +20,7 @@ class Health:
     """What the API says of itself.
 
     Attributes:
-        version: Such as 2.17.0; ``unknown`` where whoever built it did not say.
+        version: Such as 2.17.0; empty where whoever built it did not say.
         multi_user: Whether each namespace has its own runs.
     """
 
@@ -54,7 +54,7 @@ class PipelinesApi:
                 f"{self.server.title} at {self.server.url} has no {_API}; Sightline speaks Kubeflow Pipelines 2.x: "
                 f"check that the host's path is right, or upgrade Kubeflow ({error})"
             ) from error
-        version = str(document.get("tag_name") or "unknown")
+        version = str(document.get("tag_name") or "").replace("unknown", "")
         if version.lstrip("v").partition(".")[0].isdigit() and not version.lstrip("v").startswith("2."):
             raise KubeflowError(
                 f"{self.server.title} at {self.server.url} is version {version}; Sightline speaks 2.x: upgrade "

@@ -19,7 +19,7 @@ from sightline.kubeflow.lost_pods import lost_tasks
 from sightline.kubeflow.nodes import Node, nodes_of_run, nodes_of_workflow, place_of
 from sightline.kubeflow.runs import Run
 from sightline.kubeflow.submit import version_of
-from sightline.kubeflow.waiting import image_lacks, known_cause, main_image, why_ended, why_waiting
+from sightline.kubeflow.waiting import image_lacks, known_cause, why_ended, why_waiting
 
 State = Literal[
     "not yet", "preparing", "waiting", "running", "succeeded", "cached", "failed", "stopped", "skipped", "not reached"
@@ -57,6 +57,7 @@ class TaskStatus:
         metrics: The numbers that its log ends with.
         node_id: What its log is asked by.
         pod: Its pod, where that is still there.
+        image: Of a task: its container image.
         inside: Of a group: what is in it.
     """
 
@@ -73,6 +74,7 @@ class TaskStatus:
     metrics: Mapping[str, str] = field(default_factory=dict)
     node_id: str = ""
     pod: str = ""
+    image: str = ""
     inside: tuple[TaskStatus, ...] = ()
 
     def tasks(self) -> list[TaskStatus]:
@@ -182,6 +184,7 @@ def _filled(
         retries=max(0, len(attempts) - 1),
         reason=_message(messages[-1].message) if messages and state in {"failed", "waiting", "preparing"} else "",
         node_id=last.node_id if last else "",
+        image=vertex.image,
         inside=inside,
     )
 
@@ -271,7 +274,7 @@ def _looked_at(
         return replace(task, metrics=metrics_of(lines))
     status = exit_status(lines)
     reason = f"exit code {status}" if status and ended in {"", "exit code 1"} else _joined(ended, task.reason)
-    lacks = image_lacks(main_image(pod), [*lines, reason])
+    lacks = image_lacks(task.image, [*lines, reason])
     reason = f"{reason}: {lacks}" if lacks else reason
     own = tuple(list(own_lines(lines))[-TAIL_LINES:]) if task.state == "failed" else ()
     return replace(task, reason=reason, log=own)

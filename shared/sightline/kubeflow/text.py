@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from rich.tree import Tree
 from sightline.kubeflow.runs import Run
 from sightline.kubeflow.schedules import Schedule
 from sightline.kubeflow.status import RunStatus, TaskStatus
-from sightline.report.terminal import facts, table
+from sightline.report.terminal import table
 from sightline.report.wording import NOTHING, duration_text
 
 STYLES = {
@@ -41,44 +42,64 @@ SIGNS = {
     "preparing": ">",
 }
 
+GUIDE = 4
+"""The columns by which each level of the tree is indented."""
+
+WIDEST_TITLE = 40
+"""A title that is longer moves what stands beside it."""
+
+_STAMP = re.compile(r" \d{8}-\d{6}$")
+"""The time in the name of a run, which stands in a column of its own."""
+
 
 def runs_text(runs: Sequence[Run]) -> Iterator[RenderableType]:
     """Runs, one line each."""
-    lines = table("run", "state", "took>", "started, UTC", "name")
+    lines = table("run", "state", "took>", "started, UTC", "recipe, data")
     for run in runs:
         lines.add_row(
             run.run_id[:8],
             Text(run.state, style=STYLES.get(run.state, "")),
             _duration(run.seconds),
             f"{run.created.astimezone(UTC):%Y-%m-%d %H:%M}",
-            Text(run.name),
+            Text(_STAMP.sub("", run.name)),
         )
     yield lines
 
 
-def status_text(status: RunStatus, width: int) -> Iterator[RenderableType]:
-    """A run as a tree of its tasks, in ``width`` columns."""
+def status_text(status: RunStatus) -> Iterator[RenderableType]:
+    """A run as a tree of its tasks, whose states stand in one column however deep they are."""
     run = status.run
-    head = Text.assemble((run.state, STYLES.get(run.state, "")), "  ", run.name, "  ", (_duration(run.seconds), "dim"))
+    head = Text("  ").join(
+        (
+            Text(run.state, style=STYLES.get(run.state, "")),
+            Text(run.run_id[:8]),
+            Text(run.name),
+            Text(_duration(run.seconds), style="dim"),
+        )
+    )
     tree = Tree(head, guide_style="dim")
-    _grow(tree, status.tasks, min(width, 160))
+    _grow(tree, status.tasks, min(max(_widths(status.tasks), default=0), WIDEST_TITLE))
     yield tree
-    rows: list[tuple[str, str | Text]] = [("run", run.run_id), ("dashboard", Text(status.link, no_wrap=True))]
-    yield facts(rows)
     for note in status.notes:
         yield Text(f"note: {note}", style="dim")
 
 
+def _widths(tasks: Iterable[TaskStatus], indent: int = 0) -> Iterator[int]:
+    for task in tasks:
+        yield indent + len(task.title)
+        yield from _widths(task.inside, indent + GUIDE)
+
+
 def _grow(tree: Tree, tasks: Iterable[TaskStatus], width: int) -> None:
     for task in tasks:
-        branch = tree.add(Group(_line(task), *_below(task)))
-        _grow(branch, task.inside, width)
+        branch = tree.add(Group(_line(task, width), *_below(task)))
+        _grow(branch, task.inside, width - GUIDE)
 
 
-def _line(task: TaskStatus) -> Text:
+def _line(task: TaskStatus, width: int) -> Text:
     style = STYLES.get(task.state, "")
     sign = SIGNS.get(task.state, " ")
-    line = Text.assemble((f"{sign} ", style), (f"{task.title:<22} ", "bold" if task.inside else ""))
+    line = Text.assemble((f"{sign} ", style), (f"{task.title:<{max(width, 0)}}  ", "bold" if task.inside else ""))
     line.append(f"{task.state:<12}", style)
     line.append(f"{_took(task):>12}")
     rest = [task.host] if task.host else []
@@ -95,8 +116,13 @@ def _below(task: TaskStatus) -> Iterator[RenderableType]:
     if task.reason:
         style = STYLES.get(task.state, "")
         yield Padding(Text(task.reason, style=style), (0, 0, 0, 2), expand=False)
-    for line in task.log:
-        yield Padding(Text(f"| {line}", style="dim", overflow="fold"), (0, 0, 0, 2), expand=False)
+    if task.log:
+        lines = Table.grid(padding=(0, 1, 0, 0))
+        lines.add_column(no_wrap=True)
+        lines.add_column(overflow="fold")
+        for line in task.log:
+            lines.add_row("|", Text(line), style="dim")
+        yield Padding(lines, (0, 0, 0, 2), expand=False)
 
 
 def _took(task: TaskStatus) -> str:

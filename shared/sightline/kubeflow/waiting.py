@@ -111,12 +111,6 @@ def known_cause(message: str) -> Reason | None:
     return None
 
 
-def main_image(pod: Document | None) -> str:
-    """The image of a pod's task container; empty where the pod is gone or does not say."""
-    containers = ((pod or {}).get("status") or {}).get("containerStatuses") or []
-    return next((str(container.get("image", "")) for container in containers if container.get("name") == "main"), "")
-
-
 def why_ended(pod: Document) -> str:
     """How a pod's task container ended, such as ``exit code 137, OOMKilled``; empty where the pod does not say."""
     status = pod.get("status") or {}
