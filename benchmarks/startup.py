@@ -30,7 +30,7 @@ def measure() -> list[Figure]:
             ("import sightline.config.decode", ("-c", "import sightline.config.decode"), None),
             ("import kfp", ("-c", "import kfp"), None),
             ("pipeline.py --help", ("pipeline.py", "--help"), 1.0),
-            ("pipeline.py compile", ("pipeline.py", "compile", "-o", f"{folder}/pipeline.yaml"), 5.0),
+            ("pipeline.py compile", ("pipeline.py", "compile", "-o", f"{folder}/pipeline.yaml"), 3.0),
         ]
         bare = median_seconds("-c", "pass")
         figures = []

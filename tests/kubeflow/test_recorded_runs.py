@@ -1,8 +1,6 @@
 """Runs of the story (tests/kubeflow/tiny.py) as a real Kubeflow Pipelines 2.17 with Argo 4.0 described them."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,11 +8,10 @@ from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.graph import read_graph, split_spec
 from sightline.kubeflow.lost_pods import lost_tasks
 from sightline.kubeflow.nodes import nodes_of_run, nodes_of_workflow
-from sightline.kubeflow.runs import read_run
+from sightline.kubeflow.runs import find_run, read_run
 from sightline.kubeflow.status import build, pods_by_place, run_status, tasks_of
 from sightline.kubeflow.waiting import why_ended, why_waiting
-
-ANSWERS = Path(__file__).parent / "answers"
+from tests.kubeflow.recorded import NAMESPACE, answer, serve
 
 LEFT = ("small", "small-2", "small-3")
 NOT_REACHED = dict.fromkeys(LEFT, "not reached")
@@ -30,10 +27,6 @@ STATES = {
     "waiting_secret": {"resolve": "succeeded", "work": "waiting", "finish": "not yet"} | dict.fromkeys(LEFT, "not yet"),
     "waiting_image": {"resolve": "waiting", "work": "not yet", "finish": "not yet"} | dict.fromkeys(LEFT, "not yet"),
 }  # fmt: skip
-
-
-def answer(name):
-    return json.loads((ANSWERS / f"{name}.json").read_text())
 
 
 def tree(name, nodes, document):
@@ -116,22 +109,14 @@ def test_an_image_without_sightline_is_named(server, kubeflow):
 
 
 def test_lost_pods_are_said_to_be_no_fault_of_the_run(server, kubeflow):
-    status = served(server, kubeflow, "node_gone", answer("version"))
+    status = served(server, kubeflow, "node_gone")
     assert status.notes == (
         "pods were lost (condition-3-driver, condition-2-driver), by no fault of the run: python pipeline.py resume "
         "7b70b6b4",
     )
 
 
-def served(server, kubeflow, name, version=None):
+def served(server, kubeflow, name):
     """The status of a recorded run, asked of a server that says what the real one said."""
-    recorded = answer(name)
-    run, core = read_run(recorded["run"]), "/api/v1/namespaces/team"
-    place = f"/apis/v2beta1/pipelines/{run.pipeline_id}/versions/{run.version_id}"
-    server.say(f"GET {place}", version or recorded["version"])
-    server.say("GET /apis/argoproj.io/v1alpha1/namespaces/team/workflows", {"items": [recorded["workflow"]]})
-    server.say(f"GET {core}/pods", {"items": recorded["pods"]})
-    for pod, lines in recorded.get("logs", {}).items():
-        server.say(f"GET {core}/pods/{pod}/log", "\n".join(lines))
-    there = replace(kubeflow, cluster=Cluster(kubeflow.api.server, "team"))
-    return run_status(there, run)
+    run = find_run(kubeflow.api, serve(server, answer(name)))
+    return run_status(replace(kubeflow, cluster=Cluster(kubeflow.api.server, NAMESPACE)), run)
