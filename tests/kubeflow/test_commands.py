@@ -1,0 +1,134 @@
+"""The commands of ``pipeline.py`` as a person sees them, against recorded answers of a real Kubeflow."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import pipeline
+from sightline.config.decode import RENAMED
+from sightline.errors import ConfigurationError, NotReadyError, NotThereError
+from tests.kubeflow.recorded import NAMESPACE, answer, serve, write_kubeconfig
+
+CORE = f"/api/v1/namespaces/{NAMESPACE}"
+
+
+@pytest.fixture
+def call(server, nobodys, tmp_path):
+    """Calls a command; what it prints, and its exit code."""
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url)
+    where = ("--host", server.url, "--dashboard", "http://dash", "--namespace", NAMESPACE, "--kubeconfig", kubeconfig)
+
+    def calling(*arguments):
+        done = CliRunner().invoke(pipeline.cli, [*arguments, *map(str, where)], standalone_mode=False)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.output, done.exit_code
+
+    return calling
+
+
+def test_no_line_of_the_help_is_cut_in_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for arguments in (["--help"], ["schedule", "--help"]):
+        shown = CliRunner().invoke(pipeline.cli, arguments).output.partition("Commands:")[2]
+        assert len(shown.splitlines()) > 4
+        assert "..." not in shown
+        assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_status_of_a_run_that_failed(server, call):
+    """Exit code and last lines of the task that failed; the link is whole."""
+    recorded = answer("failed")
+    run_id = serve(server, recorded)
+    lines = call("status", run_id)[0].splitlines()
+    assert lines[0].startswith(f"failed  {run_id[:8]}  plates failing_ann_v1")
+    begin = next(number for number, line in enumerate(lines) if "x Train candidates  failed" in line)
+    assert "1 retry" in lines[begin]
+    assert lines[-1] == f"dashboard: http://dash/#/runs/details/{run_id}"
+
+
+def test_status_as_json(server, call):
+    run_id = serve(server, answer("no_sightline"))
+    document = json.loads(call("status", run_id, "--json")[0])
+    assert (document["run_id"], document["state"]) == (run_id, "failed")
+    resolve = document["tasks"][0]["tasks"][0]
+    assert (resolve["name"], resolve["image"]) == ("resolve", "localhost/python-kfp:dev")
+
+
+def test_a_list_names_recipe_and_data_and_says_the_time_once(server, call):
+    run_id = serve(server, answer("finished"))
+    (line,) = call("list")[0].splitlines()[1:]
+    assert line.split() == [run_id[:8], "succeeded", "1", "min", "46", "s", "2026-11-21", "19:10", "plates",
+                            "quick_ann_v1"]  # fmt: skip
+
+
+def test_logs_of_one_task_and_of_one_that_is_not_there(server, call):
+    run_id = serve(server, answer("no_sightline"))
+    assert call("logs", run_id, "resolve")[0].splitlines()[-1].startswith("ModuleNotFoundError")
+    with pytest.raises(NotThereError, match="has no task 'trian'; it has resolve, record, train"):
+        call("logs", run_id, "trian")
+
+
+def test_an_unknown_run(server, call):
+    server.say("GET /apis/v2beta1/runs", {})
+    for command in ("status", "logs", "rerun", "resume", "stop", "fetch"):
+        with pytest.raises(NotThereError, match="no run is called 'plates x'"):
+            call(command, "plates x")
+
+
+def test_a_rerun_under_a_name_that_is_another_now(server, call, monkeypatch):
+    """Which it was and which it is; setting the new one is all there is to do.  The run fails for want of a volume."""
+    monkeypatch.setitem(RENAMED, "train.steps", "train.iterations")
+    recorded = answer("no_sightline")
+    recorded["run"]["runtime_config"]["parameters"]["overrides"] = "train.steps=800"
+    run_id = serve(server, recorded)
+    with pytest.raises(ConfigurationError) as caught:
+        call("rerun", run_id)
+    said = str(caught.value)
+    assert f"run {run_id} cannot be done again so" in said
+    assert "train.steps: is called train.iterations now; set that to 800 instead\nmend it with --set" in said
+    server.say("GET /api/v1/namespaces/team", {})
+    with pytest.raises(NotReadyError, match="volume claim team-work is missing"):
+        call("rerun", run_id, "--set", "train.iterations=800")
+    assert not [asked for asked in server.asked if asked.method == "POST"]
+
+
+def test_a_rerun_prints_the_difference_and_starts_nothing_else(server, call):
+    recorded = answer("no_sightline")
+    run_id = serve(server, recorded)
+    for claim in ("team-work", "team-code"):
+        server.say(f"GET {CORE}/persistentvolumeclaims/{claim}", {"metadata": {}, "status": {"phase": "Bound"}})
+    server.say("GET /api/v1/namespaces/team", {})
+    server.say(f"GET {CORE}/serviceaccounts/pipeline-runner", {})
+    server.say("POST /apis/v2beta1/runs", recorded["run"])
+    output, code = call("rerun", run_id, "--set", "data.tag=plates_ann_v2", "--set", "seed=7", "--code", "current")
+    assert code == 0
+    assert output.splitlines()[:4] == [
+        f"like run {run_id}  {recorded['run']['display_name']}",
+        "  code_rev: image -> current",
+        "  dataset_tag: plates_ann_v1 -> plates_ann_v2",
+        "  seed: (not set) -> 7",
+    ]
+    (asked,) = [asked for asked in server.asked if asked.method == "POST"]
+    body = json.loads(asked.body)
+    changed = {"dataset_tag": "plates_ann_v2", "overrides": "seed=7", "code_rev": "current"}
+    assert body["runtime_config"]["parameters"] == recorded["run"]["runtime_config"]["parameters"] | changed
+    assert body["pipeline_version_reference"] == recorded["run"]["pipeline_version_reference"]
+    assert "enable_caching" not in asked.body.decode()
+
+
+def test_doctor_as_lines_and_as_json(server, call):
+    server.say("GET /apis/v2beta1/runs", {})
+    server.say("GET /version", {"gitVersion": "v1.33.0"})
+    server.say("GET /api/v1/namespaces/team", {})
+    server.say("GET /api/v1/nodes", {"items": []})
+    output, code = call("doctor")
+    assert code == 1
+    lines = output.splitlines()
+    assert f"ok       API: {server.url}: Kubeflow Pipelines 2.17.0, one user" in lines
+    fault = "fault    volume sightline-work: the claim is missing: every task would wait for it for ever"
+    assert lines[lines.index(fault) + 1] == "         -> kubectl apply -k manifests/overlays/..."
+    assert lines[-1] == "12 checks: 2 faults, 4 warnings"
+    as_json, code = call("doctor", "--json")
+    assert (len(json.loads(as_json)), code) == (12, 1)
