@@ -75,6 +75,11 @@ def test_something_is_amiss(server, sound, path, answer, check, level, says, rem
     assert (finding.level, says in finding.text, remedy in finding.remedy) == (level, True, True), finding
 
 
+def test_in_a_namespace_that_is_not_there_nothing_more_is_looked_for(server, sound):
+    del server.answers["GET /api/v1/namespaces/team"]
+    assert [finding.check for finding in examine(sound)] == ["API", "cluster"]
+
+
 def test_a_cluster_that_does_not_answer_is_asked_once(sound):
     gone = replace(sound, cluster=Cluster(Server("the cluster", "http://127.0.0.1:1", "set KUBECONFIG"), "team"))
     api, cluster = examine(gone)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import click
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from sightline.cli import kubeflow as commands
 from sightline.errors import NotReadyError
 from sightline.kubeflow.launch import wait
+from sightline.kubeflow.logs import follow_log
 from sightline.kubeflow.runs import find_run
 from sightline.kubeflow.status import run_status
 from sightline.kubeflow.submit import start_run, version_of
@@ -153,21 +155,29 @@ def test_a_waiting_task_says_why_and_starts_when_it_is_mended(told):
 def test_a_stopped_run_is_told_from_a_failed_one(told):
     told.run("slow_ann_v1")
     told.world.until(lambda: told.task("work").state == "running" and told.task("work").pod)
-    told.call("stop", told.world.runs[-1])
-    told.world.until(lambda: told.status().run.ended)
+    kubeflow, run = told.world.kubeflow, told.status().run
+    with ThreadPoolExecutor(1) as pool:
+        followed = pool.submit(lambda: list(follow_log(kubeflow, run, "work")))
+        told.call("stop", run.run_id)
+        told.world.until(lambda: told.status().run.ended)
+        assert "second 0" in followed.result(timeout=60)
     assert told.status().run.state == "stopped"
     assert told.states()["work"] == "stopped"
 
 
-def test_a_run_that_loses_a_pod_is_resumed(told):
-    """The pod of a task without retries, as when its node is drained."""
+def test_a_run_that_loses_pods_is_resumed(told):
+    """A task's pod is evicted, as when its node is drained; then, when the run goes on, a driver's pod is lost."""
     told.run("lasting_ann_v1")
-    told.world.until(lambda: told.task("resolve").state == "running" and told.task("resolve").pod)
-    place = f"{told.world.core}/pods/{told.task('resolve').pod}"
-    told.world.server.request("DELETE", place)
-    output = told.call("status", told.world.runs[-1], "--watch")
+    world, run_id = told.world, told.world.runs[-1]
+    world.until(lambda: told.task("resolve").state == "running" and told.task("resolve").pod)
+    world.evict(told.task("resolve").pod)
+    with ThreadPoolExecutor(1) as pool:
+        driver = pool.submit(world.until, lambda: world.lose(run_id, ".work-driver"))
+        output = told.call("status", run_id, "--watch")
+        assert driver.result()
     assert "Resolve: failed: pod deleted" in output
-    assert told.states()["resolve"] == "succeeded"
+    assert "Train candidates: failed: pod deleted" in output
+    assert told.states() == DONE
     assert told.status().run.state == "succeeded"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from sightline.errors import KubeflowError, NotThereError
+from sightline.kubeflow.cluster import NODE_ANNOTATION
 from sightline.kubeflow.connection import Kubeflow, connect
 from sightline.kubeflow.profile import find_profile
 from tests.kubeflow.tiny import IMAGE
@@ -66,6 +67,21 @@ class World:
             lambda: self.kubeflow.cluster.thing("persistentvolumeclaims", self.name)["status"]["phase"] == "Bound"
         )
 
+    def evict(self, pod):
+        """Take a pod from its node, as a drain does."""
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+        self.server.request("POST", f"{self.core}/pods/{pod}/eviction", body=body)
+
+    def lose(self, run_id, ending):
+        """Remove the pod of a run whose place in the graph ends so, as when its node is gone; whether there was one."""
+        for pod in self.kubeflow.cluster.pods(run_id):
+            place = pod["metadata"]["annotations"].get(NODE_ANNOTATION, "")
+            if place.endswith(ending) and pod["status"]["phase"] in {"Pending", "Running"}:
+                at_once = {"gracePeriodSeconds": 0}
+                self.server.request("DELETE", f"{self.core}/pods/{pod['metadata']['name']}", body=at_once)
+                return True
+        return False
+
     def until(self, done, seconds=180):
         """Wait for something that is true soon; what it was."""
         end = time.monotonic() + seconds
@@ -73,7 +89,7 @@ class World:
             found = done()
             if found:
                 return found
-            time.sleep(1)
+            time.sleep(0.5)
         return pytest.fail(f"not within {seconds} s")
 
     def clear(self):

@@ -76,8 +76,9 @@ def _echo(finding: Finding) -> None:
     from sightline.report.terminal import terminal
 
     text = f"{'':{_INDENT}}{finding.check}: {finding.text}"
-    options = {"break_long_words": False, "break_on_hyphens": False}
-    said = textwrap.fill(text, terminal().width, subsequent_indent=" " * _INDENT, **options)
-    click.echo(click.style(f"{finding.level:<{_INDENT}}", fg=_COLOURS[finding.level]) + said[_INDENT:])
+    wrapper = textwrap.TextWrapper(terminal().width, subsequent_indent=" " * _INDENT)
+    wrapper.break_long_words = wrapper.break_on_hyphens = False  # addresses and names of things stay whole
+    said = wrapper.fill(text)[_INDENT:]
+    click.echo(click.style(f"{finding.level:<{_INDENT}}", fg=_COLOURS[finding.level]) + said)
     if finding.remedy and finding.level != "ok":  # in one line, to be copied
         click.echo(f"{'':{_INDENT}}-> {finding.remedy}")

@@ -42,7 +42,10 @@ def examine(kubeflow: Kubeflow) -> Iterator[Finding]:
     )
     for name, look in checks:
         try:
-            yield from look(cluster)
+            for finding in look(cluster):
+                yield finding
+                if (name, finding.level) == ("cluster", "fault"):  # all that is in the namespace would be missing
+                    return
         except UnreachableError as error:
             yield Finding(name, "fault", str(error), "kubectl cluster-info")
             return
