@@ -3,10 +3,12 @@
 import json
 
 import pytest
+import yaml
 
+import pipeline
 from sightline.kubeflow import doctor_pod
 from sightline.kubeflow.cluster import Cluster
-from sightline.kubeflow.doctor_pod import examine_inside
+from sightline.kubeflow.doctor_pod import examine_inside, pod_document
 
 PODS = "/api/v1/namespaces/team/pods"
 
@@ -62,3 +64,23 @@ def test_what_the_pod_comes_to(server, api, monkeypatch, state, log, findings):
     assert [(one.check, one.level) for one in found] == [(check, level) for check, level, _ in findings]
     assert all(says in one.text for one, (_, _, says) in zip(found, findings, strict=True)), found
     assert server.asked[-1].method == "DELETE"
+
+
+def test_the_pod_stands_on_what_the_tasks_stand_on():
+    """Mounts, variables from secrets, the key's place and the user of train, the task that asks for most."""
+    specification, platform = yaml.safe_load_all(pipeline.compile_yaml())
+    task = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train"]
+    kinds = ("pvcMount", "configMapAsVolume", "secretAsVolume", "emptyDirMounts")
+    wanted = {entry["mountPath"] for kind in kinds for entry in task[kind]}
+    keys = {(pair["envVar"], pair["secretKey"]) for entry in task["secretAsEnv"] for pair in entry["keyToEnv"]}
+    (storage_key,) = specification["deploymentSpec"]["executors"]["exec-train"]["container"]["env"]
+
+    pod = pod_document("x:1", "sightline")["spec"]
+    (container,) = pod["containers"]
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == wanted | {"/tmp"}
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    references = [(one["name"], one["valueFrom"]["secretKeyRef"]) for one in container["env"] if "valueFrom" in one]
+    assert {(name, reference["key"]) for name, reference in references} == keys
+    assert storage_key in container["env"]
+    assert str(pod["securityContext"]["runAsUser"]) == task["securityContext"]["runAsUser"]
+    assert pod["serviceAccountName"] == "sightline"

@@ -74,7 +74,7 @@ def test_something_is_missing(server, cluster, path, answer, says):
         server.say(f"GET {CORE}/{path}", answer)
     (fault,) = faults(cluster)
     assert says in fault
-    with pytest.raises(NotReadyError, match="its pods would wait for ever"):
+    with pytest.raises(NotReadyError, match="it would fail or wait for ever"):
         check_cluster(cluster, GRAPH, "sightline").require()
 
 

@@ -86,7 +86,7 @@ def remove_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN
 
 def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Sequence[str]) -> click.Group:
     """The group with ``add``, which uploads the pipeline where that is needed."""
-    from sightline.cli.kubeflow import set_option, upload_version
+    from sightline.cli.kubeflow import set_option
 
     @schedule.command("add")
     @click.argument("name")
@@ -104,25 +104,30 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
 
         What they stand on is checked now.
         """
-        from sightline.kubeflow.launch import check
-        from sightline.kubeflow.parameters import new_parameters
-        from sightline.kubeflow.schedules import add_schedule, trigger
-
-        when = trigger(cron, every)
-        with connected(options) as kubeflow:
-            version = upload_version(kubeflow, compile_yaml(every_step), options["pipeline"])
-            asked = (options["recipe"], options["overrides"], options["code"], options["pods"])
-            parameters = new_parameters(version.parameters, *asked)
-            check(kubeflow, version, parameters, kubeflow.service_account).require()
-            made = add_schedule(
-                kubeflow.api,
-                name,
-                when,
-                pipeline_id=version.pipeline_id,
-                parameters=parameters,
-                experiment=options["experiment"],
-                service_account=kubeflow.service_account,
-            )
-            click.echo(f"{made.name}: {made.when}, with the newest version of {options['pipeline']}")
+        _add(name, cron, every, compile_yaml(every_step), options)
 
     return schedule
+
+
+def _add(name: str, cron: str, every: str, compiled: str, options: dict[str, Any]) -> None:
+    from sightline.cli.kubeflow import upload_version
+    from sightline.kubeflow.launch import check
+    from sightline.kubeflow.parameters import new_parameters
+    from sightline.kubeflow.schedules import add_schedule, trigger
+
+    when = trigger(cron, every)
+    with connected(options) as kubeflow:
+        version = upload_version(kubeflow, compiled, options["pipeline"])
+        asked = (options["recipe"], options["overrides"], options["code"], options["pods"])
+        parameters = new_parameters(version.parameters, *asked)
+        check(kubeflow, version, parameters, kubeflow.service_account).require()
+        made = add_schedule(
+            kubeflow.api,
+            name,
+            when,
+            pipeline_id=version.pipeline_id,
+            parameters=parameters,
+            experiment=options["experiment"],
+            service_account=kubeflow.service_account,
+        )
+        click.echo(f"{made.name}: {made.when}, with the newest version of {options['pipeline']}")

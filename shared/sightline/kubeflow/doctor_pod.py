@@ -28,6 +28,7 @@ PATIENCE_SECONDS = 20.0
 """Until a pod that waits for something is believed to wait for ever."""
 
 _POLL_SECONDS = 1.0
+_VARIABLES = {"sightline-database": "SIGHTLINE_DATABASE_PASSWORD", "sightline-git": "SIGHTLINE_GIT_TOKEN"}
 _PATHS = {"sightline-work": "/var/lib/sightline", "sightline-code": "/code"}
 
 
@@ -65,50 +66,13 @@ def examine_inside(cluster: Cluster, image: str, service_account: str = "") -> I
 
 def pod_document(image: str, service_account: str) -> Document:
     """The pod, as components/pod.py makes those of the tasks."""
-    variables = {
-        "sightline-database": "SIGHTLINE_DATABASE_PASSWORD",
-        "sightline-git": "SIGHTLINE_GIT_TOKEN",
-    }
-    environment = [
-        {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": SECRETS[name][0], "optional": True}}}
-        for name, variable in variables.items()
-    ]
-    environment += [
-        {"name": "SIGHTLINE_SETTINGS", "value": "/etc/sightline/settings.yaml"},
-        {"name": "SIGHTLINE_STORAGE_KEY", "value": "/etc/sightline-storage/key.json"},
-        {"name": "HOME", "value": "/tmp"},  # noqa: S108  (the pod's own)
-    ]
-    claimed = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in CLAIMS]
-    mounts = [{"name": name, "mountPath": _PATHS[name]} for name in CLAIMS]
-    for name, path, volume in (
-        ("settings", "/etc/sightline", {"configMap": {"name": SETTINGS, "optional": True}}),
-        ("storage-key", "/etc/sightline-storage", {"secret": {"secretName": "sightline-storage", "optional": True}}),
-        ("tmp", "/tmp", {"emptyDir": {}}),  # noqa: S108
-        ("shared-memory", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}),  # noqa: S108
-    ):
-        claimed.append({"name": name, **volume})
-        mounts.append({"name": name, "mountPath": path})
-    container = {
-        "name": "main",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-m", "sightline.kubeflow.doctor_inside"],
-        "env": environment,
-        "envFrom": [{"configMapRef": {"name": "sightline-environment", "optional": True}}],
-        "volumeMounts": mounts,
-        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "2Gi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
+    names = {"app.kubernetes.io/part-of": "sightline", "app.kubernetes.io/component": "doctor"}
     specification: Document = {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": int(START_SECONDS + RUN_SECONDS),
         "automountServiceAccountToken": bool(service_account),
-        "containers": [container],
-        "volumes": claimed,
+        "containers": [_container(image)],
+        "volumes": [{"name": name, **volume} for name, (_, volume) in _volumes().items()],
         "securityContext": {
             "runAsUser": USER,
             "runAsGroup": USER,
@@ -118,10 +82,49 @@ def pod_document(image: str, service_account: str) -> Document:
     }
     if service_account:
         specification["serviceAccountName"] = service_account
-    labels = {"app.kubernetes.io/part-of": "sightline", "app.kubernetes.io/component": "doctor"}
-    name = f"sightline-doctor-{secrets.token_hex(4)}"
-    metadata = {"name": name, "labels": {**labels, "sidecar.istio.io/inject": "false"}}
+    labels = {**names, "sidecar.istio.io/inject": "false"}
+    metadata = {"name": f"sightline-doctor-{secrets.token_hex(4)}", "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": specification}
+
+
+def _container(image: str) -> Document:
+    return {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-m", "sightline.kubeflow.doctor_inside"],
+        "env": [
+            *(_secret_variable(name, variable) for name, variable in _VARIABLES.items()),
+            {"name": "SIGHTLINE_SETTINGS", "value": "/etc/sightline/settings.yaml"},
+            {"name": "SIGHTLINE_STORAGE_KEY", "value": "/etc/sightline-storage/key.json"},
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108  (the pod's own)
+        ],
+        "envFrom": [{"configMapRef": {"name": "sightline-environment", "optional": True}}],
+        "volumeMounts": [{"name": name, "mountPath": path} for name, (path, _) in _volumes().items()],
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "2Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def _secret_variable(name: str, variable: str) -> Document:
+    key = {"name": name, "key": SECRETS[name][0], "optional": True}
+    return {"name": variable, "valueFrom": {"secretKeyRef": key}}
+
+
+def _volumes() -> dict[str, tuple[str, Document]]:
+    """Name of each volume -> where it is mounted, and what it is."""
+    claimed = {name: (_PATHS[name], {"persistentVolumeClaim": {"claimName": name}}) for name in CLAIMS}
+    storage_key = {"secret": {"secretName": "sightline-storage", "optional": True}}
+    return claimed | {
+        "settings": ("/etc/sightline", {"configMap": {"name": SETTINGS, "optional": True}}),
+        "storage-key": ("/etc/sightline-storage", storage_key),
+        "tmp": ("/tmp", {"emptyDir": {}}),  # noqa: S108
+        "shared-memory": ("/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}),  # noqa: S108
+    }
 
 
 @contextmanager

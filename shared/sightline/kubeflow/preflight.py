@@ -49,7 +49,7 @@ class Findings:
         """
         if self.faults:
             lines = "\n".join(f"  {fault}" for fault in self.faults)
-            raise NotReadyError(f"the run was not started, because its pods would wait for ever:\n{lines}")
+            raise NotReadyError(f"the run was not started, because it would fail or wait for ever:\n{lines}")
 
 
 def check_cluster(cluster: Cluster | None, graph: Iterable[Vertex], service_account: str = "") -> Findings:
