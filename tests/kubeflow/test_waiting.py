@@ -15,6 +15,7 @@ def pending(*, reason="", message="", unschedulable="", image="x:1"):
     return {"status": status}
 
 
+# Several kinds of nodes, with the message of the kube-scheduler of 1.33.
 GPU = (
     "0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 node(s) had untolerated taint {role: x}. preemption: "
     "0/3 nodes are available: 3 No preemption victims found for incoming pod."
@@ -25,10 +26,13 @@ GPU = (
     ("pod", "says"),
     [
         (pending(unschedulable=GPU), "no nvidia.com/gpu left on any node; it starts when one is free"),
+        (pending(unschedulable="0/1 nodes are available: 1 Insufficient nvidia.com/gpu. preemption: 0/1 nodes are "
+         "available: 1 No preemption victims found for incoming pod."), "accelerator_count=0 (--param) does without"),
         (pending(unschedulable="0/1 nodes are available: 1 Insufficient memory. no new claims"), "no node has enough"),
         (pending(unschedulable='0/1 nodes are available: persistentvolumeclaim "w" not found.'),
          "volume claim w is missing"),
-        (pending(unschedulable="pod has unbound immediate PersistentVolumeClaims. preemption: x"), "is not bound"),
+        (pending(unschedulable="0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: "
+         "0/1 nodes are available: 1 Preemption is not helpful for scheduling."), "is not bound"),
         (pending(unschedulable="0/1 nodes are available: 1 node(s) had untolerated taint {gpu: true}."), "(gpu: true)"),
         (pending(unschedulable="0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."),
          "node_selector"),
@@ -69,8 +73,11 @@ def test_of_several_warnings_the_one_that_is_understood_counts_until_it_is_mende
 
 
 def test_a_quota():
-    message = 'pods "x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: 4, limited: 4'
-    assert "quota gpus is used up" in str(known_cause(message))
+    message = (
+        'pods "q" is forbidden: exceeded quota: sightline-quota, requested: requests.nvidia.com/gpu=1, used: '
+        "requests.nvidia.com/gpu=1, limited: requests.nvidia.com/gpu=0"
+    )
+    assert "quota sightline-quota is used up" in str(known_cause(message))
 
 
 def ended(**terminated):
