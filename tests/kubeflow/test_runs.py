@@ -208,6 +208,20 @@ def test_a_run_that_loses_pods_is_resumed_a_few_times(server, kubeflow, losses, 
     assert seen[-1] == state
 
 
+def test_two_who_watch_a_run_do_not_stumble_over_each_other(server, kubeflow):
+    """Each sees that its pod was lost; the second to resume it is refused, for it runs already."""
+    losing = Losing(server, 1)
+    retry = losing.retry
+
+    def too_late(asked):
+        retry(asked)
+        return 409, {"message": "Run is not in a finished state and can't be retried"}, {}
+
+    server.answers[f"POST {RUNS}/{FIRST}:retry"] = too_late
+    there = replace(kubeflow, cluster=Cluster(kubeflow.api.server, "team"))
+    assert wait(there, read_run(document()), lambda run: None, poll_seconds=0.01).state == "succeeded"
+
+
 def test_a_run_that_failed_long_ago_is_only_looked_at(server, kubeflow):
     losing = Losing(server, 1, finished="2026-01-01T00:00:00Z")
     there = replace(kubeflow, cluster=Cluster(kubeflow.api.server, "team"))

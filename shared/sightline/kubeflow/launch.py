@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from sightline.errors import UnreachableError
+from sightline.errors import TakenError, UnreachableError
 from sightline.kubeflow.connection import Kubeflow
 from sightline.kubeflow.lost_pods import lost_tasks
 from sightline.kubeflow.preflight import Findings, check_cluster, check_code, check_dataset
@@ -114,5 +115,6 @@ def _resumed(kubeflow: Kubeflow, run: Run) -> bool:
     if not lost:
         return False
     _log.warning("resuming %s, because pods were lost: %s", run.run_id, "; ".join(lost))
-    resume(kubeflow.api, run)
+    with suppress(TakenError):  # somebody else who watches it was faster
+        resume(kubeflow.api, run)
     return True
