@@ -30,6 +30,12 @@ def serve(server, recorded):
     server.say(f"GET {core}/pods", {"items": recorded["pods"]})
     for pod, lines in recorded["logs"].items():
         server.say(f"GET {core}/pods/{pod}/log", "\n".join(lines))
+
+    def events(asked):
+        name = asked.query["fieldSelector"].partition("involvedObject.name=")[2]
+        return 200, {"items": recorded["events"].get(name, [])}, {}
+
+    server.answers[f"GET {core}/events"] = events
     return run["run_id"]
 
 

@@ -99,7 +99,7 @@ def test_which_pods_were_lost(name, lost):
 
 def test_an_image_without_sightline_is_named(server, kubeflow):
     """The pipeline of Sightline itself, with --param base_image=localhost/python-kfp:dev."""
-    status = served(server, kubeflow, "no_sightline")
+    status = served(server, kubeflow, answer("no_sightline"))
     resolve = next(task for task in status.all_tasks() if task.name == "resolve")
     assert resolve.reason == (
         "exit code 1: image localhost/python-kfp:dev has no Sightline in it; build it with make images, or name "
@@ -108,15 +108,31 @@ def test_an_image_without_sightline_is_named(server, kubeflow):
     assert "No module named 'sightline_bootstrap'" in resolve.log[-1]
 
 
+def test_a_pod_that_waits_for_something_is_told_from_one_that_starts(server, kubeflow):
+    def work(recorded):
+        return next(task for task in served(server, kubeflow, recorded).all_tasks() if task.name == "work")
+
+    recorded = answer("waiting_secret")
+    assert (work(recorded).state, work(recorded).reason[:24]) == ("waiting", "secret no-such is missin")
+    (pod,) = (pod for pod in recorded["pods"] if pod["status"]["phase"] == "Pending")
+    pod["status"]["containerStatuses"] = [
+        {"name": "main", "image": "x:1", "state": {"waiting": {"reason": "PodInitializing"}}}
+    ]
+    recorded["events"] = {}
+    for node in recorded["workflow"]["status"]["nodes"].values():
+        node["message"] = "PodInitializing" if node["phase"] == "Pending" else ""
+    assert (work(recorded).state, work(recorded).reason) == ("preparing", "")
+
+
 def test_lost_pods_are_said_to_be_no_fault_of_the_run(server, kubeflow):
-    status = served(server, kubeflow, "node_gone")
+    status = served(server, kubeflow, answer("node_gone"))
     assert status.notes == (
         "pods were lost (condition-3-driver, condition-2-driver), by no fault of the run: python pipeline.py resume "
         "7b70b6b4",
     )
 
 
-def served(server, kubeflow, name):
+def served(server, kubeflow, recorded):
     """The status of a recorded run, asked of a server that says what the real one said."""
-    run = find_run(kubeflow.api, serve(server, answer(name)))
+    run = find_run(kubeflow.api, serve(server, recorded))
     return run_status(replace(kubeflow, cluster=Cluster(kubeflow.api.server, NAMESPACE)), run)

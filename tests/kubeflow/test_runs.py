@@ -56,7 +56,7 @@ def test_a_run_is_found(runs, api, name):
     ("name", "says"),
     [
         ("4f0c", "2 runs are called '4f0c'; say which by more of its id"),
-        ("0000", "nor does an id begin so; the newest are: 4f0c1a52 plates"),  # in the middle of both
+        ("0000", "nor does an id begin so; the newest are:\n  4f0c1a52  plates"),  # in the middle of both
         ("no such", "no run is called 'no such'"),
         ("4f0c1a52-0000-4000-8000-000000000009", "there is no run 4f0c1a52-0000-4000-8000-000000000009; `list`"),
     ],

@@ -288,9 +288,9 @@ def _waiting(kubeflow: Kubeflow, task: TaskStatus, pod: Document) -> TaskStatus:
         return replace(task, pod=name, host=host)
     none: list[Document] = []
     events, _ = _quietly(lambda: cluster.events("Pod", name), none)
-    reason = why_waiting(pod, events)
-    state: State = "preparing" if task.state == "preparing" else "waiting"
-    return replace(task, pod=name, host=host, state=state, reason=str(reason) if reason else task.reason)
+    reason = str(why_waiting(pod, events) or task.reason)
+    # A pod that starts as all do waits for nothing.
+    return replace(task, pod=name, host=host, state="waiting" if reason else "preparing", reason=reason)
 
 
 def _tail(kubeflow: Kubeflow, run: Run, task: TaskStatus) -> list[str]:
