@@ -65,6 +65,10 @@ def test_all_is_well(sound):
         (f"{CORE}/configmaps/sightline-settings", (200, {"data": {"settings.yaml": "a: [b"}}), "settings", "fault",
          "is no YAML", ""),
         ("/api/v1/namespaces/team", (404, {}), "cluster", "fault", "has no namespace team", "create namespace team"),
+        # Rights in the whole cluster, which a person in one namespace has not.
+        ("/api/v1/namespaces/team", (403, {"message": "no"}), "cluster", "ok", "you may not look whether it is", ""),
+        ("/api/v1/nodes", (403, {"message": "forbidden"}), "accelerators", "warning", "you may not look at nodes",
+         "ask an administrator"),
         ("/api/v1/nodes", (200, {"items": []}), "accelerators", "warning", "on processors", "accelerator_count=0"),
         ("/apis/v2beta1/runs", (401, {"message": "who?"}), "API", "fault", "does not know who asks", "--host"),
     ],

@@ -97,12 +97,23 @@ def test_a_volume_that_is_not_bound_yet(server, cluster, event, fault):
     assert faults(cluster) == fault
 
 
-def test_a_storage_class_that_waits_for_the_first_pod(server, cluster):
+@pytest.mark.parametrize(
+    ("answer", "faults", "notes"),
+    [
+        (({"volumeBindingMode": "WaitForFirstConsumer"}, 200), 0, 0),
+        (({"volumeBindingMode": "Immediate"}, 200), 1, 0),
+        (({"message": "not found"}, 404), 1, 0),
+        # It takes a right in the whole cluster: what cannot be known keeps nobody from starting.
+        (({"message": "storageclasses is forbidden"}, 403), 0, 1),
+    ],
+)
+def test_a_claim_of_a_storage_class_that_waits_for_the_first_pod(server, cluster, answer, faults, notes):
     claim = {"metadata": {}, "spec": {"storageClassName": "local"}, "status": {"phase": "Pending"}}
     server.say(f"GET {CORE}/persistentvolumeclaims/work", claim)
     server.say(f"GET {CORE}/events", {"items": []})
-    server.say("GET /apis/storage.k8s.io/v1/storageclasses/local", {"volumeBindingMode": "WaitForFirstConsumer"})
-    assert faults(cluster) == []
+    server.say("GET /apis/storage.k8s.io/v1/storageclasses/local", *answer)
+    found = check_cluster(cluster, GRAPH)
+    assert (len(found.faults), len(found.notes)) == (faults, notes)
 
 
 def test_the_wrong_namespace(server, cluster):

@@ -66,11 +66,16 @@ def _api(kubeflow: Kubeflow) -> Iterator[Finding]:
 
 def _cluster(cluster: Cluster) -> Iterator[Finding]:
     version = cluster.server.get("/version").get("gitVersion", "unknown")
-    if not cluster.namespace_exists():
-        remedy = f"kubectl create namespace {cluster.namespace}, or name yours with --namespace"
-        yield Finding("cluster", "fault", f"Kubernetes {version} has no namespace {cluster.namespace}", remedy)
+    text = f"{cluster.server.url}: Kubernetes {version}, namespace {cluster.namespace}"
+    try:
+        there = cluster.namespace_exists()
+    except NotAuthorisedError:  # it takes a right that nobody needs who works in it
+        text, there = f"{text} (you may not look whether it is there)", True
+    if there:
+        yield Finding("cluster", "ok", text)
         return
-    yield Finding("cluster", "ok", f"{cluster.server.url}: Kubernetes {version}, namespace {cluster.namespace}")
+    remedy = f"kubectl create namespace {cluster.namespace}, or name yours with --namespace"
+    yield Finding("cluster", "fault", f"Kubernetes {version} has no namespace {cluster.namespace}", remedy)
 
 
 def _account(cluster: Cluster, name: str) -> Iterator[Finding]:
@@ -126,7 +131,12 @@ def _settings(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _accelerators(cluster: Cluster) -> Iterator[Finding]:
-    nodes = cluster.server.get("/api/v1/nodes").get("items") or []
+    try:
+        nodes = cluster.server.get("/api/v1/nodes").get("items") or []
+    except NotAuthorisedError:
+        text = "you may not look at nodes: whether one has a GPU is not known"
+        yield Finding("accelerators", "warning", text, "ask an administrator for the output of kubectl describe nodes")
+        return
     there: dict[str, int] = {}
     for node in nodes:
         for name, amount in _devices(node).items():

@@ -16,7 +16,7 @@ from typing import Any
 
 from sightline import strict_yaml
 from sightline.config.settings import embedded_or_own
-from sightline.errors import KubeflowError, NotAuthorisedError, NotReadyError, SightlineError
+from sightline.errors import KubeflowError, NotAuthorisedError, NotReadyError, NotThereError, SightlineError
 from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.graph import Vertex
 from sightline.kubeflow.http import Document
@@ -216,9 +216,10 @@ def _claim(cluster: Cluster, name: str, tasks: Iterable[str]) -> Findings:
     if "deletionTimestamp" in there["metadata"]:
         return Findings(faults=[f"volume claim {name} is being deleted; wait until it is gone, then make it anew"])
     last = (cluster.events("PersistentVolumeClaim", name) or [{}])[-1]
-    if last.get("reason") == "WaitForFirstConsumer" or (phase == "Pending" and _waits_for_pod(cluster, there)):
-        return Findings()
     said = f": {last['message']}" if last.get("message") else ""
+    unsaid = phase == "Pending" and not said
+    if last.get("reason") == "WaitForFirstConsumer" or (unsaid and _waits_for_pod(cluster, there)):
+        return Findings()
     return Findings(faults=[f"volume claim {name}, needed by {users}, is {phase or 'unknown'}, not Bound{said}"])
 
 
@@ -238,7 +239,7 @@ def _waits_for_pod(cluster: Cluster, claim: Document) -> bool:
     name = (claim.get("spec") or {}).get("storageClassName")
     try:
         found = cluster.server.get(f"/apis/storage.k8s.io/v1/storageclasses/{name}") if name else {}
-    except KubeflowError:
+    except NotThereError:
         return False
     return found.get("volumeBindingMode") == "WaitForFirstConsumer"
 
