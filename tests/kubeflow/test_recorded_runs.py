@@ -9,7 +9,8 @@ from sightline.kubeflow.graph import read_graph, split_spec
 from sightline.kubeflow.lost_pods import lost_tasks
 from sightline.kubeflow.nodes import nodes_of_run, nodes_of_workflow
 from sightline.kubeflow.runs import find_run, read_run
-from sightline.kubeflow.status import build, pods_by_place, run_status, tasks_of
+from sightline.kubeflow.status import pods_by_place, run_status
+from sightline.kubeflow.task_states import build, tasks_of
 from sightline.kubeflow.waiting import why_ended, why_waiting
 from tests.kubeflow.recorded import NAMESPACE, answer, serve
 

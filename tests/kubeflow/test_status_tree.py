@@ -10,7 +10,8 @@ from sightline.kubeflow.graph import Vertex
 from sightline.kubeflow.log_lines import metrics_of
 from sightline.kubeflow.nodes import Node, nodes_of_run, nodes_of_workflow
 from sightline.kubeflow.runs import read_run
-from sightline.kubeflow.status import RunStatus, TaskStatus, build, pods_by_place
+from sightline.kubeflow.status import RunStatus, pods_by_place
+from sightline.kubeflow.task_states import TaskStatus, build
 from sightline.kubeflow.text import status_text
 from tests.kubeflow.test_runs import document
 

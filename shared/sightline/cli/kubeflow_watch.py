@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sightline.kubeflow.connection import Kubeflow
     from sightline.kubeflow.graph import Vertex
     from sightline.kubeflow.runs import Run
-    from sightline.kubeflow.status import RunStatus, TaskStatus
+    from sightline.kubeflow.status import RunStatus
+    from sightline.kubeflow.task_states import TaskStatus
 
 
 @click.command("status")
@@ -86,7 +87,7 @@ def _watched(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...]) -> Run:
 
 
 def _say(status: RunStatus, said: dict[tuple[str, ...], tuple[str, str]]) -> None:
-    from sightline.kubeflow.status import tasks_of
+    from sightline.kubeflow.task_states import tasks_of
 
     for path, task in tasks_of(status.tasks):
         now = (task.state, task.reason)

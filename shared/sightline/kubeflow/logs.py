@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from sightline.errors import KubeflowError, NotThereError
 from sightline.kubeflow.connection import Kubeflow
 from sightline.kubeflow.runs import Run, find_run
-from sightline.kubeflow.status import RunStatus, TaskStatus, run_status
+from sightline.kubeflow.status import RunStatus, run_status
+from sightline.kubeflow.task_states import TaskStatus
 
 POLL_SECONDS = 2.0
 _WITH_LOG = {"running", "succeeded", "failed", "stopped"}

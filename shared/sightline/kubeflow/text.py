@@ -14,7 +14,8 @@ from rich.tree import Tree
 
 from sightline.kubeflow.runs import Run
 from sightline.kubeflow.schedules import Schedule
-from sightline.kubeflow.status import RunStatus, TaskStatus
+from sightline.kubeflow.status import RunStatus
+from sightline.kubeflow.task_states import TaskStatus
 from sightline.report.terminal import table
 from sightline.report.wording import NOTHING, duration_text
 
