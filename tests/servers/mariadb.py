@@ -43,7 +43,12 @@ def own_server(folder, *more_options, address="127.0.0.1"):
     with socket.socket() as probe:
         probe.bind((address, 0))
         port = probe.getsockname()[1]
-    options = [f"--port={port}", f"--bind-address={address}", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
+    options = [
+        f"--port={port}",
+        f"--bind-address={address}",
+        f"--socket={folder / 's'}",
+        f"--pid-file={folder / 'pid'}",
+    ]
     options += [f"--init-file={folder / 'init.sql'}", "--skip-name-resolve", "--innodb-buffer-pool-size=64M"]
     (folder / "tmp").mkdir()
     options += [f"--tmpdir={folder / 'tmp'}"]  # a server that starts removes what others keep in a shared one
