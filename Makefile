@@ -13,10 +13,10 @@ TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' shared/sightline/versio
 IMAGES ?= base train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture fuzz check lint format types imports bench images policy clean
+.PHONY: help demo test torture fuzz check lint format types imports bench images kubeflow-test policy clean
 
 help: ## show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -62,6 +62,10 @@ imports: $(VENV)/.dev ## rooms import downward only
 
 torture: $(VENV)/.dev ## break everything on purpose, in full (a quarter of an hour); make test has a short form
 	SIGHTLINE_TORTURE=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/torture
+
+kubeflow-test: $(VENV)/.dev ## the mission on a real Kubeflow: KFP_HOST, KUBECONFIG, IMAGE_LOADER or REGISTRY (docs/kubeflow.md)
+	SIGHTLINE_REQUIRE=kubeflow,mariadb,kustomize OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -v -x --no-header \
+		tests/kubeflow/test_mission.py tests/kubeflow/test_on_kubeflow.py
 
 images: ## build the images of the components: REGISTRY=, TAG=, IMAGES="base train train-cpu"; more in dockerfiles/build.sh
 	@dockerfiles/build.sh $(REGISTRY) $(TAG) $(IMAGES)

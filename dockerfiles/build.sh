@@ -7,6 +7,8 @@
 #   PIP_CONF       a pip.conf for the build alone, to install from a mirror of your own
 #   SOURCE         URL of the repository, for the label
 #   BUILD_OPTIONS  more options for the engine's build command
+#   PUSH           yes: push each image to its registry
+#   IMAGE_LOADER   a command that takes an archive of each image, such as "kind load image-archive" or "k3s ctr images import"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -51,6 +53,23 @@ contents() { # NAME FILE: the list that the build made, out of the image
   fi
 }
 
+deliver() { # NAME
+  if [ -n "${IMAGE_LOADER:-}" ]; then
+    local archive
+    archive=$(mktemp --suffix .tar)
+    rm "$archive" # the engines write no archive over a file
+    case $engine in
+      buildah) buildah push --quiet "$1" "docker-archive:$archive:$1" ;;
+      podman) podman save --quiet --format docker-archive --output "$archive" "$1" ;;
+      docker) docker save --output "$archive" "$1" ;;
+    esac 1>&2
+    $IMAGE_LOADER "$archive" 1>&2 || { rm -f "$archive"; fail "$IMAGE_LOADER did not take $1; its message stands above"; }
+    rm -f "$archive"
+  elif [ "${PUSH:-}" = yes ]; then
+    "$engine" push "$1" 1>&2
+  fi
+}
+
 [ $# -ge 3 ] || fail "expected REGISTRY TAG IMAGE..., such as: build.sh sightline 0.1.0 base train"
 registry=$1 tag=$2
 shift 2
@@ -68,5 +87,6 @@ for image in "$@"; do
     *) fail "no image $image: expected base, train or train-cpu" ;;
   esac
   contents "$name" "dist/$image-python3.11-$tag.cdx.json"
+  deliver "$name"
   echo "$name: $("$engine" images --format '{{.Size}}' "$name" | head -n 1), contents in dist/$image-python3.11-$tag.cdx.json"
 done

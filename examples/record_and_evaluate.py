@@ -1,7 +1,8 @@
 """A pipeline of another team that loads two of Sightline's components: new annotations in, models measured on them.
 
-The configuration comes from ``sightline config show plates --set data.tag=plates_ann_v2 --json``, so no task makes
-it.  Compile with ``python examples/record_and_evaluate.py``; it writes record_and_evaluate.yaml.
+The configuration is a parameter, so no task makes it; docs/kubeflow.md shows the call of ``sightline config show
+--json`` that makes it with the cluster's settings.  Compile with ``python examples/record_and_evaluate.py``; it writes
+record_and_evaluate.yaml.
 """
 
 from pathlib import Path

@@ -26,4 +26,4 @@ def finish(
     """
     from sightline.steps.kubeflow_run import close_run
 
-    close_run(recipe, overrides, dataset_tag, succeeded=status.state == "SUCCEEDED", copy_to=run_page.path)
+    close_run(recipe, overrides, dataset_tag, failed=status.state == "FAILED", copy_to=run_page.path)

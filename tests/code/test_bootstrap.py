@@ -10,6 +10,7 @@ import pytest
 
 import sightline_bootstrap
 from sightline.code import make_snapshot, publish_to_bucket, publish_to_volume
+from sightline.config.settings import home
 from sightline.version import code_revision
 from sightline_bootstrap import SnapshotError, activate, pin, verify
 from tests.code.packages import edited_package, pod, small_package, snapshot_folder, unprotect
@@ -225,6 +226,17 @@ def test_a_pod_brings_what_the_volume_lacks(volume, storage, tmp_path):
     for code_rev in ("current", snapshot.revision[:10]):
         answer = json.loads(pod(PROGRAM.format(code_rev=code_rev), tmp_path).stdout)
         assert (answer["word"], answer["running"]) == ("from the bucket", snapshot.revision)
+
+
+def test_a_pod_brings_it_with_the_key_that_is_mounted(volume, tmp_path, monkeypatch):
+    key = tmp_path / "key.json"
+    key.write_text("{}")
+    monkeypatch.setenv("SIGHTLINE_STORAGE_KEY", str(key))
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    home().mkdir(exist_ok=True)
+    (home() / "settings.yaml").write_text("storage: {uri: gs://team/results}")
+    with pytest.raises(SnapshotError, match=f"{key}"):
+        pin("current")
 
 
 @pytest.mark.parametrize("code_rev", ["current", 12])

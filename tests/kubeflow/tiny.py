@@ -17,6 +17,23 @@ def compiled(pipeline):
         return path.read_text()
 
 
+def hello(image, name):
+    """Three tasks that do nothing, one after another: what a task costs by itself."""
+    from kfp import dsl
+
+    @dsl.component(base_image=image, install_kfp_package=False)
+    def greet(whom: str) -> str:
+        return f"hello {whom}"
+
+    @dsl.pipeline(name=name)
+    def pipeline(recipe: str = "plates", overrides: str = "", dataset_tag: str = "", code_rev: str = ""):
+        said = dataset_tag
+        for _ in range(3):
+            said = greet(whom=said).set_caching_options(enable_caching=False).output
+
+    return compiled(pipeline)
+
+
 def story(image=IMAGE, name="sightline-story"):
     """Groups, a condition, a loop, retries, secrets, volumes, an exit task; parameters as Sightline's pipeline has."""
     from kfp import dsl, kubernetes

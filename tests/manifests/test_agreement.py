@@ -9,6 +9,7 @@ import yaml
 
 import components
 import pipeline
+from components.pod import ENVIRONMENT
 from sightline.steps import resolve
 from tests.manifests.kustomize import MANIFESTS, OVERLAYS, build, containers, of_kind, pod_templates
 
@@ -59,6 +60,11 @@ def test_an_overlay_makes_what_the_pipeline_asks_for(overlay):
     assert asked["claims"] <= set(of_kind(documents, "PersistentVolumeClaim"))
     assert asked["maps"] <= set(of_kind(documents, "ConfigMap"))
     assert asked["secrets"] <= set(SECRETS)
+
+
+def test_the_variables_that_are_offered_reach_the_tasks():
+    offered = re.findall(r"[A-Z]+(?:_[A-Z]+)+", (MANIFESTS / "base/environment.env").read_text())
+    assert sorted(offered) == sorted(ENVIRONMENT)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -13,17 +13,18 @@ from urllib.parse import urlsplit
 
 
 class GitServer:
-    """Serves the bare repositories below ``root`` to whoever knows the token; whoever may only read cannot push."""
+    """Serves the bare repositories below ``root`` to whoever knows the token, or to all where it is empty."""
 
-    def __init__(self, root: Path, token: str) -> None:
+    def __init__(self, root: Path, token: str, address: str = "127.0.0.1") -> None:
         self.root, self.token = root, token
         self.users: list[str] = []
         self.read_only = False
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._http = ThreadingHTTPServer((address, 0), _Handler)
         self._http.git = self
 
     def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}/{name}"
+        host, port = self._http.server_address[:2]
+        return f"http://{host}:{port}/{name}"
 
     def add(self, name: str, source: Path) -> str:
         """Serve a bare copy of a repository."""
@@ -54,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         git = self.server.git
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
         user, _, password = base64.b64decode(given).decode().partition(":") if scheme == "Basic" else ("", "", "")
-        if password != git.token:
+        if git.token and password != git.token:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="data"')
             self.send_header("Content-Length", "0")

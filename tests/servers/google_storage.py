@@ -86,15 +86,15 @@ def fault(kind, method=".*", path="", *, skip=0, times=1, **more):
 
 
 @contextlib.contextmanager
-def google_storage():
+def google_storage(address="127.0.0.1"):
     """Start it, and end it again.  Nothing is written to disk, so its speed is that of Python and the loopback."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    front = subprocess.Popen([sys.executable, "-m", FRONT], stdout=subprocess.PIPE, env=environment, cwd=ROOT)
+    front = subprocess.Popen([sys.executable, "-m", FRONT, address], stdout=subprocess.PIPE, env=environment, cwd=ROOT)
     try:
         line = front.stdout.readline()
         if not line.strip():
             raise RuntimeError(f"{FRONT} did not start, exit code {front.wait()}; its message stands above")
-        yield GoogleStorageRig(f"http://127.0.0.1:{int(line)}")
+        yield GoogleStorageRig(f"http://{address}:{int(line)}")
     finally:
         front.kill()
         front.wait()

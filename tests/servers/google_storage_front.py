@@ -153,7 +153,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 def main():
     logging.disable()
-    with Server(("127.0.0.1", 0), Front) as server:
+    with Server((sys.argv[1], 0), Front) as server:
         print(server.server_port, flush=True)  # noqa: T201
         server.serve_forever()
 

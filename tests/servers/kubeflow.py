@@ -24,6 +24,12 @@ def absent(reason):
     pytest.skip(reason)
 
 
+def required():
+    """Skip, or fail, where KFP_HOST names no Kubeflow."""
+    if not os.environ.get("KFP_HOST"):
+        absent("KFP_HOST names no Kubeflow")
+
+
 @dataclass
 class World:
     """A corner of a Kubeflow that is this test's own."""
@@ -94,29 +100,31 @@ class World:
 
     def clear(self):
         """Remove runs, pipeline, experiment, secret and volume."""
-        api, server = self.kubeflow.api, self.kubeflow.api.server
-        removed = [f"/apis/v2beta1/runs/{run}" for run in self.runs]
-        for run in self.runs:
-            with contextlib.suppress(KubeflowError):
-                api.act(run, "terminate")
-        pipeline = api.pipeline_id(self.name)
-        if pipeline:
-            removed.append(f"/apis/v2beta1/pipelines/{pipeline}?cascade=true")
-        removed.append(f"/apis/v2beta1/experiments/{api.experiment_id(self.name)}")
-        for path in removed:
-            with contextlib.suppress(KubeflowError):
-                server.request("DELETE", path)
+        remove(self.kubeflow.api, self.name, self.runs, [self.name])
         for path in (f"{self.core}/persistentvolumeclaims/{self.name}", f"/api/v1/persistentvolumes/{self.name}"):
             with contextlib.suppress(KubeflowError):
                 self.server.request("DELETE", path)
         self.remove_secret()
 
 
+def remove(api, experiment, runs, pipelines):
+    """Stop and remove runs, with their experiment and their pipelines."""
+    paths = []
+    for run in runs:
+        with contextlib.suppress(KubeflowError):
+            api.act(run, "terminate")
+        paths.append(f"/apis/v2beta1/runs/{run}")
+    found = (api.pipeline_id(name) for name in pipelines)
+    paths += [f"/apis/v2beta1/pipelines/{pipeline}?cascade=true" for pipeline in found if pipeline]
+    for path in [*paths, f"/apis/v2beta1/experiments/{api.experiment_id(experiment)}"]:
+        with contextlib.suppress(KubeflowError):
+            api.server.request("DELETE", path)
+
+
 @pytest.fixture(scope="session")
 def kubeflow_world():
     """The Kubeflow of KFP_HOST; TASK_IMAGE names an image there with Python and kfp."""
-    if not os.environ.get("KFP_HOST"):
-        absent("KFP_HOST names no Kubeflow")
+    required()
     with connect(find_profile({})) as kubeflow:
         world = World(kubeflow, f"story-{secrets.token_hex(3)}", os.environ.get("TASK_IMAGE", IMAGE))
         try:

@@ -28,7 +28,7 @@ def absent(reason):
 
 
 @contextlib.contextmanager
-def own_server(folder, *more_options):
+def own_server(folder, *more_options, address="127.0.0.1"):
     """A server on an empty folder; its URL.  It may not answer yet, see :func:`wait_for`."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
     server, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
@@ -41,16 +41,21 @@ def own_server(folder, *more_options):
         f"CREATE USER tester@'%' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO tester@'%' WITH GRANT OPTION;\n"
     )
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         port = probe.getsockname()[1]
-    options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}"]
+    options = [
+        f"--port={port}",
+        f"--bind-address={address}",
+        f"--socket={folder / 's'}",
+        f"--pid-file={folder / 'pid'}",
+    ]
     options += [f"--init-file={folder / 'init.sql'}", "--skip-name-resolve", "--innodb-buffer-pool-size=64M"]
     (folder / "tmp").mkdir()
     options += [f"--tmpdir={folder / 'tmp'}"]  # a server that starts removes what others keep in a shared one
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([server, *data, *options, *more_options], stdout=log, stderr=log)
     try:
-        yield f"mysql+pymysql://tester@127.0.0.1:{port}/mysql"
+        yield f"mysql+pymysql://tester@{address}:{port}/mysql"
     finally:
         process.terminate()
         process.wait(timeout=60)

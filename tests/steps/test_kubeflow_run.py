@@ -1,6 +1,7 @@
 """A run that Kubeflow keeps: opened by resolve, closed by finish, told to a real webhook."""
 
 import json
+import re
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from sightline.config.digest import config_digest
 from sightline.config.settings import home
 from sightline.database import open_database
 from sightline.errors import DatabaseError
 from sightline.steps import kubeflow_run, task
 from sightline.steps.journal import journalled, read_journal, run_folder
+from sightline.steps.results import EvaluateResult, RecordResult, ScoredModel, Selection
 from sightline.steps.run import LocalRun
+from sightline.steps.store import folder_key, publish_result, to_json
+from sightline.storage import open_storage
 
 RUN = "7d3c6a0e-9f3f-4a60-a2a2-0d7a34f5c111"
 TAG = "plates_ann_v1"
@@ -51,14 +56,36 @@ def resolve(overrides=""):
     return task.run_resolve("plates", overrides, TAG, "", steps="record,train")
 
 
-def finish(tmp_path, *, succeeded, overrides="", recipe="plates"):
-    kubeflow_run.close_run(recipe, overrides, TAG, succeeded=succeeded, copy_to=str(tmp_path / "page" / "out"))
+def finish(tmp_path, *, failed, overrides="", recipe="plates"):
+    kubeflow_run.close_run(recipe, overrides, TAG, failed=failed, copy_to=str(tmp_path / "page" / "out"))
 
 
 def run_row(config):
     with closing(open_database(config.database.url)) as database:
         (row,) = database.runs()
     return row
+
+
+def do(*steps):
+    """Leave the journal as steps do that succeed."""
+    for step in steps:
+        with journalled(home() / "work", step, {}):
+            pass
+
+
+def keep_result(config):
+    """The training set of this configuration lies in the bucket, from another run."""
+    counts = {split: {"0": 1} for split in ("train", "val", "test")}
+    storage = open_storage(config.storage.uri)
+    files = home() / "files"
+    files.mkdir()
+    (files / "report.html").write_text("x")
+    base = storage.uri_of(folder_key("record", "plates_train_v1", "k"))
+    images = dict.fromkeys(counts, 1)
+    training = ("plates_train_v1", "b" * 40, "c" * 32)
+    result = RecordResult("plates", "v1", TAG, "a" * 40, *training, images, counts, {}, [], base, 1.0)
+    digest = config_digest("record", config)
+    publish_result(storage, result, "plates_train_v1", "k", files=files, config_digest=digest)
 
 
 def fail_in(step, host, state="running"):
@@ -73,16 +100,23 @@ def fail_in(step, host, state="running"):
 
 def test_a_run_is_opened_and_closed_with_row_page_copy_and_message(pod, webhook, tmp_path, monkeypatch):
     monkeypatch.setenv("SIGHTLINE_DASHBOARD", "https://kubeflow.example/pipeline/")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example")
+    monkeypatch.setenv("SIGHTLINE_TENSORBOARD", "/a/folder")
     resolved = resolve()
     row = run_row(resolved.config)
     assert (row.record.run_id, row.record.dataset_tag, row.state) == (RUN, TAG, "running")
     assert read_journal(home() / "work", RUN)["resolve"].state == "succeeded"
-    finish(tmp_path, succeeded=True)
+    do("record", "train")
+    finish(tmp_path, failed=False)
     assert run_row(resolved.config).state == "succeeded"
     page = run_folder(home() / "work", RUN) / "report" / "index.html"
     assert RUN in page.read_text()
     assert (tmp_path / "page" / "out").read_bytes() == page.read_bytes()
     assert (home() / "bucket" / "runs" / RUN / "index.html").read_bytes() == page.read_bytes()
+    assert re.findall(r'<a href="(https:[^"]*)">(\w+) ↗</a>', page.read_text()) == [
+        (f"https://kubeflow.example/pipeline/#/runs/details/{RUN}", "Kubeflow"),
+        ("https://mlflow.example", "MLflow"),
+    ]
     (message,) = webhook[0]
     assert message["text"].startswith(f"Sightline run {RUN} on {TAG} succeeded: result: seconds=")
     assert message["text"].endswith(f"https://kubeflow.example/pipeline/#/runs/details/{RUN}")
@@ -102,7 +136,7 @@ def test_a_run_is_opened_and_closed_with_row_page_copy_and_message(pod, webhook,
 def test_a_failed_run_says_why(pod, webhook, tmp_path, state, host, reason):
     resolved = resolve()
     fail_in("train", host, state)
-    finish(tmp_path, succeeded=False)
+    finish(tmp_path, failed=True)
     row = run_row(resolved.config)
     assert row.state == "failed"
     assert row.message.startswith(reason)
@@ -115,22 +149,56 @@ def test_a_failed_run_says_why(pod, webhook, tmp_path, state, host, reason):
 def test_a_run_that_was_resumed_goes_on_with_its_row(pod, tmp_path):
     resolve()
     started = json.loads((run_folder(home() / "work", RUN) / "run.json").read_text())["started"]
-    finish(tmp_path, succeeded=False)
+    finish(tmp_path, failed=True)
     resolved = resolve()
     assert run_row(resolved.config).state == "running"
     assert json.loads((run_folder(home() / "work", RUN) / "run.json").read_text())["started"] == started
-    finish(tmp_path, succeeded=True)
+    do("record", "train")
+    finish(tmp_path, failed=True)  # Kubeflow remembers the first time
     assert run_row(resolved.config).state == "succeeded"
 
 
+def test_a_task_whose_result_kubeflow_had_is_written_down(pod, tmp_path):
+    resolved = resolve()
+    keep_result(resolved.config)
+    do("train")
+    finish(tmp_path, failed=False)
+    assert run_row(resolved.config).state == "succeeded"
+    entry = read_journal(home() / "work", RUN)["record"]
+    assert (entry.state, json.loads(entry.result)["training_tag"]) == ("reused", "plates_train_v1")
+    assert "Kubeflow&#39;s cache" in (tmp_path / "page" / "out").read_text()
+
+
+@pytest.mark.parametrize(("kept", "failed"), [(False, False), (True, True)])
+def test_a_last_task_that_never_began_is_not_taken_for_done(pod, tmp_path, kept, failed):
+    resolved = task.run_resolve("plates", "", TAG, "", steps="record")
+    if kept:
+        keep_result(resolved.config)
+    finish(tmp_path, failed=failed)
+    assert run_row(resolved.config).state == "failed"
+
+
+@pytest.mark.parametrize(("promoted", "state"), [(False, "failed"), (True, "succeeded")])
+def test_a_champion_that_was_selected_must_be_promoted(pod, tmp_path, promoted, state):
+    resolved = task.run_resolve("plates", "", TAG, "", steps="evaluate")
+    with journalled(home() / "work", "evaluate", {}) as entry:
+        selection = Selection("EIR", "file:///m", "d" * 64, "best", 0.9, "", None, True, "the first")
+        scored = ScoredModel("best", "file:///m", "d" * 64, "plates_train_v1", {"EIR": 0.9})
+        files = open_storage(resolved.config.storage.uri).uri_of("results/none")
+        entry.result = to_json(EvaluateResult("plates_train_v1", [scored], [selection], files, 1.0))
+    do(*["promote"] * promoted)
+    finish(tmp_path, failed=False)
+    assert run_row(resolved.config).state == state
+
+
 def test_a_refused_configuration_is_told_and_leaves_nothing(pod, webhook, tmp_path):
-    finish(tmp_path, succeeded=False, overrides="train.iteratons=1")
+    finish(tmp_path, failed=True, overrides="train.iteratons=1")
     assert "iteratons" in webhook[0][0]["text"]
     assert not (home() / "work").exists()
 
 
 def test_a_run_that_resolve_did_not_begin_is_told(pod, webhook, tmp_path):
-    finish(tmp_path, succeeded=False)
+    finish(tmp_path, failed=True)
     assert "resolve did not begin the run" in webhook[0][0]["text"]
 
 
@@ -140,7 +208,7 @@ def test_a_run_on_a_laptop_is_left_to_its_keeper(webhook, tmp_path, monkeypatch)
         monkeypatch.setenv("SIGHTLINE_RUN_ID", run.document.run_id)
         before = (run.folder / "run.json").read_bytes()
         resolve()
-        finish(tmp_path, succeeded=False)
+        finish(tmp_path, failed=True)
         assert (run.folder / "run.json").read_bytes() == before
     assert webhook[0] == []
     assert run_row(run.config).state == "succeeded"
@@ -148,9 +216,10 @@ def test_a_run_on_a_laptop_is_left_to_its_keeper(webhook, tmp_path, monkeypatch)
 
 def test_the_message_is_sent_though_the_database_is_gone(pod, webhook, tmp_path):
     resolved = resolve()
+    do("record", "train")
     Path(resolved.config.database.url.removeprefix("sqlite:///")).write_bytes(b"no database")
     with pytest.raises(DatabaseError):
-        finish(tmp_path, succeeded=True)
+        finish(tmp_path, failed=False)
     assert "succeeded" in webhook[0][0]["text"]
 
 

@@ -10,6 +10,7 @@ import click
 
 from sightline.errors import SightlineError
 from sightline.logs import configure_logging
+from sightline.pod import prepare_pod
 from sightline.version import __version__
 
 COMMANDS = {
@@ -72,6 +73,7 @@ def main() -> None:
 
 def run_cli(command: click.Command) -> None:
     """Run a command line and exit; errors meant for the user are printed without a traceback, and exit with 1."""
+    prepare_pod()  # a notebook is one
     set_threshold(100_000)  # looking for garbage among what imports make takes a tenth of a short command
     try:
         code = command.main(standalone_mode=False)  # what ctx.exit was given; None when the command just returned

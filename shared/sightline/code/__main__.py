@@ -10,12 +10,14 @@ import sys
 from sightline.code.bring import bring
 from sightline.config.settings import embedded_or_own
 from sightline.errors import CodeError, SightlineError
+from sightline.pod import prepare_pod
 from sightline.storage import open_storage
 from sightline_bootstrap import SnapshotError, volume_of
 
 
 def main(arguments: list[str]) -> int:
     """Bring a snapshot; exits with 1 and a line that begins with ``error:`` where that cannot be."""
+    prepare_pod()
     try:
         if len(arguments) != 2 or arguments[0] != "bring":
             raise CodeError("expected python -m sightline.code bring CODE_REV")

@@ -13,6 +13,7 @@ from sightline.config.settings import embedded_or_own, home
 from sightline.errors import SightlineError
 from sightline.kubeflow.doctor_places import examine_places, examine_pod
 from sightline.kubeflow.findings import Finding, guarded
+from sightline.pod import prepare_pod
 
 
 def examine() -> Iterator[Finding]:
@@ -46,6 +47,7 @@ def _code(volume: Path) -> Iterator[Finding]:
 
 def main() -> int:
     """Print the findings."""
+    prepare_pod()
     try:
         for finding in examine():
             sys.stdout.write(json.dumps(asdict(finding)) + "\n")

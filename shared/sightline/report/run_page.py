@@ -71,6 +71,7 @@ class RunPage:
         edges: (before, after), by task name.
         message: Why the run failed, where no task says so.
         index_link: Path of the index of all runs relative to this page, POSIX; empty where there is none.
+        links: Title -> address of a page elsewhere that shows this run.
         results: The steps' ``result.json``, decoded (``dataclasses.asdict`` of a step's result), by ``record``,
             ``train``, ``evaluate`` and ``test``; steps without a result are absent.
         files: The local folder of each step's files, by the same names: record's ``report.html``, train's
@@ -91,6 +92,7 @@ class RunPage:
     edges: list[tuple[str, str]]
     message: str = ""
     index_link: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[StepName, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[StepName, Path] = field(default_factory=dict)
 

@@ -119,6 +119,17 @@ def journalled(work: Path, step: str, inputs: dict[str, str]) -> Iterator[TaskEn
             _log.warning("%s", fault)  # why the task failed is what counts
 
 
+def note_reused(work: Path, step: str, result: str) -> None:
+    """Write down a task that never began, because Kubeflow has its result from another run.
+
+    Raises:
+        StepError: The journal cannot be written.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = TaskEntry(step, "reused", started, outputs={"taken from": "Kubeflow's cache"}, result=result)
+    _write(work, current_run_id(), entry)
+
+
 def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
     """The tasks of a run by step; one that says running while its process is gone is interrupted."""
     entries = {}

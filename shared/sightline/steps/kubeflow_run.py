@@ -7,23 +7,27 @@ what stands here leaves it alone.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sightline import strict_json
+from sightline.config.digest import config_digest
 from sightline.config.schema import Config
+from sightline.data.tags import DatasetTag
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, SightlineError
+from sightline.pod import prepare_pod
 from sightline.steps import resolve
-from sightline.steps.journal import current_run_id, read_journal, run_folder
+from sightline.steps.journal import current_run_id, note_reused, read_journal, run_folder
 from sightline.steps.notify import notify
-from sightline.steps.pod import prepare_pod
 from sightline.steps.run import result_line, run_record
-from sightline.steps.run_pages import RunDocument, write_pages
+from sightline.steps.run_pages import RunDocument, run_address, write_pages
+from sightline.steps.store import STEP_OF, latest_result, to_json
 from sightline.storage import open_storage
+
+_DONE = {"succeeded", "reused"}
 
 _log = logging.getLogger(__name__)
 
@@ -63,14 +67,17 @@ def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], 
     write_pages(config, document)
 
 
-def close_run(recipe: str, overrides: str, dataset_tag: str, *, succeeded: bool, copy_to: str) -> None:
+def close_run(recipe: str, overrides: str, dataset_tag: str, *, failed: bool, copy_to: str) -> None:
     """Close the run: its row, its page, and a message to whom it concerns.
+
+    Kubeflow says at this point FAILED of a run that was resumed and went well since, and RUNNING of one that succeeded
+    as of one that was stopped; so the journal decides, see :func:`_complete`.
 
     Args:
         recipe: As asked for.
         overrides: As asked for, one a line.
         dataset_tag: As asked for.
-        succeeded: Whether all of its tasks did.
+        failed: Whether Kubeflow says that a task failed, now or before the run was resumed.
         copy_to: Where Kubeflow wants the page of the run; it gets none where resolve refused what was asked for.
 
     Raises:
@@ -88,6 +95,7 @@ def close_run(recipe: str, overrides: str, dataset_tag: str, *, succeeded: bool,
         if run_id and document is None:
             _tell(run_id, dataset_tag, "failed", "resolve did not begin the run; its log says why")
         return
+    succeeded = _complete(config, document, failed=failed)
     document.state = "succeeded" if succeeded else "failed"
     document.message = "" if succeeded else _reason(config, run_id)
     document.seconds = (datetime.now(UTC) - datetime.fromisoformat(document.started)).total_seconds()
@@ -106,6 +114,33 @@ def close_run(recipe: str, overrides: str, dataset_tag: str, *, succeeded: bool,
     open_storage(config.storage.uri).write_bytes(f"runs/{run_id}/index.html", page)
     Path(copy_to).parent.mkdir(parents=True, exist_ok=True)
     Path(copy_to).write_bytes(page)
+
+
+def _complete(config: Config, document: RunDocument, *, failed: bool) -> bool:
+    """Whether every task of the run did its part; those whose result Kubeflow had in its cache are written down.
+
+    Such a task never began.  It is known by the tasks after it, which cannot begin without it; the last task by its
+    result in the bucket, unless Kubeflow says that a task failed.
+    """
+    work = Path(config.work.dir)
+    storage = open_storage(config.storage.uri)
+    training_tag = str(DatasetTag.parse(config.data.tag).training)
+    journal = read_journal(work, document.run_id)
+    for number, step in enumerate(document.steps):
+        entry = journal.get(step)
+        if entry is not None:
+            if entry.state not in _DONE:
+                return False
+            continue
+        kind = next(kind for kind, name in STEP_OF.items() if name == step)
+        result = latest_result(storage, kind, training_tag, config_digest(STEP_OF[kind], config))
+        went_on = any(later in journal for later in document.steps[number + 1 :])
+        if result is None or (failed and not went_on):
+            return False
+        note_reused(work, step, to_json(result))
+    evaluated = journal.get("evaluate")
+    promoted = evaluated and any(entry["promoted"] for entry in strict_json.decode(evaluated.result)["selections"])
+    return not promoted or ("promote" in journal and journal["promote"].state in _DONE)
 
 
 def _read_document(config: Config, run_id: str) -> RunDocument | None:
@@ -130,8 +165,7 @@ def _reason(config: Config, run_id: str) -> str:
 def _tell(run_id: str, dataset_tag: str, state: str, text: str) -> None:
     """Write the outcome to the log, and send it to the webhook where there is one."""
     message = f"Sightline run {run_id} on {dataset_tag or 'no dataset tag'} {state}: {text}"
-    dashboard = os.environ.get("SIGHTLINE_DASHBOARD", "").rstrip("/")
-    if dashboard:
-        message += f"\n{dashboard}/#/runs/details/{run_id}"
+    if address := run_address(run_id):
+        message += f"\n{address}"
     _log.info("%s", message)
     notify(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -102,12 +103,29 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
             tasks=tasks,
             message=document.message,
             index_link="../../index.html",
+            links=_links(document),
             edges=list(zip(list(TITLES), list(TITLES)[1:], strict=False)),
             results=results,
             files={step: _fetch(config, result, Path(scratch) / step) for step, result in results.items()},
         )
         write_run_page(folder / "report" / "index.html", page)
     write_index(work)
+
+
+def run_address(run_id: str) -> str:
+    """Where Kubeflow's dashboard shows a run; empty where no dashboard is known."""
+    dashboard = os.environ.get("SIGHTLINE_DASHBOARD", "").rstrip("/")
+    return f"{dashboard}/#/runs/details/{run_id}" if dashboard else ""
+
+
+def _links(document: RunDocument) -> dict[str, str]:
+    """To the dashboard for a run of Kubeflow, and to the trackers that the environment names."""
+    links = {
+        "Kubeflow": "" if document.pid else run_address(document.run_id),
+        "TensorBoard": os.environ.get("SIGHTLINE_TENSORBOARD", ""),
+        "MLflow": os.environ.get("MLFLOW_TRACKING_URI", ""),
+    }
+    return {title: address for title, address in links.items() if address.startswith(("http://", "https://"))}
 
 
 def write_index(work: Path) -> None:

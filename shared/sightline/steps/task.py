@@ -16,10 +16,10 @@ from sightline.config.schema import Config
 from sightline.data.commands import explain_os_errors
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
+from sightline.pod import prepare_pod
 from sightline.steps import resolve, store
 from sightline.steps.journal import TaskEntry, current_run_id, journalled
 from sightline.steps.kubeflow_run import open_run
-from sightline.steps.pod import prepare_pod
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.storage import open_storage
 from sightline.storage.base import Storage
