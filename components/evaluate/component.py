@@ -28,7 +28,7 @@ def evaluate(
 
     Returns:
         result: JSON: the models, their metrics and the selections.
-        promoted: yes where a candidate beats the champion, else no.
+        promoted: yes where a candidate is to become champion, else no.
     """
     from sightline_bootstrap import activate
 

@@ -7,7 +7,7 @@ what stands here leaves it alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +20,14 @@ from sightline.database import open_database
 from sightline.errors import ConfigurationError, SightlineError
 from sightline.pod import prepare_pod
 from sightline.steps import resolve
-from sightline.steps.journal import current_run_id, note_reused, read_journal, run_folder
+from sightline.steps.journal import TaskEntry, current_run_id, note_reused, read_journal, run_folder
 from sightline.steps.notify import notify
+from sightline.steps.promotion import is_carried_out
+from sightline.steps.results import EvaluateResult
 from sightline.steps.run import result_line, run_record
 from sightline.steps.run_pages import RunDocument, run_address, write_pages
-from sightline.steps.store import STEP_OF, latest_result, to_json
-from sightline.storage import open_storage
+from sightline.steps.store import STEP_OF, from_json, latest_result, to_json
+from sightline.storage import Storage, open_storage
 
 _DONE = {"succeeded", "reused"}
 
@@ -138,9 +140,17 @@ def _complete(config: Config, document: RunDocument, *, failed: bool) -> bool:
         if result is None or (failed and not went_on):
             return False
         note_reused(work, step, to_json(result))
-    evaluated = journal.get("evaluate")
-    promoted = evaluated and any(entry["promoted"] for entry in strict_json.decode(evaluated.result)["selections"])
-    return not promoted or ("promote" in journal and journal["promote"].state in _DONE)
+    return _is_promoted(config, storage, journal)
+
+
+def _is_promoted(config: Config, storage: Storage, journal: Mapping[str, TaskEntry]) -> bool:
+    """Whether what evaluate selected is champion; promote does not run where it has nothing to do."""
+    if "evaluate" not in journal:
+        return True
+    if "promote" in journal:
+        return journal["promote"].state in _DONE
+    result = from_json(EvaluateResult, journal["evaluate"].result)
+    return is_carried_out(config, DatasetTag.parse(config.data.tag).dataset, storage, result)
 
 
 def _read_document(config: Config, run_id: str) -> RunDocument | None:

@@ -22,6 +22,18 @@ def decision_holds(storage: Storage, dataset: str, result: EvaluateResult) -> bo
     return True
 
 
+def is_carried_out(config: Config, dataset: str, storage: Storage, result: EvaluateResult) -> bool:
+    """Whether promote has nothing to do: the new champions are champions, in the bucket and in the database."""
+    promoted = [selection for selection in result.selections if selection.promoted]
+    for selection in promoted:
+        pointer, _ = read_champion(storage, dataset, selection.metric)
+        if pointer is None or pointer.sha256 != selection.sha256:
+            return False
+    with closing(open_database(config.database.url)) as database:
+        champions = [(selection, database.champion(dataset, selection.metric)) for selection in promoted]
+    return all(row is not None and row.record.model_sha256 == selection.sha256 for selection, row in champions)
+
+
 def record_models(config: Config, train: TrainResult, result: EvaluateResult) -> None:
     """Tell the database what was measured and selected; what it knows already stays as it is."""
     run_id = current_run_id()

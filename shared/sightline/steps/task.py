@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from sightline.pod import prepare_pod
 from sightline.steps import resolve, store
 from sightline.steps.journal import TaskEntry, current_run_id, journalled
 from sightline.steps.kubeflow_run import open_run
+from sightline.steps.promotion import is_carried_out
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.storage import open_storage
 from sightline.storage.base import Storage
@@ -37,16 +38,13 @@ class Finished:
         result: The step's result as JSON, for the next task.
         metrics: Numbers for the dashboard, by name.
         summary: The step's ``summary.json``, where it has one.
+        promoted: ``yes`` where promote has a champion to make, else ``no``; for a condition of the pipeline.
     """
 
     result: str
     metrics: dict[str, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def promoted(self) -> str:
-        """``yes`` where evaluate selected a new champion, else ``no``; for a condition of the pipeline."""
-        return "yes" if any(entry["promoted"] for entry in strict_json.decode(self.result)["selections"]) else "no"
+    promoted: str = "no"
 
     @property
     def confusion(self) -> tuple[list[str], list[list[int]]]:
@@ -110,7 +108,9 @@ def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Fi
         result = evaluate.run(config, code_rev, trained)
         entry.outputs = {selection.metric: selection.reason for selection in result.selections}
         _copy(storage, result.files, "report.html", html)
-        return _finished(storage, entry, result, result.models[0].metrics)
+        dataset = DatasetTag.parse(result.training_tag).dataset
+        promoted = "no" if is_carried_out(config, dataset, storage, result) else "yes"
+        return replace(_finished(storage, entry, result, result.models[0].metrics), promoted=promoted)
 
     return _task("evaluate", config, code_rev, step)
 
