@@ -1,5 +1,6 @@
 """A whole world in a folder: drawn plates, a data repository, a home; and the pipeline as a person starts it."""
 
+import hashlib
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from sightline.storage import open_uri
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,3 +114,10 @@ def world(tmp_path_factory):
     world.draw(images=24)
     world.publish("v1")
     return world
+
+
+def weights_digest(uri):
+    """Of the tensors alone: the header names the bucket, which differs."""
+    storage, key = open_uri(uri)
+    data, _ = storage.read_bytes(key)
+    return hashlib.sha256(data[8 + int.from_bytes(data[:8], "little") :]).hexdigest()

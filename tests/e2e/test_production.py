@@ -9,7 +9,7 @@ from sightline.database import open_database
 from sightline.database.connection import connect
 from sightline.database.schema import upgrade
 from sightline.storage import open_uri
-from tests.e2e.conftest import World
+from tests.e2e.conftest import World, weights_digest
 from tests.servers.mariadb import PASSWORD_VARIABLE, new_database
 
 pytestmark = pytest.mark.slow
@@ -40,13 +40,6 @@ def outcome(world):
     evaluated, tested = (json.loads(journal[step]["result"]) for step in ("evaluate", "test"))
     weights = {model["metric"]: weights_digest(model["uri"]) for model in evaluated["selections"]}
     return weights, [[model["metrics"] for model in result["models"]] for result in (evaluated, tested)]
-
-
-def weights_digest(uri):
-    """Of the tensors alone: the header names the bucket, which differs."""
-    storage, key = open_uri(uri)
-    data, _ = storage.read_bytes(key)
-    return hashlib.sha256(data[8 + int.from_bytes(data[:8], "little") :]).hexdigest()
 
 
 def test_results_are_those_of_the_embedded_defaults(world, production):

@@ -27,7 +27,8 @@ BEFORE = {
 def test_a_new_run():
     pods = ["accelerator_count=0", 'node_selector={"disk": "ssd"}', "train_memory=16Gi"]
     given = ["data.tag=plates_ann_v1", "seed=1", "seed=2"]
-    assert new_parameters(DECLARED, "plates", given, "image", pods) == {
+    usual = {"train_memory": "8Gi", "accelerator_count": 1}
+    assert new_parameters(DECLARED, "plates", given, "image", pods, usual=usual) == {
         "dataset_tag": "plates_ann_v1",
         "recipe": "plates",
         "overrides": "seed=2",
@@ -51,7 +52,15 @@ def test_a_new_run():
 )
 def test_a_new_run_with_faults(recipe, overrides, pods, says):
     with pytest.raises(ConfigurationError, match=says):
-        new_parameters(DECLARED, recipe, overrides, "image", pods)
+        new_parameters(DECLARED, recipe, overrides, "image", pods, usual={})
+
+
+def test_the_profile_sets_what_the_pipeline_has():
+    tag = ["data.tag=plates_ann_v1"]
+    usual = {"node_selector": {"pool": "gpu"}}
+    assert new_parameters(DECLARED, "plates", tag, "image", [], usual=usual)["node_selector"] == {"pool": "gpu"}
+    with pytest.raises(ConfigurationError, match="the profile sets the parameters gpus, recipe, which"):
+        new_parameters(DECLARED, "plates", tag, "image", [], usual={"gpus": 1, "recipe": "x"})
 
 
 def test_a_run_like_another_differs_in_what_is_set_alone():

@@ -8,7 +8,7 @@ from sightline.kubeflow.profile import Profile, find_profile, profile_path
 
 FILE = """
 default: {host: "http://default:1"}
-office: {host: "https://office/pipeline/", namespace: vision, cookie_file: /c, port_forward: false}
+office: {host: "https://office/pipeline/", namespace: vision, cookie_file: /c, parameters: {train_memory: 8Gi}}
 """
 
 
@@ -25,7 +25,15 @@ def test_options_win_over_variables_and_those_over_the_file(profiles):
 
 def test_a_profile_that_is_named_wins_over_variables(profiles):
     found = find_profile({"namespace": ""}, "office", {"KFP_HOST": "http://variable", "KFP_TOKEN_FILE": "/t"})
-    assert found == Profile("https://office/pipeline", "vision", token_file="/t", cookie_file="/c")
+    assert found == Profile(
+        "https://office/pipeline",
+        "vision",
+        token_file="/t",
+        cookie_file="/c",
+        parameters={"train_memory": "8Gi"},
+    )
+    variables = {"KFP_SYSTEM_NAMESPACE": "pipelines"}
+    assert find_profile({}, "office", variables).system_namespace == "pipelines"
     assert find_profile({}, environment={"SIGHTLINE_KUBEFLOW_PROFILE": "office"}).namespace == "vision"
 
 
@@ -44,6 +52,7 @@ def test_an_unknown_profile(profiles):
         ("default: {hots: x}", "default.hots is no field; expected host, "),
         ("default: {host: 5}", "default.host must be a str, not 5"),
         ("default: [x]", "must be a section"),
+        ("default: {parameters: [x]}", "default.parameters must be a dict"),
         ("default: {port_forward: maybe}", "default.port_forward must be a bool"),
     ],
 )

@@ -155,7 +155,9 @@ class Installation:
         api = self.kubeflow.api
         experiment_id = api.experiment_id(self.name)
         runs = [run["run_id"] for run in api.runs(100) if run.get("experiment_id") == experiment_id]
-        remove(api, self.name, runs, [self.name, f"{self.name}-record"])
+        remove(
+            api, self.name, runs, [self.name, *(f"{self.name}-{end}" for end in ("record", "record-train", "hello"))]
+        )
         for folder in getattr(self, "applied", []):
             self.kubectl("delete", "--ignore-not-found", "--timeout=3m", "-k", str(folder))
         shutil.rmtree(getattr(self, "volumes", self.folder / "volumes"), ignore_errors=True)

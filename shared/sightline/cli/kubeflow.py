@@ -82,7 +82,8 @@ def start(
     with connected(options) as kubeflow:
         version = upload_version(kubeflow, compiled(), pipeline)
         code = options["code_rev"] or "image"
-        parameters = new_parameters(version.parameters, recipe, overrides, code, options["pods"])
+        asked = (recipe, overrides, code, options["pods"])
+        parameters = new_parameters(version.parameters, *asked, usual=kubeflow.parameters)
         experiment_id = kubeflow.api.experiment_id(options["experiment"])
         run = launch(kubeflow, version, parameters, experiment_id=experiment_id)
         _started(kubeflow, run, waiting=options["waiting"])

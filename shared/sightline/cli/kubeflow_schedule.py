@@ -119,7 +119,7 @@ def _add(name: str, cron: str, every: str, compiled: str, options: dict[str, Any
     with connected(options) as kubeflow:
         version = upload_version(kubeflow, compiled, options["pipeline"])
         asked = (options["recipe"], options["overrides"], options["code"], options["pods"])
-        parameters = new_parameters(version.parameters, *asked)
+        parameters = new_parameters(version.parameters, *asked, usual=kubeflow.parameters)
         check(kubeflow, version, parameters, kubeflow.service_account).require()
         made = add_schedule(
             kubeflow.api,

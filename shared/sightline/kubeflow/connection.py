@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sightline.errors import ConfigurationError, KubeflowError
 from sightline.kubeflow.cluster import Cluster
@@ -32,6 +33,7 @@ class Kubeflow:
         dashboard: Address of the web page.
         namespace: Where runs are.
         service_account: As whom the pods of new runs work; empty: the back end's choice.
+        parameters: Parameters of new runs where none are given.
     """
 
     api: PipelinesApi
@@ -39,6 +41,7 @@ class Kubeflow:
     dashboard: str
     namespace: str
     service_account: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def run_link(self, run_id: str) -> str:
         """Where the dashboard shows a run."""
@@ -70,7 +73,7 @@ def connect(profile: Profile) -> Iterator[Kubeflow]:
             remedy = f"this is {access.source}: set KUBECONFIG or --kubeconfig, or log in to the cluster again"
             cluster = Cluster(Server("the cluster", access.url, remedy, access.headers, access.tls), namespace)
         dashboard = profile.dashboard or profile.host or "http://localhost:8080"
-        yield Kubeflow(api, cluster, dashboard, namespace, profile.service_account)
+        yield Kubeflow(api, cluster, dashboard, namespace, profile.service_account, profile.parameters)
 
 
 def _has_many_users(api: PipelinesApi) -> bool:

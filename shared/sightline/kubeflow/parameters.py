@@ -17,7 +17,13 @@ Parameters = dict[str, Any]
 
 
 def new_parameters(
-    declared: Mapping[str, Document], recipe: str, overrides: Sequence[str], code_rev: str, pods: Sequence[str]
+    declared: Mapping[str, Document],
+    recipe: str,
+    overrides: Sequence[str],
+    code_rev: str,
+    pods: Sequence[str],
+    *,
+    usual: Mapping[str, Any],
 ) -> Parameters:
     """The parameters of a new run, checked with this machine's code.
 
@@ -27,14 +33,20 @@ def new_parameters(
         overrides: ``a.b=value``.
         code_rev: Which code the run uses.
         pods: ``name=value`` for other parameters of the pipeline.
+        usual: Those of the profile; what ``pods`` says wins.
 
     Raises:
         ConfigurationError: With every fault of the configuration.
     """
     tag, rest = _merged([], overrides)
-    return _checked({"dataset_tag": tag, "recipe": recipe, "overrides": "\n".join(rest), "code_rev": code_rev}) | (
-        _typed(declared, pods)
-    )
+    own = _checked({"dataset_tag": tag, "recipe": recipe, "overrides": "\n".join(rest), "code_rev": code_rev})
+    others = sorted(set(declared) - set(OWN))
+    if unknown := sorted(set(usual) - set(others)):
+        raise ConfigurationError(
+            f"the profile sets the parameters {', '.join(unknown)}, which the pipeline does not have; it has "
+            f"{', '.join(others) or 'none'}"
+        )
+    return {**own, **usual, **_typed(declared, pods)}
 
 
 def changed_parameters(

@@ -9,6 +9,7 @@ The profile file ``~/.sightline/kubeflow.yaml`` has one section a place; ``defau
       dashboard: https://kubeflow.example.com/_/pipeline
       namespace: vision
       cookie_file: ~/.sightline/office.cookie
+      parameters: {base_image: registry.example.com/base-python3.11:0.1.0, node_selector: {pool: gpu}}
 
 A cookie or token is never written into it: it names the file that holds one.
 """
@@ -17,8 +18,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from sightline.config.settings import home, read_yaml
 from sightline.errors import ConfigurationError
@@ -61,6 +63,7 @@ class Profile:
         system_namespace: Where Kubeflow Pipelines itself is installed.
         service_account: As whom the pods of new runs work; empty: an account of Kubeflow's own, which may do far more.
         port_forward: Reach the API through a port forwarded by kubectl.
+        parameters: Parameters of new runs, such as images from a registry of one's own; those that are given win.
     """
 
     host: str = ""
@@ -74,6 +77,7 @@ class Profile:
     system_namespace: str = "kubeflow"
     service_account: str = ""
     port_forward: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def profile_path() -> Path:
@@ -95,13 +99,14 @@ def find_profile(options: Mapping[str, str], name: str = "", environment: Mappin
     """
     named = name or environment.get("SIGHTLINE_KUBEFLOW_PROFILE", "")
     profile = _from_file(named)
-    variables = {field: environment.get(variable, "") for field, variable in VARIABLES.items()}
+    variables = {key: environment.get(variable, "") for key, variable in VARIABLES.items()}
     if not variables["token_file"]:
         variables["token_file"] = environment.get("KF_PIPELINES_SA_TOKEN_PATH", "")  # the name that kfp's own SDK uses
     if named:  # who names a profile means it; who does not means the environment
-        variables = {field: value for field, value in variables.items() if not getattr(profile, field)}
+        unset = Profile()
+        variables = {key: value for key, value in variables.items() if getattr(profile, key) == getattr(unset, key)}
     for given in (variables, options):
-        profile = replace(profile, **{field: value for field, value in given.items() if value})  # type: ignore[arg-type]
+        profile = replace(profile, **{key: value for key, value in given.items() if value})  # type: ignore[arg-type]
     if holds_secret(profile.host):
         raise ConfigurationError("the host of Kubeflow holds a password; put a token or cookie into a file instead")
     if profile.host and "://" not in profile.host:
@@ -118,11 +123,11 @@ def _from_file(name: str) -> Profile:
             there = ", ".join(sorted(document)) or "none"
             raise ConfigurationError(f"{path} has no profile {name!r}; there are: {there}")
         return Profile()
-    known = {field.name: field for field in fields(Profile)}
+    known = [one.name for one in fields(Profile)]
     if not isinstance(section, dict):
         raise ConfigurationError(f"{path}: profile {name or 'default'} must be a section of {', '.join(known)}")
     for key, value in section.items():
-        wanted = bool if key == "port_forward" else str
+        wanted = {"port_forward": bool, "parameters": dict}.get(key, str)
         if key not in known:
             raise ConfigurationError(f"{path}: {name or 'default'}.{key} is no field; expected {', '.join(known)}")
         if not isinstance(value, wanted):

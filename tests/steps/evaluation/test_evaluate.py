@@ -12,6 +12,8 @@ from sightline.errors import ConfigurationError, ModelFileError, StepError
 from sightline.report.summary import read_summary
 from sightline.steps import evaluate, promote
 from sightline.steps.inference import file_sha256
+from sightline.steps.promotion import is_carried_out
+from sightline.storage import open_storage
 
 
 @pytest.mark.usefixtures("oracle")
@@ -138,6 +140,19 @@ def test_done_again_nothing_changes(site, monkeypatch):
 
     assert promote.run(site.config(), "code", train) == first
     assert site.champion("EIR") == before
+
+
+@pytest.mark.usefixtures("oracle")
+def test_what_is_carried_out_need_not_be_promoted(site):
+    config = site.config()
+    train = site.trained(site.model(50))
+    storage = open_storage(config.storage.uri)
+    decision = evaluate.run(config, "code", train)
+    assert not is_carried_out(config, "plates", storage, decision)
+    promote.run(config, "code", train)
+    assert is_carried_out(config, "plates", storage, decision)
+    elsewhere = site.config(f"database.url=sqlite:///{site.folder / 'new.sqlite'}")  # killed before the row was written
+    assert not is_carried_out(elsewhere, "plates", storage, decision)
 
 
 @pytest.mark.usefixtures("oracle")
