@@ -13,7 +13,7 @@ TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' shared/sightline/versio
 IMAGES ?= base train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture fuzz check lint format types imports bench images kubeflow-test policy clean
+.PHONY: help demo test torture fuzz check lint format types imports bench images images-test kubeflow-test policy clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,11 @@ kubeflow-test: $(VENV)/.dev ## the mission on a real Kubeflow: KFP_HOST, KUBECON
 
 images: ## build the images of the components: REGISTRY=, TAG=, IMAGES="base train train-cpu"; more in dockerfiles/build.sh
 	@dockerfiles/build.sh $(REGISTRY) $(TAG) $(IMAGES)
+
+images-test: $(VENV)/.dev ## the pipeline in the images of REGISTRY, TAG and IMAGES, without rights; docker, or podman by DOCKER_HOST
+	SIGHTLINE_REQUIRE=containers OMP_NUM_THREADS=1 \
+		SIGHTLINE_TEST_IMAGES=$(REGISTRY)/$(firstword $(IMAGES))-python3.11:$(TAG),$(REGISTRY)/$(lastword $(IMAGES))-python3.11:$(TAG) \
+		$(BIN)/python -m pytest -s -v --no-header tests/pipeline/test_in_containers.py
 
 # checkov's pins would drag others along: an environment of its own
 $(VENV)-policy/.done: manifests/policy.txt

@@ -161,12 +161,10 @@ def test_new_code_and_new_data(mission):
     """No upload and no image: a line of a step is edited, published, and the run done again on a new tag."""
     edited = mission.it.folder / "checkout"
     shutil.copytree(ROOT / "shared", edited / "shared", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("components", "pipeline.py"):
-        (edited / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "components", edited / "components", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pipeline.py", edited)
     step = edited / "shared/sightline/steps/record.py"
     text = step.read_text()
-    anchor = "_log = logging.getLogger(__name__)\n"
-    assert anchor in text
     body = re.sub(r'(def run\(.*?\n    """.*?"""\n)', rf'\1    _log.info("{EDITED}")\n', text, count=1, flags=re.DOTALL)
     assert EDITED in body
     step.write_text(body)
