@@ -22,6 +22,11 @@ LOCKED = {
     "tmpfs": {"/tmp": "rw,size=1g,mode=1777"},
     "shm_size": "1g",
 }
+DATA = """
+sightline demo draw /var/lib/sightline/plates --images 24 --seed 1
+sightline data init /var/lib/sightline/data --remote /var/lib/sightline/remote
+sightline data add /var/lib/sightline/plates --dataset plates --version v1
+"""
 
 
 def absent(reason):
@@ -39,31 +44,26 @@ def images():
     return named.split(",")
 
 
-@pytest.fixture
-def volume(tmp_path):
-    """The work volume: a folder that is the images' user's."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    os.chown(folder, 1000, 1000)
-    return folder
+def folder_of_the_user(path):
+    """What is mounted belongs to the user of the images."""
+    path.mkdir()
+    os.chown(path, 1000, 1000)
+    return path
 
 
-def test_the_steps_run_in_the_images_without_any_right(images, volume, tmp_path):
+@pytest.mark.filterwarnings("ignore:.*have no effect in the current local runner")
+def test_the_steps_run_in_the_images_without_any_right(images, tmp_path):
     import docker
     from kfp import local
 
     base, train = images
-    mounts = [docker.types.Mount("/var/lib/sightline", str(volume), type="bind")]
-    client = docker.from_env()
-    for command in (
-        "demo draw /var/lib/sightline/plates --images 24 --seed 1",
-        "data init /var/lib/sightline/data --remote /var/lib/sightline/remote",
-        "data add /var/lib/sightline/plates --dataset plates --version v1",
-    ):
-        client.containers.run(base, ["sightline", *command.split()], mounts=mounts, auto_remove=True, **LOCKED)
-    root = tmp_path / "kubeflow"
-    root.mkdir()
-    os.chown(root, 1000, 1000)
+    volume, root = folder_of_the_user(tmp_path / "work"), folder_of_the_user(tmp_path / "kubeflow")
+    mounted = {"/var/lib/sightline": volume, "/etc/sightline": folder_of_the_user(tmp_path / "settings")}
+    mounts = [docker.types.Mount(place, str(folder), type="bind") for place, folder in mounted.items()]
+    settings = mounted["/etc/sightline"] / "settings.yaml"
+    settings.write_text("data: {repository: /var/lib/sightline/data}\n")
+    os.chown(settings, 1000, 1000)
+    docker.from_env().containers.run(base, ["sh", "-ec", DATA], mounts=mounts, remove=True, **LOCKED)
     local.init(local.DockerRunner(mounts=mounts, **LOCKED), pipeline_root=str(root), raise_on_error=True)
     overrides = "\n".join(TINY)
     given = {"dataset_tag": "plates_ann_v1", "overrides": overrides, "base_image": base, "train_image": train}
