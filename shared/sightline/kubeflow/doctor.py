@@ -146,7 +146,8 @@ def _accelerators(cluster: Cluster) -> Iterator[Finding]:
         yield Finding("accelerators", "ok", f"{found} on {len(nodes)} node{'s'[: len(nodes) != 1]}")
     else:
         text = "no node offers one: training runs on processors"
-        yield Finding("accelerators", "warning", text, "add a GPU node and its device plugin; else accelerator_count=0")
+        remedy = "add a GPU node and its device plugin; else --param accelerator_count=0"
+        yield Finding("accelerators", "warning", text, remedy)
 
 
 def _devices(node: Document) -> dict[str, int]:
