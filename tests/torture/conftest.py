@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.servers.mariadb import new_database
+from tests.torture.processes import Context
 from tests.torture.recording import World
 from tests.torture.scale import FULL, SEED
 
@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="session")
 def warm_processes():
     """Starts processes that have imported record already: a fork, not a second of imports."""
-    context = multiprocessing.get_context("forkserver")
+    context = Context()
     forkserver._forkserver._stop()  # one that an earlier test started has imported something else, and stays
     context.set_forkserver_preload(["tests.torture.tortured"])
     with pytest.MonkeyPatch.context() as patch:

@@ -33,7 +33,7 @@ def url(server):
 
 @pytest.mark.slow
 def test_killed_while_versions_are_registered(tmp_path, server, url, warm_processes, amount, moments, figures):
-    rows, kills = amount(500, 6_000), amount(3, 40)
+    rows, kills = amount(500, 6_000), amount(3, 50)
     workers = []
     for number in range(6):
         answer, log = tmp_path / f"{number}.json", tmp_path / f"{number}.log"
