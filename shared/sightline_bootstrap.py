@@ -21,6 +21,7 @@ less than a tenth of a second.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
 import json
@@ -109,6 +110,7 @@ def activate(code_rev: str) -> str:
         SnapshotError: The snapshot is missing or not what was published, ``sightline`` was imported already from
             elsewhere, or this image has other code than that which was pinned.
     """
+    gc.set_threshold(100_000)  # looking for garbage among what imports make takes a tenth of a short task
     if _FULL.fullmatch(code_rev):
         root = verify(volume_of(code_rev), code_rev)
         _refuse_imported(root, code_rev)

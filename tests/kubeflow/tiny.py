@@ -18,7 +18,7 @@ def compiled(pipeline):
 
 
 def hello(image, name):
-    """Three tasks that do nothing, one after another: what a task costs by itself."""
+    """Six tasks that do nothing, one after another: what a task costs by itself."""
     from kfp import dsl
 
     @dsl.component(base_image=image, install_kfp_package=False)
@@ -28,8 +28,9 @@ def hello(image, name):
     @dsl.pipeline(name=name)
     def pipeline(recipe: str = "plates", overrides: str = "", dataset_tag: str = "", code_rev: str = ""):
         said = dataset_tag
-        for _ in range(3):
-            said = greet(whom=said).set_caching_options(enable_caching=False).output
+        for _ in range(6):
+            task = greet(whom=said).set_caching_options(enable_caching=False).set_cpu_limit("1")
+            said = task.output
 
     return compiled(pipeline)
 

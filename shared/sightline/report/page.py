@@ -9,13 +9,14 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from sightline.data.images import UnreadableImageError, read_image
 from sightline.errors import DataError
 from sightline.report.wording import count_text, duration_text, metric_text
 from sightline.version import __version__
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_DRAWN_PIXELS = 150_000_000
 """A drawn image is as large as its original, which data.max_pixels limits."""
@@ -73,6 +74,10 @@ def jpeg_uri(image: Image.Image | Path, longest: int = 800) -> str:
     Raises:
         DataError: The file is missing or no image.
     """
+    from PIL import Image  # these take a tenth of a second, and most pages have no image
+
+    from sightline.data.images import UnreadableImageError, read_image
+
     if isinstance(image, Path):
         try:
             return jpeg_uri(read_image(image, MAX_DRAWN_PIXELS), longest)

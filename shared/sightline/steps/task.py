@@ -19,7 +19,6 @@ from sightline.errors import StepError
 from sightline.pod import prepare_pod
 from sightline.steps import resolve, store
 from sightline.steps.journal import TaskEntry, current_run_id, journalled
-from sightline.steps.kubeflow_run import open_run
 from sightline.steps.promotion import is_carried_out
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.storage import open_storage
@@ -55,6 +54,8 @@ class Finished:
 
 def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:
     """Resolve the parameters of a run, and open it where Kubeflow keeps it; ``steps`` are those after resolve."""
+    from sightline.steps.kubeflow_run import open_run  # which makes pages; the other tasks need not import that
+
     prepare_pod()
     resolved = resolve.run(recipe, overrides, dataset_tag, code_rev)
     open_run(resolved, recipe, split_overrides(overrides), steps.split(","))
