@@ -36,9 +36,10 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
 
     Args:
         steps: Some of :data:`STEPS`, in any order; resolve is always there.
-        local: For Kubeflow's local runner.  The process that starts it closes the run, so there is no finish; and
-            promote, which does nothing where there is nothing to do, is under no condition: that runner finds none true
-            that asks for an output by its name, and leaves out what depends on it without a word.
+        local: For Kubeflow's local runners.  The process that starts them closes the run, so there is no finish; and
+            promote, which does nothing where there is nothing to do, is under no condition: they find none true that
+            asks for an output by its name.  Nor do they resolve an image that is a parameter: those of the components
+            count.
     """
     from kfp import dsl
 
@@ -108,7 +109,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
 
         def add(step: str, component: Callable[..., Any], *, cached: bool = False, **inputs: Any) -> Any:
             task = component(**inputs).set_display_name(TASK_TITLES[step]).set_caching_options(cached)
-            return in_pod(task, step, claims, heavy if step in HEAVY else light)
+            return task if local else in_pod(task, step, claims, heavy if step in HEAVY else light)
 
         asked = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides}
         with dsl.ExitHandler(add("finish", finish, **asked), name="Steps") if not local else nullcontext():

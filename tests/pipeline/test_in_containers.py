@@ -6,10 +6,12 @@ DOCKER_HOST names its socket.
 
 import json
 import os
+from contextlib import contextmanager
 
 import pytest
 
 import pipeline
+from components import BASE_IMAGE, TRAIN_IMAGE
 from tests.e2e.conftest import TINY
 
 pytestmark = pytest.mark.slow
@@ -51,6 +53,18 @@ def folder_of_the_user(path):
     return path
 
 
+@contextmanager
+def called(client, names):
+    """Images under the names that the components know them by."""
+    there = {tag for image in client.images.list() for tag in image.tags}
+    for image, name in names.items():
+        assert client.images.get(image).tag(*name.rsplit(":", 1)), name
+    yield
+    for name in names.values():
+        if not any(tag.endswith(name) for tag in there):
+            client.images.remove(name)
+
+
 @pytest.mark.filterwarnings("ignore:.*have no effect in the current local runner")
 def test_the_steps_run_in_the_images_without_any_right(images, tmp_path):
     import docker
@@ -63,11 +77,12 @@ def test_the_steps_run_in_the_images_without_any_right(images, tmp_path):
     settings = mounted["/etc/sightline"] / "settings.yaml"
     settings.write_text("data: {repository: /var/lib/sightline/data}\n")
     os.chown(settings, 1000, 1000)
-    docker.from_env().containers.run(base, ["sh", "-ec", DATA], mounts=mounts, remove=True, **LOCKED)
+    client = docker.from_env()
+    client.containers.run(base, ["sh", "-ec", DATA], mounts=mounts, remove=True, **LOCKED)
     local.init(local.DockerRunner(mounts=mounts, **LOCKED), pipeline_root=str(root), raise_on_error=True)
     overrides = "\n".join(TINY)
-    given = {"dataset_tag": "plates_ann_v1", "overrides": overrides, "base_image": base, "train_image": train}
-    pipeline.build(local=True)(**given)
+    with called(client, {base: BASE_IMAGE, train: TRAIN_IMAGE}):
+        pipeline.build(local=True)(dataset_tag="plates_ann_v1", overrides=overrides)
     champion = json.loads((volume / "bucket/champions/plates/EIR.json").read_text())
     assert champion["training_tag"] == "plates_train_v1"
     assert (volume / champion["uri"].removeprefix("file:///var/lib/sightline/")).is_file()
