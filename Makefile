@@ -13,10 +13,10 @@ TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' shared/sightline/versio
 IMAGES ?= base train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture fuzz check lint format types imports bench images images-test kubeflow-test policy clean
+.PHONY: help demo test torture fuzz check lint format types imports bench images images-test kubeflow-test kubeflow-commands policy clean
 
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,7 +37,7 @@ demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the res
 	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe plates --set data.tag=plates_ann_v1
 
 test: $(VENV)/.dev ## run every test, warnings as errors, with coverage
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	OMP_NUM_THREADS=1 KFP_HOST= $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 fuzz: $(VENV)/.dev ## feed the readers of foreign input with anything: FUZZ_EXECUTIONS each
 	@for target in labelme configuration manifest object_name model_header; do \
@@ -63,9 +63,13 @@ imports: $(VENV)/.dev ## rooms import downward only
 torture: $(VENV)/.dev ## break everything on purpose, in full (a quarter of an hour); make test has a short form
 	SIGHTLINE_TORTURE=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/torture
 
+KUBEFLOW_TEST = SIGHTLINE_REQUIRE=kubeflow,mariadb,kustomize OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -v -x --no-header
+
 kubeflow-test: $(VENV)/.dev ## the mission on a real Kubeflow: KFP_HOST, KUBECONFIG, IMAGE_LOADER or REGISTRY (docs/kubeflow.md)
-	SIGHTLINE_REQUIRE=kubeflow,mariadb,kustomize OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -v -x --no-header \
-		tests/kubeflow/test_mission.py tests/kubeflow/test_on_kubeflow.py
+	$(KUBEFLOW_TEST) tests/kubeflow/test_mission.py
+
+kubeflow-commands: $(VENV)/.dev ## every command and fault on a real Kubeflow, with small tasks: KFP_HOST, KUBECONFIG, TASK_IMAGE
+	$(KUBEFLOW_TEST) tests/kubeflow/test_on_kubeflow.py
 
 images: ## build the images of the components: REGISTRY=, TAG=, IMAGES="base train train-cpu"; more in dockerfiles/build.sh
 	@dockerfiles/build.sh $(REGISTRY) $(TAG) $(IMAGES)

@@ -4,7 +4,7 @@
 import tempfile
 from pathlib import Path
 
-IMAGE = "localhost/python-kfp:dev"
+from components import BASE_IMAGE
 
 
 def compiled(pipeline):
@@ -35,7 +35,7 @@ def hello(image, name):
     return compiled(pipeline)
 
 
-def story(image=IMAGE, name="sightline-story"):
+def story(image=BASE_IMAGE, name="sightline-story"):
     """Groups, a condition, a loop, retries, secrets, volumes, an exit task; parameters as Sightline's pipeline has."""
     from kfp import dsl, kubernetes
 

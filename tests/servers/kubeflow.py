@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from components import BASE_IMAGE
 from sightline.errors import KubeflowError, NotThereError
 from sightline.kubeflow.cluster import NODE_ANNOTATION
 from sightline.kubeflow.connection import Kubeflow, connect
 from sightline.kubeflow.profile import find_profile
-from tests.kubeflow.tiny import IMAGE
 
 
 def absent(reason):
@@ -126,7 +126,7 @@ def kubeflow_world():
     """The Kubeflow of KFP_HOST; TASK_IMAGE names an image there with Python and kfp."""
     required()
     with connect(find_profile({})) as kubeflow:
-        world = World(kubeflow, f"story-{secrets.token_hex(3)}", os.environ.get("TASK_IMAGE", IMAGE))
+        world = World(kubeflow, f"story-{secrets.token_hex(3)}", os.environ.get("TASK_IMAGE", BASE_IMAGE))
         try:
             yield world
         finally:
