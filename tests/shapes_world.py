@@ -92,8 +92,7 @@ class World:
                 result = task.run_record(*given, html).result
                 trained = task.run_train(*given, result).result
                 evaluated = task.run_evaluate(*given, trained, html)
-                if evaluated.promoted == "yes":
-                    task.run_promote(*given, trained)
+                task.run_promote(*given, trained)
                 task.run_test(*given, evaluated.result, html)
             finally:
                 del os.environ["SIGHTLINE_RUN_ID"]
