@@ -12,7 +12,7 @@ import pytest
 from sightline.config.digest import config_digest
 from sightline.config.settings import home
 from sightline.database import open_database
-from sightline.errors import DatabaseError
+from sightline.errors import DatabaseError, StepError
 from sightline.steps import kubeflow_run, task
 from sightline.steps.journal import journalled, read_journal, run_folder
 from sightline.steps.results import EvaluateResult, RecordResult, ScoredModel, Selection
@@ -178,14 +178,19 @@ def test_a_last_task_that_never_began_is_not_taken_for_done(pod, tmp_path, kept,
     assert run_row(resolved.config).state == "failed"
 
 
-@pytest.mark.parametrize(("promoted", "state"), [(False, "failed"), (True, "succeeded")])
-def test_a_champion_that_was_selected_must_be_promoted(pod, tmp_path, promoted, state):
-    resolved = task.run_resolve("plates", "", TAG, "", steps="evaluate")
+def select(config):
+    """Leave what evaluate leaves when a candidate is to become champion."""
     with journalled(home() / "work", "evaluate", {}) as entry:
         selection = Selection("EIR", "file:///m", "d" * 64, "best", 0.9, "", None, True, "the first")
         scored = ScoredModel("best", "file:///m", "d" * 64, "plates_train_v1", {"EIR": 0.9})
-        files = open_storage(resolved.config.storage.uri).uri_of("results/none")
+        files = open_storage(config.storage.uri).uri_of("results/none")
         entry.result = to_json(EvaluateResult("plates_train_v1", [scored], [selection], files, 1.0))
+
+
+@pytest.mark.parametrize(("promoted", "state"), [(False, "failed"), (True, "succeeded")])
+def test_a_champion_that_was_selected_must_be_promoted(pod, tmp_path, promoted, state):
+    resolved = task.run_resolve("plates", "", TAG, "", steps="evaluate")
+    select(resolved.config)
     do(*["promote"] * promoted)
     finish(tmp_path, failed=False)
     assert run_row(resolved.config).state == state
@@ -221,6 +226,18 @@ def test_the_message_is_sent_though_the_database_is_gone(pod, webhook, tmp_path)
     with pytest.raises(DatabaseError):
         finish(tmp_path, failed=False)
     assert "succeeded" in webhook[0][0]["text"]
+
+
+def test_a_message_is_sent_though_nobody_knows_how_the_run_ended(pod, webhook, tmp_path):
+    config = task.run_resolve("plates", "", TAG, "", steps="evaluate").config
+    select(config)
+    pointer = Path(config.storage.uri.removeprefix("file://")) / "champions/plates/EIR.json"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text("{}")
+    with pytest.raises(StepError, match="is not a champion pointer"):
+        finish(tmp_path, failed=False)
+    assert "failed: whether every task did its part cannot be seen" in webhook[0][0]["text"]
+    assert run_row(config).state == "failed"
 
 
 @pytest.mark.parametrize(("answers", "sent", "told"), [([503, 200], 2, True), ([404], 1, False)])

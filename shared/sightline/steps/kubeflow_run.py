@@ -97,18 +97,23 @@ def close_run(recipe: str, overrides: str, dataset_tag: str, *, failed: bool, co
         if run_id and document is None:
             _tell(run_id, dataset_tag, "failed", "resolve did not begin the run; its log says why")
         return
-    succeeded = _complete(config, document, failed=failed)
-    document.state = "succeeded" if succeeded else "failed"
-    document.message = "" if succeeded else _reason(config, run_id)
+    document.state, document.message = "failed", ""
     document.seconds = (datetime.now(UTC) - datetime.fromisoformat(document.started)).total_seconds()
-    fault = None
+    fault: SightlineError | None = None
+    try:
+        if _complete(config, document, failed=failed):
+            document.state = "succeeded"
+        else:
+            document.message = _reason(config, run_id)
+    except SightlineError as error:
+        fault, document.message = error, f"whether every task did its part cannot be seen: {error}"
     try:
         with closing(open_database(config.database.url)) as database:
             database.finish_run(run_id, document.state, document.message)
         write_pages(config, document)
     except SightlineError as error:
-        fault = error
-    line = result_line(Path(config.work.dir), document) if succeeded else document.message
+        fault = fault or error
+    line = document.message or result_line(Path(config.work.dir), document)
     _tell(run_id, config.data.tag, document.state, line)
     if fault is not None:
         raise fault
