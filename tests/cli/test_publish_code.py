@@ -30,7 +30,9 @@ FACTS = r"\d+ files, (commit [0-9a-f]{12}( with changes)?|no git commit), \d+\.\
 def test_to_the_bucket_of_the_settings_file(sightline_home, revision):
     place = (sightline_home / "bucket/code/snapshots" / f"{revision}.json").as_uri()
     output = run().output
-    assert re.fullmatch(rf"{revision} published\n{place}: {FACTS}\nnote: pods do not see .*\n", output), output
+    assert re.fullmatch(
+        rf"{revision} published\n{place}: {FACTS}\nnote: only pods that mount this folder see it; .*\n", output
+    ), output
     output = run().output
     assert output.startswith(f"{revision} is published and current already; nothing was written\n{place}: ")
 

@@ -50,10 +50,13 @@ def command(*, volume: Path | None, bucket: str | None, as_json: bool) -> None:
 
 
 def _note_on_bucket(uri: str) -> str:
-    """What who publishes to a folder may not expect: pods do not see it."""
+    """What who publishes to a folder may not expect: few pods see it."""
     if not uri.startswith("file:"):
         return ""
-    return "pods do not see a folder of this machine; name the cluster's bucket (--bucket gs://..., or storage.uri)"
+    return (
+        "only pods that mount this folder see it; from a laptop name the cluster's bucket (--bucket gs://..., or "
+        "storage.uri in the settings file), from a notebook the code volume (--volume /code)"
+    )
 
 
 def _note_on_volume(revision: str) -> str:
