@@ -58,6 +58,7 @@ class Installation:
     def __init__(self, folder, kubeflow, name):
         self.folder, self.kubeflow, self.name = folder, kubeflow, name
         self.namespace = kubeflow.namespace
+        self.applied, self.volumes = [], Path("/tmp") / name
         self.address = os.environ.get("POD_ADDRESS") or address_towards(os.environ["KFP_HOST"])
         self.environment = {
             **os.environ,
@@ -133,7 +134,6 @@ class Installation:
             document["images"] = [{"name": "sightline/base-python3.11", "newName": image, "newTag": tag}]
             if not self.kubectl("get", "storageclasses", "-o", "name").split():
                 document["components"] = ["../../components/host-path"]
-        self.volumes = Path("/tmp") / self.name
         volumes = manifests / "components/host-path/volumes.yaml"
         volumes.write_text(volumes.read_text().replace("/var/lib/sightline-volumes", str(self.volumes)))
         self.applied = [manifests / "secrets", overlay]
@@ -158,9 +158,9 @@ class Installation:
         remove(
             api, self.name, runs, [self.name, *(f"{self.name}-{end}" for end in ("record", "record-train", "hello"))]
         )
-        for folder in getattr(self, "applied", []):
+        for folder in self.applied:
             self.kubectl("delete", "--ignore-not-found", "--timeout=3m", "-k", str(folder))
-        shutil.rmtree(getattr(self, "volumes", self.folder / "volumes"), ignore_errors=True)
+        shutil.rmtree(self.volumes, ignore_errors=True)
         left = self.objects()
         assert left == [], f"left behind: {left}"
 
