@@ -12,7 +12,6 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sightline import strict_json
 from sightline.config.digest import config_digest
 from sightline.config.schema import Config
 from sightline.data.tags import DatasetTag
@@ -24,8 +23,14 @@ from sightline.steps.journal import TaskEntry, current_run_id, note_reused, read
 from sightline.steps.notify import notify
 from sightline.steps.promotion import is_carried_out
 from sightline.steps.results import EvaluateResult
-from sightline.steps.run import result_line, run_record
-from sightline.steps.run_pages import RunDocument, run_address, write_pages
+from sightline.steps.run_document import (
+    RunDocument,
+    read_document,
+    result_line,
+    run_address,
+    run_record,
+    write_document,
+)
 from sightline.steps.store import STEP_OF, from_json, latest_result, to_json
 from sightline.storage import Storage, open_storage
 
@@ -47,7 +52,7 @@ def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], 
         SightlineError: Neither database nor work volume took it.
     """
     run_id, config = current_run_id(), resolved.config
-    known = _read_document(config, run_id) if run_id else None
+    known = read_document(Path(config.work.dir), run_id) if run_id else None
     if not run_id or (known is not None and known.pid):
         return
     document = RunDocument(
@@ -66,7 +71,7 @@ def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], 
     )
     with closing(open_database(config.database.url)) as database:
         database.start_run(run_record(document))
-    write_pages(config, document)
+    write_document(Path(config.work.dir), document)
 
 
 def close_run(recipe: str, overrides: str, dataset_tag: str, *, failed: bool, copy_to: str) -> None:
@@ -85,6 +90,8 @@ def close_run(recipe: str, overrides: str, dataset_tag: str, *, failed: bool, co
     Raises:
         SightlineError: The row or the page could not be written; the message was sent.
     """
+    from sightline.steps.run_pages import write_pages  # resolve is spared what makes pages
+
     prepare_pod()
     run_id = current_run_id()
     try:
@@ -92,7 +99,8 @@ def close_run(recipe: str, overrides: str, dataset_tag: str, *, failed: bool, co
     except ConfigurationError as error:
         _tell(run_id, dataset_tag, "failed", str(error))
         return
-    document = _read_document(config, run_id) if run_id else None
+    _log.info("finish: run %s of %s", run_id, config.data.tag)
+    document = read_document(Path(config.work.dir), run_id) if run_id else None
     if document is None or document.pid:
         if run_id and document is None:
             _tell(run_id, dataset_tag, "failed", "resolve did not begin the run; its log says why")
@@ -156,11 +164,6 @@ def _is_promoted(config: Config, storage: Storage, journal: Mapping[str, TaskEnt
         return journal["promote"].state in _DONE
     result = from_json(EvaluateResult, journal["evaluate"].result)
     return is_carried_out(config, DatasetTag.parse(config.data.tag).dataset, storage, result)
-
-
-def _read_document(config: Config, run_id: str) -> RunDocument | None:
-    path = run_folder(Path(config.work.dir), run_id) / "run.json"
-    return RunDocument(**strict_json.decode(path.read_bytes())) if path.is_file() else None
 
 
 def _reason(config: Config, run_id: str) -> str:

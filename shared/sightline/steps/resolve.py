@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sightline.config.decode import decode, split_overrides
 from sightline.config.schema import Config
 from sightline.errors import ConfigurationError
-from sightline.storage import open_storage
+from sightline.storage import require_known
 from sightline.version import code_revision
 from sightline_bootstrap import IMAGE
 
@@ -43,7 +43,7 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
         StorageError: The result bucket's URI is of a kind that Sightline does not know.
     """
     config = configuration(recipe, overrides, dataset_tag)
-    open_storage(config.storage.uri)
+    require_known(config.storage.uri)
     installed = code_revision()
     if code_rev not in {"", IMAGE, installed}:
         raise ConfigurationError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import secrets
 import shlex
@@ -16,15 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sightline import strict_json
 from sightline.config.schema import Config
-from sightline.database import RunRecord, open_database
+from sightline.database import open_database
 from sightline.errors import SightlineError, StepError
 from sightline.steps import resolve
 from sightline.steps.journal import GONE, TITLES, process_is_alive, read_journal, run_folder
-from sightline.steps.run_pages import RunDocument, RunState, read_runs, write_pages
-
-_RESULT_METRICS = ("box_AP50", "mask_AP50", "dv_mAP", "EIR")
+from sightline.steps.run_document import RunDocument, RunState, read_runs, result_line, run_record
+from sightline.steps.run_pages import write_pages
+from sightline.storage import open_storage
 
 
 class LocalRun:
@@ -48,8 +45,10 @@ class LocalRun:
 
         Raises:
             ConfigurationError: With every fault; nothing was started.
+            StorageError: There is no way to the result bucket; nothing was started.
         """
         resolved = resolve.run(recipe, "\n".join(overrides), "", "")
+        open_storage(resolved.config.storage.uri)
         now = datetime.now(UTC)
         document = RunDocument(
             run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
@@ -134,30 +133,6 @@ class LocalRun:
         log = self.folder / "pipeline.log"
         lines = log.read_text(encoding="utf-8").splitlines()[-20:] if log.is_file() else []
         return "\n".join([f"the pipeline failed before a task said why ({error}); {log} ends with:", *lines])
-
-
-def run_record(document: RunDocument) -> RunRecord:
-    """What the database keeps of a run."""
-    configuration = json.dumps(document.configuration, sort_keys=True)
-    return RunRecord(
-        run_id=document.run_id,
-        recipe=document.configuration["recipe"],
-        configuration=configuration,
-        configuration_digest=hashlib.sha256(configuration.encode()).hexdigest(),
-        dataset_tag=document.dataset_tag,
-        code_rev=document.code_rev,
-    )
-
-
-def result_line(work: Path, document: RunDocument) -> str:
-    """``result: box_AP50=... seconds=...`` of the selected model on the test split, as far as it is known."""
-    journal = read_journal(work, document.run_id)
-    metrics: dict[str, float] = {}
-    for step in ("evaluate", "test"):
-        if step in journal and journal[step].result:
-            metrics = strict_json.decode(journal[step].result)["models"][0]["metrics"]
-    numbers = [f"{name}={metrics[name]:.4f}" for name in _RESULT_METRICS if name in metrics]
-    return " ".join(["result:", *numbers, f"seconds={document.seconds:.1f}"])
 
 
 def _close_abandoned(config: Config) -> None:

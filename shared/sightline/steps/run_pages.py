@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -21,49 +19,11 @@ from sightline.config.schema import Config
 from sightline.data.commands import explain_os_errors
 from sightline.report.run_index import RunSummary, write_run_index
 from sightline.report.run_page import RunPage, TaskView, write_run_page
-from sightline.steps.journal import TITLES, TaskEntry, read_journal, run_folder, write_atomically
+from sightline.steps.journal import TITLES, TaskEntry, read_journal, run_folder
+from sightline.steps.run_document import RunDocument, RunState, read_runs, run_address, write_document
 from sightline.steps.store import STEP_OF
 from sightline.storage import Download, open_storage
 from sightline.storage.files import written_whole
-
-RunState = Literal["running", "succeeded", "failed", "interrupted"]
-
-
-@dataclass(slots=True)
-class RunDocument:
-    """``run.json`` in the run's folder.
-
-    Attributes:
-        run_id: Begins with the time, so that names sort by it.
-        recipe: The recipe's name or path.
-        overrides: As given.
-        steps: The steps that were asked for.
-        dataset_tag: The annotation tag.
-        code_rev: The code that runs.
-        configuration: The full configuration.
-        command: What does the run again.
-        state: Where it is.
-        started: UTC, ISO 8601.
-        seconds: How long it took.
-        pid: The process that keeps the run on a laptop; 0 where Kubeflow keeps it.
-        host: The machine of that process.
-        message: Why it failed.
-    """
-
-    run_id: str
-    recipe: str
-    overrides: list[str]
-    steps: list[str]
-    dataset_tag: str
-    code_rev: str
-    configuration: dict[str, Any]
-    command: str
-    state: RunState
-    started: str
-    seconds: float
-    pid: int
-    host: str = ""
-    message: str = ""
 
 
 def write_pages(config: Config, document: RunDocument) -> None:
@@ -79,7 +39,7 @@ def write_pages(config: Config, document: RunDocument) -> None:
 
 def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
     work = Path(config.work.dir)
-    write_atomically(folder / "run.json", json.dumps(asdict(document), indent=1))
+    write_document(work, document)
     journal = read_journal(work, document.run_id)
     asked = ["resolve", *document.steps]
     tasks = [_task_view(step, journal.get(step), step in asked, document.state) for step in TITLES]
@@ -112,12 +72,6 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
     write_index(work)
 
 
-def run_address(run_id: str) -> str:
-    """Where Kubeflow's dashboard shows a run; empty where no dashboard is known."""
-    dashboard = os.environ.get("SIGHTLINE_DASHBOARD", "").rstrip("/")
-    return f"{dashboard}/#/runs/details/{run_id}" if dashboard else ""
-
-
 def _links(document: RunDocument) -> dict[str, str]:
     """To the dashboard for a run of Kubeflow, and to the trackers that the environment names."""
     links = {
@@ -131,15 +85,6 @@ def _links(document: RunDocument) -> dict[str, str]:
 def write_index(work: Path) -> None:
     """Write ``runs/index.html``: every run on this work volume, newest first."""
     write_run_index(work / "runs" / "index.html", [_summary(work, document) for document in read_runs(work)])
-
-
-def read_runs(work: Path) -> list[RunDocument]:
-    """Every run on this work volume, newest first."""
-    documents = []
-    for path in sorted((work / "runs").glob("*/run.json"), reverse=True):
-        with suppress(FileNotFoundError):  # garbage collection may remove an old run meanwhile
-            documents.append(RunDocument(**strict_json.decode(path.read_bytes())))
-    return documents
 
 
 def _task_view(step: str, entry: TaskEntry | None, asked: bool, run_state: RunState) -> TaskView:
@@ -158,6 +103,7 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
     journal = read_journal(work, document.run_id)
     results = {step: strict_json.decode(entry.result) for step, entry in journal.items() if entry.result}
     tested = results.get("test", {}).get("models", [])
+    link = f"{document.run_id}/report/index.html"
     return RunSummary(
         run_id=document.run_id,
         started=datetime.fromisoformat(document.started),
@@ -165,7 +111,7 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
         recipe=document.recipe,
         state=document.state,
         seconds=document.seconds or None,  # nobody knows how long a killed run took
-        link=f"{document.run_id}/report/index.html",
+        link=link if (work / "runs" / link).is_file() else "",  # a run of Kubeflow has its page when it ends
         metrics=tested[0]["metrics"] if tested else {},
         winners={
             selection["metric"]: selection["name"] for selection in results.get("evaluate", {}).get("selections", [])

@@ -19,6 +19,7 @@ from sightline.errors import StepError
 from sightline.pod import prepare_pod
 from sightline.steps import resolve, store
 from sightline.steps.journal import TaskEntry, current_run_id, journalled
+from sightline.steps.kubeflow_run import open_run
 from sightline.steps.promotion import is_carried_out
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.storage import open_storage
@@ -54,10 +55,9 @@ class Finished:
 
 def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:
     """Resolve the parameters of a run, and open it where Kubeflow keeps it; ``steps`` are those after resolve."""
-    from sightline.steps.kubeflow_run import open_run  # which makes pages; the other tasks need not import that
-
     prepare_pod()
     resolved = resolve.run(recipe, overrides, dataset_tag, code_rev)
+    _log.info("resolve: %s with code %s", resolved.config.data.tag, resolved.code_rev)
     open_run(resolved, recipe, split_overrides(overrides), steps.split(","))
     inputs = {"recipe": recipe, "overrides": overrides, "dataset_tag": dataset_tag, "code_rev": code_rev}
     with journalled(Path(resolved.config.work.dir), "resolve", inputs) as entry:
@@ -157,6 +157,7 @@ def _task(
     config = from_json(config_json)
     inputs = {"dataset tag": config.data.tag, "code revision": code_rev}
     work = Path(config.work.dir)
+    _log.info("%s: %s with code %s", step, config.data.tag, code_rev)
     with journalled(work, step, inputs) as entry, explain_os_errors(f"go on with {step}", f"work volume {work}"):
         return run(config, open_storage(config.storage.uri), entry)
 

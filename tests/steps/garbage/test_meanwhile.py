@@ -89,7 +89,7 @@ def test_a_run_beside_two_gcs_ends_as_one_left_alone(world):
 def test_gc_killed_again_and_again(world):
     """Whatever is left lies in the trash or at its place as a whole, and the next gc completes the work."""
     rng = random.Random(4)
-    killed = 0
+    killed, longest = 0, 0.5
     for number in range(25):
         if number % 5 == 0:
             for tag in ("shapes_ann_v1", "shapes_train_v1"):
@@ -102,9 +102,12 @@ def test_gc_killed_again_and_again(world):
         if child == 0:
             world.sweep(delete=True)
             os._exit(0)
-        time.sleep(rng.uniform(0.0, 0.5))
+        time.sleep(rng.uniform(0.0, longest))
         os.kill(child, signal.SIGKILL)
-        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+            killed += 1
+        else:  # this machine is quicker
+            longest *= 0.8
         world.require_intact()
         for path in (world.work / "checkouts").glob("shapes_*"):
             assert (path / "annotations" / "shapes" / "0.png").is_file()
