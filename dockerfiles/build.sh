@@ -25,8 +25,8 @@ find_engine() {
   for engine in ${ENGINE:-docker podman buildah}; do
     if works "$engine"; then echo "$engine"; return; fi
   done
-  fail "${ENGINE:-none of docker, podman, buildah} works on this machine: install one of them (docker: start its service)," \
-    "or name it by ENGINE=..."
+  fail "no program that builds images works on this machine; tried ${ENGINE:-docker podman buildah}: install one" \
+    "(docker: start its service), or name it by ENGINE=..."
 }
 
 build() { # NAME TARGET ACCELERATOR
