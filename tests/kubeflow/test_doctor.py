@@ -79,6 +79,15 @@ def test_something_is_amiss(server, sound, path, answer, check, level, says, rem
     assert (finding.level, says in finding.text, remedy in finding.remedy) == (level, True, True), finding
 
 
+def test_volumes_and_secrets_have_the_names_that_the_profile_gives_them(server, sound):
+    server.say(f"GET {CORE}/persistentvolumeclaims/disk", volume("ReadWriteMany"))
+    server.say(f"GET {CORE}/secrets/sql", {"data": {"pw": "Y2FuYXJ5"}})
+    findings = found(replace(sound, parameters={"work_volume": "disk", "database_secret": "sql"}))
+    assert findings["volume disk"].level == "ok"
+    assert "lacks its key password" in findings["secret sql"].text
+    assert not findings.keys() & {"volume sightline-work", "secret sightline-database"}
+
+
 def test_in_a_namespace_that_is_not_there_nothing_more_is_looked_for(server, sound):
     del server.answers["GET /api/v1/namespaces/team"]
     assert [finding.check for finding in examine(sound)] == ["API", "cluster"]

@@ -60,7 +60,7 @@ def test_what_the_pod_comes_to(server, api, monkeypatch, state, log, findings):
 
     server.answers[f"POST {PODS}"] = made
     server.say("GET /api/v1/namespaces/team/events", {})
-    found = list(examine_inside(Cluster(api.server, "team"), "r/x:1"))
+    found = list(examine_inside(Cluster(api.server, "team"), "r/x:1", "", {}))
     assert [(one.check, one.level) for one in found] == [(check, level) for check, level, _ in findings]
     assert all(says in one.text for one, (_, _, says) in zip(found, findings, strict=True)), found
     assert server.asked[-1].method == "DELETE"
@@ -75,7 +75,7 @@ def test_the_pod_stands_on_what_the_tasks_stand_on():
     keys = {(pair["envVar"], pair["secretKey"]) for entry in task["secretAsEnv"] for pair in entry["keyToEnv"]}
     (storage_key,) = specification["deploymentSpec"]["executors"]["exec-train"]["container"]["env"]
 
-    pod = pod_document("x:1", "sightline")["spec"]
+    pod = pod_document("x:1", "sightline", {})["spec"]
     (container,) = pod["containers"]
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == wanted | {"/tmp"}
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
@@ -84,3 +84,11 @@ def test_the_pod_stands_on_what_the_tasks_stand_on():
     assert storage_key in container["env"]
     assert str(pod["securityContext"]["runAsUser"]) == task["securityContext"]["runAsUser"]
     assert pod["serviceAccountName"] == "sightline"
+
+
+def test_the_pod_takes_the_names_of_the_profile():
+    names = {"work_volume": "disk", "code_volume": "programs", "database_secret": "sql", "storage_secret": "gcs"}
+    text = json.dumps(pod_document("x:1", "", names))
+    assert all(f'"{name}"' in text for name in names.values())
+    assert "sightline-work" not in text
+    assert '"sightline-git"' in text

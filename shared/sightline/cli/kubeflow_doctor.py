@@ -23,10 +23,10 @@ def doctor_command(image: str) -> click.Command:
 
     @click.command("doctor")
     @click.option("--in-cluster", "inside", is_flag=True, help="Look from a pod of the tasks' image too.")
-    @click.option("--image", default=image, show_default=True, help="That image, as the cluster calls it.")
+    @click.option("--image", "asked", default="", help=f"That image; default: the profile's base_image, else {image}.")
     @json_option
     @connection_options
-    def command(inside: bool, image: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    def command(inside: bool, asked: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
         """Check everything that a run stands on.
 
         1 is returned if there is a fault.
@@ -35,7 +35,8 @@ def doctor_command(image: str) -> click.Command:
 
         with connected(options) as kubeflow:
             found = []
-            for finding in _findings(kubeflow, image if inside else ""):
+            chosen = asked or str(kubeflow.parameters.get("base_image") or image)
+            for finding in _findings(kubeflow, chosen if inside else ""):
                 found.append(finding)
                 if not as_json:
                     _echo(finding)
@@ -62,8 +63,8 @@ def _findings(kubeflow: Kubeflow, image: str) -> Iterator[Finding]:
         yield finding
     cluster = kubeflow.cluster
     if image and cluster is not None and reached:
-        account = kubeflow.service_account
-        yield from guarded("pod", lambda: examine_inside(cluster, image, account), "kubectl get events")
+        given = (image, kubeflow.service_account, kubeflow.parameters)
+        yield from guarded("pod", lambda: examine_inside(cluster, *given), "kubectl get events")
 
 
 def _amount(number: int, thing: str) -> str:

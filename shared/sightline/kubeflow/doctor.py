@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sightline.errors import KubeflowError, NotAuthorisedError, UnreachableError
 from sightline.kubeflow.cluster import Cluster
@@ -14,14 +15,22 @@ from sightline.kubeflow.http import Document
 from sightline.kubeflow.preflight import SETTINGS, cluster_settings
 
 APPLY = "kubectl apply -k manifests/overlays/..."
-CLAIMS = ("sightline-work", "sightline-code")
+CLAIMS = {"work_volume": "sightline-work", "code_volume": "sightline-code"}
+"""Parameter of the pipeline -> the claim that it names, unless the profile says another."""
+
 SECRETS = {
-    "sightline-database": ("password", "the database needs no password"),
-    "sightline-git": ("token", "the data repository needs no token"),
-    "sightline-storage": ("key.json", "the bucket is reached without a key"),
-    "sightline-notify": ("url", "nobody is told how runs end"),
+    "database_secret": ("sightline-database", "password", "the database needs no password"),
+    "git_secret": ("sightline-git", "token", "the data repository needs no token"),
+    "storage_secret": ("sightline-storage", "key.json", "the bucket is reached without a key"),
+    "notify_secret": ("sightline-notify", "url", "nobody is told how runs end"),
 }
-"""Secret -> its key, and what holds where it is missing."""
+"""Parameter of the pipeline -> the secret that it names, likewise, its key, and what holds where it is missing."""
+
+
+def named(parameter: str, parameters: Mapping[str, Any]) -> str:
+    """The claim or secret that a parameter of the pipeline names; ``parameters`` are those of the profile."""
+    usual = CLAIMS[parameter] if parameter in CLAIMS else SECRETS[parameter][0]
+    return str(parameters.get(parameter) or usual)
 
 
 def examine(kubeflow: Kubeflow) -> Iterator[Finding]:
@@ -32,11 +41,13 @@ def examine(kubeflow: Kubeflow) -> Iterator[Finding]:
         text = "no cluster is known here, so volumes, secrets and nodes were not looked at"
         yield Finding("cluster", "warning", text, "set KUBECONFIG or --kubeconfig")
         return
+    claims = [named(parameter, kubeflow.parameters) for parameter in CLAIMS]
+    secrets = {parameter: named(parameter, kubeflow.parameters) for parameter in SECRETS}
     checks = (
         ("cluster", _cluster),
         ("service account", lambda seen: _account(seen, kubeflow.service_account or "sightline")),
-        *((f"volume {name}", lambda seen, name=name: _claim(seen, name)) for name in CLAIMS),
-        *((f"secret {name}", lambda seen, name=name: _secret(seen, name)) for name in SECRETS),
+        *((f"volume {name}", lambda seen, name=name: _claim(seen, name)) for name in claims),
+        *((f"secret {name}", lambda seen, name=name, of=of: _secret(seen, name, of)) for of, name in secrets.items()),
         ("settings", _settings),
         ("accelerators", _accelerators),
     )
@@ -108,8 +119,8 @@ def _claim(cluster: Cluster, name: str) -> Iterator[Finding]:
         yield Finding(check, "ok", f"bound, {size}, ReadWriteMany")
 
 
-def _secret(cluster: Cluster, name: str) -> Iterator[Finding]:
-    key, otherwise = SECRETS[name]
+def _secret(cluster: Cluster, name: str, parameter: str) -> Iterator[Finding]:
+    _, key, otherwise = SECRETS[parameter]
     secret = cluster.thing("secrets", name)
     make = f"kubectl -n {cluster.namespace} create secret generic {name} --from-literal={key}=..."
     if secret is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from sightline import strict_json
 from sightline.errors import KubeflowError, NotThereError
 from sightline.kubeflow.cluster import Cluster
-from sightline.kubeflow.doctor import CLAIMS, SECRETS
+from sightline.kubeflow.doctor import SECRETS, named
 from sightline.kubeflow.findings import Finding
 from sightline.kubeflow.http import Document
 from sightline.kubeflow.preflight import SETTINGS
@@ -28,19 +29,22 @@ PATIENCE_SECONDS = 20.0
 """Until a pod that waits for something is believed to wait for ever."""
 
 _POLL_SECONDS = 1.0
-_VARIABLES = {"sightline-database": "SIGHTLINE_DATABASE_PASSWORD", "sightline-git": "SIGHTLINE_GIT_TOKEN"}
-_PATHS = {"sightline-work": "/var/lib/sightline", "sightline-code": "/code"}
+_VARIABLES = {"database_secret": "SIGHTLINE_DATABASE_PASSWORD", "git_secret": "SIGHTLINE_GIT_TOKEN"}
+_PATHS = {"work_volume": "/var/lib/sightline", "code_volume": "/code"}
 
 
-def examine_inside(cluster: Cluster, image: str, service_account: str = "") -> Iterator[Finding]:
+def examine_inside(
+    cluster: Cluster, image: str, service_account: str, parameters: Mapping[str, Any]
+) -> Iterator[Finding]:
     """Run the checks in a pod of the tasks' image, with their volumes, secrets and settings.
 
     Args:
         cluster: Where.
         image: The image of the tasks.
         service_account: As whom; empty: the namespace's default.
+        parameters: Those of the profile, which may name other claims and secrets than the manifests make.
     """
-    with _pod(cluster, pod_document(image, service_account)) as name:
+    with _pod(cluster, pod_document(image, service_account, parameters)) as name:
         pod = _started(cluster, name)
         reason = why_waiting(pod, cluster.events("Pod", name))
         if (pod.get("status") or {}).get("phase") == "Pending":
@@ -64,15 +68,16 @@ def examine_inside(cluster: Cluster, image: str, service_account: str = "") -> I
             yield Finding("image", "fault", text, IMAGE_REMEDY)
 
 
-def pod_document(image: str, service_account: str) -> Document:
+def pod_document(image: str, service_account: str, parameters: Mapping[str, Any]) -> Document:
     """The pod, as components/pod.py makes those of the tasks."""
     names = {"app.kubernetes.io/part-of": "sightline", "app.kubernetes.io/component": "doctor"}
+    volumes = _volumes(parameters)
     specification: Document = {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": int(START_SECONDS + RUN_SECONDS),
         "automountServiceAccountToken": bool(service_account),
-        "containers": [_container(image)],
-        "volumes": [{"name": name, **volume} for name, (_, volume) in _volumes().items()],
+        "containers": [_container(image, volumes, parameters)],
+        "volumes": [{"name": name, **volume} for name, (_, volume) in volumes.items()],
         "securityContext": {
             "runAsUser": USER,
             "runAsGroup": USER,
@@ -87,20 +92,20 @@ def pod_document(image: str, service_account: str) -> Document:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": specification}
 
 
-def _container(image: str) -> Document:
+def _container(image: str, volumes: Mapping[str, tuple[str, Document]], parameters: Mapping[str, Any]) -> Document:
     return {
         "name": "main",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-m", "sightline.kubeflow.doctor_inside"],
         "env": [
-            *(_secret_variable(name, variable) for name, variable in _VARIABLES.items()),
+            *(_secret_variable(variable, parameter, parameters) for parameter, variable in _VARIABLES.items()),
             {"name": "SIGHTLINE_SETTINGS", "value": "/etc/sightline/settings.yaml"},
             {"name": "SIGHTLINE_STORAGE_KEY", "value": "/etc/sightline-storage/key.json"},
             {"name": "HOME", "value": "/tmp"},  # noqa: S108  (the pod's own)
         ],
         "envFrom": [{"configMapRef": {"name": "sightline-environment", "optional": True}}],
-        "volumeMounts": [{"name": name, "mountPath": path} for name, (path, _) in _volumes().items()],
+        "volumeMounts": [{"name": name, "mountPath": path} for name, (path, _) in volumes.items()],
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "2Gi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -110,15 +115,18 @@ def _container(image: str) -> Document:
     }
 
 
-def _secret_variable(name: str, variable: str) -> Document:
-    key = {"name": name, "key": SECRETS[name][0], "optional": True}
+def _secret_variable(variable: str, parameter: str, parameters: Mapping[str, Any]) -> Document:
+    key = {"name": named(parameter, parameters), "key": SECRETS[parameter][1], "optional": True}
     return {"name": variable, "valueFrom": {"secretKeyRef": key}}
 
 
-def _volumes() -> dict[str, tuple[str, Document]]:
+def _volumes(parameters: Mapping[str, Any]) -> dict[str, tuple[str, Document]]:
     """Name of each volume -> where it is mounted, and what it is."""
-    claimed = {name: (_PATHS[name], {"persistentVolumeClaim": {"claimName": name}}) for name in CLAIMS}
-    storage_key = {"secret": {"secretName": "sightline-storage", "optional": True}}
+    claimed = {
+        parameter.replace("_", "-"): (path, {"persistentVolumeClaim": {"claimName": named(parameter, parameters)}})
+        for parameter, path in _PATHS.items()
+    }
+    storage_key = {"secret": {"secretName": named("storage_secret", parameters), "optional": True}}
     return claimed | {
         "settings": ("/etc/sightline", {"configMap": {"name": SETTINGS, "optional": True}}),
         "storage-key": ("/etc/sightline-storage", storage_key),
