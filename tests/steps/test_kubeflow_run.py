@@ -17,6 +17,7 @@ from sightline.steps import kubeflow_run, task
 from sightline.steps.journal import journalled, read_journal, run_folder
 from sightline.steps.results import EvaluateResult, RecordResult, ScoredModel, Selection
 from sightline.steps.run import LocalRun
+from sightline.steps.run_pages import write_index
 from sightline.steps.store import folder_key, publish_result, to_json
 from sightline.storage import open_storage
 
@@ -120,6 +121,17 @@ def test_a_run_is_opened_and_closed_with_row_page_copy_and_message(pod, webhook,
     (message,) = webhook[0]
     assert message["text"].startswith(f"Sightline run {RUN} on {TAG} succeeded: result: seconds=")
     assert message["text"].endswith(f"https://kubeflow.example/pipeline/#/runs/details/{RUN}")
+
+
+def test_the_index_leads_to_the_page_of_a_run_when_it_has_one(pod, webhook, tmp_path):
+    resolve()
+    write_index(home() / "work")
+    index = home() / "work" / "runs" / "index.html"
+    assert RUN in index.read_text()
+    assert f'href="{RUN}' not in index.read_text()
+    do("record", "train")
+    finish(tmp_path, failed=False)
+    assert f'href="{RUN}/report/index.html"' in index.read_text()
 
 
 @pytest.mark.parametrize(
