@@ -8,6 +8,7 @@ import yaml
 import pipeline
 from sightline.kubeflow import doctor_pod
 from sightline.kubeflow.cluster import Cluster
+from sightline.kubeflow.doctor import CLAIMS, SECRETS, named
 from sightline.kubeflow.doctor_pod import examine_inside, pod_document
 
 PODS = "/api/v1/namespaces/team/pods"
@@ -84,6 +85,12 @@ def test_the_pod_stands_on_what_the_tasks_stand_on():
     assert storage_key in container["env"]
     assert str(pod["securityContext"]["runAsUser"]) == task["securityContext"]["runAsUser"]
     assert pod["serviceAccountName"] == "sightline"
+
+
+def test_the_usual_names_are_those_of_the_pipeline():
+    declared = next(yaml.safe_load_all(pipeline.compile_yaml()))["root"]["inputDefinitions"]["parameters"]
+    places = {name: one["defaultValue"] for name, one in declared.items() if name.endswith(("_volume", "_secret"))}
+    assert {parameter: named(parameter, {}) for parameter in [*CLAIMS, *SECRETS]} == places
 
 
 def test_the_pod_takes_the_names_of_the_profile():

@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import Self
 
 from sightline.config.schema import Config
-from sightline.database import open_database
+from sightline.database import RunState, open_database
 from sightline.errors import SightlineError, StepError
 from sightline.steps import resolve
 from sightline.steps.journal import GONE, TITLES, process_is_alive, read_journal, run_folder
-from sightline.steps.run_document import RunDocument, RunState, read_runs, result_line, run_record
+from sightline.steps.run_document import RunDocument, read_runs, result_line, run_record
 from sightline.steps.run_pages import write_pages
 from sightline.storage import open_storage
 
@@ -48,7 +48,7 @@ class LocalRun:
             StorageError: There is no way to the result bucket; nothing was started.
         """
         resolved = resolve.run(recipe, "\n".join(overrides), "", "")
-        open_storage(resolved.config.storage.uri)
+        open_storage(resolved.config.storage.uri)  # a bucket that cannot be reached stops the run before it begins
         now = datetime.now(UTC)
         document = RunDocument(
             run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",

@@ -8,15 +8,13 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sightline import strict_json
-from sightline.database import RunRecord
+from sightline.database import RunRecord, RunState
 from sightline.steps.journal import read_journal, run_folder, write_atomically
 
 _RESULT_METRICS = ("box_AP50", "mask_AP50", "dv_mAP", "EIR")
-
-RunState = Literal["running", "succeeded", "failed", "interrupted"]
 
 
 @dataclass(slots=True)

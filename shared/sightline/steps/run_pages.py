@@ -17,10 +17,11 @@ from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.config.schema import Config
 from sightline.data.commands import explain_os_errors
+from sightline.database import RunState
 from sightline.report.run_index import RunSummary, write_run_index
 from sightline.report.run_page import RunPage, TaskView, write_run_page
 from sightline.steps.journal import TITLES, TaskEntry, read_journal, run_folder
-from sightline.steps.run_document import RunDocument, RunState, read_runs, run_address, write_document
+from sightline.steps.run_document import RunDocument, read_runs, run_address, write_document
 from sightline.steps.store import STEP_OF
 from sightline.storage import Download, open_storage
 from sightline.storage.files import written_whole

@@ -43,7 +43,7 @@ def open_storage(uri: str) -> Storage:
 
 
 def require_known(uri: str) -> None:
-    """Refuse a URI that no back end serves, without the third of a second that loading one takes.
+    """Refuse a URI that no back end serves, without loading the library of one.
 
     Raises:
         StorageError: No back end knows the scheme.
