@@ -61,14 +61,14 @@ def test_an_error_for_the_user_is_one_message_without_traceback(capsys):
 def test_ctrl_c_says_how_to_go_on(capsys):
     code, text = ending(KeyboardInterrupt(), capsys)
     assert code == 130
-    assert "the same command goes on from here" in text
+    assert "run the same command to resume" in text
 
 
 def test_a_full_disk_names_the_path(capsys):
     code, text = ending(OSError(28, "No space left on device", "/volume/a"), capsys)
     assert (code, text) == (
         1,
-        "error: /volume/a: No space left on device; free space or mend permissions, then again\n",
+        "error: /volume/a: No space left on device; free space or fix the permissions, then try again\n",
     )
 
 
