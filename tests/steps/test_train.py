@@ -107,7 +107,7 @@ def test_training_again_finds_the_result_and_registers_it_again(recorded, traine
     elsewhere = changed(elsewhere, "work", dir=str(tmp_path / "work"))
     monkeypatch.setenv("SIGHTLINE_RUN_ID", "second-run")
     assert train_step.run(elsewhere, REVISION, record) == trained
-    assert not (tmp_path / "work").exists()
+    assert not (tmp_path / "work" / "train").exists()
     database = open_database(elsewhere.database.url)
     for candidate in trained.candidates:
         (model,) = database.lineage(Named("model", candidate.sha256)).models

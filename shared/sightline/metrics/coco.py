@@ -185,8 +185,10 @@ def _mean(precision: npt.NDArray[np.float64]) -> float:
 def _precision(
     truth: CocoDocument, detections: Sequence[Detections], overlap: Overlap, sizes: Sequence[str]
 ) -> tuple[npt.NDArray[np.float64], list[dict[str, Any]]]:
-    """Precision [10 IoU thresholds, 101 recalls, classes by id, 1 + sizes], -1 where there is no truth; and the matches
-    of each class and image, of every size, as pycocotools leaves them."""
+    """Precision [10 IoU thresholds, 101 recalls, classes by id, 1 + sizes], -1 where there is no truth; and matches.
+
+    The matches are those of each class and image, of every size, as pycocotools leaves them.
+    """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 

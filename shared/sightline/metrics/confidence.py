@@ -61,7 +61,9 @@ def confidence_curve(matches: Sequence[Mapping[str, Any]]) -> ConfidenceCurve:
     """
     # float32, as the scores of a detection are: what `Detections.above` keeps is counted here.
     counted = [np.asarray(one["dtIgnore"])[0] == 0 for one in matches]
-    scores = _joined([np.asarray(one["dtScores"], np.float32)[kept] for one, kept in zip(matches, counted, strict=True)])
+    scores = _joined(
+        [np.asarray(one["dtScores"], np.float32)[kept] for one, kept in zip(matches, counted, strict=True)]
+    )
     right = _joined(
         [(np.asarray(one["dtMatches"])[0] > 0)[kept] for one, kept in zip(matches, counted, strict=True)]
     ).astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 NOTHING = "\N{EN DASH}"
 """Stands where there is no value."""
@@ -31,3 +32,8 @@ def duration_text(seconds: float | None) -> str:
         return f"{rest} s"
     hours, minutes_left = divmod(minutes, 60)
     return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def moment_text(moment: datetime) -> str:
+    """When something happened, in UTC, to the minute."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"

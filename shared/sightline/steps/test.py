@@ -25,8 +25,8 @@ from sightline.metrics.exact_match import Reading
 from sightline.metrics.selection import metrics_line
 from sightline.report.draw import draw_detections
 from sightline.report.test_report import write_test_report
-from sightline.steps.environment import environment
 from sightline.steps.drawings import draw_split, drawing_name, plain_name, save_drawing
+from sightline.steps.environment import environment
 from sightline.steps.inference import class_names, fetch_model, read_split, training_set_on_disk
 from sightline.steps.journal import current_run_id, write_atomically
 from sightline.steps.measurement import Measurement, measure
