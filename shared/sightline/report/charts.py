@@ -209,8 +209,11 @@ def _number(value: float) -> str:
 
 
 def _tick(value: float) -> str:
-    """A number at an axis: 20k instead of 20000."""
+    """A number at an axis: 20k instead of 20000, 2e-4 instead of 0.0002."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1000 if letter == 'k' else size):g}{letter}"
+    if 0 < abs(value) < 0.01:
+        mantissa, _, exponent = f"{value:.3e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
     return f"{value:g}"

@@ -54,6 +54,13 @@ class KeyNumber:
     decided_by: str
     note: str
 
+    @property
+    def champion_value(self) -> float | None:
+        """The champion's value on the split of the own one: values of two splits do not compare."""
+        if self.champion is None:
+            return None
+        return self.champion.test if self.own.split == "test" else self.champion.val
+
 
 def key_numbers(
     metrics: Sequence[str], selections: Sequence[SelectionSummary], evaluate: Summary | None, test: Summary | None

@@ -16,7 +16,7 @@ from sightline.report.history_charts import history_charts, read_history
 from sightline.report.key_numbers import KEY_METRICS, choices, key_numbers, summary_of_result
 from sightline.report.model_view import model_views
 from sightline.report.page import reason_of, write_page
-from sightline.report.run_graph import lay_out
+from sightline.report.run_graph import SMALL, lay_out
 from sightline.report.summary import SelectionSummary, Summary, read_summary
 
 RunState = Literal["succeeded", "failed", "interrupted", "stopped", "running"]
@@ -120,7 +120,8 @@ def write_run_page(path: Path, run: RunPage) -> None:
         path,
         "run_page.html",
         run=run,
-        across=lay_out([task.name for task in run.tasks], run.edges, down=False),
+        run_message="" if any(task.message and task.message in run.message for task in run.tasks) else run.message,
+        across=lay_out([task.name for task in run.tasks], run.edges, down=False, size=SMALL),
         down=lay_out([task.name for task in run.tasks], run.edges, down=True),
         choices=choices(selections, known_evaluate),
         key_numbers=key_numbers(list(KEY_METRICS), selections, known_evaluate, known_test),

@@ -20,7 +20,7 @@ from sightline.config.schema import Config
 from sightline.data.commands import explain_os_errors
 from sightline.report.key_numbers import choices, key_numbers, summary_of_result
 from sightline.report.run_index import METRICS, RunSummary, write_run_index
-from sightline.report.run_page import RunPage, TaskState, TaskView, write_run_page
+from sightline.report.run_page import RunPage, TaskView, write_run_page
 from sightline.steps.journal import TASK_TITLES, TaskEntry, read_journal, run_folder
 from sightline.steps.run_document import RunDocument, read_runs, run_address, write_document
 from sightline.steps.store import STEP_OF
@@ -69,7 +69,7 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
             message=document.message,
             index_link="../../index.html",
             resume_command=_resume_command(document),
-            tensorboard_command=_tensorboard_command(work, document.run_id, results),
+            tensorboard_command=_tensorboard_command(work, document, results),
             drawn_links=_drawn_links(results, folder / "report"),
             links=_links(document),
             edges=list(itertools.pairwise(ORDER)),
@@ -114,13 +114,12 @@ def _is_asked(step: str, document: RunDocument) -> bool:
 def _task_view(step: str, entry: TaskEntry | None, document: RunDocument) -> TaskView:
     title, run_state = TASK_TITLES[step], document.state
     if entry is not None:
-        if (
-            entry.state == "running" and run_state != "running" and step != "finish"
-        ):  # its pod could not say so any more
-            state: TaskState = "failed" if run_state == "failed" else "interrupted"
-            entry = replace(entry, state=state, message="it was stopped, evicted or lost while it ran")
         seconds = None if entry.state == "running" else entry.seconds
-        return TaskView(step, title, entry.state, seconds, entry.inputs, entry.outputs, entry.message)
+        state, message = entry.state, entry.message
+        if state == "running" and run_state != "running" and step != "finish":
+            state = "failed" if run_state == "failed" else "interrupted"
+            message = "it was stopped, evicted or lost while it ran"  # its pod could not say so any more
+        return TaskView(step, title, state, seconds, entry.inputs, entry.outputs, message)
     if not _is_asked(step, document):
         return TaskView(step, title, "skipped", message="not asked for; its last result is used")
     if run_state == "running":
@@ -139,9 +138,11 @@ def _resume_command(document: RunDocument) -> str:
     return document.command if document.pid else f"python pipeline.py resume {document.run_id}"
 
 
-def _tensorboard_command(work: Path, run_id: str, results: Mapping[StepName, Mapping[str, Any]]) -> str:
+def _tensorboard_command(work: Path, document: RunDocument, results: Mapping[StepName, Mapping[str, Any]]) -> str:
+    if "tensorboard" not in document.configuration.get("train", {}).get("trackers", []):
+        return ""
     published = str(results.get("train", {}).get("history", "")).rpartition("/")[0]
-    return tensorboard_command(tensorboard_folder(work, run_id, published))
+    return tensorboard_command(tensorboard_folder(work, document.run_id, published))
 
 
 def _drawn_links(results: Mapping[StepName, Mapping[str, Any]], page_folder: Path) -> dict[StepName, str]:
@@ -174,7 +175,7 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
         message=document.message if document.state not in {"succeeded", "running"} else "",
         numbers=key_numbers(METRICS, selections, evaluated, tested),
         decisions={
-            one.selection.metric: f"{one.name}: {one.selection.decision}" for one in choices(selections, evaluated)
+            one.selection.metric: f"{one.name}, {one.selection.decision}" for one in choices(selections, evaluated)
         },
     )
 

@@ -11,6 +11,7 @@ import shlex
 from pathlib import Path
 
 from sightline import strict_json
+from sightline.database import Lineage
 from sightline.steps.journal import current_run_id, run_folder, write_atomically
 
 _POINTER = "training.json"
@@ -49,6 +50,28 @@ def tensorboard_folder(work: Path, run_id: str, published: str = "") -> str:
     if place.startswith("/"):
         return f"{place}/tensorboard" if Path(place, "tensorboard").is_dir() else ""
     return f"{place}/tensorboard" if place else ""
+
+
+def tensorboard_of_run(lineage: Lineage) -> str:
+    """The command that shows the training curves of the one run of a lineage; empty where it left none.
+
+    Where the work volume of the run is not here, its published files are looked for beside its candidates.
+    """
+    from sightline.report.lineage_document import run_configuration
+
+    (run,) = lineage.runs
+    configuration = run_configuration(run)
+    if "tensorboard" not in configuration.get("train", {}).get("trackers", []):
+        return ""
+    offered = (
+        model.record.uri
+        for model in lineage.models
+        for one in model.uses
+        if one.run_id == run.record.run_id and one.use.role in {"best", "last"}
+    )
+    published = next(offered, "").rpartition("/")[0]
+    work = Path(str(configuration.get("work", {}).get("dir", "")))
+    return tensorboard_command(tensorboard_folder(work, run.record.run_id, published))
 
 
 def tensorboard_command(folder: str) -> str:
