@@ -298,16 +298,17 @@ def finished(tmp_path_factory):
 class Page(HTMLParser):
     """A page that was parsed strictly: tags are balanced, ids are unique, links within the page lead somewhere."""
 
-    VOID = frozenset({"meta", "link", "img", "br", "input", "hr", "circle"})
+    VOID = frozenset({"meta", "link", "img", "br", "input", "hr"})
 
     def __init__(self, source):
         super().__init__()
         self.source = source
         self.open_tags, self.ids, self.links, self.loads, self.scripts = [], [], [], [], []
-        self.text, self.pieces = "", []
+        self.text, self.pieces, self.heads = "", [], []
         self.feed(source)
         self.close()
         assert self.open_tags == []
+        assert all(self.heads), "a column or a row without a name"
         assert len(self.ids) == len(set(self.ids))
         inside = [link.removeprefix("#") for link in self.links if link.startswith("#")]
         inside += re.findall(r"url\(#([^)]*)\)", source)
@@ -325,6 +326,10 @@ class Page(HTMLParser):
                 self.loads.append(value)
             elif name.startswith("on"):
                 self.scripts.append(f"{name}={value}")
+        if tag == "img":
+            assert dict(attrs).get("alt"), "an image without words for it"
+        if tag == "th":
+            self.heads.append("")
         if tag == "script":
             self.scripts.append("script")
 
@@ -339,6 +344,8 @@ class Page(HTMLParser):
         assert self.open_tags.pop() == tag
 
     def handle_data(self, data):
+        if "th" in self.open_tags:
+            self.heads[-1] += data.strip()
         if not self.open_tags or self.open_tags[-1] not in ("style", "script"):
             self.text += data
             self.pieces.append(data)
@@ -353,7 +360,8 @@ def is_self_contained(page):
     """Nothing is loaded from elsewhere, and no script but the page's own one."""
     assert all(load.startswith("data:image/jpeg;base64,") for load in page.loads)
     without_images = re.sub(r"data:image/jpeg;base64,[A-Za-z0-9+/=]*", "", page.source)
-    assert not re.search(r"https?://|//[a-z]|@import", without_images)
+    assert not re.search(r"https?://|@import|url[(]['\"]?//", without_images)
+    assert not any(link.startswith("//") for link in page.links)
     assert page.scripts == ["script"]
 
 

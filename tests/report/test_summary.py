@@ -28,8 +28,34 @@ def test_selected_models_are_shown_and_all_where_none_is_selected(tmp_path):
         {"metric": "x", "name": "y"},
     ]
     summary = read_summary(written(tmp_path, {"models": models, "selections": selections}))
-    assert summary.winners() == {"last": ["mask_AP", "EIR"]}
-    assert list(read_summary(written(tmp_path, {"models": models})).winners()) == ["best", "last", "champion"]
+    assert summary.shown() == {"last": ["best by mask_AP", "best by EIR"]}
+    assert list(read_summary(written(tmp_path, {"models": models})).shown()) == ["best", "last", "champion"]
+
+
+def test_the_runs_own_best_candidate_stands_before_the_champion_that_stayed(tmp_path):
+    values = {"best": 0.3, "last": 0.4, "champion": 0.5}
+    models = {name: {"metrics": {"mask_AP": value}} for name, value in reversed(values.items())}
+    selections = [{"metric": "mask_AP", "name": "champion", "promoted": False}]
+    summary = read_summary(written(tmp_path, {"models": models, "selections": selections, "split": "val"}))
+    assert list(summary.shown().items()) == [
+        ("last", ["best candidate by mask_AP"]),
+        ("champion", ["champion that stays by mask_AP"]),
+    ]
+    tested = read_summary(written(tmp_path, {"models": models, "selections": selections, "split": "test"}))
+    assert list(tested.shown()) == ["last", "best", "champion"]  # on test nothing is chosen: all that were tested
+
+
+def test_the_worst_drawn_images_come_first_and_documents_of_before_keep_their_order(tmp_path):
+    drawn = [
+        {"image": "a", "model": "m", "mistakes": {"missed": 1}},
+        {"image": "b", "model": "m", "mistakes": {"missed": 1, "false": 2, "confused": 1, "truths": 5}},
+        {"image": "c", "model": "other", "mistakes": {"missed": 9}},
+        {"image": "d", "model": "m"},
+    ]
+    summary = read_summary(written(tmp_path, {"drawn": drawn}))
+    assert [item.image for item in summary.drawn_by("m")] == ["b", "a", "d"]
+    assert summary.drawn[1].mistakes.text == "1 missed, 1 of a wrong class, 2 where nothing is (5 objects)"
+    assert summary.at_score == "score threshold as configured"
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,16 @@ def _key_number(
 def own_candidate(
     selection: SelectionSummary, evaluate: Summary | None, test: Summary | None
 ) -> tuple[str, ModelSummary]:
-    """The run's own best candidate by the metric of a selection, with its name: by its val value, as evaluate does."""
+    """The run's own best candidate by the metric of a selection, with its name: by its val value, as evaluate does.
+
+    Where it was selected the selection names it; where the champion stayed the measured models tell.
+    """
     for summary in (evaluate, test):
-        best = summary.best_own(selection.metric) if summary else ""
-        if summary and best:
-            return best, summary.models[best]
+        if summary is None:
+            continue
+        name = summary.best_own(selection.metric) if is_champion(selection.name) else selection.name
+        if name in summary.models:
+            return name, summary.models[name]
     return selection.name, ModelSummary(sha256=selection.sha256, uri=selection.uri)
 
 

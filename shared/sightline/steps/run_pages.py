@@ -99,12 +99,21 @@ def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list
     """The seven tasks in their order; a run that failed has a failed task, even one that could not say so itself."""
     views = [_task_view(step, journal.get(step), document) for step in ORDER]
     told = {"failed", "interrupted", "stopped"}
-    if document.state == "failed" and not any(view.state in told for view in views):
-        for index, view in enumerate(views[:-1]):
-            if view.name not in journal and _is_asked(view.name, document):
-                views[index] = replace(view, state="failed", message=document.message or "it left no word of why")
-                break
+    if document.state != "failed" or any(view.state in told for view in views):
+        return views
+    last = max((ORDER.index(step) for step in journal if step in ORDER), default=-1)
+    for index in range(last + 1, len(ORDER) - 1):  # the first one that never began; finish wrote this page
+        if _is_asked(ORDER[index], document) and not (ORDER[index] == "promote" and not _promotes(journal)):
+            message = document.message or "it failed before it could say why; its log says more"
+            views[index] = replace(views[index], state="failed", message=message)
+            break
     return views
+
+
+def _promotes(journal: Mapping[str, TaskEntry]) -> bool:
+    """Whether evaluate left something to promote."""
+    result = strict_json.decode(journal["evaluate"].result) if "evaluate" in journal else {}
+    return any(selection["promoted"] for selection in result.get("selections", []))
 
 
 def _is_asked(step: str, document: RunDocument) -> bool:
