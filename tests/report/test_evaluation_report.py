@@ -39,8 +39,8 @@ def test_a_champion_that_stays_is_said_to_stay(summary_folder, tmp_path, open_pa
     write_evaluation_report(tmp_path / "report.html", summary_folder)
     page = open_page(tmp_path / "report.html")
     page.has("by EIR, on the val split best champion stays 0.865 Equal. champion: 0.500, difference +0.365")
-    page.has("best best candidate by EIR", "champion champion that stays by EIR")
-    assert page.text.index("best candidate by EIR") < page.text.index("champion that stays by EIR")
+    page.has("best best candidate by EIR", "champion stays champion by EIR")
+    assert page.text.index("best candidate by EIR") < page.text.index("stays champion by EIR")
     assert "champion before" not in page.text
 
 

@@ -28,7 +28,7 @@ def test_selected_models_are_shown_and_all_where_none_is_selected(tmp_path):
         {"metric": "x", "name": "y"},
     ]
     summary = read_summary(written(tmp_path, {"models": models, "selections": selections}))
-    assert summary.shown() == {"last": ["best by mask_AP", "best by EIR"]}
+    assert summary.shown() == {"last": ["best by mask_AP, EIR"]}
     assert list(read_summary(written(tmp_path, {"models": models})).shown()) == ["best", "last", "champion"]
 
 
@@ -39,7 +39,7 @@ def test_the_runs_own_best_candidate_stands_before_the_champion_that_stayed(tmp_
     summary = read_summary(written(tmp_path, {"models": models, "selections": selections, "split": "val"}))
     assert list(summary.shown().items()) == [
         ("last", ["best candidate by mask_AP"]),
-        ("champion", ["champion that stays by mask_AP"]),
+        ("champion", ["stays champion by mask_AP"]),
     ]
     tested = read_summary(written(tmp_path, {"models": models, "selections": selections, "split": "test"}))
     assert list(tested.shown()) == ["last", "best", "champion"]  # on test nothing is chosen: all that were tested

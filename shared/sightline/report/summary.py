@@ -202,18 +202,21 @@ class Summary(_Part):
         On val these are the selected ones, and the best candidates where the champion stayed; on test all that were
         tested; every model where nothing was selected.
         """
-        roles: dict[str, list[str]] = {}
+        roles: dict[str, dict[str, list[str]]] = {}
         for selection in self.selections:
             stays = is_champion(selection.name)
             if selection.name in self.models:
-                role = "champion that stays by" if stays else "selected by" if selection.promoted else "best by"
-                roles.setdefault(selection.name, []).append(f"{role} {selection.metric}")
+                role = "stays champion by" if stays else "selected by" if selection.promoted else "best by"
+                roles.setdefault(selection.name, {}).setdefault(role, []).append(selection.metric)
             best = self.best_own(selection.metric) if stays and self.split != "test" else ""
             if best:
-                roles.setdefault(best, []).append(f"best candidate by {selection.metric}")
+                roles.setdefault(best, {}).setdefault("best candidate by", []).append(selection.metric)
         if not roles or self.split == "test":
-            roles = {name: roles.get(name, []) for name in self.models}
-        return {name: roles[name] for name in sorted(roles, key=is_champion)}
+            roles = {name: roles.get(name, {}) for name in self.models}
+        return {
+            name: [f"{role} {', '.join(metrics)}" for role, metrics in roles[name].items()]
+            for name in sorted(roles, key=is_champion)
+        }
 
     def best_own(self, metric: str) -> str:
         """Name of the run's own candidate with the highest value of a metric, of equal ones the first; may be empty."""
