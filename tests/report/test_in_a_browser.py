@@ -112,7 +112,8 @@ def test_without_scripts_everything_is_there_but_what_needs_them(tab, run_page, 
 def test_a_chart_tells_its_values_under_the_pointer_and_to_the_arrow_keys(tab, run_page):
     tab.open(run_page)
     place = tab.run(
-        "(() => { const svg = document.querySelector('svg.chart'); svg.scrollIntoView({block: 'center', behavior: 'instant'});"
+        "(() => { const svg = document.querySelector('svg.chart');"
+        " svg.scrollIntoView({block: 'center', behavior: 'instant'});"
         " const box = svg.getBoundingClientRect(); return [box.left + box.width * 0.5, box.top + box.height / 2]; })()"
     )
     tab.move(*place)

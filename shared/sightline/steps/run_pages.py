@@ -112,7 +112,8 @@ def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list
 
 def _promotes(journal: Mapping[str, TaskEntry]) -> bool:
     """Whether evaluate left something to promote."""
-    result = strict_json.decode(journal["evaluate"].result) if "evaluate" in journal else {}
+    entry = journal.get("evaluate")
+    result = strict_json.decode(entry.result) if entry and entry.result else {}
     return any(selection["promoted"] for selection in result.get("selections", []))
 
 
