@@ -13,6 +13,7 @@ from sightline.config.digest import config_digest
 from sightline.config.settings import home
 from sightline.database import open_database
 from sightline.errors import DatabaseError, StepError
+from sightline.report.page import alone
 from sightline.steps import kubeflow_run, task
 from sightline.steps.journal import journalled, read_journal, run_folder
 from sightline.steps.results import EvaluateResult, RecordResult, ScoredModel, Selection
@@ -112,8 +113,11 @@ def test_a_run_is_opened_and_closed_with_row_page_copy_and_message(pod, webhook,
     assert run_row(resolved.config).state == "succeeded"
     page = run_folder(home() / "work", RUN) / "report" / "index.html"
     assert RUN in page.read_text()
-    assert (tmp_path / "page" / "out").read_bytes() == page.read_bytes()
-    assert (home() / "bucket" / "runs" / RUN / "index.html").read_bytes() == page.read_bytes()
+    assert "../../index.html" in page.read_text()
+    copy = (tmp_path / "page" / "out").read_text()
+    assert copy == alone(page.read_bytes()).decode()
+    assert not re.findall(r'href="(?!#|data:|https://)', copy)  # there is no index beside a copy
+    assert (home() / "bucket" / "runs" / RUN / "index.html").read_text() == copy
     assert re.findall(r'<a href="(https:[^"]*)">(\w+) ↗</a>', page.read_text()) == [
         (f"https://kubeflow.example/pipeline/#/runs/details/{RUN}", "Kubeflow"),
         ("https://mlflow.example", "MLflow"),

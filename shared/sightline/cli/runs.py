@@ -64,15 +64,21 @@ def show_command(*, url: str, run: str, as_json: bool) -> None:
     from sightline.report.lineage_document import lineage_document, recipe_document
     from sightline.report.runs_text import run_text
     from sightline.report.terminal import terminal
+    from sightline.steps.training_logs import tensorboard_of_run
 
     with closing(open_database(url, create=False)) as database:
         found = _run(database, run)
+    tensorboard = tensorboard_of_run(found)
     if as_json:
         document = lineage_document(found)
         rest = {"models": document["models"], "promotions": document["promotions"]}
-        _print_json(document["runs"][0] | {"differs_from_recipe": recipe_document(found.runs[0])} | rest)
+        _print_json(
+            document["runs"][0]
+            | {"differs_from_recipe": recipe_document(found.runs[0]), "tensorboard": tensorboard}
+            | rest
+        )
     else:
-        _show(run_text(found, terminal().width))
+        _show(run_text(found, terminal().width, tensorboard))
 
 
 @command.command("compare")

@@ -64,7 +64,7 @@ class DataReport:
         image_sizes: How many images have each (width, height) in pixels; ``dict(Counter(...))``.
         areas: Instance areas a class in square pixels as five numbers (:func:`quantiles`): minimum, lower quartile,
             median, upper quartile, maximum.  Classes without instances are absent.
-        dropped: What the fault policies left out or mended, a count for each kind of fault.
+        dropped: What the fault policies left out or fixed, a count for each kind of fault.
         ignored: Shapes that carried an ignored label.
         warnings: What a person should know before training.
         faults: Every fault as text (``str(fault)``); the page shows the first 200 and says how many more there are.

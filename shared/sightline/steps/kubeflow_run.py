@@ -90,6 +90,7 @@ def close_run(recipe: str, overrides: str, dataset_tag: str, *, failed: bool, co
     Raises:
         SightlineError: The row or the page could not be written; the message was sent.
     """
+    from sightline.report.page import alone
     from sightline.steps.run_pages import write_pages  # resolve is spared what makes pages
 
     prepare_pod()
@@ -125,7 +126,7 @@ def close_run(recipe: str, overrides: str, dataset_tag: str, *, failed: bool, co
     _tell(run_id, config.data.tag, document.state, line)
     if fault is not None:
         raise fault
-    page = (run_folder(Path(config.work.dir), run_id) / "report" / "index.html").read_bytes()
+    page = alone((run_folder(Path(config.work.dir), run_id) / "report" / "index.html").read_bytes())
     open_storage(config.storage.uri).write_bytes(f"runs/{run_id}/index.html", page)
     Path(copy_to).parent.mkdir(parents=True, exist_ok=True)
     Path(copy_to).write_bytes(page)

@@ -12,6 +12,37 @@ from sightline.strict_json import CLOSED
 
 
 @dataclass(frozen=True, slots=True)
+class Environment:
+    """Where a step computed; a result of an earlier release says nothing of it.
+
+    Attributes:
+        device: Name of the GPU or of the processor.
+        accelerators: How many GPUs torch saw; 0 where it computed on the processor.
+        threads: Threads of torch.
+        host: The machine or pod.
+        system: Operating system and architecture.
+        python: Version.
+        torch: Version, with that of CUDA behind a ``+`` where it has one.
+        sightline: Version.
+        memory_gb: The most memory that the process held, in GiB.
+        gpu_memory_gb: The most memory that torch held on the GPU, in GiB; None without one.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    device: str
+    accelerators: int
+    threads: int
+    host: str
+    system: str
+    python: str
+    torch: str
+    sightline: str
+    memory_gb: float
+    gpu_memory_gb: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordResult:
     """A published training set.
 
@@ -82,6 +113,7 @@ class TrainResult:
             "val/mask_AP": ...}, ...]``.
         log: URI of the text log.
         seconds: How long training took, all its sessions together.
+        environment: Where its last session computed.
     """
 
     __pydantic_config__ = CLOSED
@@ -93,6 +125,7 @@ class TrainResult:
     history: str
     log: str
     seconds: float
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +233,7 @@ class TestResult:
         models: One a distinct selected model.
         files: URI of the folder with drawn images, readings and tables.
         seconds: How long the step took.
+        environment: Where the models were timed.
     """
 
     __pydantic_config__ = CLOSED
@@ -210,3 +244,4 @@ class TestResult:
     models: list[TestedModel]
     files: str
     seconds: float
+    environment: Environment | None = None

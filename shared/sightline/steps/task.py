@@ -17,6 +17,7 @@ from sightline.data.commands import explain_os_errors
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
 from sightline.pod import prepare_pod
+from sightline.report.page import alone
 from sightline.steps import resolve, store
 from sightline.steps.journal import TaskEntry, current_run_id, journalled
 from sightline.steps.kubeflow_run import open_run
@@ -193,6 +194,6 @@ def _upstream(storage: Storage, kind: type[Result], config: Config, result: str)
 
 
 def _copy(storage: Storage, files: str, name: str, path: str) -> None:
-    """Copy a file of a result to where Kubeflow expects an artifact."""
+    """Copy a page of a result to where Kubeflow expects an artifact; nothing that it could link to lies beside it."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(storage.read_bytes(f"{files.removeprefix(storage.uri + '/')}/{name}")[0])
+    Path(path).write_bytes(alone(storage.read_bytes(f"{files.removeprefix(storage.uri + '/')}/{name}")[0]))

@@ -20,11 +20,13 @@ from sightline.data.lock import exclusive_lock
 from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.errors import StepError
 from sightline.logs import Progress
+from sightline.metrics.confusion import ImageMistakes
 from sightline.metrics.exact_match import Reading
 from sightline.metrics.selection import metrics_line
 from sightline.report.draw import draw_detections
 from sightline.report.test_report import write_test_report
 from sightline.steps.drawings import draw_split, drawing_name, plain_name, save_drawing
+from sightline.steps.environment import environment
 from sightline.steps.inference import class_names, fetch_model, read_split, training_set_on_disk
 from sightline.steps.journal import current_run_id, write_atomically
 from sightline.steps.measurement import Measurement, measure
@@ -131,6 +133,7 @@ class _Test:
         summary: dict[str, Any] = {
             "training_tag": self._tag,
             "split": "test",
+            "score_threshold": self._config.test.score_threshold,
             "images": len(self._truth["images"]),
             "classes": self._classes,
             "models": {},
@@ -148,6 +151,7 @@ class _Test:
             models=tested,
             files=base,
             seconds=time.monotonic() - self._began,
+            environment=environment(self._config.train.device),
         )
         digest = config_digest("test", self._config)
         return publish_result(self._storage, result, self._tag, key, files=self._files, config_digest=digest)
@@ -165,7 +169,7 @@ class _Test:
             "images_per_second": images_per_second,
             **measured.document(self._truth),
         }
-        summary["drawn"] += self._draw_split(selection.name, seen)
+        summary["drawn"] += self._draw_split(selection.name, seen, measured.confusion.mistakes)
         summary["unlabelled"] += self._draw_unlabelled(selection.name, seen)
         predictions = f"predictions/{plain_name(selection.name)}/predictions.json"
         write_atomically(self._files / predictions, json.dumps(self._predictions(selection, seen), indent=1))
@@ -258,11 +262,20 @@ class _Test:
             for index in range(len(found))
         ]
 
-    def _draw_split(self, name: str, seen: Iterable[_Seen]) -> list[dict[str, Any]]:
+    def _draw_split(
+        self, name: str, seen: Iterable[_Seen], mistakes: Mapping[int, ImageMistakes]
+    ) -> list[dict[str, Any]]:
         labelled = {entry.found.image_id: entry for entry in seen if entry.found.image_id}
         sure = {image_id: self._sure(entry.found) for image_id, entry in labelled.items()}
-        images, max_pixels = self._truth["images"], self._config.data.max_pixels
-        drawn = draw_split(self._files, self._root, self._truth, {name: sure}, images=images, max_pixels=max_pixels)
+        drawn = draw_split(
+            self._files,
+            self._root,
+            self._truth,
+            {name: sure},
+            images=self._truth["images"],
+            max_pixels=self._config.data.max_pixels,
+            mistakes={name: mistakes},
+        )
         readings = {entry.name: [reading.document() for reading in entry.readings] for entry in labelled.values()}
         return [{**entry, "read": readings[entry["image"]]} for entry in drawn]
 

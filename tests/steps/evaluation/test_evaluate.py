@@ -77,7 +77,15 @@ def test_summary_is_what_the_page_reads(site):
     wrong = [example for example in best["readings"]["examples"] if not example["right"]]
     assert wrong
     assert all(example["truth"] for example in wrong)
+    assert document["score_threshold"] == site.config().evaluate.score_threshold
+    curve = summary.models["best"].confidence["box"]
+    assert len(curve.f1) == 101
+    right = sum(matrix[index][index] for index in range(len(labels) - 1))
+    truths = sum(row["instances"] for row in best["per_class"].values())
+    assert curve.recall[50] == round(right / truths, 5)
     assert len(summary.drawn) == 2 * 2
+    assert summary.drawn[0].mistakes.total > 0  # the oracle leaves images out: one of them is drawn first
+    assert summary.drawn[0].mistakes.missed == summary.drawn[0].mistakes.truths
     for item in summary.drawn:
         assert summary.file(item.truth)
         assert summary.file(item.prediction)
