@@ -12,7 +12,7 @@ import pytest
 from sightline.config.digest import config_digest
 from sightline.config.settings import home
 from sightline.database import open_database
-from sightline.errors import DatabaseError, StepError
+from sightline.errors import ConfigurationError, DatabaseError, StepError
 from sightline.report.page import alone
 from sightline.steps import kubeflow_run, task
 from sightline.steps.journal import journalled, read_journal, run_folder
@@ -213,13 +213,15 @@ def test_a_champion_that_was_selected_must_be_promoted(pod, tmp_path, promoted, 
 
 
 def test_a_refused_configuration_is_told_and_leaves_nothing(pod, webhook, tmp_path):
-    finish(tmp_path, failed=True, overrides="train.iteratons=1")
+    with pytest.raises(ConfigurationError, match="iteratons"):
+        finish(tmp_path, failed=True, overrides="train.iteratons=1")
     assert "iteratons" in webhook[0][0]["text"]
     assert not (home() / "work").exists()
 
 
 def test_a_run_that_resolve_did_not_begin_is_told(pod, webhook, tmp_path):
-    finish(tmp_path, failed=True)
+    with pytest.raises(StepError):
+        finish(tmp_path, failed=True)
     assert "resolve did not begin the run" in webhook[0][0]["text"]
 
 

@@ -13,6 +13,7 @@ from sightline.cli.kubeflow_options import (
     Function,
     connected,
     connection_options,
+    echo_put_right,
     experiment_option,
     json_option,
     launch_options,
@@ -149,11 +150,13 @@ def resume_command(run: str, waiting: bool, **options: Any) -> None:  # noqa: AN
 
     Finished tasks are kept; those that failed, were evicted or lost are done again.
     """
+    from sightline.kubeflow.run_rows import note_resume
     from sightline.kubeflow.runs import find_run, resume
 
     with connected(options) as kubeflow:
         found = find_run(kubeflow.api, run)
         resume(kubeflow.api, found)
+        note_resume(found)
         _started(kubeflow, found, waiting=waiting)
 
 
@@ -162,11 +165,21 @@ def resume_command(run: str, waiting: bool, **options: Any) -> None:  # noqa: AN
 @connection_options
 def stop_command(run: str, **options: Any) -> None:  # noqa: ANN401
     """Stop a RUN; `resume` goes on with it later."""
+    from sightline.errors import SightlineError
+    from sightline.kubeflow.run_rows import note_stop, take_back_stop
     from sightline.kubeflow.runs import find_run, stop
 
     with connected(options) as kubeflow:
         found = find_run(kubeflow.api, run)
-        stop(kubeflow.api, found)
+        noted = not found.ended and note_stop(found)
+        try:
+            stop(kubeflow.api, found)
+        except SightlineError:
+            if noted:
+                take_back_stop(found)
+            raise
+        if not noted:
+            click.echo("the database that this machine knows does not have the run, so it cannot say who stopped it")
         click.echo(f"stopping run {found.run_id}  {found.name}; `resume {found.run_id[:8]}` goes on with it")
 
 
@@ -180,6 +193,7 @@ def list_command(limit: int, as_json: bool, **options: Any) -> None:  # noqa: AN
 
     with connected(options) as kubeflow:
         runs = [read_run(document) for document in kubeflow.api.runs(limit)]
+        echo_put_right(runs)
     if as_json:
         keys = ("run_id", "name", "state", "parameters", "seconds")
         print_json([{k: getattr(run, k) for k in keys} | {"created": run.created.isoformat()} for run in runs])

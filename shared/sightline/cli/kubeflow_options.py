@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from sightline.kubeflow.connection import Kubeflow
+    from sightline.kubeflow.runs import Run
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -73,6 +74,14 @@ def launch_options(function: Function) -> Function:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def echo_put_right(runs: Iterable[Run]) -> None:
+    """Make the rows of runs agree with Kubeflow, and say on standard error what changed."""
+    from sightline.kubeflow.run_rows import put_right
+
+    for line in put_right(runs):
+        click.echo(line, err=True)
 
 
 def print_json(document: object) -> None:

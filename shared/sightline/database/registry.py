@@ -122,13 +122,32 @@ class Database:
 
         Args:
             run_id: A run that was started.
-            state: ``succeeded`` or ``failed``.
-            message: Why it failed; what is over 4,000 characters is cut.
+            state: Any but ``running``.
+            message: Why it failed, or who stopped it; what is over 4,000 characters is cut.
 
         Raises:
             DatabaseError: Also when the run is not known.
         """
         runs.finish(self._engine, run_id, state, message)
+
+    def correct_run(self, run_id: str, before: RunState, state: RunState, message: str = "") -> bool:
+        """Change the state of a run that is known, if it is still the one that the change was decided on.
+
+        Args:
+            run_id: The run.
+            before: Its state as it was read.
+            state: What it becomes.
+            message: As for :meth:`finish_run`.
+
+        Returns:
+            Whether it was changed.
+        """
+        return runs.correct(self._engine, run_id, before, state, message)
+
+    def find_runs(self, run_ids: Iterable[str]) -> dict[str, RunRow]:
+        """Those of some runs that are known, by their id."""
+        found = self._read("find runs", lambda connection: lineage.runs_by_id(connection, run_ids))
+        return {row.record.run_id: row for row in found}
 
     def runs(self, limit: int = 20) -> list[RunRow]:
         """The latest runs, the newest first."""

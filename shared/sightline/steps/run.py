@@ -18,9 +18,10 @@ from sightline.config.schema import Config
 from sightline.database import RunState, open_database
 from sightline.errors import SightlineError, StepError
 from sightline.steps import resolve
-from sightline.steps.journal import GONE, TITLES, process_is_alive, read_journal, run_folder
+from sightline.steps.journal import BY_HAND, GONE, finishing, process_is_alive, read_journal, run_folder
 from sightline.steps.run_document import RunDocument, read_runs, result_line, run_record
 from sightline.steps.run_pages import write_pages
+from sightline.steps.store import STEP_OF
 from sightline.storage import open_storage
 
 
@@ -117,7 +118,7 @@ class LocalRun:
                 raise StepError(f"{reason}\nand the report of the run could not be written: {fault}") from error
             raise StepError(f"{reason}\nreport: {self.page}") from error
         else:
-            self._close("interrupted", "stopped by hand; the same command goes on from here")
+            self._close("interrupted", BY_HAND)
 
     def result_line(self) -> str:
         """``result: box_AP50=... seconds=...`` of the selected model on the test split, as far as it is known."""
@@ -125,9 +126,11 @@ class LocalRun:
 
     def _close(self, state: RunState, message: str) -> None:
         self.document.state, self.document.message = state, message
-        with closing(open_database(self.config.database.url)) as database:
-            database.finish_run(self.document.run_id, state, message)
-        write_pages(self.config, self.document)
+        with finishing(self._work, self.document.run_id) as done:
+            with closing(open_database(self.config.database.url)) as database:
+                database.finish_run(self.document.run_id, state, message)
+            done()
+            write_pages(self.config, self.document)
 
     def _reason(self, error: BaseException | None) -> str:
         """Why the run failed: what its task says, else the end of the log."""
@@ -153,7 +156,7 @@ def _command(entry_point: str, recipe: str, overrides: Sequence[str], steps: Seq
     arguments = [*entry_point.split(), "run", "--local", "--recipe", recipe]
     for override in overrides:
         arguments += ["--set", override]
-    if list(steps) != list(TITLES)[1:]:
+    if list(steps) != list(STEP_OF.values()):
         arguments += ["--steps", ",".join(steps)]
     home = os.environ.get("SIGHTLINE_HOME")
     return " ".join([*([f"SIGHTLINE_HOME={shlex.quote(home)}"] if home else []), shlex.join(arguments)])

@@ -28,8 +28,7 @@ from sightline.steps.training_logs import tensorboard_command, tensorboard_folde
 from sightline.storage import Download, open_storage
 from sightline.storage.files import written_whole
 
-ORDER = ("resolve", "record", "train", "evaluate", "promote", "test", "finish")
-"""The tasks of a run, as every page shows them."""
+ORDER = tuple(TASK_TITLES)
 
 
 def write_pages(config: Config, document: RunDocument) -> None:

@@ -69,7 +69,12 @@ def find_result(storage: Storage, kind: type[Result], tag: str, key: str) -> Res
 
 
 def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Result | None:
-    """The newest finished result of this step for this tag and configuration, whatever code made it, or None.
+    """The newest finished result of this step for this tag and configuration, whatever code made it, or None."""
+    return next(results(storage, kind, tag, config_digest), None)
+
+
+def results(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Iterator[Result]:
+    """The finished results of this step for this tag and configuration, whatever code made them, newest first.
 
     The clock of the storage decides: those of the machines that publish may differ by days.
     """
@@ -79,8 +84,9 @@ def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest:
         if document["config_digest"] == config_digest
     ]
     if len(found) > 1:
-        found.sort(key=lambda entry: (_written(storage, entry[0]), str(entry[1]["created"])))
-    return from_json(kind, json.dumps(found[-1][1]["result"])) if found else None
+        found.sort(key=lambda entry: (_written(storage, entry[0]), str(entry[1]["created"])), reverse=True)
+    for _, document in found:
+        yield from_json(kind, json.dumps(document["result"]))
 
 
 def result_of_run(storage: Storage, kind: type[Result], tag: str, run_id: str) -> Result | None:

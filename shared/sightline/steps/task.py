@@ -20,7 +20,7 @@ from sightline.pod import prepare_pod
 from sightline.report.page import alone
 from sightline.steps import resolve, store
 from sightline.steps.journal import TaskEntry, current_run_id, journalled
-from sightline.steps.kubeflow_run import open_run
+from sightline.steps.kubeflow_run import open_run, taking_part
 from sightline.steps.promotion import is_carried_out
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.storage import open_storage
@@ -61,7 +61,12 @@ def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *,
     _log.info("resolve: %s with code %s", resolved.config.data.tag, resolved.code_rev)
     open_run(resolved, recipe, split_overrides(overrides), steps.split(","))
     inputs = {"recipe": recipe, "overrides": overrides, "dataset_tag": dataset_tag, "code_rev": code_rev}
-    with journalled(Path(resolved.config.work.dir), "resolve", inputs) as entry:
+    with (
+        taking_part(resolved.config, "resolve") as turn,
+        journalled(
+            Path(resolved.config.work.dir), "resolve", inputs, attempt=turn.attempt, resumed=turn.resumed
+        ) as entry,
+    ):
         entry.outputs = {"dataset tag": resolved.config.data.tag, "code revision": resolved.code_rev}
         entry.result = resolved.config.model_dump_json()
     return resolved
@@ -159,7 +164,11 @@ def _task(
     inputs = {"dataset tag": config.data.tag, "code revision": code_rev}
     work = Path(config.work.dir)
     _log.info("%s: %s with code %s", step, config.data.tag, code_rev)
-    with journalled(work, step, inputs) as entry, explain_os_errors(f"go on with {step}", f"work volume {work}"):
+    with (
+        taking_part(config, step) as turn,
+        journalled(work, step, inputs, attempt=turn.attempt, resumed=turn.resumed) as entry,
+        explain_os_errors(f"go on with {step}", f"work volume {work}"),
+    ):
         return run(config, open_storage(config.storage.uri), entry)
 
 
