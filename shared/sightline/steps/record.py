@@ -18,6 +18,7 @@ from sightline.config.schema import Config
 from sightline.data.annotations import Annotations, Fault
 from sightline.data.checkout import Checkout, checked_out, remove_abandoned
 from sightline.data.commands import explain_os_errors
+from sightline.data.decisions import OutpacedError
 from sightline.data.earlier import earlier_versions
 from sightline.data.history import list_tags
 from sightline.data.labelme import read_folder, stopping_faults
@@ -130,10 +131,25 @@ def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
 
 
 def _publish(config: Config, source: Checkout) -> PublishedSet:
-    """Read, validate, split, merge and publish."""
+    """Read, validate, split, merge and publish; again with other splits where another version came first."""
     tag = DatasetTag.parse(source.tag)
     annotations = read_folder(source.path / tag.folder, config.data)
     _stop_on_faults(annotations, config, source)
+    deadline = time.monotonic() + config.data.timeout_seconds
+    while True:
+        try:
+            return _split_and_publish(annotations, config, source)
+        except OutpacedError as error:
+            if time.monotonic() > deadline:
+                raise RepositoryError(
+                    f"{tag.training} could not be published in {config.data.timeout_seconds:g} s, as other versions of "
+                    f"{tag.dataset} were recorded or removed all the time ({error}); run the same command again"
+                ) from error
+            _log.info("another version of %s was recorded or removed; splitting %s again", tag.dataset, tag)
+
+
+def _split_and_publish(annotations: Annotations, config: Config, source: Checkout) -> PublishedSet:
+    tag = DatasetTag.parse(source.tag)
     earlier = earlier_versions(config.data.repository, tag.training, config.data.timeout_seconds)
     origin = Origin(
         tag.dataset,
@@ -145,13 +161,13 @@ def _publish(config: Config, source: Checkout) -> PublishedSet:
         earlier.tags,
     )
     training_set, documents, images = build_training_set(annotations, earlier.images, origin, config.data)
-    for warning in training_set.warnings:
-        _log.warning("%s: %s", tag, warning)
     published = publish_training_tag(
-        config.data.repository, source, training_set, documents, images, work_dir=Path(config.work.dir),
-        jobs=config.data.jobs, timeout_seconds=config.data.timeout_seconds,
+        config.data.repository, source, training_set, documents, images, last_decision=earlier.decision,
+        work_dir=Path(config.work.dir), jobs=config.data.jobs, timeout_seconds=config.data.timeout_seconds,
     )  # fmt: skip
     _require_same(published.training_set, config, source)
+    for warning in published.training_set.warnings:
+        _log.warning("%s: %s", tag, warning)
     return published
 
 
