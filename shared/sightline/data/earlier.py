@@ -31,7 +31,8 @@ class EarlierVersions:
 def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> EarlierVersions:
     """Read every other training tag of the dataset of ``tag``; where two contradict each other, the older counts.
 
-    Only ``dataset.json`` is read from each, so this takes no pull.  A training set that was removed counts as never made.
+    Only ``dataset.json`` is read from each, so this takes no pull.  A training set that was removed counts as
+    never made.
 
     Raises:
         RepositoryError: A tag's files are missing or damaged on the DVC remote.

@@ -15,6 +15,7 @@ from sightline.data.references import git_url, read_references
 from sightline.data.remote import Remote, open_remote
 from sightline.data.tags import DatasetTag, Room
 from sightline.data.tombstones import missing_tag
+from sightline.errors import RepositoryError
 
 __all__ = ["History", "git_url", "list_tags", "open_history"]
 

@@ -1,7 +1,7 @@
 """The references of a data repository: its dataset versions, and those that were taken back.
 
-A version is taken back by a tombstone, an annotated tag ``removed/<tag>/<commit>``.  It counts for that commit alone and
-is never deleted, so a clone that still has the old tag and pushes it again brings nothing back.
+A version is taken back by a tombstone, an annotated tag ``removed/<tag>/<commit>``.  It counts for that commit alone
+and is never deleted, so a clone that still has the old tag and pushes it again brings nothing back.
 """
 
 from __future__ import annotations

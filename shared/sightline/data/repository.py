@@ -193,7 +193,7 @@ def add_annotations(
     with (
         explain_os_errors(f"add {folder} to {repository}"),
         exclusive_lock(repository / ".git" / "sightline.lock", timeout_seconds),
-        _unfinished(repository / ".git"),
+        unfinished(repository / ".git"),
     ):
         wanted = hash_files(folder, _wanted_files(folder), jobs, "hash files")
         commit = list_tags(str(repository), timeout_seconds).get(str(tag))
@@ -209,7 +209,7 @@ def add_annotations(
 
 
 @contextmanager
-def _unfinished(git_dir: Path) -> Iterator[None]:
+def unfinished(git_dir: Path) -> Iterator[None]:
     """Remove the lock files of git commands that were killed together with an earlier call.
 
     A mark lies in ``git_dir`` while a call works, so locks that are younger than a mark left behind are nobody else's.

@@ -96,7 +96,7 @@ def publish_training_tag(
         timeout_seconds: Limit for one git or DVC command.
 
     Raises:
-        OutpacedError: Another version of the dataset was recorded or removed meanwhile: read the earlier versions again.
+        OutpacedError: Another version of the dataset was recorded or removed meanwhile; read the earlier ones again.
         UnknownTagError: The annotation tag was removed meanwhile.
         RepositoryError: Git or DVC failed, the disk is full, or the annotation tag moved meanwhile.
     """
@@ -140,9 +140,7 @@ def _require_present(repository: str, source: Checkout, timeout_seconds: float) 
     return references
 
 
-def _commit(
-    workspace: Path, tag: DatasetTag, source: Checkout, removed: Iterable[str], timeout_seconds: float
-) -> str:
+def _commit(workspace: Path, tag: DatasetTag, source: Checkout, removed: Iterable[str], timeout_seconds: float) -> str:
     """Commit with a fixed author at the time of the annotation commit, so that the same set gives the same commit.
 
     It names the training sets in whose place it comes, so that it is never one that was removed.

@@ -23,6 +23,7 @@ from sightline.data.earlier import earlier_versions
 from sightline.data.history import list_tags
 from sightline.data.labelme import read_folder, stopping_faults
 from sightline.data.objects import read_dvc_file
+from sightline.data.references import read_references
 from sightline.data.tags import DatasetTag
 from sightline.data.training_set import Origin, TrainingSet, build_training_set
 from sightline.data.training_tag import PublishedSet, find_training_tag, publication_folder, publish_training_tag
@@ -56,10 +57,16 @@ def run(config: Config, code_rev: str) -> RecordResult:
         RepositoryError: Git or DVC failed, the tag moved, or the training tag is there with other contents.
         VersionConflictError: The database knows the version with other contents.
     """
-    began = time.monotonic()
     tag = _annotation_tag(config)
     storage = open_storage(config.storage.uri)
-    with closing(open_database(config.database.url)) as database, _source(config, tag, database) as source:
+    with closing(open_database(config.database.url)) as database:
+        _retire_removed(config, tag, database)
+        return _record(config, tag, code_rev, storage, database)
+
+
+def _record(config: Config, tag: DatasetTag, code_rev: str, storage: Storage, database: Database) -> RecordResult:
+    began = time.monotonic()
+    with _source(config, tag, database) as source:
         key = step_key("record", config, source.commit, code_rev)
         finished = find_result(storage, RecordResult, str(tag.training), key)
         if finished is not None and _stands(finished, config, database):
@@ -85,6 +92,14 @@ def _annotation_tag(config: Config) -> DatasetTag:
             f"data.tag is {tag}, a training tag; record starts from annotations: set it to {tag.annotations}"
         )
     return tag
+
+
+def _retire_removed(config: Config, tag: DatasetTag, database: Database) -> None:
+    """Rows of versions that were removed give their names back, should whoever removed them not have got so far."""
+    removed = read_references(config.data.repository, config.data.timeout_seconds).removed
+    for name in (str(tag), str(tag.training)):
+        for commit in sorted(removed.get(name, ())):
+            database.retire_version(name, commit)
 
 
 def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractContextManager[Checkout]:
@@ -126,7 +141,8 @@ def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
     if reasons:
         raise RepositoryError(
             f"{tag.training} is there already, made in another way: {'; '.join(reasons)}.  A version never "
-            "changes: set the configuration back, or add the annotations as a new version (sightline data add)"
+            "changes: set the configuration back, add the annotations as a new version (sightline data add), or, if "
+            f"nothing was trained on it, remove it and record again (sightline data remove {tag.training})"
         )
 
 
