@@ -171,8 +171,8 @@ def _require_unmoved(folder: Path, tag: DatasetTag, known: References, expected_
     commit = known.tags[str(tag)]
     if expected_commit and known.is_removed(str(tag), expected_commit):
         raise RepositoryError(
-            f"{tag} at commit {expected_commit} was removed, and the tag names {commit} now; run record again, or start "
-            "a new run"
+            f"{tag} at commit {expected_commit} was removed, and the tag names {commit} now; run record again, or "
+            "start a new run"
         )
     if expected_commit and expected_commit != commit:
         raise RepositoryError(

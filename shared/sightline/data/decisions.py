@@ -76,7 +76,7 @@ def last_decision(repository: str, dataset: str, timeout_seconds: float) -> str:
 
 
 def annotated_tag(
-    git_dir: Path, name: str, commit: str, message: str, author: Mapping[str, str], timeout_seconds: float
+    git_dir: Path, name: str, commit: str, *, message: str, author: Mapping[str, str], timeout_seconds: float
 ) -> str:
     """Make an annotated tag in a repository of our own, and return its object."""
     variables = {f"GIT_COMMITTER_{field}": value for field, value in author.items()}
@@ -89,6 +89,7 @@ def decide(
     git_dir: Path,
     repository: str,
     dataset: str,
+    *,
     last: str,
     changes: Sequence[Change],
     commit: str,
@@ -110,7 +111,8 @@ def decide(
         RepositoryError: The repository cannot be written.
     """
     said = f"{', '.join(change.reference for change in changes)}\n\nafter {last or 'none'}\n{secrets.token_hex(16)}\n"
-    mark = annotated_tag(git_dir, f"sightline-{dataset}", commit, said, SIGHTLINE, timeout_seconds)
+    name = f"sightline-{dataset}"
+    mark = annotated_tag(git_dir, name, commit, message=said, author=SIGHTLINE, timeout_seconds=timeout_seconds)
     # The first in the list is the first to be written, should the server be killed in the middle.
     every = [Change(decision_reference(dataset), last, mark), *changes]
     leases = [f"--force-with-lease={change.reference}:{change.before}" for change in every]

@@ -194,12 +194,18 @@ def _decide(removal: _Removal, tombstone: Tombstone, last: str) -> None:
     tag, places, timeout = removal.tag, removal.places, removal.timeout_seconds
     reference = tombstone_reference(str(tag), tombstone.commit)
     name, message = reference.removeprefix(TAGS), to_message(tombstone)
-    made = annotated_tag(removal.git_dir, name, tombstone.commit, message, _author(removal), timeout)
+    author = _author(removal)
+    made = annotated_tag(
+        removal.git_dir, name, tombstone.commit, message=message, author=author, timeout_seconds=timeout
+    )
     changes = [Change(reference, "", made)]
     present = read_references(places.origin, timeout).objects.get(f"{TAGS}{tag}", "")
     if present:
         changes.append(Change(f"{TAGS}{tag}", present, ""))
-    decide(removal.git_dir, places.origin, tag.dataset, last, changes, tombstone.commit, timeout)
+    decide(
+        removal.git_dir, places.origin, tag.dataset, last=last, changes=changes, commit=tombstone.commit,
+        timeout_seconds=timeout,
+    )  # fmt: skip
     _log.info("removed %s (commit %s)", tag, tombstone.commit[:12])
 
 

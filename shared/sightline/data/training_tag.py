@@ -121,7 +121,10 @@ def publish_training_tag(
         before = "" if str(tag) in references.tags else references.objects.get(reference, "")
         change = Change(reference, before, commit)
         try:
-            decide(workspace, repository, tag.dataset, last_decision, [change], commit, timeout_seconds)
+            decide(
+                workspace, repository, tag.dataset, last=last_decision, changes=[change], commit=commit,
+                timeout_seconds=timeout_seconds,
+            )  # fmt: skip
         except OutpacedError:
             found = find_training_tag(repository, tag, timeout_seconds)
             if found is None:
