@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.commands import dvc, explain_os_errors, git
-from sightline.data.history import list_tags, open_history
+from sightline.data.history import open_history
 from sightline.data.lock import exclusive_lock
 from sightline.data.manifest import Manifest
 from sightline.data.objects import hash_files
 from sightline.data.publish import publish_folder
+from sightline.data.references import read_references
 from sightline.data.remote import is_foreign, open_remote
+from sightline.data.revival import require_removed_contents
 from sightline.data.tags import DatasetTag
 from sightline.errors import DataError, RepositoryError, StorageError
 from sightline.storage import open_storage
@@ -196,14 +198,18 @@ def add_annotations(
         unfinished(repository / ".git"),
     ):
         wanted = hash_files(folder, _wanted_files(folder), jobs, "hash files")
-        commit = list_tags(str(repository), timeout_seconds).get(str(tag))
+        references = read_references(str(repository), timeout_seconds)
+        removed = references.removed.get(str(tag), frozenset())
+        commit = references.tags.get(str(tag))
         if commit is not None:
             _require_equal(repository, tag, wanted, timeout_seconds)
             _push(repository, tag, timeout_seconds)
             return Added(tag, commit, len(wanted), new=False)
+        if removed:
+            require_removed_contents(str(repository), tag, removed, wanted, timeout_seconds)
         _mirror(folder, repository / tag.folder, wanted, jobs)
         publish_folder(repository, tag, jobs=jobs, timeout_seconds=timeout_seconds)
-        commit = _commit(repository, tag, len(wanted), timeout_seconds)
+        commit = _commit(repository, tag, len(wanted), timeout_seconds, back=bool(removed))
         _push(repository, tag, timeout_seconds)
         return Added(tag, commit, len(wanted), new=True)
 
@@ -283,15 +289,17 @@ def _mirror(folder: Path, target: Path, wanted: Manifest, jobs: int) -> None:
         os.replace(temporary, destination)  # noqa: PTH105
 
 
-def _commit(repository: Path, tag: DatasetTag, files: int, timeout_seconds: float) -> str:
+def _commit(repository: Path, tag: DatasetTag, files: int, timeout_seconds: float, *, back: bool = False) -> str:
+    """Commit and tag; a version that comes back gets a commit of its own, as a removed one never counts again."""
     paths = [tag.dvc_file, f"{tag.room}/.gitignore"]
     ensure_identity(repository, timeout_seconds)
     git("add", "--", *paths, cwd=repository, timeout_seconds=timeout_seconds)
-    if git("status", "--porcelain", "--", *paths, cwd=repository, timeout_seconds=timeout_seconds):
-        message = f"Add {tag.dataset} {tag.version}: {files} annotation files and images"
-        commit = ["commit", "--quiet", "--no-verify", "--message", message, "--", *paths]
+    if back or git("status", "--porcelain", "--", *paths, cwd=repository, timeout_seconds=timeout_seconds):
+        message = f"{'Bring back' if back else 'Add'} {tag.dataset} {tag.version}: {files} annotation files and images"
+        commit = ["commit", "--quiet", "--no-verify", "--allow-empty", "--message", message, "--", *paths]
         git(*commit, cwd=repository, timeout_seconds=timeout_seconds)
-    git("tag", str(tag), "HEAD", cwd=repository, timeout_seconds=timeout_seconds)
+    # A clone may still have the tag of what was removed.
+    git("tag", *(["--force"] if back else []), str(tag), "HEAD", cwd=repository, timeout_seconds=timeout_seconds)
     return git("rev-parse", "HEAD", cwd=repository, timeout_seconds=timeout_seconds).strip()
 
 
@@ -302,6 +310,10 @@ def _push(repository: Path, tag: DatasetTag, timeout_seconds: float) -> None:
     branch = git("rev-parse", "--abbrev-ref", "HEAD", cwd=repository, timeout_seconds=timeout_seconds).strip()
     origin = git("remote", "get-url", "origin", cwd=repository, timeout_seconds=timeout_seconds).strip()
     references = [f"refs/tags/{tag}"] if branch == "HEAD" else [f"HEAD:refs/heads/{branch}", f"refs/tags/{tag}"]
-    git("push", "--quiet", "--atomic", "origin", *references, cwd=repository, timeout_seconds=timeout_seconds,
+    there = read_references(origin, timeout_seconds)
+    # A tag of what was removed, which a clone pushed again, is moved; one that counts never is.
+    old = "" if str(tag) in there.tags else there.objects.get(f"refs/tags/{tag}", "")
+    lease = [f"--force-with-lease=refs/tags/{tag}:{old}"] if old else []
+    git("push", "--quiet", "--atomic", *lease, "origin", *references, cwd=repository, timeout_seconds=timeout_seconds,
         trusted=[origin])  # fmt: skip
     _log.info("%s pushed to origin", tag)
