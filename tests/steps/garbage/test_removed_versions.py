@@ -86,7 +86,7 @@ def test_a_run_that_begins_in_that_moment_is_told(world, monkeypatch):
         return real(*arguments)
 
     monkeypatch.setattr(module, "remove_version", late)
-    with pytest.raises(StepError, match="shapes_train_v2 .* was removed.*meanwhile .*run late"):
+    with pytest.raises(StepError, match=r"shapes_train_v2 .* was removed.*meanwhile .*run late"):
         removal(world, SECOND.training).remove("")
 
 
