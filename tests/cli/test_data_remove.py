@@ -65,6 +65,15 @@ def test_lists_show_it_with_all_alone(photos):
             run(*arguments)
 
 
+def test_later_training_sets_that_keep_its_splits_are_named(photos):
+    write_images(photos, names(4, start=8))
+    run("add", photos, "--dataset", "pets", "--version", "v2")
+    configuration = [f"data.classes=[{', '.join(CLASSES)}]", "data.tag=pets_ann_v2", "data.jobs=1"]
+    record.run(decode("instance_segmentation", configuration), "code")
+    assert "its splits stay in pets_train_v2" in run("remove", "pets_train_v1")
+    assert "its splits stay" not in run("remove", "pets_train_v2")
+
+
 def test_json_says_the_same(photos):
     plan = json.loads(run("remove", "pets_train_v1", "--json"))
     done = json.loads(run("remove", "pets_train_v1", "--json", "--yes"))

@@ -57,7 +57,11 @@ def command(
         click.echo(
             json.dumps({"removed": yes or found.done, "before": found.done, **asdict(found.tombstone)}, indent=1)
         )
-    elif yes or found.done:
+        return
+    later = removal.later()
+    if later:
+        click.echo(f"its splits stay in {', '.join(later)}; if they are wrong, remove those too")
+    if yes or found.done:
         _echo_removed(version, found)
     else:
         _echo_plan(found, removal.origin)

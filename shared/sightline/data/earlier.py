@@ -38,12 +38,7 @@ def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -
         RepositoryError: A tag's files are missing or damaged on the DVC remote.
     """
     decision = last_decision(repository, tag.dataset, timeout_seconds)
-    known = dataset_tags(list_tags(repository, timeout_seconds))
-    others = [
-        other
-        for other in known
-        if other.kind == "train" and other.dataset == tag.dataset and other.version != tag.version
-    ]
+    others = _others(repository, tag, timeout_seconds)
     images: dict[str, EarlierImage] = {}
     newest: TrainingSet | None = None
     with open_history(repository, others, timeout_seconds) as history:
@@ -54,3 +49,24 @@ def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -
                 facts = SplitImage(image.sha256, int(image.perceptual_hash, 16), image.group)
                 images.setdefault(image.sha256, EarlierImage(facts, image.split))
     return EarlierVersions([str(other) for other in others], list(images.values()), newest, decision)
+
+
+def later_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> list[str]:
+    """The training tags that kept the splits of ``tag``.
+
+    Raises:
+        RepositoryError: A tag's files are missing or damaged on the DVC remote.
+    """
+    others = _others(repository, tag, timeout_seconds)
+    with open_history(repository, others, timeout_seconds) as history:
+        found = {other: from_bytes(history.read(other, "dataset.json"), f"dataset.json of {other}") for other in others}
+    return [str(other) for other, training_set in found.items() if str(tag) in training_set.earlier]
+
+
+def _others(repository: str, tag: DatasetTag, timeout_seconds: float) -> list[DatasetTag]:
+    known = dataset_tags(list_tags(repository, timeout_seconds))
+    return [
+        other
+        for other in known
+        if other.kind == "train" and other.dataset == tag.dataset and other.version != tag.version
+    ]

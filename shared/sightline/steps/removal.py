@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from sightline.data.earlier import later_versions
 from sightline.data.removal import Removable, find_places, find_removable, remove_version
 from sightline.data.tags import DatasetTag
 from sightline.database import Database, Dependent, open_database
@@ -66,6 +67,10 @@ class Removal:
             with closing(database):
                 database.retire_version(found.tombstone.tag, found.tombstone.commit)
         return found
+
+    def later(self) -> list[str]:
+        """The training sets that keep the splits of this one, so that its images keep them too."""
+        return later_versions(self.origin, self.tag, self._timeout) if self.tag.kind == "train" else []
 
     @property
     def origin(self) -> str:
