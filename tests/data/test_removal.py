@@ -175,10 +175,10 @@ def test_the_origin_of_a_clone_decides_and_the_clone_follows(yard):
 
 def test_what_only_the_clone_has_is_removed_in_both(yard):
     clone = yard.clone(str(yard.path), "jane")
-    git(clone, "remote", "rename", "origin", "away")
+    git(clone, "remote", "remove", "origin")
     write_images(yard.folder / "more", names(6))
     add_annotations(clone, yard.folder / "more", V3)
-    git(clone, "remote", "rename", "away", "origin")
+    git(clone, "remote", "add", "origin", str(yard.path))
     assert remove_version(str(clone), V3, "").done is False
     for place in (yard.path, clone):
         assert str(V3) not in list_tags(str(place), 60)

@@ -26,6 +26,12 @@ FULL_BYTES = 1 << 20
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 """Environment variable of Google's libraries, and of gcsfs, for another server in the place of Google Storage."""
 
+_GIT_PLACES = {
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE",
+    "GIT_PREFIX", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+}  # fmt: skip
+"""Environment variables by which git would work on another repository than it is told; a git hook sets them."""
+
 _log = logging.getLogger(__name__)
 _CAUSES = (
     (r"no space left on device|disk quota exceeded", "the disk is full; make room and run the same command again"),
@@ -80,7 +86,7 @@ def git(
         configuration = Path(folder) / "gitconfig"
         configuration.write_text(git_configuration([*trusted, str(cwd or Path.cwd())]), encoding="utf-8")
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in _GIT_PLACES},
             "LC_ALL": "C",
             "GIT_TERMINAL_PROMPT": "0",
             "SSH_ASKPASS_REQUIRE": "never",

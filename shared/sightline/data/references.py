@@ -70,11 +70,17 @@ def read_references(repository: str, timeout_seconds: float) -> References:
         RepositoryError: There is no such repository, or it cannot be reached.
     """
     url = git_url(repository)
-    output = git("ls-remote", "--tags", "--", url, timeout_seconds=timeout_seconds, trusted=[url])
+    return parse_references(git("ls-remote", "--tags", "--", url, timeout_seconds=timeout_seconds, trusted=[url]))
+
+
+def parse_references(output: str) -> References:
+    """The tags in what ``git ls-remote`` printed; other references are passed over."""
     objects: dict[str, str] = {}
     commits: dict[str, str] = {}
     for line in output.splitlines():
         name, _, reference = line.partition("\t")
+        if not reference.startswith(TAGS):
+            continue
         # An annotated tag is listed twice, the second time (^{}) with the commit.
         if not reference.endswith("^{}"):
             objects[reference] = name

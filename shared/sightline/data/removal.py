@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sightline.data.branch import open_branch
 from sightline.data.commands import explain_os_errors, git, redact
 from sightline.data.decisions import SIGHTLINE, Change, OutpacedError, annotated_tag, decide, last_decision
 from sightline.data.lock import exclusive_lock
 from sightline.data.objects import read_dvc_file
 from sightline.data.references import TAGS, TOMBSTONES, References, git_url, read_references, tombstone_reference
+from sightline.data.repository import git_dir_of, without_stale_locks
 from sightline.data.tags import DatasetTag
 from sightline.data.tombstones import Tombstone, missing_tag, read_tombstones, to_message
 from sightline.errors import RepositoryError
@@ -57,13 +59,13 @@ class Removable:
 
 def find_places(repository: str, timeout_seconds: float) -> Places:
     """Which repository decides, and whether ``repository`` is only a clone of it."""
-    path = Path(repository.removeprefix("file://")).expanduser()
+    path = Path(repository.removeprefix("file://")).expanduser().absolute()
     if not (path / ".git").exists():
         return Places(repository, None)
-    path = path.absolute()
-    if "origin" not in git("remote", cwd=path, timeout_seconds=timeout_seconds).split():
+    branch = open_branch(path, timeout_seconds)
+    if not branch.remote:
         return Places(repository, None)
-    url = git("remote", "get-url", "origin", cwd=path, timeout_seconds=timeout_seconds).strip()
+    url = branch.addresses[-1]
     local = ":" not in url and not Path(url).is_absolute()
     return Places(os.path.normpath(path / url) if local else url, path)
 
@@ -241,10 +243,9 @@ def _scratch(timeout_seconds: float) -> Iterator[Path]:
 def _alone(places: Places, timeout_seconds: float) -> Iterator[None]:
     """Keep ``sightline data add`` out of the repository on this machine meanwhile."""
     path = places.clone or Path(places.origin.removeprefix("file://")).expanduser()
-    if not (path / ".git").is_dir():
+    if not (path / ".git").exists():
         yield
         return
-    from sightline.data.repository import unfinished
-
-    with exclusive_lock(path / ".git" / "sightline.lock", timeout_seconds), unfinished(path / ".git"):
+    git_dir = git_dir_of(path, timeout_seconds)
+    with exclusive_lock(git_dir / "sightline.lock", timeout_seconds), without_stale_locks(git_dir):
         yield

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sightline.data.commands import git
 from sightline.data.history import History
-from sightline.data.manifest import Manifest
+from sightline.data.manifest import Manifest, manifest_md5
 from sightline.data.references import TAGS, git_url, tombstone_reference
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
@@ -39,9 +39,10 @@ def require_removed_contents(
         refspec = f"+{tombstone_reference(str(tag), commit)}:{TAGS}{tag}"
         fetch = ["fetch", "--quiet", "--depth", "1", "--no-tags", "--", url, refspec]
         git(*fetch, cwd=path, timeout_seconds=timeout_seconds, trusted=[url])
-        present = History(repository, path, timeout_seconds).manifest(tag)
-    if present == wanted:
-        return
+        history = History(repository, path, timeout_seconds)
+        if history.tracked(tag).md5 == manifest_md5(wanted):
+            return
+        present = history.manifest(tag)
     added, gone = len(wanted.keys() - present.keys()), len(present.keys() - wanted.keys())
     changed = sum(present[name] != wanted[name] for name in present.keys() & wanted.keys())
     raise RepositoryError(
