@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
+from sightline.cli import data_remove
 from sightline.config.settings import embedded_or_own, read_settings, settings_path
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
@@ -79,10 +80,14 @@ def add(folder: Path, dataset: str, version: str, repository: str | None, *, all
     click.echo("\n".join(added_lines(added, source)))
 
 
+command.add_command(data_remove.command)
+
+
 @command.command("list")
 @repository_option
+@click.option("--all", "with_removed", is_flag=True, help="Show removed versions too.")
 @json_option
-def list_command(repository: str | None, as_json: bool) -> None:
+def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -> None:
     """The dataset versions of a data repository, and what the database knows of them."""
     from sightline.data.clones import clone_hint
     from sightline.data.history import list_tags
@@ -92,9 +97,12 @@ def list_command(repository: str | None, as_json: bool) -> None:
     known = _registered()
     rows = [
         {"tag": str(tag), "dataset": tag.dataset, "version": tag.version, "kind": tag.room, "commit": commits[str(tag)]}
+        | {"removed": None}
         | known.get(str(tag), {"images": None, "registered": None})
         for tag in dataset_tags(commits)
     ]
+    if with_removed:
+        rows += _removed(source)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -105,6 +113,9 @@ def list_command(repository: str | None, as_json: bool) -> None:
             + (hint or "add one with: sightline data add FOLDER --dataset NAME --version V")
         )
     for row in rows:
+        if row["removed"]:
+            click.echo(row["removed"]["text"])
+            continue
         facts = f"{row['images']} images, recorded {row['registered']}" if row["registered"] else "not recorded"
         click.echo(f"{row['tag']:<32} {row['commit'][:12]}  {facts}")
 
@@ -199,6 +210,19 @@ def _registered() -> dict[str, dict[str, Any]]:
             row.record.tag: {"images": row.images, "registered": row.created_at.isoformat(timespec="seconds")}
             for row in database.versions()
         }
+
+
+def _removed(source: str) -> list[dict[str, Any]]:
+    """Rows for the versions that were taken back; they have ``removed``."""
+    from sightline.data.tombstones import read_tombstones
+
+    rows = []
+    for stone in read_tombstones(source, TIMEOUT_SECONDS):
+        tag = DatasetTag.parse(stone.tag)
+        row: dict[str, Any] = {"tag": stone.tag, "dataset": tag.dataset, "version": tag.version, "kind": tag.room}
+        removed = {"by": stone.by, "at": stone.at, "why": stone.why, "text": str(stone)}
+        rows.append(row | {"commit": stone.commit, "images": None, "registered": None, "removed": removed})
+    return rows
 
 
 def _default_repository() -> str:

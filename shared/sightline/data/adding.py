@@ -24,7 +24,9 @@ from sightline.data.labelme import read_folder, stopping_faults
 from sightline.data.manifest import Manifest, manifest_md5
 from sightline.data.objects import TrackedFolder, read_dvc_file
 from sightline.data.publish import list_fault
+from sightline.data.references import TAGS, References, read_references, tombstone_reference
 from sightline.data.remote import open_remote
+from sightline.data.revival import require_removed_contents
 from sightline.data.staging import Staging, staging, staging_root
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.data.working_folder import Known, require_own_folder
@@ -70,6 +72,7 @@ class Addition:
         commit = self._tags(published).get(str(self.tag))
         if commit is not None:
             return self._complete(commit, published), False
+        self._require_removed_contents()
         base = self.branch.base(published)
         require_own_folder(self.branch, base, self.tag)
         in_place = self._is_in_place()
@@ -80,7 +83,7 @@ class Addition:
             stage.prepare(base)
             stage.copy(self.found, self.wanted, self.jobs)
             self._publish(stage)
-            return self._commit(stage, base, in_place)
+            return self._commit(stage, published, base, in_place)
 
     def _publish(self, stage: Staging) -> None:
         tracked = stage.publish(self.jobs)
@@ -90,23 +93,27 @@ class Addition:
                 f"expected {manifest_md5(self.wanted)}); no tag was set: run the same command again"
             )
 
-    def _commit(self, stage: Staging, base: str, in_place: bool) -> tuple[str, bool]:
+    def _commit(self, stage: Staging, published: Published, base: str, in_place: bool) -> tuple[str, bool]:
         """Commit on top of the remote's branch, and once more where somebody else pushed first."""
-        message = f"Add {self.tag.dataset} {self.tag.version}: {len(self.wanted)} annotation files and images"
         staged = "" if in_place else stage.files.relative_to(staging_root(self.branch.root)).as_posix()
         for attempt in range(ATTEMPTS):
-            commit = stage.commit(base, message)
+            # What was removed never counts again under its old commit, so that what comes back gets one of its own.
+            back = bool(self._require_removed_contents())
+            message = f"{'Bring back' if back else 'Add'} {self.tag.dataset} {self.tag.version}: "
+            message += f"{len(self.wanted)} annotation files and images"
+            commit = stage.commit(base, message, always=back)
             task = Finish(str(self.tag), self.branch.head(), commit, commit, self.branch.ref, staged)
             task.write(self.branch.root)
             try:
                 if self.branch.remote:
-                    self.branch.push(commit, str(self.tag))
+                    there = published.references.objects.get(f"{TAGS}{self.tag}", "")
+                    self.branch.push(commit, str(self.tag), "" if str(self.tag) in published.tags else there)
             except RepositoryError as error:
                 published = self.branch.published()
+                self._fetch_tags(published)
                 other = published.tags.get(str(self.tag))
                 if other is not None and other != commit:
                     remove_note(self.branch.root)
-                    self._fetch_tags(published)
                     return self._complete(other, published), False
                 if other is None:
                     remove_note(self.branch.root)
@@ -191,14 +198,48 @@ class Addition:
                 "undo them, then run the same command again"
             )
 
+    def _require_removed_contents(self) -> frozenset[str]:
+        """What the tag named when it was removed; only the same contents may come back.
+
+        Raises:
+            RepositoryError: The folder has others.
+        """
+        root, timeout = str(self.branch.root), self.branch.timeout_seconds
+        removed = read_references(root, timeout).removed.get(str(self.tag), frozenset())
+        if removed:
+            require_removed_contents(root, self.tag, removed, self.wanted, timeout)
+        return removed
+
     def _tags(self, published: Published) -> dict[str, str]:
         return list_tags(str(self.branch.root), self.branch.timeout_seconds) | dict(published.tags)
 
     def _fetch_tags(self, published: Published) -> None:
-        """Bring the dataset's tags here: they say which version comes next, and which files some version has."""
-        here = list_tags(str(self.branch.root), self.branch.timeout_seconds)
+        """Bring the dataset's tags here: they say which version comes next, and which files some version has.
+
+        The tombstones come first, so that a tag of a removed version makes room for the one that came back.
+        """
+        root, timeout = str(self.branch.root), self.branch.timeout_seconds
+        here = read_references(root, timeout)
+        stones = [
+            tombstone_reference(tag, commit).removeprefix(TAGS)
+            for tag, commits in published.references.removed.items()
+            for commit in commits
+            if DatasetTag.parse(tag).dataset == self.tag.dataset and not here.is_removed(tag, commit)
+        ]
+        self.branch.fetch_tags(stones)
+        here = forget_removed_tags(self.branch, self.tag.dataset)
         there = [tag for tag in dataset_tags(published.tags) if tag.dataset == self.tag.dataset]
-        self.branch.fetch_tags([str(tag) for tag in there if str(tag) not in here])
+        self.branch.fetch_tags([str(tag) for tag in there if str(tag) not in here.tags])
+
+
+def forget_removed_tags(branch: Branch, dataset: str) -> References:
+    """Delete the tags of a dataset here that name versions which were removed; the tags that are left."""
+    here = read_references(str(branch.root), branch.timeout_seconds)
+    for tag in here.removed:
+        made = here.objects.get(f"{TAGS}{tag}", "")
+        if made and tag not in here.tags and DatasetTag.parse(tag).dataset == dataset:
+            branch.git("update-ref", "-d", f"{TAGS}{tag}", made)
+    return here
 
 
 def complete_interrupted(branch: Branch, jobs: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline.data.commands import git
+from sightline.data.references import TAGS, References, parse_references
 from sightline.errors import RepositoryError
 
 NO_COMMIT = "0" * 40
@@ -27,11 +28,16 @@ class Published:
 
     Attributes:
         tip: The commit of the branch there; empty where it does not exist yet, or where there is no remote.
-        tags: Every tag, with the commit that it names.
+        references: Every tag.
     """
 
     tip: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    references: References = field(default_factory=lambda: References({}, {}, {}))
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Every tag, with the commit that it names, but those of removed versions."""
+        return self.references.tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +82,7 @@ class Branch:
         listing = self._git_remote("ls-remote", self.remote, "refs/tags/*", self.remote_ref or "refs/tags/*")
         rows = (line.partition("\t") for line in listing.splitlines())
         entries = {ref: commit for commit, _, ref in rows if ref}
-        tags: dict[str, str] = {}
-        for ref, commit in sorted(entries.items()):  # an annotated tag is listed twice, the second time with the commit
-            if ref.startswith("refs/tags/"):
-                tags[ref.removeprefix("refs/tags/").removesuffix("^{}")] = commit
-        return Published(entries.get(self.remote_ref, ""), tags)
+        return Published(entries.get(self.remote_ref, ""), parse_references(listing))
 
     def base(self, published: Published) -> str:
         """The commit that the next one goes on top of: the remote's, fetched, unless this branch is ahead of it.
@@ -110,7 +112,9 @@ class Branch:
             references = [f"refs/tags/{tag}:refs/tags/{tag}" for tag in tags[start : start + 500]]
             self._git_remote("fetch", "--quiet", "--no-tags", self.remote, *references)
 
-    def commit(self, base: str, contents: Mapping[str, bytes | None], message: str, folder: Path) -> str:
+    def commit(
+        self, base: str, contents: Mapping[str, bytes | None], message: str, folder: Path, *, always: bool = False
+    ) -> str:
         """Make a commit on top of ``base`` that no reference names yet.
 
         Args:
@@ -118,6 +122,7 @@ class Branch:
             contents: Path -> what the file holds; None removes it.
             message: Of the commit.
             folder: For temporary files.
+            always: Make one where nothing would change, too.
 
         Returns:
             The commit; ``base`` itself where nothing would change.
@@ -133,7 +138,7 @@ class Branch:
             made = self.git("hash-object", "-w", "--no-filters", "--", str(blob)).strip()
             self.git("update-index", "--add", "--cacheinfo", f"100644,{made},{path}", variables=index)
         tree = self.git("write-tree", variables=index)
-        if base and tree == before:
+        if base and tree == before and not always:
             return base
         parent = ["-p", base] if base else []
         return self.git("commit-tree", *parent, "-m", message, tree.strip(), variables=self.variables).strip()
@@ -154,22 +159,24 @@ class Branch:
         self.git("checkout-index", "--quiet", "--force", f"--prefix={folder / 'read'}/", "--", path, variables=index)
         return (folder / "read" / path).read_bytes()
 
-    def push(self, commit: str, tag: str) -> None:
+    def push(self, commit: str, tag: str, replaced: str = "") -> None:
         """Push a commit as the branch's next, and a tag that names it: both, or none.
 
         Args:
             commit: The commit; where no branch is checked out, the tag alone is pushed.
             tag: The tag's name.
+            replaced: The object that the tag may name there: that of a removed version.
 
         Raises:
             RepositoryError: The remote refused, such as because somebody else pushed first.
         """
         branch = [] if self.ref == DETACHED else [f"{commit}:{self.remote_ref}"]
-        self.push_references([*branch, f"{commit}:refs/tags/{tag}"])
+        lease = [f"--force-with-lease={TAGS}{tag}:{replaced}"] if replaced else []
+        self.push_references([*branch, f"{commit}:{TAGS}{tag}"], lease)
 
-    def push_references(self, references: Sequence[str]) -> None:
+    def push_references(self, references: Sequence[str], options: Sequence[str] = ()) -> None:
         """Push ``OBJECT:refs/...``: all of them, or none; see :meth:`push`."""
-        self._git_remote("push", "--quiet", "--no-verify", "--atomic", self.remote, *references)
+        self._git_remote("push", "--quiet", "--no-verify", "--atomic", *options, self.remote, *references)
 
     def git(self, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
         """Run git in the repository; see :func:`sightline.data.commands.git`."""

@@ -43,6 +43,9 @@ _CAUSES = (
      r"|network is unreachable|no route to host|operation too slow|timed out|unexpected disconnect|early eof"
      r"|returned error: (429|5\d\d)|empty reply from server",
      "the server cannot be reached; check data.repository and the network, then run the same command again"),
+    (r"not valid: is this a git repository|unable to update url base from redirection",
+     "the server answered as a web page does, not as git: it may ask for a login, or be none; "
+     f"check data.repository and the token in {TOKEN_VARIABLE}"),
     (r"does not appear to be a git repository|repository .* (not found|does not exist)|not a git repository"
      r"|no such file or directory: .*\.git",
      "there is no such data repository; check data.repository, or make one: sightline data init PATH --remote URI"),

@@ -226,7 +226,7 @@ def add_annotations(
             f"{repository} is not a data repository on this machine; "
             "make one with sightline data init, or clone it and name the clone with --repository"
         )
-    git_dir = _git_dir(repository, timeout_seconds)
+    git_dir = git_dir_of(repository, timeout_seconds)
     with (
         explain_os_errors(f"add {folder} to {repository}"),
         exclusive_lock(git_dir / "sightline.lock", timeout_seconds),
@@ -245,7 +245,7 @@ def add_annotations(
         return Added(tag, commit, len(wanted), new, len(faults), found, annotations)
 
 
-def _git_dir(repository: Path, timeout_seconds: float) -> Path:
+def git_dir_of(repository: Path, timeout_seconds: float) -> Path:
     """Where git keeps what all working trees of the repository share."""
     answer = git("rev-parse", "--git-common-dir", cwd=repository, timeout_seconds=timeout_seconds)
     return repository / answer.rstrip("\n")

@@ -98,8 +98,8 @@ class Staging:
         """Put the files under DVC and onto the remote; see :func:`~sightline.data.publish.publish_folder`."""
         return publish_folder(self.tree, self.tag, jobs=jobs, timeout_seconds=self.branch.timeout_seconds)
 
-    def commit(self, base: str, message: str) -> str:
-        """The commit of the version, on top of ``base``; no reference names it yet."""
+    def commit(self, base: str, message: str, *, always: bool) -> str:
+        """The commit of the version, on top of ``base``; no reference names it yet; see :meth:`.Branch.commit`."""
         if self._config(base) != (self.tree / ".dvc" / "config").read_bytes():
             raise RepositoryError(
                 "somebody changed the DVC remotes of the data repository in this moment; run the same command again"
@@ -109,7 +109,7 @@ class Staging:
             self.tag.dvc_file: (self.tree / self.tag.dvc_file).read_bytes(),
             ignored: with_line(self.branch.read(base, ignored, self.folder) or b"", f"/{self.tag.dataset}"),
         }
-        return self.branch.commit(base, contents, message, self.folder)
+        return self.branch.commit(base, contents, message, self.folder, always=always)
 
     def _config(self, base: str) -> bytes:
         config = self.branch.read(base, ".dvc/config", self.folder)

@@ -145,7 +145,8 @@ class Known:
             tag for tag in dataset_tags(self._tags()) if tag.dataset == self.tag.dataset and tag.kind == self.tag.kind
         ]
         done = set()
-        for commit in ("HEAD", *(f"refs/tags/{tag}" for tag in reversed(own))):
+        removed = [reference for reference in self._tags() if reference.startswith(f"removed/{self.tag.dataset}_")]
+        for commit in ("HEAD", *(f"refs/tags/{tag}" for tag in (*reversed(own), *removed))):
             try:
                 text = self.branch.git("show", f"{commit}:{self.tag.dvc_file}")
                 md5 = read_dvc_file(text, self.tag.dvc_file).md5
