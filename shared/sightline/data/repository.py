@@ -89,7 +89,7 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
 def _extend(path: Path, base: str, timeout_seconds: float) -> bool:
     """Add what a git repository lacks."""
     branch = open_repository(path, timeout_seconds)
-    git_dir = _git_dir(path, timeout_seconds)
+    git_dir = git_dir_of(path, timeout_seconds)
     with exclusive_lock(git_dir / "sightline.lock", timeout_seconds), without_stale_locks(git_dir):
         if names_both_remotes(path):
             _require_same(path, base)
