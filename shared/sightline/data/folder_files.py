@@ -103,7 +103,7 @@ def list_files(root: Path) -> FolderFiles:
         DataError: ``root`` is not a folder.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder; expected a folder of labelme JSON files and images")
+        raise DataError(f"{root} is not a folder; give the folder that holds labelme's JSON files")
     found = FolderFiles(root)
     real_root = os.path.realpath(root)
     for name, entry in _walk(root, "", found):
@@ -123,8 +123,8 @@ def suffix_of(name: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A path as text that can be printed; Python holds bytes that are not UTF-8 as halves of characters."""
-    text = name.encode("utf-8", "backslashreplace").decode()
+    """A path as text that can be printed; bytes that are not UTF-8 appear as ``\\xff``."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return text if text.isprintable() else repr(text)
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from sightline.data.adding import Addition, check, complete_interrupted, require_no_fault
 from sightline.data.annotations import Annotations
 from sightline.data.branch import open_branch
 from sightline.data.commands import dvc, explain_os_errors, git
 from sightline.data.dvc_config import NEW_CONFIGURATION, configuration_with_remotes
+from sightline.data.existing_repository import add_remotes, commit_files, head_of, names_both_remotes, open_repository
 from sightline.data.folder_files import FolderFiles, list_files
 from sightline.data.lock import exclusive_lock
 from sightline.data.objects import hash_files
@@ -55,8 +58,10 @@ class Added:
 def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> bool:
     """Make a data repository: git and DVC, with a remote for annotations and one for training sets.
 
+    A git repository that is there already, with or without DVC, gets the two remotes in a commit of their own.
+
     Args:
-        path: A folder that is empty or does not exist.
+        path: A folder that is empty or does not exist, or the top of a git repository.
         remote: Where DVC keeps the files: a path, ``file://`` or ``gs://bucket/prefix``.
         timeout_seconds: Limit for one git or DVC command.
 
@@ -64,26 +69,45 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
         False when ``path`` is such a repository already, with this remote; nothing was changed then.
 
     Raises:
-        RepositoryError: The folder holds something else, or the remote cannot be used.
+        RepositoryError: The folder holds something else, the repository has other remotes of these names or uncommitted
+            changes of its DVC configuration, or the remote cannot be used.
     """
     path, base = path.expanduser().absolute(), remote_base(remote)
     lock = path.with_name(f".{path.name}.lock")
     if path.exists() and not path.is_dir():
         raise RepositoryError(f"{path} is a file; expected a folder that is empty or does not exist")
-    with (
-        explain_os_errors(f"make the data repository {path}"),
-        exclusive_lock(lock, timeout_seconds),
-    ):
-        made = _init(path, base, timeout_seconds)
-        lock.unlink(missing_ok=True)
-        return made
+    configuration_with_remotes("", base, str(path))  # what DVC cannot hold is refused before anything is made
+    with explain_os_errors(f"make the data repository {path}"):
+        if (path / ".git").exists():
+            return _extend(path, base, timeout_seconds)
+        with exclusive_lock(lock, timeout_seconds):
+            made = _init(path, base, timeout_seconds)
+            lock.unlink(missing_ok=True)
+            return made
+
+
+def _extend(path: Path, base: str, timeout_seconds: float) -> bool:
+    """Add what a git repository lacks."""
+    branch = open_repository(path, timeout_seconds)
+    git_dir = git_dir_of(path, timeout_seconds)
+    with exclusive_lock(git_dir / "sightline.lock", timeout_seconds), without_stale_locks(git_dir):
+        if names_both_remotes(path):
+            _require_same(path, base)
+        head = head_of(branch)
+        files = add_remotes(branch, head, base)
+        if not files:
+            return False
+        _require_writable(base)
+        commit_files(branch, head, files, "Add the DVC remotes of Sightline")
+        return True
 
 
 def _init(path: Path, base: str, timeout_seconds: float) -> bool:
     unfinished = path.with_name(f".{path.name}.new")
     if path.is_dir() and any(path.iterdir()):
-        _require_same(path, base)
-        return False
+        if (path / ".git").exists():  # another process made it in this moment
+            return _extend(path, base, timeout_seconds)
+        _refuse(path, timeout_seconds)
     _require_writable(base)
     if unfinished.exists():
         shutil.rmtree(unfinished)
@@ -100,6 +124,19 @@ def _init(path: Path, base: str, timeout_seconds: float) -> bool:
     os.sync()
     os.replace(unfinished, path)  # noqa: PTH105  (an empty folder is replaced, a full one never)
     return True
+
+
+def _refuse(path: Path, timeout_seconds: float) -> NoReturn:
+    """Say what a folder is that is neither empty nor the top of a git repository."""
+    if (path / "HEAD").is_file() and (path / "objects").is_dir():
+        raise RepositoryError(f"{path} is a git repository without a working tree; clone it, and give the clone")
+    try:
+        top = git("rev-parse", "--show-toplevel", cwd=path, timeout_seconds=timeout_seconds).rstrip("\n")
+    except RepositoryError:
+        raise RepositoryError(
+            f"{path} is not empty and not a data repository; choose another folder, or empty this one first"
+        ) from None
+    raise RepositoryError(f"{path} is not empty and lies inside the git repository {top}; give {top} or another folder")
 
 
 def remote_base(uri: str) -> str:
@@ -138,16 +175,12 @@ def _require_writable(base: str) -> None:
 
 def _require_same(path: Path, base: str) -> None:
     config = path / ".dvc" / "config"
-    if not (path / ".git").exists() or not config.is_file():
-        raise RepositoryError(
-            f"{path} is not empty and not a data repository; choose another folder, or empty this one first"
-        )
     url = open_remote(config.read_text(encoding="utf-8"), "annotations", str(path)).url
     present = remote_base(url.rpartition("/")[0])
     if present != base:
         raise RepositoryError(
             f"{path} is a data repository already, with its remotes below {present}, not {base}; "
-            f"use --remote {present}, or choose another folder"
+            f"use --remote {shlex.quote(present)}, or choose another folder"
         )
 
 
