@@ -11,9 +11,12 @@ from pathlib import Path
 import click
 import yaml
 
+from sightline.cli.data_added import folder_lines
 from sightline.config.decode import decode
 from sightline.config.schema import Data, Faults
+from sightline.data.adding import unstored_images
 from sightline.data.annotations import FAULT_KINDS, Annotations, Fault
+from sightline.data.folder_files import list_files, shown
 from sightline.data.labelme import read_folder, stopping_faults
 
 _ANY_CLASS = "(any)"
@@ -35,6 +38,8 @@ def command() -> None:
 def check(folder: Path, recipe: str | None, overrides: tuple[str, ...]) -> None:
     """List everything that is wrong with the labelme files below FOLDER, and exit with 1 if anything is.
 
+    The files are those that sightline data add would store; what it would refuse is listed too.
+
     Without --recipe and --set data.classes=[...] every label is taken, and the list of classes is printed to paste.
     """
     if recipe is None:
@@ -43,17 +48,22 @@ def check(folder: Path, recipe: str | None, overrides: tuple[str, ...]) -> None:
         data = decode(recipe, overrides).data
     classes_known = data.classes != (_ANY_CLASS,)
     annotations = read_folder(folder, data, classes_known=classes_known)
+    files = list_files(folder)
+    refused = [f"{shown(name)}: {reason}" for name, reason in files.refused.items()]
+    refused += unstored_images(annotations, files)
     for block in (
         _fault_lines(annotations.faults),
         _summary_lines(annotations, data.faults),
         _label_lines(annotations, data, classes_known),
         _note_lines(annotations),
+        folder_lines(files),
+        ["sightline data add would refuse:", *(f"  {line}" for line in refused)] if refused else [],
     ):
         if block:
             click.echo("\n".join(block) + "\n")
     stopping = len(stopping_faults(annotations, data.faults))
-    click.echo(_verdict(len(annotations.faults), stopping))
-    sys.exit(1 if annotations.faults else 0)
+    click.echo(_verdict(len(annotations.faults), stopping) if annotations.faults or not refused else "fix these first")
+    sys.exit(1 if annotations.faults or refused else 0)
 
 
 def _fault_lines(faults: list[Fault]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from sightline.config.schema import Data, Faults
 from sightline.data.annotations import Annotations, Fault
-from sightline.data.images import IMAGE_SUFFIXES
+from sightline.data.folder_files import list_files
 from sightline.data.labelme_file import FileReading, read_file
 from sightline.errors import DataError
 from sightline.logs import Progress
@@ -29,8 +28,8 @@ _FEW_FILES = 256
 def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annotations:
     """Read every labelme file below a folder, with its image.
 
-    Names that begin with a dot are no part of a dataset (``.git``, macOS's ``._a.json``) and are passed over.  With
-    ``data.jobs`` above 1 a large folder is read by so many processes.
+    Which files those are is the rule of :mod:`sightline.data.folder_files`.  With ``data.jobs`` above 1 a large folder
+    is read by so many processes.
 
     Args:
         root: The folder; nothing outside is opened.
@@ -69,28 +68,15 @@ def stopping_faults(annotations: Annotations, policies: Faults) -> list[Fault]:
 
 
 def _listing(root: Path) -> tuple[list[str], set[str]]:
-    """Paths of all JSON files, in order, and of all image files, relative to ``root``, POSIX."""
-    if not root.is_dir():
-        raise DataError(f"{root} is not a folder; give the folder that holds labelme's JSON files")
-    files: list[str] = []
-    images: set[str] = set()
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        relative = Path(folder).relative_to(root)
-        for name in names:
-            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  (a tenth of Path's time)
-            if name.startswith("."):
-                continue
-            if suffix == ".json":
-                files.append((relative / name).as_posix())
-            elif suffix in IMAGE_SUFFIXES:
-                images.add((relative / name).as_posix())
+    """Paths of all JSON files, in order, and of all image files, relative to ``root``, POSIX; see ``folder_files``."""
+    found = list_files(root)
+    files, images = found.annotation_files, set(found.images)
     if not files:
         raise DataError(
             f"{root} holds no labelme annotations: {len(images)} images, but no .json file; "
             "label the images with labelme first, or give another folder"
         )
-    return sorted(files), images
+    return files, images
 
 
 def _read_all(root: Path, files: list[str], data: Data, classes_known: bool) -> Iterator[FileReading]:

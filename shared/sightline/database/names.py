@@ -11,6 +11,7 @@ from sqlalchemy import Column, Connection, select
 
 from sightline.database.lineage_records import Named, NameKind
 from sightline.database.tables import MODELS, RUNS, VERSIONS
+from sightline.database.versions import removed_commit
 from sightline.errors import UnknownNameError
 
 MIN_DIGITS = 6
@@ -39,6 +40,11 @@ def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameK
         return matches[0]
     if matches:
         raise UnknownNameError(f"{name!r} is the beginning of several in {where}: {_listed(matches)}; give more of it")
+    if commit := removed_commit(connection, name):
+        raise UnknownNameError(
+            f"{name} (commit {commit[:12]}) was removed by sightline data remove, and nothing was made from it; "
+            "sightline data list --all says when and why"
+        )
     known = [found for found in _known(connection) if found.kind in wanted]
     *others, last = (text for kind, text in _ASKED.items() if kind in wanted)
     what = f"{', '.join(others)} or {last}" if others else last

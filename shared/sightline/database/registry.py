@@ -8,9 +8,10 @@ from typing import TypeVar, get_args
 
 from sqlalchemy import Connection, Engine
 
-from sightline.database import lineage, names, promotions, references, run_models, runs, scores, versions
+from sightline.database import dependents, lineage, names, promotions, references, run_models, runs, scores, versions
 from sightline.database.address import shown
 from sightline.database.connection import connect, read
+from sightline.database.dependents import Dependent
 from sightline.database.lineage_records import Lineage, Named, NameKind
 from sightline.database.records import (
     CategoryCount,
@@ -87,6 +88,25 @@ class Database:
             VersionConflictError: The version, or its tag, is there with another digest.
         """
         return versions.register(self._engine, version, images, categories)
+
+    def retire_version(self, tag: str, commit: str) -> bool:
+        """Mark a version as removed, so that its names are free for the one that comes in its place.
+
+        Args:
+            tag: The dataset tag.
+            commit: What it named; a version of another commit stays.
+
+        Returns:
+            Whether it was there.
+        """
+        return versions.retire(self._engine, tag, commit)
+
+    def dependents(self, annotation_tag: str, training_tag: str) -> list[Dependent]:
+        """What was made from a version, or is being made: models, champions, measurements, running runs."""
+        return self._read(
+            f"find what was made from {training_tag}",
+            lambda connection: dependents.find(connection, annotation_tag, training_tag),
+        )
 
     def versions(self, dataset: str | None = None) -> list[VersionRow]:
         """All versions, or those of one dataset, in the order in which they were registered."""
