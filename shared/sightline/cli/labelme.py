@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -15,12 +17,16 @@ from sightline.config.decode import decode
 from sightline.config.schema import Data, Faults
 from sightline.data.annotations import FAULT_KINDS, Annotations, Fault
 from sightline.data.labelme import read_folder, stopping_faults
+from sightline.data.labels import IGNORED_LABEL, LabelMap, respelled
+from sightline.data.training_set import left_out_lines
+from sightline.plural import counted
 
 _ANY_CLASS = "(any)"
-_IGNORED = "__ignore__"
-"""labelme's own mark for what is no object of the dataset."""
 
-_CONSEQUENCES = {"drop": "left out", "clip": "cut at the image's border"}
+_MOST_CLASSES = 10_000
+"""More than data.classes takes."""
+
+_CONSEQUENCES = {"drop": "left out", "clip": "cut at the image's border", "embedded": "embedded image used"}
 
 
 @click.group()
@@ -73,8 +79,8 @@ def _place(fault: Fault) -> str:
 def _summary_lines(annotations: Annotations, policies: Faults) -> list[str]:
     shapes, instances = sum(annotations.labels.values()), sum(len(image.instances) for image in annotations.images)
     lines = [
-        f"{_count(annotations.files, 'file')}, {_count(shapes, 'shape')} "
-        f"-> {_count(len(annotations.images), 'image')}, {_count(instances, 'instance')}"
+        f"{counted(annotations.files, 'file')}, {counted(shapes, 'shape')} "
+        f"-> {counted(len(annotations.images), 'image')}, {counted(instances, 'instance')}"
     ]
     counts = Counter(fault.kind for fault in annotations.faults)
     for kind in FAULT_KINDS:
@@ -86,29 +92,73 @@ def _summary_lines(annotations: Annotations, policies: Faults) -> list[str]:
             lines.append(f"  {kind:<18}{counts[kind]:>7}  data.faults.{kind}={policy}: {result}")
     if annotations.ignored:
         lines.append(f"  {'ignored labels':<18}{annotations.ignored:>7}  left out on purpose")
+    if annotations.left_out:
+        lines.append("objects left out, which become background:")
+        lines += [f"  {line}" for line in left_out_lines(annotations.left_out, [])]
     return lines
 
 
 def _label_lines(annotations: Annotations, data: Data, classes_known: bool) -> list[str]:
     labels = annotations.labels
-    shown = {label: label if label.isprintable() else repr(label) for label in labels}
+    targets = LabelMap(data, classes_known=classes_known)
+    meant = {label: targets.target(label) for label in labels}
+    shown = {label: _shown(label) for label in labels}
     width = max(map(len, shown.values()), default=0)
     lines = ["labels"] if labels else []
-    lines += [f"  {shown[label]:<{width}}{count:>7}" for label, count in labels.items()]
+    for label, count in labels.items():
+        alias = f"  -> {_shown(meant[label])}" if meant[label] != label else ""
+        lines.append(f"  {shown[label]:<{width}}{count:>7}{alias}")
     if classes_known:
-        unused = [name for name in data.classes if name not in labels]
+        unused = [name for name in data.classes if name not in meant.values()]
         return lines + ([f"classes without a shape: {', '.join(unused)}"] if unused else [])
-    left_out = {_IGNORED, *data.ignored_labels}
-    if classes := [label for label in labels if label not in left_out]:
-        lines += ["to use all of them as classes:", f"  --set {_quoted('data.classes', classes)}"]
-        if _IGNORED in labels and _IGNORED not in data.ignored_labels:
-            lines[-1] += f" --set {_quoted('data.ignored_labels', [*data.ignored_labels, _IGNORED])}"
+    overrides = suggested_overrides(labels, data.ignored_labels)
+    if overrides:
+        arguments = " ".join(f"--set {shlex.quote(override)}" for override in overrides)
+        lines += ["to use all of them as classes:", f"  {arguments}"]
     return lines
 
 
-def _quoted(name: str, values: list[str]) -> str:
-    document = yaml.safe_dump(values, default_flow_style=True, allow_unicode=True, width=10**9)
-    return shlex.quote(f"{name}={document.strip()}")
+def suggested_overrides(labels: Mapping[str, int], ignored: Sequence[str]) -> list[str]:
+    """Overrides that make a class of every label: one for each name, however it is spelled.
+
+    Args:
+        labels: How many shapes carry each.
+        ignored: ``data.ignored_labels``.
+
+    Returns:
+        ``data.classes=[...]``, and ``data.ignored_labels`` and ``data.aliases`` where they are needed; nothing where
+        there is no class, or more classes than a configuration may have.
+    """
+    meant = respelled(labels, (IGNORED_LABEL, *ignored))
+    names = sorted({meant.get(label, label) for label in labels})
+    left_out = [*ignored, *([IGNORED_LABEL] if IGNORED_LABEL in names and IGNORED_LABEL not in ignored else [])]
+    classes = [name for name in names if name not in left_out]
+    if not 0 < len(classes) <= _MOST_CLASSES:
+        return []
+    overrides = [_override("data.classes", classes)]
+    if left_out != list(ignored):
+        overrides.append(_override("data.ignored_labels", left_out))
+    if meant:
+        overrides.append(_override("data.aliases", {_pattern(label): meant[label] for label in sorted(meant)}))
+    return overrides
+
+
+def _pattern(label: str) -> str:
+    """A label as an alias of itself alone: aliases are regular expressions, too."""
+    return re.escape(label) if set(label) & set(r"\.^$*+?{}[]|()") else label
+
+
+def _override(name: str, value: object) -> str:
+    """A line of YAML that a shell, a terminal and a clipboard leave as it is."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9).strip()
+    if not text.isprintable():
+        text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=False, width=10**9).strip()
+    return f"{name}={text}"
+
+
+def _shown(label: str) -> str:
+    """A label as it is, or quoted where a blank or another character at its end would not be seen."""
+    return label if label.isprintable() and label == label.strip() else ascii(label)
 
 
 def _note_lines(annotations: Annotations) -> list[str]:
@@ -116,16 +166,12 @@ def _note_lines(annotations: Annotations) -> list[str]:
     if not count:
         return []
     have, are = ("has", "is") if count == 1 else ("have", "are")
-    return [f"note: {_count(count, 'image')} {have} no JSON file and {are} not part of the dataset"]
+    return [f"note: {counted(count, 'image')} {have} no JSON file and {are} not part of the dataset"]
 
 
 def _verdict(faults: int, stopping: int) -> str:
     if not faults:
         return "no fault"
     if stopping:
-        return f"{_count(faults, 'fault')}; record would stop at {stopping} of them"
-    return f"{_count(faults, 'fault')}; record would go on, as the policies say"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s'[: number != 1]}"
+        return f"{counted(faults, 'fault')}; record would stop at {stopping} of them"
+    return f"{counted(faults, 'fault')}; record would go on, as the policies say"
