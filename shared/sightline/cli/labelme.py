@@ -26,7 +26,7 @@ _ANY_CLASS = "(any)"
 _MOST_CLASSES = 10_000
 """More than data.classes takes."""
 
-_CONSEQUENCES = {"drop": "left out", "clip": "cut at the image's border", "embedded": "embedded image used"}
+_CONSEQUENCES = {"drop": "left out", "clip": "cut at the image's border", "embedded": "read from imageData"}
 
 
 @click.group()

@@ -112,7 +112,7 @@ def _turn(embedded: EmbeddedImage, file: ImageFacts) -> int:
     That labelme embedded the file's bytes as they were needs no proof: in doubt the embedded image is right.
     """
     unturned = _INVERSE.get(file.orientation, file.orientation)
-    if embedded.orientation == file.orientation:
+    if embedded.orientation == file.orientation != 1:
         return unturned
     shown, picture = embedded.facts.thumbnail, Image.fromarray(file.thumbnail)
     distances = {1: _distance(shown, file.thumbnail)}

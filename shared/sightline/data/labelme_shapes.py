@@ -41,7 +41,7 @@ AREA_KINDS = ("polygon", *_POINTS)
 LINE_KINDS = ("line", "linestrip", "point", "points")
 """Shape types without an area, which make no instance.  Any other type is unknown."""
 
-_SAGITTA = 0.05
+_SAGITTA = 0.02
 """A circle's polygon stays within so many pixels of the arc."""
 
 _MAX_CIRCLE_POINTS = 4096
@@ -77,7 +77,7 @@ def wrong_points(shape: Shape) -> tuple[str, bool] | None:
 def outline_of(shape: Shape) -> Outline:
     """The outline of a shape with finite points, before it is clipped; of a mask, its box.
 
-    A circle (center, point on the circle) becomes a polygon that stays within 0.05 pixels of the arc and touches the
+    A circle (center, point on the circle) becomes a polygon that stays within 0.02 pixels of the arc and touches the
     four sides of the circle's box.
     """
     if shape.kind == "circle":
@@ -164,7 +164,7 @@ def _circle(center: Point, radius: float) -> Outline:
         return (center,) * 3
     # The sagitta of an edge is r (1 - cos(pi / n)).
     wanted = math.pi / max(math.acos(max(1 - _SAGITTA / radius, -1.0)), math.pi / _MAX_CIRCLE_POINTS)
-    count = max(4 * math.ceil(wanted / 4), 16)
+    count = max(4 * math.ceil(wanted / 4), 32)
     angles = 2 * math.pi / count * np.arange(count)
     xs, ys = center[0] + radius * np.sin(angles), center[1] + radius * np.cos(angles)
     return tuple(zip(xs.tolist(), ys.tolist(), strict=True))
