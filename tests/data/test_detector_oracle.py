@@ -43,7 +43,7 @@ def pixels_of(size, *polygons):
 
 
 def visible(size, *polygons):
-    """The box of what of polygons lies in the image: x1, y1, x2, y2; found by walking along the edges in small steps."""
+    """The box of what of polygons lies in the image: x1, y1, x2, y2; found by walking along the edges."""
     corners = [(x, y) for x in (0, size[0]) for y in (0, size[1])]
     inside = []
     for polygon in polygons:
@@ -141,12 +141,14 @@ def scenes():
         "masks across borders": (small, [bitmap("car", small, -3, -2, RING), bitmap("bus", small, 60, 44, RING)]),
         "a one-pixel mask": (small, [bitmap("car", small, 63, 47, "#")]),
         "several parts": (small, [
-            joined(1, rectangle("car", small, 2, 2, 9, 9), outlined("car", small, "polygon", [[20, 20], [40, 22], [25, 40]])),
+            joined(1, rectangle("car", small, 2, 2, 9, 9),
+                   outlined("car", small, "polygon", [[20, 20], [40, 22], [25, 40]])),
             joined(2, bitmap("bus", small, 44, 5, RING), rectangle("bus", small, 40, 2, 46.5, 20)),
             joined(2, rectangle("car", small, 55, 30, 60, 36), circle("car", small, 50, 40, 4)),
         ]),
         "a long image": (wide, [rectangle("car", wide, 0, 0, 200, 31), rectangle("bus", wide, 3, 30, 197, 31)]),
-        "a large image": (large, [rectangle("car", large, 10.7, 20.2, 801.9, 777.1), circle("bus", large, 900, 700, 400),
+        "a large image": (large, [rectangle("car", large, 10.7, 20.2, 801.9, 777.1),
+                                  circle("bus", large, 900, 700, 400),
                                   outlined("car", large, "polygon", [[1000, 5], [1190.5, 400], [820, 350.25]]),
                                   rectangle("bus", large, 600, 880, 601, 881)]),
     }  # fmt: skip

@@ -133,7 +133,9 @@ def other_size(image):
 # How the file beside differs from the embedded image; the reason that is given.
 OTHERS = {
     "another picture": (lambda _: encoded(picture(7, (WIDTH, HEIGHT))), "imageData shows another picture than a.jpg"),
-    "another size": (lambda image: encoded(other_size(image)), "imageData has 160 x 120 pixels, but image a.jpg has 80 x 60"),
+    "another size": (
+        lambda image: encoded(other_size(image)), "imageData has 160 x 120 pixels, but image a.jpg has 80 x 60",
+    ),
     "mirrored": (
         lambda image: encoded(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)), "imageData shows image a.jpg mirrored",
     ),
@@ -174,8 +176,8 @@ def test_the_policy_says_what_becomes_of_an_image_that_differs(policy, images, s
 
 
 @pytest.mark.parametrize("image_path", [
-    "../raw/a.jpg", "..\\raw\\a.jpg", "/data/raw/a.jpg", "C:\\Users\\me\\a.jpg", "\\\\host\\share\\a.jpg", "a\0.jpg", "",
-    "a.json", "gone.jpg", "../outside.jpg", "link.jpg",
+    "../raw/a.jpg", "..\\raw\\a.jpg", "/data/raw/a.jpg", "C:\\Users\\me\\a.jpg", "\\\\host\\share\\a.jpg", "a\0.jpg",
+    "", "a.json", "gone.jpg", "../outside.jpg", "link.jpg",
 ])  # fmt: skip
 def test_an_embedded_image_is_used_wherever_the_path_leads(image_path, tmp_path):
     outside, root = tmp_path / "outside.jpg", tmp_path / "root"

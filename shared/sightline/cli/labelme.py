@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shlex
 import sys
@@ -17,14 +18,15 @@ from sightline.config.decode import decode
 from sightline.config.schema import Data, Faults
 from sightline.data.annotations import FAULT_KINDS, Annotations, Fault
 from sightline.data.labelme import read_folder, stopping_faults
-from sightline.data.labels import IGNORED_LABEL, LabelMap, respelled
+from sightline.data.labels import IGNORED_LABEL, LabelMap, cleaned, respelled
 from sightline.data.training_set import left_out_lines
 from sightline.plural import counted
 
-_ANY_CLASS = "(any)"
+_ANY_CLASS = "\0"
+"""Stands for all labels; no label is this."""
 
-_MOST_CLASSES = 10_000
-"""More than data.classes takes."""
+_LONGEST_ARGUMENT = 100_000
+"""Characters; Linux takes 131,072 bytes, and some are quoted."""
 
 _CONSEQUENCES = {"drop": "left out", "clip": "cut at the image's border", "embedded": "read from imageData"}
 
@@ -44,7 +46,7 @@ def check(folder: Path, recipe: str | None, overrides: tuple[str, ...]) -> None:
     Without --recipe and --set data.classes=[...] every label is taken, and the list of classes is printed to paste.
     """
     if recipe is None:
-        data = decode("instance_segmentation", [f"data.classes=[{_ANY_CLASS}]", *overrides]).data
+        data = decode("instance_segmentation", [f"data.classes={json.dumps([_ANY_CLASS])}", *overrides]).data
     else:
         data = decode(recipe, overrides).data
     classes_known = data.classes != (_ANY_CLASS,)
@@ -112,7 +114,9 @@ def _label_lines(annotations: Annotations, data: Data, classes_known: bool) -> l
         unused = [name for name in data.classes if name not in meant.values()]
         return lines + ([f"classes without a shape: {', '.join(unused)}"] if unused else [])
     overrides = suggested_overrides(labels, data.ignored_labels)
-    if overrides:
+    if max(map(len, map(shlex.quote, overrides)), default=0) > _LONGEST_ARGUMENT:
+        lines.append("these are too many for a command line: write data.classes into a recipe of your own")
+    elif overrides:
         arguments = " ".join(f"--set {shlex.quote(override)}" for override in overrides)
         lines += ["to use all of them as classes:", f"  {arguments}"]
     return lines
@@ -127,19 +131,20 @@ def suggested_overrides(labels: Mapping[str, int], ignored: Sequence[str]) -> li
 
     Returns:
         ``data.classes=[...]``, and ``data.ignored_labels`` and ``data.aliases`` where they are needed; nothing where
-        there is no class, or more classes than a configuration may have.
+        there is no class.
     """
     meant = respelled(labels, (IGNORED_LABEL, *ignored))
-    names = sorted({meant.get(label, label) for label in labels})
+    names = sorted({meant.get(label, label) for label in labels if cleaned(label)})
     left_out = [*ignored, *([IGNORED_LABEL] if IGNORED_LABEL in names and IGNORED_LABEL not in ignored else [])]
     classes = [name for name in names if name not in left_out]
-    if not 0 < len(classes) <= _MOST_CLASSES:
+    if not classes:
         return []
-    overrides = [_override("data.classes", classes)]
+    overrides = [f"data.classes={_list(classes)}"]
     if left_out != list(ignored):
-        overrides.append(_override("data.ignored_labels", left_out))
+        overrides.append(f"data.ignored_labels={_list(left_out)}")
     if meant:
-        overrides.append(_override("data.aliases", {_pattern(label): meant[label] for label in sorted(meant)}))
+        aliases = {_pattern(label): meant[label] for label in sorted(meant)}
+        overrides.append(f"data.aliases={_mapping(aliases)}")
     return overrides
 
 
@@ -148,12 +153,22 @@ def _pattern(label: str) -> str:
     return re.escape(label) if set(label) & set(r"\.^$*+?{}[]|()") else label
 
 
-def _override(name: str, value: object) -> str:
-    """A line of YAML that a shell, a terminal and a clipboard leave as it is."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9).strip()
-    if not text.isprintable():
-        text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=False, width=10**9).strip()
-    return f"{name}={text}"
+def _list(values: Sequence[str]) -> str:
+    return f"[{', '.join(map(_scalar, values))}]"
+
+
+def _mapping(values: Mapping[str, str]) -> str:
+    # A question mark begins a key that is too long to be known as one by its colon.
+    pairs = ((_scalar(key), _scalar(value)) for key, value in values.items())
+    return f"{{{', '.join(f'? {key} : {value}' if len(key) > 500 else f'{key}: {value}' for key, value in pairs)}}}"
+
+
+def _scalar(text: str) -> str:
+    """A string of YAML that a shell, a terminal and a clipboard leave as it is: on one line, nothing invisible."""
+    plain = yaml.safe_dump([text], default_flow_style=True, allow_unicode=True, width=10**9).strip()[1:-1]
+    if plain.isprintable():
+        return plain
+    return yaml.safe_dump([text], default_style='"', default_flow_style=True, width=10**9).strip()[1:-1]
 
 
 def _shown(label: str) -> str:

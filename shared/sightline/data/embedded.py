@@ -1,8 +1,8 @@
 """The image that a labelme file embeds as ``imageData``: its pixels as labelme shows them, and the file beside it.
 
 labelme decodes ``imageData`` without looking at its EXIF orientation (Qt's ``QImage.fromData``), whatever wrote it:
-since 2019 labelme turns an image before it embeds it, earlier versions embedded the file's bytes as they were.  An image
-file is shown turned.  So the orientation is taken out of an embedded image, and then everybody sees what was labelled.
+later versions turn an image before they embed it, early ones embedded the file's bytes as they were.  An image file is
+shown turned.  So the orientation is taken out of an embedded image, and then everybody sees what was labelled.
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ IGNORED_LABEL = "__ignore__"
 """labelme's own mark for what is no object of the dataset."""
 
 _JOINERS = "\u200c\u200d"
-"""Zero width, but part of the spelling of Persian, Hindi and joined emoji: they are kept between characters beyond ASCII.
-"""
+"""Zero width, but part of the spelling of Persian, Hindi and joined emoji: kept between characters beyond ASCII."""
 
 
 def cleaned(label: str) -> str:
