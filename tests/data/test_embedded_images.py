@@ -1,4 +1,4 @@
-"""The pixels of ``imageData`` are those that labelme showed, whatever EXIF says and whatever lies beside the JSON file."""
+"""The pixels of ``imageData`` are those that labelme showed, whatever EXIF says and whatever file lies beside."""
 
 import base64
 import io
