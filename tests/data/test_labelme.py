@@ -115,13 +115,6 @@ def test_an_embedded_image_is_kept_with_a_name_of_its_own(image_path, tmp_path):
     assert len(image.instances) == 1
 
 
-def test_the_file_wins_over_the_embedded_image(tmp_path):
-    embed(tmp_path, "a.json", "PNG", imagePath="a.jpg")
-    (tmp_path / "a.jpg").write_bytes(encoded(picture(5)))
-    image = read_folder(tmp_path, settings()).images[0]
-    assert (image.image, image.embedded) == ("a.jpg", None)
-
-
 def test_a_damaged_embedded_image_is_a_fault(tmp_path):
     write(tmp_path, "a.json", image=False, imageData=base64.b64encode(b"hello").decode())
     (fault,) = read_folder(tmp_path, settings()).faults
@@ -182,7 +175,7 @@ def test_a_folder_that_is_not_there_or_has_no_json_is_an_error(tmp_path):
     with pytest.raises(DataError, match="is not a folder; give the folder that holds labelme's JSON files"):
         read_folder(tmp_path / "gone", settings())
     (tmp_path / "a.jpg").write_bytes(encoded(picture()))
-    with pytest.raises(DataError, match=r"holds no labelme annotations: 1 images, but no \.json file"):
+    with pytest.raises(DataError, match=r"holds no labelme annotations: 1 image, but no \.json file"):
         read_folder(tmp_path, settings())
 
 

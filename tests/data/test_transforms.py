@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from sightline.config.schema import Augmentation
-from sightline.data.transforms import Placement, augment, encode_mask, fit_image, rasterise
+from sightline.data.rasterizer import encode_mask, rasterize
+from sightline.data.transforms import Placement, augment, fit_image
 
 SQUARE = [[10.0, 20.0, 30.0, 20.0, 30.0, 40.0, 10.0, 40.0]]
 
@@ -38,8 +39,8 @@ def test_image_boxes_polygons_and_masks_move_together(flip, scale):
     settings = Augmentation(flip=flip, scale=scale, brightness=0, contrast=0)
     image, placement = augment(Image.fromarray(picture), settings, np.random.default_rng(3))
     seen = np.asarray(image).min(axis=2) > 160
-    polygon = rasterise(placement.segmentation(SQUARE), 60, 80) > 0
-    mask = rasterise(placement.segmentation(encode_mask(picture[..., 0] // 255)), 60, 80) > 0
+    polygon = rasterize(placement.segmentation(SQUARE), 60, 80) > 0
+    mask = rasterize(placement.segmentation(encode_mask(picture[..., 0] // 255)), 60, 80) > 0
     for other in (polygon, mask):
         assert (seen & other).sum() / (seen | other).sum() > 0.85
     rows, columns = np.nonzero(seen)

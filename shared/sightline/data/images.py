@@ -9,7 +9,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ _SCAN = b"\xff\xda"
 
 _LFS_POINTER = b"version https://git-lfs"
 
-_TRANSPOSITIONS = {
+TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -87,6 +87,8 @@ class ImageFacts:
         sha256: Of the encoded image, hexadecimal.
         perceptual_hash: 64 bits, see :func:`perceptual_hash`.
         extension: The extension that fits the contents: ``".jpg"``.
+        orientation: What its EXIF said, 1 to 8.
+        thumbnail: The picture as a person sees it, grey, at most 128 pixels long: uint8 [h, w].
     """
 
     width: int
@@ -95,6 +97,8 @@ class ImageFacts:
     sha256: str
     perceptual_hash: int
     extension: str
+    orientation: int
+    thumbnail: NDArray[np.uint8] = field(compare=False, repr=False)
 
 
 def read_image(source: Path | bytes, max_pixels: int) -> Image.Image:
@@ -120,7 +124,17 @@ def read_image(source: Path | bytes, max_pixels: int) -> Image.Image:
         orientation = _orientation(image)
         # Palettes with an alpha value per colour only convert to RGB by way of RGBA.
         rgb = image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
-        return rgb.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else rgb
+        return rgb.transpose(TRANSPOSITIONS[orientation]) if orientation in TRANSPOSITIONS else rgb
+
+
+def exif_orientation(content: bytes, max_pixels: int, name: str = "the image") -> int:
+    """The EXIF orientation of an encoded image, 1 to 8; 1 where there is none.
+
+    Raises:
+        UnreadableImageError: As for :func:`read_image`.
+    """
+    with _decoding(name):
+        return _orientation(_open(content, name, max_pixels))
 
 
 def open_mask(content: bytes, max_pixels: int) -> NDArray[np.bool_]:
@@ -193,15 +207,23 @@ def image_facts(content: bytes, max_pixels: int, name: str = "the image") -> Ima
         image.draft("L", (2 * _GRID, 2 * _GRID))
         image.load()
         orientation = _orientation(image)
-        grey = image.convert("L").resize((_GRID, _GRID), Image.Resampling.BILINEAR)
-        if orientation in _TRANSPOSITIONS:
-            grey = grey.transpose(_TRANSPOSITIONS[orientation])
+        decoded = image.convert("L")
+        grey, small = decoded.resize((_GRID, _GRID), Image.Resampling.BILINEAR), _thumbnail(decoded, width, height)
+        if orientation in TRANSPOSITIONS:
+            grey, small = (picture.transpose(TRANSPOSITIONS[orientation]) for picture in (grey, small))
             width, height = (height, width) if orientation >= 5 else (width, height)
-    return ImageFacts(
-        width, height, len(content), hashlib.sha256(content).hexdigest(), perceptual_hash(np.asarray(grey)), extension
-    )
+    digest, hashed = hashlib.sha256(content).hexdigest(), perceptual_hash(np.asarray(grey))
+    return ImageFacts(width, height, len(content), digest, hashed, extension, orientation, np.asarray(small))
 
 
+def _thumbnail(decoded: Image.Image, width: int, height: int) -> Image.Image:
+    """As large for one picture at whatever scale a JPEG was decoded, so that two encodings of it can be compared."""
+    scale = min(_THUMBNAIL / max(width, height), 1.0)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return decoded.resize(size, Image.Resampling.BILINEAR)
+
+
+_THUMBNAIL = 128
 _GRID = 32
 _FREQUENCIES = 8
 _POSITIONS = 2 * np.arange(_GRID) + 1
@@ -269,9 +291,9 @@ def _open(content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] =
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation of a loaded image (TIFF is turned by Pillow while it is loaded, and then says 1)."""
+    """The EXIF orientation of an image (TIFF is turned by Pillow while it is loaded, and then says 1)."""
     orientation = image.getexif().get(_ORIENTATION, 1)
-    return orientation if isinstance(orientation, int) else 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 @contextmanager

@@ -12,11 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from sightline.config.schema import Data, Faults
-from sightline.data.annotations import Annotations, Fault
+from sightline.data.annotations import Annotations, Fault, FaultKind
 from sightline.data.folder_files import list_files
 from sightline.data.labelme_file import FileReading, read_file
+from sightline.data.labels import IGNORED_LABEL, difference, respelled, respelling_remedy
 from sightline.errors import DataError
 from sightline.logs import Progress
+from sightline.plural import counted
 
 _CHUNK = 32
 """Files that a process reads before it reports."""
@@ -50,15 +52,17 @@ def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annota
             readings.append(reading)
             progress.advance()
     _report_shared_images(readings, data)
-    images.difference_update(reading.names for reading in readings if reading.names)
+    if not classes_known:
+        _report_spellings(readings, data)
     return Annotations(
         images=sorted((reading.image for reading in readings if reading.image), key=lambda image: image.image),
         faults=[fault for reading in readings for fault in reading.faults],
         dropped=dict(sum((Counter[str](reading.dropped) for reading in readings), Counter[str]())),
         ignored=sum(reading.ignored for reading in readings),
+        left_out=_by_class(readings),
         files=len(files),
         labels=dict(sorted(sum((reading.labels for reading in readings), Counter[str]()).items())),
-        unlabelled_images=len(images),
+        unlabelled_images=len(_unlabelled(root, images, readings)),
     )
 
 
@@ -73,7 +77,7 @@ def _listing(root: Path) -> tuple[list[str], set[str]]:
     files, images = found.annotation_files, set(found.images)
     if not files:
         raise DataError(
-            f"{root} holds no labelme annotations: {len(images)} images, but no .json file; "
+            f"{root} holds no labelme annotations: {counted(len(images), 'image')}, but no .json file; "
             "label the images with labelme first, or give another folder"
         )
     return files, images
@@ -106,12 +110,53 @@ def _read_chunk(root: Path, data: Data, classes_known: bool, files: list[str]) -
     return [read_file(root, file, data, classes_known) for file in files]
 
 
+def _by_class(readings: list[FileReading]) -> dict[str, dict[str, int]]:
+    counts = sum((Counter[tuple[str, FaultKind]](reading.left_out) for reading in readings), Counter())
+    left_out: dict[str, dict[str, int]] = {}
+    for label, kind in sorted(counts):
+        left_out.setdefault(label, {})[kind] = counts[label, kind]
+    return left_out
+
+
+def _unlabelled(root: Path, images: set[str], readings: list[FileReading]) -> set[str]:
+    """Images that no JSON file names, by whatever link, and that have no JSON file of their name without an image."""
+    named = {reading.names for reading in readings}
+    without = {os.path.splitext(reading.file)[0] for reading in readings if not reading.names}  # noqa: PTH122
+    base = os.path.realpath(root)
+    return {
+        image
+        for image in images - named
+        if os.path.relpath(os.path.realpath(root / image), base) not in named
+        and os.path.splitext(image)[0] not in without  # noqa: PTH122
+    }
+
+
+def _report_spellings(readings: list[FileReading], data: Data) -> None:
+    """Labels that are probably another label: with blanks at an end, in other letter case, with what nobody sees."""
+    totals = sum((Counter[str](reading.labels) for reading in readings), Counter[str]())
+    meant = respelled(totals, (IGNORED_LABEL, *data.ignored_labels))
+    for reading in readings if meant else ():
+        faults = [
+            _spelling_fault(reading.file, index, label, meant[label])
+            for index, label in reading.places
+            if label in meant
+        ]
+        reading.faults = sorted(
+            [*reading.faults, *faults], key=lambda fault: -1 if fault.shape is None else fault.shape
+        )
+
+
+def _spelling_fault(file: str, shape: int, label: str, meant: str) -> Fault:
+    reason = f"the label differs from {meant!r} by {difference(label, meant)}"
+    return Fault("unknown_label", file, shape, label, reason, respelling_remedy(meant))
+
+
 def _report_shared_images(readings: list[FileReading], data: Data) -> None:
     """Two JSON files for one image, or for two whose names are one where letter case does not count."""
     by_name: dict[tuple[bool, str], list[tuple[FileReading, str]]] = {}
     for reading in readings:
-        embedded = reading.names is None and reading.image is not None
-        name = reading.image.image if embedded and reading.image else reading.names
+        embedded = reading.image is not None and reading.image.embedded is not None
+        name = reading.image.image if reading.image else reading.names
         if name:
             key = embedded, unicodedata.normalize("NFC", name).casefold()
             by_name.setdefault(key, []).append((reading, name))
@@ -126,7 +171,9 @@ def _report_shared_images(readings: list[FileReading], data: Data) -> None:
                 remedy = "rename one of the images, so that the dataset can be checked out on every system"
             reading.faults.insert(0, Fault("duplicate_image", reading.file, None, None, reason, remedy))
             if reading.image is not None:
-                reading.image = None
-                reading.dropped.clear()
                 if data.faults.duplicate_image == "drop":
-                    reading.dropped["duplicate_image"] += 1
+                    reading.dropped = Counter({"duplicate_image": 1})
+                    reading.left_out.update((one.label, "duplicate_image") for one in reading.image.instances)
+                else:
+                    reading.dropped.clear()
+                reading.image = None

@@ -23,6 +23,7 @@ from sightline.data.filling import SPLITS, SplitName
 from sightline.data.merge import file_name, merge
 from sightline.data.split import EarlierImage, SplitImage, assign_splits, check_leaks
 from sightline.errors import DataError
+from sightline.plural import counted
 
 FORMAT = 1
 FEW_IMAGES = 20
@@ -79,6 +80,7 @@ class TrainingSet:
         showing: Images a split and class.
         dropped: What was left out or mended, a count for each kind.
         ignored: Shapes with an ignored label.
+        left_out: Class -> kind of fault -> how many shapes of the class it left out.
         faults: Every fault of the annotations, as text.
         warnings: What a person should know before training.
     """
@@ -100,6 +102,7 @@ class TrainingSet:
     ignored: int
     faults: list[str]
     warnings: list[str] = field(default_factory=list)
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def images_per_split(self) -> dict[str, int]:
@@ -165,6 +168,7 @@ def build_training_set(
         showing=showing,
         dropped=dropped,
         ignored=annotations.ignored,
+        left_out=annotations.left_out,
         faults=[str(fault) for fault in annotations.faults],
     )
     return dataclasses.replace(training_set, warnings=warnings_of(training_set)), documents, images
@@ -222,7 +226,9 @@ def warnings_of(training_set: TrainingSet) -> list[str]:
     images, instances = training_set.images_per_split, training_set.instances
     warnings = []
     if len(training_set.images) < FEW_IMAGES:
-        warnings.append(f"too little data: {len(training_set.images)} images, below {FEW_IMAGES} no metric means much")
+        warnings.append(
+            f"too little data: {counted(len(training_set.images), 'image')}, below {FEW_IMAGES} no metric means much"
+        )
     absent = [name for name in training_set.classes if not any(instances[split][name] for split in SPLITS)]
     if absent:
         warnings.append(f"classes without any instance: {', '.join(absent)}")
@@ -235,7 +241,21 @@ def warnings_of(training_set: TrainingSet) -> list[str]:
     bridging = training_set.dropped.get(BRIDGES, 0)
     if bridging:
         warnings.append(f"images left out because they would tie together images of two splits: {bridging}")
-    return warnings
+    return warnings + [
+        f"objects left out: {line}" for line in left_out_lines(training_set.left_out, training_set.classes)
+    ]
+
+
+def left_out_lines(left_out: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> list[str]:
+    """A line a class: how many of its shapes are left out, and what for; the most first."""
+    order = {name: place for place, name in enumerate(classes)}
+    totals = {name: sum(kinds.values()) for name, kinds in left_out.items()}
+    lines = []
+    for name in sorted(totals, key=lambda name: (-totals[name], order.get(name, len(order)), name)):
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in left_out[name].items())
+        shown = name if name.isprintable() else repr(name)
+        lines.append(f"{counted(totals[name], 'shape')} of class {shown} ({kinds})")
+    return lines
 
 
 def _require_measurable(data: Data) -> None:

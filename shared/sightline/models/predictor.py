@@ -14,7 +14,8 @@ from torch import nn
 
 from sightline.data.coco import RunLengthEncoding
 from sightline.data.detections import Detections
-from sightline.data.transforms import encode_mask, fit_image
+from sightline.data.rasterizer import encode_mask
+from sightline.data.transforms import fit_image
 from sightline.models.device import choose_device
 from sightline.models.model_file import ModelCard, load_model
 from sightline.models.preprocessing import as_tensor

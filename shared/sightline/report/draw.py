@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from sightline.data.coco import CocoAnnotation, RunLengthEncoding, Segmentation
 from sightline.data.detections import Detections
+from sightline.data.rasterizer import covered_box, encode_outline, rasterize
 from sightline.errors import DataError
 from sightline.report.label_placement import Rectangle, place_labels
 
@@ -143,14 +144,12 @@ def _cropped_mask(
     segmentation: Segmentation, image_size: tuple[int, int]
 ) -> tuple[npt.NDArray[np.uint8], int, int] | None:
     """The mask as uint8 [h, w] of 0 and 1, cropped to what it covers, with its left and top; None when it is empty."""
-    from pycocotools import mask as coco_mask
-
     height, width = image_size
     if isinstance(segmentation, list):
         polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
         if not polygons:
             return None
-        encoding: RunLengthEncoding = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+        encoding: RunLengthEncoding = encode_outline(polygons, height, width)
     else:
         encoding = segmentation
     if list(encoding["size"]) != [height, width]:
@@ -158,10 +157,10 @@ def _cropped_mask(
             f"a mask of {encoding['size'][0]} x {encoding['size'][1]} (height x width) cannot be drawn on an image of "
             f"{height} x {width}: draw on the image that was inferred, EXIF orientation applied"
         )
-    left, top, mask_width, mask_height = (int(value) for value in coco_mask.toBbox(encoding))
+    left, top, mask_width, mask_height = covered_box(encoding)
     if mask_width == 0 or mask_height == 0:
         return None
-    bitmap: npt.NDArray[np.uint8] = coco_mask.decode(encoding)
+    bitmap = rasterize(encoding, height, width)
     return np.ascontiguousarray(bitmap[top : top + mask_height, left : left + mask_width]), left, top
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
-from sightline.config.difference import differences
+from sightline.config.difference import differences_from_stored
 from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
 from sightline.data.annotations import Annotations, Fault
@@ -29,6 +29,7 @@ from sightline.data.training_set import Origin, TrainingSet, build_training_set
 from sightline.data.training_tag import PublishedSet, find_training_tag, publication_folder, publish_training_tag
 from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
 from sightline.errors import ConfigurationError, DataError, RepositoryError
+from sightline.plural import counted
 from sightline.steps.journal import write_atomically
 from sightline.steps.record_report import write_report
 from sightline.steps.results import RecordResult
@@ -134,7 +135,7 @@ def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
     tag = DatasetTag.parse(source.tag)
     reasons = [
         f"{one.path} was {one.before!r} and is {one.now!r}"
-        for one in differences(found.configuration, relevant_part("record", config))
+        for one in differences_from_stored(found.configuration, relevant_part("record", config))
     ]
     if found.annotation_commit != source.commit:
         reasons.insert(0, f"{source.tag} named commit {found.annotation_commit} and names {source.commit}")
@@ -197,8 +198,8 @@ def _stop_on_faults(annotations: Annotations, config: Config, source: Checkout) 
     kinds = ", ".join(sorted({f"data.faults.{fault.kind}" for fault in faults}))
     more = f"\n  and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
     raise DataError(
-        f"{source.tag} has {len(faults)} faults; mend the annotations and add them as a new version, or let record "
-        f"leave them out ({kinds}); all of them are listed in {path}:\n"
+        f"{source.tag} has {counted(len(faults), 'fault')}; fix the annotations and add them as a new version, or let "
+        f"record leave them out ({kinds}); all of them are listed in {path}:\n"
         + "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
         + more
     )
