@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from sightline.config.schema import Augmentation
-from sightline.data.dataset import CocoDataset
 from sightline.data import loader
+from sightline.data.dataset import CocoDataset
 from sightline.data.loader import batch_indices, batches
 from sightline.errors import DataError
 from tests.squares import make_dataset, write_coco

@@ -53,7 +53,7 @@ def tie_images(hashes: Hashes, keys: Sequence[Sequence[str]], distance: int | No
     Args:
         hashes: uint64 [N], perceptual hashes.
         keys: N sequences; images that share a key at the same position (their group, their sha256) are tied.
-        distance: Hashes that differ in at most so many bits are tied, 0 to 64; None: no hashes are, not even equal ones.
+        distance: Hashes that differ in at most so many bits are tied, 0 to 64; None: not even equal ones.
     """
     components = Components(len(hashes))
     first: dict[tuple[int, str], int] = {}

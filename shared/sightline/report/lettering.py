@@ -183,5 +183,5 @@ def _coverages() -> tuple[frozenset[int], ...]:
 def _font(index: int, size: int) -> ImageFont.FreeTypeFont:
     engine = ImageFont.Layout.RAQM if _shapes() else ImageFont.Layout.BASIC
     font = ImageFont.truetype(_paths()[index], size, layout_engine=engine)
-    font.set_variation_by_axes([_WEIGHT, *(axis["default"] for axis in font.get_variation_axes()[1:])])
+    font.set_variation_by_axes([_WEIGHT, *(float(axis["default"] or 0) for axis in font.get_variation_axes()[1:])])
     return font
