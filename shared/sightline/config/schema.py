@@ -100,6 +100,9 @@ class Data(Section):
     group_pattern: str = Field(
         "", description="Regular expression; its first group, found in an image's path, names the image's group"
     )
+    near_duplicates: bool = Field(
+        True, description="Whether images that look alike stay in one split; off: equal files and groups alone do"
+    )
     near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = Field(
         8, description="Images whose 64-bit perceptual hashes differ in at most so many bits stay in one split"
     )

@@ -101,12 +101,13 @@ class ImageFacts:
     thumbnail: NDArray[np.uint8] = field(compare=False, repr=False)
 
 
-def read_image(source: Path | bytes, max_pixels: int) -> Image.Image:
+def read_image(source: Path | bytes, max_pixels: int, setting: str = "data.max_pixels") -> Image.Image:
     """Decode an image for use.
 
     Args:
         source: A file, or the encoded bytes.
         max_pixels: Images with more pixels are refused before they are decoded.
+        setting: What the message calls that limit.
 
     Returns:
         RGB, 8 bits a channel, turned as its EXIF orientation says, fully loaded.  An alpha channel is left out; of an
@@ -117,9 +118,9 @@ def read_image(source: Path | bytes, max_pixels: int) -> Image.Image:
             another format than :data:`FORMATS`, too large, or has more than 8 bits a channel.
     """
     name = "the image" if isinstance(source, bytes) else str(source)
-    content = source if isinstance(source, bytes) else read_bytes(source, max_pixels)
+    content = source if isinstance(source, bytes) else read_bytes(source, max_pixels, setting)
     with _decoding(name):
-        image = _open(content, name, max_pixels)
+        image = _open(content, name, max_pixels, setting=setting)
         image.load()
         orientation = _orientation(image)
         # Palettes with an alpha value per colour only convert to RGB by way of RGBA.
@@ -158,14 +159,14 @@ def open_mask(content: bytes, max_pixels: int) -> NDArray[np.bool_]:
         return np.asarray(image, dtype=np.bool_)
 
 
-def read_bytes(path: Path, max_pixels: int) -> bytes:
+def read_bytes(path: Path, max_pixels: int, setting: str = "data.max_pixels") -> bytes:
     """Read an image file, but never more than an image of ``max_pixels`` can need.
 
     Raises:
         UnreadableImageError: The file cannot be read, or is too big.
     """
     try:
-        require_size(str(path), path.stat().st_size, max_pixels)
+        require_size(str(path), path.stat().st_size, max_pixels, setting)
         return path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(
@@ -173,7 +174,7 @@ def read_bytes(path: Path, max_pixels: int) -> bytes:
         ) from error
 
 
-def require_size(name: str, size_bytes: int, max_pixels: int) -> None:
+def require_size(name: str, size_bytes: int, max_pixels: int, setting: str = "data.max_pixels") -> None:
     """Refuse a file that is bigger than an image of ``max_pixels`` can be, before it is read.
 
     Raises:
@@ -182,8 +183,8 @@ def require_size(name: str, size_bytes: int, max_pixels: int) -> None:
     if size_bytes > _BYTES_A_PIXEL * max_pixels:
         raise UnreadableImageError(
             name,
-            f"the file has {size_bytes:,} bytes, more than an image of data.max_pixels = {max_pixels:,} can need",
-            "replace it, or raise data.max_pixels",
+            f"the file has {size_bytes:,} bytes, more than an image of {setting} = {max_pixels:,} can need",
+            f"replace it, or raise {setting}",
         )
 
 
@@ -260,7 +261,9 @@ def hash_distance(first: int, second: int) -> int:
     return (first ^ second).bit_count()
 
 
-def _open(content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+def _open(
+    content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS, setting: str = "data.max_pixels"
+) -> Image.Image:
     if not content:
         raise UnreadableImageError(name, "it is empty", "replace it by an intact copy")
     if content.startswith(_LFS_POINTER):
@@ -275,8 +278,8 @@ def _open(content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] =
     if width * height > max_pixels:
         raise UnreadableImageError(
             name,
-            f"it has {width} x {height} = {width * height:,} pixels, more than data.max_pixels = {max_pixels:,}",
-            "make it smaller, or raise data.max_pixels",
+            f"it has {width} x {height} = {width * height:,} pixels, more than {setting} = {max_pixels:,}",
+            f"make it smaller, or raise {setting}",
         )
     if image.mode.startswith(("I", "F")):
         raise UnreadableImageError(

@@ -21,7 +21,7 @@ from sightline.data.annotations import Annotations, LabelledImage
 from sightline.data.coco import CocoDocument, coco_bytes
 from sightline.data.filling import SPLITS, SplitName
 from sightline.data.merge import file_name, merge
-from sightline.data.split import EarlierImage, SplitImage, assign_splits, check_leaks
+from sightline.data.split import EarlierImage, SplitImage, assign_splits, check_leaks, tying_distance
 from sightline.errors import DataError
 from sightline.plural import counted
 
@@ -147,10 +147,11 @@ def build_training_set(
         )
     _require_measurable(data)
     candidates = [_split_image(image) for image in annotations.images]
-    assignment = assign_splits(candidates, earlier, data.splits, data.near_duplicate_distance)
+    distance = tying_distance(data)
+    assignment = assign_splits(candidates, earlier, data.splits, distance)
     kept = [(index, split) for index, split in enumerate(assignment.splits) if split is not None]
     images, splits = [annotations.images[index] for index, _ in kept], [split for _, split in kept]
-    check_leaks([candidates[index] for index, _ in kept], splits, data.near_duplicate_distance)
+    check_leaks([candidates[index] for index, _ in kept], splits, distance)
     documents = merge(images, splits, data.classes, origin.dataset)
     instances, showing = _counts(images, splits, data.classes)
     _require_objects(instances, origin.annotation_tag)
@@ -171,7 +172,8 @@ def build_training_set(
         left_out=annotations.left_out,
         faults=[str(fault) for fault in annotations.faults],
     )
-    return dataclasses.replace(training_set, warnings=warnings_of(training_set)), documents, images
+    warnings = warnings_of(training_set) + ([assignment.alike] if assignment.alike else [])
+    return dataclasses.replace(training_set, warnings=warnings), documents, images
 
 
 def write_training_set(
@@ -277,7 +279,7 @@ def _require_objects(instances: Mapping[str, Mapping[str, int]], tag: str) -> No
 
 def _split_image(image: LabelledImage) -> SplitImage:
     classes = frozenset(instance.label for instance in image.instances)
-    return SplitImage(image.sha256, image.perceptual_hash, image.group, classes)
+    return SplitImage(image.sha256, image.perceptual_hash, image.group, classes, image.image)
 
 
 def _recorded(image: LabelledImage, split: SplitName, dataset: str, tied: str) -> RecordedImage:
