@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightline.errors import ConfigurationError
+from sightline.errors import ConfigurationError, NoKubeflowError
 from sightline.kubeflow.connection import connect
 from sightline.kubeflow.profile import Profile, find_profile, profile_path
 
@@ -70,5 +70,5 @@ def test_a_host_that_is_none(host):
 
 
 def test_nothing_says_where_kubeflow_is(nobodys):
-    with pytest.raises(ConfigurationError, match="nothing says where Kubeflow is"), connect(Profile()):
+    with pytest.raises(NoKubeflowError, match="no Kubeflow is configured"), connect(Profile()):
         pass

@@ -13,6 +13,7 @@ from sightline.cli.kubeflow_options import (
     Function,
     connected,
     connection_options,
+    echo_link,
     experiment_option,
     json_option,
     launch_options,
@@ -79,7 +80,7 @@ def start(
     from sightline.kubeflow.launch import launch
     from sightline.kubeflow.parameters import new_parameters
 
-    with connected(options) as kubeflow:
+    with connected(options, otherwise="python pipeline.py run --local runs on this machine") as kubeflow:
         version = upload_version(kubeflow, compiled(), pipeline)
         code = options["code_rev"] or "image"
         asked = (recipe, overrides, code, options["pods"])
@@ -91,7 +92,7 @@ def start(
 
 def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
     click.echo(f"run {run.run_id}  {run.name}")
-    click.echo(f"dashboard: {kubeflow.run_link(run.run_id)}")
+    echo_link(kubeflow.run_link(run.run_id))
     if waiting:
         from sightline.cli.kubeflow_watch import watch
 
@@ -224,7 +225,7 @@ def register(
         fetch_command,
         schedule_group(compile_yaml, every_step),
         publish_code_command,
-        doctor_command(image),
+        doctor_command(image, lambda: compile_yaml(every_step)),
     )
     for command in commands:
         group.add_command(command)

@@ -54,7 +54,7 @@ class Profile:
     Attributes:
         host: Address of the pipelines' API, with the path that leads to it, such as /pipeline.
         namespace: Where runs and their pods, secrets and volumes are.
-        dashboard: Address of the web page, for links; empty: the host.
+        dashboard: Address of the web page, for links; empty: what the cluster tells its tasks, else there are no links.
         token_file: File with a bearer token for the API; read anew for each request, so it may be renewed in place.
         cookie_file: File with a session cookie for the API, as ``name=value``.
         ca_file: Certificates (PEM) that vouch for the host.
