@@ -57,7 +57,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
     @dsl.pipeline(name="sightline", display_name="Sightline")
     def sightline(
         dataset_tag: str = "",
-        recipe: str = "plates",
+        recipe: str = "",
         overrides: str = "",
         code_rev: str = "image",
         base_image: str = BASE_IMAGE,
@@ -81,7 +81,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
 
         Args:
             dataset_tag: Annotation tag, such as plates_ann_v1.
-            recipe: Name of a recipe that comes with Sightline, such as plates or instance_segmentation.
+            recipe: Name of a recipe that comes with Sightline, such as instance_segmentation; it must be given.
             overrides: Changes of the recipe, one a line, such as train.iterations=800
             code_rev: Helper code to run: image (what the images hold), current (what was published last), or a digest.
             base_image: Image of resolve, record and finish.
@@ -196,7 +196,7 @@ def components_command(check: bool) -> None:
 
 @cli.command("run")
 @click.option("--local", is_flag=True, help="Run on this machine, not on Kubeflow.")
-@click.option("--recipe", default="plates", show_default=True, help="Name of a recipe, or path of a YAML file.")
+@click.option("--recipe", default="", metavar="NAME", help="A recipe (sightline config list), or a YAML file.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; may be repeated.")
 @steps_option
 @kubeflow.run_options

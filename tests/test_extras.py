@@ -1,9 +1,14 @@
 """A pod installs only what its step needs: what the base extra must do without is made impossible to import."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+
+from sightline.extras import DISTRIBUTION
 
 BLOCK = "import sys\nfor name in {blocked!r}: sys.modules[name] = None\n"
 
@@ -48,4 +53,13 @@ def test_without_torch_a_model_command_says_what_to_install(tmp_path):
     command = [sys.executable, "-c", BLOCK.format(blocked=TORCH) + script]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "sightline[vision]" in done.stderr
+    assert "'.[vision]'" in done.stderr
+
+
+def test_no_message_or_page_installs_another_project():
+    """``sightline`` on the package index is somebody else's: only the checkout or a wheel is installed."""
+    root = Path(__file__).parents[1]
+    texts = [*root.glob("*.md"), *root.glob("docs/*.md"), *root.glob("shared/sightline/**/*.py"), root / "Makefile"]
+    wrong = re.compile(r"pip install[^\n]*\bsightline(?![-_\w./])")
+    assert [str(path) for path in texts if wrong.search(path.read_text(encoding="utf-8"))] == []
+    assert tomllib.loads((root / "pyproject.toml").read_text())["project"]["name"] == DISTRIBUTION

@@ -61,14 +61,14 @@ def test_an_error_for_the_user_is_one_message_without_traceback(capsys):
 def test_ctrl_c_says_how_to_go_on(capsys):
     code, text = ending(KeyboardInterrupt(), capsys)
     assert code == 130
-    assert "the same command goes on from here" in text
+    assert "run the same command to resume" in text
 
 
 def test_a_full_disk_names_the_path(capsys):
     code, text = ending(OSError(28, "No space left on device", "/volume/a"), capsys)
     assert (code, text) == (
         1,
-        "error: /volume/a: No space left on device; free space or mend permissions, then again\n",
+        "error: /volume/a: No space left on device; free space or fix the permissions, then try again\n",
     )
 
 
@@ -106,7 +106,7 @@ def test_config_show_prints_what_a_run_would_use():
 
 
 def test_config_check_accepts_or_lists_every_fault():
-    assert CliRunner().invoke(cli, ["config", "check"]).output == "plates: no fault\n"
+    assert CliRunner().invoke(cli, ["config", "check", "plates"]).output == "plates: no fault\n"
     result = CliRunner().invoke(cli, ["config", "check", "plates", "--set", "seed=-1", "--set", "train.x=1"])
     assert result.exit_code == 1
     assert "seed: -1" in str(result.exception)
@@ -114,4 +114,5 @@ def test_config_check_accepts_or_lists_every_fault():
 
 
 def test_config_list_names_the_recipes():
-    assert CliRunner().invoke(cli, ["config", "list"]).output.split() == ["instance_segmentation", "plates"]
+    lines = CliRunner().invoke(cli, ["config", "list"]).output.splitlines()
+    assert [line.split()[0] for line in lines] == ["instance_segmentation", "instance_segmentation_small", "plates"]

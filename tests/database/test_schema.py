@@ -171,7 +171,7 @@ def test_urls_that_cannot_be_used(url, message, refused):
 
 def test_a_missing_driver_names_the_extra(monkeypatch, refused):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with refused(r"pip install 'sightline\[mysql\]'"):
+    with refused(r"pip install .*'\.\[mysql\]'"):
         connect("mysql://user@host/name")
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from sightline.code import make_snapshot
-from sightline.errors import ConfigurationError, StorageError
+from sightline.errors import ConfigurationError
 from sightline.steps import resolve
 from sightline.version import code_revision
 
@@ -9,8 +9,8 @@ TAG = "plates_ann_v1"
 
 
 def test_the_parameter_dataset_tag_wins_over_the_overrides():
-    resolved = resolve.run("plates", "data.tag=plates_ann_v0\ntrain.iterations=3", TAG, "")
-    assert (resolved.config.data.tag, resolved.config.train.iterations) == (TAG, 3)
+    resolved = resolve.run("plates", "data.tag=plates_ann_v0\ntrain.iterations=300", TAG, "")
+    assert (resolved.config.data.tag, resolved.config.train.iterations) == (TAG, 300)
     assert resolved.code_rev == code_revision()
 
 
@@ -30,5 +30,5 @@ def test_code_that_is_not_here_is_refused():
 
 
 def test_an_unknown_kind_of_bucket_is_refused_before_anything_starts():
-    with pytest.raises(StorageError, match="ftp://"):
+    with pytest.raises(ConfigurationError, match="ftp://"):
         resolve.run("plates", "storage.uri=ftp://host/bucket", TAG, "")

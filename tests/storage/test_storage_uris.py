@@ -62,7 +62,7 @@ def test_gs_uris_have_no_slash_at_the_end():
 def test_without_the_library_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "sightline.storage.gcs", raising=False)
     monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
-    with pytest.raises(StorageError, match=r"google\.cloud\.storage.*pip install 'sightline\[gcs\]'"):
+    with pytest.raises(StorageError, match=r"google\.cloud\.storage.*pip install .*'\.\[gcs\]'"):
         open_storage("gs://bucket")
 
 

@@ -9,6 +9,7 @@ from gc import set_threshold
 import click
 
 from sightline.errors import SightlineError
+from sightline.extras import EXTRA_OF_MODULE, installation_command
 from sightline.logs import configure_logging
 from sightline.pod import prepare_pod
 from sightline.version import __version__
@@ -25,17 +26,6 @@ COMMANDS = {
     "runs": ("sightline.cli.runs", "Runs that the database knows."),
 }
 """Name -> (module that defines the click command ``command``, its line in ``--help``)."""
-
-
-EXTRAS = {
-    "torch": "vision",
-    "torchvision": "vision",
-    "timm": "vision",
-    "safetensors": "vision",
-    "kfp": "kfp",
-    "tensorboard": "tracking",
-}
-"""Module that a command may need -> the extra that brings it."""
 
 
 class LazyGroup(click.Group):
@@ -82,19 +72,23 @@ def run_cli(command: click.Command) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; the same command goes on from here", err=True)
+        click.echo("interrupted; run the same command to resume", err=True)
         sys.exit(130)
     except SightlineError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        extra = EXTRA_OF_MODULE.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        click.echo(f"error: this command needs {error.name}; pip install 'sightline[{extra}]'", err=True)
+        missing = f"this command needs {error.name}, which is not installed"
+        click.echo(f"error: {missing}; {installation_command(extra)}", err=True)
         sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise
-        click.echo(f"error: {error.filename}: {error.strerror}; free space or mend permissions, then again", err=True)
+        click.echo(
+            f"error: {error.filename}: {error.strerror}; free space or fix the permissions, then try again",
+            err=True,
+        )
         sys.exit(1)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import click
 import yaml
 
-from sightline.config.decode import decode, recipe_names
+from sightline.config.decode import decode, recipe_names, recipe_summary
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -23,33 +23,52 @@ def configuration_options(function: Command) -> Command:
     overrides = click.option(
         "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; may be repeated."
     )
-    recipe = click.argument("recipe", default="plates")
+    recipe = click.argument("recipe")
     return recipe(overrides(function))
 
 
 @command.command()
 @configuration_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in one line, as the components take it.")
-def show(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
+@click.option("--describe", is_flag=True, help="Put meaning, range and default in front of every key.")
+def show(recipe: str, overrides: tuple[str, ...], as_json: bool, describe: bool) -> None:
     """Print the full configuration as YAML: embedded defaults < RECIPE < settings file < --set."""
+    if as_json and describe:
+        raise click.UsageError("--json and --describe exclude each other")
     config = decode(recipe, overrides)
     if as_json:
         click.echo(config.model_dump_json())
         return
     document = config.model_dump(mode="json")
+    if describe:
+        from sightline.config.reference import described
+
+        click.echo(described(document), nl=False)
+        return
     click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
 
 
 @command.command()
 @configuration_options
 def check(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Check a configuration; every fault is reported at once."""
-    decode(recipe, overrides)
+    """Check a configuration, names and files included; every fault is reported at once."""
+    from sightline.steps.configuration_checks import check_configuration
+
+    check_configuration(decode(recipe, overrides))
     click.echo(f"{recipe}: no fault")
 
 
 @command.command("list")
 def list_command() -> None:
-    """The recipes that come with Sightline."""
-    for name in recipe_names():
-        click.echo(name)
+    """List the recipes that come with Sightline."""
+    names = recipe_names()
+    for name in names:
+        click.echo(f"{name:<{max(map(len, names))}}  {recipe_summary(name)}")
+
+
+@command.command("reference")
+def reference_command() -> None:
+    """Print docs/configuration.md: every key with meaning, range and default."""
+    from sightline.config.reference import markdown
+
+    click.echo(markdown(), nl=False)

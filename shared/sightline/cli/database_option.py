@@ -29,7 +29,7 @@ def database_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def _configured(recipe: str, overrides: tuple[str, ...]) -> str:
     if recipe or overrides:
-        from sightline.config.decode import decode
+        from sightline.config.decode import decode, decode_places
 
-        return decode(recipe or "plates", overrides).database.url
+        return (decode(recipe, overrides) if recipe else decode_places(overrides)).database.url
     return embedded_or_own("database", "url")

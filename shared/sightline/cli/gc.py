@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sightline.config.decode import decode
+from sightline.config.decode import decode, decode_places
 
 if TYPE_CHECKING:
     from sightline.steps.garbage import Garbage, Sweep
@@ -47,7 +47,7 @@ class _AgeType(click.ParamType[timedelta]):
     metavar="AGE",
     help="Leave alone what was written or used since then: 7d, 36h; at least 1h.",
 )
-@click.option("--recipe", default="plates", show_default=True, help="Whose configuration says where everything is.")
+@click.option("--recipe", default="", help="Whose configuration to take; default: the settings file alone.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override, as in a run.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -63,7 +63,8 @@ def command(
         raise click.UsageError("--dry-run and --yes exclude each other")
     from sightline.steps.garbage import sweep
 
-    done = sweep(decode(recipe, overrides), older_than, delete=yes)
+    config = decode(recipe, overrides) if recipe else decode_places(overrides)
+    done = sweep(config, older_than, delete=yes)
     if as_json:
         click.echo(json.dumps(_document(done, deleting=yes), indent=1))
     else:

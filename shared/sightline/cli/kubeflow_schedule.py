@@ -92,7 +92,7 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
     @click.argument("name")
     @click.option("--cron", default="", help="'MINUTE HOUR DAY MONTH WEEKDAY', UTC; six fields: the second in front.")
     @click.option("--every", default="", metavar="INTERVAL", help="Such as 30m, 6h, 7d.")
-    @click.option("--recipe", default="plates", show_default=True, help="Name of a recipe.")
+    @click.option("--recipe", default="", metavar="NAME", help="Which recipe; sightline config list shows them.")
     @set_option
     @click.option("--code", default="image", show_default=True, metavar="REVISION", help="image, current, or a SHA.")
     @click.option("--param", "pods", multiple=True, metavar="NAME=VALUE", help="Another parameter; repeatable.")

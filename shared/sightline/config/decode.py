@@ -31,6 +31,27 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in recipes.iterdir() if entry.name.endswith(".yaml"))
 
 
+def recipe_summary(name: str) -> str:
+    """What a recipe is for: the first sentence of its file."""
+    text = (resources.files("sightline.config") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    return text.removeprefix("# ").partition("\n")[0].partition(". ")[0].removesuffix(".")
+
+
+def decode_places(overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a command that only asks where everything is: no recipe, and no classes.
+
+    Args:
+        overrides: ``a.b=value``; the value is read as YAML.
+
+    Raises:
+        ConfigurationError: With every fault.
+    """
+    document = embedded_defaults()
+    merge(document, {"data": {"classes": ["any"]}})
+    merge(document, read_settings())
+    return assemble(document, overrides, "none")
+
+
 def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
     """Build the configuration: embedded defaults < recipe < settings file < overrides.
 
@@ -130,6 +151,13 @@ def _read_recipe(recipe: str) -> Document:
         return read_yaml(source, recipe)
     if Path(recipe).suffix in {".yaml", ".yml"} and Path(recipe).exists():
         return read_yaml(Path(recipe))
+    if not recipe:
+        known = "\n".join(f"  {name}: {recipe_summary(name)}" for name in recipe_names())
+        raise ConfigurationError(
+            f"no recipe is named; name one with --recipe, or the path of a YAML file:\n{known}\n"
+            "and give the classes of your labels with --set 'data.classes=[cat, dog]' "
+            "(sightline labelme check FOLDER prints them)"
+        )
     raise ConfigurationError(
         f"unknown recipe {recipe!r}{_nearest(recipe, recipe_names())}; known are {', '.join(recipe_names())}, "
         "or give the path of a YAML file"

@@ -32,6 +32,7 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 GitAddress = Annotated[str, AfterValidator(_without_token)]
 Address = Annotated[str, AfterValidator(_without_secret)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Policy = Literal["error", "drop"]
 FaultPolicy = Literal["error", "drop", "clip"]
 
 
@@ -44,9 +45,9 @@ class Section(BaseModel):
 class Splits(Section):
     """Fractions of the images that go to each split; they sum to one."""
 
-    train: Fraction = 0.7
-    val: Fraction = 0.15
-    test: Fraction = 0.15
+    train: Fraction = Field(0.7, description="Share of the images to train on")
+    val: Fraction = Field(0.15, description="Share of the images that choose the best checkpoint and the champion")
+    test: Fraction = Field(0.15, description="Share of the images that nothing is decided on")
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Splits:
@@ -63,18 +64,18 @@ class Faults(Section):
     the image) out and counts it; ``clip`` mends it: coordinates are cut at the image's border.
     """
 
-    unknown_label: Literal["error", "drop"] = "error"
-    outside_image: FaultPolicy = "clip"
-    not_finite: Literal["error", "drop"] = "error"
-    zero_area: Literal["error", "drop"] = "drop"
-    duplicate_shape: Literal["error", "drop"] = "drop"
-    unsupported_shape: Literal["error", "drop"] = "drop"
-    wrong_image_size: Literal["error", "drop"] = "error"
-    missing_image: Literal["error", "drop"] = "error"
-    broken_image: Literal["error", "drop"] = "error"
-    broken_json: Literal["error", "drop"] = "error"
-    unsafe_path: Literal["error", "drop"] = "error"
-    duplicate_image: Literal["error", "drop"] = "error"
+    unknown_label: Policy = Field("error", description="A label that is neither a class nor ignored")
+    outside_image: FaultPolicy = Field("clip", description="A shape that leaves the image")
+    not_finite: Policy = Field("error", description="A coordinate that is not a finite number")
+    zero_area: Policy = Field("drop", description="A shape that covers no pixel")
+    duplicate_shape: Policy = Field("drop", description="A shape that the file holds twice")
+    unsupported_shape: Policy = Field("drop", description="A shape type without an area, such as a line or a point")
+    wrong_image_size: Policy = Field("error", description="A file that names another image size than the image has")
+    missing_image: Policy = Field("error", description="An image that is neither beside the file nor embedded in it")
+    broken_image: Policy = Field("error", description="An image that cannot be decoded")
+    broken_json: Policy = Field("error", description="A file that is not labelme JSON")
+    unsafe_path: Policy = Field("error", description="A path that leads out of the folder, or a name that is not UTF-8")
+    duplicate_image: Policy = Field("error", description="An image that several files annotate")
 
 
 class Data(Section):
@@ -130,9 +131,9 @@ class Model(Section):
     image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
         800, description="Longer side of the network's input, pixels"
     )
-    fpn_channels: Annotated[int, Field(ge=16, le=1024)] = 256
+    fpn_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the feature pyramid")
     head_channels: Annotated[int, Field(ge=16, le=4096)] = Field(1024, description="Width of the box head")
-    mask_channels: Annotated[int, Field(ge=16, le=1024)] = 256
+    mask_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the mask head")
     mask_layers: Annotated[int, Field(ge=1, le=16)] = Field(4, description="Convolutions of the mask head")
     anchor_sizes: tuple[PositiveInt, ...] = Field(
         (32, 64, 128, 256, 512), max_length=16, description="One a pyramid level, input pixels"
@@ -143,34 +144,38 @@ class Model(Section):
     positive_share: Fraction = Field(0.25, description="At most this share of the sampled regions shows objects")
     max_detections: RegionCount = Field(100, description="Detections kept an image")
     score_threshold: Fraction = Field(0.05, description="Detections below this score are not kept")
-    nms_iou: Fraction = 0.5
+    nms_iou: Fraction = Field(0.5, description="Of detections that overlap by more than this IoU the best is kept")
 
 
 class Augmentation(Section):
     """Random changes of training images."""
 
     flip: Fraction = Field(0.5, description="Probability of a horizontal flip; 0 where text must stay readable")
-    brightness: Fraction = 0.2
-    contrast: Fraction = 0.2
+    brightness: Fraction = Field(0.2, description="Brightness is multiplied by 1 plus or minus up to this")
+    contrast: Fraction = Field(0.2, description="Contrast is multiplied by 1 plus or minus up to this")
     scale: Fraction = Field(0.0, description="Random zoom out of up to this fraction")
 
 
 class Train(Section):
     """The training loop."""
 
-    iterations: PositiveInt = 10_000
-    batch_size: PositiveInt = 4
-    learning_rate: PositiveFloat = 1e-4
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.05
-    warmup_iterations: Annotated[int, Field(ge=0)] = 500
-    clip_norm: PositiveFloat = 1.0
-    validate_every: PositiveInt = 500
-    checkpoint_every: PositiveInt = 500
-    log_every: PositiveInt = 20
+    iterations: PositiveInt = Field(10_000, description="Optimizer steps in all")
+    batch_size: PositiveInt = Field(4, description="Images an iteration")
+    learning_rate: PositiveFloat = Field(1e-4, description="Highest learning rate, reached after the warm-up")
+    weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.05, description="AdamW's; not for biases and norms")
+    warmup_iterations: Annotated[int, Field(ge=0)] = Field(
+        500, description="The learning rate rises linearly over so many iterations; at most train.iterations"
+    )
+    clip_norm: PositiveFloat = Field(1.0, description="Gradients are scaled down to this norm")
+    validate_every: PositiveInt = Field(500, description="Iterations from one validation to the next")
+    checkpoint_every: PositiveInt = Field(500, description="Iterations from one checkpoint to the next")
+    log_every: PositiveInt = Field(20, description="Iterations from one log line to the next")
     workers: Annotated[int, Field(ge=0)] = Field(1, description="Processes that prepare batches")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one")
     best_metric: str = Field("mask_AP", description="Validation metric that decides which checkpoint is the best")
-    trackers: tuple[Literal["text", "tensorboard"], ...] = ("text", "tensorboard")
+    trackers: tuple[Literal["text", "tensorboard"], ...] = Field(
+        ("text", "tensorboard"), description="Where training curves are written"
+    )
     augmentation: Augmentation = Augmentation()
 
 
@@ -182,14 +187,14 @@ class Evaluate(Section):
         0.0, description="A champion is replaced by a model that is better by more than this"
     )
     score_threshold: Fraction = Field(0.5, description="Detections below are neither drawn nor read")
-    drawn_images: Annotated[int, Field(ge=0)] = 12
+    drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Images of the val split that are drawn")
 
 
 class Test(Section):
     """The last look at the selected models."""
 
     images: Address = Field("", description="Folder or URI of unlabelled images to infer as well")
-    score_threshold: Fraction = 0.5
+    score_threshold: Fraction = Field(0.5, description="Detections below are neither drawn nor read")
 
 
 class Storage(Section):
@@ -220,12 +225,12 @@ class Work(Section):
 class Config(Section):
     """Everything that decides what a run does.  Two runs with equal configuration, data and code do the same."""
 
-    recipe: Name
-    task: Literal["instance_segmentation"] = "instance_segmentation"
+    recipe: Name = Field(description="Name of the recipe; --recipe gives it")
+    task: Literal["instance_segmentation"] = Field("instance_segmentation", description="What the network predicts")
     reading: Literal["none", "plates"] = Field(
         "none", description="Structured reading of the detections, measured by EIR"
     )
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Of weights, order and augmentation")
     data: Data
     model: Model = Model()
     train: Train = Train()

@@ -15,6 +15,7 @@ from sightline.url_secrets import redact
 
 PASSWORD_VARIABLE = "SIGHTLINE_DATABASE_PASSWORD"  # noqa: S105  (the name of a variable)
 
+BACK_ENDS = ("sqlite", "mysql", "mariadb")
 SSL_MODES = ("disabled", "preferred", "required", "verify_ca", "verify_identity")
 OPTIONS = {
     "ssl_mode": " | ".join(SSL_MODES),
@@ -71,6 +72,20 @@ def parse_address(url: str) -> URL:
         raise DatabaseError(
             f"database {redact(url)}: the URL holds a password, which would be shown in lists of processes and kept "
             f"in records; leave it out and set {PASSWORD_VARIABLE} in the environment"
+        )
+    return parsed
+
+
+def require_supported(url: str) -> URL:
+    """Read a URL, and refuse a database that Sightline does not know.
+
+    Raises:
+        DatabaseError: It cannot be read, holds a password, or is of another kind.
+    """
+    parsed = parse_address(url)
+    if parsed.get_backend_name() not in BACK_ENDS:
+        raise DatabaseError(
+            f"database {shown(parsed)}: {parsed.get_backend_name()} is not supported; choose sqlite, mysql or mariadb"
         )
     return parsed
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from sightline.database.address import parse_address, shown
+from sightline.database.address import require_supported, shown
 from sightline.database.faults import hint
 from sightline.database.retry import with_retries
 from sightline.database.server import connect_server
@@ -31,13 +31,8 @@ def connect(url: str, *, create: bool = True) -> Engine:
     Raises:
         DatabaseError: The URL cannot be used, its driver is missing, or there is no such file.
     """
-    parsed = parse_address(url)
-    back_end = parsed.get_backend_name()
-    if back_end == "sqlite":
-        return connect_sqlite(parsed, create=create)
-    if back_end in {"mysql", "mariadb"}:
-        return connect_server(parsed)
-    raise DatabaseError(f"database {shown(parsed)}: {back_end} is not supported; choose sqlite, mysql or mariadb")
+    parsed = require_supported(url)
+    return connect_sqlite(parsed, create=create) if parsed.get_backend_name() == "sqlite" else connect_server(parsed)
 
 
 def read(engine: Engine, what: str, work: Callable[[Connection], Result]) -> Result:

@@ -19,6 +19,7 @@ from sqlalchemy import URL, Engine, create_engine
 
 from sightline.database.address import PASSWORD_VARIABLE, ServerOptions, parse_options, shown, tls_context
 from sightline.errors import DatabaseError
+from sightline.extras import installation_command
 
 if TYPE_CHECKING:
     import pymysql
@@ -44,7 +45,7 @@ def connect_server(url: URL) -> Engine:
     if url.get_driver_name() != "pymysql":
         raise DatabaseError(f"database {shown(url)}: only the driver pymysql is supported; use mysql+pymysql://")
     if importlib.util.find_spec("pymysql") is None:
-        raise DatabaseError(f"database {shown(url)}: the driver is not installed; pip install 'sightline[mysql]'")
+        raise DatabaseError(f"database {shown(url)}: its driver is not installed; {installation_command('mysql')}")
     if not url.database:
         raise DatabaseError(f"database {shown(url)}: the URL names no database; expected ...@host:3306/name")
     options = parse_options(url)

@@ -132,7 +132,7 @@ def _shown(value: object) -> str:
 
 def _checked(parameters: Parameters) -> Parameters:
     recipe = str(parameters.get("recipe", ""))
-    if recipe not in recipe_names():
+    if recipe and recipe not in recipe_names():
         raise ConfigurationError(
             f"recipe {recipe!r} is none that comes with the code, and a file of this machine is not in the pod; known "
             f"are {', '.join(recipe_names())}: change one of them with --set"

@@ -10,6 +10,9 @@ from sightline.errors import ConfigurationError, DataError
 METRICS = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75", "dv_mAP", "EIR")
 """The metrics that a model can be selected by; of all of them more is better."""
 
+VALIDATION_METRICS = METRICS[:6]
+"""Those of them that training computes at each validation, and that ``train.best_metric`` can be."""
+
 
 def metrics_line(values: Mapping[str, float]) -> str:
     """The metrics that a model can be selected by, for a line of a log.

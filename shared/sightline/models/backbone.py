@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,24 +19,14 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from sightline.config.schema import Model
 from sightline.errors import ConfigurationError, ModelFileError
-from sightline.models.safetensors_header import read_header
-
-RESNETS = (
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-    "wide_resnet50_2",
-    "wide_resnet101_2",
+from sightline.models.backbone_names import (
+    PYRAMID_STRIDES,
+    RESNETS,
+    TIMM,
+    require_anchor_sizes,
+    unknown_backbone,
 )
-"""torchvision's; each also as ``<name>_gn`` with GroupNorm, which learns from random weights and small batches."""
-
-PYRAMID_STRIDES = (4, 8, 16, 32)
-_TIMM = "timm:"
+from sightline.models.safetensors_header import read_header
 
 
 class Backbone(nn.Module):
@@ -58,13 +47,8 @@ class Backbone(nn.Module):
 
     def __init__(self, body: nn.Module, channels: list[int], model: Model) -> None:
         super().__init__()
-        extra = len(model.anchor_sizes) - len(channels)
-        if extra not in (0, 1):
-            raise ConfigurationError(
-                f"model.anchor_sizes: {list(model.anchor_sizes)} are {len(model.anchor_sizes)} sizes, one a pyramid "
-                f"level, but {model.backbone} has {len(channels)} levels, or {len(channels) + 1} with a coarser one "
-                f"on top; give {len(channels)} or {len(channels) + 1} sizes"
-            )
+        require_anchor_sizes(model, len(channels))
+        extra = len(model.anchor_sizes) > len(channels)
         self.out_channels = model.fpn_channels
         self.body = body
         self.fpn = FeaturePyramidNetwork(channels, model.fpn_channels, LastLevelMaxPool() if extra else None)
@@ -88,18 +72,28 @@ def build_backbone(model: Model) -> Backbone:
     Raises:
         ConfigurationError: There is no such backbone, or the number of anchor sizes does not fit its pyramid.
     """
-    if model.backbone.startswith(_TIMM):
-        body = _TimmBody(model.backbone.removeprefix(_TIMM), model.image_size)
+    if model.backbone.startswith(TIMM):
+        body = _TimmBody(model.backbone.removeprefix(TIMM), model.image_size)
         return Backbone(body, body.channels, model)
     name = model.backbone.removesuffix("_gn")
     if name not in RESNETS:
-        raise _unknown(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
+        raise unknown_backbone(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
     norm: Callable[[int], nn.Module] = FrozenBatchNorm2d if model.weights else nn.BatchNorm2d
     if model.backbone.endswith("_gn"):
         norm = partial(nn.GroupNorm, 32)
     network = getattr(resnet, name)(weights=None, norm_layer=norm)
     body = IntermediateLayerGetter(network, {f"layer{level + 1}": str(level) for level in range(4)})
     return Backbone(body, [network.inplanes // 8 * 2**level for level in range(4)], model)
+
+
+def check_timm(model: Model) -> None:
+    """Build a model of timm without memory for its weights, to see that it fits.
+
+    Raises:
+        ConfigurationError: There is no such model, it gives no pyramid, or the number of anchor sizes does not fit.
+    """
+    with torch.device("meta"):
+        build_backbone(model)
 
 
 def load_backbone_weights(backbone: Backbone, path: Path) -> None:
@@ -149,7 +143,7 @@ class _TimmBody(nn.Module):
         import timm
 
         if name not in timm.list_models():
-            raise _unknown(_TIMM + name, [_TIMM + known for known in timm.list_models()])
+            raise unknown_backbone(TIMM + name, [TIMM + known for known in timm.list_models()])
         options: dict[str, Any] = {"pretrained": False, "features_only": True}
         if "swin" in name:
             # Its windows are laid out for one size of image; the layout must follow the batch.
@@ -174,12 +168,3 @@ class _TimmBody(nn.Module):
 
 def _feature_info(network: nn.Module) -> Any:  # noqa: ANN401  (timm.models.FeatureInfo, which has no types)
     return network.feature_info
-
-
-def _unknown(name: str, known: list[str]) -> ConfigurationError:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    choices = f"nearest are {', '.join(near)}; " if near else ""
-    return ConfigurationError(
-        f"model.backbone: unknown backbone {name!r}; {choices}known are torchvision's ResNets "
-        f"({', '.join(RESNETS)}), each also as <name>_gn, and timm:<name>"
-    )

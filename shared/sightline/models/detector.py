@@ -9,7 +9,8 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from sightline.config.schema import Model
-from sightline.models.backbone import PYRAMID_STRIDES, build_backbone
+from sightline.models.backbone import build_backbone
+from sightline.models.backbone_names import PYRAMID_STRIDES
 from sightline.models.preprocessing import InputBatch, Preprocessing
 
 _BOX_POOL = 7

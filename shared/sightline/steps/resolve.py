@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sightline.config.decode import decode, split_overrides
 from sightline.config.schema import Config
 from sightline.errors import ConfigurationError
-from sightline.storage import require_known
+from sightline.steps.configuration_checks import check_configuration
 from sightline.version import code_revision
 from sightline_bootstrap import IMAGE
 
@@ -40,10 +40,9 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
 
     Raises:
         ConfigurationError: With every fault of the configuration, or because the code asked for is not here.
-        StorageError: The result bucket's URI is of a kind that Sightline does not know.
     """
     config = configuration(recipe, overrides, dataset_tag)
-    require_known(config.storage.uri)
+    check_configuration(config)
     installed = code_revision()
     if code_rev not in {"", IMAGE, installed}:
         raise ConfigurationError(

@@ -48,6 +48,10 @@ class LocalRun:
             StorageError: There is no way to the result bucket; nothing was started.
         """
         resolved = resolve.run(recipe, "\n".join(overrides), "", "")
+        if "train" in steps and resolved.config.train.device == "cuda":  # a run on Kubeflow trains on another machine
+            from sightline.models.device import choose_device
+
+            choose_device("cuda")
         open_storage(resolved.config.storage.uri)  # a bucket that cannot be reached stops the run before it begins
         now = datetime.now(UTC)
         document = RunDocument(

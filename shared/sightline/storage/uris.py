@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sightline.errors import StorageError
+from sightline.extras import installation_command
 from sightline.storage.base import Storage
 from sightline.url_secrets import redact
 
@@ -35,7 +36,7 @@ def open_storage(uri: str) -> Storage:
         back_end = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         raise StorageError(
-            f"{uri} needs the package {error.name}, which is not installed: pip install 'sightline[{extra}]'"
+            f"{uri} needs the package {error.name}, which is not installed; {installation_command(extra)}"
         ) from error
     storage = back_end.from_uri(uri)
     assert isinstance(storage, Storage)  # noqa: S101

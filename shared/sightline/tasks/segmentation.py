@@ -15,6 +15,7 @@ from sightline.data.dataset import Sample
 from sightline.data.detections import Detections
 from sightline.data.transforms import rasterise
 from sightline.metrics.coco import evaluate_coco
+from sightline.metrics.selection import VALIDATION_METRICS
 from sightline.models.backbone import Backbone, load_backbone_weights
 from sightline.models.detector import build_detector
 from sightline.models.model_file import ModelCard
@@ -26,7 +27,7 @@ class InstanceSegmentation:
     """Mask R-CNN, measured by COCO's average precision of boxes and masks."""
 
     name = "instance_segmentation"
-    metrics = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75")
+    metrics = VALIDATION_METRICS
 
     def build_network(self, model: Model, num_classes: int) -> nn.Module:
         """Mask R-CNN with random weights; ``num_classes`` without the background."""

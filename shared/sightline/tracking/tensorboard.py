@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sightline.errors import ConfigurationError
+from sightline.extras import installation_command
 
 
 class TensorBoardTracker:
@@ -25,7 +26,7 @@ class TensorBoardTracker:
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 f"train.trackers: tensorboard needs the package {error.name}, which is not installed; "
-                "pip install 'sightline[vision,tracking]', or set train.trackers=[text]"
+                f"{installation_command('vision', 'tracking')}, or set train.trackers=[text]"
             ) from error
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_iteration + 1)
 

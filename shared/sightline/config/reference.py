@@ -1,0 +1,170 @@
+"""Every key of the configuration with meaning, default and range, made from the schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from sightline.config.schema import Config
+
+_EMBEDDED = {
+    "data.repository": "~/.sightline/data",
+    "storage.uri": "file://~/.sightline/bucket",
+    "database.url": "sqlite:///~/.sightline/sightline.sqlite",
+    "work.dir": "~/.sightline/work",
+}
+"""What :func:`sightline.config.settings.embedded_defaults` gives, as a page says it."""
+
+Schema = Mapping[str, Any]
+"""A part of the JSON schema that pydantic makes."""
+
+_BEGINNING = """\
+# Configuration
+
+Every key of a recipe and of `--set`, with its meaning, default and range. This page is made from the schema by
+`sightline config reference > docs/configuration.md`. `sightline config show RECIPE --describe` prints the same with the
+values of a recipe, and `sightline config check RECIPE --set ...` names every fault.
+
+Precedence: embedded defaults < recipe < settings file (`~/.sightline/settings.yaml`, or the file that
+`$SIGHTLINE_SETTINGS` names) < `--set`.
+A value of `--set` is read as YAML: `--set 'data.classes=[cat, dog]' --set train.iterations=2000`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the configuration.
+
+    Attributes:
+        path: Dotted, such as ``train.iterations``.
+        meaning: What it is.
+        values: Type and range.
+        default: As YAML; empty where a recipe or ``--set`` must give it.
+    """
+
+    path: str
+    meaning: str
+    values: str
+    default: str
+
+
+def keys() -> list[Key]:
+    """Every key, in the order of the schema."""
+    return list(_keys(Config.model_json_schema(), Config.model_json_schema(), ""))
+
+
+def described(document: Mapping[str, Any]) -> str:
+    """A configuration as YAML, with meaning, range and default in front of every key.
+
+    Args:
+        document: As :meth:`Config.model_dump` gives it.
+    """
+    known = {key.path: key for key in keys()}
+    return "\n".join(_lines(document, known, "", 0)) + "\n"
+
+
+def markdown() -> str:
+    """The page ``docs/configuration.md``."""
+    schema = Config.model_json_schema()
+    sections: dict[str, list[Key]] = {}
+    for key in keys():
+        sections.setdefault(key.path.rpartition(".")[0], []).append(key)
+    parts = [_BEGINNING]
+    for section, members in sections.items():
+        parts.append(f"\n## {section or 'The whole'}\n\n{_about(schema, section)}\n")
+        parts.append("\n| key | meaning | values | default |\n| --- | --- | --- | --- |\n")
+        parts += [
+            f"| `{key.path}` | {_cell(key.meaning)} | {_cell(key.values)} | {_code(key.default)} |\n" for key in members
+        ]
+    return "".join(parts)
+
+
+def _keys(whole: Schema, section: Schema, path: str) -> Iterator[Key]:
+    for name, given in section["properties"].items():
+        field = _resolved(whole, given)
+        where = f"{path}.{name}".lstrip(".")
+        if "properties" in field:
+            yield from _keys(whole, field, where)
+        else:
+            default = _inline(given["default"]) if "default" in given else _EMBEDDED.get(where, "")
+            yield Key(where, given.get("description", ""), _values(whole, field), default)
+
+
+def _resolved(whole: Schema, field: Schema) -> Schema:
+    reference = field.get("$ref") or next((one["$ref"] for one in field.get("allOf", ())), "")
+    return whole["$defs"][reference.rpartition("/")[2]] if reference else field
+
+
+def _about(whole: Schema, section: str) -> str:
+    found = whole
+    for name in section.split(".") if section else ():
+        found = _resolved(whole, found["properties"][name])
+    text = str(found.get("description", "")).replace("``", "`")
+    return " ".join(text.split())
+
+
+def _values(whole: Schema, field: Schema) -> str:
+    if "enum" in field:
+        return " | ".join(map(str, field["enum"]))
+    if "const" in field:
+        return str(field["const"])
+    if "anyOf" in field:
+        return " or ".join(_values(whole, _resolved(whole, one)) for one in field["anyOf"])
+    kind = field.get("type", "")
+    if kind == "array":
+        least = ", at least one" if field.get("minItems") else ""
+        return f"list of {_values(whole, _resolved(whole, field.get('items', {})))}{least}"
+    if kind == "object":
+        inner = field.get("additionalProperties")
+        return f"mapping to {_values(whole, inner)}" if isinstance(inner, Mapping) else "mapping"
+    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true | false"}
+    return f"{names.get(str(kind), str(kind))}{_range(field)}"
+
+
+def _range(field: Schema) -> str:
+    least, above = field.get("minimum"), field.get("exclusiveMinimum")
+    most, below = field.get("maximum"), field.get("exclusiveMaximum")
+    if least is not None and most is not None:
+        return f", {_number(least)} to {_number(most)}"
+    limits = ((">=", least), (">", above), ("<=", most), ("<", below))
+    return "".join(f", {sign} {_number(limit)}" for sign, limit in limits if limit is not None)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
+
+
+def _inline(value: object) -> str:
+    if value == "":
+        return '""'
+    if isinstance(value, str):
+        return value
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9).strip()
+    return text.removesuffix("...").strip()
+
+
+def _lines(document: Mapping[str, Any], known: Mapping[str, Key], path: str, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    for name, value in document.items():
+        where = f"{path}.{name}".lstrip(".")
+        key = known.get(where)
+        if key is None and isinstance(value, Mapping):
+            yield f"{indent}{name}:"
+            yield from _lines(value, known, where, depth + 1)
+            continue
+        if key is not None:
+            default = f"; default {key.default}" if key.default else ""
+            yield f"{indent}# {key.meaning} ({key.values}{default})"
+        yield f"{indent}{name}: {json.dumps(value, ensure_ascii=False)}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else "*required*"

@@ -1,0 +1,72 @@
+"""Which backbones there are, and what can be checked of one before anything is built; without torch."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from collections.abc import Sequence
+
+from sightline.config.schema import Model
+from sightline.errors import ConfigurationError
+
+RESNETS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+)
+"""torchvision's; each also as ``<name>_gn`` with GroupNorm, which learns from random weights and small batches."""
+
+PYRAMID_STRIDES = (4, 8, 16, 32)
+TIMM = "timm:"
+
+
+def check_backbone(model: Model) -> None:
+    """Refuse a backbone that cannot be built.
+
+    Where timm is installed its models are built without memory; where it is not, as in the image of resolve, the name
+    of a timm model is taken as it is, and train finds out.
+
+    Raises:
+        ConfigurationError: There is no such backbone, or the number of anchor sizes does not fit its pyramid.
+    """
+    if not model.backbone.startswith(TIMM):
+        if model.backbone.removesuffix("_gn") not in RESNETS:
+            raise unknown_backbone(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
+        require_anchor_sizes(model, levels=len(PYRAMID_STRIDES))
+    elif importlib.util.find_spec("timm"):
+        importlib.import_module("sightline.models.backbone").check_timm(model)
+
+
+def require_anchor_sizes(model: Model, levels: int) -> None:
+    """Refuse another number of anchor sizes than one a pyramid level, or one more for a coarser level on top.
+
+    Args:
+        model: The network.
+        levels: Feature maps of its backbone.
+
+    Raises:
+        ConfigurationError: The number does not fit.
+    """
+    if len(model.anchor_sizes) - levels not in {0, 1}:
+        raise ConfigurationError(
+            f"model.anchor_sizes: {list(model.anchor_sizes)} are {len(model.anchor_sizes)} sizes, one a pyramid "
+            f"level, but {model.backbone} has {levels} levels, or {levels + 1} with a coarser one "
+            f"on top; give {levels} or {levels + 1} sizes"
+        )
+
+
+def unknown_backbone(name: str, known: Sequence[str]) -> ConfigurationError:
+    """The error of a name that no backbone has, with the nearest that exist."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    choices = f"nearest are {', '.join(near)}; " if near else ""
+    return ConfigurationError(
+        f"model.backbone: unknown backbone {name!r}; {choices}known are torchvision's ResNets "
+        f"({', '.join(RESNETS)}), each also as <name>_gn, and timm:<name>"
+    )

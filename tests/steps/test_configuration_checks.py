@@ -1,0 +1,102 @@
+"""Every fault before anything starts: names that other parts know, files that must be there."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import save_file
+
+from sightline.cli import cli
+from sightline.config.decode import decode
+from sightline.errors import ConfigurationError
+from sightline.steps import resolve
+from sightline.steps.configuration_checks import check_configuration
+
+TAG = "pets_ann_v1"
+
+
+def faults_of(*overrides, recipe="instance_segmentation"):
+    with pytest.raises(ConfigurationError) as caught:
+        check_configuration(decode(recipe, ["data.classes=[cat]", *overrides]))
+    return str(caught.value).splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "says"),
+    [
+        ("model.backbone=resnet51", "model.backbone", "resnet50"),
+        ("model.backbone=timm:swin_tiny_patch4_window7_223", "model.backbone", "timm:swin_tiny_patch4_window7_224"),
+        ("model.backbone=timm:vit_base_patch16_224", "model.backbone", "strides 4, 8, 16 and 32"),
+        ("model.anchor_sizes=[32, 64]", "model.anchor_sizes", "4 or 5 sizes"),
+        ("model.weights=/none/resnet50.safetensors", "model.weights", "/none/resnet50.safetensors"),
+        ("train.warmup_iterations=20000", "train.warmup_iterations", "train.iterations = 10000"),
+        ("train.best_metric=EIR", "train.best_metric", "mask_AP"),
+        ("train.best_metric=accuracy", "train.best_metric", "box_AP50"),
+        ("evaluate.select_by=[mAP]", "evaluate.select_by", "mask_AP"),
+        ("evaluate.select_by=[EIR]", "evaluate.select_by", "reading"),
+        ("reading=plates", "reading", "r_board"),
+        ("storage.uri=s3://bucket", "storage URI", "gs://"),
+        ("database.url=postgresql://me@host/db", "database postgresql", "mysql"),
+        ("database.url=nonsense", "database URL", "sqlite:////"),
+    ],
+)
+def test_a_fault_names_the_field_and_what_was_expected(override, field, says):
+    (fault,) = faults_of(override)
+    assert field in fault
+    assert says in fault
+
+
+def test_all_come_in_one_message():
+    faults = faults_of("model.backbone=x", "train.warmup_iterations=10001", "evaluate.select_by=[y]", "reading=plates")
+    assert len(faults) == 4
+
+
+def test_resolve_and_config_check_refuse_the_same():
+    overrides = ["data.classes=[cat]", "model.backbone=resnet51", "train.best_metric=x"]
+    with pytest.raises(ConfigurationError) as caught:
+        resolve.run("instance_segmentation", "\n".join(overrides), TAG, "")
+    arguments = [argument for override in overrides for argument in ("--set", override)]
+    result = CliRunner().invoke(cli, ["config", "check", "instance_segmentation", *arguments])
+    assert str(result.exception) == str(caught.value)
+    assert str(caught.value).count("\n") == 2
+
+
+@pytest.mark.parametrize("recipe", ["plates", "instance_segmentation", "instance_segmentation_small"])
+def test_every_recipe_passes(recipe):
+    classes = [] if recipe == "plates" else ["data.classes=[cat]"]
+    check_configuration(decode(recipe, classes))
+
+
+def test_weights_are_looked_into(tmp_path):
+    good, bad = tmp_path / "good.safetensors", tmp_path / "bad.safetensors"
+    save_file({"conv1.weight": np.zeros((2, 2), np.float32)}, good)
+    bad.write_bytes(b"PK\x03\x04 a pickle in a zip archive")
+    check_configuration(decode("instance_segmentation", ["data.classes=[cat]", f"model.weights={good}"]))
+    (fault,) = faults_of(f"model.weights={bad}")
+    assert "pickle" in fault
+
+
+def test_where_timm_is_not_installed_its_models_are_left_to_train(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None if name == "timm" else find(name, *more))
+    check_configuration(decode("instance_segmentation", ["data.classes=[cat]", "model.backbone=timm:anything"]))
+
+
+def test_a_run_on_this_machine_refuses_a_gpu_that_it_has_not(tmp_path):
+    import torch
+
+    from sightline.steps.run import LocalRun
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    overrides = ["data.classes=[cat]", f"data.tag={TAG}", "train.device=cuda"]
+    with pytest.raises(ConfigurationError, match=r"cuda.*train\.device=auto"):
+        LocalRun.begin("instance_segmentation", overrides, ("train",), entry_point="python pipeline.py")
+    assert LocalRun.begin("instance_segmentation", overrides, ("record",), entry_point="python pipeline.py")
+
+
+def test_without_a_recipe_the_choices_are_named():
+    with pytest.raises(ConfigurationError, match=r"--recipe(.|\n)*instance_segmentation_small: .*laptop") as caught:
+        resolve.run("", "data.classes=[cat]", TAG, "")
+    assert "data.classes" in str(caught.value)
