@@ -38,13 +38,22 @@ set_option = click.option(
 
 def upload_version(kubeflow: Kubeflow, compiled: str, pipeline: str) -> Version:
     """Upload a compiled text where that is needed, and say what was done."""
+    from sightline.kubeflow.schedules import unfit_schedules
     from sightline.kubeflow.submit import read_version
     from sightline.kubeflow.upload import upload
     from sightline.version import code_revision
 
     uploaded = upload(kubeflow.api, pipeline, compiled, f"Sightline {code_revision()}")
     click.echo(str(uploaded))
-    return read_version(kubeflow.api, uploaded.pipeline_id, uploaded.version_id)
+    version = read_version(kubeflow.api, uploaded.pipeline_id, uploaded.version_id)
+    if uploaded.change.startswith("new version"):
+        for schedule, names in unfit_schedules(kubeflow.api, version):
+            click.echo(
+                f"schedule {schedule.name} cannot start runs of this version, which takes {', '.join(names)} in "
+                f"another type or not at all: python pipeline.py schedule remove {schedule.name}, then add it again",
+                err=True,
+            )
+    return version
 
 
 def pipeline_name(pipeline: str, steps: Sequence[str], every_step: Sequence[str]) -> str:

@@ -55,6 +55,15 @@ def as_declared(declared: Mapping[str, Document], given: Mapping[str, Any]) -> d
     return typed
 
 
+def takes(declared: Document | None, value: object) -> bool:
+    """Whether the back end takes a value for a parameter of this declaration as it is."""
+    kind = str((declared or {}).get("parameterType", ""))
+    try:
+        return declared is not None and type(_converted(value, kind)) is type(value)
+    except ValueError:
+        return False
+
+
 def check_pods(parameters: Mapping[str, Any]) -> None:
     """Raise if a pod could not be made with these parameters.
 
