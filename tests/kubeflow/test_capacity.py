@@ -82,8 +82,10 @@ def test_a_run_that_never_fits_names_the_largest_node_and_the_parameters():
         "no node is large enough for 4 cpu, 16Gi memory, 1 nvidia.com/gpu: the largest, large, offers 4 cpu, 12Gi "
         "memory, no nvidia.com/gpu"
     )
-    assert "--param train_memory" in verdict.remedy
-    assert "--param accelerator_count=0" in verdict.remedy
+    assert verdict.remedy == (
+        "ask for less with --param train_memory and run on the CPU with --param accelerator_count=0, or add a larger node"
+    )
+    assert outlook(needs(gpus="3"), node(*LARGE)).remedy.startswith("ask for less with --param accelerator_count, or")
 
 
 def test_the_toleration_that_is_missing_is_given_whole():

@@ -185,13 +185,15 @@ def _no_node(needs: Needs, nodes: Sequence[ClusterNode]) -> Verdict:
     largest = max(taken, key=lambda one: _size(one, needs))
     text = f"no node is large enough for {needs}: the largest, {largest.name}, offers {largest.shown(needs)}"
     lacking = largest.lacking(needs)
-    smaller = [needs.parameters[name] for name in lacking if "/" not in name and name in needs.parameters]
+    absent = [name for name in lacking if "/" in name and not largest.offers.get(name)]
+    smaller = [needs.parameters[name] for name in lacking if name not in absent and name in needs.parameters]
     remedies = [f"ask for less with --param {', '.join(smaller)}"] if smaller else []
-    counts = (needs.parameters.get(name, "accelerator_count") for name in lacking if "/" in name)
+    counts = (needs.parameters.get(name, "accelerator_count") for name in absent)
     remedies += [f"run on the CPU with --param {count}=0" for count in counts]
     if _may_grow(nodes):
-        return Verdict("perhaps", text, "; ".join(["it starts if the cluster adds a larger node", *remedies]))
-    return Verdict("never", text, ", or ".join([*(remedies or ["ask for less with --param"]), "add a larger node"]))
+        remedy = " and ".join(remedies) or "ask for less with --param"
+        return Verdict("perhaps", text, f"it starts if the cluster adds a larger node; else {remedy}")
+    return Verdict("never", text, f"{' and '.join(remedies) or 'ask for less with --param'}, or add a larger node")
 
 
 def _kept_away(needs: Needs, large: Sequence[ClusterNode], *, may_grow: bool) -> Verdict:
