@@ -83,7 +83,8 @@ def test_a_run_that_never_fits_names_the_largest_node_and_the_parameters():
         "memory, no nvidia.com/gpu"
     )
     assert verdict.remedy == (
-        "ask for less with --param train_memory and run on the CPU with --param accelerator_count=0, or add a larger node"
+        "ask for less with --param train_memory and run on the CPU with --param accelerator_count=0, "
+        "or add a larger node"
     )
     assert outlook(needs(gpus="3"), node(*LARGE)).remedy.startswith("ask for less with --param accelerator_count, or")
 
