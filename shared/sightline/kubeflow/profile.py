@@ -111,6 +111,10 @@ def find_profile(options: Mapping[str, str], name: str = "", environment: Mappin
         raise ConfigurationError("the host of Kubeflow holds a password; put a token or cookie into a file instead")
     if profile.host and "://" not in profile.host:
         raise ConfigurationError(f"host {profile.host!r} is no address; expected such as http://localhost:8888")
+    if profile.dashboard and not profile.dashboard.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"dashboard {profile.dashboard!r} is not a URL; expected such as https://kubeflow.example.com/_/pipeline"
+        )
     return replace(profile, host=profile.host.rstrip("/"), dashboard=profile.dashboard.rstrip("/"))
 
 
