@@ -78,7 +78,7 @@ kubeflow-test: $(VENV)/.dev ## the mission on a real Kubeflow: KFP_HOST, KUBECON
 	$(KUBEFLOW_TEST) tests/kubeflow/test_mission.py
 
 kubeflow-commands: $(VENV)/.dev ## every command and fault on a real Kubeflow, with small tasks: KFP_HOST, KUBECONFIG, TASK_IMAGE
-	$(KUBEFLOW_TEST) tests/kubeflow/test_on_kubeflow.py
+	$(KUBEFLOW_TEST) tests/kubeflow/test_on_kubeflow.py tests/kubeflow/test_pods_on_kubeflow.py
 
 images: ## build the images of the components: REGISTRY=, TAG=, IMAGES="base train train-cpu"; more in dockerfiles/build.sh
 	@dockerfiles/build.sh $(REGISTRY) $(TAG) $(IMAGES)

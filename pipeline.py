@@ -63,7 +63,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
         base_image: str = BASE_IMAGE,
         train_image: str = TRAIN_IMAGE,
         accelerator_type: str = "nvidia.com/gpu",
-        accelerator_count: int = 1,
+        accelerator_count: str = "1",
         train_cpu: str = "4",
         train_memory: str = "16Gi",
         record_cpu: str = "2",
@@ -87,7 +87,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
             base_image: Image of resolve, record and finish.
             train_image: Image of train, evaluate and test.
             accelerator_type: Kubernetes' name of the accelerator of train, evaluate and test, such as nvidia.com/gpu.
-            accelerator_count: How many of them each gets; 0 runs on processors.
+            accelerator_count: How many of them each gets, as a string: the driver drops a number; 0 runs on the CPU.
             train_cpu: Processors of train, evaluate and test, such as 4 or 500m.
             train_memory: Memory of train, evaluate and test.
             record_cpu: Processors of resolve, record and finish.

@@ -66,7 +66,7 @@ class Resources:
         node_selector: Labels of the node; the rest too counts for a task that can use an accelerator.
         tolerations: Taints that the pod tolerates.
         accelerator_type: Kubernetes' name of the accelerator, such as nvidia.com/gpu; None: it has no use for one.
-        accelerator_count: How many of them; 0 runs on the processor.
+        accelerator_count: How many of them, a string parameter like all of these; "0" runs on the CPU.
     """
 
     image: Any

@@ -5,6 +5,7 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
 
     SightlineError
     ├── ConfigurationError (ValueError)        recipe, --set, settings file
+    │   └── NoKubeflowError                    no host, kubeconfig or profile
     ├── DataError (ValueError)                 annotations, images, COCO documents, splits
     ├── RepositoryError (RuntimeError)         git, DVC, dataset tags
     │   └── UnknownTagError (LookupError)
@@ -34,6 +35,10 @@ class SightlineError(Exception):
 
 class ConfigurationError(SightlineError, ValueError):
     """A recipe, an override or the settings file asks for something that does not exist or does not fit."""
+
+
+class NoKubeflowError(ConfigurationError):
+    """No option, variable or file says where Kubeflow is."""
 
 
 class DataError(SightlineError, ValueError):

@@ -13,6 +13,7 @@ from sightline.cli.kubeflow_options import (
     Function,
     connected,
     connection_options,
+    echo_link,
     echo_put_right,
     experiment_option,
     json_option,
@@ -38,13 +39,22 @@ set_option = click.option(
 
 def upload_version(kubeflow: Kubeflow, compiled: str, pipeline: str) -> Version:
     """Upload a compiled text where that is needed, and say what was done."""
+    from sightline.kubeflow.schedules import unfit_schedules
     from sightline.kubeflow.submit import read_version
     from sightline.kubeflow.upload import upload
     from sightline.version import code_revision
 
     uploaded = upload(kubeflow.api, pipeline, compiled, f"Sightline {code_revision()}")
     click.echo(str(uploaded))
-    return read_version(kubeflow.api, uploaded.pipeline_id, uploaded.version_id)
+    version = read_version(kubeflow.api, uploaded.pipeline_id, uploaded.version_id)
+    if uploaded.change.startswith("new version"):
+        for schedule, names in unfit_schedules(kubeflow.api, version):
+            click.echo(
+                f"schedule {schedule.name} cannot start runs of this version, which takes {', '.join(names)} in "
+                f"another type or not at all: python pipeline.py schedule remove {schedule.name}, then add it again",
+                err=True,
+            )
+    return version
 
 
 def pipeline_name(pipeline: str, steps: Sequence[str], every_step: Sequence[str]) -> str:
@@ -80,7 +90,7 @@ def start(
     from sightline.kubeflow.launch import launch
     from sightline.kubeflow.parameters import new_parameters
 
-    with connected(options) as kubeflow:
+    with connected(options, otherwise="python pipeline.py run --local runs on this machine") as kubeflow:
         version = upload_version(kubeflow, compiled(), pipeline)
         code = options["code_rev"] or "image"
         asked = (recipe, overrides, code, options["pods"])
@@ -92,7 +102,7 @@ def start(
 
 def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
     click.echo(f"run {run.run_id}  {run.name}")
-    click.echo(f"dashboard: {kubeflow.run_link(run.run_id)}")
+    echo_link(kubeflow.run_link(run.run_id))
     if waiting:
         from sightline.cli.kubeflow_watch import watch
 
@@ -238,7 +248,7 @@ def register(
         fetch_command,
         schedule_group(compile_yaml, every_step),
         publish_code_command,
-        doctor_command(image),
+        doctor_command(image, lambda: compile_yaml(every_step)),
     )
     for command in commands:
         group.add_command(command)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sightline.cli.kubeflow_options import connected, connection_options, echo_put_right, json_option, print_json
+from sightline.cli.kubeflow_options import (
+    connected,
+    connection_options,
+    echo_link,
+    echo_put_right,
+    json_option,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from sightline.kubeflow.connection import Kubeflow
@@ -103,7 +110,7 @@ def _show(status: RunStatus) -> None:
     from sightline.report.terminal import show
 
     show(status_text(status))
-    click.echo(f"dashboard: {status.link}")  # whole, however narrow the terminal is
+    echo_link(status.link)
 
 
 def _document(status: RunStatus) -> dict[str, Any]:

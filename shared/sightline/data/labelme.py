@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
