@@ -63,8 +63,8 @@ def test_a_folder_without_faults_exits_with_zero(tmp_path):
 HARD = [
     "1", "yes", "null", "1e3", "~", "-", "--set", "[a]", "{b: c}", "d, e", "f: g", "#h", "i#j", "k'l", 'm"n', "o\\p",
     "$HOME", "`q`", "!r", "&s", "*t", "u\nv", " w", "x ", "y\u200b", "z\u0301", "Z\u0301", "0x1f", "1_000",
-    "2020-01-01", "=", "<<", "?", "| ", "> a", "%b", "@c", "\x1b[31m", "\u202eabc", "사진", "😀", "a" * 300, "é" * 200 + " ",
-    "(x", "a.b ", "[", "true", "True", "cat", "Cat", "\u2028", "\x85x", "\ufffe", "a\tb", "Straße", "STRASSE",
+    "2020-01-01", "=", "<<", "?", "| ", "> a", "%b", "@c", "\x1b[31m", "\u202eabc", "사진", "😀", "a" * 300,
+    "é" * 200 + " ", "(x", "a.b ", "[", "true", "True", "cat", "Cat", "\u2028", "\x85x", "\ufffe", "a\tb", "Straße", "STRASSE",
     "q" * 600 + " ",
 ]  # fmt: skip
 
