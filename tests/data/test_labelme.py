@@ -148,6 +148,24 @@ def test_images_without_json_are_counted_and_hidden_names_are_not(tmp_path):
     assert (annotations.files, annotations.unlabelled_images, annotations.faults) == (1, 2, [])
 
 
+def test_an_image_that_a_json_file_names_in_any_way_is_not_without_one(tmp_path):
+    """By a link, from another folder, beside a broken file, beside an embedded image of the same name."""
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    write(tmp_path, "labels/a.json", image=False, imagePath="../images/a.jpg")
+    write(tmp_path, "labels/b.json", image=False, imagePath="link.jpg")
+    for index, name in enumerate(("images/a.jpg", "images/b.jpg", "broken.jpg", "embedded.JPG", "alone.JPG")):
+        (tmp_path / name).write_bytes(encoded(picture(index)))
+    (tmp_path / "labels" / "link.jpg").symlink_to(tmp_path / "images" / "b.jpg")
+    (tmp_path / "broken.json").write_text("{")
+    embed(tmp_path, "embedded.json", "PNG", imagePath="C:\\raw\\embedded.JPG")
+    annotations = read_folder(tmp_path, settings())
+    assert sorted(image.image for image in annotations.images) == [
+        "images/a.jpg", "images/b.jpg", "images/embedded.png",
+    ]  # fmt: skip
+    assert annotations.unlabelled_images == 1
+
+
 def test_the_group_is_stated_or_found_in_the_path_or_the_image_itself(tmp_path):
     write(tmp_path, "lot1_a.json", seed=1)
     write(tmp_path, "lot2_b.json", seed=2, group="trip")

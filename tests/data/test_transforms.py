@@ -5,6 +5,7 @@ from PIL import Image
 from sightline.config.schema import Augmentation
 from sightline.data.rasterizer import encode_mask, rasterize
 from sightline.data.transforms import Placement, augment, fit_image
+from tests.squares import make_dataset
 
 SQUARE = [[10.0, 20.0, 30.0, 20.0, 30.0, 40.0, 10.0, 40.0]]
 
@@ -70,3 +71,20 @@ def test_brightness_and_contrast_change_colours_alone():
 def test_boxes_are_cut_at_the_border():
     placement = Placement(-1.0, 1.0, 40, 0, 40, 30)
     assert placement.boxes(np.array([[-5, 5, 45, 50]], dtype=np.float32)).tolist() == [[0, 5, 40, 30]]
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_boxes_of_training_samples_are_the_extents_of_their_outlines(index, tmp_path):
+    """Resized, zoomed out and mirrored, a box is still the extent of the outline, and the mask fills it."""
+    dataset = make_dataset(tmp_path)
+    for iteration in range(6):
+        sample = dataset.sample(index, iteration)
+        height, width = sample.image.shape[:2]
+        assert len(sample.segmentations) == 2
+        for box, segmentation in zip(sample.boxes_xyxy, sample.segmentations, strict=True):
+            if isinstance(segmentation, list):
+                points = np.array(segmentation[0]).reshape(-1, 2)
+                np.testing.assert_allclose(box, [*points.min(axis=0), *points.max(axis=0)], atol=1e-3)
+            rows, columns = np.nonzero(rasterize(segmentation, height, width))
+            pixels = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            np.testing.assert_allclose(box, pixels, atol=1.0)
