@@ -84,8 +84,9 @@ def test_summary_is_what_the_page_reads(site):
     truths = sum(row["instances"] for row in best["per_class"].values())
     assert curve.recall[50] == round(right / truths, 5)
     assert len(summary.drawn) == 2 * 2
-    assert summary.drawn[0].mistakes.total > 0  # the oracle leaves images out: one of them is drawn first
-    assert summary.drawn[0].mistakes.missed == summary.drawn[0].mistakes.truths
+    first, other = ([item.mistakes for item in summary.drawn[start : start + 2]] for start in (0, 2))
+    assert sum(one.total for one in first) >= sum(one.total for one in other)
+    assert max(one.missed for one in first) == first[0].truths  # the oracle leaves whole images out
     for item in summary.drawn:
         assert summary.file(item.truth)
         assert summary.file(item.prediction)
