@@ -3,6 +3,7 @@ import json
 import pytest
 
 from sightline.errors import DataError
+from sightline.report.evaluation_report import write_evaluation_report
 from sightline.report.model_view import curve_path, model_views
 from sightline.report.summary import read_summary
 
@@ -111,6 +112,24 @@ def test_readings_have_the_wrong_ones_first_and_mark_what_differs(tmp_path):
     assert view.readings[1].read == [([(" 11", False)], "l_board, incomplete")]
     assert view.readings[2].read == [([("12a 3456", True)], "l_board")]
     assert view.readings_hidden == 0
+
+
+def test_many_classes_are_cut_short_to_what_goes_wrong(tmp_path):
+    names = [f"class {number}" for number in range(300)]
+    matrix = [[0] * 301 for _ in range(301)]
+    matrix[7][8], matrix[9][300], matrix[5][5] = 3, 4, 99
+    model = {
+        "per_class": {name: {"box_AP50": number / 300} for number, name in enumerate(reversed(names))},
+        "curves": {"box": {name: [1.0, 0.0] for name in names}},
+        "confusion": {"labels": [*names, "background"], "matrix": matrix},
+    }
+    [view] = model_views(read_summary(written(tmp_path, {"models": {"m": model}, "classes": names})), "t")
+    assert [curve.name for curve in view.curves] == names[:199:-1]
+    assert view.curves_hidden == 200
+    assert view.confusion == []
+    assert view.confused == [("class 9", "background", 4), ("class 7", "class 8", 3)]
+    write_evaluation_report(tmp_path / "report.html", tmp_path)
+    assert (tmp_path / "report.html").stat().st_size < 500_000
 
 
 def test_many_readings_are_cut_short(tmp_path):

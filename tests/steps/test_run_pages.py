@@ -50,6 +50,9 @@ def test_every_page_has_the_seven_tasks_in_one_order():
         # a pod that never came to its journal
         (document("failed", "no node is large enough"), {"resolve": "succeeded", "record": "reused"},
          ["succeeded", "reused", "failed", *["skipped"] * 3, "succeeded"]),
+        # the same, and finish has an entry of its own
+        (document("failed"), {"resolve": "succeeded", "record": "reused", "finish": "succeeded"},
+         ["succeeded", "reused", "failed", *["skipped"] * 3, "succeeded"]),
         # record came from Kubeflow's cache and has no entry; test never began
         (document("failed"), {"resolve": "succeeded", "train": "succeeded", "evaluate": "succeeded"},
          ["succeeded", "skipped", "succeeded", "succeeded", "skipped", "failed", "succeeded"]),

@@ -13,6 +13,9 @@ CLASS_METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50", "dv_AP")
 _BAR_METRICS = ("mask_AP50", "box_AP50")
 _WRONG_READINGS = 30
 _RIGHT_READINGS = 8
+MAX_CLASSES = 100
+"""Classes whose curves are drawn, and the classes of the largest confusion matrix that is shown whole."""
+_CONFUSED_PAIRS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ class ModelView:
         curves: One a class that has a curve.
         mean: Mean precision over recall of all classes.
         confidence: Precision, recall and F1 over the score threshold, for boxes and for masks.
-        confusion: Rows of the confusion matrix; empty where there is none.
+        curves_hidden: How many classes with a curve are not in ``curves``, which has those with the lowest AP50 then.
+        confusion: Rows of the confusion matrix; empty where there is none, or where it has too many classes.
+        confused: Of a matrix with too many classes (true class, predicted class, count), the most frequent first.
         readings: Wrong ones first.
         readings_hidden: How many readings are not in ``readings``.
         drawn: Its drawn images, those with the most mistakes first.
@@ -75,7 +80,9 @@ class ModelView:
     curves: list[ClassCurve]
     mean: Chart | None
     confidence: list[Chart]
+    curves_hidden: int
     confusion: list[ConfusionRow]
+    confused: list[tuple[str, str, int]]
     readings: list[ReadingRow]
     readings_hidden: int
     drawn: list[DrawnImage]
@@ -90,6 +97,8 @@ def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> Mode
     model = summary.models[name]
     readings = _reading_rows(summary, name)
     examples = len(model.readings.examples) if model.readings else 0
+    curves = _class_curves(summary.classes, model)
+    too_many = model.confusion is not None and len(model.confusion.labels) > MAX_CLASSES + 1
     class_metrics = [metric for metric in CLASS_METRICS if any(metric in row for row in model.per_class.values())]
     return ModelView(
         name=name,
@@ -97,10 +106,12 @@ def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> Mode
         summary=model,
         class_metrics=class_metrics,
         bar_metric=next((metric for metric in _BAR_METRICS if metric in class_metrics), ""),
-        curves=_class_curves(summary.classes, model),
+        curves=curves if len(curves) <= MAX_CLASSES else sorted(curves, key=_lowest_ap50)[:MAX_CLASSES],
+        curves_hidden=max(0, len(curves) - MAX_CLASSES),
         mean=_mean_chart(f"{key} {name} mean", model),
         confidence=_confidence_charts(f"{key} {name} confidence", model),
-        confusion=_confusion_rows(model.confusion) if model.confusion else [],
+        confusion=_confusion_rows(model.confusion) if model.confusion and not too_many else [],
+        confused=_confused_pairs(model.confusion) if model.confusion and too_many else [],
         readings=readings,
         readings_hidden=examples - len(readings),
         drawn=summary.drawn_by(name),
@@ -188,6 +199,21 @@ def _confusion_rows(confusion: Confusion) -> list[ConfusionRow]:
         ConfusionRow(label, [(count, count / max(1, sum(row))) for count in row])
         for label, row in zip(confusion.labels, confusion.matrix, strict=False)
     ]
+
+
+def _confused_pairs(confusion: Confusion) -> list[tuple[str, str, int]]:
+    labels = confusion.labels
+    pairs = [
+        (labels[row], labels[column], count)
+        for row, counts in enumerate(confusion.matrix)
+        for column, count in enumerate(counts)
+        if count and row != column
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])[:_CONFUSED_PAIRS]
+
+
+def _lowest_ap50(curve: ClassCurve) -> float:
+    return curve.box_ap50 if curve.box_ap50 is not None else 1.0
 
 
 def _reading_rows(summary: Summary, name: str) -> list[ReadingRow]:

@@ -100,7 +100,7 @@ def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list
     told = {"failed", "interrupted", "stopped"}
     if document.state != "failed" or any(view.state in told for view in views):
         return views
-    last = max((ORDER.index(step) for step in journal if step in ORDER), default=-1)
+    last = max((ORDER.index(step) for step in journal if step in ORDER[:-1]), default=-1)
     for index in range(last + 1, len(ORDER) - 1):  # the first one that never began; finish wrote this page
         if _is_asked(ORDER[index], document) and not (ORDER[index] == "promote" and not _promotes(journal)):
             message = document.message or "it failed before it could say why; its log says more"
