@@ -20,7 +20,7 @@ from sightline.data.coco import CocoDocument, decode_coco
 from sightline.data.commands import explain_os_errors, git
 from sightline.data.filling import SPLITS, SplitName
 from sightline.data.history import git_url, list_tags, open_history
-from sightline.data.lock import exclusive_lock, shared_lock
+from sightline.data.lock import LOCK_SECONDS, exclusive_lock, shared_lock
 from sightline.data.publish import publish_folder
 from sightline.data.tags import DatasetTag
 from sightline.data.training_set import TrainingSet, from_bytes, write_training_set
@@ -81,6 +81,7 @@ def publish_training_tag(
     work_dir: Path,
     jobs: int,
     timeout_seconds: float,
+    lock_seconds: float = LOCK_SECONDS,
 ) -> PublishedSet:
     """Push the files to the DVC remote, then the tag; where another was faster, theirs is returned.
 
@@ -93,6 +94,7 @@ def publish_training_tag(
         work_dir: The work volume.
         jobs: Parallel transfers.
         timeout_seconds: Limit for one git or DVC command.
+        lock_seconds: How long to wait for another process that publishes the same.
 
     Raises:
         RepositoryError: Git or DVC failed, the disk is full, or the annotation tag moved meanwhile.
@@ -101,8 +103,8 @@ def publish_training_tag(
     folder = publication_folder(work_dir)
     with (
         explain_os_errors(f"write the training set {tag}"),
-        exclusive_lock(folder / ".locks" / str(tag), timeout_seconds),
-        shared_lock(cache_lock(work_dir), timeout_seconds),
+        exclusive_lock(folder / ".locks" / str(tag), lock_seconds),
+        shared_lock(cache_lock(work_dir), lock_seconds),
     ):
         found = find_training_tag(repository, tag, timeout_seconds)
         if found is not None:

@@ -94,6 +94,7 @@ def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractCont
         Path(config.work.dir),
         jobs=config.data.jobs,
         timeout_seconds=config.data.timeout_seconds,
+        lock_seconds=config.work.lock_timeout_seconds,
         expected_commit=known.record.commit if known else "",
     )
 
@@ -150,6 +151,7 @@ def _publish(config: Config, source: Checkout) -> PublishedSet:
     published = publish_training_tag(
         config.data.repository, source, training_set, documents, images, work_dir=Path(config.work.dir),
         jobs=config.data.jobs, timeout_seconds=config.data.timeout_seconds,
+        lock_seconds=config.work.lock_timeout_seconds,
     )  # fmt: skip
     _require_same(published.training_set, config, source)
     return published
