@@ -19,8 +19,9 @@ from sightline.data.commands import explain_os_errors
 from sightline.database import RunState, open_database
 from sightline.errors import SightlineError, StepError
 from sightline.steps import resolve
-from sightline.steps.journal import BY_HAND, GONE, finishing, process_is_alive, read_journal, run_folder
-from sightline.steps.run_document import RunDocument, read_runs, result_line, run_record
+from sightline.steps.abandoned_runs import close_abandoned
+from sightline.steps.journal import BY_HAND, finishing, read_journal, run_folder
+from sightline.steps.run_document import RunDocument, result_line, run_record
 from sightline.steps.run_pages import write_pages
 from sightline.steps.signals import Interruptions
 from sightline.steps.store import STEP_OF
@@ -96,7 +97,7 @@ class LocalRun:
         return {"SIGHTLINE_RUN_ID": self.document.run_id}
 
     def __enter__(self) -> Self:
-        close_abandoned(self.config)
+        close_abandoned(self._work)
         self._began = time.monotonic()
         self._interruptions.begin()
         with closing(open_database(self.config.database.url)) as database:
@@ -162,16 +163,6 @@ def _new_run_id(work: Path, now: datetime) -> str:
             with suppress(FileExistsError):
                 run_folder(work, run_id).mkdir()
                 return run_id
-
-
-def close_abandoned(config: Config) -> None:
-    """Say of runs whose process was killed that they were interrupted."""
-    for document in read_runs(Path(config.work.dir)):
-        if document.state == "running" and not process_is_alive(document.pid, document.host):
-            document.state, document.message = "interrupted", GONE
-            with closing(open_database(config.database.url)) as database:
-                database.finish_run(document.run_id, document.state, document.message)
-            write_pages(config, document)
 
 
 def _command(entry_point: str, recipe: str, overrides: Sequence[str], steps: Sequence[str]) -> str:
