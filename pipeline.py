@@ -122,12 +122,17 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
                 task = add("train", train, cached="record" in steps, **given, record_result=recorded)
                 trained = task.outputs["result"]
             if "evaluate" in steps:
-                decision = add("evaluate", evaluate, **given, train_result=trained).outputs
-                evaluated = decision["result"]
-                with dsl.If(decision["promoted"] == "yes", name="New champion") if not local else nullcontext():
-                    add("promote", promote, **given, train_result=trained)
+                decided = add("evaluate", evaluate, **given, train_result=trained)
+                evaluated = decided.outputs["result"]
+                better = decided.outputs["promoted"] == "yes"
+                with dsl.If(better, name="New champion") if not local else nullcontext():
+                    promoted = add("promote", promote, **given, train_result=trained)
             if "test" in steps:
-                add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
+                tested = add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
+            if local and "evaluate" in steps:
+                promoted.after(decided)
+                if "test" in steps:
+                    tested.after(promoted)
 
     return sightline
 

@@ -273,3 +273,11 @@ def test_a_webhook_that_is_not_there_fails_nothing_and_is_not_shown(monkeypatch,
     assert kubeflow_run.notify("hello") is False
     assert "nobody was told" in caplog.text
     assert "canary-hook" not in caplog.text
+
+
+def test_two_local_runs_of_one_second_have_names_of_their_own(monkeypatch):
+    digits = iter(["0001", "0001", "0001", "0002"])
+    monkeypatch.setattr("sightline.steps.run.secrets.token_hex", lambda _: next(digits))
+    asked = ("plates", [f"data.tag={TAG}"], ["record"])
+    runs = [LocalRun.begin(*asked, entry_point="python pipeline.py") for _ in range(2)]
+    assert [run.document.run_id[-4:] for run in runs] == ["0001", "0002"]

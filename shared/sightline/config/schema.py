@@ -263,6 +263,9 @@ class Work(Section):
     """The volume that a step works on: checkouts, checkpoints, logs, run pages."""
 
     dir: str = Field(min_length=1, description="A folder that outlives the process")
+    lock_timeout_seconds: PositiveFloat = Field(
+        21_600.0, description="How long to wait for another process that works on the same data, training or result"
+    )
 
 
 class Config(Section):

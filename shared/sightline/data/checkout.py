@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sightline.data.cache import Cache
 from sightline.data.commands import explain_os_errors, git, redact
-from sightline.data.lock import exclusive_lock, shared_lock
+from sightline.data.lock import LOCK_SECONDS, exclusive_lock, shared_lock
 from sightline.data.pull import Pull
 from sightline.data.references import References, git_url, read_references
 from sightline.data.tags import DatasetTag
@@ -44,6 +44,7 @@ def checkout(
     *,
     jobs: int = 2,
     timeout_seconds: float = 3600.0,
+    lock_seconds: float = LOCK_SECONDS,
     expected_commit: str = "",
 ) -> Checkout:
     """Clone the tag, pull its data and check every file; a finished checkout of an earlier call is taken as it is.
@@ -53,7 +54,8 @@ def checkout(
         tag: ``<dataset>_ann_<version>``, or ``<dataset>_train_<version>`` to get images and COCO documents.
         work_dir: The work volume.
         jobs: Parallel transfers and hashing.
-        timeout_seconds: Limit for one git or DVC command, and for waiting for another process.
+        timeout_seconds: Limit for one git or DVC command.
+        lock_seconds: How long to wait for another process.
         expected_commit: What the tag named when it was used before; empty when nobody knows.
 
     Raises:
@@ -74,7 +76,7 @@ def checkout(
         return Checkout(final, tag, commit)
     with explain_os_errors(f"check out {tag} to {folder}", folder):
         remove_abandoned(folder)
-        with exclusive_lock(use_lock(final), timeout_seconds), shared_lock(cache_lock(work_dir), timeout_seconds):
+        with exclusive_lock(use_lock(final), lock_seconds), shared_lock(cache_lock(work_dir), lock_seconds):
             if not final.is_dir():
                 part = folder / f"{final.name}.part"
                 with _removed_if_it_fails(part), cache(work_dir).temporary_folder() as temporary:
@@ -97,14 +99,21 @@ def checked_out(
     *,
     jobs: int = 2,
     timeout_seconds: float = 3600.0,
+    lock_seconds: float = LOCK_SECONDS,
     expected_commit: str = "",
 ) -> Iterator[Checkout]:
     """A :func:`checkout` that nobody removes while the context is open; the arguments and errors are the same."""
     while True:
         found = checkout(
-            repository, tag, work_dir, jobs=jobs, timeout_seconds=timeout_seconds, expected_commit=expected_commit
+            repository,
+            tag,
+            work_dir,
+            jobs=jobs,
+            timeout_seconds=timeout_seconds,
+            lock_seconds=lock_seconds,
+            expected_commit=expected_commit,
         )
-        with shared_lock(use_lock(found.path), timeout_seconds):
+        with shared_lock(use_lock(found.path), lock_seconds):
             if found.path.is_dir():  # it may have been removed as unused before the lock was ours
                 yield found
                 return

@@ -21,7 +21,7 @@ from sightline.data.commands import explain_os_errors, git
 from sightline.data.decisions import SIGHTLINE, Change, OutpacedError, decide
 from sightline.data.filling import SPLITS, SplitName
 from sightline.data.history import list_tags, open_history
-from sightline.data.lock import exclusive_lock, shared_lock
+from sightline.data.lock import LOCK_SECONDS, exclusive_lock, shared_lock
 from sightline.data.publish import publish_folder
 from sightline.data.references import TAGS, References, read_references
 from sightline.data.tags import DatasetTag
@@ -81,6 +81,7 @@ def publish_training_tag(
     work_dir: Path,
     jobs: int,
     timeout_seconds: float,
+    lock_seconds: float = LOCK_SECONDS,
 ) -> PublishedSet:
     """Push the files to the DVC remote, then the tag; where another made the same tag first, theirs is returned.
 
@@ -94,6 +95,7 @@ def publish_training_tag(
         work_dir: The work volume.
         jobs: Parallel transfers.
         timeout_seconds: Limit for one git or DVC command.
+        lock_seconds: How long to wait for another process that publishes the same.
 
     Raises:
         OutpacedError: Another version of the dataset was recorded or removed meanwhile; read the earlier ones again.
@@ -104,8 +106,8 @@ def publish_training_tag(
     folder = publication_folder(work_dir)
     with (
         explain_os_errors(f"write the training set {tag}"),
-        exclusive_lock(folder / ".locks" / str(tag), timeout_seconds),
-        shared_lock(cache_lock(work_dir), timeout_seconds),
+        exclusive_lock(folder / ".locks" / str(tag), lock_seconds),
+        shared_lock(cache_lock(work_dir), lock_seconds),
     ):
         found = find_training_tag(repository, tag, timeout_seconds)
         if found is not None:

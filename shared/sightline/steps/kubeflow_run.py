@@ -12,6 +12,8 @@ and what is here leaves it alone.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ from sightline.steps.run_document import (
     write_document,
 )
 from sightline.steps.run_outcome import Outcome, outcome_after_task, outcome_at_finish
+from sightline.steps.signals import end_with
 from sightline.storage import open_storage
 
 LOCK_SECONDS = 60.0
@@ -108,6 +111,8 @@ def taking_part(config: Config, step: str) -> Iterator[Turn]:
     work, run_id = Path(config.work.dir), current_run_id()
     document = read_document(work, run_id) if run_id else None
     if document is None or document.pid:
+        if document is not None and document.pid != os.getpid() and document.host == socket.gethostname():
+            end_with(document.pid)
         yield Turn()
         return
     document = _reopened(config, document)

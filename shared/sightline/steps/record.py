@@ -111,6 +111,7 @@ def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractCont
         Path(config.work.dir),
         jobs=config.data.jobs,
         timeout_seconds=config.data.timeout_seconds,
+        lock_seconds=config.work.lock_timeout_seconds,
         expected_commit=known.record.commit if known else "",
     )
 
@@ -181,6 +182,7 @@ def _split_and_publish(annotations: Annotations, config: Config, source: Checkou
     published = publish_training_tag(
         config.data.repository, source, training_set, documents, images, last_decision=earlier.decision,
         work_dir=Path(config.work.dir), jobs=config.data.jobs, timeout_seconds=config.data.timeout_seconds,
+        lock_seconds=config.work.lock_timeout_seconds,
     )  # fmt: skip
     _require_same(published.training_set, config, source)
     for warning in published.training_set.warnings:

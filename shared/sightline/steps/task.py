@@ -131,6 +131,7 @@ def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
         result = promote.run(config, code_rev, _upstream(storage, TrainResult, config, train_result))
         promoted = [selection for selection in result.selections if selection.promoted]
         entry.outputs = {selection.metric: selection.name for selection in promoted}
+        entry.message = "" if promoted else "there was no new champion to promote"
         return _finished(storage, entry, result, {selection.metric: selection.value for selection in promoted})
 
     return _task("promote", config, code_rev, step)

@@ -84,7 +84,7 @@ def run(config: Config, code_rev: str, evaluate: EvaluateResult) -> TestResult:
     tag = evaluate.training_tag
     key = step_key("test", config, tag, *models, unlabelled.digest, code_rev)
     folder = Path(config.work.dir) / "test" / key
-    with exclusive_lock(folder.with_name(f"{key}.lock"), config.data.timeout_seconds):
+    with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, TestResult, tag, key)
         if result is None:
             with training_set_on_disk(config, tag) as source:

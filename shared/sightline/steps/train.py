@@ -59,7 +59,7 @@ def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
     note_training_logs(Path(config.work.dir), Path(config.work.dir) / "train" / key / "files")
     result = find_result(storage, TrainResult, record.training_tag, key)
     if result is None:
-        with exclusive_lock(lock, config.data.timeout_seconds):
+        with exclusive_lock(lock, config.work.lock_timeout_seconds):
             result = find_result(storage, TrainResult, record.training_tag, key)
             if result is None:
                 result = _train_and_publish(config, code_rev, record, storage, key)
