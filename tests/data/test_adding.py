@@ -36,7 +36,7 @@ def tree(folder: Path) -> dict[str, str]:
         if name.split("/")[0] in {".git", ".dvc"}:
             continue
         if path.is_symlink():
-            found[name] = f"-> {os.readlink(path)}"
+            found[name] = f"-> {path.readlink()}"
         elif path.is_file():
             found[name] = hashlib.md5(path.read_bytes()).hexdigest()
     return found
