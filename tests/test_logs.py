@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sightline import logs
-from sightline.logs import Progress, configure_logging
+from sightline.logs import Progress, ProgressRecord, configure_logging
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_short_work_is_silent(caplog):
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize(("unit", "shown"), [("images", r"2/2\S* images"), ("bytes", r"2/2 bytes")])
+@pytest.mark.parametrize(("unit", "shown"), [("images", r"2/2\S* images"), ("bytes", r"2 bytes/2 bytes")])
 def test_a_terminal_gets_a_bar(monkeypatch, capsys, unit, shown):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "120")
@@ -73,3 +73,37 @@ def test_log_lines_carry_time_and_level(capsys):
         logger.handlers.clear()
         logger.propagate = True
     assert capsys.readouterr().err.split(" ", 1)[1] == "WARNING little data\n"
+
+
+def test_a_task_reports_its_progress_to_the_process_that_started_it(monkeypatch, capsys):
+    monkeypatch.setenv(logs.PROGRESS_VARIABLE, "records")
+    monkeypatch.setattr(logs, "RECORD_INTERVAL_SECONDS", 0.0)
+    with Progress("train", total=5, unit="iterations", begin=2) as progress:
+        progress.advance()
+    records = [ProgressRecord.parse(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(record.done, record.ended) for record in records] == [(2, False), (3, False), (3, True)]
+    assert {record.key for record in records} == {records[0].key}
+    assert (records[0].description, records[0].total, records[0].unit) == ("train", 5, "iterations")
+
+
+def test_work_with_lines_of_its_own_adds_none(lines):
+    with Progress("train", total=2, lines=False) as progress:
+        progress.advance(2)
+    assert lines.messages == []
+
+
+@pytest.mark.parametrize(
+    ("level", "no_color", "expected"),
+    [("warning", "", "\x1b[33m"), ("error", "", "\x1b[31m"), ("warning", "1", ""), ("info", "", "")],
+)
+def test_levels_have_colours_on_a_terminal_only(monkeypatch, capsys, level, no_color, expected):
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    configure_logging()
+    getattr(logging.getLogger("sightline.x"), level)("piped")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    getattr(logging.getLogger("sightline.x"), level)("shown")
+    piped, shown = capsys.readouterr().err.splitlines()
+    assert "\x1b" not in piped
+    assert shown.startswith(expected)
+    assert ("\x1b" in shown) == bool(expected)

@@ -1,22 +1,37 @@
-"""Log lines and progress: a bar on a terminal, a line every few seconds in a pod's log."""
+"""Log lines and progress: a bar on a terminal, a line every few seconds in a pod's log.
+
+A task of a local run has no terminal; where ``SIGHTLINE_PROGRESS=records`` asks for it, it reports its progress to the
+process that started it, which has one.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TextIO, TypeVar
+
+from sightline.durations import duration_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 LINE_INTERVAL_SECONDS = 5.0
+RECORD_INTERVAL_SECONDS = 0.2
+PROGRESS_VARIABLE = "SIGHTLINE_PROGRESS"
 BYTE_UNITS = ("bytes", "kB", "MB", "GB")
+
+_RECORD_MARK = "::progress:: "
+_numbers = itertools.count(1)
 
 Item = TypeVar("Item")
 
@@ -29,12 +44,36 @@ def configure_logging(level: int = logging.INFO) -> None:
     Args:
         level: The least level that is shown, as in :mod:`logging`.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    handler = _StandardError()
+    handler.setFormatter(_Coloured("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("sightline")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is at that moment: a bar on the terminal puts lines above itself."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+class _Coloured(logging.Formatter):
+    """Yellow warnings and red errors on a terminal, unless ``NO_COLOR`` is set (https://no-color.org)."""
+
+    _COLOURS = ((logging.ERROR, "\x1b[31m"), (logging.WARNING, "\x1b[33m"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty():
+            return text
+        colour = next((code for level, code in self._COLOURS if record.levelno >= level), "")
+        return f"{colour}{text}\x1b[0m" if colour else text
 
 
 @contextmanager
@@ -54,6 +93,43 @@ def logging_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
+@dataclass(frozen=True, slots=True)
+class ProgressRecord:
+    """How far a piece of work of another process is: one line of its standard error.
+
+    Attributes:
+        key: The process and the piece of work, ``PID:NUMBER``.
+        description: What is done.
+        total: Units in all; None when nobody knows.
+        unit: The name of one unit, in the plural.
+        done: Units.
+        ended: Whether the work is over.
+    """
+
+    key: str
+    description: str
+    total: int | None
+    unit: str
+    done: int
+    ended: bool
+
+    def line(self) -> str:
+        """The record as a line."""
+        return f"{_RECORD_MARK}{json.dumps(asdict(self))}"
+
+    @classmethod
+    def parse(cls, line: str) -> ProgressRecord | None:
+        """The record that a line is; None where it is another line."""
+        if not line.startswith(_RECORD_MARK):
+            return None
+        from sightline import strict_json
+
+        try:
+            return cls(**strict_json.decode(line.removeprefix(_RECORD_MARK)))
+        except (ValueError, TypeError):
+            return None
+
+
 class Progress:
     """How far a long piece of work is, with an estimate of the time left.  Several threads may advance it.
 
@@ -68,32 +144,53 @@ class Progress:
         description: What is done, in the infinitive: ``"read images"``.
         total: How many units there are; ``None`` when nobody knows.
         unit: The name of one unit, in the plural; "bytes" are shown as kB, MB, GB.
+        begin: How many units were done before.
+        lines: False where the work logs lines of its own, so that there is a bar or nothing.
     """
 
-    def __init__(self, description: str, total: int | None = None, unit: str = "items") -> None:
+    def __init__(
+        self,
+        description: str,
+        total: int | None = None,
+        unit: str = "items",
+        *,
+        begin: int = 0,
+        lines: bool = True,
+    ) -> None:
         self.description = description
         self.total = total
         self.unit = unit
-        self.done = 0
+        self.done = self._begin = begin
+        self._lines = lines
+        self._key = f"{os.getpid()}:{next(_numbers)}"
         self._started = self._last_line = time.monotonic()
         self._unsaid = False
         self._lock = threading.Lock()
         self._bar: RichProgress | None = None
+        self._reports = False
+        self._last_record = 0.0
 
     def __enter__(self) -> Self:
         self._started = self._last_line = time.monotonic()
-        if sys.stderr.isatty():
-            self._bar = _terminal_bar(self.unit)
+        if os.environ.get(PROGRESS_VARIABLE) == "records":
+            self._reports = True
+            self._record()
+        elif sys.stderr.isatty():
+            self._bar = terminal_bar()
             self._bar.start()
-            self._task = self._bar.add_task(self.description, total=self.total, unit=self.unit)
+            self._task = self._bar.add_task(self.description, total=self.total, unit=self.unit, completed=self.done)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
+        if self._reports:
+            self._record(ended=True)
+        elif self._bar is not None:
             self._bar.stop()
-        elif kind is None and self._unsaid and time.monotonic() - self._started >= LINE_INTERVAL_SECONDS:
+        elif (
+            self._lines and kind is None and self._unsaid and time.monotonic() - self._started >= LINE_INTERVAL_SECONDS
+        ):
             self._say()
 
     def advance(self, units: int = 1) -> None:
@@ -101,9 +198,12 @@ class Progress:
         with self._lock:
             self.done += units
             self._unsaid = True
-            if self._bar is not None:
+            if self._reports:
+                if time.monotonic() - self._last_record >= RECORD_INTERVAL_SECONDS:
+                    self._record()
+            elif self._bar is not None:
                 self._bar.advance(self._task, units)
-            elif time.monotonic() - self._last_line >= LINE_INTERVAL_SECONDS:
+            elif self._lines and time.monotonic() - self._last_line >= LINE_INTERVAL_SECONDS:
                 self._say()
 
     def track(self, items: Iterable[Item]) -> Iterator[Item]:
@@ -112,6 +212,12 @@ class Progress:
             yield item
             self.advance()
 
+    def _record(self, *, ended: bool = False) -> None:
+        self._last_record = time.monotonic()
+        record = ProgressRecord(self._key, self.description, self.total, self.unit, self.done, ended)
+        sys.stderr.write(record.line() + "\n")
+        sys.stderr.flush()
+
     def _say(self) -> None:
         self._last_line = time.monotonic()
         self._unsaid = False
@@ -119,39 +225,41 @@ class Progress:
 
     def _line(self) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-9)
-        rate = self.done / elapsed
-        done, speed = self._shown(self.done), f"{self._shown(rate, decimals=1)}/s"
+        rate = (self.done - self._begin) / elapsed
+        done, speed = amount_text(self.done, self.unit), f"{amount_text(rate, self.unit, decimals=1)}/s"
         if not self.total:
             return f"{done}, {speed}"
         left = (self.total - self.done) / rate if rate else float("inf")
-        eta = f", {left:.0f} s left" if self.done < self.total and rate else ""
+        eta = f", {duration_text(left)} left" if self.done < self.total and rate else ""
         of = done if self.unit == "bytes" else str(self.done)
-        return f"{of}/{self._shown(self.total)}, {speed}{eta}"
-
-    def _shown(self, amount: float, decimals: int = 0) -> str:
-        if self.unit != "bytes":
-            return f"{amount:.{decimals}f} {self.unit}"
-        step = sum(amount >= 1000**power for power in (1, 2, 3))
-        return f"{amount / 1000**step:.{min(step, 1)}f} {BYTE_UNITS[step]}"
+        return f"{of}/{amount_text(self.total, self.unit)}, {speed}{eta}"
 
 
-def _terminal_bar(unit: str) -> RichProgress:
+def terminal_bar(file: TextIO | None = None) -> RichProgress:
+    """Bars on a terminal, by default standard error; tasks have the field ``unit``.  rich honours ``NO_COLOR``."""
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    counted = [MofNCompleteColumn(), TextColumn("{task.fields[unit]}")]
+    class Amount(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            unit = str(task.fields["unit"])
+            done, total = int(task.completed), "?" if task.total is None else amount_text(int(task.total), unit)
+            speed = f"  {amount_text(task.speed, unit, decimals=1)}/s" if task.speed else ""
+            return Text(f"{amount_text(done, unit) if unit == 'bytes' else done}/{total}{speed}")
+
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        *([DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else counted),
+        BarColumn(bar_width=24),
+        Amount(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(file=file) if file else Console(stderr=True),
     )
+
+
+def amount_text(amount: float, unit: str, decimals: int = 0) -> str:
+    """An amount with its unit; bytes as kB, MB, GB."""
+    if unit != "bytes":
+        return f"{amount:.{decimals}f} {unit}"
+    step = sum(amount >= 1000**power for power in (1, 2, 3))
+    return f"{amount / 1000**step:.{min(step, 1)}f} {BYTE_UNITS[step]}"

@@ -263,6 +263,17 @@ def test_a_tombstone_made_by_hand_counts_and_one_of_a_newer_release_is_read(yard
     assert (stone.tag, stone.by) == (str(V2), "Jane")
 
 
+@pytest.mark.parametrize(
+    "why", ["a {b}", "two\n\n{lines}", "\x1b[2J\x07 bell", "한국어 “quoted”", "#1 wrong", "x" * 5000]
+)
+def test_any_reason_is_kept_and_none_moves_the_cursor(yard, why):
+    remove_version(str(yard.path), V2, why)
+    [stone] = read_tombstones(str(yard.path), 60)
+    assert (stone.why, stone.files) == (why, 10)
+    assert str(stone).isprintable()
+    assert git(yard.path, "tag", "--list", "--format=%(contents:subject)", "removed/*").startswith(f"Remove {V2}: ")
+
+
 def test_a_repository_is_whole_after_all_this(yard):
     remove_version(str(yard.path), V2, "")
     add_annotations(yard.path, yard.photos[V2], V2)

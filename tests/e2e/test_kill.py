@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 MOMENTS = [
     ("record", "checked out plates_ann_v1"),
-    ("train", "iteration 4/6"),
+    ("train", "4/6 loss"),
     ("evaluate", "evaluated best"),
     ("test", "mask_AP: best is the first champion"),
 ]

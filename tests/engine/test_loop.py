@@ -132,12 +132,12 @@ def test_a_val_split_without_annotations_cannot_choose(tmp_path):
 
 
 def test_log_lines_say_what_a_person_wants_to_know(tmp_path, caplog):
-    caplog.set_level(logging.INFO, "sightline.engine.loop")
+    caplog.set_level(logging.INFO, "sightline.engine")
     logging.getLogger("sightline").propagate = True
     run(tmp_path, TINY_TRAIN.model_copy(update={"iterations": 2, "validate_every": 2}))
-    line = next(message for message in caplog.messages if message.startswith("iteration 2/2"))
-    for part in ("loss ", "classifier ", "mask ", "lr ", "images/s", "0:00 left", "GB"):
-        assert part in line
+    number = next(number for number, message in enumerate(caplog.messages) if message.startswith("2/2 loss "))
+    for part in ("loss ", "lr ", "img/s", "0.0 s left", "cls ", "mask ", "RAM ", "GB"):
+        assert part in "".join(caplog.messages[number : number + 2])
     assert any(message.startswith("validation after iteration 2: box_AP=") for message in caplog.messages)
 
 

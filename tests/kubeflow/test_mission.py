@@ -244,7 +244,7 @@ def test_a_lost_pod_changes_nothing(mission):
             chosen = ["-l", "app.kubernetes.io/component=train", "--field-selector", "status.phase=Running"]
             found = mission.it.kubectl("get", "pods", *chosen, "-o", "name").split()
             for pod in found:
-                if "iteration 4/" in mission.it.kubectl("logs", pod, "-c", "main", expect=None):
+                if "4/30 loss" in mission.it.kubectl("logs", pod, "-c", "main", expect=None):
                     mission.it.kubectl("delete", pod, "--grace-period=0", "--force")
                     lost.append(pod)
                     return

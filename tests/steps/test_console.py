@@ -1,6 +1,9 @@
 import logging
+import os
+import subprocess
 import sys
 
+from sightline.logs import PROGRESS_VARIABLE
 from sightline.steps.console import only_own_lines
 
 
@@ -17,3 +20,29 @@ def test_own_lines_pass_and_everything_is_logged(tmp_path, capsys):
     assert captured.err == "12:00:02 WARNING little data\n13:00:00 ERROR   broken\n"
     assert "[KFP Executor 2026] noise\n" in log.read_text()
     assert "Traceback\n" in log.read_text()
+
+
+def test_on_a_terminal_a_task_shows_a_bar_and_lines_their_level(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    log = tmp_path / "pipeline.log"
+    task = "from sightline.logs import Progress\nwith Progress('train', total=9, unit='iterations') as p: p.advance(4)"
+    with only_own_lines(log):
+        done = subprocess.run([sys.executable, "-c", task], capture_output=True, text=True, check=True)
+        begun, ended = done.stderr.splitlines()
+        sys.stdout.write(begun + "\n")
+        sys.stdout.write("12:00:02 WARNING little data\n")
+        sys.stdout.write(ended + "\n")
+        sys.stdout.write("::progress:: not a record\n")
+    shown = capsys.readouterr().err
+    assert "train" in shown
+    assert "\x1b[33m12:00:02 WARNING little data\x1b[0m" in shown
+    assert log.read_text() == "12:00:02 WARNING little data\n::progress:: not a record\n"
+    assert PROGRESS_VARIABLE not in os.environ
+
+
+def test_a_pipe_gets_no_bar_and_asks_no_task_for_records(tmp_path):
+    with only_own_lines(tmp_path / "pipeline.log"):
+        assert PROGRESS_VARIABLE not in os.environ

@@ -87,7 +87,7 @@ def test_history_log_and_curves_lie_beside_them(recorded, trained):
     history = json.loads(storage.read_bytes(f"{folder}/history.json")[0])
     assert history[-1]["iteration"] == TINY_TRAIN.iterations
     assert "val/mask_AP" in history[-1]
-    assert b"iteration 6/6" in storage.read_bytes(f"{folder}/log.txt")[0]
+    assert b"6/6 loss" in storage.read_bytes(f"{folder}/log.txt")[0]
 
 
 def test_models_are_registered_with_their_metrics(recorded, trained):
@@ -149,7 +149,7 @@ def test_an_interrupted_step_goes_on(recorded, trained, tmp_path, monkeypatch):
         candidate.sha256 for candidate in trained.candidates
     ]
     log = (folder / "files" / "log.txt").read_text()
-    assert "go on after iteration 2 of 6" in log
+    assert "resume after iteration 2 of 6" in log
     assert not list(folder.rglob(".*"))
 
 

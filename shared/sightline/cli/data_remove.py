@@ -68,13 +68,15 @@ def command(
 
 
 def _echo_plan(found: Removable, origin: str) -> None:
+    from sightline.data.commands import redact
+
     context = click.get_current_context()
     given = [f"--{name}" for name in ("unchecked",) if context.params[name]]
     for name in ("repository", "reason", "database", "bucket"):
         given += [f"--{name}", context.params[name]] if context.params[name] else []
     stone = found.tombstone
     again = shlex.join(["sightline", "data", "remove", stone.tag, *given, "--yes"])
-    click.echo(f"would remove {stone.tag} (commit {stone.commit[:12]}, {stone.files} files) from {origin}")
+    click.echo(f"would remove {stone.tag} (commit {stone.commit[:12]}, {stone.files} files) from {redact(origin)}")
     click.echo(f"nothing was removed; to remove it: {again}")
 
 

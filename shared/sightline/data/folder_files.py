@@ -123,7 +123,7 @@ def suffix_of(name: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A path as text that can be printed; bytes that are not UTF-8 are escaped."""
+    r"""A path as text that can be printed; bytes that are not UTF-8 appear as ``\xff``."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return text if text.isprintable() else repr(text)
 

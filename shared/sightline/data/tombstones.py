@@ -45,12 +45,13 @@ class Tombstone:
         when = f" on {self.at[:16].replace('T', ' ')} UTC" if self.at else ""
         who = f" by {self.by}" if self.by else ""
         why = f" ({self.why})" if self.why else ""
-        return f"{self.tag} (commit {self.commit[:12]}) was removed{when}{who}{why}"
+        # Anybody who may push can write a tombstone: nothing in it moves a terminal's cursor.
+        return _one_line(f"{self.tag} (commit {self.commit[:12]}) was removed{when}{who}{why}")
 
 
 def to_message(tombstone: Tombstone) -> str:
     """The message of the annotated tag: a line for people, then JSON."""
-    why = f": {tombstone.why}" if tombstone.why else ""
+    why = f": {_one_line(tombstone.why)}" if tombstone.why else ""
     document = {"format": FORMAT, **dataclasses.asdict(tombstone)}
     return f"Remove {tombstone.tag}{why}\n\n{json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)}\n"
 
@@ -58,12 +59,16 @@ def to_message(tombstone: Tombstone) -> str:
 def from_message(message: str, tag: str, commit: str) -> Tombstone:
     """What a tombstone says; one that was made by hand, or by a newer Sightline, still takes its version back."""
     try:
-        document = strict_json.decode(message[message.index("{") :])
+        document = strict_json.decode(message.partition("\n\n")[2])
         known = [field.name for field in dataclasses.fields(Tombstone)]
         fields = {name: document[name] for name in known if name in document} if isinstance(document, dict) else {}
         return strict_json.decode_as(Tombstone, json.dumps(fields | {"tag": tag, "commit": commit}))
     except ValueError:
         return Tombstone(tag, commit)
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def read_tombstones(repository: str, timeout_seconds: float, tags: Iterable[str] = ()) -> list[Tombstone]:

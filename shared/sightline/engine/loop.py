@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
 import torch
 from torch import nn
 
 from sightline.config.schema import Train
 from sightline.data.coco import CocoDocument
-from sightline.data.dataset import CocoDataset, read_listed_image
+from sightline.data.dataset import CocoDataset, Sample, read_listed_image
 from sightline.data.loader import batches
 from sightline.engine.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from sightline.engine.optimiser import build_optimiser, learning_rate_at, set_learning_rate
+from sightline.engine.pace import Pace, log_device
 from sightline.errors import ConfigurationError, StepError
 from sightline.logs import Progress
 from sightline.metrics.selection import metrics_line
@@ -87,16 +86,18 @@ def train(
     optimiser = build_optimiser(network, settings.weight_decay)
     state = load_checkpoint(checkpoint, network, optimiser)
     if state.iteration:
-        _log.info("go on after iteration %d of %d", state.iteration, settings.iterations)
-    clock = _Clock(state.seconds)
-    for batch in batches(
+        _log.info("resume after iteration %d of %d", state.iteration, settings.iterations)
+    log_device(device)
+    pace = Pace(state.iteration, state.seconds, settings.iterations, device)
+    plan = batches(
         dataset,
         batch_size=settings.batch_size,
         seed=seed,
         first=state.iteration + 1,
         last=settings.iterations,
         workers=settings.workers,
-    ):
+    )
+    for batch in _with_bar(plan, state.iteration, settings.iterations):
         state.iteration += 1
         learning_rate = learning_rate_at(
             state.iteration,
@@ -115,27 +116,27 @@ def train(
         if not math.isfinite(loss.item() + gradient.item()):
             raise _not_finite(state.iteration, losses, learning_rate)
         optimiser.step()
-        clock.count(len(batch))
-        state.seconds = clock.seconds
+        pace.count(len(batch))
+        state.seconds = pace.seconds
 
         last = state.iteration == settings.iterations
         if last or state.iteration % settings.log_every == 0:
             values = {"loss": loss.item(), **{f"loss_{name}": part.item() for name, part in losses.items()}}
-            values |= {"gradient_norm": gradient.item(), "learning_rate": learning_rate} | clock.lap()
+            values |= {"gradient_norm": gradient.item(), "learning_rate": learning_rate} | pace.lap()
             state.record(values)
             report(state.iteration, values)
-            _log.info("%s", _line(values, state, settings.iterations))
+            pace.log(values)
         if last or state.iteration % settings.validate_every == 0:
             card = replace(card, iteration=state.iteration, metrics=validate(task, network, card, device, validation))
             scores = {f"val/{name}": value for name, value in card.metrics.items()}
             state.record(scores)
             report(state.iteration, scores)
             _keep_best(state, card, settings.best_metric, network, models / "best.safetensors")
-            clock.lap()
+            pace.leave_out()
         if last:
             save_model(models / "last.safetensors", network, card)
         if last or state.iteration % settings.checkpoint_every == 0:
-            state.seconds = clock.seconds
+            state.seconds = pace.seconds
             save_checkpoint(checkpoint, network, optimiser, state)
     return state
 
@@ -158,6 +159,11 @@ def validate(
 def iteration_seed(seed: int, iteration: int) -> int:
     """The seed of what is random in the network in one iteration."""
     return (seed << 32) + iteration
+
+
+def _with_bar(plan: Iterable[list[Sample]], done: int, total: int) -> Iterator[list[Sample]]:
+    with Progress("train", total=total, unit="iterations", begin=done, lines=False) as progress:
+        yield from progress.track(plan)
 
 
 def _keep_best(state: TrainingState, card: ModelCard, metric: str, network: nn.Module, path: Path) -> None:
@@ -187,42 +193,4 @@ def _not_finite(iteration: int, losses: Mapping[str, torch.Tensor], learning_rat
     return StepError(
         f"iteration {iteration}: the loss or its gradient is not finite ({parts}; learning rate {learning_rate:g}); "
         "try a smaller train.learning_rate, a longer train.warmup_iterations or a smaller train.clip_norm"
-    )
-
-
-class _Clock:
-    """Seconds of all sessions, and images a second since the last log line."""
-
-    def __init__(self, seconds_before: float) -> None:
-        self._begin = self._lap = time.monotonic()
-        self._before = seconds_before
-        self._images = 0
-
-    @property
-    def seconds(self) -> float:
-        return self._before + time.monotonic() - self._begin
-
-    def count(self, images: int) -> None:
-        self._images += images
-
-    def lap(self) -> dict[str, float]:
-        now = time.monotonic()
-        values = {"images_per_second": self._images / max(now - self._lap, 1e-9)}
-        self._lap, self._images = now, 0
-        values["memory_gb"] = psutil.Process().memory_info().rss / 2**30
-        if torch.cuda.is_available():
-            values["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 2**30
-        return values
-
-
-def _line(values: Mapping[str, float], state: TrainingState, total: int) -> str:
-    parts = " ".join(f"{name.removeprefix('loss_')} {value:.3f}" for name, value in values.items() if "loss_" in name)
-    left = state.seconds / state.iteration * (total - state.iteration)
-    memory = f"{values['memory_gb']:.1f} GB"
-    if "gpu_memory_gb" in values:
-        memory += f" (GPU {values['gpu_memory_gb']:.1f} GB)"
-    return (
-        f"iteration {state.iteration}/{total}  loss {values['loss']:.3f} ({parts})  "
-        f"lr {values['learning_rate']:.2e}  {values['images_per_second']:.1f} images/s  "
-        f"{int(left // 60)}:{int(left % 60):02d} left  {memory}"
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from sightline import durations
+
 NOTHING = "\N{EN DASH}"
 """Stands where there is no value."""
 
@@ -21,13 +23,5 @@ def count_text(value: float) -> str:
 
 
 def duration_text(seconds: float | None) -> str:
-    """Seconds as a person says them, such as ``1 h 02 min``, ``3 min 05 s`` or ``0.4 s``."""
-    if seconds is None:
-        return NOTHING
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    hours, minutes_left = divmod(minutes, 60)
-    return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    """Seconds as a person says them, such as ``1 h 02 min`` or ``0.4 s``; a dash where there are none."""
+    return NOTHING if seconds is None else durations.duration_text(seconds)

@@ -1,23 +1,63 @@
-"""A quiet terminal during a local run: Sightline's own lines pass, everything goes to a log file."""
+"""The terminal during a local run: Sightline's own lines pass, bars show progress, everything goes to a log file."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import TextIOBase
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-OWN_LINE = re.compile(r"^\s*(\d\d:\d\d:\d\d (?:INFO|WARNING|ERROR|CRITICAL) .*)")
+from sightline.logs import PROGRESS_VARIABLE, ProgressRecord, terminal_bar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+OWN_LINE = re.compile(r"^\s*(\d\d:\d\d:\d\d (INFO|WARNING|ERROR|CRITICAL) .*)")
+STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
+
+
+class _Bars:
+    """Bars on a terminal for the progress that tasks report; lines appear above them, coloured by level."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._bar: RichProgress = terminal_bar(terminal)
+        self._tasks: dict[str, TaskID] = {}
+
+    def print(self, line: str, level: str) -> None:
+        self._bar.console.print(line, style=STYLES.get(level, ""), markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, record: ProgressRecord) -> None:
+        for key in [key for key in self._tasks if key.partition(":")[0] != record.key.partition(":")[0]]:
+            self._bar.remove_task(self._tasks.pop(key))  # of a process that was killed
+        if record.ended:
+            if record.key in self._tasks:
+                self._bar.remove_task(self._tasks.pop(record.key))
+            return
+        if record.key not in self._tasks:
+            self._tasks[record.key] = self._bar.add_task(record.description, total=record.total, unit=record.unit)
+        self._bar.update(self._tasks[record.key], completed=record.done)
+
+    def __enter__(self) -> _Bars:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for task in self._tasks.values():
+            self._bar.remove_task(task)
+        self._bar.stop()
 
 
 class _Filter(TextIOBase):
     """A text stream that writes whole lines to a log, and those that Sightline logged to the terminal too."""
 
-    def __init__(self, terminal: TextIO, log: TextIO) -> None:
+    def __init__(self, terminal: TextIO, log: TextIO, bars: _Bars | None) -> None:
         self._terminal = terminal
         self._log = log
+        self._bars = bars
         self._line = ""
 
     def writable(self) -> bool:
@@ -26,10 +66,14 @@ class _Filter(TextIOBase):
     def write(self, text: str) -> int:
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
+            record = ProgressRecord.parse(line)
+            if record is not None:
+                if self._bars is not None:
+                    self._bars.show(record)
+                continue
             self._log.write(line + "\n")
-            own = OWN_LINE.match(line)
-            if own:
-                self._terminal.write(own[1] + "\n")
+            if own := OWN_LINE.match(line):
+                self._print(own[1], own[2])
         self.flush()
         return len(text)
 
@@ -37,16 +81,46 @@ class _Filter(TextIOBase):
         self._log.flush()
         self._terminal.flush()
 
+    def _print(self, line: str, level: str) -> None:
+        if self._bars is not None:
+            self._bars.print(line, level)
+        else:
+            self._terminal.write(line + "\n")
+
 
 @contextmanager
 def only_own_lines(log_path: Path) -> Iterator[None]:
-    """Send standard output and error to ``log_path`` and let only Sightline's own log lines reach the terminal."""
+    """Send standard output and error to ``log_path`` and let only Sightline's own log lines reach the terminal.
+
+    On a terminal the tasks are asked to report their progress, and it is shown as bars.
+    """
     import sys
 
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    bars = _Bars(sys.stderr) if sys.stderr.isatty() else None
     with (
         log_path.open("a", encoding="utf-8") as log,
-        redirect_stderr(_Filter(sys.stderr, log)),
-        redirect_stdout(_Filter(sys.stdout, log)),
+        bars or _nothing(),
+        _tasks_report(bars is not None),
+        redirect_stderr(_Filter(sys.stderr, log, bars)),
+        redirect_stdout(_Filter(sys.stdout, log, bars)),
     ):
         yield
+
+
+@contextmanager
+def _tasks_report(wanted: bool) -> Iterator[None]:
+    """Ask the processes that are started now to report their progress."""
+    if not wanted:
+        yield
+        return
+    os.environ[PROGRESS_VARIABLE] = "records"
+    try:
+        yield
+    finally:
+        del os.environ[PROGRESS_VARIABLE]
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield

@@ -1,0 +1,121 @@
+"""What a person sees of a training while it runs: the device, an estimate, and a line of values now and then."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+import psutil
+import torch
+
+from sightline.durations import duration_text
+
+ESTIMATE_AFTER_SECONDS = 5.0
+"""A training that has said nothing for so long says what it expects."""
+
+LONG_ON_CPU_SECONDS = 3600.0
+"""A training that takes longer without a GPU names the recipe that is made for such machines."""
+
+SMALL_RECIPE = "instance_segmentation_small"
+
+_SHORT_NAMES = {"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"}
+"""Parts of the loss as a line of 80 columns has room for them."""
+
+_log = logging.getLogger(__name__)
+
+
+def log_device(device: torch.device) -> None:
+    """Say where the training runs."""
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        _log.info("train on %s, %.0f GB", properties.name, properties.total_memory / 2**30)
+    else:
+        _log.info("train on the CPU with %d threads, without a GPU", torch.get_num_threads())
+
+
+class Pace:
+    """Seconds of all sessions, and how fast this one is.
+
+    Args:
+        iteration: What was done before this session.
+        seconds: What earlier sessions took.
+        total: Iterations in all.
+        device: Where it is computed.
+    """
+
+    def __init__(self, iteration: int, seconds: float, total: int, device: torch.device) -> None:
+        self._begin = self._lap = self._mark = time.monotonic()
+        self._seconds_before, self._total, self._device = seconds, total, device
+        self._iteration, self._done = iteration, 0
+        self._computing, self._images, self._said = 0.0, 0, False
+
+    @property
+    def seconds(self) -> float:
+        """Of all sessions, validations included."""
+        return self._seconds_before + time.monotonic() - self._begin
+
+    @property
+    def seconds_left(self) -> float:
+        """At the pace of this session, validations left out."""
+        return self._computing / max(self._done, 1) * (self._total - self._iteration)
+
+    def count(self, images: int) -> None:
+        """One more iteration is done; after a few seconds without a line, say how long it will take."""
+        now = time.monotonic()
+        self._computing, self._mark = self._computing + now - self._mark, now
+        self._images += images
+        self._iteration, self._done = self._iteration + 1, self._done + 1
+        if not self._said and now - self._begin >= ESTIMATE_AFTER_SECONDS:
+            self._say_estimate()
+
+    def leave_out(self) -> None:
+        """What was done since the last iteration, such as a validation, is no part of the pace."""
+        self._mark = self._lap = time.monotonic()
+        self._images = 0
+
+    def lap(self) -> dict[str, float]:
+        """Images a second since the last lap, and the memory in use."""
+        now = time.monotonic()
+        values = {"images_per_second": self._images / max(now - self._lap, 1e-9)}
+        self._lap, self._images = now, 0
+        values["memory_gb"] = psutil.Process().memory_info().rss / 2**30
+        if torch.cuda.is_available():
+            values["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 2**30
+        return values
+
+    def log(self, values: Mapping[str, float]) -> None:
+        """Two lines of at most 80 columns, time and level included."""
+        _log.info(
+            "%d/%d loss %.2f lr %.1e %.1f img/s %s left",
+            self._iteration,
+            self._total,
+            values["loss"],
+            values["learning_rate"],
+            values["images_per_second"],
+            duration_text(self.seconds_left),
+        )
+        names = [name.removeprefix("loss_") for name in values if name.startswith("loss_")]
+        parts = " ".join(f"{_SHORT_NAMES.get(name, name)} {values[f'loss_{name}']:.2f}" for name in names)
+        memory = f"GPU {values['gpu_memory_gb']:.1f}" if "gpu_memory_gb" in values else f"RAM {values['memory_gb']:.1f}"
+        _log.info("  %s  %s GB", parts, memory)
+        if not self._said:
+            self._warn_of_cpu()
+
+    def _say_estimate(self) -> None:
+        _log.info(
+            "%.1f s an iteration: about %s for the %d that are left",
+            self._computing / self._done,
+            duration_text(self.seconds_left),
+            self._total - self._iteration,
+        )
+        self._warn_of_cpu()
+
+    def _warn_of_cpu(self) -> None:
+        self._said = True
+        if self._device.type == "cpu" and self.seconds_left > LONG_ON_CPU_SECONDS:
+            _log.warning(
+                "without a GPU this takes about %s; --recipe %s is made for such a machine",
+                duration_text(self.seconds_left),
+                SMALL_RECIPE,
+            )

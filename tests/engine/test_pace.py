@@ -1,0 +1,100 @@
+"""What a training says: where it runs, how long it will take, lines that fit a terminal."""
+
+import logging
+
+import pytest
+import torch
+
+from sightline.engine import pace
+from sightline.engine.pace import Pace, log_device
+from sightline.logs import configure_logging
+from tests.engine.training import run
+from tests.squares import TINY_TRAIN
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes when the test says so."""
+
+    class Clock:
+        now = 100.0
+
+    monkeypatch.setattr("sightline.engine.pace.time.monotonic", lambda: Clock.now)
+    return Clock
+
+
+@pytest.fixture
+def said(caplog):
+    caplog.set_level(logging.INFO, "sightline")
+    return caplog
+
+
+def warnings(said):
+    return [record.getMessage() for record in said.records if record.levelno == logging.WARNING]
+
+
+def test_the_device_is_named(said):
+    log_device(CPU)
+    assert f"CPU with {torch.get_num_threads()} threads" in said.text
+
+
+def test_an_estimate_comes_with_the_first_iteration_after_five_seconds(clock, said):
+    paced = Pace(0, 0.0, 10_000, CPU)
+    clock.now += 3
+    paced.count(4)
+    assert said.messages == []
+    clock.now += 3
+    paced.count(4)
+    assert said.messages[0] == "3.0 s an iteration: about 8 h 19 min for the 9998 that are left"
+    (warning,) = warnings(said)
+    assert "8 h 19 min" in warning
+    assert "--recipe instance_segmentation_small" in warning
+    clock.now += 30
+    paced.count(4)
+    assert len(said.messages) == 2
+
+
+def test_a_gpu_or_a_short_training_is_not_warned_of(clock, said):
+    for device, total in ((torch.device("cuda"), 10_000), (CPU, 100)):
+        paced = Pace(0, 0.0, total, device)
+        clock.now += 6
+        paced.count(4)
+    assert warnings(said) == []
+    assert len(said.messages) == 2
+
+
+def test_neither_earlier_sessions_nor_validations_count_for_the_pace(clock):
+    paced = Pace(500, 9_000.0, 1_000, CPU)
+    for _ in range(10):
+        clock.now += 2
+        paced.count(4)
+        clock.now += 50
+        paced.leave_out()
+    assert paced.seconds_left == pytest.approx(2 * 490)
+    assert paced.seconds == pytest.approx(9_000 + 10 * 52)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_lines_fit_80_columns(clock, capsys, device):
+    configure_logging()
+    paced = Pace(99_000, 0.0, 100_000, torch.device(device))
+    clock.now += 70
+    paced.count(64)
+    names = ("classifier", "box_reg", "mask", "objectness", "rpn_box_reg")
+    values = {"loss": 13.456, **{f"loss_{name}": 2.691 for name in names}, "learning_rate": 1e-4, "memory_gb": 120.3}
+    values |= {"images_per_second": 123.4} | ({"gpu_memory_gb": 139.9} if device == "cuda" else {})
+    paced.log(values)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 3
+    for line in lines[-2:]:
+        assert len(line) <= 80, line
+
+
+def test_a_training_says_where_it_runs_first_and_how_long_it_takes(tmp_path, monkeypatch, said):
+    monkeypatch.setattr(pace, "ESTIMATE_AFTER_SECONDS", 0.0)
+    run(tmp_path, TINY_TRAIN.model_copy(update={"iterations": 2, "log_every": 2, "warmup_iterations": 1}))
+    assert "train on the CPU" in said.messages[0]
+    assert "s an iteration: about" in said.messages[1]
+    assert "2/2 loss" in said.text
