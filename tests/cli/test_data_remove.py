@@ -15,7 +15,7 @@ from tests.labelled_folder import CLASSES, names, write_images
 
 
 def run(*arguments: object) -> str:
-    return CliRunner().invoke(command, [str(part) for part in arguments], catch_exceptions=False).output
+    return CliRunner().invoke(command, [str(part) for part in arguments], catch_exceptions=False).stdout
 
 
 @pytest.fixture
@@ -106,4 +106,6 @@ def test_another_repository_and_options_that_exclude_each_other(photos, tmp_path
     run("remove", "pets_train_v1", "--yes", "--repository", tmp_path / "other")
     assert "pets_train_v1" in run("list")
     assert "pets_train_v1" not in run("list", "--repository", tmp_path / "other")
-    assert "excludes" in run("remove", "pets_ann_v1", "--unchecked", "--bucket", tmp_path)
+    wrong = CliRunner().invoke(command, ["remove", "pets_ann_v1", "--unchecked", "--bucket", str(tmp_path)])
+    assert wrong.exit_code == 2
+    assert "--unchecked excludes" in wrong.output

@@ -99,6 +99,7 @@ def update_files(branch: Branch, moving: dict[str, Change], skipped: Iterable[st
         names = folder / "paths"
         names.write_bytes(b"".join(os.fsencode(path) + b"\0" for path in written))
         branch.git("checkout", "--quiet", "HEAD", f"--pathspec-from-file={names}", "--pathspec-file-nul")
+        names.unlink()
     for path, change in moving.items():
         if not change.after and path not in left:
             branch.git("rm", "--cached", "--quiet", "--ignore-unmatch", "--", path)

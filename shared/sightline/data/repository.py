@@ -81,9 +81,10 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
         if (path / ".git").exists():
             return _extend(path, base, timeout_seconds)
         with exclusive_lock(lock, timeout_seconds):
-            made = _init(path, base, timeout_seconds)
-            lock.unlink(missing_ok=True)
-            return made
+            try:
+                return _init(path, base, timeout_seconds)
+            finally:
+                lock.unlink(missing_ok=True)
 
 
 def _extend(path: Path, base: str, timeout_seconds: float) -> bool:

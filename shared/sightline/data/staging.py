@@ -7,6 +7,7 @@ out there; the user's folders are not touched before the version is published.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,7 +124,7 @@ class Staging:
                 )
             raise RepositoryError(
                 f"{self.branch.root} is not a data repository of Sightline: its .dvc/config has no remote "
-                f"{self.tag.room!r}; add it: sightline data init {self.branch.root} --remote URI"
+                f"{self.tag.room!r}; add it: sightline data init {shlex.quote(str(self.branch.root))} --remote URI"
             )
         return config
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline import strict_json
+from sightline.data.clones import clone_hint
 from sightline.data.commands import git, redact
 from sightline.data.references import TOMBSTONES, References, git_url, read_references, tombstone_reference
 from sightline.data.tags import unknown_tag
@@ -102,7 +103,7 @@ def read_tombstones(repository: str, timeout_seconds: float, tags: Iterable[str]
 def missing_tag(repository: str, tag: str, references: References, timeout_seconds: float) -> UnknownTagError:
     """The error for a tag that names no version: it was removed, or never there."""
     if tag not in references.removed:
-        return unknown_tag(tag, redact(repository), references.tags)
+        return unknown_tag(tag, redact(repository), references.tags, clone_hint(repository, timeout_seconds))
     try:
         removals = read_tombstones(repository, timeout_seconds, [tag])
     except RepositoryError:  # what matters is that it was removed, not when
