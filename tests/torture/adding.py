@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,8 @@ class Shop:
     def end_of_log(self, person: str) -> str:
         return self.log_of(person).read_text(errors="replace")[-3000:] if self.log_of(person).exists() else ""
 
-    def faults(self) -> Iterator[str]:
-        """What must not be, whatever was killed or goes on."""
+    def faults(self, among: Collection[str] = ()) -> Iterator[str]:
+        """What must not be, whatever was killed or goes on; of the versions, those ``among``, or all."""
         for version, photos in self.photos.items():
             if files_of(photos) != self.own[version]:
                 yield f"{photos} was changed"
@@ -80,7 +80,7 @@ class Shop:
             if files_of(clone / OTHER) | own_files(clone) != self.work[name]:
                 yield f"work of {name} was changed"
         for place in (self.origin, *self.clones.values()):
-            for tag in list_tags(str(place), 60):
+            for tag in set(list_tags(str(place), 60)) & set(among) if among else list_tags(str(place), 60):
                 yield from (f"{place.name}: {fault}" for fault in self._faults_of(place, DatasetTag.parse(tag)))
             done = subprocess.run(
                 ["git", "-C", str(place), "fsck", "--strict", "--no-dangling"],
