@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sightline.data.images import UnreadableImageError, read_image
+from sightline.data.output_folder import OutputFolder
 from sightline.logs import Progress
 from sightline.models.predictor import Predictor
 from sightline.prediction.document import prediction_document
 from sightline.prediction.inputs import InputImage
-from sightline.prediction.outputs import OutputFolder
 from sightline.report.draw import draw_detections
 
 
