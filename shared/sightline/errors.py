@@ -72,6 +72,10 @@ class UnknownNameError(DatabaseError, LookupError):
     """A name that the database has for no tag, run or model, or for several."""
 
 
+class AmbiguousNameError(UnknownNameError):
+    """A name that several runs, models or tags begin with."""
+
+
 class CodeError(SightlineError, RuntimeError):
     """A snapshot of the helper code that is missing, not what was published, or cannot be published."""
 
