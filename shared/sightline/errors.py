@@ -13,7 +13,8 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
     │   └── PreconditionFailedError            somebody else wrote first
     ├── DatabaseError (RuntimeError)           SQL
     │   ├── VersionConflictError               one tag, two contents
-    │   └── UnknownNameError (LookupError)     no tag, run or model of that name, or several
+    │   └── UnknownNameError (LookupError)     no tag, run or model of that name
+    │       └── AmbiguousNameError             several of them
     ├── CodeError (RuntimeError)               published helper code
     ├── ModelFileError (ValueError)            a model file that cannot be used here
     ├── KubeflowError (RuntimeError)           Kubeflow or its cluster refused

@@ -82,6 +82,7 @@ class TrainResult:
             "val/mask_AP": ...}, ...]``.
         log: URI of the text log.
         seconds: How long training took, all its sessions together.
+        trained_on: The tag that the candidates were trained on, where it is another than they are measured on.
     """
 
     __pydantic_config__ = CLOSED
@@ -93,6 +94,7 @@ class TrainResult:
     history: str
     log: str
     seconds: float
+    trained_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

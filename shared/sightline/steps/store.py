@@ -78,9 +78,20 @@ def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest:
         for key, document in _documents(storage, kind, tag)
         if document["config_digest"] == config_digest
     ]
-    if len(found) > 1:
-        found.sort(key=lambda entry: (_written(storage, entry[0]), str(entry[1]["created"])))
-    return from_json(kind, json.dumps(found[-1][1]["result"])) if found else None
+    return _newest(storage, kind, found)
+
+
+def latest_of_dataset(storage: Storage, kind: type[Result], dataset: str, config_digest: str) -> Result | None:
+    """As :func:`latest_result`, for the newest result on any version of a dataset."""
+    prefix = f"results/{STEP_OF[kind]}/"
+    tags = {key.split("/")[2] for key in storage.names(f"{prefix}{dataset}_train_") if key.count("/") == 4}
+    found = [
+        (key, document)
+        for tag in sorted(tags)
+        for key, document in _documents(storage, kind, tag)
+        if document["config_digest"] == config_digest
+    ]
+    return _newest(storage, kind, found)
 
 
 def result_of_run(storage: Storage, kind: type[Result], tag: str, run_id: str) -> Result | None:
@@ -203,6 +214,12 @@ def _documents(storage: Storage, kind: type[Result], tag: str) -> Iterator[tuple
     for key in storage.names(f"results/{STEP_OF[kind]}/{tag}/"):
         if key.count("/") == 4 and key.endswith("/result.json"):
             yield key, _read(storage, key)
+
+
+def _newest(storage: Storage, kind: type[Result], found: list[tuple[str, dict[str, Any]]]) -> Result | None:
+    if len(found) > 1:
+        found.sort(key=lambda entry: (_written(storage, entry[0]), str(entry[1]["created"])))
+    return from_json(kind, json.dumps(found[-1][1]["result"])) if found else None
 
 
 def _written(storage: Storage, key: str) -> datetime:
