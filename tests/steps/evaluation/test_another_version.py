@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,8 @@ from sightline.steps import store
 from sightline.steps.results import EvaluateResult
 from sightline.steps.task import run_evaluate, run_promote, run_record
 from sightline.storage import open_storage
+
+ROOT = Path(__file__).parents[3]
 
 
 def publish(site, config, key, *models, version="v1"):
@@ -66,3 +72,26 @@ def test_without_any_training_the_step_says_so(site):
     publish(site, site.config("data.tag=plates_ann_v2", "train.iterations=77"), "1" * 16, site.model(40))
     with pytest.raises(StepError, match="no finished result of train for any version of plates"):
         run_evaluate(config.model_dump_json(), "code", "", str(site.folder / "report.html"))
+
+
+def test_the_example_pipeline_runs(site):
+    """examples/record_and_evaluate.py on this machine, each task in a process of its own."""
+    config = site.config("data.tag=plates_ann_v2")
+    publish(site, config, "1" * 16, site.model(40), site.model(80, seed=1))
+    (site.folder / "config.json").write_text(config.model_dump_json())
+    script = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import record_and_evaluate as example\n"
+        "from kfp import local\n"
+        "local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[2], raise_on_error=True)\n"
+        "example.record_and_evaluate(config=Path('config.json').read_text(), code_rev='image')\n"
+    )
+    paths = os.pathsep.join([str(ROOT / "shared"), str(ROOT)])
+    command = [sys.executable, "-W", "ignore", "-c", script, str(ROOT / "examples"), str(site.folder / "kubeflow")]
+    done = subprocess.run(
+        command, cwd=site.folder, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    storage = open_storage(config.storage.uri)
+    result = store.latest_result(storage, EvaluateResult, "plates_train_v2", config_digest("evaluate", config))
+    assert result is not None
+    assert {model.training_tag for model in result.models} == {"plates_train_v1"}
