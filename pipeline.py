@@ -160,8 +160,10 @@ def cli() -> None:
 @steps_option
 def compile_command(output: Path, steps: tuple[str, ...]) -> None:
     """Write the pipeline as the YAML file that Kubeflow runs."""
+    from sightline.own_file import require_own
     from sightline.steps.journal import write_atomically
 
+    require_own(output, (b"# PIPELINE DEFINITION", b"# Name: sightline\n"), "a compiled pipeline of Sightline", "-o")
     write_atomically(output, compile_yaml(steps))
     click.echo(f"wrote {output}")
 

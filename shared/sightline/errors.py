@@ -14,7 +14,8 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
     │   └── PreconditionFailedError            somebody else wrote first
     ├── DatabaseError (RuntimeError)           SQL
     │   ├── VersionConflictError               one tag, two contents
-    │   └── UnknownNameError (LookupError)     no tag, run or model of that name, or several
+    │   └── UnknownNameError (LookupError)     no tag, run or model of that name
+    │       └── AmbiguousNameError             several of them
     ├── CodeError (RuntimeError)               published helper code
     ├── ModelFileError (ValueError)            a model file that cannot be used here
     ├── KubeflowError (RuntimeError)           Kubeflow or its cluster refused
@@ -75,6 +76,10 @@ class VersionConflictError(DatabaseError):
 
 class UnknownNameError(DatabaseError, LookupError):
     """A name that the database has for no tag, run or model, or for several."""
+
+
+class AmbiguousNameError(UnknownNameError):
+    """A name that several runs, models or tags begin with."""
 
 
 class CodeError(SightlineError, RuntimeError):

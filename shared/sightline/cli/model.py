@@ -80,10 +80,9 @@ def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max
     A broken image does not stop the others; all of them are named at the end.  Only files that predict wrote itself
     are replaced: anything else in their place is an error before any work.
     """
-    from sightline.prediction.inputs import find_images
-    from sightline.prediction.outputs import OutputFolder
+    from sightline.prediction.inputs import find_images, output_folder
 
-    folder = OutputFolder(out)
+    folder = output_folder(out)
     wanted = find_images(images, folder)
     folder.require_free(
         [file for image in wanted for file in (image.drawing, image.document)], [image.path for image in wanted]

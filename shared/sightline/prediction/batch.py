@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sightline.data.images import UnreadableImageError, read_image
+from sightline.data.output_folder import OutputFolder
 from sightline.logs import Progress
 from sightline.models.predictor import Predictor
 from sightline.prediction.document import prediction_document
 from sightline.prediction.inputs import InputImage
-from sightline.prediction.outputs import OutputFolder
 from sightline.report.draw import draw_detections
 
 
@@ -51,7 +51,6 @@ def predict_images(
         StepError: The disk does not take the files.
     """
     out.begin()
-    names = dict(zip(predictor.card.category_ids, predictor.card.classes, strict=True))
     with Progress("predict", total=len(images), unit="images") as progress:
         for entry in progress.track(images):
             try:
@@ -62,7 +61,7 @@ def predict_images(
             detections = predictor.predict(image).above(score)
             document = prediction_document(detections, predictor.card, str(entry.path))
             drawing = io.BytesIO()
-            draw_detections(image, detections, names).save(drawing, "PNG")
+            draw_detections(image, detections, predictor.class_names).save(drawing, "PNG")
             text = json.dumps(document, indent=1)
             out.write({entry.drawing: drawing.getvalue(), entry.document: text.encode()})
             yield Prediction(entry, document)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from sightline.data.images import IMAGE_SUFFIXES
+from sightline.data.output_folder import OutputFolder
 from sightline.errors import DataError
-from sightline.prediction.outputs import MANIFEST, OutputFolder
 
 _JUNK_FOLDERS = {"__MACOSX", "System Volume Information", "$RECYCLE.BIN"}
 
@@ -37,6 +37,11 @@ class InputImage:
     document: PurePosixPath = _UNNAMED
 
 
+def output_folder(path: Path, *, strict: bool = True) -> OutputFolder:
+    """The output folder of predictions at ``path``; see :class:`OutputFolder`."""
+    return OutputFolder(path, "predictions", "predict", "--out", strict=strict)
+
+
 def find_images(named: Sequence[str], out: OutputFolder) -> list[InputImage]:
     """The images that a command line names, each once, in the order in which they are named.
 
@@ -56,7 +61,7 @@ def find_images(named: Sequence[str], out: OutputFolder) -> list[InputImage]:
     for index, images in enumerate(groups):
         for image in images:
             once.setdefault(os.path.realpath(image.path), (index, image))
-    return _with_outputs(_apart(list(once.values())))
+    return _with_outputs(_apart(list(once.values())), out.manifest)
 
 
 def _named(name: str, out: OutputFolder) -> list[InputImage]:
@@ -107,8 +112,8 @@ def _below(folder: Path, root: Path, out: OutputFolder) -> list[InputImage]:
                 entered.add(real)
                 kept.append(name)
         folders[:] = kept
-        if MANIFEST in names and not out.holds(Path(parent)):
-            written.append(OutputFolder(Path(parent), strict=False))
+        if out.manifest in names and not out.holds(Path(parent)):
+            written.append(output_folder(Path(parent), strict=False))
         paths = [Path(parent, name) for name in sorted(names) if _is_image(name)]
         images += [
             _listed(path, root, out)
@@ -152,11 +157,11 @@ def _apart(images: Sequence[tuple[int, InputImage]]) -> list[InputImage]:
     ]
 
 
-def _with_outputs(images: Iterable[InputImage]) -> list[InputImage]:
+def _with_outputs(images: Iterable[InputImage], manifest: str) -> list[InputImage]:
     """Name the output files: ``<stem>.png`` and ``<stem>.json``, or with the whole name where two share a stem."""
     everything = list(images)
     stems = Counter(_key(image.relative.with_suffix("")) for image in everything)
-    taken = {_key(PurePosixPath(MANIFEST))}
+    taken = {_key(PurePosixPath(manifest))}
     named = []
     # Those whose stem is theirs alone first: they keep the plain name.
     for image in sorted(everything, key=lambda image: stems[_key(image.relative.with_suffix(""))] > 1):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sightline.config.settings import embedded_or_own
 from sightline.database import open_database
 from sightline.database.names import MIN_DIGITS
-from sightline.errors import ModelFileError, UnknownNameError
+from sightline.errors import AmbiguousNameError, ModelFileError, UnknownNameError
 from sightline.steps.champions import ChampionPointer, read_champion
 from sightline.steps.inference import fetch_model
 from sightline.storage import Storage, open_storage
@@ -81,6 +81,8 @@ def _registered(digits: str) -> tuple[str, str]:
     with closing(open_database(embedded_or_own("database", "url"), create=False)) as database:
         try:
             record = database.model(database.named(digits, ["model"]).name)
+        except AmbiguousNameError:
+            raise
         except UnknownNameError:
             record = None
             pointers = {

@@ -97,7 +97,9 @@ class _Evaluation:
         self._classes = class_names(self._truth)
         self._champions = {metric: read_champion(storage, dataset, metric)[0] for metric in config.evaluate.select_by}
         self._contenders = [
-            _Contender(entry.name, entry.uri, entry.sha256, self._tag, self._fetch(entry.uri, entry.sha256))
+            _Contender(
+                entry.name, entry.uri, entry.sha256, train.trained_on or self._tag, self._fetch(entry.uri, entry.sha256)
+            )
             for entry in train.candidates
         ]
         self._obstacles: dict[str, str] = {}

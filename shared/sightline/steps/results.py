@@ -114,6 +114,7 @@ class TrainResult:
         log: URI of the text log.
         seconds: How long training took, all its sessions together.
         environment: Where its last session computed.
+        trained_on: The tag that the candidates were trained on, where it is another than they are measured on.
     """
 
     __pydantic_config__ = CLOSED
@@ -126,6 +127,7 @@ class TrainResult:
     log: str
     seconds: float
     environment: Environment | None = None
+    trained_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,12 +105,15 @@ def run_train(config: str, code_rev: str, record_result: str) -> Finished:
 
 
 def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Finished:
-    """Evaluate what train offers: ``train_result``, or the last result of train where it is empty."""
+    """Evaluate what train offers: ``train_result``, or the last result of train where it is empty.
+
+    Where nothing was trained on the training tag, what was trained last on another version of the dataset is measured.
+    """
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import evaluate
 
-        trained = _upstream(storage, TrainResult, config, train_result)
+        trained = _trained(storage, config, train_result)
         entry.inputs["candidates"] = ", ".join(f"{model.name} {model.sha256[:12]}" for model in trained.candidates)
         result = evaluate.run(config, code_rev, trained)
         entry.outputs = {selection.metric: selection.reason for selection in result.selections}
@@ -128,7 +131,7 @@ def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import promote
 
-        result = promote.run(config, code_rev, _upstream(storage, TrainResult, config, train_result))
+        result = promote.run(config, code_rev, _trained(storage, config, train_result))
         promoted = [selection for selection in result.selections if selection.promoted]
         entry.outputs = {selection.metric: selection.name for selection in promoted}
         entry.message = "" if promoted else "there was no new champion to promote"
@@ -201,6 +204,31 @@ def _upstream(storage: Storage, kind: type[Result], config: Config, result: str)
             f"run the pipeline with {step} among its --steps"
         )
     return found
+
+
+def _trained(storage: Storage, config: Config, result: str) -> TrainResult:
+    """What train handed over; or its last result on the training tag, or else on another version of the dataset.
+
+    The last is measured on the training tag as record left it, for example by a pipeline that records and evaluates.
+    """
+    tag = DatasetTag.parse(config.data.tag)
+    where, digest = str(tag.training), config_digest("train", config)
+    if result or store.latest_result(storage, TrainResult, where, digest) is not None:
+        return _upstream(storage, TrainResult, config, result)
+    trained = store.latest_of_dataset(storage, TrainResult, tag.dataset, digest)
+    if trained is None:
+        raise StepError(
+            f"there is no finished result of train for any version of {tag.dataset} with this configuration in "
+            f"{storage.uri}; run the pipeline with train among its --steps"
+        )
+    recorded = _upstream(storage, RecordResult, config, "")
+    _log.info("nothing was trained on %s: the candidates of %s are measured on it", where, trained.training_tag)
+    return replace(
+        trained,
+        training_tag=recorded.training_tag,
+        training_commit=recorded.training_commit,
+        trained_on=trained.training_tag,
+    )
 
 
 def _copy(storage: Storage, files: str, name: str, path: str) -> None:

@@ -1,8 +1,8 @@
-"""The output folder of predictions: only files that predict wrote itself are ever replaced.
+"""A folder that a command writes results into: only files that it wrote itself are ever replaced.
 
-``predictions.jsonl`` lists what was written: a line for each image, with the SHA-256 of both of its files.  A line is
-there before its files are, so that a killed call leaves none that the next one takes for a person's.  A file whose
-contents are not listed is somebody's, whatever it is called.
+A list, such as ``predictions.jsonl``, says what was written: a line for each file, with its SHA-256.  A line is there
+before its file is, so that a killed call leaves none that the next one takes for a person's.  A file whose contents are
+not listed is somebody's, whatever it is called.
 """
 
 from __future__ import annotations
@@ -11,35 +11,44 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sightline import strict_json
 from sightline.errors import DataError, StepError
 
-MANIFEST = "predictions.jsonl"
 FORMAT = 1
 
 _SHOWN = 5
-_ANOTHER = "give another folder with --out, or move these files away"
 
 
 class OutputFolder:
-    """Where predictions go.
+    """Where the results of a command go.
 
     Args:
         path: The folder; nothing is written before :meth:`begin`.
-        strict: Whether a ``predictions.jsonl`` that predict did not write is an error; if not, it lists nothing.
+        contents: What it holds, such as ``predictions``: the list is called so.
+        command: The command that writes them, for messages.
+        option: The option that names another folder, for messages.
+        strict: Whether a list that the command did not write is an error; if not, it lists nothing.
+
+    Attributes:
+        path: The folder.
+        manifest: The name of the list.
 
     Raises:
-        DataError: It is a file, or holds a ``predictions.jsonl`` that predict did not write.
+        DataError: It is a file, or holds a list that the command did not write.
     """
 
-    def __init__(self, path: Path, *, strict: bool = True) -> None:
+    def __init__(self, path: Path, contents: str, command: str, option: str, *, strict: bool = True) -> None:
         self.path = path
+        self.manifest = f"{contents}.jsonl"
+        self._first_line = {"sightline": contents, "format": FORMAT}
+        self._command = command
+        self._another = f"give another folder with {option}"
         if os.path.lexists(path) and not path.is_dir():
-            raise DataError(f"{path} is not a folder; give another one with --out")
+            raise DataError(f"{path} is not a folder; {self._another}")
         self._real = Path(os.path.realpath(path))
         self._digests: dict[str, set[str]] = defaultdict(set)
         try:
@@ -81,42 +90,66 @@ class OutputFolder:
             else:
                 blocked += [str(parent) for parent in self._parents(file) if parent.exists() and not parent.is_dir()]
         if foreign:
+            it = "it" if len(foreign) == 1 else "them"
             raise DataError(
-                f"{_listed(foreign)} would be overwritten, but predict did not write "
-                f"{'it' if len(foreign) == 1 else 'them'} (or it was changed since); nothing was done: {_ANOTHER}"
+                f"{_listed(foreign)} would be overwritten, but {self._command} did not write {it}, or somebody "
+                f"changed {it} since; nothing was done: {self._another}, or move {it} away"
             )
         if blocked:
-            raise DataError(f"{_listed(sorted(set(blocked)))}: a file is where a folder is needed; {_ANOTHER}")
+            raise DataError(
+                f"{_listed(sorted(set(blocked)))}: a file is where a folder is needed; {self._another}, or move it away"
+            )
 
     def begin(self) -> None:
         """Make the folder and its list, without the lines of files that are gone."""
-        lines = [json.dumps({"sightline": "predictions", "format": FORMAT})]
+        lines = [json.dumps(self._first_line)]
         for file, digests in sorted(self._digests.items()):
             present = _sha256(self.path / file)
             if present in digests:
                 lines.append(json.dumps({"file": file, "sha256": present}, ensure_ascii=False))
-        self._replace(self.path / MANIFEST, "".join(f"{line}\n" for line in lines).encode())
+        self._replace(self.path / self.manifest, "".join(f"{line}\n" for line in lines).encode())
 
-    def write(self, files: dict[PurePosixPath, bytes]) -> None:
-        """List the files of one image, then put each in its place as a whole.
+    def write(self, files: Mapping[PurePosixPath, bytes]) -> None:
+        """List some files, then put each in its place as a whole.
 
         Raises:
             DataError: Somebody put another file there in the meantime.
             StepError: The disk does not take them.
         """
-        lines = ""
+        self._list({file: hashlib.sha256(content).hexdigest() for file, content in files.items()})
         for file, content in files.items():
-            digest = hashlib.sha256(content).hexdigest()
+            self._replace(self.path / file, content)
+
+    def put(self, file: PurePosixPath, source: Path) -> Path:
+        """List a file that lies in this folder under another name, then move it to its place.
+
+        Returns:
+            Its place.
+
+        Raises:
+            DataError: Somebody put another file there in the meantime.
+            StepError: The disk does not take it.
+        """
+        self._list({file: _sha256(source)})
+        target = self.path / file
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+        except OSError as error:
+            raise self._unwritable(target, error) from error
+        return target
+
+    def _list(self, digests: Mapping[PurePosixPath, str]) -> None:
+        self.require_free(digests, [])
+        lines = ""
+        for file, digest in digests.items():
             self._digests[str(file)].add(digest)
             lines += json.dumps({"file": str(file), "sha256": digest}, ensure_ascii=False) + "\n"
         try:
-            with (self.path / MANIFEST).open("a", encoding="utf-8") as stream:
+            with (self.path / self.manifest).open("a", encoding="utf-8") as stream:
                 stream.write(lines)
         except OSError as error:
-            raise _unwritable(self.path / MANIFEST, error) from error
-        self.require_free(files, [])
-        for file, content in files.items():
-            self._replace(self.path / file, content)
+            raise self._unwritable(self.path / self.manifest, error) from error
 
     def _parents(self, file: PurePosixPath) -> list[Path]:
         return [self.path / parent for parent in file.parents if str(parent) != "."]
@@ -129,14 +162,14 @@ class OutputFolder:
         return bool(digests) and not linked and path.is_file() and _sha256(path) in digests
 
     def _read_manifest(self) -> None:
-        path = self.path / MANIFEST
+        path = self.path / self.manifest
         if not os.path.lexists(path):
             return
         try:
             if path.is_symlink():
                 raise ValueError("it is a link")
             with path.open(encoding="utf-8") as stream:
-                if _decoded(stream.readline()) != {"sightline": "predictions", "format": FORMAT}:
+                if _decoded(stream.readline()) != self._first_line:
                     raise ValueError("its first line is another")
                 for line in stream:
                     entry = _decoded(line) if line.endswith("\n") else None  # a killed call may leave half a line
@@ -144,8 +177,8 @@ class OutputFolder:
                         self._digests[str(entry["file"])].add(str(entry["sha256"]))
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{path} is not the list that predict keeps of what it wrote ({error}); give another folder with "
-                "--out, or move that file away"
+                f"{path} is not the list that {self._command} keeps of what it wrote ({error}); {self._another}, or "
+                "move that file away"
             ) from error
 
     def _replace(self, path: Path, content: bytes) -> None:
@@ -156,14 +189,12 @@ class OutputFolder:
             part.replace(path)
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise _unwritable(path, error) from error
+            raise self._unwritable(path, error) from error
 
-
-def _unwritable(path: Path, error: OSError) -> StepError:
-    return StepError(
-        f"cannot write {path}: {error.strerror or error}; make room or set the permissions, or give another folder "
-        "with --out"
-    )
+    def _unwritable(self, path: Path, error: OSError) -> StepError:
+        return StepError(
+            f"cannot write {path}: {error.strerror or error}; make room or set the permissions, or {self._another}"
+        )
 
 
 def _decoded(line: str) -> Any:  # noqa: ANN401
