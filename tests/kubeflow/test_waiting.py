@@ -25,7 +25,7 @@ GPU = (
 @pytest.mark.parametrize(
     ("pod", "says"),
     [
-        (pending(unschedulable=GPU), "no nvidia.com/gpu left on any node; it starts when one is free"),
+        (pending(unschedulable=GPU), "no node has enough nvidia.com/gpu free now, or any"),
         (pending(unschedulable="0/1 nodes are available: 1 Insufficient nvidia.com/gpu. preemption: 0/1 nodes are "
          "available: 1 No preemption victims found for incoming pod."), "accelerator_count=0 (--param) does without"),
         (pending(unschedulable="0/1 nodes are available: 1 Insufficient memory. no new claims"), "no node has enough"),
