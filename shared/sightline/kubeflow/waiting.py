@@ -46,7 +46,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     (r"Multi-Attach error for volume \"(?P<it>[^\"]+)\"", "volume {it} is in use on another node (ReadWriteOnce)",
      "make the claim ReadWriteMany"),
     (r'Failed to pull image "(?P<it>[^"]+)"', "image {it} cannot be pulled", "push it, or load it onto the nodes"),
-    (r"Insufficient (?P<it>\S*gpu\S*?)[,.]", "no node has enough {it} free now, or any at all",
+    (r"Insufficient (?P<it>[^\s,]+/[^\s,]+?)[,.]", "no node has enough {it} free now, or any at all",
      "if one has, it starts when that is free; accelerator_count=0 (--param) does without"),
     (r"Insufficient (?P<it>cpu|memory|ephemeral-storage)", "no node has enough {it} free now, or none is large enough",
      "if one is, it starts when some is free; else ask for less with --param"),
