@@ -75,7 +75,7 @@ torture: $(VENV)/.dev ## break everything on purpose, in full (a quarter of an h
 KUBEFLOW_TEST = SIGHTLINE_REQUIRE=kubeflow,mariadb,kustomize OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -v -x --no-header
 
 kubeflow-test: $(VENV)/.dev ## the mission on a real Kubeflow: KFP_HOST, KUBECONFIG, IMAGE_LOADER or REGISTRY (docs/kubeflow.md)
-	$(KUBEFLOW_TEST) tests/kubeflow/test_mission.py
+	$(KUBEFLOW_TEST) tests/kubeflow/test_mission.py tests/kubeflow/test_endings_on_kubeflow.py
 
 kubeflow-commands: $(VENV)/.dev ## every command and fault on a real Kubeflow, with small tasks: KFP_HOST, KUBECONFIG, TASK_IMAGE
 	$(KUBEFLOW_TEST) tests/kubeflow/test_on_kubeflow.py tests/kubeflow/test_pods_on_kubeflow.py

@@ -22,7 +22,7 @@ from tests.servers.kubeflow import required
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 12
+SECONDS = 15
 """A pod that is lost earlier is made again by Argo itself."""
 
 
@@ -63,10 +63,17 @@ class Runs:
         self.until(lambda: self.task(run_id, "resolve").state == "succeeded")
         self.it.git.answers.clear()
         self.until(lambda: self.task(run_id, "record").state == "running")
+        pod = self.until(lambda: self.task(run_id, "record").pod)
+        self.until(lambda: "running" in self.main_state(pod))
         time.sleep(SECONDS)
-        task = self.task(run_id, "record")
-        assert task.state == "running", "record ended before it could be disturbed"
-        return task.pod
+        assert self.task(run_id, "record").state == "running", "record ended before it could be disturbed"
+        return pod
+
+    def main_state(self, pod):
+        """The state of the task's own container."""
+        document = self.it.kubeflow.cluster.thing("pods", pod) or {}
+        containers = (document.get("status") or {}).get("containerStatuses") or []
+        return next((one["state"] for one in containers if one["name"] == "main"), {})
 
     def row(self, run_id):
         return rows(self.it.database_url, f"SELECT state, message FROM runs WHERE run_id = '{run_id}'")
@@ -79,7 +86,9 @@ class Runs:
         storage, _ = open_uri(f"{self.it.bucket}/{place}/x")
         page = storage.read_bytes(f"runs/{run_id}/index.html")[0].decode()
         own = {run_id: "RUN", run_id[:8]: "RUN", place: "PLACE"}
-        return self.row(run_id), plain(page, own), plain(self.told(run_id)[-1], own)
+        # The message takes back an earlier one, and says so.
+        told = self.told(run_id)[-1].replace(" after it was resumed", "")
+        return self.row(run_id), plain(page, own), plain(told, own)
 
 
 def plain(text, own):
@@ -99,7 +108,7 @@ def runs(tmp_path_factory):
     required()
     with installation(tmp_path_factory.mktemp("endings"), "sightline-endings") as it:
         made = Runs(it)
-        made.start("first", "--wait")  # publishes the training tag, which the others find
+        made.start("room-first", "--wait")  # publishes the training tag, which the others find
         yield made
 
 
@@ -112,8 +121,8 @@ def answering(runs):
 @pytest.fixture(scope="module")
 def quiet(runs):
     """The ending of a run that nothing disturbs."""
-    run_id = runs.start("quiet", "--wait")
-    ending = runs.ending(run_id, "quiet")
+    run_id = runs.start("room-quiet", "--wait")
+    ending = runs.ending(run_id, "room-quiet")
     print(*ending, sep="\n")
     assert ending[0] == [("succeeded", "")]
     return ending
@@ -137,27 +146,27 @@ def assert_like(runs, run_id, place, quiet):
 
 
 def test_a_stopped_run_is_stopped_everywhere_and_ends_well_when_resumed(runs, quiet):
-    run_id = stop(runs, "stopped")
+    run_id = stop(runs, "room-stop")
     ((state, message),) = runs.row(run_id)
     assert state == "stopped", message
     assert "stopped" in runs.told(run_id)[-1]
-    assert "stopped" in runs.ending(run_id, "stopped")[1]
+    assert "stopped" in runs.ending(run_id, "room-stop")[1]
     runs.it.python("pipeline.py", "resume", run_id, "--wait")
-    assert_like(runs, run_id, "stopped", quiet)
+    assert_like(runs, run_id, "room-stop", quiet)
 
 
 def test_the_retry_button_ends_a_run_as_our_own_command_does(runs, quiet):
-    run_id = stop(runs, "button")
+    run_id = stop(runs, "room-button")
     runs.it.kubeflow.api.act(run_id, "retry")
     runs.until(lambda: runs.find(run_id).state == "succeeded")
-    assert_like(runs, run_id, "button", quiet)
+    assert_like(runs, run_id, "room-button", quiet)
 
 
 def test_a_lost_pod_leaves_no_trace(runs, quiet):
     found = {}
 
     def lose():
-        run_id = runs.until(lambda: newest(runs, "lost"))
+        run_id = runs.until(lambda: newest(runs, "room-lost"))
         pod = runs.in_the_middle(run_id)
         runs.it.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
         found["pod"] = pod
@@ -167,9 +176,9 @@ def test_a_lost_pod_leaves_no_trace(runs, quiet):
     watcher.start()
     with contextlib.ExitStack() as stack:
         stack.callback(watcher.join)
-        run_id = runs.start("lost", "--wait")
+        run_id = runs.start("room-lost", "--wait")
     assert found["pod"], "no pod was lost"
-    assert_like(runs, run_id, "lost", quiet)
+    assert_like(runs, run_id, "room-lost", quiet)
 
 
 def newest(runs, place):

@@ -198,7 +198,8 @@ def check_environment(pods, step, pod):
         "SIGHTLINE_DATABASE_PASSWORD": ("database_secret", "password"),
         "SIGHTLINE_GIT_TOKEN": ("git_secret", "token"),
     }
-    wanted |= {"SIGHTLINE_NOTIFY_URL": ("notify_secret", "url")} if step == "finish" else {}
+    if step == "finish" or "SIGHTLINE_NOTIFY_URL" in secret:
+        wanted["SIGHTLINE_NOTIFY_URL"] = ("notify_secret", "url")
     assert secret == {
         name: {"name": pods.names[parameter], "key": key, "optional": True} for name, (parameter, key) in wanted.items()
     }

@@ -103,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who asked may be gone by now
+            self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
         """Nothing is printed."""
