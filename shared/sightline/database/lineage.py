@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, func, select
 
 from sightline.database.lineage_records import (
     Lineage,
@@ -215,7 +215,12 @@ def _promotions(
     ids = sorted({key for query in which for key in connection.scalars(query)}, reverse=True)[:SHOWN_PROMOTIONS]
     if not ids:
         return []
-    follows = (after.c.dataset == table.c.dataset) & (after.c.metric == table.c.metric)
+    later = PROMOTIONS.alias("later")
+    next_one = (
+        select(func.min(later.c.sequence))
+        .where(_same_champions(later, table), later.c.sequence > table.c.sequence)
+        .scalar_subquery()
+    )
     query = (
         select(
             table,
@@ -226,7 +231,7 @@ def _promotions(
         )
         .join(champion, champion.c.id == table.c.model_id)
         .join(before, before.c.id == table.c.previous_model_id, isouter=True)
-        .join(after, follows & (after.c.sequence == table.c.sequence + 1), isouter=True)
+        .join(after, _same_champions(after, table) & (after.c.sequence == next_one), isouter=True)
         .join(heir, heir.c.id == after.c.model_id, isouter=True)
         .where(table.c.id.in_(ids))
         .order_by(table.c.id.desc())
@@ -235,6 +240,7 @@ def _promotions(
         PromotionLineage(
             dataset=row.dataset,
             metric=row.metric,
+            task=row.task,
             sequence=row.sequence,
             model_sha256=row.sha256,
             previous_sha256=row.previous_sha256,
@@ -247,3 +253,8 @@ def _promotions(
         )
         for row in connection.execute(query)
     ]
+
+
+def _same_champions(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    """Whether two promotions are of one task, dataset and metric."""
+    return and_(*(one.c[name] == other.c[name] for name in ("task", "dataset", "metric")))

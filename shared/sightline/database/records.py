@@ -150,9 +150,10 @@ class ModelUse:
 
     Attributes:
         model_sha256: The model, registered before.
-        role: ``best`` or ``last`` (how train called it), ``champion`` (what evaluate compared with), ``selected`` or
-            ``tested``; ``candidate`` where an older Sightline kept no name.
-        metric: What selected it; empty for the other roles.
+        role: ``best`` or ``last`` (how train called it), ``champion`` (what evaluate compared with), ``proposed`` (the
+            run's own best), ``selected`` (that, or the champion where it stays) or ``tested``; ``candidate`` where an
+            older Sightline kept no name.
+        metric: By which it was proposed or selected; empty for the other roles.
     """
 
     model_sha256: str
@@ -171,7 +172,9 @@ class PromotionRecord:
         previous_sha256: The champion before; None when there was none.
         value: The new champion's value, 0 to 1.
         previous_value: The former champion's value on the same split; None when there was none.
-        run_id: The run that decided.
+        run_id: The run that decided; empty where none did, as for a pointer that was put back by hand.
+        task: What the models do.
+        sequence: Its number among those of this dataset, task and metric; 0: the next one.
     """
 
     dataset: str
@@ -181,6 +184,8 @@ class PromotionRecord:
     value: float
     previous_value: float | None
     run_id: str
+    task: str = "instance_segmentation"
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,18 +164,20 @@ class Database:
         )
 
     def record_promotion(self, promotion: PromotionRecord) -> None:
-        """Record a new champion; nothing changes when the run did so before, or when it is the champion already.
+        """Record a new champion; nothing changes when its number is taken.
+
+        One without a number takes the next; nothing changes when it is the champion already.
 
         Raises:
             DatabaseError: Also when one of the models is not registered.
         """
         promotions.record(self._engine, promotion)
 
-    def champion(self, dataset: str, metric: str) -> PromotionRow | None:
+    def champion(self, dataset: str, metric: str, task: str = "instance_segmentation") -> PromotionRow | None:
         """The present champion by one metric, with how it became so; None where there was no promotion yet."""
         return self._read(
             f"find the champion of {dataset} by {metric}",
-            lambda connection: promotions.latest(connection, dataset, metric),
+            lambda connection: promotions.latest(connection, dataset, metric, task),
         )
 
     def references(self) -> References:

@@ -102,6 +102,7 @@ def _promotion(promotion: PromotionLineage) -> Document:
     return {
         "dataset": promotion.dataset,
         "metric": promotion.metric,
+        "task": promotion.task,
         "sequence": promotion.sequence,
         "model": promotion.model_sha256,
         "value": promotion.value,

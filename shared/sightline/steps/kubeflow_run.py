@@ -25,6 +25,7 @@ from sightline.steps.promotion import is_carried_out
 from sightline.steps.results import EvaluateResult
 from sightline.steps.run_document import (
     RunDocument,
+    champion_lines,
     read_document,
     result_line,
     run_address,
@@ -121,7 +122,8 @@ def close_run(recipe: str, overrides: str, dataset_tag: str, *, failed: bool, co
         write_pages(config, document)
     except SightlineError as error:
         fault = fault or error
-    line = document.message or result_line(Path(config.work.dir), document)
+    work = Path(config.work.dir)
+    line = document.message or "\n".join([result_line(work, document), *champion_lines(work, document)])
     _tell(run_id, config.data.tag, document.state, line)
     if fault is not None:
         raise fault

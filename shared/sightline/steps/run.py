@@ -19,7 +19,7 @@ from sightline.database import RunState, open_database
 from sightline.errors import SightlineError, StepError
 from sightline.steps import resolve
 from sightline.steps.journal import GONE, TITLES, process_is_alive, read_journal, run_folder
-from sightline.steps.run_document import RunDocument, read_runs, result_line, run_record
+from sightline.steps.run_document import RunDocument, champion_lines, read_runs, result_line, run_record
 from sightline.steps.run_pages import write_pages
 from sightline.storage import open_storage
 
@@ -120,8 +120,12 @@ class LocalRun:
             self._close("interrupted", "stopped by hand; the same command goes on from here")
 
     def result_line(self) -> str:
-        """``result: box_AP50=... seconds=...`` of the selected model on the test split, as far as it is known."""
+        """``result: box_AP50=... seconds=...`` of the run's own best candidate, on test where it was tested."""
         return result_line(self._work, self.document)
+
+    def champion_lines(self) -> list[str]:
+        """What became of the champion where the run made none."""
+        return champion_lines(self._work, self.document)
 
     def _close(self, state: RunState, message: str) -> None:
         self.document.state, self.document.message = state, message
