@@ -162,6 +162,23 @@ class ModelUse:
 
 
 @dataclass(frozen=True, slots=True)
+class RunChoice:
+    """What came of a run by one metric, on val.
+
+    Attributes:
+        model: SHA-256 of the run's own best candidate; of what it selected where an earlier release kept no more.
+        value: Its value on the run's own training set, 0 to 1.
+        champion: SHA-256 of the champion that stayed; empty where none did.
+        champion_value: Its value on the same; None where it was measured on a part of the classes, or none stayed.
+    """
+
+    model: str
+    value: float
+    champion: str = ""
+    champion_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionRecord:
     """A model that becomes the champion by one metric.
 

@@ -19,6 +19,7 @@ from sightline.database.records import (
     ModelUse,
     PromotionRecord,
     PromotionRow,
+    RunChoice,
     RunRecord,
     RunRow,
     RunState,
@@ -204,8 +205,8 @@ class Database:
         """Everything that something was made from, and everything that was made from it."""
         return self._read(f"trace {asked}", lambda connection: lineage.trace(connection, asked))
 
-    def selections(self, run_rows: Iterable[RunRow]) -> dict[str, dict[str, tuple[str, float]]]:
-        """What each run selected: by metric the model's SHA-256 and its val value on the run's own training set."""
+    def selections(self, run_rows: Iterable[RunRow]) -> dict[str, dict[str, RunChoice]]:
+        """What came of each run by metric: its own best candidate, and the champion that stayed."""
         return self._read("read what runs selected", lambda connection: lineage.selections(connection, list(run_rows)))
 
     def _read(self, what: str, work: Callable[[Connection], Result]) -> Result:

@@ -26,7 +26,7 @@ from sightline.errors import (
 from sightline.steps.champions import ChampionPointer, ChampionState
 from sightline.steps.inference import fetch_model
 from sightline.steps.results import ChampionKind
-from sightline.steps.shared_classes import SharedClasses, shared_classes
+from sightline.steps.shared_classes import SharedClasses, listed, shared_classes
 from sightline.storage import open_uri
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def prepare(rival: Rival, config: Config, truth: CocoDocument, folder: Path) -> 
             return
         rival.shared = shared_classes(card.classes, card.category_ids, truth)
         if not rival.shared.names:
-            mine = ", ".join(entry["name"] for entry in truth["categories"])
-            theirs = ", ".join(card.classes)
+            mine, theirs = listed([entry["name"] for entry in truth["categories"]]), listed(card.classes)
             rival.fail("incomparable", f"was made for the classes {theirs}, these are {mine}, and none is shared")
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from sightline.data.coco import CocoDocument
 from sightline.data.detections import Detections
 
+SHOWN_NAMES = 20
+
 
 @dataclass(frozen=True, slots=True)
 class SharedClasses:
@@ -36,7 +38,7 @@ class SharedClasses:
     def difference(self) -> str:
         """The classes that only one of them has, as a part of a sentence; empty where there is none."""
         parts = [("added", self.added), ("removed", self.removed)]
-        return "; ".join(f"{word}: {', '.join(names)}" for word, names in parts if names)
+        return "; ".join(f"{word}: {listed(names)}" for word, names in parts if names)
 
     def translated(self, detections: Sequence[Detections]) -> list[Detections]:
         """The model's detections of shared classes, with the dataset's category ids."""
@@ -78,6 +80,12 @@ def shared_classes(model_classes: Sequence[str], model_ids: Sequence[int], docum
         removed=tuple(name for name in of_model if name not in of_data),
         ids={of_model[name]: id_ for name, id_ in of_data.items() if name in of_model},
     )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence: the first of them, and how many more there are."""
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + more
 
 
 def only_classes(detections: Sequence[Detections], category_ids: Collection[int]) -> list[Detections]:
