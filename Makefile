@@ -21,11 +21,15 @@ help: ## show the targets
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+INSTALLING = @echo "installing into $(VENV): about 3 GB to download, 6 GB on disk, 2 to 10 minutes"
+
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALLING)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[vision,kfp,tracking]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALLING)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[vision,gcs,mysql,kfp,tracking,dev]'
 	$(PIP) check
 	@touch $@ $(VENV)/.run
@@ -35,6 +39,11 @@ demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the res
 	@$(DEMO) $(BIN)/sightline data init $(SIGHTLINE_HOME)/data --remote file://$(SIGHTLINE_HOME)/remote
 	@$(DEMO) $(BIN)/sightline data add $(SIGHTLINE_HOME)/plates --dataset plates --version v1
 	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe plates --set data.tag=plates_ann_v1
+	@printf '%s\n' '' 'next:' \
+		'  export SIGHTLINE_HOME="$(SIGHTLINE_HOME)" PATH="$(CURDIR)/$(BIN):$$PATH"' \
+		'  sightline model predict champion:plates "$(SIGHTLINE_HOME)"/plates/000?.jpg --out "$(SIGHTLINE_HOME)/predictions"' \
+		'  sightline lineage plates_train_v1' \
+		'your own images: "Your own data" in README.md'
 
 test: $(VENV)/.dev ## run every test, warnings as errors, with coverage
 	OMP_NUM_THREADS=1 KFP_HOST= $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
@@ -50,14 +59,14 @@ lint: $(VENV)/.dev ## format and lint, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-format: $(VENV)/.dev ## format and mend what can be mended
+format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 types: $(VENV)/.dev ## strict types over the helper package
 	$(BIN)/mypy
 
-imports: $(VENV)/.dev ## rooms import downward only
+imports: $(VENV)/.dev ## packages import downward only
 	$(BIN)/lint-imports
 
 torture: $(VENV)/.dev ## break everything on purpose, in full (a quarter of an hour); make test has a short form
@@ -66,10 +75,10 @@ torture: $(VENV)/.dev ## break everything on purpose, in full (a quarter of an h
 KUBEFLOW_TEST = SIGHTLINE_REQUIRE=kubeflow,mariadb,kustomize OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -v -x --no-header
 
 kubeflow-test: $(VENV)/.dev ## the mission on a real Kubeflow: KFP_HOST, KUBECONFIG, IMAGE_LOADER or REGISTRY (docs/kubeflow.md)
-	$(KUBEFLOW_TEST) tests/kubeflow/test_mission.py
+	$(KUBEFLOW_TEST) tests/kubeflow/test_mission.py tests/kubeflow/test_endings_on_kubeflow.py
 
 kubeflow-commands: $(VENV)/.dev ## every command and fault on a real Kubeflow, with small tasks: KFP_HOST, KUBECONFIG, TASK_IMAGE
-	$(KUBEFLOW_TEST) tests/kubeflow/test_on_kubeflow.py
+	$(KUBEFLOW_TEST) tests/kubeflow/test_on_kubeflow.py tests/kubeflow/test_pods_on_kubeflow.py
 
 images: ## build the images of the components: REGISTRY=, TAG=, IMAGES="base train train-cpu"; more in dockerfiles/build.sh
 	@dockerfiles/build.sh $(REGISTRY) $(TAG) $(IMAGES)

@@ -63,7 +63,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
         base_image: str = BASE_IMAGE,
         train_image: str = TRAIN_IMAGE,
         accelerator_type: str = "nvidia.com/gpu",
-        accelerator_count: int = 1,
+        accelerator_count: str = "1",
         train_cpu: str = "4",
         train_memory: str = "16Gi",
         record_cpu: str = "2",
@@ -87,7 +87,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
             base_image: Image of resolve, record and finish.
             train_image: Image of train, evaluate and test.
             accelerator_type: Kubernetes' name of the accelerator of train, evaluate and test, such as nvidia.com/gpu.
-            accelerator_count: How many of them each gets; 0 runs on processors.
+            accelerator_count: How many of them each gets, as a string: the driver drops a number; 0 runs on the CPU.
             train_cpu: Processors of train, evaluate and test, such as 4 or 500m.
             train_memory: Memory of train, evaluate and test.
             record_cpu: Processors of resolve, record and finish.
@@ -122,12 +122,17 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
                 task = add("train", train, cached="record" in steps, **given, record_result=recorded)
                 trained = task.outputs["result"]
             if "evaluate" in steps:
-                decision = add("evaluate", evaluate, **given, train_result=trained).outputs
-                evaluated = decision["result"]
-                with dsl.If(decision["promoted"] == "yes", name="New champion") if not local else nullcontext():
-                    add("promote", promote, **given, train_result=trained)
+                decided = add("evaluate", evaluate, **given, train_result=trained)
+                evaluated = decided.outputs["result"]
+                better = decided.outputs["promoted"] == "yes"
+                with dsl.If(better, name="New champion") if not local else nullcontext():
+                    promoted = add("promote", promote, **given, train_result=trained)
             if "test" in steps:
-                add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
+                tested = add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
+            if local and "evaluate" in steps:
+                promoted.after(decided)
+                if "test" in steps:
+                    tested.after(promoted)
 
     return sightline
 
@@ -155,8 +160,10 @@ def cli() -> None:
 @steps_option
 def compile_command(output: Path, steps: tuple[str, ...]) -> None:
     """Write the pipeline as the YAML file that Kubeflow runs."""
+    from sightline.own_file import require_own
     from sightline.steps.journal import write_atomically
 
+    require_own(output, (b"# PIPELINE DEFINITION", b"# Name: sightline\n"), "a compiled pipeline of Sightline", "-o")
     write_atomically(output, compile_yaml(steps))
     click.echo(f"wrote {output}")
 

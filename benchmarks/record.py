@@ -13,7 +13,7 @@ from benchmarks.figures import Figure, show
 from sightline.config.decode import decode
 from sightline.data.labelme import read_folder
 from sightline.data.merge import merge
-from sightline.data.split import SplitImage, assign_splits
+from sightline.data.split import SplitImage, assign_splits, tying_distance
 from sightline.demo.draw import draw_dataset
 
 IMAGES = 600
@@ -44,7 +44,7 @@ def to_coco(folder: Path) -> int:
         SplitImage(image.sha256, image.perceptual_hash, image.group, frozenset(i.label for i in image.instances))
         for image in images
     ]
-    splits = assign_splits(entries, [], data.splits, data.near_duplicate_distance).splits
+    splits = assign_splits(entries, [], data.splits, tying_distance(data)).splits
     documents = merge(images, [split for split in splits if split], data.classes, "plates")
     return sum(len(document["images"]) for document in documents.values())
 

@@ -33,9 +33,6 @@ TIMEOUT_SECONDS = {
 }
 """After this the task is stopped; the time before its pod finds a node counts."""
 
-RETRIES = {"record": 2, "train": 3, "evaluate": 2, "promote": 2, "test": 2}
-"""How often a container that failed is started again.  Every step goes on where it was."""
-
 
 @dataclass(frozen=True)
 class Claims:
@@ -47,7 +44,7 @@ class Claims:
         database_secret: Secret with the key password.
         git_secret: Secret with the key token.
         storage_secret: Secret with the key key.json.
-        notify_secret: Secret with the key url; only finish needs it.
+        notify_secret: Secret with the key url.
     """
 
     work_volume: Any
@@ -69,7 +66,7 @@ class Resources:
         node_selector: Labels of the node; the rest too counts for a task that can use an accelerator.
         tolerations: Taints that the pod tolerates.
         accelerator_type: Kubernetes' name of the accelerator, such as nvidia.com/gpu; None: it has no use for one.
-        accelerator_count: How many of them; 0 runs on the processor.
+        accelerator_count: How many of them, a string parameter like all of these; "0" runs on the CPU.
     """
 
     image: Any
@@ -95,6 +92,8 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
     """
     from kfp import dsl, kubernetes
 
+    from sightline.steps.journal import RETRIES
+
     kubernetes.mount_pvc(task, pvc_name=claims.work_volume, mount_path=WORK_PATH)
     kubernetes.mount_pvc(task, pvc_name=claims.code_volume, mount_path=CODE_PATH)
     kubernetes.use_config_map_as_volume(task, "sightline-settings", SETTINGS_PATH, optional=True)
@@ -115,8 +114,8 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
         kubernetes.add_toleration_json(task, resources.tolerations)
         task.set_accelerator_type(resources.accelerator_type).set_accelerator_limit(resources.accelerator_count)
         kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit=SHARED_MEMORY)  # noqa: S108
-    if step == "finish":
-        kubernetes.use_secret_as_env(task, claims.notify_secret, {"url": "SIGHTLINE_NOTIFY_URL"}, optional=True)
+    # Of every task: the last one of a resumed run closes it, because Kubeflow does not run finish twice.
+    kubernetes.use_secret_as_env(task, claims.notify_secret, {"url": "SIGHTLINE_NOTIFY_URL"}, optional=True)
     # Kubeflow's compiler hands nothing down into a group but what its tasks say they take.
     known = {channel.pattern for channel in task.channel_inputs}
     wanted = [value for value in vars(resources).values() if isinstance(value, dsl.pipeline_channel.PipelineChannel)]

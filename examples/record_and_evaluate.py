@@ -17,7 +17,9 @@ evaluate = components.load_component_from_file(str(COMPONENTS / "evaluate" / "co
 
 @dsl.pipeline(name="record-and-evaluate")
 def record_and_evaluate(config: str, code_rev: str = "image", work_volume: str = "sightline-work") -> None:
-    """Publish the annotations as a training set, then measure the candidates of the last training on it.
+    """Publish the annotations as a training set, then measure on it the candidates that were trained last.
+
+    Those were trained on this version of the dataset, or else on another one with the same training configuration.
 
     Args:
         config: The full configuration as JSON.

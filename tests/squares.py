@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from sightline.config.schema import Augmentation, Model, Train
 from sightline.data.dataset import CocoDataset
-from sightline.data.transforms import encode_mask, rasterise
+from sightline.data.rasterizer import encode_mask, rasterize
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import Preprocessing
 
@@ -76,7 +76,7 @@ def write_coco(root, images, first=0):
             corners = np.array(points)
             low, high = corners.min(axis=0), corners.max(axis=0)
             polygon = [corners.ravel().tolist()]
-            mask = rasterise(polygon, image.height, image.width)
+            mask = rasterize(polygon, image.height, image.width)
             number = len(document["annotations"]) + 1
             document["annotations"].append(
                 {

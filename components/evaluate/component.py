@@ -11,8 +11,8 @@ from components import TRAIN_IMAGE
 def evaluate(
     config: str,
     code_rev: str,
-    metrics: dsl.Output[dsl.Metrics],
-    confusion: dsl.Output[dsl.ClassificationMetrics],
+    evaluation_metrics: dsl.Output[dsl.Metrics],
+    evaluation_confusion: dsl.Output[dsl.ClassificationMetrics],
     evaluation_report: dsl.Output[dsl.HTML],
     train_result: str = "",
 ) -> NamedTuple("Evaluated", [("result", str), ("promoted", str)]):
@@ -22,8 +22,8 @@ def evaluate(
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
         train_result: The result of train; empty: its last result for this dataset and configuration.
-        metrics: Metrics of the first model on the val split.
-        confusion: Its confusion matrix; rows are true classes.
+        evaluation_metrics: Metrics of the first model on the val split.
+        evaluation_confusion: Its confusion matrix; rows are true classes.
         evaluation_report: Every model, per class, with curves and drawn images.
 
     Returns:
@@ -37,6 +37,6 @@ def evaluate(
 
     finished = run_evaluate(config, code_rev, train_result, html=evaluation_report.path)
     for name, value in finished.metrics.items():
-        metrics.log_metric(name, value)
-    confusion.log_confusion_matrix(*finished.confusion)
+        evaluation_metrics.log_metric(name, value)
+    evaluation_confusion.log_confusion_matrix(*finished.confusion)
     return (finished.result, finished.promoted)

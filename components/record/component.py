@@ -11,7 +11,7 @@ from components import BASE_IMAGE
 def record(
     config: str,
     code_rev: str,
-    numbers: dsl.Output[dsl.Metrics],
+    recorded_images: dsl.Output[dsl.Metrics],
     data_report: dsl.Output[dsl.HTML],
 ) -> NamedTuple("Recorded", [("result", str)]):
     """Validate the annotations of a dataset tag, split them, and publish them as a training tag.
@@ -19,7 +19,7 @@ def record(
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
-        numbers: Images a split.
+        recorded_images: How many images each split has.
         data_report: Classes, sizes, splits, drops and examples.
 
     Returns:
@@ -32,5 +32,5 @@ def record(
 
     finished = run_record(config, code_rev, html=data_report.path)
     for name, value in finished.metrics.items():
-        numbers.log_metric(name, value)
+        recorded_images.log_metric(name, value)
     return (finished.result,)

@@ -11,7 +11,7 @@ from components import TRAIN_IMAGE
 def test(
     config: str,
     code_rev: str,
-    metrics: dsl.Output[dsl.Metrics],
+    test_metrics: dsl.Output[dsl.Metrics],
     test_report: dsl.Output[dsl.HTML],
     evaluate_result: str = "",
 ) -> NamedTuple("Tested", [("result", str)]):
@@ -21,7 +21,7 @@ def test(
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
         evaluate_result: The result of evaluate; empty: its last result for this dataset and configuration.
-        metrics: Metrics of the selected model on the test split.
+        test_metrics: Metrics of the selected model on the test split.
         test_report: Drawn images, readings and tables.
 
     Returns:
@@ -34,5 +34,5 @@ def test(
 
     finished = run_test(config, code_rev, evaluate_result, html=test_report.path)
     for name, value in finished.metrics.items():
-        metrics.log_metric(name, value)
+        test_metrics.log_metric(name, value)
     return (finished.result,)

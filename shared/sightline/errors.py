@@ -5,6 +5,7 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
 
     SightlineError
     ├── ConfigurationError (ValueError)        recipe, --set, settings file
+    │   └── NoKubeflowError                    no host, kubeconfig or profile
     ├── DataError (ValueError)                 annotations, images, COCO documents, splits
     ├── RepositoryError (RuntimeError)         git, DVC, dataset tags
     │   └── UnknownTagError (LookupError)
@@ -14,7 +15,8 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
     │   └── PreconditionFailedError            somebody else wrote first
     ├── DatabaseError (RuntimeError)           SQL
     │   ├── VersionConflictError               one tag, two contents
-    │   └── UnknownNameError (LookupError)     no tag, run or model of that name, or several
+    │   └── UnknownNameError (LookupError)     no tag, run or model of that name
+    │       └── AmbiguousNameError             several of them
     ├── CodeError (RuntimeError)               published helper code
     ├── ModelFileError (ValueError)            a model file that cannot be used here
     ├── KubeflowError (RuntimeError)           Kubeflow or its cluster refused
@@ -35,6 +37,10 @@ class SightlineError(Exception):
 
 class ConfigurationError(SightlineError, ValueError):
     """A recipe, an override or the settings file asks for something that does not exist or does not fit."""
+
+
+class NoKubeflowError(ConfigurationError):
+    """No option, variable or file says where Kubeflow is."""
 
 
 class DataError(SightlineError, ValueError):
@@ -75,6 +81,10 @@ class VersionConflictError(DatabaseError):
 
 class UnknownNameError(DatabaseError, LookupError):
     """A name that the database has for no tag, run or model, or for several."""
+
+
+class AmbiguousNameError(UnknownNameError):
+    """A name that several runs, models or tags begin with."""
 
 
 class CodeError(SightlineError, RuntimeError):

@@ -57,6 +57,7 @@ def test_init_and_add_say_what_they_did(story):
     assert said[0].splitlines() == [
         f"{folder / 'data'}: data repository made",
         f"{folder / 'home' / 'settings.yaml'}: data.repository is {folder / 'data'} now",
+        "next: sightline data add FOLDER --dataset NAME --version v1",
     ]
     assert said[1].startswith("pets_ann_v1: added (20 files, commit ")
     again = run("add", folder / "photos", "--dataset", "pets", "--version", "v2")

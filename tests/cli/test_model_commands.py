@@ -86,13 +86,3 @@ def test_predict_prints_what_is_read(tmp_path, monkeypatch):
     assert "l_board" not in output
     document = json.loads((tmp_path / "out" / "0.json").read_text())
     assert [reading["texts"] for reading in document["readings"]] == [["12a", "3456"], ["1", "34"]]
-
-
-def test_images_of_one_name_are_refused(model, tmp_path):
-    paths = [tmp_path / "a" / "0.png", tmp_path / "b" / "0.png"]
-    for path in paths:
-        path.parent.mkdir()
-        draw(0)[0].save(path)
-    result = invoke("predict", model, *paths, "--out", tmp_path / "out")
-    assert result.exit_code == 2
-    assert "several images are called 0" in result.output

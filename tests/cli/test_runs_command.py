@@ -56,6 +56,24 @@ def test_an_empty_database(tmp_path):
     assert json.loads(run("list", "--json", "--url", url)) == []
 
 
+def test_show_prints_how_to_see_the_training_curves(tmp_path):
+    work = tmp_path / "my work"
+    url = f"sqlite:///{tmp_path / 'x.sqlite'}"
+    with closing(open_database(url)) as database:
+        story.tell(database, places=[f"work.dir={work}", "train.trackers=[text, tensorboard]"])
+    logs = work / "train" / "abc" / "files" / "tensorboard"
+    logs.mkdir(parents=True)
+    (work / "runs" / R3).mkdir(parents=True)
+    (work / "runs" / R3 / "training.json").write_text('{"files": "train/abc/files"}')
+    assert f"tensorboard --logdir '{logs}'" in run("show", R3, "--url", url)
+    assert json.loads(run("show", R3, "--json", "--url", url))["tensorboard"] == f"tensorboard --logdir '{logs}'"
+
+
+def test_show_prints_no_such_command_for_a_run_without_such_curves(url):
+    assert "tensorboard" not in run("show", R3, "--url", url)
+    assert json.loads(run("show", R3, "--json", "--url", url))["tensorboard"] == ""
+
+
 def test_show(url):
     text = run("show", R3[:11], "--url", url)
     assert re.search(rf"{R3}  failed, started .* took ", text)

@@ -115,13 +115,6 @@ def test_an_embedded_image_is_kept_with_a_name_of_its_own(image_path, tmp_path):
     assert len(image.instances) == 1
 
 
-def test_the_file_wins_over_the_embedded_image(tmp_path):
-    embed(tmp_path, "a.json", "PNG", imagePath="a.jpg")
-    (tmp_path / "a.jpg").write_bytes(encoded(picture(5)))
-    image = read_folder(tmp_path, settings()).images[0]
-    assert (image.image, image.embedded) == ("a.jpg", None)
-
-
 def test_a_damaged_embedded_image_is_a_fault(tmp_path):
     write(tmp_path, "a.json", image=False, imageData=base64.b64encode(b"hello").decode())
     (fault,) = read_folder(tmp_path, settings()).faults
@@ -155,6 +148,24 @@ def test_images_without_json_are_counted_and_hidden_names_are_not(tmp_path):
     assert (annotations.files, annotations.unlabelled_images, annotations.faults) == (1, 2, [])
 
 
+def test_an_image_that_a_json_file_names_in_any_way_is_not_without_one(tmp_path):
+    """By a link, from another folder, beside a broken file, beside an embedded image of the same name."""
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    write(tmp_path, "labels/a.json", image=False, imagePath="../images/a.jpg")
+    write(tmp_path, "labels/b.json", image=False, imagePath="link.jpg")
+    for index, name in enumerate(("images/a.jpg", "images/b.jpg", "broken.jpg", "embedded.JPG", "alone.JPG")):
+        (tmp_path / name).write_bytes(encoded(picture(index)))
+    (tmp_path / "labels" / "link.jpg").symlink_to(tmp_path / "images" / "b.jpg")
+    (tmp_path / "broken.json").write_text("{")
+    embed(tmp_path, "embedded.json", "PNG", imagePath="C:\\raw\\embedded.JPG")
+    annotations = read_folder(tmp_path, settings())
+    assert sorted(image.image for image in annotations.images) == [
+        "images/a.jpg", "images/b.jpg", "images/embedded.png",
+    ]  # fmt: skip
+    assert annotations.unlabelled_images == 1
+
+
 def test_the_group_is_stated_or_found_in_the_path_or_the_image_itself(tmp_path):
     write(tmp_path, "lot1_a.json", seed=1)
     write(tmp_path, "lot2_b.json", seed=2, group="trip")
@@ -182,7 +193,7 @@ def test_a_folder_that_is_not_there_or_has_no_json_is_an_error(tmp_path):
     with pytest.raises(DataError, match="is not a folder; give the folder that holds labelme's JSON files"):
         read_folder(tmp_path / "gone", settings())
     (tmp_path / "a.jpg").write_bytes(encoded(picture()))
-    with pytest.raises(DataError, match=r"holds no labelme annotations: 1 images, but no \.json file"):
+    with pytest.raises(DataError, match=r"holds no labelme annotations: 1 image, but no \.json file"):
         read_folder(tmp_path, settings())
 
 

@@ -15,6 +15,8 @@ from tests.data.labelme_folders import SQUARE, document, encoded, picture, setti
 
 AGAIN = "open it in labelme and save it again, or restore it from an older version"
 REDRAW = "draw the shape again or delete it"
+DRAW_A_POLYGON = "draw a polygon, or let record leave it out (data.faults.unknown_shape=drop)"
+KNOWN = "polygon, rectangle, oriented_rectangle, rotation, quadrilateral, circle, mask, line, linestrip, point, points"
 
 
 def faults_of(root, **fields):
@@ -81,7 +83,8 @@ SHAPES = {
     "null": (None, "broken_json", f": a shape must be an object, found nothing; {AGAIN}"),
     "no label": (shape(label=None), "broken_json", f": 'label' must be a text, found nothing; {AGAIN}"),
     "number label": (shape(label=3), "broken_json", f": 'label' must be a text, found the number 3; {AGAIN}"),
-    "blank label": (shape(label=" "), "broken_json", f": 'label' is empty; {AGAIN}"),
+    "blank label": (shape(label=" "), "broken_json", ": 'label' is empty; give the shape a label, or delete it"),
+    "invisible label": (shape(label="\u200b \ufeff"), "broken_json", ": 'label' is empty; give the shape a label, or delete it"),
     "kind number": (shape(shape_type=1), "broken_json", f" ('car'): 'shape_type' must be a text, found the number 1; {AGAIN}"),
     "group text": (shape(group_id="1"), "broken_json", f" ('car'): 'group_id' must be a whole number or null, found the text '1'; {AGAIN}"),
     "group true": (shape(group_id=True), "broken_json", f" ('car'): 'group_id' must be a whole number or null, found true; {AGAIN}"),
@@ -97,17 +100,26 @@ SHAPES = {
     "infinity": (shape(points=[[1, -float("inf")], *SQUARE]), "not_finite", f" ('car'): a coordinate is -inf, which is no position in an image; {REDRAW}"),
     "400 digits": (shape(points=[[10**400, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is inf, which is no position in an image; {REDRAW}"),
     "far away": (shape(points=[[1e300, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is 1e+300, which is no position in an image; {REDRAW}"),
-    "unknown": (shape("lorry"), "unknown_label", " ('lorry'): the label is not in data.classes; rename it, or add it to data.classes or data.ignored_labels"),
-    "misspelt": (shape("cars"), "unknown_label", " ('cars'): the label is not in data.classes (did you mean 'car'?); rename it, or add it to data.classes or data.ignored_labels"),
-    "blank at the end": (shape("car "), "unknown_label", " ('car '): the label differs from class 'car' in blanks or Unicode normal form only; rename it to 'car'"),
+    "unknown": (shape("lorry"), "unknown_label", " ('lorry'): the label is not in data.classes; rename it, or add it to data.classes, data.ignored_labels or data.aliases"),
+    "misspelt": (shape("cars"), "unknown_label", " ('cars'): the label is not in data.classes (did you mean 'car'?); rename it, or add it to data.classes, data.ignored_labels or data.aliases"),
+    "blank at the end": (shape("car "), "unknown_label", " ('car '): the label differs from class 'car' by a blank at an end; rename it to 'car', or map it by data.aliases"),
+    "letter case": (shape("CAR"), "unknown_label", " ('CAR'): the label differs from class 'car' by letter case or the number of blanks; rename it to 'car', or map it by data.aliases"),
+    "invisible character": (shape("ca\u200br"), "unknown_label", " ('ca\\u200br'): the label differs from class 'car' by an invisible character (U+200B); rename it to 'car', or map it by data.aliases"),
     "line": (shape(shape_type="line", points=SQUARE[:2]), "unsupported_shape", " ('car'): shape type 'line' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
     "linestrip": (shape(shape_type="linestrip"), "unsupported_shape", " ('car'): shape type 'linestrip' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
     "point": (shape(shape_type="point", points=[[1, 1]]), "unsupported_shape", " ('car'): shape type 'point' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
     "points": (shape(shape_type="points"), "unsupported_shape", " ('car'): shape type 'points' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
-    "unheard of": (shape(shape_type="star"), "unsupported_shape", " ('car'): shape type 'star' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
+    "unheard of": (shape(shape_type="spray"), "unknown_shape", f" ('car'): shape type 'spray' is not known (known are {KNOWN}); {DRAW_A_POLYGON}"),
+    "three dimensions": (shape(shape_type="cuboid", points=SQUARE * 2), "unknown_shape", f" ('car'): shape type 'cuboid' is not known (known are {KNOWN}); {DRAW_A_POLYGON}"),
+    "clicks of a model": (shape(shape_type="ai_polygon"), "unknown_shape", f" ('car'): shape type 'ai_polygon' is not known (did you mean 'polygon'?); {DRAW_A_POLYGON}"),
+    "another spelling": (shape(shape_type="Rectangle", points=SQUARE[:2]), "unknown_shape", f" ('car'): shape type 'Rectangle' is not known (did you mean 'rectangle'?); {DRAW_A_POLYGON}"),
+    "no name": (shape(shape_type=""), "unknown_shape", f" ('car'): shape type '' is not known (known are {KNOWN}); {DRAW_A_POLYGON}"),
     "no points": (shape(points=[]), "zero_area", f" ('car'): a polygon needs at least 3 points, found 0; {REDRAW}"),
     "two points": (shape(points=SQUARE[:2]), "zero_area", f" ('car'): a polygon needs at least 3 points, found 2; {REDRAW}"),
-    "rectangle of three": (shape(shape_type="rectangle", points=SQUARE[:3]), "zero_area", f" ('car'): shape type rectangle needs 2 or 4 points, found 3; {REDRAW}"),
+    "rectangle of one": (shape(shape_type="rectangle", points=SQUARE[:1]), "zero_area", f" ('car'): shape type rectangle needs 2 or 4 points, found 1; {REDRAW}"),
+    "rotation of three": (shape(shape_type="rotation", points=SQUARE[:3]), "broken_json", f" ('car'): shape type rotation needs 4 points, found 3; {REDRAW}"),
+    "quadrilateral of five": (shape(shape_type="quadrilateral", points=[*SQUARE, [9, 9]]), "broken_json", f" ('car'): shape type quadrilateral needs 4 points, found 5; {REDRAW}"),
+    "rectangle of three": (shape(shape_type="rectangle", points=SQUARE[:3]), "broken_json", f" ('car'): shape type rectangle needs 2 or 4 points, found 3; {REDRAW}"),
     "circle of one": (shape(shape_type="circle", points=SQUARE[:1]), "zero_area", f" ('car'): shape type circle needs 2 points, found 1; {REDRAW}"),
     "one line": (shape(points=[[1, 1], [5, 5], [9, 9]]), "zero_area", f" ('car'): its points lie on one line, so it covers no area; {REDRAW}"),
     "one place": (shape(points=[[1, 1]] * 3), "zero_area", f" ('car'): its points lie on one line, so it covers no area; {REDRAW}"),
@@ -130,7 +142,9 @@ FIRST = shape(points=[[1, 1], [5, 1], [5, 5]])
 def test_a_faulty_shape_is_one_fault_and_leaves_the_others_alone(case, tmp_path):
     entry, kind, message = SHAPES[case]
     write(tmp_path, "a.json", FIRST, entry, shape("bus"))
-    annotations = read_folder(tmp_path, settings(faults={"broken_json": "drop", "not_finite": "drop"}))
+    annotations = read_folder(
+        tmp_path, settings(faults=dict.fromkeys(("broken_json", "not_finite", "unknown_shape"), "drop"))
+    )
     assert [(fault.kind, str(fault)) for fault in annotations.faults] == [(kind, f"a.json: shape 1{message}")]
     mended = ["car"] if kind == "outside_image" else []
     assert [instance.label for instance in annotations.images[0].instances] == ["car", *mended, "bus"]
@@ -151,18 +165,30 @@ def test_all_faults_of_one_shape_are_said_at_once(tmp_path):
 
 INSIDE = "put the image beside the JSON file and name it there"
 
-# imagePath, what is said after "sub/a.json: imagePath ".
+LINK = "it is a link: replace it by the image itself"
+
+# imagePath, what is said after "sub/a.json: imagePath ", and the remedy.
 UNSAFE = {
-    "../../a.jpg": "'../../a.jpg' leads outside the folder",
-    "..\\..\\a.jpg": r"'..\\..\\a.jpg' leads outside the folder",
-    "/etc/passwd": "'/etc/passwd' is absolute",
-    "\\a.jpg": r"'\\a.jpg' is absolute",
-    "C:\\images\\a.jpg": r"'C:\\images\\a.jpg' is absolute",
-    "c:a.jpg": "'c:a.jpg' is absolute",
-    "\\\\host\\share\\a.jpg": r"'\\\\host\\share\\a.jpg' is absolute",
-    "a.jpg\0.png": r"'a.jpg\x00.png' holds a NUL character",
-    "link.jpg": "'link.jpg' leads outside the folder",
-    "folder/a.jpg": "'folder/a.jpg' leads outside the folder",
+    "../../a.jpg": ("'../../a.jpg' leads outside the folder", "give the folder that holds both, {above}"),
+    "..\\..\\a.jpg": (r"'..\\..\\a.jpg' leads outside the folder", "give the folder that holds both, {above}"),
+    "../../gone.jpg": ("'../../gone.jpg' leads outside the folder", INSIDE),
+    "../" * 40 + "etc/passwd": (f"'{'../' * 39}...' leads outside the folder", INSIDE),
+    "/etc/passwd": ("'/etc/passwd' is absolute", INSIDE),
+    "\\a.jpg": (r"'\\a.jpg' is absolute", INSIDE),
+    "C:\\images\\a.jpg": (r"'C:\\images\\a.jpg' is absolute", INSIDE),
+    "C:\\images\\here.jpg": (
+        r"'C:\\images\\here.jpg' is absolute",
+        "set imagePath to 'here.jpg', which is beside the JSON file",
+    ),
+    "../../raw/here.jpg": (
+        "'../../raw/here.jpg' leads outside the folder",
+        "set imagePath to 'here.jpg', which is beside the JSON file",
+    ),
+    "c:a.jpg": ("'c:a.jpg' is absolute", INSIDE),
+    "\\\\host\\share\\a.jpg": (r"'\\\\host\\share\\a.jpg' is absolute", INSIDE),
+    "a.jpg\0.png": (r"'a.jpg\x00.png' holds a NUL character", "open the file in labelme and save it again"),
+    "link.jpg": ("'link.jpg' leads outside the folder", LINK),
+    "folder/a.jpg": ("'folder/a.jpg' leads outside the folder", LINK),
 }
 
 
@@ -173,7 +199,11 @@ def test_an_image_outside_the_folder_is_refused(image_path, tmp_path):
     (tmp_path / "a.jpg").write_bytes(encoded(picture()))
     (root / "sub" / "link.jpg").symlink_to(tmp_path / "a.jpg")
     (root / "sub" / "folder").symlink_to(tmp_path)
-    assert faults_of(root) == [("unsafe_path", f"sub/a.json: imagePath {UNSAFE[image_path]}; {INSIDE}")]
+    (root / "sub" / "here.jpg").write_bytes(encoded(picture()))
+    reason, remedy = UNSAFE[image_path]
+    assert faults_of(root) == [
+        ("unsafe_path", f"sub/a.json: imagePath {reason}; {remedy.format(above=os.path.realpath(tmp_path))}")
+    ]
 
 
 def test_a_json_link_that_leads_outside_is_not_followed(tmp_path):

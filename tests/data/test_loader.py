@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from sightline.config.schema import Augmentation
+from sightline.data import loader
 from sightline.data.dataset import CocoDataset
 from sightline.data.loader import batch_indices, batches
 from sightline.errors import DataError
@@ -33,6 +34,23 @@ def test_a_batch_may_be_larger_than_the_dataset():
 def test_order_depends_on_seed_and_iteration_alone():
     assert batch_indices(1, 9, images=50, batch_size=4) == batch_indices(1, 9, images=50, batch_size=4)
     assert batch_indices(1, 9, images=50, batch_size=4) != batch_indices(2, 9, images=50, batch_size=4)
+
+
+def test_an_order_is_drawn_once_a_pass_however_many_batches_it_has(monkeypatch):
+    drawn = []
+    generator = np.random.default_rng
+    monkeypatch.setattr(loader.np.random, "default_rng", lambda seed: drawn.append(seed) or generator(seed))
+    loader._order.cache_clear()
+    seen = [index for iteration in range(1, 301) for index in batch_indices(4, iteration, images=1000, batch_size=5)]
+    assert drawn == [(4, 0), (4, 1)]
+    assert sorted(seen[:1000]) == list(range(1000))
+
+
+def test_the_order_is_that_of_earlier_releases():
+    """A training that an earlier release began goes on with the batches that it would have had."""
+    expected = np.random.default_rng((7, 1)).permutation(10).tolist()
+    assert batch_indices(7, 4, images=10, batch_size=4) == expected[2:6]
+    assert batch_indices(7, 3, images=10, batch_size=4)[2:] == expected[:2]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -153,10 +153,10 @@ def test_other_contents_under_a_known_version_are_refused(yard):
 def test_folders_without_annotations_are_refused(yard, tmp_path):
     with pytest.raises(DataError, match="is not a folder"):
         yard.add(V1, tmp_path / "nothing")
-    with pytest.raises(DataError, match=r"holds no \.json file"):
+    with pytest.raises(DataError, match=r"but no \.json file"):
         yard.add(V1, tmp_path)
     (tmp_path / "secret.json").symlink_to("/etc/hostname")
-    with pytest.raises(DataError, match="link that leads out"):
+    with pytest.raises(DataError, match=r"secret\.json: it is a link that leads out"):
         yard.add(V1, tmp_path)
     with pytest.raises(RepositoryError, match="not a data repository on this machine"):
         add_annotations(tmp_path, yard.photos, V1)
@@ -193,7 +193,7 @@ def test_a_killed_addition_is_completed_by_the_same_command(own_yard, sign):
     )
     objects = len(list(own_yard.remote.rglob("*")))
     signs = {
-        "part": (own_yard.path / tag.folder / "105.jpg").exists,
+        "part": lambda: any(own_yard.path.glob(f".dvc/tmp/sightline/*/tree/{tag.folder}/105.jpg")),
         "object": lambda: len(list(own_yard.remote.rglob("*"))) > objects + 3,
         "tag": (own_yard.path / ".git" / "refs" / "tags" / str(tag)).exists,
     }

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -137,8 +138,61 @@ def test_equal_files_under_two_names_stay_together():
 def test_too_few_groups_say_what_to_do():
     with pytest.raises(DataError, match=r"2 images form 2 groups.*val, test|test cannot.*near_duplicate_distance"):
         assign_splits(images(2), [], Splits(), DISTANCE)
-    with pytest.raises(DataError, match="9 images form 1 groups"):
+    with pytest.raises(DataError, match="9 images form 1 group, too few for the splits train, val, test"):
         assign_splits([image(n, look=7) for n in range(9)], [], Splits(), DISTANCE)
+
+
+def test_images_of_a_fixed_camera_are_split_where_near_duplicates_are_off():
+    look = random.Random(3).getrandbits(64)
+    of = [replace(image(n, look=look ^ (n % 3)), name=f"photos/{n}.png") for n in range(30)]
+    with pytest.raises(DataError) as caught:
+        assign_splits(of, [], Splits(), 8)
+    for part in (
+        "30 of 30 images look alike",
+        "photos/0.png",
+        "near_duplicate_distance = 8",
+        "data.near_duplicates=off",
+    ):
+        assert part in str(caught.value)
+    splits = assign_splits(of, [], Splits(), None).splits
+    assert Counter(splits) == {"train": 21, "val": 5, "test": 4} or Counter(splits) == {
+        "train": 21,
+        "val": 4,
+        "test": 5,
+    }
+    check_leaks(of, splits, None)
+    with pytest.raises(DataError, match="belong together"):
+        check_leaks(of, splits, 0)
+
+
+def test_equal_files_and_groups_stay_together_where_near_duplicates_are_off():
+    of = [image(n, look=7) for n in range(20)]
+    of += of[:8] + [image(100 + n, look=7, group="car") for n in range(6)]
+    splits = assign_splits(of, [], Splits(), None).splits
+    assert splits[20:28] == splits[:8]
+    assert len(set(splits[28:])) == 1
+
+
+def test_images_keep_their_splits_where_near_duplicates_are_switched_off_later():
+    first = [image(n, look=n % 4 << 40) for n in range(40)]
+    before = assign_splits(first, [], Splits(), 0).splits
+    joining = [image(100 + n, look=0) for n in range(40)]
+    after = assign_splits([*first, *joining], earlier(first, before), Splits(), None).splits
+    assert after[:40] == before
+    assert None not in after
+    counts = Counter(after)
+    assert abs(counts["test"] - 0.15 * 80) <= max(1, Counter(before)["test"] - 0.15 * 80)
+
+
+def test_a_dataset_that_is_mostly_one_group_is_named_with_examples():
+    of = [replace(image(n, look=1 << n % 2), name=f"{n}.png") for n in range(12)] + images(9, start=50)
+    alike = assign_splits(of, [], Splits(), 4).alike
+    assert alike.startswith("12 of 21 images look alike (such as 0.png, 2.png, 4.png)")
+    assert "data.near_duplicate_distance = 4" in alike
+    assert not assign_splits(of[2:], [], Splits(), None).alike
+    assert not assign_splits(of[:10] + of[12:] + images(9, start=90), [], Splits(), 4).alike
+    lots = [image(n, group="lot") for n in range(12)] + images(9, start=50)
+    assert not assign_splits(lots, [], Splits(), 4).alike
 
 
 def test_the_leak_check_notices_each_kind_of_leak():

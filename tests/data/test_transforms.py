@@ -3,7 +3,9 @@ import pytest
 from PIL import Image
 
 from sightline.config.schema import Augmentation
-from sightline.data.transforms import Placement, augment, encode_mask, fit_image, rasterise
+from sightline.data.rasterizer import encode_mask, rasterize
+from sightline.data.transforms import Placement, augment, fit_image
+from tests.squares import make_dataset
 
 SQUARE = [[10.0, 20.0, 30.0, 20.0, 30.0, 40.0, 10.0, 40.0]]
 
@@ -38,8 +40,8 @@ def test_image_boxes_polygons_and_masks_move_together(flip, scale):
     settings = Augmentation(flip=flip, scale=scale, brightness=0, contrast=0)
     image, placement = augment(Image.fromarray(picture), settings, np.random.default_rng(3))
     seen = np.asarray(image).min(axis=2) > 160
-    polygon = rasterise(placement.segmentation(SQUARE), 60, 80) > 0
-    mask = rasterise(placement.segmentation(encode_mask(picture[..., 0] // 255)), 60, 80) > 0
+    polygon = rasterize(placement.segmentation(SQUARE), 60, 80) > 0
+    mask = rasterize(placement.segmentation(encode_mask(picture[..., 0] // 255)), 60, 80) > 0
     for other in (polygon, mask):
         assert (seen & other).sum() / (seen | other).sum() > 0.85
     rows, columns = np.nonzero(seen)
@@ -69,3 +71,20 @@ def test_brightness_and_contrast_change_colours_alone():
 def test_boxes_are_cut_at_the_border():
     placement = Placement(-1.0, 1.0, 40, 0, 40, 30)
     assert placement.boxes(np.array([[-5, 5, 45, 50]], dtype=np.float32)).tolist() == [[0, 5, 40, 30]]
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_boxes_of_training_samples_are_the_extents_of_their_outlines(index, tmp_path):
+    """Resized, zoomed out and mirrored, a box is still the extent of the outline, and the mask fills it."""
+    dataset = make_dataset(tmp_path)
+    for iteration in range(6):
+        sample = dataset.sample(index, iteration)
+        height, width = sample.image.shape[:2]
+        assert len(sample.segmentations) == 2
+        for box, segmentation in zip(sample.boxes_xyxy, sample.segmentations, strict=True):
+            if isinstance(segmentation, list):
+                points = np.array(segmentation[0]).reshape(-1, 2)
+                np.testing.assert_allclose(box, [*points.min(axis=0), *points.max(axis=0)], atol=1e-3)
+            rows, columns = np.nonzero(rasterize(segmentation, height, width))
+            pixels = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            np.testing.assert_allclose(box, pixels, atol=1.0)

@@ -40,6 +40,8 @@ CALLS = {
     "metrics": [(MODEL.sha256, VERSION.tag, "val")],
     "champion": [("plates", "mask_AP")],
     "register_version": [(VERSION, [], [])],
+    "retire_version": [("plates_train_v119", VERSION.commit)],
+    "dependents": [("plates_ann_v1", VERSION.tag)],
     "start_run": [(RUN,)],
     "finish_run": [("run-1", "succeeded")],
     "register_model": [(MODEL,)],

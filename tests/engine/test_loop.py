@@ -1,19 +1,22 @@
+import json
 import logging
 import math
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from sightline.engine.checkpoint import TrainingState, load_checkpoint, read_state, save_checkpoint
-from sightline.engine.optimiser import build_optimiser
+from sightline.engine.optimiser import build_optimiser, set_learning_rate
 from sightline.errors import ConfigurationError, StepError
 from sightline.models.model_file import read_card
+from sightline.models.safetensors_header import LONGEST_HEADER
 from sightline.tasks.segmentation import InstanceSegmentation
 from tests.engine.training import run
 from tests.squares import TINY_TRAIN
@@ -160,6 +163,64 @@ class TestCheckpoint:
         assert load_checkpoint(path, layer, optimiser).iteration == 3
         path.write_bytes(damage(path.read_bytes()))
         with pytest.raises(StepError, match=r"cannot be used .* remove the folder"):
+            load_checkpoint(path, layer, optimiser)
+
+    def test_a_history_of_any_length_stays_out_of_the_header(self, tmp_path, layer):
+        path = tmp_path / "checkpoint.safetensors"
+        history = [{"iteration": index, "loss": 1 / 3, "loss_classification": 2 / 3} for index in range(300_000)]
+        state = TrainingState(iteration=300_000, seconds=1.5, best_metrics={"mask_AP": 0.5}, history=history)
+        save_checkpoint(path, layer, build_optimiser(layer, 0.0), state)
+        assert path.stat().st_size > LONGEST_HEADER
+        assert int.from_bytes(path.read_bytes()[:8], "little") < 10_000
+        assert read_state(path) == load_checkpoint(path, layer, build_optimiser(layer, 0.0)) == state
+
+    def test_one_of_an_earlier_release_is_read(self, tmp_path, layer):
+        path = tmp_path / "checkpoint.safetensors"
+        state = TrainingState(iteration=2, history=[{"iteration": 1, "loss": 3.0}])
+        tensors = {f"network.{name}": tensor for name, tensor in layer.state_dict().items()}
+        save_file(tensors, path, {"sightline-checkpoint": json.dumps(asdict(state))})
+        assert load_checkpoint(path, layer, build_optimiser(layer, 0.0)) == read_state(path) == state
+
+    def test_one_of_a_later_release_is_refused(self, tmp_path, layer):
+        path = tmp_path / "checkpoint.safetensors"
+        save_file(layer.state_dict(), path, {"sightline-checkpoint": json.dumps({"format": 3, "iteration": 2})})
+        with pytest.raises(StepError, match=r"format 3, but this Sightline reads formats up to 2"):
+            read_state(path)
+
+    def test_a_parameter_without_optimiser_state_resumes(self, tmp_path):
+        def network():
+            torch.manual_seed(0)
+            made = torch.nn.ModuleDict({name: torch.nn.Linear(2, 2) for name in ("used", "frozen", "unused")})
+            made["frozen"].requires_grad_(requires_grad=False)
+            return made, build_optimiser(made, 0.0)
+
+        def steps(made, optimiser, count):
+            for _ in range(count):
+                set_learning_rate(optimiser, 0.1)
+                optimiser.zero_grad()
+                made["used"](made["frozen"](torch.ones(1, 2))).sum().backward()
+                optimiser.step()
+
+        whole, optimiser = network()
+        steps(whole, optimiser, 2)
+        halted, optimiser = network()
+        steps(halted, optimiser, 1)
+        save_checkpoint(tmp_path / "c", halted, optimiser, TrainingState(iteration=1))
+        resumed, optimiser = network()
+        load_checkpoint(tmp_path / "c", resumed, optimiser)
+        assert {id(parameter) for parameter in optimiser.state} == {id(p) for p in resumed["used"].parameters()}
+        steps(resumed, optimiser, 1)
+        assert all(torch.equal(one, other) for one, other in zip(resumed.parameters(), whole.parameters(), strict=True))
+
+    def test_half_of_an_optimiser_state_is_a_damage(self, tmp_path, layer):
+        path = tmp_path / "checkpoint.safetensors"
+        optimiser = build_optimiser(layer, 0.0)
+        layer(torch.ones(1, 2)).sum().backward()
+        optimiser.step()
+        for state in optimiser.state.values():
+            del state["exp_avg_sq"]
+        save_checkpoint(path, layer, optimiser, TrainingState(iteration=1))
+        with pytest.raises(StepError, match="the optimiser state of weight has no exp_avg_sq"):
             load_checkpoint(path, layer, optimiser)
 
     def test_one_of_another_network_is_refused(self, tmp_path, layer):

@@ -15,6 +15,7 @@ from sightline.config import decode
 from sightline.config.schema import Data
 from sightline.data.labelme_instances import ShapeReader
 from sightline.data.labelme_json import parse
+from sightline.data.labels import LabelMap
 from sightline.data.manifest import manifest_bytes, parse_manifest
 from sightline.errors import ConfigurationError, ModelFileError, RepositoryError, StorageError
 from sightline.models.model_file import card_of
@@ -25,6 +26,7 @@ ROOT = "/root-of-all"
 SIZE = (64, 48)
 MD5 = "0123456789abcdef0123456789abcdef"
 SETTINGS = Data(repository="-", classes=("car", "bus"), jobs=1)
+LABELS = LabelMap(SETTINGS, classes_known=True)
 SECTIONS = {
     "data": {"repository": "-", "classes": ["a", "b"]},
     "storage": {"uri": "-"},
@@ -56,7 +58,7 @@ def labelme(data: bytes) -> None:
     assert file is not None or faults
     if file is None:
         return
-    read = ShapeReader("a.json", SETTINGS, classes_known=True, size=SIZE, draw=True).read(file.shapes)
+    read = ShapeReader("a.json", SETTINGS, LABELS, size=SIZE, draw=True).read(file.shapes)
     for instance in read.instances:
         x, y, width, height = instance.bbox
         assert 0 <= x < x + width <= SIZE[0]

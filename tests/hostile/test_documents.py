@@ -125,7 +125,7 @@ def coco(**fields):
 
 
 NO_COCO = "val.json cannot be read as COCO: {}; check out the training tag again"
-ONE_FAULT = "val.json has 1 faults; record the dataset again:\n  image 1: {}"
+ONE_FAULT = "val.json has 1 fault; record the dataset again:\n  image 1: {}"
 # A COCO document, what is said.
 DOCUMENTS = {
     "nothing": (b"", NO_COCO.format("it is empty")),

@@ -119,6 +119,12 @@ def test_what_is_in_the_file_counts_and_not_its_name(tmp_path):
     assert read_header(path).shapes == {"a": (2,)}
 
 
+@pytest.mark.parametrize("length", [640, 896, 1152, 1408])
+def test_a_header_whose_length_looks_like_the_beginning_of_a_pickle_is_read(length):
+    header = json.dumps({"a": tensor()}).encode().ljust(length)
+    assert parse_header(safetensors(header, bytes(8)), "model").shapes == {"a": (2,)}
+
+
 # The text under "sightline" in the header, what is said after the file's name.
 AGAIN = "fetch the file again, or train again"
 CARDS = {

@@ -1,13 +1,17 @@
 """The commands of ``pipeline.py`` as a person sees them, against recorded answers of a real Kubeflow."""
 
 import json
+import re
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
 
 import pipeline
 from sightline.config.decode import RENAMED
-from sightline.errors import ConfigurationError, NotReadyError, NotThereError
+from sightline.errors import ConfigurationError, NoKubeflowError, NotReadyError, NotThereError
+from sightline.kubeflow.submit import run_name
+from sightline.report import terminal
 from tests.kubeflow.recorded import NAMESPACE, answer, serve, write_kubeconfig
 
 CORE = f"/api/v1/namespaces/{NAMESPACE}"
@@ -59,8 +63,52 @@ def test_status_as_json(server, call):
 def test_a_list_names_recipe_and_data_and_says_the_time_once(server, call):
     run_id = serve(server, answer("finished"))
     (line,) = call("list")[0].splitlines()[1:]
-    assert line.split() == [run_id[:8], "succeeded", "1", "min", "46", "s", "2026-11-21", "19:10", "plates",
+    assert line.split() == [run_id[:8], "succeeded", "1", "min", "46", "s", "2026-11-21", "19:10:38", "plates",
                             "quick_ann_v1"]  # fmt: skip
+
+
+def test_a_list_leaves_the_time_whole_on_a_narrow_terminal(server, call, monkeypatch):
+    recorded = answer("finished")
+    recorded["run"]["display_name"] = "instance_segmentation some_very_long_dataset_name_ann_v12 20261121-191038-3f2a"
+    serve(server, recorded)
+    monkeypatch.setattr(terminal, "_PIPED_WIDTH", 80)
+    lines = call("list")[0].splitlines()
+    assert "2026-11-21 19:10:38" in lines[1]
+    assert "20261121" not in "".join(lines)
+
+
+def test_two_runs_of_one_second_differ_in_name():
+    now = datetime(2026, 11, 21, 9, 15, 30, tzinfo=UTC)
+    names = {run_name({"recipe": "plates", "dataset_tag": "plates_ann_v1"}, now) for _ in range(5)}
+    assert len(names) > 1
+    assert all(re.fullmatch(r"plates plates_ann_v1 20261121-091530-[0-9a-f]{4}", name) for name in names)
+
+
+def link(server, *where):
+    """What ``status`` says of the dashboard."""
+    run_id = serve(server, answer("finished"))
+    done = CliRunner().invoke(pipeline.cli, ["status", "--host", server.url, *where, run_id], standalone_mode=False)
+    assert done.exception is None, done.exception
+    (line,) = [line for line in done.output.splitlines() if line.startswith("dashboard: ")]
+    return line.removeprefix("dashboard: ").replace(run_id, "RUN")
+
+
+def test_a_link_leads_to_the_dashboard_and_never_to_the_api(server, nobodys, tmp_path):
+    assert link(server) == "no address known; set --dashboard or SIGHTLINE_DASHBOARD"
+    assert link(server, "--dashboard", "http://dash/") == "http://dash/#/runs/details/RUN"
+    where = ("--namespace", NAMESPACE, "--kubeconfig", str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
+    assert link(server, *where).startswith("no address known")
+    server.say(f"GET {CORE}/configmaps/sightline-environment", {"data": {"SIGHTLINE_DASHBOARD": "https://told/"}})
+    assert link(server, *where) == "https://told/#/runs/details/RUN"
+    assert link(server, *where, "--dashboard", "http://dash") == "http://dash/#/runs/details/RUN"
+
+
+def test_run_without_a_cluster_names_the_local_run(nobodys):
+    with pytest.raises(NoKubeflowError, match=r"python pipeline\.py run --local"):
+        CliRunner().invoke(pipeline.cli, ["run"], standalone_mode=False, catch_exceptions=False)
+    with pytest.raises(NoKubeflowError) as caught:
+        CliRunner().invoke(pipeline.cli, ["list"], standalone_mode=False, catch_exceptions=False)
+    assert "--local" not in str(caught.value)
 
 
 def test_logs_of_one_task_and_of_one_that_is_not_there(server, call):

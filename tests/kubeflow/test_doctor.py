@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+import pipeline
 from sightline.database.connection import connect
 from sightline.database.schema import upgrade
 from sightline.kubeflow import doctor_inside
@@ -11,6 +12,7 @@ from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.doctor import examine
 from sightline.kubeflow.doctor_places import examine_places, examine_pod
 from sightline.kubeflow.http import Server
+from sightline.kubeflow.parameters import usual_graph
 
 CORE = "/api/v1/namespaces/team"
 
@@ -18,6 +20,12 @@ CORE = "/api/v1/namespaces/team"
 def volume(*modes):
     status = {"phase": "Bound", "accessModes": list(modes), "capacity": {"storage": "10Gi"}}
     return {"metadata": {}, "spec": {}, "status": status}
+
+
+def node(**offered):
+    """A node that offers so much, such as ``nvidia.com/gpu``, there written ``gpu``."""
+    offers = {"nvidia.com/gpu" if name == "gpu" else name: amount for name, amount in offered.items()}
+    return {"metadata": {"name": "node-1"}, "status": {"allocatable": offers}}
 
 
 @pytest.fixture
@@ -67,9 +75,11 @@ def test_all_is_well(sound):
         ("/api/v1/namespaces/team", (404, {}), "cluster", "fault", "has no namespace team", "create namespace team"),
         # Rights in the whole cluster, which a person in one namespace has not.
         ("/api/v1/namespaces/team", (403, {"message": "no"}), "cluster", "ok", "you may not look whether it is", ""),
-        ("/api/v1/nodes", (403, {"message": "forbidden"}), "accelerators", "warning", "you may not look at nodes",
+        ("/api/v1/nodes", (403, {"message": "forbidden"}), "nodes", "warning", "you may not look at nodes",
          "ask an administrator"),
-        ("/api/v1/nodes", (200, {"items": []}), "accelerators", "warning", "on processors", "accelerator_count=0"),
+        ("/api/v1/nodes", (200, {"items": [node(cpu="8")]}), "accelerators", "warning", "wait for ever",
+         "accelerator_count=0"),
+        ("/api/v1/nodes", (200, {"items": []}), "nodes", "warning", "has no node", "add one"),
         ("/apis/v2beta1/runs", (401, {"message": "who?"}), "API", "fault", "does not know who asks", "--host"),
     ],
 )  # fmt: skip
@@ -77,6 +87,23 @@ def test_something_is_amiss(server, sound, path, answer, check, level, says, rem
     server.answers[f"GET {path}"] = (*answer, {})
     finding = found(sound)[check]
     assert (finding.level, says in finding.text, remedy in finding.remedy) == (level, True, True), finding
+
+
+def test_doctor_compares_what_runs_ask_for_with_what_nodes_offer(server, sound):
+    def said(usual, **offered):
+        server.say("GET /api/v1/nodes", {"items": [node(**offered)]})
+        graph = usual_graph(pipeline.compile_yaml(), usual)
+        return [finding for finding in examine(sound, graph) if finding.check in {"nodes", "accelerators"}]
+
+    assert [one.level for one in said({}, cpu="8", memory="64Gi", gpu="1")] == ["ok", "ok", "ok"]
+    accelerators, light, heavy = said({}, cpu="8", memory="64Gi")
+    assert (accelerators.level, light.level, heavy.level) == ("warning", "ok", "warning")
+    assert heavy.text.startswith("train, evaluate, promote, test: no node is large enough for 4 cpu, 16Gi memory, 1 nv")
+    assert "the largest, node-1, offers 8 cpu, 64Gi memory, no nvidia.com/gpu" in heavy.text
+    assert "--param accelerator_count=0" in heavy.remedy
+    assert [one.level for one in said({"accelerator_count": 0}, cpu="8", memory="64Gi")] == ["ok", "ok", "ok"]
+    small = said({"accelerator_count": 0, "train_cpu": 16}, cpu="8", memory="64Gi")[-1]
+    assert (small.level, "--param train_cpu" in small.remedy) == ("warning", True)
 
 
 def test_volumes_and_secrets_have_the_names_that_the_profile_gives_them(server, sound):

@@ -4,12 +4,15 @@ import json
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 import pipeline
-from sightline.kubeflow import doctor_pod
+from sightline.kubeflow import doctor_inside, doctor_pod
 from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.doctor import CLAIMS, SECRETS, named
 from sightline.kubeflow.doctor_pod import examine_inside, pod_document
+from sightline.kubeflow.findings import Finding
+from tests.kubeflow.recorded import write_kubeconfig
 
 PODS = "/api/v1/namespaces/team/pods"
 
@@ -99,3 +102,33 @@ def test_the_pod_takes_the_names_of_the_profile():
     assert all(f'"{name}"' in text for name in names.values())
     assert "sightline-work" not in text
     assert '"sightline-git"' in text
+
+
+def test_doctor_in_the_cluster_says_where_each_line_was_checked(server, nobodys, tmp_path):
+    seen = Finding("bucket", "ok", "written")
+    server.say(f"GET {PODS}/x/log", doctor_inside.line_of(seen))
+    assert "where" not in doctor_inside.line_of(seen)  # clients of earlier releases read it too
+    server.say("GET /apis/v2beta1/runs", {})
+    server.say("GET /version", {"gitVersion": "v1.33.0"})
+    server.say("GET /api/v1/namespaces/team", {})
+    server.say("GET /api/v1/nodes", {"items": []})
+    server.say("GET /api/v1/namespaces/team/events", {})
+
+    def made(asked):
+        name = json.loads(asked.body)["metadata"]["name"]
+        server.say(f"GET {PODS}/{name}", {"spec": {"nodeName": "n"}, "status": {"phase": "Running"}, "metadata": {}})
+        server.answers[f"GET {PODS}/{name}/log"] = server.answers[f"GET {PODS}/x/log"]
+        server.say(f"DELETE {PODS}/{name}", {})
+        return 201, {}, {}
+
+    server.answers[f"POST {PODS}"] = made
+    kubeconfig = str(write_kubeconfig(tmp_path / "kubeconfig", server.url))
+    where = ["doctor", "--in-cluster", "--host", server.url, "--kubeconfig", kubeconfig, "--namespace", "team"]
+    lines = CliRunner().invoke(pipeline.cli, where).output.splitlines()
+    places = [line.split()[1] for line in lines if line.split()[0] in {"ok", "warning", "fault"}]
+    assert places == ["here"] * (len(places) - 2) + ["pod"] * 2
+    assert any(line.split() == ["ok", "pod", "bucket:", "written"] for line in lines)
+    found = json.loads(CliRunner().invoke(pipeline.cli, [*where, "--json"]).output)
+    assert {one["where"] for one in found} == {"here", "pod"}
+    alone = CliRunner().invoke(pipeline.cli, ["doctor", *where[2:]]).output.splitlines()
+    assert alone[0].startswith("ok       API: ")

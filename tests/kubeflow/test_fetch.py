@@ -4,7 +4,7 @@ import pytest
 
 from sightline.config.decode import decode
 from sightline.config.digest import config_digest
-from sightline.errors import NotThereError, StorageError
+from sightline.errors import DataError, NotThereError, StorageError
 from sightline.kubeflow.fetch import fetch
 from sightline.kubeflow.runs import read_run
 from sightline.steps import results, store
@@ -73,6 +73,24 @@ def test_a_run_that_found_all_done_has_the_results_it_found(bucket, kubeflow, tm
     publish(bucket, monkeypatch, FIRST, "1" * 16, "of the first")
     list(fetch(kubeflow, run(SECOND), tmp_path / "home"))
     assert (tmp_path / "home/test/report.html").read_text() == "test of the first"
+
+
+def test_fetch_replaces_what_it_wrote_and_nothing_else(bucket, kubeflow, tmp_path, monkeypatch):
+    publish(bucket, monkeypatch, FIRST, "1" * 16, "of the first")
+    bucket.write_bytes(f"runs/{FIRST}/index.html", b"running")
+    list(fetch(kubeflow, run(), tmp_path / "home"))
+    bucket.write_bytes(f"runs/{FIRST}/index.html", b"done")
+    list(fetch(kubeflow, run(), tmp_path / "home"))
+    assert (tmp_path / "home/index.html").read_bytes() == b"done"
+    (tmp_path / "home/test/report.html").write_text("with my notes")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/index.html").write_text("my home page")
+    for folder, name in (("home", "test/report.html"), ("site", "index.html")):
+        before = (tmp_path / folder / name).read_text()
+        with pytest.raises(DataError, match=f"{name} would be overwritten, but fetch did not write it"):
+            list(fetch(kubeflow, run(), tmp_path / folder))
+        assert (tmp_path / folder / name).read_text() == before
+    assert [path.name for path in (tmp_path / "site").iterdir()] == ["index.html"]
 
 
 def test_a_run_without_results(bucket, kubeflow, tmp_path):

@@ -194,7 +194,8 @@ def test_a_run_that_loses_pods_is_resumed(told):
 def test_schedules(told):
     name = told.world.name
     where = ("--pipeline", name, "--experiment", name, "--param", f"secret={name}", "--param", f"claim={name}")
-    added = told.call("schedule", "add", name, "--cron", "0 3 * * *", "--set", "data.tag=quick_ann_v1", *where)
+    asked = ("--recipe", "plates", "--set", "data.tag=quick_ann_v1")
+    added = told.call("schedule", "add", name, "--cron", "0 3 * * *", *asked, *where)
     assert f"{name}: cron 0 0 3 * * *, with the newest version" in added
     told.call("schedule", "pause", name)
     (listed,) = (one for one in json.loads(told.call("schedule", "list", "--json")) if one["name"] == name)

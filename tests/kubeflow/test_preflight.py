@@ -1,14 +1,17 @@
 """What keeps a run from being started, because its pods would wait for ever."""
 
 import subprocess
+from fractions import Fraction
 
 import pytest
 
 from sightline.errors import NotReadyError
+from sightline.kubeflow.capacity import Needs
 from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.graph import Vertex, Wants
 from sightline.kubeflow.http import Server
-from sightline.kubeflow.preflight import check_cluster, check_code, check_dataset
+from sightline.kubeflow.preflight import Findings, check_cluster, check_code, check_dataset
+from sightline.kubeflow.preflight_nodes import check_nodes
 
 CORE = "/api/v1/namespaces/team"
 BOUND = {"metadata": {}, "spec": {}, "status": {"phase": "Bound"}}
@@ -211,3 +214,28 @@ def test_the_code_revision_in_a_bucket(cluster, settings, bucket_uri):
     assert "2 snapshots begin with aaaaaaaa" in check_code(cluster, "a" * 8).faults[0]
     assert "must be on the code volume" in check_code(cluster, "b" * 8).notes[0]
     assert "must be on the code volume" in check_code(cluster, "current").notes[0]
+
+
+def machine(**offered):
+    return {"metadata": {"name": "node-1"}, "status": {"allocatable": offered}}
+
+
+def large(server, *nodes, code=200):
+    """What the check of nodes says of two tasks that want 4 CPUs, one of them also a GPU."""
+    server.answers["GET /api/v1/nodes"] = (code, {"items": list(nodes), "message": "no"}, {})
+    asked = ({"cpu": Fraction(4)}, {"cpu": Fraction(4), "nvidia.com/gpu": Fraction(1)})
+    graph = [Vertex(name, name, "task", needs=Needs(needs)) for name, needs in zip("ab", asked, strict=True)]
+    return check_nodes(Cluster(Server("the cluster", server.url, ""), "team"), graph)
+
+
+def test_a_run_that_no_node_can_ever_hold_is_refused(server):
+    assert large(server, machine(cpu="4", **{"nvidia.com/gpu": "1"})) == Findings()
+    (fault,) = large(server, machine(cpu="64")).faults
+    assert fault.startswith("b: no node is large enough for 4 cpu, 1 nvidia.com/gpu: the largest, node-1, offers 64")
+    assert [fault[:3] for fault in large(server, machine(cpu="3500m")).faults] == ["a: ", "b: "]
+
+
+def test_who_may_not_list_nodes_is_told_so_and_not_refused(server):
+    found = large(server, code=403)
+    assert found.faults == []
+    assert "you may not list the nodes" in found.notes[0]

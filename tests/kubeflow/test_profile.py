@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightline.errors import ConfigurationError
+from sightline.errors import ConfigurationError, NoKubeflowError
 from sightline.kubeflow.connection import connect
 from sightline.kubeflow.profile import Profile, find_profile, profile_path
 
@@ -69,6 +69,13 @@ def test_a_host_that_is_none(host):
     assert "canary" not in str(caught.value)
 
 
+def test_a_dashboard_that_is_no_url():
+    assert find_profile({"dashboard": "https://kf/_/pipeline/"}, environment={}).dashboard == "https://kf/_/pipeline"
+    for address in ("kubeflow.example.com", "ftp://kubeflow.example.com"):
+        with pytest.raises(ConfigurationError, match="is not a URL"):
+            find_profile({}, environment={"SIGHTLINE_DASHBOARD": address})
+
+
 def test_nothing_says_where_kubeflow_is(nobodys):
-    with pytest.raises(ConfigurationError, match="nothing says where Kubeflow is"), connect(Profile()):
+    with pytest.raises(NoKubeflowError, match="no Kubeflow is configured"), connect(Profile()):
         pass

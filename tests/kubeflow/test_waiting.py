@@ -25,9 +25,10 @@ GPU = (
 @pytest.mark.parametrize(
     ("pod", "says"),
     [
-        (pending(unschedulable=GPU), "no nvidia.com/gpu left on any node; it starts when one is free"),
+        (pending(unschedulable=GPU), "no node has enough nvidia.com/gpu free now, or any"),
         (pending(unschedulable="0/1 nodes are available: 1 Insufficient nvidia.com/gpu. preemption: 0/1 nodes are "
          "available: 1 No preemption victims found for incoming pod."), "accelerator_count=0 (--param) does without"),
+        (pending(unschedulable="0/1 nodes are available: 1 Insufficient habana.ai/gaudi."), "habana.ai/gaudi free"),
         (pending(unschedulable="0/1 nodes are available: 1 Insufficient memory. no new claims"), "no node has enough"),
         (pending(unschedulable='0/1 nodes are available: persistentvolumeclaim "w" not found.'),
          "volume claim w is missing"),

@@ -10,7 +10,7 @@ import pytest
 import pipeline
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/kubeflow.md", "docs/production.md", "manifests/README.md"]
+PAGES = ["README.md", "docs/python.md", "docs/kubeflow.md", "docs/production.md", "manifests/README.md"]
 
 
 def command_lines():

@@ -98,8 +98,17 @@ def measured(sha256, strength, seed, split):
         "per_class": per_class,
         "curves": {"box": box, "mask": mask},
         "confusion": {"labels": [*CLASSES, "nothing"], "matrix": matrix.tolist()},
+        "confidence": {"box": confidence(strength), "mask": confidence(strength * 0.97)},
         "readings": {"true": 60, "read": 54, "false": 3, "examples": []},
     }
+
+
+def confidence(strength):
+    """Precision rises with the score threshold and recall falls; above 0.95 nothing is found."""
+    precision = [min(1.0, strength * (0.6 + index / 150)) if index <= 95 else None for index in range(101)]
+    recall = [strength * (1 - (index / 110) ** 2) if index <= 95 else 0.0 for index in range(101)]
+    f1 = [2 * p * r / (p + r) if p and r else 0.0 for p, r in zip(precision, recall, strict=True)]
+    return {"precision": precision, "recall": recall, "f1": f1, "best_threshold": f1.index(max(f1)) / 100}
 
 
 def write_summary(folder, split, models, images=8, winner="best"):
@@ -116,8 +125,9 @@ def write_summary(folder, split, models, images=8, winner="best"):
         for kind, path in paths.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             pictures[kind].save(folder / path, quality=90)
-        drawn.append({"image": name, "model": winner, **paths})
         right = number % 3 != 1
+        mistakes = {"confused": 0 if right else 1, "missed": number, "false": 0, "truths": 10}
+        drawn.append({"image": name, "model": winner, **paths, "mistakes": mistakes})
         read = texts if right else [texts[0], texts[1][:2] + "8" + texts[1][3:]]
         place = {"centre": [190.0, 120.0], "size": [270.0, 64.0]}
         truth = [{"kind": "l_board", "texts": texts, **place}]
@@ -131,6 +141,7 @@ def write_summary(folder, split, models, images=8, winner="best"):
             "name": name,
             "value": models[name]["metrics"][metric],
             "previous_value": models["champion"]["metrics"][metric],
+            "previous_sha256": models["champion"]["sha256"],
             "promoted": True,
             "reason": f"{name} has the highest {metric} and beats the champion by more than 0.001.",
             "uri": models[name]["uri"],
@@ -141,6 +152,7 @@ def write_summary(folder, split, models, images=8, winner="best"):
     document = {
         "training_tag": TAG,
         "split": split,
+        "score_threshold": 0.4,
         "images": 60,
         "classes": CLASSES,
         "models": models,
@@ -219,7 +231,12 @@ def build_run(root):
     models = {name: measured(*value, "val") for name, value in scored.items()}
     models["last"]["metrics"]["EIR"] = 0.8823
     write_summary(folders["evaluate"], "val", models, 3)
-    write_summary(folders["test"], "test", {"best": measured(best, 0.915, 7, "test")})
+    tested = {"best": measured(best, 0.915, 7, "test"), "last": measured(last, 0.905, 8, "test")}
+    tested["last"]["metrics"]["EIR"] = 0.8711
+    write_summary(folders["test"], "test", tested)
+    environment = {"device": "AMD EPYC 7763", "accelerators": 0, "threads": 2, "host": "node-3", "system": "Linux 6.1",
+                   "python": "3.11.7", "torch": "2.9.1+cpu", "sightline": "0.1.0", "memory_gb": 1.234,
+                   "gpu_memory_gb": None}  # fmt: skip
     results = {
         "record": {
             "dataset": "plates",
@@ -235,13 +252,18 @@ def build_run(root):
             "iterations": 400,
             "seconds": 262.4,
             "candidates": [{"name": "best", "iteration": 400}, {"name": "last", "iteration": 400}],
+            "environment": environment,
         },
         "evaluate": {"selections": []},
-        "test": {"models": [{"metric": "mask_AP", "images_per_second": 7.25}]},
+        "test": {
+            "models": [{"metric": "mask_AP", "sha256": best, "images_per_second": 7.25}],
+            "files": "gs://results/test",
+            "environment": environment | {"memory_gb": 0.5},
+        },
     }
-    names = ("resolve", "record", "train", "evaluate", "test")
-    states = ("succeeded", "reused", "succeeded", "succeeded", "succeeded")
-    seconds = (0.2, 1.4, 262.4, 41.0, 23.9)
+    names = ("resolve", "record", "train", "evaluate", "promote", "test", "finish")
+    states = ("succeeded", "reused", "succeeded", "succeeded", "succeeded", "succeeded", "succeeded")
+    seconds = (0.2, 1.4, 262.4, 41.0, 0.7, 23.9, None)
     tasks = [
         TaskView(name, name.capitalize(), state, took, {"config": "{...}", "code_rev": "d61ae8e"}, {"Output": TAG})
         for name, state, took in zip(names, states, seconds, strict=True)
@@ -260,6 +282,7 @@ def build_run(root):
         tasks=tasks,
         edges=[*itertools.pairwise(names), ("resolve", "train"), ("record", "test")],
         index_link="../index.html",
+        tensorboard_command="tensorboard --logdir '/work/my runs/tensorboard'",
         results=results,
         files=folders,
     )
@@ -275,16 +298,17 @@ def finished(tmp_path_factory):
 class Page(HTMLParser):
     """A page that was parsed strictly: tags are balanced, ids are unique, links within the page lead somewhere."""
 
-    VOID = frozenset({"meta", "link", "img", "br", "input", "hr", "circle"})
+    VOID = frozenset({"meta", "link", "img", "br", "input", "hr"})
 
     def __init__(self, source):
         super().__init__()
         self.source = source
         self.open_tags, self.ids, self.links, self.loads, self.scripts = [], [], [], [], []
-        self.text, self.pieces = "", []
+        self.text, self.pieces, self.heads = "", [], []
         self.feed(source)
         self.close()
         assert self.open_tags == []
+        assert all(self.heads), "a column or a row without a name"
         assert len(self.ids) == len(set(self.ids))
         inside = [link.removeprefix("#") for link in self.links if link.startswith("#")]
         inside += re.findall(r"url\(#([^)]*)\)", source)
@@ -302,6 +326,10 @@ class Page(HTMLParser):
                 self.loads.append(value)
             elif name.startswith("on"):
                 self.scripts.append(f"{name}={value}")
+        if tag == "img":
+            assert dict(attrs).get("alt"), "an image without words for it"
+        if tag == "th":
+            self.heads.append("")
         if tag == "script":
             self.scripts.append("script")
 
@@ -316,6 +344,8 @@ class Page(HTMLParser):
         assert self.open_tags.pop() == tag
 
     def handle_data(self, data):
+        if "th" in self.open_tags:
+            self.heads[-1] += data.strip()
         if not self.open_tags or self.open_tags[-1] not in ("style", "script"):
             self.text += data
             self.pieces.append(data)
@@ -330,7 +360,8 @@ def is_self_contained(page):
     """Nothing is loaded from elsewhere, and no script but the page's own one."""
     assert all(load.startswith("data:image/jpeg;base64,") for load in page.loads)
     without_images = re.sub(r"data:image/jpeg;base64,[A-Za-z0-9+/=]*", "", page.source)
-    assert not re.search(r"https?://|//[a-z]|@import", without_images)
+    assert not re.search(r"https?://|@import|url[(]['\"]?//", without_images)
+    assert not any(link.startswith("//") for link in page.links)
     assert page.scripts == ["script"]
 
 

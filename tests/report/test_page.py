@@ -61,7 +61,7 @@ def test_only_the_pages_own_script_may_run():
     """The policy names the script's digest, and browsers compare it with what stands between the tags."""
     import hashlib
 
-    page = render("run_index.html", runs=[], metrics=[], links={})
+    page = render("run_index.html", runs=[], metrics=[], links={}, numbers={})
     script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
@@ -71,10 +71,10 @@ def test_only_the_pages_own_script_may_run():
 
 def test_a_page_that_cannot_be_made_leaves_the_old_one(tmp_path):
     path = tmp_path / "deep" / "index.html"
-    write_page(path, "run_index.html", runs=[], metrics=[], links={})
+    write_page(path, "run_index.html", runs=[], metrics=[], links={}, numbers={})
     before = path.read_bytes()
     with pytest.raises(OSError, match="disk"):
-        write_page(path, "run_index.html", runs=Failing(), metrics=[], links={})
+        write_page(path, "run_index.html", runs=Failing(), metrics=[], links={}, numbers={})
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
@@ -82,7 +82,7 @@ def test_a_page_that_cannot_be_made_leaves_the_old_one(tmp_path):
 def test_a_page_that_cannot_be_put_in_place_leaves_nothing(tmp_path):
     (tmp_path / "index.html").mkdir()
     with pytest.raises(IsADirectoryError):
-        write_page(tmp_path / "index.html", "run_index.html", runs=[], metrics=[], links={})
+        write_page(tmp_path / "index.html", "run_index.html", runs=[], metrics=[], links={}, numbers={})
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 

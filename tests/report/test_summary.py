@@ -3,6 +3,7 @@ import json
 import pytest
 
 from sightline.errors import DataError
+from sightline.report.evaluation_report import write_evaluation_report
 from sightline.report.model_view import curve_path, model_views
 from sightline.report.summary import read_summary
 
@@ -28,8 +29,34 @@ def test_selected_models_are_shown_and_all_where_none_is_selected(tmp_path):
         {"metric": "x", "name": "y"},
     ]
     summary = read_summary(written(tmp_path, {"models": models, "selections": selections}))
-    assert summary.winners() == {"last": ["mask_AP", "EIR"]}
-    assert list(read_summary(written(tmp_path, {"models": models})).winners()) == ["best", "last", "champion"]
+    assert summary.shown() == {"last": ["best by mask_AP, EIR"]}
+    assert list(read_summary(written(tmp_path, {"models": models})).shown()) == ["best", "last", "champion"]
+
+
+def test_the_runs_own_best_candidate_stands_before_the_champion_that_stayed(tmp_path):
+    values = {"best": 0.3, "last": 0.4, "champion": 0.5}
+    models = {name: {"metrics": {"mask_AP": value}} for name, value in reversed(values.items())}
+    selections = [{"metric": "mask_AP", "name": "champion", "promoted": False}]
+    summary = read_summary(written(tmp_path, {"models": models, "selections": selections, "split": "val"}))
+    assert list(summary.shown().items()) == [
+        ("last", ["best candidate by mask_AP"]),
+        ("champion", ["stays champion by mask_AP"]),
+    ]
+    tested = read_summary(written(tmp_path, {"models": models, "selections": selections, "split": "test"}))
+    assert list(tested.shown()) == ["last", "best", "champion"]  # on test nothing is chosen: all that were tested
+
+
+def test_the_worst_drawn_images_come_first_and_documents_of_before_keep_their_order(tmp_path):
+    drawn = [
+        {"image": "a", "model": "m", "mistakes": {"missed": 1}},
+        {"image": "b", "model": "m", "mistakes": {"missed": 1, "false": 2, "confused": 1, "truths": 5}},
+        {"image": "c", "model": "other", "mistakes": {"missed": 9}},
+        {"image": "d", "model": "m"},
+    ]
+    summary = read_summary(written(tmp_path, {"drawn": drawn}))
+    assert [item.image for item in summary.drawn_by("m")] == ["b", "a", "d"]
+    assert summary.drawn[1].mistakes.text == "1 missed, 1 of a wrong class, 2 where nothing is (5 objects)"
+    assert summary.at_score == "score threshold as configured"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +112,24 @@ def test_readings_have_the_wrong_ones_first_and_mark_what_differs(tmp_path):
     assert view.readings[1].read == [([(" 11", False)], "l_board, incomplete")]
     assert view.readings[2].read == [([("12a 3456", True)], "l_board")]
     assert view.readings_hidden == 0
+
+
+def test_many_classes_are_cut_short_to_what_goes_wrong(tmp_path):
+    names = [f"class {number}" for number in range(300)]
+    matrix = [[0] * 301 for _ in range(301)]
+    matrix[7][8], matrix[9][300], matrix[5][5] = 3, 4, 99
+    model = {
+        "per_class": {name: {"box_AP50": number / 300} for number, name in enumerate(reversed(names))},
+        "curves": {"box": {name: [1.0, 0.0] for name in names}},
+        "confusion": {"labels": [*names, "background"], "matrix": matrix},
+    }
+    [view] = model_views(read_summary(written(tmp_path, {"models": {"m": model}, "classes": names})), "t")
+    assert [curve.name for curve in view.curves] == names[:199:-1]
+    assert view.curves_hidden == 200
+    assert view.confusion == []
+    assert view.confused == [("class 9", "background", 4), ("class 7", "class 8", 3)]
+    write_evaluation_report(tmp_path / "report.html", tmp_path)
+    assert (tmp_path / "report.html").stat().st_size < 500_000
 
 
 def test_many_readings_are_cut_short(tmp_path):

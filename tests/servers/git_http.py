@@ -19,6 +19,9 @@ class GitServer:
         self.root, self.token = root, token
         self.users: list[str] = []
         self.read_only = False
+        self.answers = threading.Event()
+        """Whether it answers; requests wait while this is cleared."""
+        self.answers.set()
         self._http = ThreadingHTTPServer((address, 0), _Handler)
         self._http.git = self
 
@@ -53,6 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         git = self.server.git
+        git.answers.wait()
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
         user, _, password = base64.b64decode(given).decode().partition(":") if scheme == "Basic" else ("", "", "")
         if git.token and password != git.token:
@@ -99,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who asked may be gone by now
+            self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
         """Nothing is printed."""

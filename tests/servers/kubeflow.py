@@ -38,6 +38,7 @@ class World:
     name: str
     image: str
     runs: list[str] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
 
     @property
     def server(self):
@@ -56,22 +57,22 @@ class World:
         with contextlib.suppress(NotThereError):
             self.server.request("DELETE", f"{self.core}/secrets/{self.name}")
 
-    def make_volume(self):
+    def make_volume(self, name=""):
         """A folder of the one node; where a cluster makes volumes by itself, this one is taken nevertheless."""
+        name = name or self.name
+        self.volumes.append(name)
         size = {"storage": "1Mi"}
-        claimed = {"namespace": self.kubeflow.namespace, "name": self.name}
+        claimed = {"namespace": self.kubeflow.namespace, "name": name}
         common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
-        path = {"path": f"/tmp/{self.name}", "type": "DirectoryOrCreate"}
+        path = {"path": f"/tmp/{name}", "type": "DirectoryOrCreate"}
         volume = {**common, "capacity": size, "hostPath": path, "claimRef": claimed}
-        claim = {**common, "resources": {"requests": size}, "volumeName": self.name}
+        claim = {**common, "resources": {"requests": size}, "volumeName": name}
         kinds = (("PersistentVolume", "/api/v1/persistentvolumes", volume),)
         kinds += (("PersistentVolumeClaim", f"{self.core}/persistentvolumeclaims", claim),)
         for kind, place, spec in kinds:
-            body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": self.name}, "spec": spec}
+            body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
             self.server.request("POST", place, body=body)
-        self.until(
-            lambda: self.kubeflow.cluster.thing("persistentvolumeclaims", self.name)["status"]["phase"] == "Bound"
-        )
+        self.until(lambda: self.kubeflow.cluster.thing("persistentvolumeclaims", name)["status"]["phase"] == "Bound")
 
     def evict(self, pod):
         """Take a pod from its node, as a drain does."""
@@ -101,9 +102,10 @@ class World:
     def clear(self):
         """Remove runs, pipeline, experiment, secret and volume."""
         remove(self.kubeflow.api, self.name, self.runs, [self.name])
-        for path in (f"{self.core}/persistentvolumeclaims/{self.name}", f"/api/v1/persistentvolumes/{self.name}"):
-            with contextlib.suppress(KubeflowError):
-                self.server.request("DELETE", path)
+        for name in self.volumes:
+            for path in (f"{self.core}/persistentvolumeclaims/{name}", f"/api/v1/persistentvolumes/{name}"):
+                with contextlib.suppress(KubeflowError):
+                    self.server.request("DELETE", path)
         self.remove_secret()
 
 

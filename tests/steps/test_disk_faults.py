@@ -87,7 +87,7 @@ def test_a_work_volume_that_is_full_or_read_only(world):
             remount(f"size={size}")
             fails(world, r"No space left on device|the disk is full")
         remount("size=64m,ro")
-        fails(world, r"cannot write \S+run.json: Read-only file system; make room or set the permissions")
+        fails(world, r"make the folder of the run: Read-only file system .*; make room or set the permissions")
         remount("size=64m,rw")
         disturbed = outcome(world, world.run())
         world.require_intact()

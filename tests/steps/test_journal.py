@@ -28,7 +28,10 @@ def test_a_reused_task_stays_reused(tmp_path, run_id):
 
 @pytest.mark.parametrize(
     ("error", "state", "message"),
-    [(ValueError("no such tag"), "failed", "no such tag"), (KeyboardInterrupt(), "interrupted", "goes on from here")],
+    [
+        (ValueError("no such tag"), "failed", "no such tag"),
+        (KeyboardInterrupt(), "interrupted", "run the same command to resume"),
+    ],
 )
 def test_a_task_that_ends_badly_says_why(tmp_path, run_id, error, state, message):
     with pytest.raises(type(error)), journalled(tmp_path, "train", {}):

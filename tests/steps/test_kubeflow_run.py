@@ -12,7 +12,8 @@ import pytest
 from sightline.config.digest import config_digest
 from sightline.config.settings import home
 from sightline.database import open_database
-from sightline.errors import DatabaseError, StepError
+from sightline.errors import ConfigurationError, DatabaseError, StepError
+from sightline.report.page import alone
 from sightline.steps import kubeflow_run, task
 from sightline.steps.journal import journalled, read_journal, run_folder
 from sightline.steps.results import EvaluateResult, RecordResult, ScoredModel, Selection
@@ -112,8 +113,11 @@ def test_a_run_is_opened_and_closed_with_row_page_copy_and_message(pod, webhook,
     assert run_row(resolved.config).state == "succeeded"
     page = run_folder(home() / "work", RUN) / "report" / "index.html"
     assert RUN in page.read_text()
-    assert (tmp_path / "page" / "out").read_bytes() == page.read_bytes()
-    assert (home() / "bucket" / "runs" / RUN / "index.html").read_bytes() == page.read_bytes()
+    assert "../../index.html" in page.read_text()
+    copy = (tmp_path / "page" / "out").read_text()
+    assert copy == alone(page.read_bytes()).decode()
+    assert not re.findall(r'href="(?!#|data:|https://)', copy)  # there is no index beside a copy
+    assert (home() / "bucket" / "runs" / RUN / "index.html").read_text() == copy
     assert re.findall(r'<a href="(https:[^"]*)">(\w+) ↗</a>', page.read_text()) == [
         (f"https://kubeflow.example/pipeline/#/runs/details/{RUN}", "Kubeflow"),
         ("https://mlflow.example", "MLflow"),
@@ -209,13 +213,15 @@ def test_a_champion_that_was_selected_must_be_promoted(pod, tmp_path, promoted, 
 
 
 def test_a_refused_configuration_is_told_and_leaves_nothing(pod, webhook, tmp_path):
-    finish(tmp_path, failed=True, overrides="train.iteratons=1")
+    with pytest.raises(ConfigurationError, match="iteratons"):
+        finish(tmp_path, failed=True, overrides="train.iteratons=1")
     assert "iteratons" in webhook[0][0]["text"]
     assert not (home() / "work").exists()
 
 
 def test_a_run_that_resolve_did_not_begin_is_told(pod, webhook, tmp_path):
-    finish(tmp_path, failed=True)
+    with pytest.raises(StepError):
+        finish(tmp_path, failed=True)
     assert "resolve did not begin the run" in webhook[0][0]["text"]
 
 
@@ -267,3 +273,11 @@ def test_a_webhook_that_is_not_there_fails_nothing_and_is_not_shown(monkeypatch,
     assert kubeflow_run.notify("hello") is False
     assert "nobody was told" in caplog.text
     assert "canary-hook" not in caplog.text
+
+
+def test_two_local_runs_of_one_second_have_names_of_their_own(monkeypatch):
+    digits = iter(["0001", "0001", "0001", "0002"])
+    monkeypatch.setattr("sightline.steps.run.secrets.token_hex", lambda _: next(digits))
+    asked = ("plates", [f"data.tag={TAG}"], ["record"])
+    runs = [LocalRun.begin(*asked, entry_point="python pipeline.py") for _ in range(2)]
+    assert [run.document.run_id[-4:] for run in runs] == ["0001", "0002"]

@@ -1,7 +1,9 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from sightline.config.schema import Config, Data, Database, Splits, Storage, Work
@@ -14,7 +16,9 @@ from sightline.models.model_file import load_model, read_card
 from sightline.models.predictor import Predictor
 from sightline.steps import record as record_step
 from sightline.steps import train as train_step
+from sightline.steps.environment import processor_name
 from sightline.steps.store import from_json, to_json
+from sightline.steps.training_logs import tensorboard_folder
 from sightline.storage.uris import fetch, open_storage
 from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
 
@@ -90,6 +94,23 @@ def test_history_log_and_curves_lie_beside_them(recorded, trained):
     assert b"6/6 loss" in storage.read_bytes(f"{folder}/log.txt")[0]
 
 
+def test_where_it_was_trained_is_kept_and_the_curves_are_found_by_the_runs_name(recorded, trained):
+    _, config, _ = recorded
+    where = trained.environment
+    assert (where.accelerators, where.gpu_memory_gb, where.torch) == (0, None, torch.__version__)
+    assert where.device == processor_name() != ""
+    assert 0.05 < where.memory_gb < 100
+    assert from_json(type(trained), to_json(trained)) == trained
+    folder = Path(tensorboard_folder(Path(config.work.dir), "first-run"))
+    assert any(path.name.startswith("events") for path in folder.iterdir())
+
+
+def test_a_result_of_an_earlier_release_says_nothing_of_where(trained):
+    document = json.loads(to_json(trained))
+    del document["environment"]
+    assert from_json(type(trained), json.dumps(document)) == replace(trained, environment=None)
+
+
 def test_models_are_registered_with_their_metrics(recorded, trained):
     _, config, _ = recorded
     database = open_database(config.database.url)
@@ -107,7 +128,7 @@ def test_training_again_finds_the_result_and_registers_it_again(recorded, traine
     elsewhere = changed(elsewhere, "work", dir=str(tmp_path / "work"))
     monkeypatch.setenv("SIGHTLINE_RUN_ID", "second-run")
     assert train_step.run(elsewhere, REVISION, record) == trained
-    assert not (tmp_path / "work").exists()
+    assert not (tmp_path / "work" / "train").exists()
     database = open_database(elsewhere.database.url)
     for candidate in trained.candidates:
         (model,) = database.lineage(Named("model", candidate.sha256)).models

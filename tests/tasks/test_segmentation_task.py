@@ -39,9 +39,9 @@ def test_evaluation_gives_cocos_metrics(task, tmp_path):
         boxes = np.array([annotation["bbox"] for annotation in mine], dtype=np.float32)
         boxes[:, 2:] += boxes[:, :2]
         ids = np.array([annotation["category_id"] for annotation in mine])
-        from sightline.data.transforms import encode_mask, rasterise
+        from sightline.data.rasterizer import encode_mask, rasterize
 
-        masks = [encode_mask(rasterise(annotation["segmentation"], 60, 80)) for annotation in mine]
+        masks = [encode_mask(rasterize(annotation["segmentation"], 60, 80)) for annotation in mine]
         found.append(Detections(image["id"], boxes, np.full(len(mine), 0.9, np.float32), ids, masks))
     values = task.evaluate(truth, found)
     assert values["box_AP"] == pytest.approx(1)

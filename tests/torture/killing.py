@@ -68,3 +68,29 @@ def where(pid: int, log: Path) -> str:
         if match and (match["room"], match["file"]) not in _NOWHERE:
             return f"{match['file']}.{match['function']}"
     return "begin or end"
+
+
+def kind_of_line(line):
+    """``git push`` of the line that says so, or the first words of a statement."""
+    return re.sub(r"^sightline.data.commands |^sqlalchemy\S+ |\[\S+\]", "", line)[:14]
+
+
+def shown(log, offset):
+    """What a log says from an offset on."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(offset)
+            return stream.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def kind_of(commands):
+    """``git push`` of the command lines of a tree; the outermost says what it is about."""
+    for command in commands:
+        match = re.search(r"(?:^|/)git (?:-\S+ )*([a-z-]+)|dvc (?:--wait-for-lock )?(\w+)", command)
+        if match:
+            return f"git {match[1]}" if match[1] else f"dvc {match[2]}"
+        if command == "(alone)":
+            return "process alone"
+    return "no command"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 import signal
 import threading
 import time
@@ -14,7 +13,7 @@ import psutil
 import pytest
 
 from sightline.data.tags import DatasetTag
-from tests.torture.killing import kill_alone, kill_tree, where
+from tests.torture.killing import kill_alone, kill_tree, kind_of, kind_of_line, shown, where
 from tests.torture.recording import World
 from tests.torture.scale import cases
 
@@ -102,31 +101,6 @@ class Killer:
         """What must hold at every moment."""
         assert self.world.half_registered() == []
         assert self.world.orphans(str(DatasetTag.parse(tag).training)) == []
-
-
-def kind_of_line(line):
-    """``git push`` of the line that says so, or the first words of a statement."""
-    return re.sub(r"^sightline.data.commands |^sqlalchemy\S+ |\[\S+\]", "", line)[:14]
-
-
-def shown(log, offset):
-    try:
-        with log.open("rb") as stream:
-            stream.seek(offset)
-            return stream.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""
-
-
-def kind_of(commands):
-    """``git push`` of the command lines of a tree; the outermost says what it is about."""
-    for command in commands:
-        match = re.search(r"(?:^|/)git (?:-\S+ )*([a-z-]+)|dvc (?:--wait-for-lock )?(\w+)", command)
-        if match:
-            return f"git {match[1]}" if match[1] else f"dvc {match[2]}"
-        if command == "(alone)":
-            return "process alone"
-    return "no command"
 
 
 @pytest.mark.slow

@@ -21,9 +21,12 @@ import sightline.storage.gcs
 from sightline.code import bring, make_snapshot, publish_to_bucket, publish_to_volume
 from sightline.config import decode
 from sightline.data.checkout import checkout
+from sightline.data.repository import add_annotations
+from sightline.data.tags import DatasetTag
 from sightline.database import CategoryCount, ImageRecord, VersionRecord, open_database
 from sightline.database.schema import head_revision
 from sightline.steps import record
+from sightline.steps.removal import Removal
 from sightline.steps.results import TrainResult
 from sightline.steps.store import publish_result
 from sightline.storage import open_storage
@@ -55,6 +58,16 @@ def record_tag(configuration: str, code_rev: str, answer: str) -> None:
     """Run record, and write its result to the file ``answer``."""
     result = record.run(decode.from_json(configuration), code_rev)
     Path(answer).write_text(json.dumps(asdict(result)))
+
+
+def add_version(repository: str, folder: str, tag: str) -> None:
+    """``sightline data add``."""
+    add_annotations(Path(repository), Path(folder), DatasetTag.parse(tag), jobs=1, timeout_seconds=120)
+
+
+def take_back(repository: str, tag: str, database_url: str, bucket: str) -> None:
+    """``sightline data remove --yes``."""
+    Removal(repository, DatasetTag.parse(tag), database_url, bucket, 120).remove("torture")
 
 
 def check_out(repository: str, tag: str, work_dir: str) -> None:

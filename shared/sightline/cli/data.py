@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
+from sightline.cli import data_remove
 from sightline.config.settings import embedded_or_own, read_settings, settings_path
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
@@ -36,36 +37,59 @@ def command() -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--remote", required=True, metavar="URI", help="Where DVC keeps the files: a path or gs://bucket/prefix.")
 def init(path: Path, remote: str) -> None:
-    """Make a data repository at PATH, and the default one of this user."""
+    """Make a data repository at PATH, and the default one of this user.
+
+    PATH is a folder that is empty or does not exist, or the top of a git repository: that gets DVC, if it has none, and
+    the two remotes, in one commit.
+    """
     from sightline.data.repository import init_repository
 
     path = path.expanduser().absolute()
+    there = (path / ".git").exists()
     made = init_repository(path, remote)
-    click.echo(f"{path}: " + ("data repository made" if made else "is this data repository already; nothing changed"))
+    how = "its .dvc/config names the remotes of Sightline now" if there else "data repository made"
+    click.echo(f"{path}: " + (how if made else "is this data repository already; nothing changed"))
     if _make_default(path):
         click.echo(f"{settings_path()}: data.repository is {path} now")
+    if made:
+        click.echo("next: sightline data add FOLDER --dataset NAME --version v1")
 
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--dataset", required=True, metavar="NAME", help="Such as plates.")
 @click.option("--version", required=True, metavar="V", help="Such as v1.")
+@click.option("--allow-faults", is_flag=True, help="Add annotations with faults that would stop record.")
 @repository_option
-def add(folder: Path, dataset: str, version: str, repository: str | None) -> None:
-    """Make FOLDER (labelme JSON files and images) the version V of a dataset."""
+def add(folder: Path, dataset: str, version: str, repository: str | None, *, allow_faults: bool) -> None:
+    """Make FOLDER (labelme JSON files and images) the version V of a dataset.
+
+    The version holds every file of FOLDER but hidden ones, temporary ones (*.tmp, *.part, *.swp, *.bak, *~) and what
+    systems leave behind (Thumbs.db, __MACOSX); these are named.  A link to a file of FOLDER is stored as that file.
+    Links to folders or out of FOLDER, files of Git and DVC, and names that not every system can hold are refused, as
+    are annotations that record could not use (see sightline labelme check).
+
+    In a clone, the commit goes on top of what origin has, and is pushed with its tag.
+    """
+    from sightline.cli.data_added import added_lines
     from sightline.data.repository import add_annotations
 
     tag = DatasetTag(dataset, "ann", version)
-    added = add_annotations(Path(repository or _default_repository()), folder, tag, timeout_seconds=TIMEOUT_SECONDS)
-    state = "added" if added.new else "is there already; nothing changed"
-    click.echo(f"{tag}: {state} ({added.files} files, commit {added.commit[:12]})")
+    source = Path(repository or _default_repository()).expanduser().absolute()
+    added = add_annotations(source, folder, tag, timeout_seconds=TIMEOUT_SECONDS, allow_faults=allow_faults)
+    click.echo("\n".join(added_lines(added, source)))
+
+
+command.add_command(data_remove.command)
 
 
 @command.command("list")
 @repository_option
+@click.option("--all", "with_removed", is_flag=True, help="Show removed versions too.")
 @json_option
-def list_command(repository: str | None, as_json: bool) -> None:
+def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -> None:
     """The dataset versions of a data repository, and what the database knows of them."""
+    from sightline.data.clones import clone_hint
     from sightline.data.history import list_tags
 
     source = repository or _default_repository()
@@ -73,17 +97,25 @@ def list_command(repository: str | None, as_json: bool) -> None:
     known = _registered()
     rows = [
         {"tag": str(tag), "dataset": tag.dataset, "version": tag.version, "kind": tag.room, "commit": commits[str(tag)]}
+        | {"removed": None}
         | known.get(str(tag), {"images": None, "registered": None})
         for tag in dataset_tags(commits)
     ]
+    if with_removed:
+        rows += _removed(source)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
+    hint = clone_hint(source, TIMEOUT_SECONDS)
     if not rows:
         click.echo(
-            f"{source} has no dataset version yet; add one with: sightline data add FOLDER --dataset NAME --version V"
+            f"{source} has no dataset version yet; "
+            + (hint or "add one with: sightline data add FOLDER --dataset NAME --version V")
         )
     for row in rows:
+        if row["removed"]:
+            click.echo(row["removed"]["text"])
+            continue
         facts = f"{row['images']} images, recorded {row['registered']}" if row["registered"] else "not recorded"
         click.echo(f"{row['tag']:<32} {row['commit'][:12]}  {facts}")
 
@@ -178,6 +210,19 @@ def _registered() -> dict[str, dict[str, Any]]:
             row.record.tag: {"images": row.images, "registered": row.created_at.isoformat(timespec="seconds")}
             for row in database.versions()
         }
+
+
+def _removed(source: str) -> list[dict[str, Any]]:
+    """Rows for the versions that were taken back; they have ``removed``."""
+    from sightline.data.tombstones import read_tombstones
+
+    rows = []
+    for stone in read_tombstones(source, TIMEOUT_SECONDS):
+        tag = DatasetTag.parse(stone.tag)
+        row: dict[str, Any] = {"tag": stone.tag, "dataset": tag.dataset, "version": tag.version, "kind": tag.room}
+        removed = {"by": stone.by, "at": stone.at, "why": stone.why, "text": str(stone)}
+        rows.append(row | {"commit": stone.commit, "images": None, "registered": None, "removed": removed})
+    return rows
 
 
 def _default_repository() -> str:

@@ -13,6 +13,8 @@ from sightline.cli.kubeflow_options import (
     Function,
     connected,
     connection_options,
+    echo_link,
+    echo_put_right,
     experiment_option,
     json_option,
     launch_options,
@@ -37,13 +39,22 @@ set_option = click.option(
 
 def upload_version(kubeflow: Kubeflow, compiled: str, pipeline: str) -> Version:
     """Upload a compiled text where that is needed, and say what was done."""
+    from sightline.kubeflow.schedules import unfit_schedules
     from sightline.kubeflow.submit import read_version
     from sightline.kubeflow.upload import upload
     from sightline.version import code_revision
 
     uploaded = upload(kubeflow.api, pipeline, compiled, f"Sightline {code_revision()}")
     click.echo(str(uploaded))
-    return read_version(kubeflow.api, uploaded.pipeline_id, uploaded.version_id)
+    version = read_version(kubeflow.api, uploaded.pipeline_id, uploaded.version_id)
+    if uploaded.change.startswith("new version"):
+        for schedule, names in unfit_schedules(kubeflow.api, version):
+            click.echo(
+                f"schedule {schedule.name} cannot start runs of this version, which takes {', '.join(names)} in "
+                f"another type or not at all: python pipeline.py schedule remove {schedule.name}, then add it again",
+                err=True,
+            )
+    return version
 
 
 def pipeline_name(pipeline: str, steps: Sequence[str], every_step: Sequence[str]) -> str:
@@ -79,7 +90,7 @@ def start(
     from sightline.kubeflow.launch import launch
     from sightline.kubeflow.parameters import new_parameters
 
-    with connected(options) as kubeflow:
+    with connected(options, otherwise="python pipeline.py run --local runs on this machine") as kubeflow:
         version = upload_version(kubeflow, compiled(), pipeline)
         code = options["code_rev"] or "image"
         asked = (recipe, overrides, code, options["pods"])
@@ -91,7 +102,7 @@ def start(
 
 def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
     click.echo(f"run {run.run_id}  {run.name}")
-    click.echo(f"dashboard: {kubeflow.run_link(run.run_id)}")
+    echo_link(kubeflow.run_link(run.run_id))
     if waiting:
         from sightline.cli.kubeflow_watch import watch
 
@@ -149,11 +160,13 @@ def resume_command(run: str, waiting: bool, **options: Any) -> None:  # noqa: AN
 
     Finished tasks are kept; those that failed, were evicted or lost are done again.
     """
+    from sightline.kubeflow.run_rows import note_resume
     from sightline.kubeflow.runs import find_run, resume
 
     with connected(options) as kubeflow:
         found = find_run(kubeflow.api, run)
         resume(kubeflow.api, found)
+        note_resume(found)
         _started(kubeflow, found, waiting=waiting)
 
 
@@ -162,11 +175,21 @@ def resume_command(run: str, waiting: bool, **options: Any) -> None:  # noqa: AN
 @connection_options
 def stop_command(run: str, **options: Any) -> None:  # noqa: ANN401
     """Stop a RUN; `resume` goes on with it later."""
+    from sightline.errors import SightlineError
+    from sightline.kubeflow.run_rows import note_stop, take_back_stop
     from sightline.kubeflow.runs import find_run, stop
 
     with connected(options) as kubeflow:
         found = find_run(kubeflow.api, run)
-        stop(kubeflow.api, found)
+        noted = not found.ended and note_stop(found)
+        try:
+            stop(kubeflow.api, found)
+        except SightlineError:
+            if noted:
+                take_back_stop(found)
+            raise
+        if not noted:
+            click.echo("the database that this machine knows does not have the run, so it cannot say who stopped it")
         click.echo(f"stopping run {found.run_id}  {found.name}; `resume {found.run_id[:8]}` goes on with it")
 
 
@@ -180,6 +203,7 @@ def list_command(limit: int, as_json: bool, **options: Any) -> None:  # noqa: AN
 
     with connected(options) as kubeflow:
         runs = [read_run(document) for document in kubeflow.api.runs(limit)]
+        echo_put_right(runs)
     if as_json:
         keys = ("run_id", "name", "state", "parameters", "seconds")
         print_json([{k: getattr(run, k) for k in keys} | {"created": run.created.isoformat()} for run in runs])
@@ -224,7 +248,7 @@ def register(
         fetch_command,
         schedule_group(compile_yaml, every_step),
         publish_code_command,
-        doctor_command(image),
+        doctor_command(image, lambda: compile_yaml(every_step)),
     )
     for command in commands:
         group.add_command(command)

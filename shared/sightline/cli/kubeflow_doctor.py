@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,13 +13,20 @@ from sightline.cli.kubeflow_options import connected, connection_options, json_o
 if TYPE_CHECKING:
     from sightline.kubeflow.connection import Kubeflow
     from sightline.kubeflow.findings import Finding
+    from sightline.kubeflow.graph import Vertex
 
 _COLOURS = {"ok": "green", "warning": "yellow", "fault": "red"}
 _INDENT = 9
+_WHERE = 6
 
 
-def doctor_command(image: str) -> click.Command:
-    """The command; ``image`` is that of the tasks without torch."""
+def doctor_command(image: str, compiled: Callable[[], str]) -> click.Command:
+    """The command.
+
+    Args:
+        image: That of the tasks without torch.
+        compiled: Compiles the pipeline.
+    """
 
     @click.command("doctor")
     @click.option("--in-cluster", "inside", is_flag=True, help="Look from a pod of the tasks' image too.")
@@ -29,17 +36,17 @@ def doctor_command(image: str) -> click.Command:
     def command(inside: bool, asked: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
         """Check everything that a run stands on.
 
-        1 is returned if there is a fault.
+        With --in-cluster each line says where it was checked: here, or in a pod.  1 is returned if there is a fault.
         """
         from dataclasses import asdict
 
         with connected(options) as kubeflow:
             found = []
             chosen = asked or str(kubeflow.parameters.get("base_image") or image)
-            for finding in _findings(kubeflow, chosen if inside else ""):
+            for finding in _findings(kubeflow, chosen if inside else "", compiled):
                 found.append(finding)
                 if not as_json:
-                    _echo(finding)
+                    _echo(finding, finding.where if inside else "")
         if as_json:
             print_json([asdict(finding) for finding in found])
         faults = sum(finding.level == "fault" for finding in found)
@@ -52,34 +59,43 @@ def doctor_command(image: str) -> click.Command:
     return command
 
 
-def _findings(kubeflow: Kubeflow, image: str) -> Iterator[Finding]:
+def _findings(kubeflow: Kubeflow, image: str, compiled: Callable[[], str]) -> Iterator[Finding]:
+    from sightline.errors import SightlineError
     from sightline.kubeflow.doctor import examine
     from sightline.kubeflow.doctor_pod import examine_inside
-    from sightline.kubeflow.findings import guarded
+    from sightline.kubeflow.findings import Finding, guarded
+    from sightline.kubeflow.parameters import usual_graph
 
+    graph: tuple[Vertex, ...] = ()
+    try:
+        graph = usual_graph(compiled(), kubeflow.parameters)
+    except SightlineError as error:
+        yield Finding("parameters", "fault", str(error), "fix parameters in the profile file")
     reached = True
-    for finding in examine(kubeflow):
+    for finding in examine(kubeflow, graph):
         reached = reached and not (finding.check == "cluster" and finding.level == "fault")
         yield finding
     cluster = kubeflow.cluster
     if image and cluster is not None and reached:
         given = (image, kubeflow.service_account, kubeflow.parameters)
-        yield from guarded("pod", lambda: examine_inside(cluster, *given), "kubectl get events")
+        for finding in guarded("pod", lambda: examine_inside(cluster, *given), "kubectl get events"):
+            yield finding.in_pod()
 
 
 def _amount(number: int, thing: str) -> str:
     return f"{number} {thing}{'s'[: number != 1]}"
 
 
-def _echo(finding: Finding) -> None:
+def _echo(finding: Finding, where: str) -> None:
     import textwrap
 
     from sightline.report.terminal import terminal
 
-    text = f"{'':{_INDENT}}{finding.check}: {finding.text}"
-    wrapper = textwrap.TextWrapper(terminal().width, subsequent_indent=" " * _INDENT)
+    indent = _INDENT + (_WHERE if where else 0)
+    text = f"{'':{indent}}{finding.check}: {finding.text}"
+    wrapper = textwrap.TextWrapper(terminal().width, subsequent_indent=" " * indent)
     wrapper.break_long_words = wrapper.break_on_hyphens = False  # addresses and names of things stay whole
-    said = wrapper.fill(text)[_INDENT:]
+    said = f"{where:<{indent - _INDENT}}" + wrapper.fill(text)[indent:]
     click.echo(click.style(f"{finding.level:<{_INDENT}}", fg=_COLOURS[finding.level]) + said)
     if finding.remedy and finding.level != "ok":  # in one line, to be copied
-        click.echo(f"{'':{_INDENT}}-> {finding.remedy}")
+        click.echo(f"{'':{indent}}-> {finding.remedy}")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from sightline.kubeflow.connection import Kubeflow
+    from sightline.kubeflow.runs import Run
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _CONNECTION = (
     ("host", "URL", "Address of the pipelines' API; KFP_HOST."),
     ("namespace", "NAME", "Where runs and their pods are; KFP_NAMESPACE."),
-    ("dashboard", "URL", "Address of the web page, for links; SIGHTLINE_DASHBOARD."),
+    ("dashboard", "URL", "Dashboard to link to, not the API; SIGHTLINE_DASHBOARD."),
     ("token-file", "FILE", "A bearer token, renewed in place; KFP_TOKEN_FILE."),
     ("cookie-file", "FILE", "A session cookie, name=value; KFP_COOKIE_FILE."),
     ("ca-file", "FILE", "Certificates that vouch for the host; KFP_CA_FILE."),
@@ -42,16 +43,32 @@ def connection_options(function: Function) -> Function:
 
 
 @contextmanager
-def connected(options: dict[str, Any]) -> Iterator[Kubeflow]:
-    """The Kubeflow that the options of :func:`connection_options` name."""
+def connected(options: dict[str, Any], otherwise: str = "") -> Iterator[Kubeflow]:
+    """The Kubeflow that the options of :func:`connection_options` name.
+
+    Args:
+        options: Of the command.
+        otherwise: What the command can do without a Kubeflow.
+    """
+    from sightline.errors import NoKubeflowError
     from sightline.kubeflow.connection import connect
     from sightline.kubeflow.profile import find_profile
     from sightline.logs import configure_logging
 
     configure_logging()
     given = {name: options[name] for name in CONNECTION_NAMES if name != "profile"}
-    with connect(find_profile(given, options["profile"])) as kubeflow:
+    profile = find_profile(given, options["profile"])
+    with ExitStack() as stack:
+        try:
+            kubeflow = stack.enter_context(connect(profile))
+        except NoKubeflowError as error:
+            raise NoKubeflowError(f"{error}; {otherwise}" if otherwise else str(error)) from error
         yield kubeflow
+
+
+def echo_link(link: str) -> None:
+    """Print where the dashboard shows a run, whole, however narrow the terminal is."""
+    click.echo(f"dashboard: {link}" if link else "dashboard: no address known; set --dashboard or SIGHTLINE_DASHBOARD")
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -73,6 +90,14 @@ def launch_options(function: Function) -> Function:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def echo_put_right(runs: Iterable[Run]) -> None:
+    """Make the rows of runs agree with Kubeflow, and say on standard error what changed."""
+    from sightline.kubeflow.run_rows import put_right
+
+    for line in put_right(runs):
+        click.echo(line, err=True)
 
 
 def print_json(document: object) -> None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sightline.cli.kubeflow_options import connected, connection_options, json_option, print_json
+from sightline.cli.kubeflow_options import (
+    connected,
+    connection_options,
+    echo_link,
+    echo_put_right,
+    json_option,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from sightline.kubeflow.connection import Kubeflow
@@ -39,6 +46,7 @@ def status_command(run: str, watching: bool, as_json: bool, **options: Any) -> N
         if watching:
             sys.exit(watch(kubeflow, found))
         status = run_status(kubeflow, found)
+        echo_put_right([found])
     if as_json:
         print_json(_document(status))
     else:
@@ -60,6 +68,7 @@ def watch(kubeflow: Kubeflow, run: Run) -> int:
         click.echo(f"the run goes on without you; look again: python pipeline.py status {run.run_id[:8]} --watch")
         return 130
     _show(run_status(kubeflow, run, graph))
+    echo_put_right([run])
     return 0 if run.state == "succeeded" else 1
 
 
@@ -101,7 +110,7 @@ def _show(status: RunStatus) -> None:
     from sightline.report.terminal import show
 
     show(status_text(status))
-    click.echo(f"dashboard: {status.link}")  # whole, however narrow the terminal is
+    echo_link(status.link)
 
 
 def _document(status: RunStatus) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import click
 from sightline.cli.database_option import database_options
 from sightline.database import Database, Named, open_database
 from sightline.errors import UnknownNameError
+from sightline.own_file import require_own
 
 
 @click.command("lineage")
@@ -26,6 +27,8 @@ def command(*, url: str, name: str, as_json: bool, html: Path | None) -> None:
     MODEL is a SHA-256 or six digits of its beginning, or the path or URI of a model file; TAG an annotation or training
     tag; RUN a run's id or its beginning.
     """
+    if html is not None:
+        require_own(html, (b"<!doctype html", b"default-src 'none'; img-src data:"), "a page of Sightline", "--html")
     with closing(open_database(url, create=False)) as database:
         lineage = database.lineage(_asked(database, name))
     if html is not None:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sightline.errors import DataError
+
 if TYPE_CHECKING:
-    from sightline.data.detections import Detections
-    from sightline.metrics.exact_match import Reader
     from sightline.models.model_file import ModelCard
 
 MAX_PIXELS = 50_000_000
 """As ``data.max_pixels`` has it where nobody says otherwise."""
+
+SHOWN_LINES = 200
+"""Images with a line of their own; a larger batch has a progress bar alone."""
 
 
 @click.group("model")
@@ -24,14 +27,19 @@ def command() -> None:
 
 
 @command.command("show")
-@click.argument("model", metavar="FILE-OR-URI")
+@click.argument("model", metavar="MODEL")
 @click.option("--json", "as_json", is_flag=True, help="Print everything in the header as JSON.")
 def show(*, model: str, as_json: bool) -> None:
-    """Show what a model file says about itself."""
+    """Show what a model file says about itself.
+
+    MODEL is the path or URI of a model file, its SHA-256 or six digits or more of it, or champion:DATASET (with
+    /METRIC behind it where a dataset has several champions).
+    """
     from sightline.models.model_file import card_document, read_card
+    from sightline.prediction.models import find_model
 
     with tempfile.TemporaryDirectory() as folder:
-        card = read_card(_local(model, Path(folder)))
+        card = read_card(find_model(model, Path(folder)))
     if as_json:
         click.echo(json.dumps(card_document(card), indent=2, sort_keys=True))
         return
@@ -42,13 +50,11 @@ def show(*, model: str, as_json: bool) -> None:
 
 
 @command.command("predict")
-@click.argument("model", metavar="FILE-OR-URI")
-@click.argument(
-    "images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("model", metavar="MODEL")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     default=Path("predictions"),
     show_default=True,
     help="Folder of the drawn images and their JSON files.",
@@ -56,44 +62,48 @@ def show(*, model: str, as_json: bool) -> None:
 @click.option(
     "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Detections below are left out."
 )
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Images with more pixels are refused.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-def predict(*, model: str, images: tuple[Path, ...], out: Path, score: float, device: str) -> None:
-    """Detect in each IMAGE: draw what was found, and write it as JSON with what it reads."""
-    from sightline.data.images import read_image
-    from sightline.models.predictor import Predictor
-    from sightline.report.draw import draw_detections
-    from sightline.tasks.reading import open_reader
+def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max_pixels: int, device: str) -> None:
+    """Detect in each IMAGE: draw what was found, and write it as JSON with what it reads.
 
-    _require_distinct(images)
-    with tempfile.TemporaryDirectory() as folder:
-        predictor = Predictor.load(_local(model, Path(folder)), device)
-    card = predictor.card
-    names = dict(zip(card.category_ids, card.classes, strict=True))
-    reader = open_reader(card.reading, card.classes)
-    out.mkdir(parents=True, exist_ok=True)
-    for path in images:
-        image = read_image(path, MAX_PIXELS)
-        detections = predictor.predict(image).above(score)
-        document = _document(path, detections, names, reader)
-        draw_detections(image, detections, names).save(out / f"{path.stem}.png")
-        (out / f"{path.stem}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-        click.echo(f"{path}: {len(detections)} detections{_read_text(document)}")
-    click.echo(f"drawn images and JSON files are in {out}")
+    MODEL is the path or URI of a model file, its SHA-256 or six digits or more of it, or champion:DATASET (with
+    /METRIC behind it where a dataset has several champions).  IMAGE is a file, a folder (its sub-folders are mirrored
+    in --out), or a pattern in quotes, such as "photos/**/*.jpg".
 
+    A broken image does not stop the others; all of them are named at the end.  Only files that predict wrote itself
+    are replaced: anything else in their place is an error before any work.
+    """
+    from sightline.prediction.inputs import find_images, output_folder
 
-def _local(model: str, folder: Path) -> Path:
-    """A path as it is, anything else fetched into ``folder``."""
-    from sightline.storage.uris import fetch
+    folder = output_folder(out)
+    wanted = find_images(images, folder)
+    folder.require_free(
+        [file for image in wanted for file in (image.drawing, image.document)], [image.path for image in wanted]
+    )
 
-    return fetch(model, folder) if "://" in model else Path(model)
+    from sightline.prediction.batch import predict_images
+    from sightline.prediction.models import load_predictor
 
-
-def _require_distinct(images: tuple[Path, ...]) -> None:
-    stems = [path.stem for path in images]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise click.UsageError(
-            f"several images are called {', '.join(twice)}, and would be drawn to one file; give them in several calls"
+    predictor = load_predictor(model, device)
+    broken = []
+    for done in predict_images(predictor, wanted, folder, score=score, max_pixels=max_pixels):
+        if done.fault is not None:
+            broken.append(str(done.fault))
+        elif len(wanted) <= SHOWN_LINES:
+            click.echo(f"{done.image.path}: {_counted(done.document)}{_read_text(done.document)}")
+    if len(broken) < len(wanted):
+        click.echo(f"drawn images and JSON files are in {out}")
+    if broken:
+        raise DataError(
+            f"{len(broken)} of {len(wanted)} image{'s'[: len(wanted) != 1]} could not be read:\n"
+            + "\n".join(f"  {fault}" for fault in broken)
         )
 
 
@@ -115,25 +125,9 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
     ]
 
 
-def _document(path: Path, detections: Detections, names: dict[int, str], reader: Reader | None) -> dict[str, Any]:
-    rows = zip(
-        detections.category_ids.tolist(),
-        detections.scores.tolist(),
-        detections.boxes_xyxy.tolist(),
-        detections.masks,
-        strict=True,
-    )
-    document: dict[str, Any] = {
-        "image": str(path),
-        "detections": [
-            {"class": names[id_], "category_id": id_, "score": score, "box_xyxy": box, "mask": mask}
-            for id_, score, box, mask in rows
-        ],
-    }
-    if reader is not None:
-        readings = reader.read(detections.boxes_xyxy, detections.scores, detections.category_ids)
-        document["readings"] = [reading.document() for reading in readings]
-    return document
+def _counted(document: dict[str, Any]) -> str:
+    count = len(document["detections"])
+    return f"{count} detection{'s'[: count != 1]}"
 
 
 def _read_text(document: dict[str, Any]) -> str:

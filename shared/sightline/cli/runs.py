@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sightline.cli.database_option import database_options
-from sightline.database import Database, Lineage, open_database
+from sightline.database import Database, Lineage, RunRow, open_database
 from sightline.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def list_command(*, url: str, limit: int, as_json: bool) -> None:
 
     with closing(open_database(url, create=False)) as database:
         runs = database.runs(limit)
+        if _close_abandoned(runs):
+            runs = database.runs(limit)
         selections = database.selections(runs)
     if as_json:
         rows = [run_document(run) | choices_document(selections[run.record.run_id]) for run in runs]
@@ -55,15 +58,21 @@ def show_command(*, url: str, run: str, as_json: bool) -> None:
     from sightline.report.lineage_document import lineage_document, recipe_document
     from sightline.report.runs_text import run_text
     from sightline.report.terminal import terminal
+    from sightline.steps.training_logs import tensorboard_of_run
 
     with closing(open_database(url, create=False)) as database:
         found = _run(database, run)
+    tensorboard = tensorboard_of_run(found)
     if as_json:
         document = lineage_document(found)
         rest = {"models": document["models"], "promotions": document["promotions"]}
-        _print_json(document["runs"][0] | {"differs_from_recipe": recipe_document(found.runs[0])} | rest)
+        _print_json(
+            document["runs"][0]
+            | {"differs_from_recipe": recipe_document(found.runs[0]), "tensorboard": tensorboard}
+            | rest
+        )
     else:
-        _show(run_text(found, terminal().width))
+        _show(run_text(found, terminal().width, tensorboard))
 
 
 @command.command("compare")
@@ -85,13 +94,27 @@ def compare_command(*, url: str, before: str, after: str, as_json: bool) -> None
 
 
 def _run(database: Database, name: str) -> Lineage:
-    found = database.lineage(database.named(name, ["run"]))
+    asked = database.named(name, ["run"])
+    found = database.lineage(asked)
+    if _close_abandoned(found.runs):
+        found = database.lineage(asked)
     if not found.runs:
         raise UnknownNameError(
             f"run {found.asked.name} made models that {database} knows, but has no row of its own there; "
             f"see `sightline lineage {found.asked.name}`"
         )
     return found
+
+
+def _close_abandoned(runs: Iterable[RunRow]) -> bool:
+    """Close runs of this machine that say they run while their process is gone."""
+    running = [run.record.run_id for run in runs if run.state == "running"]
+    if not running:
+        return False
+    from sightline.config.settings import embedded_or_own
+    from sightline.steps.abandoned_runs import close_abandoned
+
+    return bool(close_abandoned(Path(embedded_or_own("work", "dir")), running))
 
 
 def _print_json(document: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from copy import copy
 from importlib import resources
 from pathlib import Path
 from typing import get_args
@@ -95,6 +96,11 @@ def assemble(document: Document, overrides: Sequence[str], recipe: str) -> Confi
     return config
 
 
+def default_document() -> Document:
+    """The defaults of all fields that have one, section by section, as JSON holds them."""
+    return _defaults(Config)
+
+
 def recipe_document(recipe: str) -> Document:
     """What a recipe says, without the settings file and overrides; the other fields have their defaults.
 
@@ -141,7 +147,7 @@ def _defaults(section: type[BaseModel]) -> Document:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             document[name] = _defaults(kind)
         elif not field.is_required():
-            document[name] = list(field.default) if isinstance(field.default, tuple) else field.default
+            document[name] = list(field.default) if isinstance(field.default, tuple) else copy(field.default)
     return document
 
 

@@ -35,6 +35,28 @@ def differences(before: Any, now: Any, path: str = "") -> list[Difference]:  # n
     return found
 
 
+def differences_from_stored(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    """Where a configuration differs from one that an earlier version of Sightline may have stored.
+
+    A field that the stored one lacks counts as its default: what that version did is what the default of a new field
+    says.
+
+    Args:
+        stored: Sections, or parts of them.
+        now: The same, as this version has them.
+    """
+    from sightline.config.decode import default_document
+
+    return differences(_completed(dict(stored), now, default_document()), now)
+
+
+def _completed(stored: Any, now: Any, defaults: Any) -> Any:  # noqa: ANN401
+    if not isinstance(stored, dict) or not isinstance(now, Mapping) or not isinstance(defaults, dict):
+        return stored
+    added = {name: defaults[name] for name in now.keys() & defaults.keys() - stored.keys()}
+    return added | {name: _completed(value, now.get(name), defaults.get(name)) for name, value in stored.items()}
+
+
 def differences_from_recipe(configuration: Mapping[str, Any]) -> list[Difference] | None:
     """How a run's configuration differs from its recipe as this Sightline has it; None where it has none."""
     from sightline.config.decode import recipe_document, recipe_names

@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from sightline.url_secrets import holds_secret
 
@@ -46,6 +55,7 @@ Address = Annotated[str, AfterValidator(_without_secret)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Policy = Literal["error", "drop"]
 FaultPolicy = Literal["error", "drop", "clip"]
+EmbeddedPolicy = Literal["error", "drop", "embedded"]
 
 
 class Section(BaseModel):
@@ -73,17 +83,22 @@ class Faults(Section):
     """What record does with each kind of fault in the annotations.
 
     ``error`` stops record after all faults are listed; ``drop`` leaves the shape (or, for a fault of the whole file,
-    the image) out and counts it; ``clip`` mends it: coordinates are cut at the image's border.
+    the image) out, and the objects that are lost this way are listed class by class; ``clip`` cuts coordinates at the
+    image's border; ``embedded`` takes the image that the JSON file embeds, as labelme does.
     """
 
-    unknown_label: Policy = Field("error", description="A label that is neither a class nor ignored")
+    unknown_label: Policy = Field("error", description="A label that is neither a class, nor ignored, nor an alias")
     outside_image: FaultPolicy = Field("clip", description="A shape that leaves the image")
     not_finite: Policy = Field("error", description="A coordinate that is not a finite number")
     zero_area: Policy = Field("drop", description="A shape that covers no pixel")
     duplicate_shape: Policy = Field("drop", description="A shape that the file holds twice")
     unsupported_shape: Policy = Field("drop", description="A shape type without an area, such as a line or a point")
+    unknown_shape: Policy = Field("error", description="A shape type that is not known, such as cuboid")
     wrong_image_size: Policy = Field("error", description="A file that names another image size than the image has")
     missing_image: Policy = Field("error", description="An image that is neither beside the file nor embedded in it")
+    embedded_differs: EmbeddedPolicy = Field(
+        "embedded", description="An embedded image that shows something else than the image file beside it"
+    )
     broken_image: Policy = Field("error", description="An image that cannot be decoded")
     broken_json: Policy = Field("error", description="A file that is not labelme JSON")
     unsafe_path: Policy = Field("error", description="A path that leads out of the folder, or a name that is not UTF-8")
@@ -99,9 +114,15 @@ class Data(Section):
         min_length=1, max_length=10_000, description="Class names; category ids are 1, 2, ... in this order"
     )
     ignored_labels: tuple[str, ...] = Field((), description="Labels left out on purpose, such as __ignore__")
+    aliases: dict[str, str] = Field(
+        {}, description="Label, or regular expression for whole labels -> the class or ignored label that it means"
+    )
     splits: Splits = Splits()
     group_pattern: str = Field(
         "", description="Regular expression; its first group, found in an image's path, names the image's group"
+    )
+    near_duplicates: bool = Field(
+        True, description="Whether images that look alike stay in one split; off: equal files and groups alone do"
     )
     near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = Field(
         8, description="Images whose 64-bit perceptual hashes differ in at most so many bits stay in one split"
@@ -133,6 +154,37 @@ class Data(Section):
         if any(not name.strip() or name != name.strip() for name in classes):
             raise ValueError("class names without blanks at their ends")
         return classes
+
+    @field_validator("aliases")
+    @classmethod
+    def _matches(cls, aliases: dict[str, str]) -> dict[str, str]:
+        for pattern in aliases:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(
+                    f"labels or regular expressions, but {pattern!r} is neither ({error}); put a backslash before "
+                    "characters that mean themselves"
+                ) from error
+        return aliases
+
+    @field_validator("aliases")
+    @classmethod
+    def _lead_to_labels(cls, aliases: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        classes, ignored = info.data.get("classes", ()), info.data.get("ignored_labels", ())
+        for alias, target in aliases.items():
+            if alias in classes or alias in ignored:
+                kind = "a class" if alias in classes else "an ignored label"
+                raise ValueError(
+                    f"aliases of other labels, but {alias!r} is {kind} itself; remove it from one of the two"
+                )
+            if "classes" in info.data and target not in classes and target not in ignored:
+                chained = f", itself an alias of {aliases[target]!r}" if target in aliases else ""
+                raise ValueError(
+                    f"aliases of classes or ignored labels, but {alias!r} leads to {target!r}{chained}; add that to "
+                    "data.classes or data.ignored_labels, or correct the alias"
+                )
+        return aliases
 
 
 class Model(Section):
@@ -243,6 +295,9 @@ class Work(Section):
     """The volume that a step works on: checkouts, checkpoints, logs, run pages."""
 
     dir: str = Field(min_length=1, description="A folder that outlives the process")
+    lock_timeout_seconds: PositiveFloat = Field(
+        21_600.0, description="How long to wait for another process that works on the same data, training or result"
+    )
 
 
 class Config(Section):

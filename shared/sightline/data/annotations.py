@@ -14,8 +14,10 @@ FaultKind = Literal[
     "zero_area",
     "duplicate_shape",
     "unsupported_shape",
+    "unknown_shape",
     "wrong_image_size",
     "missing_image",
+    "embedded_differs",
     "broken_image",
     "broken_json",
     "unsafe_path",
@@ -59,8 +61,8 @@ class Instance:
     Attributes:
         label: Class name.
         segmentation: Polygons in pixels or a run-length encoding, in the orientation of the image as a person sees it.
-        bbox: ``(x, y, width, height)`` in pixels.
-        area: Pixels covered.
+        bbox: ``(x, y, width, height)`` in pixels: the extent of the outline, or of a mask's pixels, within the image.
+        area: Pixels covered, by COCO's run lengths.
     """
 
     label: str
@@ -114,6 +116,8 @@ class Annotations:
             absent.
         ignored: How many shapes carried a label of ``data.ignored_labels``.
         files: How many JSON files were read.
+        left_out: Class -> kind of fault -> how many shapes of the class it left out; for the network they are
+            background.  A duplicate is not counted, for its object is there once.
         labels: How many shapes carry each label, before any policy was applied.
         unlabelled_images: How many image files of the folder no JSON file names; they are no part of the dataset.
     """
@@ -122,6 +126,7 @@ class Annotations:
     faults: list[Fault]
     dropped: dict[str, int] = field(default_factory=dict)
     ignored: int = 0
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     files: int = 0
     labels: dict[str, int] = field(default_factory=dict)
     unlabelled_images: int = 0

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from sightline.data.cache import Cache
 from sightline.data.commands import explain_os_errors, git, redact
-from sightline.data.history import git_url, list_tags
-from sightline.data.lock import exclusive_lock, shared_lock
+from sightline.data.lock import LOCK_SECONDS, exclusive_lock, shared_lock
 from sightline.data.pull import Pull
-from sightline.data.tags import DatasetTag, unknown_tag
+from sightline.data.references import References, git_url, read_references
+from sightline.data.tags import DatasetTag
+from sightline.data.tombstones import missing_tag
 from sightline.errors import RepositoryError, UnknownTagError
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def checkout(
     *,
     jobs: int = 2,
     timeout_seconds: float = 3600.0,
+    lock_seconds: float = LOCK_SECONDS,
     expected_commit: str = "",
 ) -> Checkout:
     """Clone the tag, pull its data and check every file; a finished checkout of an earlier call is taken as it is.
@@ -52,27 +54,29 @@ def checkout(
         tag: ``<dataset>_ann_<version>``, or ``<dataset>_train_<version>`` to get images and COCO documents.
         work_dir: The work volume.
         jobs: Parallel transfers and hashing.
-        timeout_seconds: Limit for one git or DVC command, and for waiting for another process.
+        timeout_seconds: Limit for one git or DVC command.
+        lock_seconds: How long to wait for another process.
         expected_commit: What the tag named when it was used before; empty when nobody knows.
 
     Raises:
-        UnknownTagError: There is no such tag; the message lists those there are.
+        UnknownTagError: There is no such tag, or its version was removed; the message lists those there are.
         RepositoryError: The tag moved; objects are missing or damaged on the remote (each file is named); git or DVC
             failed; the disk is full.
     """
     wanted = DatasetTag.parse(tag)
-    known = list_tags(repository, timeout_seconds)
+    known = read_references(repository, timeout_seconds)
     folder = work_dir / "checkouts"
-    if tag not in known:
-        raise _gone(folder, tag, redact(repository), expected_commit) or unknown_tag(tag, redact(repository), known)
-    commit = known[tag]
-    _require_unmoved(folder, wanted, commit, expected_commit)
+    if tag not in known.tags:
+        gone = None if tag in known.removed else _gone(folder, tag, redact(repository), expected_commit)
+        raise gone or missing_tag(repository, tag, known, timeout_seconds)
+    commit = known.tags[tag]
+    _require_unmoved(folder, wanted, known, expected_commit)
     final = folder / f"{tag}-{commit[:12]}"
     if final.is_dir():
         return Checkout(final, tag, commit)
     with explain_os_errors(f"check out {tag} to {folder}", folder):
         remove_abandoned(folder)
-        with exclusive_lock(use_lock(final), timeout_seconds), shared_lock(cache_lock(work_dir), timeout_seconds):
+        with exclusive_lock(use_lock(final), lock_seconds), shared_lock(cache_lock(work_dir), lock_seconds):
             if not final.is_dir():
                 part = folder / f"{final.name}.part"
                 with _removed_if_it_fails(part), cache(work_dir).temporary_folder() as temporary:
@@ -95,14 +99,21 @@ def checked_out(
     *,
     jobs: int = 2,
     timeout_seconds: float = 3600.0,
+    lock_seconds: float = LOCK_SECONDS,
     expected_commit: str = "",
 ) -> Iterator[Checkout]:
     """A :func:`checkout` that nobody removes while the context is open; the arguments and errors are the same."""
     while True:
         found = checkout(
-            repository, tag, work_dir, jobs=jobs, timeout_seconds=timeout_seconds, expected_commit=expected_commit
+            repository,
+            tag,
+            work_dir,
+            jobs=jobs,
+            timeout_seconds=timeout_seconds,
+            lock_seconds=lock_seconds,
+            expected_commit=expected_commit,
         )
-        with shared_lock(use_lock(found.path), timeout_seconds):
+        with shared_lock(use_lock(found.path), lock_seconds):
             if found.path.is_dir():  # it may have been removed as unused before the lock was ours
                 yield found
                 return
@@ -133,10 +144,10 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
     try:
         git("clone", *options, "--", url, str(path), cwd=path.parent, timeout_seconds=timeout_seconds, trusted=[url])
     except RepositoryError as error:
-        known = list_tags(repository, timeout_seconds)
-        if tag in known:
+        known = read_references(repository, timeout_seconds)
+        if tag in known.tags:
             raise
-        raise unknown_tag(tag, redact(repository), known) from error
+        raise missing_tag(repository, tag, known, timeout_seconds) from error
     found = git("rev-parse", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()
     if found != commit:
         raise RepositoryError(f"{tag} moved in this moment: it named {commit} and names {found} now; start again")
@@ -165,14 +176,20 @@ def _gone(folder: Path, tag: str, repository: str, expected_commit: str) -> Unkn
     )
 
 
-def _require_unmoved(folder: Path, tag: DatasetTag, commit: str, expected_commit: str) -> None:
+def _require_unmoved(folder: Path, tag: DatasetTag, known: References, expected_commit: str) -> None:
+    commit = known.tags[str(tag)]
+    if expected_commit and known.is_removed(str(tag), expected_commit):
+        raise RepositoryError(
+            f"{tag} at commit {expected_commit} was removed, and the tag names {commit} now; run record again, or "
+            "start a new run"
+        )
     if expected_commit and expected_commit != commit:
         raise RepositoryError(
             f"{tag} names commit {commit}, but {expected_commit} was recorded for it: the tag moved; "
             "set it back, or add the new data as a new version"
         )
     for other in folder.glob(f"{tag}-{'[0-9a-f]' * 12}"):
-        if other.name != f"{tag}-{commit[:12]}":
+        if other.name != f"{tag}-{commit[:12]}" and not known.is_removed(str(tag), other.name[-12:]):
             raise RepositoryError(
                 f"{tag} names commit {commit}, but it named {other.name[-12:]} when it was checked out to {other}: the "
                 "tag moved; set it back, or add the new data as a new version (or remove that folder if it is meant)"

@@ -11,6 +11,7 @@ from typing import Any, NotRequired, TypedDict
 
 from sightline import strict_json
 from sightline.errors import DataError
+from sightline.plural import counted
 from sightline.relative_path import fault_in
 
 BOX_TOLERANCE_PIXELS = 0.01
@@ -62,8 +63,9 @@ class CocoAnnotation(TypedDict):
         id: From 1 on, unique in the document.
         image_id: The image's ``id``.
         category_id: The category's ``id``.
-        bbox: ``[x, y, width, height]`` in pixels.
-        area: Pixels covered by the mask.
+        bbox: ``[x, y, width, height]`` in pixels: the extent of the outline, or of a mask's pixels, within the image.
+            In older training sets it is the box of the pixels that labelme's converter draws, up to a pixel larger.
+        area: Pixels covered, by COCO's run lengths.
         segmentation: The outline or mask.
         iscrowd: Always 0.
     """
@@ -156,7 +158,7 @@ def validate_coco(document: Any, where: str) -> CocoDocument:  # noqa: ANN401  (
     if faults:
         more = f"\n  and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
         raise DataError(
-            f"{where} has {len(faults)} faults; record the dataset again:\n"
+            f"{where} has {counted(len(faults), 'fault')}; record the dataset again:\n"
             + "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
             + more
         )

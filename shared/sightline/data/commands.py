@@ -26,6 +26,12 @@ FULL_BYTES = 1 << 20
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 """Environment variable of Google's libraries, and of gcsfs, for another server in the place of Google Storage."""
 
+_GIT_PLACES = {
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE",
+    "GIT_PREFIX", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+}  # fmt: skip
+"""Environment variables by which git would work on another repository than it is told; a git hook sets them."""
+
 _log = logging.getLogger(__name__)
 _CAUSES = (
     (r"no space left on device|disk quota exceeded", "the disk is full; make room and run the same command again"),
@@ -37,6 +43,9 @@ _CAUSES = (
      r"|network is unreachable|no route to host|operation too slow|timed out|unexpected disconnect|early eof"
      r"|returned error: (429|5\d\d)|empty reply from server",
      "the server cannot be reached; check data.repository and the network, then run the same command again"),
+    (r"not valid: is this a git repository|unable to update url base from redirection",
+     "the server answered as a web page does, not as git: it may ask for a login, or be none; "
+     f"check data.repository and the token in {TOKEN_VARIABLE}"),
     (r"does not appear to be a git repository|repository .* (not found|does not exist)|not a git repository"
      r"|no such file or directory: .*\.git",
      "there is no such data repository; check data.repository, or make one: sightline data init PATH --remote URI"),
@@ -77,7 +86,7 @@ def git(
         configuration = Path(folder) / "gitconfig"
         configuration.write_text(git_configuration([*trusted, str(cwd or Path.cwd())]), encoding="utf-8")
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in _GIT_PLACES},
             "LC_ALL": "C",
             "GIT_TERMINAL_PROMPT": "0",
             "SSH_ASKPASS_REQUIRE": "never",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sightline.data.decisions import last_decision
 from sightline.data.history import list_tags, open_history
 from sightline.data.split import EarlierImage, SplitImage
 from sightline.data.tags import DatasetTag, dataset_tags
@@ -18,27 +19,26 @@ class EarlierVersions:
         tags: Their training tags, the oldest first.
         images: Every image of theirs, once.
         newest: The newest of them; None when there is none.
+        decision: The dataset's last decision before they were read (:mod:`sightline.data.decisions`).
     """
 
     tags: list[str]
     images: list[EarlierImage]
     newest: TrainingSet | None
+    decision: str
 
 
 def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> EarlierVersions:
     """Read every other training tag of the dataset of ``tag``; where two contradict each other, the older counts.
 
-    Only ``dataset.json`` is read from each, so this takes no pull.
+    Only ``dataset.json`` is read from each, so this takes no pull.  A training set that was removed counts as
+    never made.
 
     Raises:
         RepositoryError: A tag's files are missing or damaged on the DVC remote.
     """
-    known = dataset_tags(list_tags(repository, timeout_seconds))
-    others = [
-        other
-        for other in known
-        if other.kind == "train" and other.dataset == tag.dataset and other.version != tag.version
-    ]
+    decision = last_decision(repository, tag.dataset, timeout_seconds)
+    others = _others(repository, tag, timeout_seconds)
     images: dict[str, EarlierImage] = {}
     newest: TrainingSet | None = None
     with open_history(repository, others, timeout_seconds) as history:
@@ -48,4 +48,25 @@ def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -
             for image in newest.images:
                 facts = SplitImage(image.sha256, int(image.perceptual_hash, 16), image.group)
                 images.setdefault(image.sha256, EarlierImage(facts, image.split))
-    return EarlierVersions([str(other) for other in others], list(images.values()), newest)
+    return EarlierVersions([str(other) for other in others], list(images.values()), newest, decision)
+
+
+def later_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> list[str]:
+    """The training tags that kept the splits of ``tag``.
+
+    Raises:
+        RepositoryError: A tag's files are missing or damaged on the DVC remote.
+    """
+    others = _others(repository, tag, timeout_seconds)
+    with open_history(repository, others, timeout_seconds) as history:
+        found = {other: from_bytes(history.read(other, "dataset.json"), f"dataset.json of {other}") for other in others}
+    return [str(other) for other, training_set in found.items() if str(tag) in training_set.earlier]
+
+
+def _others(repository: str, tag: DatasetTag, timeout_seconds: float) -> list[DatasetTag]:
+    known = dataset_tags(list_tags(repository, timeout_seconds))
+    return [
+        other
+        for other in known
+        if other.kind == "train" and other.dataset == tag.dataset and other.version != tag.version
+    ]

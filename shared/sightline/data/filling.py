@@ -22,6 +22,11 @@ SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 COMPARED_GROUPS = 1000
 """How many of the groups that show a class are compared when one of them is to bring it into a split."""
 
+_ADVICE = (
+    "add images, set a split's fraction to 0 (--set data.splits.test=0 and the others to sum to 1), or tie fewer "
+    "images together (data.group_pattern; data.near_duplicate_distance; --set data.near_duplicates=off)"
+)
+
 
 @dataclass(slots=True)
 class Group:
@@ -40,23 +45,25 @@ class Group:
     split: SplitName | None = None
 
 
-def fill_splits(groups: Sequence[Group], fractions: Splits) -> None:
+def fill_splits(groups: Sequence[Group], fractions: Splits, advice: str = "") -> None:
     """Give every group without a split one.
 
     Args:
         groups: All groups of a dataset version; ``split`` is written.
         fractions: Of the images, by split.
+        advice: What to do where there are too few groups; empty: what helps in general.
 
     Raises:
         DataError: There are fewer groups than splits that want images.
     """
-    _Filling(groups, fractions).run()
+    _Filling(groups, fractions, advice).run()
 
 
 class _Filling:
     """How full the splits are, and of what, while groups are handed out."""
 
-    def __init__(self, groups: Sequence[Group], fractions: Splits) -> None:
+    def __init__(self, groups: Sequence[Group], fractions: Splits, advice: str) -> None:
+        self.advice = advice or _ADVICE
         exact: dict[SplitName, float] = {split: getattr(fractions, split) for split in SPLITS}
         self.fractions = {split: fraction for split, fraction in exact.items() if fraction > 0}
         self.groups = groups
@@ -75,10 +82,9 @@ class _Filling:
         if self.left < len(self.empty):
             images = sum(len(group.members) for group in self.groups)
             raise DataError(
-                f"{images} images form {len(self.groups)} groups, too few for the splits {', '.join(self.fractions)}: "
-                f"{', '.join(split for split in SPLITS if split in self.empty)} cannot all be filled; add images, set "
-                "a split's fraction to 0 (data.splits.test), or tie fewer images together (data.group_pattern, "
-                "data.near_duplicate_distance)"
+                f"{images} image{'s'[: images != 1]} form {len(self.groups)} group{'s'[: len(self.groups) != 1]}, too "
+                f"few for the splits {', '.join(self.fractions)}: "
+                f"{', '.join(split for split in SPLITS if split in self.empty)} cannot all be filled; {self.advice}"
             )
         self._begin()
         for split in self.fractions:

@@ -47,19 +47,21 @@ class Components:
         return sorted(sorted(members) for members in self._members if members)
 
 
-def tie_images(hashes: Hashes, keys: Sequence[Sequence[str]], distance: int) -> Components:
+def tie_images(hashes: Hashes, keys: Sequence[Sequence[str]], distance: int | None) -> Components:
     """Tie the images that may not be in different splits.
 
     Args:
         hashes: uint64 [N], perceptual hashes.
         keys: N sequences; images that share a key at the same position (their group, their sha256) are tied.
-        distance: Hashes that differ in at most so many bits are tied, 0 to 64.
+        distance: Hashes that differ in at most so many bits are tied, 0 to 64; None: not even equal ones.
     """
     components = Components(len(hashes))
     first: dict[tuple[int, str], int] = {}
     for index, of_image in enumerate(keys):
         for key in enumerate(of_image):
             components.tie(first.setdefault(key, index), index)
+    if distance is None:
+        return components
     unique, representatives, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     for index, representative in enumerate(representatives[inverse]):
         components.tie(int(representative), index)

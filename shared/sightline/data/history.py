@@ -11,10 +11,13 @@ from pathlib import Path
 from sightline.data.commands import git, redact
 from sightline.data.manifest import Manifest
 from sightline.data.objects import TrackedFolder, read_dvc_file
+from sightline.data.references import git_url, read_references
 from sightline.data.remote import Remote, open_remote
-from sightline.data.tags import DatasetTag, Room, unknown_tag
+from sightline.data.tags import DatasetTag, Room
+from sightline.data.tombstones import missing_tag
 from sightline.errors import RepositoryError
-from sightline.url_secrets import holds_secret
+
+__all__ = ["History", "git_url", "list_tags", "open_history"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +69,13 @@ class History:
         return git(*arguments, cwd=self.git_dir, timeout_seconds=self.timeout_seconds)
 
 
-def git_url(repository: str) -> str:
-    """``repository`` as git takes it; a path becomes a ``file://`` URL, for which git honours ``--depth``.
-
-    Raises:
-        RepositoryError: A password or token stands in it.
-    """
-    if holds_secret(repository):
-        raise RepositoryError(
-            f"the address of the data repository {redact(repository)} holds a password or token, which would be stored "
-            "and shown with it; leave it out, and set SIGHTLINE_GIT_TOKEN in the environment instead"
-        )
-    path = Path(repository).expanduser()
-    if path.exists() or ":" not in repository:
-        return path.absolute().as_uri()
-    return repository
-
-
 def list_tags(repository: str, timeout_seconds: float) -> dict[str, str]:
-    """Every tag of a repository with the commit that it names.
+    """Every tag of a repository with the commit that it names, without versions that were removed.
 
     Raises:
         RepositoryError: There is no such repository, or it cannot be reached.
     """
-    url = git_url(repository)
-    output = git("ls-remote", "--tags", "--", url, timeout_seconds=timeout_seconds, trusted=[url])
-    tags: dict[str, str] = {}
-    for line in output.splitlines():
-        commit, _, reference = line.partition("\t")
-        # An annotated tag is listed twice, the second time (^{}) with the commit.
-        tags[reference.removeprefix("refs/tags/").removesuffix("^{}")] = commit
-    return tags
+    return read_references(repository, timeout_seconds).tags
 
 
 @contextmanager
@@ -104,13 +83,13 @@ def open_history(repository: str, tags: Sequence[DatasetTag], timeout_seconds: f
     """Fetch the commits of ``tags``, without what lies behind them.
 
     Raises:
-        UnknownTagError: The repository does not have one of them.
+        UnknownTagError: The repository does not have one of them, or it was removed.
         RepositoryError: The repository cannot be reached.
     """
-    known = list_tags(repository, timeout_seconds)
+    known = read_references(repository, timeout_seconds)
     for tag in tags:
-        if str(tag) not in known:
-            raise unknown_tag(str(tag), redact(repository), known)
+        if str(tag) not in known.tags:
+            raise missing_tag(repository, str(tag), known, timeout_seconds)
     url = git_url(repository)
     with tempfile.TemporaryDirectory(prefix="sightline-history-") as folder:
         path = Path(folder)

@@ -9,7 +9,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ _SCAN = b"\xff\xda"
 
 _LFS_POINTER = b"version https://git-lfs"
 
-_TRANSPOSITIONS = {
+TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -87,6 +87,8 @@ class ImageFacts:
         sha256: Of the encoded image, hexadecimal.
         perceptual_hash: 64 bits, see :func:`perceptual_hash`.
         extension: The extension that fits the contents: ``".jpg"``.
+        orientation: What its EXIF said, 1 to 8.
+        thumbnail: The picture as a person sees it, grey, at most 128 pixels long: uint8 [h, w].
     """
 
     width: int
@@ -95,14 +97,17 @@ class ImageFacts:
     sha256: str
     perceptual_hash: int
     extension: str
+    orientation: int
+    thumbnail: NDArray[np.uint8] = field(compare=False, repr=False)
 
 
-def read_image(source: Path | bytes, max_pixels: int) -> Image.Image:
+def read_image(source: Path | bytes, max_pixels: int, setting: str = "data.max_pixels") -> Image.Image:
     """Decode an image for use.
 
     Args:
         source: A file, or the encoded bytes.
         max_pixels: Images with more pixels are refused before they are decoded.
+        setting: What the message calls that limit.
 
     Returns:
         RGB, 8 bits a channel, turned as its EXIF orientation says, fully loaded.  An alpha channel is left out; of an
@@ -113,14 +118,24 @@ def read_image(source: Path | bytes, max_pixels: int) -> Image.Image:
             another format than :data:`FORMATS`, too large, or has more than 8 bits a channel.
     """
     name = "the image" if isinstance(source, bytes) else str(source)
-    content = source if isinstance(source, bytes) else read_bytes(source, max_pixels)
+    content = source if isinstance(source, bytes) else read_bytes(source, max_pixels, setting)
     with _decoding(name):
-        image = _open(content, name, max_pixels)
+        image = _open(content, name, max_pixels, setting=setting)
         image.load()
         orientation = _orientation(image)
         # Palettes with an alpha value per colour only convert to RGB by way of RGBA.
         rgb = image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
-        return rgb.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else rgb
+        return rgb.transpose(TRANSPOSITIONS[orientation]) if orientation in TRANSPOSITIONS else rgb
+
+
+def exif_orientation(content: bytes, max_pixels: int, name: str = "the image") -> int:
+    """The EXIF orientation of an encoded image, 1 to 8; 1 where there is none.
+
+    Raises:
+        UnreadableImageError: As for :func:`read_image`.
+    """
+    with _decoding(name):
+        return _orientation(_open(content, name, max_pixels))
 
 
 def open_mask(content: bytes, max_pixels: int) -> NDArray[np.bool_]:
@@ -144,14 +159,14 @@ def open_mask(content: bytes, max_pixels: int) -> NDArray[np.bool_]:
         return np.asarray(image, dtype=np.bool_)
 
 
-def read_bytes(path: Path, max_pixels: int) -> bytes:
+def read_bytes(path: Path, max_pixels: int, setting: str = "data.max_pixels") -> bytes:
     """Read an image file, but never more than an image of ``max_pixels`` can need.
 
     Raises:
         UnreadableImageError: The file cannot be read, or is too big.
     """
     try:
-        require_size(str(path), path.stat().st_size, max_pixels)
+        require_size(str(path), path.stat().st_size, max_pixels, setting)
         return path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(
@@ -159,7 +174,7 @@ def read_bytes(path: Path, max_pixels: int) -> bytes:
         ) from error
 
 
-def require_size(name: str, size_bytes: int, max_pixels: int) -> None:
+def require_size(name: str, size_bytes: int, max_pixels: int, setting: str = "data.max_pixels") -> None:
     """Refuse a file that is bigger than an image of ``max_pixels`` can be, before it is read.
 
     Raises:
@@ -168,8 +183,8 @@ def require_size(name: str, size_bytes: int, max_pixels: int) -> None:
     if size_bytes > _BYTES_A_PIXEL * max_pixels:
         raise UnreadableImageError(
             name,
-            f"the file has {size_bytes:,} bytes, more than an image of data.max_pixels = {max_pixels:,} can need",
-            "replace it, or raise data.max_pixels",
+            f"the file has {size_bytes:,} bytes, more than an image of {setting} = {max_pixels:,} can need",
+            f"replace it, or raise {setting}",
         )
 
 
@@ -193,15 +208,23 @@ def image_facts(content: bytes, max_pixels: int, name: str = "the image") -> Ima
         image.draft("L", (2 * _GRID, 2 * _GRID))
         image.load()
         orientation = _orientation(image)
-        grey = image.convert("L").resize((_GRID, _GRID), Image.Resampling.BILINEAR)
-        if orientation in _TRANSPOSITIONS:
-            grey = grey.transpose(_TRANSPOSITIONS[orientation])
+        decoded = image.convert("L")
+        grey, small = decoded.resize((_GRID, _GRID), Image.Resampling.BILINEAR), _thumbnail(decoded, width, height)
+        if orientation in TRANSPOSITIONS:
+            grey, small = (picture.transpose(TRANSPOSITIONS[orientation]) for picture in (grey, small))
             width, height = (height, width) if orientation >= 5 else (width, height)
-    return ImageFacts(
-        width, height, len(content), hashlib.sha256(content).hexdigest(), perceptual_hash(np.asarray(grey)), extension
-    )
+    digest, hashed = hashlib.sha256(content).hexdigest(), perceptual_hash(np.asarray(grey))
+    return ImageFacts(width, height, len(content), digest, hashed, extension, orientation, np.asarray(small))
 
 
+def _thumbnail(decoded: Image.Image, width: int, height: int) -> Image.Image:
+    """As large for one picture at whatever scale a JPEG was decoded, so that two encodings of it can be compared."""
+    scale = min(_THUMBNAIL / max(width, height), 1.0)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return decoded.resize(size, Image.Resampling.BILINEAR)
+
+
+_THUMBNAIL = 128
 _GRID = 32
 _FREQUENCIES = 8
 _POSITIONS = 2 * np.arange(_GRID) + 1
@@ -238,7 +261,9 @@ def hash_distance(first: int, second: int) -> int:
     return (first ^ second).bit_count()
 
 
-def _open(content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+def _open(
+    content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS, setting: str = "data.max_pixels"
+) -> Image.Image:
     if not content:
         raise UnreadableImageError(name, "it is empty", "replace it by an intact copy")
     if content.startswith(_LFS_POINTER):
@@ -253,8 +278,8 @@ def _open(content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] =
     if width * height > max_pixels:
         raise UnreadableImageError(
             name,
-            f"it has {width} x {height} = {width * height:,} pixels, more than data.max_pixels = {max_pixels:,}",
-            "make it smaller, or raise data.max_pixels",
+            f"it has {width} x {height} = {width * height:,} pixels, more than {setting} = {max_pixels:,}",
+            f"make it smaller, or raise {setting}",
         )
     if image.mode.startswith(("I", "F")):
         raise UnreadableImageError(
@@ -269,9 +294,9 @@ def _open(content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] =
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation of a loaded image (TIFF is turned by Pillow while it is loaded, and then says 1)."""
+    """The EXIF orientation of an image (TIFF is turned by Pillow while it is loaded, and then says 1)."""
     orientation = image.getexif().get(_ORIENTATION, 1)
-    return orientation if isinstance(orientation, int) else 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 @contextmanager

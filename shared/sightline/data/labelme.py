@@ -13,11 +13,13 @@ from functools import partial
 from pathlib import Path
 
 from sightline.config.schema import Data, Faults
-from sightline.data.annotations import Annotations, Fault
-from sightline.data.images import IMAGE_SUFFIXES
+from sightline.data.annotations import Annotations, Fault, FaultKind
+from sightline.data.folder_files import list_files
 from sightline.data.labelme_file import FileReading, read_file
+from sightline.data.labels import IGNORED_LABEL, difference, respelled, respelling_remedy
 from sightline.errors import DataError
 from sightline.logs import Progress
+from sightline.plural import counted
 
 _CHUNK = 32
 """Files that a process reads before it reports."""
@@ -29,8 +31,8 @@ _FEW_FILES = 256
 def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annotations:
     """Read every labelme file below a folder, with its image.
 
-    Names that begin with a dot are no part of a dataset (``.git``, macOS's ``._a.json``) and are passed over.  With
-    ``data.jobs`` above 1 a large folder is read by so many processes.
+    Which files those are is the rule of :mod:`sightline.data.folder_files`.  With ``data.jobs`` above 1 a large folder
+    is read by so many processes.
 
     Args:
         root: The folder; nothing outside is opened.
@@ -51,15 +53,17 @@ def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annota
             readings.append(reading)
             progress.advance()
     _report_shared_images(readings, data)
-    images.difference_update(reading.names for reading in readings if reading.names)
+    if not classes_known:
+        _report_spellings(readings, data)
     return Annotations(
         images=sorted((reading.image for reading in readings if reading.image), key=lambda image: image.image),
         faults=[fault for reading in readings for fault in reading.faults],
         dropped=dict(sum((Counter[str](reading.dropped) for reading in readings), Counter[str]())),
         ignored=sum(reading.ignored for reading in readings),
+        left_out=_by_class(readings),
         files=len(files),
         labels=dict(sorted(sum((reading.labels for reading in readings), Counter[str]()).items())),
-        unlabelled_images=len(images),
+        unlabelled_images=len(_unlabelled(root, images, readings)),
     )
 
 
@@ -69,28 +73,15 @@ def stopping_faults(annotations: Annotations, policies: Faults) -> list[Fault]:
 
 
 def _listing(root: Path) -> tuple[list[str], set[str]]:
-    """Paths of all JSON files, in order, and of all image files, relative to ``root``, POSIX."""
-    if not root.is_dir():
-        raise DataError(f"{root} is not a folder; give the folder that holds labelme's JSON files")
-    files: list[str] = []
-    images: set[str] = set()
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        relative = Path(folder).relative_to(root)
-        for name in names:
-            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  (a tenth of Path's time)
-            if name.startswith("."):
-                continue
-            if suffix == ".json":
-                files.append((relative / name).as_posix())
-            elif suffix in IMAGE_SUFFIXES:
-                images.add((relative / name).as_posix())
+    """Paths of all JSON files, in order, and of all image files, relative to ``root``, POSIX; see ``folder_files``."""
+    found = list_files(root)
+    files, images = found.annotation_files, set(found.images)
     if not files:
         raise DataError(
-            f"{root} holds no labelme annotations: {len(images)} images, but no .json file; "
+            f"{root} holds no labelme annotations: {counted(len(images), 'image')}, but no .json file; "
             "label the images with labelme first, or give another folder"
         )
-    return sorted(files), images
+    return files, images
 
 
 def _read_all(root: Path, files: list[str], data: Data, classes_known: bool) -> Iterator[FileReading]:
@@ -120,12 +111,53 @@ def _read_chunk(root: Path, data: Data, classes_known: bool, files: list[str]) -
     return [read_file(root, file, data, classes_known) for file in files]
 
 
+def _by_class(readings: list[FileReading]) -> dict[str, dict[str, int]]:
+    counts = sum((Counter[tuple[str, FaultKind]](reading.left_out) for reading in readings), Counter())
+    left_out: dict[str, dict[str, int]] = {}
+    for label, kind in sorted(counts):
+        left_out.setdefault(label, {})[kind] = counts[label, kind]
+    return left_out
+
+
+def _unlabelled(root: Path, images: set[str], readings: list[FileReading]) -> set[str]:
+    """Images that no JSON file names, by whatever link, and that have no JSON file of their name without an image."""
+    named = {reading.names for reading in readings}
+    without = {os.path.splitext(reading.file)[0] for reading in readings if not reading.names}  # noqa: PTH122
+    base = os.path.realpath(root)
+    return {
+        image
+        for image in images - named
+        if os.path.relpath(os.path.realpath(root / image), base) not in named
+        and os.path.splitext(image)[0] not in without  # noqa: PTH122
+    }
+
+
+def _report_spellings(readings: list[FileReading], data: Data) -> None:
+    """Labels that are probably another label: with blanks at an end, in other letter case, with what nobody sees."""
+    totals = sum((Counter[str](reading.labels) for reading in readings), Counter[str]())
+    meant = respelled(totals, (IGNORED_LABEL, *data.ignored_labels))
+    for reading in readings if meant else ():
+        faults = [
+            _spelling_fault(reading.file, index, label, meant[label])
+            for index, label in reading.places
+            if label in meant
+        ]
+        reading.faults = sorted(
+            [*reading.faults, *faults], key=lambda fault: -1 if fault.shape is None else fault.shape
+        )
+
+
+def _spelling_fault(file: str, shape: int, label: str, meant: str) -> Fault:
+    reason = f"the label differs from {meant!r} by {difference(label, meant)}"
+    return Fault("unknown_label", file, shape, label, reason, respelling_remedy(meant))
+
+
 def _report_shared_images(readings: list[FileReading], data: Data) -> None:
     """Two JSON files for one image, or for two whose names are one where letter case does not count."""
     by_name: dict[tuple[bool, str], list[tuple[FileReading, str]]] = {}
     for reading in readings:
-        embedded = reading.names is None and reading.image is not None
-        name = reading.image.image if embedded and reading.image else reading.names
+        embedded = reading.image is not None and reading.image.embedded is not None
+        name = reading.image.image if reading.image else reading.names
         if name:
             key = embedded, unicodedata.normalize("NFC", name).casefold()
             by_name.setdefault(key, []).append((reading, name))
@@ -140,7 +172,9 @@ def _report_shared_images(readings: list[FileReading], data: Data) -> None:
                 remedy = "rename one of the images, so that the dataset can be checked out on every system"
             reading.faults.insert(0, Fault("duplicate_image", reading.file, None, None, reason, remedy))
             if reading.image is not None:
-                reading.image = None
-                reading.dropped.clear()
                 if data.faults.duplicate_image == "drop":
-                    reading.dropped["duplicate_image"] += 1
+                    reading.dropped = Counter({"duplicate_image": 1})
+                    reading.left_out.update((one.label, "duplicate_image") for one in reading.image.instances)
+                else:
+                    reading.dropped.clear()
+                reading.image = None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import math
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 
+from sightline import strict_json
 from sightline.config.schema import Data
 from sightline.data.annotations import Fault, FaultKind, Instance
 from sightline.data.labelme_json import Shape
 from sightline.data.labelme_shapes import (
     AREA_KINDS,
+    LINE_KINDS,
     Region,
     extent,
     is_flat,
@@ -21,6 +22,7 @@ from sightline.data.labelme_shapes import (
     region_of,
     wrong_points,
 )
+from sightline.data.labels import LabelMap
 
 _FARTHEST = 1e9
 """Coordinates beyond are no pixels of any image."""
@@ -34,12 +36,14 @@ class ShapesResult:
         instances: Usable ones, in the order of their first shapes.
         faults: In the order of the shapes.
         dropped: Shapes left out or mended, by kind of fault.
+        left_out: Shapes of a known class that are left out, by class and kind of fault.
         ignored: Shapes with a label of ``data.ignored_labels``.
     """
 
     instances: list[Instance] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     dropped: Counter[FaultKind] = field(default_factory=Counter)
+    left_out: Counter[tuple[str, FaultKind]] = field(default_factory=Counter)
     ignored: int = 0
 
 
@@ -48,14 +52,14 @@ class ShapeReader:
 
     Args:
         file: What faults call the file.
-        data: Classes, ignored labels, fault policies, pixel limit.
-        classes_known: Whether ``data.classes`` is meant; otherwise every label is taken.
+        data: Classes, fault policies, pixel limit.
+        labels: What labels mean.
         size: Width and height of the image, or of what the file says of it; None where neither is known.
         draw: Whether instances are wanted; without them only what needs no pixels is checked.
     """
 
-    def __init__(self, file: str, data: Data, *, classes_known: bool, size: tuple[int, int] | None, draw: bool) -> None:
-        self._file, self._data, self._classes_known = file, data, classes_known
+    def __init__(self, file: str, data: Data, labels: LabelMap, *, size: tuple[int, int] | None, draw: bool) -> None:
+        self._file, self._data, self._labels = file, data, labels
         self._size, self._draw = size, draw
         self._seen: dict[tuple[object, ...], int] = {}
 
@@ -64,7 +68,7 @@ class ShapeReader:
         result = ShapesResult()
         regions: dict[tuple[str, int | None, int], list[Region]] = {}
         for shape in shapes:
-            if shape.label in self._data.ignored_labels:
+            if self._labels.is_ignored(shape.target):
                 result.ignored += 1
                 continue
             faults = self._check(shape)
@@ -73,13 +77,13 @@ class ShapeReader:
                 region, more = self._region(shape, self._size)
                 faults += more
             result.faults += faults
-            count_dropped(result.dropped, faults, self._data)
+            kind = count_dropped(result.dropped, faults, self._data)
+            if kind and kind != "duplicate_shape" and self._labels.is_class(shape.target):
+                result.left_out[shape.target, kind] += 1
             if region is not None:
                 alone = shape.index if shape.group_id is None else -1
-                regions.setdefault((shape.label, shape.group_id, alone), []).append(region)
-        if self._size:
-            for (label, _, _), parts in regions.items():
-                result.instances.append(Instance(label, *join(parts, *self._size)))
+                regions.setdefault((shape.target, shape.group_id, alone), []).append(region)
+        result.instances = [Instance(label, *join(parts)) for (label, _, _), parts in regions.items()]
         return result
 
     def _usable(self, faults: list[Fault]) -> bool:
@@ -88,22 +92,14 @@ class ShapeReader:
     def _check(self, shape: Shape) -> list[Fault]:
         """Everything that is wrong with a shape and can be said without drawing it."""
         faults = []
-        if self._classes_known and shape.label not in self._data.classes:
-            faults.append(self._fault("unknown_label", shape, *self._unknown_label(shape.label)))
+        if not self._labels.is_class(shape.target):
+            faults.append(self._fault("unknown_label", shape, *self._labels.fault(shape.label)))
         if shape.kind not in AREA_KINDS:
-            reason = f"shape type {shape.kind!r} covers no area"
-            faults.append(
-                self._fault(
-                    "unsupported_shape",
-                    shape,
-                    reason,
-                    "draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)",
-                )
-            )
-            return faults
+            return [*faults, self._no_area(shape)]
         if (miscount := wrong_points(shape)) is not None:
-            faults.append(self._fault("zero_area", shape, miscount, "draw the shape again or delete it"))
-            return faults
+            reason, nothing_enclosed = miscount
+            kind: FaultKind = "zero_area" if nothing_enclosed else "broken_json"
+            return [*faults, self._fault(kind, shape, reason, "draw the shape again or delete it")]
         far = next((v for point in shape.points for v in point if not math.isfinite(v) or abs(v) > _FARTHEST), None)
         if far is not None:
             reason = f"a coordinate is {far:g}, which is no position in an image"
@@ -111,8 +107,20 @@ class ShapeReader:
             return faults
         return faults + self._twice(shape) + self._place(shape)
 
+    def _no_area(self, shape: Shape) -> Fault:
+        if shape.kind in LINE_KINDS:
+            reason = f"shape type {shape.kind!r} covers no area"
+            remedy = "draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"
+            return self._fault("unsupported_shape", shape, reason, remedy)
+        known = (*AREA_KINDS, *LINE_KINDS)
+        near = difflib.get_close_matches(shape.kind.lower(), known, n=1)
+        meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        reason = f"shape type {strict_json.shown(shape.kind)} is not known ({meant})"
+        remedy = "draw a polygon, or let record leave it out (data.faults.unknown_shape=drop)"
+        return self._fault("unknown_shape", shape, reason, remedy)
+
     def _twice(self, shape: Shape) -> list[Fault]:
-        first = self._seen.setdefault((shape.label, shape.kind, shape.points, shape.mask), shape.index)
+        first = self._seen.setdefault((shape.target, shape.kind, shape.points, shape.mask), shape.index)
         if first == shape.index:
             return []
         return [self._fault("duplicate_shape", shape, f"it is the same as shape {first}", "delete one of the two")]
@@ -144,30 +152,22 @@ class ShapeReader:
             return None, [self._fault("zero_area", shape, reason, "draw the shape again or delete it")]
         return region, []
 
-    def _unknown_label(self, label: str) -> tuple[str, str]:
-        normal = unicodedata.normalize("NFC", label.strip())
-        for known in self._data.classes:
-            if unicodedata.normalize("NFC", known) == normal:
-                reason = f"the label differs from class {known!r} in blanks or Unicode normal form only"
-                return reason, f"rename it to {known!r}"
-        near = difflib.get_close_matches(label, self._data.classes, n=1, cutoff=0.6)
-        meant = f" (did you mean {near[0]!r}?)" if near else ""
-        return (
-            f"the label is not in data.classes{meant}",
-            "rename it, or add it to data.classes or data.ignored_labels",
-        )
-
     def _fault(self, kind: FaultKind, shape: Shape, reason: str, remedy: str) -> Fault:
         return Fault(kind, self._file, shape.index, shape.label, reason, remedy)
 
 
-def count_dropped(dropped: Counter[FaultKind], faults: list[Fault], data: Data) -> None:
-    """Count what becomes of one shape or image with these faults: once as left out, or each time it was mended."""
+def count_dropped(dropped: Counter[FaultKind], faults: list[Fault], data: Data) -> FaultKind | None:
+    """Count what becomes of one shape or image with these faults: once as left out, or each time it was mended.
+
+    Returns:
+        The kind of fault that it is left out for; None where it is used, or where record stops.
+    """
     policies = [(fault.kind, getattr(data.faults, fault.kind)) for fault in faults]
     left_out = [kind for kind, policy in policies if policy == "drop"]
     if any(policy == "error" for _, policy in policies):
-        return
-    if left_out:
-        dropped[left_out[0]] += 1
-    else:
+        return None
+    if not left_out:
         dropped.update(kind for kind, _ in policies)
+        return None
+    dropped[left_out[0]] += 1
+    return left_out[0]

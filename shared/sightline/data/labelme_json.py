@@ -11,6 +11,7 @@ from typing import Any
 
 from sightline import strict_json
 from sightline.data.annotations import Fault
+from sightline.data.labels import cleaned
 
 MAX_JSON_BYTES = 256 * 1024**2
 """A bigger file is refused unread; with the image embedded, labelme's files have some ten megabytes."""
@@ -24,7 +25,8 @@ class Shape:
 
     Attributes:
         index: Place in the file, from 0.
-        label: Class name.
+        label: Class name; what the reader makes of it is :attr:`target`.
+        target: The class that the label means.
         kind: labelme's ``shape_type``; a file of labelme 3 that has none means a polygon.
         points: ``(x, y)`` in pixels; NaN and infinity are possible.
         group_id: Shapes of one label and one number are one instance; None: an instance of its own.
@@ -33,6 +35,7 @@ class Shape:
 
     index: int
     label: str
+    target: str
     kind: str
     points: tuple[tuple[float, float], ...]
     group_id: int | None
@@ -160,8 +163,8 @@ def _shape(index: int, entry: object) -> Shape:
     label = entry.get("label")
     if not isinstance(label, str):
         raise _WrongFieldError(f"'label' must be a text, found {_name(label)}")
-    if not label.strip():
-        raise _WrongFieldError("'label' is empty")
+    if not cleaned(label):
+        raise _WrongFieldError("'label' is empty", "give the shape a label, or delete it")
     kind = entry.get("shape_type")
     if kind is not None and not isinstance(kind, str):
         raise _WrongFieldError(f"'shape_type' must be a text, found {_name(kind)}")
@@ -172,7 +175,7 @@ def _shape(index: int, entry: object) -> Shape:
     if mask is not None and not isinstance(mask, str):
         raise _WrongFieldError(f"'mask' must be a text, found {_name(mask)}")
     _flags(entry)
-    return Shape(index, label, kind or "polygon", _points(entry.get("points")), group_id, mask)
+    return Shape(index, label, label, "polygon" if kind is None else kind, _points(entry.get("points")), group_id, mask)
 
 
 def _points(value: object) -> tuple[tuple[float, float], ...]:
@@ -249,7 +252,7 @@ def decode_base64(text: str, name: str) -> bytes:
 
 def _label(entry: object) -> str | None:
     label = entry.get("label") if isinstance(entry, dict) else None
-    return label if isinstance(label, str) and label.strip() else None
+    return label if isinstance(label, str) and cleaned(label) else None
 
 
 def _name(value: object) -> str:

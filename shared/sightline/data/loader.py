@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from sightline.data.dataset import CocoDataset, Sample
 
@@ -24,14 +26,17 @@ def batch_indices(seed: int, iteration: int, *, images: int, batch_size: int) ->
     Returns:
         Indices from 0 on; where passes meet, a batch holds images of both.
     """
-    orders: dict[int, list[int]] = {}
-    indices = []
-    for position in range((iteration - 1) * batch_size, iteration * batch_size):
-        turn, place = divmod(position, images)
-        if turn not in orders:
-            orders[turn] = np.random.default_rng((seed, turn)).permutation(images).tolist()
-        indices.append(orders[turn][place])
-    return indices
+    places = np.arange((iteration - 1) * batch_size, iteration * batch_size)
+    passes, places = np.divmod(places, images)
+    return [
+        int(_order(seed, turn, images)[place]) for turn, place in zip(passes.tolist(), places.tolist(), strict=True)
+    ]
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, turn: int, images: int) -> npt.NDArray[np.int64]:
+    """The order of one pass, drawn once a pass and kept: a batch costs the same however many images there are."""
+    return np.random.default_rng((seed, turn)).permutation(images)
 
 
 def batches(

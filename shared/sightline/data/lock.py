@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import json
+import logging
 import os
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
+from sightline import strict_json
 from sightline.errors import RepositoryError
+from sightline.url_secrets import redact
 
 POLL_SECONDS = 0.1
+LOCK_SECONDS = 6 * 3600.0
+"""How long to wait for another holder where nothing else is set: a training set of a million images takes hours."""
+
+FIRST_WORD_SECONDS = 2.0
+AGAIN_SECONDS = 60.0
+"""When a process that waits says for whom, and how often."""
+
+_SHOWN = 160
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -57,22 +75,81 @@ def _locked(path: Path, timeout_seconds: float, kind: int) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         os.set_inheritable(descriptor, True)
-        deadline = time.monotonic() + timeout_seconds
-        while not _try(descriptor, kind):
-            if time.monotonic() >= deadline:
-                raise RepositoryError(
-                    f"another process still works there ({path} is locked after {timeout_seconds:g} s); "
-                    "wait until it is done and run the same command again"
-                )
-            time.sleep(POLL_SECONDS)
+        _wait(path, descriptor, timeout_seconds, kind)
+        if timeout_seconds:  # who only tries it holds it for an instant, and leaves no trace
+            _sign(descriptor)
         yield
     finally:
         os.close(descriptor)
 
 
-def _try(descriptor: int, kind: int) -> bool:
+def _wait(path: Path, descriptor: int, timeout_seconds: float, kind: int) -> None:
+    began = time.monotonic()
+    told = began + FIRST_WORD_SECONDS - AGAIN_SECONDS
+    while not _try(path, descriptor, kind):
+        now = time.monotonic()
+        if now - began >= timeout_seconds:
+            raise RepositoryError(
+                f"another process still works there: {path} is locked after {timeout_seconds:g} s, {_holder(path)}; "
+                "wait until it is done and run the same command again"
+            )
+        if now - told >= AGAIN_SECONDS:
+            told = now
+            _log.info("waiting for %s: %s", path, _holder(path))
+        time.sleep(POLL_SECONDS)
+
+
+def _try(path: Path, descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise
+        raise RepositoryError(
+            f"{path} cannot be locked ({error.strerror}): its file system has no locks; put the folder on one that has "
+            "them, or mount it with them (NFS: version 4, or local_lock=flock where one machine alone uses it)"
+        ) from error
+    return True
+
+
+def _sign(descriptor: int) -> None:
+    """Write into the lock file who holds it, for those who wait; of several together, the last one.
+
+    The text decides nothing: the lock is the system's, and a text that somebody left behind blocks nobody.
+    """
+    run_id = os.environ.get("SIGHTLINE_RUN_ID", "")
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:_SHOWN]
+    holder = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": f"run {run_id}" if run_id else redact(command),
+    }
+    with suppress(OSError):  # a full disk keeps nobody from holding a lock
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, as far as its file tells."""
+    try:
+        holder = strict_json.decode(path.read_bytes())
+        host, pid = str(holder["host"]), int(holder["pid"])
+        text = f"taken by process {pid} on {host} at {holder['since']} ({str(holder['command'])[:_SHOWN]})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "by whom is not written there"
+    if host == socket.gethostname() and not _is_alive(pid):
+        text += "; that process is gone, but one that it started still works"
+    return text
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import tempfile
 from abc import ABC, abstractmethod
@@ -14,12 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sightline.data.dvc_config import is_true, read_remotes
 from sightline.data.manifest import Manifest, parse_manifest
-from sightline.data.objects import DamagedObjectError, file_crc32c, object_key, object_md5
+from sightline.data.objects import DamagedObjectError, file_crc32c, file_md5, object_key, object_md5
 from sightline.errors import ObjectNotFoundError, RepositoryError, StorageError
 from sightline.storage import Storage, open_storage
 from sightline.storage.transfer import in_pool
-from sightline.storage.uris import BACK_ENDS
+from sightline.storage.uris import BACK_ENDS, path_of
 
 
 class Remote(ABC):
@@ -74,6 +74,10 @@ class Remote(ABC):
         """
         return dict.fromkeys(self.missing(files.keys()), "missing")
 
+    def damaged(self, objects: Collection[str]) -> set[str]:  # noqa: ARG002
+        """Those of ``objects`` that are there, but have other contents, as far as reading them here can tell."""
+        return set()
+
     @abstractmethod
     def _read(self, md5: str) -> bytes:
         """The contents of an object as they are.
@@ -119,10 +123,11 @@ class BucketRemote(Remote):
     def faults(self, files: Mapping[str, Path]) -> dict[str, str]:
         """See :meth:`Remote.faults`; where a list of names has checksums as well, they are compared.
 
-        A folder has none: they would have to be made by reading every object of every version in it.
+        A folder has none: they would have to be made by reading every object of every version in it, so that sizes are
+        compared.
         """
         if self.storage.uri.startswith("file:"):
-            return super().faults(files)
+            return self._file_faults(files)
         wanted: dict[str, list[str]] = defaultdict(list)
         for md5 in files:
             wanted[object_key(md5).rpartition("/")[0]].append(md5)
@@ -138,6 +143,35 @@ class BucketRemote(Remote):
 
         with self._explained():
             return {md5: fault for found in in_pool(compare, wanted, self.storage.jobs) for md5, fault in found.items()}
+
+    def damaged(self, objects: Collection[str]) -> set[str]:
+        """See :meth:`Remote.damaged`; objects in a folder are read, a bucket vouches for its own."""
+        if not self.storage.uri.startswith("file:"):
+            return set()
+        found = in_pool(lambda md5: (md5, self._reads_as(md5)), objects, self.storage.jobs)
+        return {md5 for md5, right in found if not right}
+
+    def _reads_as(self, md5: str) -> bool:
+        """Whether an object in a folder has the contents that its name promises; True where it is not there."""
+        try:
+            return file_md5(self._path(md5)) == md5.removesuffix(".dir")
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise RepositoryError(f"the DVC remote {self.name!r} cannot be read: {error}") from error
+
+    def _file_faults(self, files: Mapping[str, Path]) -> dict[str, str]:
+        faults = {}
+        for md5, file in files.items():
+            path = self._path(md5)
+            if not path.is_file():
+                faults[md5] = "missing"
+            elif path.stat().st_size != file.stat().st_size:
+                faults[md5] = "damaged"
+        return faults
+
+    def _path(self, md5: str) -> Path:
+        return path_of(self.storage.uri) / object_key(md5)
 
     def _read(self, md5: str) -> bytes:
         with self._explained():
@@ -206,23 +240,25 @@ def open_remote(config_text: str, name: str, where: str) -> Remote:
     Raises:
         RepositoryError: There is none of that name, or it is of a kind that cannot be used.
     """
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(config_text)
-        settings = parser[f"'remote \"{name}\"'"]
-        url = settings["url"]
-    except (configparser.Error, KeyError) as error:
+    settings = read_remotes(config_text, f"the .dvc/config of {where}").get(name, {})
+    if not settings.get("url"):
         raise RepositoryError(
             f"{where} is not a data repository of Sightline: its .dvc/config has no remote {name!r}; "
-            "make one with: sightline data init PATH --remote URI"
-        ) from error
+            "add it with sightline data init PATH --remote URI, where PATH is this repository or a clone of it"
+        )
+    url = settings["url"]
     for layout in ("version_aware", "worktree"):
-        if settings.get(layout, "false").strip().lower() in {"true", "yes", "on", "1"}:
+        if is_true(settings.get(layout)):
             raise RepositoryError(
                 f"the DVC remote {name!r} of {where} is {layout}: it keeps files under their own names, and nothing "
                 "there says what they should contain; use a remote of objects named by their MD5 "
                 f"(dvc remote modify --unset {name} {layout}, and push the data again)"
             )
+    if not is_foreign(url) and "://" not in url and not Path(url).expanduser().is_absolute():
+        raise RepositoryError(
+            f"the DVC remote {name!r} of {where} is the relative path {url}, which leads elsewhere from every clone; "
+            f"set an absolute one: dvc remote modify {name} url PATH"
+        )
     return ForeignRemote(name, url, config_text) if is_foreign(url) else BucketRemote(name, url)
 
 

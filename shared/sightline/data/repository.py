@@ -5,40 +5,29 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
+from sightline.data.adding import Addition, check, complete_interrupted, require_no_fault
+from sightline.data.annotations import Annotations
+from sightline.data.branch import open_branch
 from sightline.data.commands import dvc, explain_os_errors, git
-from sightline.data.history import list_tags, open_history
+from sightline.data.dvc_config import NEW_CONFIGURATION, configuration_with_remotes
+from sightline.data.existing_repository import add_remotes, commit_files, head_of, names_both_remotes, open_repository
+from sightline.data.folder_files import FolderFiles, list_files
 from sightline.data.lock import exclusive_lock
-from sightline.data.manifest import Manifest
 from sightline.data.objects import hash_files
-from sightline.data.publish import publish_folder
 from sightline.data.remote import is_foreign, open_remote
 from sightline.data.tags import DatasetTag
-from sightline.errors import DataError, RepositoryError, StorageError
+from sightline.data.working_folder import require_apart
+from sightline.errors import RepositoryError, StorageError
 from sightline.storage import open_storage
 from sightline.storage.uris import path_of
-
-JUNK_NAMES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX", ".ipynb_checkpoints", "__pycache__"})
-JUNK_SUFFIXES = (".tmp", ".part", ".swp", ".bak", "~")
-CONFIGURATION = """\
-[core]
-    analytics = false
-    autostage = false
-    check_update = false
-[cache]
-    type = "reflink,copy"
-['remote "annotations"']
-    url = {remote}/annotations
-    verify = true
-['remote "training"']
-    url = {remote}/training
-    verify = true
-"""
 
 _log = logging.getLogger(__name__)
 
@@ -52,19 +41,27 @@ class Added:
         commit: What the tag names.
         files: How many files the version has.
         new: False when it was there already and nothing was changed.
+        faults: How many faults it has that would stop record.
+        found: The files of the folder: taken and left out.
+        annotations: What was read of them.
     """
 
     tag: DatasetTag
     commit: str
     files: int
     new: bool
+    faults: int
+    found: FolderFiles
+    annotations: Annotations
 
 
 def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> bool:
     """Make a data repository: git and DVC, with a remote for annotations and one for training sets.
 
+    A git repository that is there already, with or without DVC, gets the two remotes in a commit of their own.
+
     Args:
-        path: A folder that is empty or does not exist.
+        path: A folder that is empty or does not exist, or the top of a git repository.
         remote: Where DVC keeps the files: a path, ``file://`` or ``gs://bucket/prefix``.
         timeout_seconds: Limit for one git or DVC command.
 
@@ -72,26 +69,46 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
         False when ``path`` is such a repository already, with this remote; nothing was changed then.
 
     Raises:
-        RepositoryError: The folder holds something else, or the remote cannot be used.
+        RepositoryError: The folder holds something else, the repository has other remotes of these names or uncommitted
+            changes of its DVC configuration, or the remote cannot be used.
     """
     path, base = path.expanduser().absolute(), remote_base(remote)
     lock = path.with_name(f".{path.name}.lock")
     if path.exists() and not path.is_dir():
         raise RepositoryError(f"{path} is a file; expected a folder that is empty or does not exist")
-    with (
-        explain_os_errors(f"make the data repository {path}"),
-        exclusive_lock(lock, timeout_seconds),
-    ):
-        made = _init(path, base, timeout_seconds)
-        lock.unlink(missing_ok=True)
-        return made
+    configuration_with_remotes("", base, str(path))  # what DVC cannot hold is refused before anything is made
+    with explain_os_errors(f"make the data repository {path}"):
+        if (path / ".git").exists():
+            return _extend(path, base, timeout_seconds)
+        with exclusive_lock(lock, timeout_seconds):
+            try:
+                return _init(path, base, timeout_seconds)
+            finally:
+                lock.unlink(missing_ok=True)
+
+
+def _extend(path: Path, base: str, timeout_seconds: float) -> bool:
+    """Add what a git repository lacks."""
+    branch = open_repository(path, timeout_seconds)
+    git_dir = git_dir_of(path, timeout_seconds)
+    with exclusive_lock(git_dir / "sightline.lock", timeout_seconds), without_stale_locks(git_dir):
+        if names_both_remotes(path):
+            _require_same(path, base)
+        head = head_of(branch)
+        files = add_remotes(branch, head, base)
+        if not files:
+            return False
+        _require_writable(base)
+        commit_files(branch, head, files, "Add the DVC remotes of Sightline")
+        return True
 
 
 def _init(path: Path, base: str, timeout_seconds: float) -> bool:
     unfinished = path.with_name(f".{path.name}.new")
     if path.is_dir() and any(path.iterdir()):
-        _require_same(path, base)
-        return False
+        if (path / ".git").exists():  # another process made it in this moment
+            return _extend(path, base, timeout_seconds)
+        _refuse(path, timeout_seconds)
     _require_writable(base)
     if unfinished.exists():
         shutil.rmtree(unfinished)
@@ -99,13 +116,28 @@ def _init(path: Path, base: str, timeout_seconds: float) -> bool:
     git("init", "--quiet", "--initial-branch=main", cwd=unfinished, timeout_seconds=timeout_seconds)
     ensure_identity(unfinished, timeout_seconds)
     dvc("init", cwd=unfinished, timeout_seconds=timeout_seconds)
-    (unfinished / ".dvc" / "config").write_text(CONFIGURATION.format(remote=base), encoding="utf-8")
+    (unfinished / ".dvc" / "config").write_text(
+        configuration_with_remotes(NEW_CONFIGURATION, base, "a new .dvc/config"), encoding="utf-8"
+    )
     git("add", ".dvc/config", ".dvc/.gitignore", ".dvcignore", cwd=unfinished, timeout_seconds=timeout_seconds)
     commit = ["commit", "--quiet", "--no-verify", "--message", "Begin the data repository"]
     git(*commit, cwd=unfinished, timeout_seconds=timeout_seconds)
     os.sync()
     os.replace(unfinished, path)  # noqa: PTH105  (an empty folder is replaced, a full one never)
     return True
+
+
+def _refuse(path: Path, timeout_seconds: float) -> NoReturn:
+    """Say what a folder is that is neither empty nor the top of a git repository."""
+    if (path / "HEAD").is_file() and (path / "objects").is_dir():
+        raise RepositoryError(f"{path} is a git repository without a working tree; clone it, and give the clone")
+    try:
+        top = git("rev-parse", "--show-toplevel", cwd=path, timeout_seconds=timeout_seconds).rstrip("\n")
+    except RepositoryError:
+        raise RepositoryError(
+            f"{path} is not empty and not a data repository; choose another folder, or empty this one first"
+        ) from None
+    raise RepositoryError(f"{path} is not empty and lies inside the git repository {top}; give {top} or another folder")
 
 
 def remote_base(uri: str) -> str:
@@ -144,16 +176,12 @@ def _require_writable(base: str) -> None:
 
 def _require_same(path: Path, base: str) -> None:
     config = path / ".dvc" / "config"
-    if not (path / ".git").exists() or not config.is_file():
-        raise RepositoryError(
-            f"{path} is not empty and not a data repository; choose another folder, or empty this one first"
-        )
     url = open_remote(config.read_text(encoding="utf-8"), "annotations", str(path)).url
     present = remote_base(url.rpartition("/")[0])
     if present != base:
         raise RepositoryError(
             f"{path} is a data repository already, with its remotes below {present}, not {base}; "
-            f"use --remote {present}, or choose another folder"
+            f"use --remote {shlex.quote(present)}, or choose another folder"
         )
 
 
@@ -167,22 +195,31 @@ def ensure_identity(path: Path, timeout_seconds: float) -> None:
 
 
 def add_annotations(
-    repository: Path, folder: Path, tag: DatasetTag, *, jobs: int = 2, timeout_seconds: float = 3600.0
+    repository: Path,
+    folder: Path,
+    tag: DatasetTag,
+    *,
+    jobs: int = 2,
+    timeout_seconds: float = 3600.0,
+    allow_faults: bool = False,
 ) -> Added:
-    """Make ``folder`` the next version of a dataset: copied, pushed to the DVC remote, committed and tagged.
+    """Make ``folder`` the next version of a dataset: checked, copied, pushed to the DVC remote, committed and tagged.
 
-    The tag is set last; a killed call is completed by the same call.
+    Where the repository is a clone, the commit goes on top of what its remote has, and is pushed together with the tag.
+    Only then are the checked-out branch and ``annotations/<dataset>`` brought to the version.  A call that fails leaves
+    nothing behind but objects on the DVC remote; a killed call is completed by the next.
 
     Args:
         repository: A data repository on this machine.
-        folder: labelme JSON files and their images; everything but junk is taken.
+        folder: labelme JSON files and their images; see :mod:`sightline.data.folder_files` for the files that count.
         tag: The new version.
         jobs: Parallel transfers and hashing.
         timeout_seconds: Limit for one git or DVC command.
+        allow_faults: Add annotations with faults that would stop record.
 
     Raises:
-        DataError: The folder holds no annotation, or a link that leads out of it.
-        RepositoryError: The version exists with other contents, or git or DVC failed.
+        DataError: The folder has no annotations, faults, or files that cannot be part of a version.
+        RepositoryError: The version exists with other contents; uncommitted work is in the way; git or DVC failed.
     """
     repository, folder = repository.expanduser().absolute(), folder.expanduser().absolute()
     if not (repository / ".dvc" / "config").is_file():
@@ -190,26 +227,33 @@ def add_annotations(
             f"{repository} is not a data repository on this machine; "
             "make one with sightline data init, or clone it and name the clone with --repository"
         )
+    git_dir = git_dir_of(repository, timeout_seconds)
     with (
         explain_os_errors(f"add {folder} to {repository}"),
-        exclusive_lock(repository / ".git" / "sightline.lock", timeout_seconds),
-        _unfinished(repository / ".git"),
+        exclusive_lock(git_dir / "sightline.lock", timeout_seconds),
+        without_stale_locks(git_dir),
     ):
-        wanted = hash_files(folder, _wanted_files(folder), jobs, "hash files")
-        commit = list_tags(str(repository), timeout_seconds).get(str(tag))
-        if commit is not None:
-            _require_equal(repository, tag, wanted, timeout_seconds)
-            _push(repository, tag, timeout_seconds)
-            return Added(tag, commit, len(wanted), new=False)
-        _mirror(folder, repository / tag.folder, wanted, jobs)
-        publish_folder(repository, tag, jobs=jobs, timeout_seconds=timeout_seconds)
-        commit = _commit(repository, tag, len(wanted), timeout_seconds)
-        _push(repository, tag, timeout_seconds)
-        return Added(tag, commit, len(wanted), new=True)
+        branch = open_branch(repository, timeout_seconds)
+        complete_interrupted(branch, jobs)
+        found = list_files(folder)
+        require_apart(folder, repository, tag)
+        found.require_accepted()
+        wanted = hash_files(folder, found.files, jobs, "hash files")
+        annotations, faults = check(found, jobs)
+        if not allow_faults:
+            require_no_fault(found, faults)
+        commit, new = Addition(branch, tag, found, wanted, jobs).run()
+        return Added(tag, commit, len(wanted), new, len(faults), found, annotations)
+
+
+def git_dir_of(repository: Path, timeout_seconds: float) -> Path:
+    """Where git keeps what all working trees of the repository share."""
+    answer = git("rev-parse", "--git-common-dir", cwd=repository, timeout_seconds=timeout_seconds)
+    return repository / answer.rstrip("\n")
 
 
 @contextmanager
-def _unfinished(git_dir: Path) -> Iterator[None]:
+def without_stale_locks(git_dir: Path) -> Iterator[None]:
     """Remove the lock files of git commands that were killed together with an earlier call.
 
     A mark lies in ``git_dir`` while a call works, so locks that are younger than a mark left behind are nobody else's.
@@ -224,84 +268,3 @@ def _unfinished(git_dir: Path) -> Iterator[None]:
     mark.touch()
     yield
     mark.unlink()
-
-
-def _wanted_files(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; expected a folder of labelme JSON files and images")
-    names = sorted(path.relative_to(folder).as_posix() for path in _files(folder, folder.resolve()))
-    if not any(name.lower().endswith(".json") for name in names):
-        raise DataError(f"{folder} holds no .json file; expected labelme JSON files beside their images")
-    return names
-
-
-def _files(folder: Path, root: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.name in JUNK_NAMES or path.name.startswith("._") or path.name.endswith(JUNK_SUFFIXES):
-            continue
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            raise DataError(f"{path} is a link that leads out of {root}; copy the file there instead")
-        if path.is_dir():
-            if path.name not in {".git", ".dvc"}:
-                yield from _files(path, root)
-        elif path.is_file():
-            yield path
-
-
-def _require_equal(repository: Path, tag: DatasetTag, wanted: Manifest, timeout_seconds: float) -> None:
-    with open_history(str(repository), [tag], timeout_seconds) as history:
-        present = history.manifest(tag)
-    if present == wanted:
-        return
-    added, removed = len(wanted.keys() - present.keys()), len(present.keys() - wanted.keys())
-    changed = sum(present[name] != wanted[name] for name in present.keys() & wanted.keys())
-    raise RepositoryError(
-        f"{tag} exists with other contents ({added} files would be added, {removed} removed, {changed} changed), "
-        "and a version never changes; add the folder under another --version"
-    )
-
-
-def _mirror(folder: Path, target: Path, wanted: Manifest, jobs: int) -> None:
-    """Make ``target`` hold exactly the files ``wanted`` of ``folder``."""
-    target.mkdir(parents=True, exist_ok=True)
-    entries = sorted(target.rglob("*"), reverse=True)
-    present = hash_files(target, (path.relative_to(target).as_posix() for path in entries), jobs, "compare files")
-    for path in entries:
-        name = path.relative_to(target).as_posix()
-        if path.is_dir() and not path.is_symlink():
-            if not any(path.iterdir()):
-                path.rmdir()
-        elif name not in wanted:
-            path.unlink()
-    for name, md5 in wanted.items():
-        if present.get(name) == md5:
-            continue
-        destination = target / name
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        temporary = destination.with_name(f"{destination.name}.part")
-        shutil.copyfile(folder / name, temporary)
-        os.replace(temporary, destination)  # noqa: PTH105
-
-
-def _commit(repository: Path, tag: DatasetTag, files: int, timeout_seconds: float) -> str:
-    paths = [tag.dvc_file, f"{tag.room}/.gitignore"]
-    ensure_identity(repository, timeout_seconds)
-    git("add", "--", *paths, cwd=repository, timeout_seconds=timeout_seconds)
-    if git("status", "--porcelain", "--", *paths, cwd=repository, timeout_seconds=timeout_seconds):
-        message = f"Add {tag.dataset} {tag.version}: {files} annotation files and images"
-        commit = ["commit", "--quiet", "--no-verify", "--message", message, "--", *paths]
-        git(*commit, cwd=repository, timeout_seconds=timeout_seconds)
-    git("tag", str(tag), "HEAD", cwd=repository, timeout_seconds=timeout_seconds)
-    return git("rev-parse", "HEAD", cwd=repository, timeout_seconds=timeout_seconds).strip()
-
-
-def _push(repository: Path, tag: DatasetTag, timeout_seconds: float) -> None:
-    """Push branch and tag, where the repository is a clone of another."""
-    if "origin" not in git("remote", cwd=repository, timeout_seconds=timeout_seconds).split():
-        return
-    branch = git("rev-parse", "--abbrev-ref", "HEAD", cwd=repository, timeout_seconds=timeout_seconds).strip()
-    origin = git("remote", "get-url", "origin", cwd=repository, timeout_seconds=timeout_seconds).strip()
-    references = [f"refs/tags/{tag}"] if branch == "HEAD" else [f"HEAD:refs/heads/{branch}", f"refs/tags/{tag}"]
-    git("push", "--quiet", "--atomic", "origin", *references, cwd=repository, timeout_seconds=timeout_seconds,
-        trusted=[origin])  # fmt: skip
-    _log.info("%s pushed to origin", tag)

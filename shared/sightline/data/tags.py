@@ -111,14 +111,22 @@ def dataset_tags(names: Iterable[str]) -> list[DatasetTag]:
     return sorted(tags, key=lambda tag: (tag.dataset, tag.kind, tag.order))
 
 
-def unknown_tag(tag: str, repository: str, known: Iterable[str]) -> UnknownTagError:
-    """The error for a tag that ``repository`` does not have; it lists those it has, the nearest first."""
+def unknown_tag(tag: str, repository: str, known: Iterable[str], hint: str = "") -> UnknownTagError:
+    """The error for a tag that ``repository`` does not have; it lists those it has, the nearest first.
+
+    Args:
+        tag: The tag.
+        repository: The repository, as it is shown.
+        known: Its tags.
+        hint: Why it may lack tags, and what to do; see :func:`sightline.data.clones.clone_hint`.
+    """
     names = [str(entry) for entry in dataset_tags(known)]
     if not names:
         return UnknownTagError(
             f"{repository} has no dataset version yet, so no {tag!r}; "
-            "add one: sightline data add FOLDER --dataset NAME --version V"
+            + (hint or "add one: sightline data add FOLDER --dataset NAME --version V")
         )
     names.sort(key=lambda name: -difflib.SequenceMatcher(None, tag, name).ratio())
     more = f" and {len(names) - SHOWN_TAGS} more (sightline data list)" if len(names) > SHOWN_TAGS else ""
+    more += f"; {hint}" if hint else ""
     return UnknownTagError(f"{repository} has no tag {tag!r}; it has {', '.join(names[:SHOWN_TAGS])}{more}")

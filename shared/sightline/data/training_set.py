@@ -21,8 +21,9 @@ from sightline.data.annotations import Annotations, LabelledImage
 from sightline.data.coco import CocoDocument, coco_bytes
 from sightline.data.filling import SPLITS, SplitName
 from sightline.data.merge import file_name, merge
-from sightline.data.split import EarlierImage, SplitImage, assign_splits, check_leaks
+from sightline.data.split import EarlierImage, SplitImage, assign_splits, check_leaks, tying_distance
 from sightline.errors import DataError
+from sightline.plural import counted
 
 FORMAT = 1
 FEW_IMAGES = 20
@@ -79,6 +80,7 @@ class TrainingSet:
         showing: Images a split and class.
         dropped: What was left out or mended, a count for each kind.
         ignored: Shapes with an ignored label.
+        left_out: Class -> kind of fault -> how many shapes of the class it left out.
         faults: Every fault of the annotations, as text.
         warnings: What a person should know before training.
     """
@@ -100,6 +102,7 @@ class TrainingSet:
     ignored: int
     faults: list[str]
     warnings: list[str] = field(default_factory=list)
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def images_per_split(self) -> dict[str, int]:
@@ -144,10 +147,11 @@ def build_training_set(
         )
     _require_measurable(data)
     candidates = [_split_image(image) for image in annotations.images]
-    assignment = assign_splits(candidates, earlier, data.splits, data.near_duplicate_distance)
+    distance = tying_distance(data)
+    assignment = assign_splits(candidates, earlier, data.splits, distance)
     kept = [(index, split) for index, split in enumerate(assignment.splits) if split is not None]
     images, splits = [annotations.images[index] for index, _ in kept], [split for _, split in kept]
-    check_leaks([candidates[index] for index, _ in kept], splits, data.near_duplicate_distance)
+    check_leaks([candidates[index] for index, _ in kept], splits, distance)
     documents = merge(images, splits, data.classes, origin.dataset)
     instances, showing = _counts(images, splits, data.classes)
     _require_objects(instances, origin.annotation_tag)
@@ -165,9 +169,11 @@ def build_training_set(
         showing=showing,
         dropped=dropped,
         ignored=annotations.ignored,
+        left_out=annotations.left_out,
         faults=[str(fault) for fault in annotations.faults],
     )
-    return dataclasses.replace(training_set, warnings=warnings_of(training_set)), documents, images
+    warnings = warnings_of(training_set) + ([assignment.alike] if assignment.alike else [])
+    return dataclasses.replace(training_set, warnings=warnings), documents, images
 
 
 def write_training_set(
@@ -222,7 +228,9 @@ def warnings_of(training_set: TrainingSet) -> list[str]:
     images, instances = training_set.images_per_split, training_set.instances
     warnings = []
     if len(training_set.images) < FEW_IMAGES:
-        warnings.append(f"too little data: {len(training_set.images)} images, below {FEW_IMAGES} no metric means much")
+        warnings.append(
+            f"too little data: {counted(len(training_set.images), 'image')}, below {FEW_IMAGES} no metric means much"
+        )
     absent = [name for name in training_set.classes if not any(instances[split][name] for split in SPLITS)]
     if absent:
         warnings.append(f"classes without any instance: {', '.join(absent)}")
@@ -235,7 +243,21 @@ def warnings_of(training_set: TrainingSet) -> list[str]:
     bridging = training_set.dropped.get(BRIDGES, 0)
     if bridging:
         warnings.append(f"images left out because they would tie together images of two splits: {bridging}")
-    return warnings
+    return warnings + [
+        f"objects left out: {line}" for line in left_out_lines(training_set.left_out, training_set.classes)
+    ]
+
+
+def left_out_lines(left_out: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> list[str]:
+    """A line a class: how many of its shapes are left out, and what for; the most first."""
+    order = {name: place for place, name in enumerate(classes)}
+    totals = {name: sum(kinds.values()) for name, kinds in left_out.items()}
+    lines = []
+    for name in sorted(totals, key=lambda name: (-totals[name], order.get(name, len(order)), name)):
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in left_out[name].items())
+        shown = name if name.isprintable() else repr(name)
+        lines.append(f"{counted(totals[name], 'shape')} of class {shown} ({kinds})")
+    return lines
 
 
 def _require_measurable(data: Data) -> None:
@@ -257,7 +279,7 @@ def _require_objects(instances: Mapping[str, Mapping[str, int]], tag: str) -> No
 
 def _split_image(image: LabelledImage) -> SplitImage:
     classes = frozenset(instance.label for instance in image.instances)
-    return SplitImage(image.sha256, image.perceptual_hash, image.group, classes)
+    return SplitImage(image.sha256, image.perceptual_hash, image.group, classes, image.image)
 
 
 def _recorded(image: LabelledImage, split: SplitName, dataset: str, tied: str) -> RecordedImage:

@@ -2,15 +2,15 @@
 
 The commit of a training tag is a child of the annotation tag's commit and on no branch: only the tag is pushed.  So two
 records never fight over a branch, the branch of annotations stays readable, and one commit names both kinds of data.
-The commit is a pure function of the training set and its parent: whoever makes it again gets the same one.
+The commit is a pure function of the training set, its parent and the training sets that were removed before it: whoever
+makes it again gets the same one.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +18,15 @@ from sightline.data.annotations import LabelledImage
 from sightline.data.checkout import Checkout, cache_lock, clone
 from sightline.data.coco import CocoDocument, decode_coco
 from sightline.data.commands import explain_os_errors, git
+from sightline.data.decisions import SIGHTLINE, Change, OutpacedError, decide
 from sightline.data.filling import SPLITS, SplitName
-from sightline.data.history import git_url, list_tags, open_history
-from sightline.data.lock import exclusive_lock, shared_lock
+from sightline.data.history import list_tags, open_history
+from sightline.data.lock import LOCK_SECONDS, exclusive_lock, shared_lock
 from sightline.data.publish import publish_folder
+from sightline.data.references import TAGS, References, read_references
 from sightline.data.tags import DatasetTag
+from sightline.data.tombstones import missing_tag
 from sightline.data.training_set import TrainingSet, from_bytes, write_training_set
-from sightline.errors import RepositoryError
-
-AUTHOR = {"NAME": "sightline", "EMAIL": "sightline@localhost"}
-STALE_LOCK_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def publication_folder(work_dir: Path) -> Path:
 
 
 def find_training_tag(repository: str, tag: DatasetTag, timeout_seconds: float) -> PublishedSet | None:
-    """Read what a training tag names, without a pull; None where there is no such tag.
+    """Read what a training tag names, without a pull; None where there is no such tag, or it was removed.
 
     Raises:
         RepositoryError: Its files are missing or damaged on the DVC remote.
@@ -78,11 +77,13 @@ def publish_training_tag(
     documents: Mapping[SplitName, CocoDocument],
     images: Sequence[LabelledImage],
     *,
+    last_decision: str,
     work_dir: Path,
     jobs: int,
     timeout_seconds: float,
+    lock_seconds: float = LOCK_SECONDS,
 ) -> PublishedSet:
-    """Push the files to the DVC remote, then the tag; where another was faster, theirs is returned.
+    """Push the files to the DVC remote, then the tag; where another made the same tag first, theirs is returned.
 
     Args:
         repository: The data repository.
@@ -90,19 +91,23 @@ def publish_training_tag(
         training_set: The set.
         documents: Its COCO documents.
         images: Its images, of which the embedded ones are written.
+        last_decision: The dataset's, before the earlier versions were read that the splits agree with.
         work_dir: The work volume.
         jobs: Parallel transfers.
         timeout_seconds: Limit for one git or DVC command.
+        lock_seconds: How long to wait for another process that publishes the same.
 
     Raises:
+        OutpacedError: Another version of the dataset was recorded or removed meanwhile; read the earlier ones again.
+        UnknownTagError: The annotation tag was removed meanwhile.
         RepositoryError: Git or DVC failed, the disk is full, or the annotation tag moved meanwhile.
     """
     tag = DatasetTag.parse(source.tag).training
     folder = publication_folder(work_dir)
     with (
         explain_os_errors(f"write the training set {tag}"),
-        exclusive_lock(folder / ".locks" / str(tag), timeout_seconds),
-        shared_lock(cache_lock(work_dir), timeout_seconds),
+        exclusive_lock(folder / ".locks" / str(tag), lock_seconds),
+        shared_lock(cache_lock(work_dir), lock_seconds),
     ):
         found = find_training_tag(repository, tag, timeout_seconds)
         if found is not None:
@@ -111,64 +116,48 @@ def publish_training_tag(
         clone(repository, source.tag, source.commit, workspace, work_dir=work_dir, timeout_seconds=timeout_seconds)
         write_training_set(workspace / tag.folder, training_set, documents, images)
         tracked = publish_folder(workspace, tag, jobs=jobs, timeout_seconds=timeout_seconds)
-        commit = _commit(workspace, tag, source, timeout_seconds)
-        found = _push(repository, workspace, tag, commit, timeout_seconds)
+        references = _require_present(repository, source, timeout_seconds)
+        commit = _commit(workspace, tag, source, references.removed.get(str(tag), ()), timeout_seconds)
+        reference = f"{TAGS}{tag}"
+        # A tag that a clone pushed again after its removal is moved; one that counts is not.
+        before = "" if str(tag) in references.tags else references.objects.get(reference, "")
+        change = Change(reference, before, commit)
+        try:
+            decide(
+                workspace, repository, tag.dataset, last=last_decision, changes=[change], commit=commit,
+                timeout_seconds=timeout_seconds,
+            )  # fmt: skip
+        except OutpacedError:
+            found = find_training_tag(repository, tag, timeout_seconds)
+            if found is None:
+                raise
+        else:
+            _log.info("published %s (commit %s)", tag, commit[:12])
         shutil.rmtree(workspace)
         return found or PublishedSet(training_set, documents, commit, tracked.md5)
 
 
-def _commit(workspace: Path, tag: DatasetTag, source: Checkout, timeout_seconds: float) -> str:
-    """Commit with a fixed author at the time of the annotation commit, so that the same set gives the same commit."""
+def _require_present(repository: str, source: Checkout, timeout_seconds: float) -> References:
+    """The tags of the repository now, among which the annotation tag must be."""
+    references = read_references(repository, timeout_seconds)
+    if source.tag not in references.tags:
+        raise missing_tag(repository, source.tag, references, timeout_seconds)
+    return references
+
+
+def _commit(workspace: Path, tag: DatasetTag, source: Checkout, removed: Iterable[str], timeout_seconds: float) -> str:
+    """Commit with a fixed author at the time of the annotation commit, so that the same set gives the same commit.
+
+    It names the training sets in whose place it comes, so that it is never one that was removed.
+    """
     date = git("show", "-s", "--format=%ct", "HEAD", cwd=workspace, timeout_seconds=timeout_seconds).strip()
-    variables = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in AUTHOR.items()}
+    variables = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in SIGHTLINE.items()}
     variables |= {f"GIT_{role}_DATE": f"{date} +0000" for role in ("AUTHOR", "COMMITTER")}
     paths = [tag.dvc_file, f"{tag.room}/.gitignore"]
     git("add", "--", *paths, cwd=workspace, timeout_seconds=timeout_seconds)
     message = f"Record {tag}\n\nMade by sightline record from {source.tag} (commit {source.commit})."
+    if removed:
+        message += f"\nIn the place of what was removed: {', '.join(sorted(removed))}."
     commit = ["commit", "--quiet", "--no-verify", "--message", message]
     git(*commit, cwd=workspace, timeout_seconds=timeout_seconds, variables=variables)
     return git("rev-parse", "HEAD", cwd=workspace, timeout_seconds=timeout_seconds).strip()
-
-
-def _push(
-    repository: str, workspace: Path, tag: DatasetTag, commit: str, timeout_seconds: float
-) -> PublishedSet | None:
-    """Push the tag and nothing else; what stands there when another process was faster is returned."""
-    url = git_url(repository)
-    push = ["push", "--quiet", "origin", f"{commit}:refs/tags/{tag}"]
-    try:
-        git(*push, cwd=workspace, timeout_seconds=timeout_seconds, trusted=[url])
-    except RepositoryError:
-        found = find_training_tag(repository, tag, timeout_seconds)
-        if found is not None:
-            return found
-        if not _unlock(repository, tag):
-            raise
-        git(*push, cwd=workspace, timeout_seconds=timeout_seconds, trusted=[url])
-    _log.info("published %s (commit %s)", tag, commit[:12])
-    return None
-
-
-def _unlock(repository: str, tag: DatasetTag) -> bool:
-    """Remove the lock of the tag that a killed git left in a repository on this machine; False where there was none.
-
-    Git holds it for milliseconds, so one that does not change for :data:`STALE_LOCK_SECONDS` is nobody's.
-    """
-    root = Path(repository.removeprefix("file://")).expanduser()
-    lock = (root / ".git" if (root / ".git").is_dir() else root) / "refs" / "tags" / f"{tag}.lock"
-    before = _identity(lock)
-    if before is None:
-        return False
-    time.sleep(STALE_LOCK_SECONDS)
-    if _identity(lock) == before:
-        _log.warning("%s was left behind by a git that was killed; it is removed", lock)
-        lock.unlink(missing_ok=True)
-    return True
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns

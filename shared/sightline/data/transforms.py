@@ -10,6 +10,7 @@ from PIL import Image
 
 from sightline.config.schema import Augmentation
 from sightline.data.coco import RunLengthEncoding, Segmentation
+from sightline.data.rasterizer import encode_mask, rasterize
 
 PADDING_COLOUR = (124, 116, 104)
 """Mean colour of ImageNet, RGB: after normalisation it is zero, as the padding of a batch is."""
@@ -55,7 +56,7 @@ class Placement:
 
     def _resample(self, encoding: RunLengthEncoding) -> RunLengthEncoding:
         height, width = encoding["size"]
-        mask = Image.fromarray(rasterise(encoding, height, width))
+        mask = Image.fromarray(rasterize(encoding, height, width))
         across, down = (1 / self.scale_x, 0.0, -self.offset_x / self.scale_x), (0.0, 1 / self.scale_y)
         inverse = (*across, *down, -self.offset_y / self.scale_y)
         placed = mask.transform((self.width, self.height), Image.Transform.AFFINE, inverse, Image.Resampling.NEAREST)
@@ -116,23 +117,3 @@ def _recolour(image: Image.Image, brightness: float, contrast: float) -> Image.I
     grey = float(np.asarray(image.convert("L").reduce(4)).mean()) * brightness
     table = (np.arange(256) * brightness - grey) * contrast + grey
     return image.point(np.clip(np.rint(table), 0, 255).astype(int).tolist() * 3)
-
-
-def rasterise(segmentation: Segmentation, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """An outline as a mask: uint8 [height, width], 1 inside, 0 outside."""
-    from pycocotools import mask as coco_mask
-
-    if isinstance(segmentation, dict):
-        encoding = segmentation
-    else:
-        encoding = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-    mask: npt.NDArray[np.uint8] = coco_mask.decode(encoding)
-    return mask
-
-
-def encode_mask(mask: npt.NDArray[np.uint8]) -> RunLengthEncoding:
-    """A mask, uint8 [height, width] of 0 and 1, as a run-length encoding."""
-    from pycocotools import mask as coco_mask
-
-    encoding = coco_mask.encode(np.asfortranarray(mask))
-    return {"size": [int(side) for side in encoding["size"]], "counts": encoding["counts"].decode("ascii")}

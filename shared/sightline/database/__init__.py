@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sightline.database.dependents import Dependent
 from sightline.database.lineage_records import (
     KIND_TITLES,
     Lineage,
@@ -34,6 +35,7 @@ __all__ = [
     "KIND_TITLES",
     "CategoryCount",
     "Database",
+    "Dependent",
     "ImageRecord",
     "Lineage",
     "ModelLineage",

@@ -11,7 +11,8 @@ from sqlalchemy import Column, Connection, select
 
 from sightline.database.lineage_records import Named, NameKind
 from sightline.database.tables import MODELS, RUNS, VERSIONS
-from sightline.errors import UnknownNameError
+from sightline.database.versions import removed_commit
+from sightline.errors import AmbiguousNameError, UnknownNameError
 
 MIN_DIGITS = 6
 """Of a model's SHA-256 that must be given."""
@@ -31,14 +32,22 @@ def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameK
         kinds: What is looked for.
 
     Raises:
-        UnknownNameError: Nothing is called so, or several are; with those that match, or that come near.
+        UnknownNameError: Nothing is called so; with the names that come near.
+        AmbiguousNameError: Several are; with those that match.
     """
     wanted = set(kinds)
     matches = [found for found in _exact(connection, name) or _beginning(connection, name) if found.kind in wanted]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UnknownNameError(f"{name!r} is the beginning of several in {where}: {_listed(matches)}; give more of it")
+        raise AmbiguousNameError(
+            f"{name!r} is the beginning of several in {where}: {_listed(matches)}; give more of it"
+        )
+    if commit := removed_commit(connection, name):
+        raise UnknownNameError(
+            f"{name} (commit {commit[:12]}) was removed by sightline data remove, and nothing was made from it; "
+            "sightline data list --all says when and why"
+        )
     known = [found for found in _known(connection) if found.kind in wanted]
     *others, last = (text for kind, text in _ASKED.items() if kind in wanted)
     what = f"{', '.join(others)} or {last}" if others else last

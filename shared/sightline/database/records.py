@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Literal
 
 VersionKind = Literal["annotations", "training"]
-RunState = Literal["running", "succeeded", "failed", "interrupted"]
+RunState = Literal["running", "succeeded", "failed", "interrupted", "stopped"]
+"""``interrupted`` ended without a word, such as by a kill; ``stopped`` was ended by somebody on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class RunRow:
         state: ``running`` until somebody says otherwise: a killed run stays so.
         started_at: UTC.
         finished_at: UTC; None while it runs.
-        message: Why it failed.
+        message: Why it failed, or who stopped it.
     """
 
     record: RunRecord

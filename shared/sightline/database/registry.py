@@ -8,9 +8,10 @@ from typing import TypeVar, get_args
 
 from sqlalchemy import Connection, Engine
 
-from sightline.database import lineage, names, promotions, references, run_models, runs, scores, versions
+from sightline.database import dependents, lineage, names, promotions, references, run_models, runs, scores, versions
 from sightline.database.address import shown
 from sightline.database.connection import connect, read
+from sightline.database.dependents import Dependent
 from sightline.database.lineage_records import Lineage, Named, NameKind
 from sightline.database.records import (
     CategoryCount,
@@ -89,6 +90,25 @@ class Database:
         """
         return versions.register(self._engine, version, images, categories)
 
+    def retire_version(self, tag: str, commit: str) -> bool:
+        """Mark a version as removed, so that its names are free for the one that comes in its place.
+
+        Args:
+            tag: The dataset tag.
+            commit: What it named; a version of another commit stays.
+
+        Returns:
+            Whether it was there.
+        """
+        return versions.retire(self._engine, tag, commit)
+
+    def dependents(self, annotation_tag: str, training_tag: str) -> list[Dependent]:
+        """What was made from a version, or is being made: models, champions, measurements, running runs."""
+        return self._read(
+            f"find what was made from {training_tag}",
+            lambda connection: dependents.find(connection, annotation_tag, training_tag),
+        )
+
     def versions(self, dataset: str | None = None) -> list[VersionRow]:
         """All versions, or those of one dataset, in the order in which they were registered."""
         return self._read("list the versions", lambda connection: versions.find(connection, dataset=dataset))
@@ -123,13 +143,32 @@ class Database:
 
         Args:
             run_id: A run that was started.
-            state: ``succeeded`` or ``failed``.
-            message: Why it failed; what is over 4,000 characters is cut.
+            state: Any but ``running``.
+            message: Why it failed, or who stopped it; what is over 4,000 characters is cut.
 
         Raises:
             DatabaseError: Also when the run is not known.
         """
         runs.finish(self._engine, run_id, state, message)
+
+    def correct_run(self, run_id: str, before: RunState, state: RunState, message: str = "") -> bool:
+        """Change the state of a run that is known, if it is still the one that the change was decided on.
+
+        Args:
+            run_id: The run.
+            before: Its state as it was read.
+            state: What it becomes.
+            message: As for :meth:`finish_run`.
+
+        Returns:
+            Whether it was changed.
+        """
+        return runs.correct(self._engine, run_id, before, state, message)
+
+    def find_runs(self, run_ids: Iterable[str]) -> dict[str, RunRow]:
+        """Those of some runs that are known, by their id."""
+        found = self._read("find runs", lambda connection: lineage.runs_by_id(connection, run_ids))
+        return {row.record.run_id: row for row in found}
 
     def runs(self, limit: int = 20) -> list[RunRow]:
         """The latest runs, the newest first."""

@@ -30,15 +30,26 @@ def start(engine: Engine, run: RunRecord) -> None:
 
 def finish(engine: Engine, run_id: str, state: RunState, message: str) -> None:
     """See :meth:`sightline.database.Database.finish_run`."""
-    if len(message) > MAX_MESSAGE_CHARACTERS:
-        message = message[: MAX_MESSAGE_CHARACTERS - 1] + "…"
-    values = {"state": state, "finished_at": datetime.now(UTC), "message": message}
+    values = _values(state, message)
 
     def work(connection: Connection) -> None:
         _known_digest(connection, run_id)
         connection.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(values))
 
     write(engine, f"finish run {run_id}", work)
+
+
+def correct(engine: Engine, run_id: str, before: RunState, state: RunState, message: str) -> bool:
+    """See :meth:`sightline.database.Database.correct_run`."""
+    present = (RUNS.c.run_id == run_id) & (RUNS.c.state == before)
+    changed = update(RUNS).where(present).values(_values(state, message))
+    return write(engine, f"correct run {run_id}", lambda connection: connection.execute(changed).rowcount > 0)
+
+
+def _values(state: RunState, message: str) -> dict[str, Any]:
+    if len(message) > MAX_MESSAGE_CHARACTERS:
+        message = message[: MAX_MESSAGE_CHARACTERS - 1] + "…"
+    return {"state": state, "finished_at": None if state == "running" else datetime.now(UTC), "message": message}
 
 
 def latest(connection: Connection, limit: int) -> list[RunRow]:
@@ -65,8 +76,7 @@ def _go_on(connection: Connection, run: RunRecord) -> None:
             f"run {run.run_id} is known with configuration {digest}, but was started again with "
             f"{run.configuration_digest}; start a new run for another configuration"
         )
-    values = {"state": "running", "finished_at": None, "message": ""}
-    connection.execute(update(RUNS).where(RUNS.c.run_id == run.run_id).values(values))
+    connection.execute(update(RUNS).where(RUNS.c.run_id == run.run_id).values(_values("running", "")))
 
 
 def _known_digest(connection: Connection, run_id: str) -> str:

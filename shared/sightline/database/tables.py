@@ -58,7 +58,10 @@ VERSIONS = Table(
     Index(None, "parent_tag"),
     **TABLE_OPTIONS,
 )
-"""A version of a dataset: ``pending`` inside the transaction that registers it, then ``published``."""
+"""A version of a dataset: ``pending`` inside the transaction that registers it, then ``published``.
+
+One that was taken back is ``removed``, with its commit at the end of ``version`` and ``tag``.
+"""
 
 IMAGES = Table(
     "images",

@@ -23,6 +23,11 @@ CHUNK_ROWS = 5_000
 STATEMENT_ROWS = 500
 """Rows in one statement to a server; at most about 3 MB, and an MB less than any server takes for the usual path."""
 
+RETIRED = "@"
+"""Between the name of a removed version and its commit."""
+
+MAX_VERSION = 100
+"""Characters of the column ``version``."""
 
 Values = dict[str, Any]
 
@@ -54,6 +59,35 @@ def register(
             _compare(engine, version, error)
             return False
     return True
+
+
+def retire(engine: Engine, tag: str, commit: str) -> bool:
+    """See :meth:`sightline.database.Database.retire_version`.
+
+    The row keeps its images and counts, and gives its names back: both get the commit at their end, which no tag can
+    have.
+    """
+    table = VERSIONS
+    mark = f"{RETIRED}{commit[:12]}"
+
+    def work(connection: Connection) -> bool:
+        here = (table.c.tag == tag) & (table.c.commit == commit) & (table.c.state == "published")
+        row = connection.execute(select(table.c.id, table.c.version).where(here)).one_or_none()
+        if row is None:
+            return False
+        names = {"tag": f"{tag}{mark}", "version": f"{row.version[: MAX_VERSION - len(mark)]}{mark}"}
+        connection.execute(update(table).where(table.c.id == row.id).values(state="removed", **names))
+        return True
+
+    return write(engine, f"mark {tag} as removed", work)
+
+
+def removed_commit(connection: Connection, tag: str) -> str:
+    """The commit of the version that was removed last under this tag; empty where none is known."""
+    table = VERSIONS
+    start = f"{tag}{RETIRED}"
+    query = select(table.c.commit).where(table.c.tag >= start, table.c.tag < f"{start}g", table.c.state == "removed")
+    return connection.scalar(query.order_by(table.c.id.desc()).limit(1)) or ""
 
 
 def find(connection: Connection, *, dataset: str | None = None, tag: str | None = None) -> list[VersionRow]:

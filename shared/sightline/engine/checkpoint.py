@@ -1,18 +1,20 @@
 """A training that stopped, as one file: whoever loads it goes on as if nothing had happened.
 
-Weights and optimiser state are the tensors of a ``.safetensors`` file; everything else is JSON in its header.  One file
-is replaced as a whole, so that a kill at any moment leaves the old checkpoint or the new one.  Neither sampler nor
-schedule nor random generator have a state to keep: they are functions of the iteration.
+Weights and optimiser state are the tensors of a ``.safetensors`` file; so is the history, as the bytes of its JSON,
+because a header has a limit and a history has none.  The few other values are JSON in the header.  One file is replaced
+as a whole, so that a kill at any moment leaves the old checkpoint or the new one.  Neither sampler nor schedule nor
+random generator have a state to keep: they are functions of the iteration.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -22,6 +24,10 @@ from sightline.models.model_file import write_tensors
 from sightline.models.safetensors_header import read_header
 
 METADATA_KEY = "sightline-checkpoint"
+FORMAT = 2
+"""2: the history is a tensor.  Before, it was in the header, and there was no format."""
+
+_HISTORY = "history.json"
 _ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 _DAMAGES = (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError)
 
@@ -53,31 +59,45 @@ class TrainingState:
 
 
 def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, state: TrainingState) -> None:
-    """Write a checkpoint in the place of the one before."""
+    """Write a checkpoint in the place of the one before.
+
+    A parameter without optimiser state (it is frozen, or has had no gradient yet) is written without one.
+    """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         for kind, tensor in optimiser.state.get(parameter, {}).items():
             tensors[f"optimiser.{name}.{kind}"] = tensor
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_tensors(path, tensors, {METADATA_KEY: json.dumps(asdict(state))})
+    tensors[_HISTORY] = torch.frombuffer(bytearray(json.dumps(state.history).encode()), dtype=torch.uint8)
+    header = {entry.name: getattr(state, entry.name) for entry in fields(state) if entry.name != "history"}
+    write_tensors(path, tensors, {METADATA_KEY: json.dumps({"format": FORMAT, **header})})
 
 
 def read_state(path: Path) -> TrainingState:
     """How far the training of a checkpoint is; the beginning where there is no checkpoint.
 
     Raises:
-        StepError: The file is damaged.
+        StepError: The file is damaged, or was written by a later version of Sightline.
     """
     if not path.exists():
         return TrainingState()
     try:
-        return TrainingState(**strict_json.decode(read_header(path).metadata[METADATA_KEY]))
+        document: dict[str, Any] = strict_json.decode(read_header(path).metadata[METADATA_KEY])
+        written = document.pop("format", 1)
+        if written > FORMAT:
+            raise ValueError(f"it has format {written!r}, but this Sightline reads formats up to {FORMAT}")
+        if written == FORMAT:
+            with safe_open(path, "pt") as file:
+                document["history"] = strict_json.decode(file.get_tensor(_HISTORY).numpy().tobytes())
+        return TrainingState(**document)
     except _DAMAGES as error:
         raise _unusable(path, error) from error
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> TrainingState:
     """Put the weights and the optimiser state of a checkpoint in their places; without one, change nothing.
+
+    A parameter without optimiser state in the checkpoint begins with none, as it did in the training that stopped.
 
     Raises:
         StepError: The file is damaged, or belongs to another network.
@@ -87,21 +107,27 @@ def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
         return state
     try:
         tensors = load_file(path)
-        network.load_state_dict(_part(tensors, "network."))
+        network.load_state_dict(
+            {name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")}
+        )
         for name, parameter in network.named_parameters():
-            if parameter.requires_grad:
-                moments = _part(tensors, f"optimiser.{name}.")
-                optimiser.state[parameter] = {kind: moments[kind].to(parameter.device) for kind in _ADAM_STATE}
+            moments = {kind: tensors.get(f"optimiser.{name}.{kind}") for kind in _ADAM_STATE}
+            if not parameter.requires_grad or all(moment is None for moment in moments.values()):
+                continue
+            optimiser.state[parameter] = {kind: _on(parameter, name, kind, moment) for kind, moment in moments.items()}
     except _DAMAGES as error:
         raise _unusable(path, error) from error
     return state
+
+
+def _on(parameter: nn.Parameter, name: str, kind: str, moment: torch.Tensor | None) -> torch.Tensor:
+    """A part of a parameter's optimiser state, on its device."""
+    if moment is None:
+        raise ValueError(f"the optimiser state of {name} has no {kind}")
+    return moment.to(parameter.device)
 
 
 def _unusable(path: Path, error: Exception) -> StepError:
     return StepError(
         f"the checkpoint {path} cannot be used ({error}); remove the folder {path.parent} to train from the start"
     )
-
-
-def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

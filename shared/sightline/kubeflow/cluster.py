@@ -50,6 +50,14 @@ class Cluster:
             return False
         return True
 
+    def nodes(self) -> list[Document]:
+        """All nodes of the cluster, which takes a right outside the namespace.
+
+        Raises:
+            NotAuthorisedError: That right is missing.
+        """
+        return list(self.server.get("/api/v1/nodes").get("items") or [])
+
     def pods(self, run_id: str) -> list[Document]:
         """The pods of a run that are still there."""
         path = f"/api/v1/namespaces/{self.namespace}/pods"

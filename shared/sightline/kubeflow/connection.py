@@ -7,10 +7,11 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import ConfigurationError, KubeflowError
+from sightline.errors import KubeflowError, NoKubeflowError
 from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.credentials import FileCredentials
 from sightline.kubeflow.http import Headers, Server
@@ -18,6 +19,9 @@ from sightline.kubeflow.kubeconfig import ClusterAccess, read_kubeconfig
 from sightline.kubeflow.pipelines_api import PipelinesApi
 from sightline.kubeflow.port_forward import forwarded_port
 from sightline.kubeflow.profile import PIPELINES_TOKEN, SERVICE_ACCOUNT, Profile, in_cluster
+
+ENVIRONMENT = "sightline-environment"
+"""The ConfigMap whose keys are variables of the tasks (manifests/)."""
 
 _TITLE = "the Kubeflow Pipelines API"
 _HOST_REMEDY = "set --host or KFP_HOST to the address of the API, and --token-file or --cookie-file if it wants a login"
@@ -30,7 +34,7 @@ class Kubeflow:
     Attributes:
         api: Pipelines, runs, schedules.
         cluster: Pods, secrets, volumes; None where no cluster can be reached from here.
-        dashboard: Address of the web page.
+        dashboard: Address of the web page; empty where none is known.
         namespace: Where runs are.
         service_account: As whom the pods of new runs work; empty: the back end's choice.
         parameters: Parameters of new runs where none are given.
@@ -44,8 +48,22 @@ class Kubeflow:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def run_link(self, run_id: str) -> str:
-        """Where the dashboard shows a run."""
-        return f"{self.dashboard}/#/runs/details/{run_id}"
+        """Where the dashboard shows a run; empty where no dashboard is known.
+
+        The API's own address is never one: it answers a browser with nothing to look at.
+        """
+        dashboard = self.dashboard or self._cluster_dashboard
+        return f"{dashboard}/#/runs/details/{run_id}" if dashboard else ""
+
+    @cached_property
+    def _cluster_dashboard(self) -> str:
+        """The address that the tasks of the cluster are told, as far as it may be read."""
+        try:
+            told = self.cluster.thing("configmaps", ENVIRONMENT) if self.cluster else None
+        except KubeflowError:
+            return ""
+        address = str(((told or {}).get("data") or {}).get("SIGHTLINE_DASHBOARD") or "")
+        return address.rstrip("/") if address.startswith(("http://", "https://")) else ""
 
 
 @contextmanager
@@ -56,7 +74,8 @@ def connect(profile: Profile) -> Iterator[Kubeflow]:
     or of this pod, else that of Kubeflow itself, whatever the kubeconfig says.
 
     Raises:
-        ConfigurationError: Nothing says where Kubeflow is, or a file it names cannot be used.
+        NoKubeflowError: Nothing says where Kubeflow is.
+        ConfigurationError: A file that the profile names cannot be used.
     """
     access = _cluster_access(profile)
     own = profile.namespace or (access.namespace if access else "")
@@ -72,8 +91,7 @@ def connect(profile: Profile) -> Iterator[Kubeflow]:
         if access is not None:
             remedy = f"this is {access.source}: set KUBECONFIG or --kubeconfig, or log in to the cluster again"
             cluster = Cluster(Server("the cluster", access.url, remedy, access.headers, access.tls), namespace)
-        dashboard = profile.dashboard or profile.host or "http://localhost:8080"
-        yield Kubeflow(api, cluster, dashboard, namespace, profile.service_account, profile.parameters)
+        yield Kubeflow(api, cluster, profile.dashboard, namespace, profile.service_account, profile.parameters)
 
 
 def _has_many_users(api: PipelinesApi) -> bool:
@@ -91,8 +109,8 @@ def _api_server(profile: Profile, access: ClusterAccess | None, forwarded: str) 
         tls = ssl.create_default_context(cafile=profile.ca_file) if profile.ca_file else None
         return Server(_TITLE, host, _HOST_REMEDY, _own_headers(profile), tls)
     if access is None:
-        raise ConfigurationError(
-            "nothing says where Kubeflow is; set --host or KFP_HOST to the address of its API, or KUBECONFIG to a "
+        raise NoKubeflowError(
+            "no Kubeflow is configured: set --host or KFP_HOST to the address of its API, or KUBECONFIG to a "
             "kubeconfig of its cluster, or write a profile file (docs/kubeflow.md)"
         )
     # As kfp's own SDK does: through the API server, which knows the way to every service.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sightline.errors import KubeflowError, NotAuthorisedError, UnreachableError
 from sightline.kubeflow.cluster import Cluster
 from sightline.kubeflow.connection import Kubeflow
+from sightline.kubeflow.doctor_nodes import examine_nodes
 from sightline.kubeflow.doctor_places import examine_places, places_of
 from sightline.kubeflow.findings import Finding, guarded
-from sightline.kubeflow.http import Document
+from sightline.kubeflow.graph import Vertex
 from sightline.kubeflow.preflight import SETTINGS, cluster_settings
 
 APPLY = "kubectl apply -k manifests/overlays/..."
@@ -33,8 +34,13 @@ def named(parameter: str, parameters: Mapping[str, Any]) -> str:
     return str(parameters.get(parameter) or usual)
 
 
-def examine(kubeflow: Kubeflow) -> Iterator[Finding]:
-    """Look at everything that can be seen from this machine."""
+def examine(kubeflow: Kubeflow, graph: Sequence[Vertex] = ()) -> Iterator[Finding]:
+    """Look at everything that can be seen from this machine.
+
+    Args:
+        kubeflow: Where.
+        graph: The pipeline, with the parameters that runs have.
+    """
     yield from guarded("API", lambda: _api(kubeflow), "check --host, or KFP_HOST")
     cluster = kubeflow.cluster
     if cluster is None:
@@ -49,7 +55,7 @@ def examine(kubeflow: Kubeflow) -> Iterator[Finding]:
         *((f"volume {name}", lambda seen, name=name: _claim(seen, name)) for name in claims),
         *((f"secret {name}", lambda seen, name=name, of=of: _secret(seen, name, of)) for of, name in secrets.items()),
         ("settings", _settings),
-        ("accelerators", _accelerators),
+        ("nodes", lambda seen: examine_nodes(seen, graph)),
     )
     for name, look in checks:
         try:
@@ -139,34 +145,6 @@ def _settings(cluster: Cluster) -> Iterator[Finding]:
         yield Finding("settings", "warning", text, APPLY)
     else:
         yield Finding("settings", "ok", f"ConfigMap {SETTINGS} sets {', '.join(sorted(settings))}")
-
-
-def _accelerators(cluster: Cluster) -> Iterator[Finding]:
-    try:
-        nodes = cluster.server.get("/api/v1/nodes").get("items") or []
-    except NotAuthorisedError:
-        text = "you may not look at nodes: whether one has a GPU is not known"
-        yield Finding("accelerators", "warning", text, "ask an administrator for the output of kubectl describe nodes")
-        return
-    there: dict[str, int] = {}
-    for node in nodes:
-        for name, amount in _devices(node).items():
-            there[name] = there.get(name, 0) + amount
-    if there:
-        found = ", ".join(f"{amount} {name}" for name, amount in sorted(there.items()))
-        yield Finding("accelerators", "ok", f"{found} on {len(nodes)} node{'s'[: len(nodes) != 1]}")
-    else:
-        text = "no node offers one: training runs on processors"
-        remedy = "add a GPU node and its device plugin; else --param accelerator_count=0"
-        yield Finding("accelerators", "warning", text, remedy)
-
-
-def _devices(node: Document) -> dict[str, int]:
-    """Devices that a node offers, such as ``nvidia.com/gpu``; unlike cpu and memory they have a domain."""
-    offered = (node.get("status") or {}).get("allocatable") or {}
-    return {
-        name: int(amount) for name, amount in offered.items() if "/" in name and str(amount).isdigit() and int(amount)
-    }
 
 
 def _places(settings: Mapping[str, object]) -> Iterator[Finding]:

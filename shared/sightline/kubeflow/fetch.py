@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sightline.config.decode import decode, split_overrides
 from sightline.config.digest import config_digest
 from sightline.config.schema import Config
+from sightline.data.output_folder import OutputFolder
 from sightline.data.tags import DatasetTag
 from sightline.errors import NotThereError, StorageError
 from sightline.kubeflow.connection import Kubeflow
@@ -32,12 +34,13 @@ def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
         kubeflow: Where the run is; its settings say where the bucket is.
         run: Which.
         folder: Made if it is not there; gets ``index.html`` (the page of the run), ``<step>/report.html``,
-            ``<step>/summary.json``, ``<metric>/model.safetensors``.
+            ``<step>/summary.json``, ``<metric>/model.safetensors``, and ``fetched.jsonl`` with what was written.
 
     Yields:
         The files that were written.
 
     Raises:
+        DataError: A file is in the way that fetch did not write, or that was changed since; nothing was written.
         NotThereError: The bucket has nothing of this run.
         StorageError: The bucket cannot be read from here.
     """
@@ -47,27 +50,33 @@ def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
     recorded = _result(storage, RecordResult, tag, run, config)
     evaluated = _result(storage, EvaluateResult, tag, run, config)
     tested = _result(storage, TestResult, tag, run, config)
-    wanted: dict[Path, str] = {}
+    wanted: dict[PurePosixPath, str] = {}
     for step, files in (
         ("record", recorded and store.folder_of(storage, recorded)),
         ("evaluate", evaluated and store.folder_of(storage, evaluated)),
         ("test", tested and store.folder_of(storage, tested)),
     ):
-        wanted |= {folder / step / name: key for name, key in _files(storage, files)} if files else {}
+        wanted |= {PurePosixPath(step, name): key for name, key in _files(storage, files)} if files else {}
     page = f"runs/{run.run_id}/index.html"
     if storage.stat(page) is not None:
-        wanted[folder / "index.html"] = page
+        wanted[PurePosixPath("index.html")] = page
     for selection in evaluated.selections if evaluated else ():
-        wanted[folder / selection.metric / MODEL_FILE] = selection.uri.removeprefix(storage.uri + "/")
+        wanted[PurePosixPath(selection.metric, MODEL_FILE)] = selection.uri.removeprefix(storage.uri + "/")
     if not wanted:
         raise NotThereError(
             f"{storage.uri} holds nothing of run {run.run_id} yet; it is {run.state}: see `status {run.run_id[:8]}`"
         )
-    with Progress("fetch", unit="bytes") as progress:
-        for path, key in wanted.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            storage.download(key, path, progress)
-            yield path
+    target = OutputFolder(folder, "fetched", "fetch", "-o")
+    target.require_free(wanted, [])
+    target.begin()
+    part = folder / f".fetch.{os.getpid()}.part"
+    try:
+        with Progress("fetch", unit="bytes") as progress:
+            for file, key in wanted.items():
+                storage.download(key, part, progress)
+                yield target.put(file, part)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _config(run: Run) -> Config:

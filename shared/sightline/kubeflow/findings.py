@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sightline.errors import SightlineError
 from sightline.strict_json import CLOSED
 
 Level = Literal["ok", "warning", "fault"]
+Where = Literal["here", "pod"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Finding:
         level: How it is.
         text: What it means.
         remedy: The command, or what else mends it; empty where nothing is wrong.
+        where: From where it was looked at: this machine, or a pod of the cluster.
     """
 
     __pydantic_config__ = CLOSED
@@ -29,6 +31,11 @@ class Finding:
     level: Level
     text: str
     remedy: str = ""
+    where: Where = "here"
+
+    def in_pod(self) -> Finding:
+        """The same, seen from a pod."""
+        return replace(self, where="pod")
 
 
 def guarded(check: str, look: Callable[[], Iterator[Finding]], remedy: str) -> Iterator[Finding]:

@@ -6,17 +6,16 @@ parameters become the names of this run.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sightline.errors import KubeflowError
+from sightline.kubeflow.capacity import Needs
+from sightline.kubeflow.http import Document
+from sightline.kubeflow.pod_requests import PARAMETER, amount_parameters, dropped_parameters, node_choice, requests_of
 
-Document = dict[str, Any]
 Kind = Literal["task", "condition", "loop", "group"]
-
-_PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(?P<name>[^']+)'\]\}\}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,8 @@ class Vertex:
         image: Of a task: its container image in this run.
         after: Names of those that must end before, in the same group.
         wants: Of a task: what its pod cannot start without.
+        needs: Of a task: what its pod asks of a node.
+        dropped: Of a task: parameters that say how many accelerators it gets, but of a type that the driver drops.
         inside: Of a group: what is in it, in order.
     """
 
@@ -56,6 +57,8 @@ class Vertex:
     image: str = ""
     after: tuple[str, ...] = ()
     wants: Wants = field(default_factory=Wants)
+    needs: Needs = field(default_factory=Needs)
+    dropped: tuple[str, ...] = ()
     inside: tuple[Vertex, ...] = ()
 
     def tasks(self) -> list[Vertex]:
@@ -123,10 +126,21 @@ class _Walk:
             inside = self.group(component["dag"]["tasks"], passed)
             return Vertex(name, title, kind, after=after, inside=inside)
         label = component["executorLabel"]
-        image = str((self.executors.get(label, {}).get("container") or {}).get("image") or "")
-        image = _PARAMETER.sub(lambda match: str(passed.get(match["name"], "")), image)
+        container = self.executors.get(label, {}).get("container") or {}
+        image = PARAMETER.sub(lambda match: str(passed.get(match["name"], "")), str(container.get("image") or ""))
+        resources, pod = container.get("resources") or {}, self.pods.get(label) or {}
         # What its pod needs is written in the terms of the group around it, not in those of the task.
-        return Vertex(name, title, "task", image, after, _wants(self.pods.get(label) or {}, values))
+        choice = node_choice(pod, lambda given: _value(given, values))
+        return Vertex(
+            name,
+            title,
+            "task",
+            image,
+            after,
+            wants=_wants(pod, values),
+            needs=Needs(requests_of(resources, passed), *choice, amount_parameters(resources, passed)),
+            dropped=dropped_parameters(resources, passed),
+        )
 
 
 def _wants(pod: Document, values: Mapping[str, Any]) -> Wants:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
@@ -19,6 +20,7 @@ from sightline.errors import (
     TakenError,
     UnreachableError,
 )
+from sightline.kubeflow.login_page import asks_to_sign_in, leads_to_sign_in
 from sightline.url_secrets import redact
 
 Document = dict[str, Any]
@@ -27,6 +29,7 @@ Headers = Callable[[], Mapping[str, str]]
 TIMEOUT_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 _ERROR_TEXT = 600
+_PAGE_BYTES = 200_000
 
 
 def no_headers() -> Mapping[str, str]:
@@ -171,10 +174,9 @@ class Server:
 
     def _refuse_page(self, response: urllib3.BaseHTTPResponse) -> None:
         """A login page says 200, and so does the web UI in front of an API that is not behind this address."""
-        if not response.headers.get("Content-Type", "").startswith("text/html"):
+        if not response.headers.get("Content-Type", "").lower().startswith(("text/html", "application/xhtml")):
             return
-        page = response.data[:20_000].lower()
-        if any(word in page for word in (b"password", b"log in", b"login", b"sign in", b"dex")):
+        if asks_to_sign_in(response.data[:_PAGE_BYTES].decode(errors="replace")):
             raise NotAuthorisedError(
                 f"{redact(self.url)} answered with a login page, not as {self.title}; your session has ended or none "
                 f"was given; {self.remedy}"
@@ -189,6 +191,12 @@ class Server:
         said = _hide(_said(response.data), own)
         asked = f"{method} {path.partition('?')[0]}"
         where = f"{self.title} at {redact(self.url)}"
+        target = urljoin(f"{self.url}{path}", response.headers.get("Location", ""))
+        if status < 400 and not leads_to_sign_in(target) and urlsplit(target).hostname == urlsplit(self.url).hostname:
+            raise KubeflowError(
+                f"{redact(self.url)} sends {asked} on to {redact(target).partition('?')[0]}, and credentials are not "
+                f"carried on; give the address that it leads to; {self.remedy}"
+            )
         if status < 400:
             raise NotAuthorisedError(
                 f"{redact(self.url)} sends {asked} on to another address, as a login does; your session has ended or "

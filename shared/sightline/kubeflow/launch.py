@@ -13,6 +13,7 @@ from sightline.errors import TakenError, UnreachableError
 from sightline.kubeflow.connection import Kubeflow
 from sightline.kubeflow.lost_pods import lost_tasks
 from sightline.kubeflow.preflight import Findings, check_cluster, check_code, check_dataset
+from sightline.kubeflow.preflight_nodes import check_nodes
 from sightline.kubeflow.runs import Run, find_run, read_run, resume
 from sightline.kubeflow.submit import Version, start_run
 
@@ -61,9 +62,14 @@ def launch(
 
 def check(kubeflow: Kubeflow, version: Version, parameters: Mapping[str, Any], service_account: str = "") -> Findings:
     """Whether everything that a run stands on is there."""
-    found = check_cluster(kubeflow.cluster, version.graph(parameters), service_account)
+    graph = version.graph(parameters)
+    found = check_cluster(kubeflow.cluster, graph, service_account)
     tag, code = str(parameters.get("dataset_tag", "")), str(parameters.get("code_rev", ""))
-    for more in (check_code(kubeflow.cluster, code), check_dataset(kubeflow.cluster, tag) if tag else Findings()):
+    for more in (
+        check_nodes(kubeflow.cluster, graph),
+        check_code(kubeflow.cluster, code),
+        check_dataset(kubeflow.cluster, tag) if tag else Findings(),
+    ):
         found.faults += more.faults
         found.notes += more.notes
     return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sightline import strict_json
+from sightline import strict_json, strict_yaml
 from sightline.config.decode import RENAMED, decode, recipe_names, split_overrides
 from sightline.errors import ConfigurationError, KubeflowError
+from sightline.kubeflow.graph import Vertex, read_graph
 from sightline.kubeflow.http import Document
+from sightline.kubeflow.pod_parameters import as_declared, check_pods
 
 OWN = ("dataset_tag", "recipe", "overrides", "code_rev")
 """The parameters that say what is done; all others say how the pods are made."""
@@ -40,13 +42,7 @@ def new_parameters(
     """
     tag, rest = _merged([], overrides)
     own = _checked({"dataset_tag": tag, "recipe": recipe, "overrides": "\n".join(rest), "code_rev": code_rev})
-    others = sorted(set(declared) - set(OWN))
-    if unknown := sorted(set(usual) - set(others)):
-        raise ConfigurationError(
-            f"the profile sets the parameters {', '.join(unknown)}, which the pipeline does not have; it has "
-            f"{', '.join(others) or 'none'}"
-        )
-    return {**own, **usual, **_typed(declared, pods)}
+    return _for_pods(declared, {**own, **_known(declared, usual), **_typed(declared, pods)})
 
 
 def changed_parameters(
@@ -78,7 +74,22 @@ def changed_parameters(
     changed["dataset_tag"] = tag or before.get("dataset_tag", "")
     if code_rev:
         changed["code_rev"] = code_rev
-    return _checked(changed) | _typed(declared, pods)
+    return _for_pods(declared, _checked(changed) | _typed(declared, pods))
+
+
+def usual_graph(compiled: str, usual: Mapping[str, Any]) -> tuple[Vertex, ...]:
+    """The graph of a run for which nothing is said but what the profile says.
+
+    Args:
+        compiled: The text of the pipeline.
+        usual: Parameters of the profile.
+
+    Raises:
+        ConfigurationError: With every fault of them.
+    """
+    spec, platform = (strict_yaml.decode(part) or {} for part in compiled.partition("\n---\n")[::2])
+    declared = (spec["root"].get("inputDefinitions") or {}).get("parameters") or {}
+    return read_graph(spec, platform, _for_pods(declared, {**_known(declared, usual)}))
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -132,6 +143,25 @@ def _checked(parameters: Parameters) -> Parameters:
     if not config.data.tag:
         raise ConfigurationError("no dataset tag; give one with --set data.tag=plates_ann_v1")
     return {**parameters, "dataset_tag": tag or config.data.tag}
+
+
+def _known(declared: Mapping[str, Document], usual: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of the profile, all of which the pipeline must have."""
+    others = sorted(set(declared) - set(OWN))
+    if unknown := sorted(set(usual) - set(others)):
+        raise ConfigurationError(
+            f"the profile sets the parameters {', '.join(unknown)}, which the pipeline does not have; it has "
+            f"{', '.join(others) or 'none'}"
+        )
+    return usual
+
+
+def _for_pods(declared: Mapping[str, Document], parameters: Parameters) -> Parameters:
+    """The same in the declared types, checked together with the defaults of those that are not set."""
+    typed = as_declared(declared, parameters)
+    defaults = {name: one["defaultValue"] for name, one in declared.items() if "defaultValue" in one}
+    check_pods({**defaults, **typed})
+    return typed
 
 
 def _typed(declared: Mapping[str, Document], pairs: Sequence[str]) -> Parameters:

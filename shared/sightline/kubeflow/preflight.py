@@ -94,18 +94,18 @@ def check_dataset(cluster: Cluster | None, tag: str) -> Findings:
     Raises:
         SightlineError: The repository cannot be asked.
     """
-    from sightline.data.history import list_tags
-    from sightline.data.tags import unknown_tag
+    from sightline.data.references import read_references
+    from sightline.data.tombstones import missing_tag
 
     repository = _repository(cluster)
     if not re.match(r"[a-z+]+://|[^/]+@[^/]+:", repository) or repository.startswith("file://"):
         note = f"the dataset tag was not checked: the data repository {repository} is a folder of the cluster"
         return Findings(notes=[note])
     try:
-        tags = list_tags(repository, GIT_SECONDS)
+        known = read_references(repository, GIT_SECONDS)
     except SightlineError as error:
         return Findings(notes=[f"the dataset tag was not checked from here: {error}"])
-    return Findings() if tag in tags else Findings(faults=[str(unknown_tag(tag, repository, tags))])
+    return Findings() if tag in known.tags else Findings(faults=[str(missing_tag(repository, tag, known, GIT_SECONDS))])
 
 
 def check_code(cluster: Cluster | None, code_rev: str) -> Findings:

@@ -54,7 +54,7 @@ class Profile:
     Attributes:
         host: Address of the pipelines' API, with the path that leads to it, such as /pipeline.
         namespace: Where runs and their pods, secrets and volumes are.
-        dashboard: Address of the web page, for links; empty: the host.
+        dashboard: Address of the web page, for links; empty: what the cluster tells its tasks, else there are no links.
         token_file: File with a bearer token for the API; read anew for each request, so it may be renewed in place.
         cookie_file: File with a session cookie for the API, as ``name=value``.
         ca_file: Certificates (PEM) that vouch for the host.
@@ -111,6 +111,10 @@ def find_profile(options: Mapping[str, str], name: str = "", environment: Mappin
         raise ConfigurationError("the host of Kubeflow holds a password; put a token or cookie into a file instead")
     if profile.host and "://" not in profile.host:
         raise ConfigurationError(f"host {profile.host!r} is no address; expected such as http://localhost:8888")
+    if profile.dashboard and not profile.dashboard.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"dashboard {profile.dashboard!r} is not a URL; expected such as https://kubeflow.example.com/_/pipeline"
+        )
     return replace(profile, host=profile.host.rstrip("/"), dashboard=profile.dashboard.rstrip("/"))
 
 

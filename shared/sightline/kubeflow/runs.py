@@ -114,6 +114,16 @@ def run_state(document: Document) -> RunState:
     return "failed"
 
 
+def stopped_at(document: Document) -> datetime | None:
+    """When somebody stopped a run, UTC; None where nobody did since it was started or resumed."""
+    for entry in reversed(document.get("state_history") or []):
+        if entry.get("state") in {"CANCELING", "CANCELED"}:
+            return moment(entry.get("update_time"))
+        if entry.get("state") == "RUNNING":
+            return None
+    return None
+
+
 def moment(text: str | None) -> datetime | None:
     """A time of the API; it writes 1970 where there is none."""
     if not text:

@@ -11,7 +11,9 @@ from typing import Any
 from sightline.errors import ConfigurationError, NotThereError, TakenError
 from sightline.kubeflow.http import Document
 from sightline.kubeflow.pipelines_api import PipelinesApi
+from sightline.kubeflow.pod_parameters import takes
 from sightline.kubeflow.runs import moment
+from sightline.kubeflow.submit import Version
 
 CRON_FIELDS = 6
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
@@ -30,6 +32,7 @@ class Schedule:
         version_id: The one version that it runs; empty: the newest of its pipeline.
         parameters: Of the runs.
         created: When it was made, UTC.
+        pipeline_id: Of which pipeline.
     """
 
     schedule_id: str
@@ -39,6 +42,7 @@ class Schedule:
     version_id: str
     parameters: dict[str, Any]
     created: datetime | None
+    pipeline_id: str = ""
 
 
 def trigger(cron: str, every: str) -> Document:
@@ -119,6 +123,27 @@ def list_schedules(api: PipelinesApi) -> list[Schedule]:
     return [_read(document) for document in api.schedules()]
 
 
+def unfit_schedules(api: PipelinesApi, version: Version) -> list[tuple[Schedule, list[str]]]:
+    """Schedules that follow a pipeline whose newest version does not take their parameters.
+
+    Kubeflow would refuse each of their runs, and say so nowhere but in a log of its own.
+
+    Args:
+        api: Where.
+        version: The newest of its pipeline.
+
+    Returns:
+        Each with the names of parameters that the version does not have, or takes in another type.
+    """
+    found = []
+    for one in list_schedules(api):
+        follows = one.pipeline_id == version.pipeline_id and not one.version_id
+        names = [name for name, value in one.parameters.items() if not takes(version.parameters.get(name), value)]
+        if follows and names:
+            found.append((one, sorted(names)))
+    return found
+
+
 def find_schedules(api: PipelinesApi, names: Sequence[str]) -> list[Schedule]:
     """Schedules by name, id, or the beginning of an id.
 
@@ -150,6 +175,7 @@ def _read(document: Document) -> Schedule:
         version_id=str((document.get("pipeline_version_reference") or {}).get("pipeline_version_id") or ""),
         parameters=dict((document.get("runtime_config") or {}).get("parameters") or {}),
         created=moment(document.get("created_at")),
+        pipeline_id=str((document.get("pipeline_version_reference") or {}).get("pipeline_id") or ""),
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TypeVar
 
 from sightline.errors import KubeflowError, NotThereError
+from sightline.kubeflow.capacity import ClusterNode, read_nodes
 from sightline.kubeflow.cluster import NODE_ANNOTATION
 from sightline.kubeflow.connection import Kubeflow
 from sightline.kubeflow.graph import Vertex, read_graph, split_spec
@@ -19,7 +21,8 @@ from sightline.kubeflow.nodes import nodes_of_run, nodes_of_workflow, place_of
 from sightline.kubeflow.runs import Run
 from sightline.kubeflow.submit import version_of
 from sightline.kubeflow.task_states import TaskStatus, build, tasks_of
-from sightline.kubeflow.waiting import image_lacks, why_ended, why_waiting
+from sightline.kubeflow.waiting import Reason, image_lacks, why_ended, why_waiting
+from sightline.kubeflow.waiting_for_node import unscheduled, why_no_node
 
 TAIL_LINES = 6
 _LINES = 400
@@ -37,7 +40,7 @@ class RunStatus:
 
     Attributes:
         run: The run.
-        link: Where the dashboard shows it.
+        link: Where the dashboard shows it; empty where no dashboard is known.
         tasks: The graph, in order.
         notes: What could not be found out.
     """
@@ -70,11 +73,12 @@ def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = 
         nodes = nodes_of_workflow(workflow) if workflow else nodes_of_run(run.document)
         tasks = build(asked_graph.result(), nodes, run_state=run.state)
         by_place = pods_by_place(pods)
-        looked = list(pool.map(lambda task: _looked_at(kubeflow, run, task, by_place), tasks_of(tasks)))
+        nodes_once = cache(lambda: _nodes(kubeflow))
+        looked = list(pool.map(lambda task: _looked_at(kubeflow, run, task, by_place, nodes_once), tasks_of(tasks)))
     notes = {note for note in (no_workflow, no_pods) if note}
     if not any(task.started for _, task in tasks_of(tasks)):
         # Not a task, but the driver of the whole run is what waits.
-        notes |= {f"nothing begins: {reason}" for pod in pods if (reason := why_waiting(pod))}
+        notes |= {f"nothing begins: {reason}" for pod in pods if (reason := _why_waiting(pod, (), nodes_once))}
     if run.state == "failed" and workflow and (lost := lost_tasks(workflow)):
         names = ", ".join(entry.partition(":")[0] for entry in lost)
         notes.add(f"pods were lost ({names}), by no fault of the run: python pipeline.py resume {run.run_id[:8]}")
@@ -108,6 +112,7 @@ def _looked_at(
     run: Run,
     placed: tuple[tuple[str, ...], TaskStatus],
     pods: Mapping[tuple[tuple[str, ...], str], Document],
+    nodes_once: Callable[[], Sequence[ClusterNode]],
 ) -> TaskStatus:
     """A task with what its pod and its log say."""
     path, task = placed
@@ -117,7 +122,7 @@ def _looked_at(
     if task.state in {"preparing", "waiting", "running"}:
         if task.state == "preparing":
             pod = pods.get((path, "driver"))
-        return _waiting(kubeflow, task, pod) if pod else task
+        return _waiting(kubeflow, task, pod, nodes_once) if pod else task
     ended = why_ended(pod) if pod is not None and task.state in {"failed", "stopped"} else ""
     task = replace(task, pod=str(pod["metadata"]["name"])) if pod is not None else task
     lines = _tail(kubeflow, run, task)
@@ -131,7 +136,9 @@ def _looked_at(
     return replace(task, reason=reason, log=own)
 
 
-def _waiting(kubeflow: Kubeflow, task: TaskStatus, pod: Document) -> TaskStatus:
+def _waiting(
+    kubeflow: Kubeflow, task: TaskStatus, pod: Document, nodes_once: Callable[[], Sequence[ClusterNode]]
+) -> TaskStatus:
     name = str(pod["metadata"]["name"])
     host = str((pod.get("spec") or {}).get("nodeName") or "")
     cluster = kubeflow.cluster
@@ -139,9 +146,24 @@ def _waiting(kubeflow: Kubeflow, task: TaskStatus, pod: Document) -> TaskStatus:
         return replace(task, pod=name, host=host)
     none: list[Document] = []
     events, _ = _quietly(lambda: cluster.events("Pod", name), none)
-    reason = str(why_waiting(pod, events) or task.reason)
+    reason = str(_why_waiting(pod, events, nodes_once) or task.reason)
     # A pod that starts as all do waits for nothing.
     return replace(task, pod=name, host=host, state="waiting" if reason else "preparing", reason=reason)
+
+
+def _why_waiting(
+    pod: Document, events: Sequence[Document], nodes_once: Callable[[], Sequence[ClusterNode]]
+) -> Reason | None:
+    """Why a pod waits; where it waits for a node, whether it will ever find one."""
+    by_size = why_no_node(pod, nodes_once()) if unscheduled(pod) else None
+    return by_size or why_waiting(pod, events)
+
+
+def _nodes(kubeflow: Kubeflow) -> list[ClusterNode]:
+    """The nodes of the cluster; none where they may not be listed."""
+    cluster = kubeflow.cluster
+    none: list[Document] = []
+    return read_nodes(_quietly(cluster.nodes, none)[0]) if cluster else []
 
 
 def _tail(kubeflow: Kubeflow, run: Run, task: TaskStatus) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,8 +49,8 @@ def read_version(api: PipelinesApi, pipeline_id: str, version_id: str) -> Versio
 
 
 def run_name(parameters: Mapping[str, Any], now: datetime | None = None) -> str:
-    """What a run is called: recipe, dataset tag and the time, UTC, to the second."""
-    stamp = f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}"
+    """What a run is called: recipe, dataset tag, the time (UTC), and four digits that tell runs of one second apart."""
+    stamp = f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     return " ".join([str(parameters.get("recipe", "run")), str(parameters.get("dataset_tag", "")), stamp])
 
 

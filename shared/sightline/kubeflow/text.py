@@ -49,19 +49,21 @@ GUIDE = 4
 WIDEST_TITLE = 40
 """A title that is longer moves what stands beside it."""
 
-_STAMP = re.compile(r" \d{8}-\d{6}$")
-"""The time in the name of a run, which stands in a column of its own."""
+_STAMP = re.compile(r" \d{8}-\d{6}(-[0-9a-f]{4})?$")
+"""The time at the end of a run's name, which has a column of its own."""
 
 
 def runs_text(runs: Sequence[Run]) -> Iterator[RenderableType]:
     """Runs, one line each."""
     lines = table("run", "state", "took>", "started, UTC", "recipe, data")
+    for column in lines.columns[:-1]:  # on a narrow terminal the last column is folded, never the time
+        column.no_wrap = True
     for run in runs:
         lines.add_row(
             run.run_id[:8],
             Text(run.state, style=STYLES.get(run.state, "")),
             _duration(run.seconds),
-            f"{run.created.astimezone(UTC):%Y-%m-%d %H:%M}",
+            f"{run.created.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             Text(_STAMP.sub("", run.name)),
         )
     yield lines

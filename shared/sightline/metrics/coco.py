@@ -11,7 +11,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from sightline.data.coco import CocoDocument
 from sightline.data.detections import Detections
 from sightline.errors import DataError
+from sightline.metrics.confidence import ConfidenceCurve, confidence_curve
 
 MAX_DETECTIONS = 100
 """Detections of one class in one image that count, those with the highest scores; more are left out, as in COCO."""
@@ -45,12 +46,14 @@ class CocoScores:
         per_class: The first six for each class with truth.
         curves: ``"box"`` and ``"mask"`` -> class name -> precision at :data:`RECALLS`, at IoU 0.5.
         instances: Truths a class, for every class.
+        confidence: ``"box"`` and ``"mask"`` -> precision, recall and F1 by score, at IoU 0.5, all classes together.
     """
 
     values: dict[str, float]
     per_class: dict[str, dict[str, float]]
     curves: dict[str, dict[str, list[float]]]
     instances: dict[str, int]
+    confidence: dict[str, ConfidenceCurve] = field(default_factory=dict)
 
 
 def evaluate_coco(truth: CocoDocument, detections: Sequence[Detections]) -> CocoScores:
@@ -85,10 +88,12 @@ def evaluate_coco(truth: CocoDocument, detections: Sequence[Detections]) -> Coco
     values: dict[str, float] = {}
     per_class: dict[str, dict[str, float]] = {name: {} for id_, name in names.items() if counts[id_]}
     curves: dict[str, dict[str, list[float]]] = {"box": {}, "mask": {}}
+    confidence: dict[str, ConfidenceCurve] = {}
     overlaps: tuple[Overlap, ...] = ("box", "mask") if truth["annotations"] else ()
     for overlap in overlaps:
         sizes = _sizes_with_truth(truth)
-        precision = _precision(truth, detections, overlap, sizes)
+        precision, matches = _precision(truth, detections, overlap, sizes)
+        confidence[overlap] = confidence_curve(matches)
         values |= _averages(precision[:, :, :, 0], overlap)
         for index, size in enumerate(sizes, start=1):
             values[f"{overlap}_AP_{size}"] = _mean(precision[:, :, :, index])
@@ -96,7 +101,7 @@ def evaluate_coco(truth: CocoDocument, detections: Sequence[Detections]) -> Coco
             if counts[id_]:
                 per_class[name] |= _averages(precision[:, :, index, 0], overlap)
                 curves[overlap][name] = [float(value) for value in precision[0, :, index, 0]]
-    return CocoScores(values, per_class, curves, {name: counts[id_] for id_, name in names.items()})
+    return CocoScores(values, per_class, curves, {name: counts[id_] for id_, name in names.items()}, confidence)
 
 
 def check_truth(truth: CocoDocument) -> None:
@@ -179,8 +184,11 @@ def _mean(precision: npt.NDArray[np.float64]) -> float:
 
 def _precision(
     truth: CocoDocument, detections: Sequence[Detections], overlap: Overlap, sizes: Sequence[str]
-) -> npt.NDArray[np.float64]:
-    """Precision [10 IoU thresholds, 101 recalls, classes by id, 1 + sizes]; -1 where there is no truth."""
+) -> tuple[npt.NDArray[np.float64], list[dict[str, Any]]]:
+    """Precision [10 IoU thresholds, 101 recalls, classes by id, 1 + sizes], -1 where there is no truth; and matches.
+
+    The matches are those of each class and image, of every size, as pycocotools leaves them.
+    """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -200,7 +208,8 @@ def _precision(
         evaluator.evaluate()
         evaluator.accumulate()
     precision: npt.NDArray[np.float64] = evaluator.eval["precision"][..., 0]
-    return precision
+    everything = evaluator.params.areaRng[0]
+    return precision, [found for found in evaluator.evalImgs if found is not None and found["aRng"] == everything]
 
 
 def _as_annotations(detections: Sequence[Detections], overlap: Overlap) -> list[dict[str, Any]]:

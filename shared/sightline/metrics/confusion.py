@@ -20,16 +20,40 @@ IOU_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class ImageMistakes:
+    """What is wrong in one image.
+
+    Attributes:
+        confused: Truths that were taken for another class.
+        missed: Truths without a detection.
+        false: Detections where nothing is.
+        truths: All truths of the image.
+    """
+
+    confused: int
+    missed: int
+    false: int
+    truths: int
+
+    @property
+    def total(self) -> int:
+        """All mistakes."""
+        return self.confused + self.missed + self.false
+
+
+@dataclass(frozen=True, slots=True)
 class Confusion:
     """Counts of true against detected classes.
 
     Attributes:
         labels: The class names in the order of their ids, then :data:`BACKGROUND`.
         matrix: int64 [len(labels), len(labels)]; rows are the truth, columns what was detected.
+        mistakes: The same for each image, by its id.
     """
 
     labels: list[str]
     matrix: npt.NDArray[np.int64]
+    mistakes: dict[int, ImageMistakes]
 
 
 def confusion_matrix(truth: CocoDocument, detections: Sequence[Detections]) -> Confusion:
@@ -56,6 +80,7 @@ def confusion_matrix(truth: CocoDocument, detections: Sequence[Detections]) -> C
     for annotation in truth["annotations"]:
         annotations[annotation["image_id"]].append(annotation)
     found = {entry.image_id: entry for entry in detections}
+    mistakes: dict[int, ImageMistakes] = {}
     for image in truth["images"]:
         truths = annotations[image["id"]]
         true_classes = [place[annotation["category_id"]] for annotation in truths]
@@ -66,7 +91,13 @@ def confusion_matrix(truth: CocoDocument, detections: Sequence[Detections]) -> C
             matrix[true_classes[pairs[rank]] if rank in pairs else background, detected] += 1
         for index in set(range(len(truths))) - set(pairs.values()):
             matrix[true_classes[index], background] += 1
-    return Confusion([*(category["name"] for category in categories), BACKGROUND], matrix)
+        mistakes[image["id"]] = ImageMistakes(
+            confused=sum(true_classes[index] != detected_classes[rank] for rank, index in pairs.items()),
+            missed=len(truths) - len(pairs),
+            false=len(detected_classes) - len(pairs),
+            truths=len(truths),
+        )
+    return Confusion([*(category["name"] for category in categories), BACKGROUND], matrix, mistakes)
 
 
 def _pairs(found: Detections, truths: Sequence[CocoAnnotation]) -> dict[int, int]:

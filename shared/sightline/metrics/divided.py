@@ -44,6 +44,7 @@ import numpy.typing as npt
 
 from sightline.data.coco import CocoAnnotation, CocoDocument, RunLengthEncoding, Segmentation
 from sightline.data.detections import Detections
+from sightline.data.rasterizer import covered_box, encode_outline
 from sightline.metrics.coco import MAX_DETECTIONS, RECALLS, box_ious, boxes_xywh, check_detections, check_truth
 
 IOU_THRESHOLD = 0.6
@@ -196,20 +197,11 @@ def _slices_agree(
         if rank not in found_slices:
             found_slices[rank] = slice_boxes(found[rank])
         if index not in truth_slices:
-            truth_slices[index] = slice_boxes(_as_mask(truths[index], size))
+            truth_slices[index] = slice_boxes(encode_outline(truths[index], *size))
         one, other = found_slices[rank], truth_slices[index]
         return one is not None and other is not None and bool(np.all(slice_ious(one, other) >= IOU_THRESHOLD))
 
     return agree
-
-
-def _as_mask(segmentation: Segmentation, size: tuple[int, int]) -> RunLengthEncoding:
-    from pycocotools import mask as coco_mask
-
-    if isinstance(segmentation, dict):
-        return segmentation
-    merged: RunLengthEncoding = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
-    return merged
 
 
 def outline_points(mask: RunLengthEncoding) -> tuple[Floats, float] | None:
@@ -221,7 +213,7 @@ def outline_points(mask: RunLengthEncoding) -> tuple[Floats, float] | None:
     from contourpy import contour_generator
     from pycocotools import mask as coco_mask
 
-    x, y, width, height = (int(number) for number in coco_mask.toBbox(mask))
+    x, y, width, height = covered_box(mask)
     if not width or not height:
         return None
     pixels = np.pad(coco_mask.decode(mask)[y : y + height, x : x + width], 1).astype(np.float64)

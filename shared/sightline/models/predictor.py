@@ -14,12 +14,18 @@ from torch import nn
 
 from sightline.data.coco import RunLengthEncoding
 from sightline.data.detections import Detections
-from sightline.data.transforms import encode_mask, fit_image
+from sightline.data.images import read_image
+from sightline.data.rasterizer import encode_mask
+from sightline.data.transforms import fit_image
+from sightline.errors import DataError
 from sightline.models.device import choose_device
 from sightline.models.model_file import ModelCard, load_model
 from sightline.models.preprocessing import as_tensor
 
 MASK_THRESHOLD = 0.5
+
+MAX_PIXELS = 50_000_000
+"""Of an image file, where nobody says otherwise; as ``data.max_pixels`` has it."""
 
 
 class Predictor:
@@ -28,7 +34,7 @@ class Predictor:
     Example::
 
         predictor = Predictor.load(Path("best.safetensors"))
-        detections = predictor.predict(Image.open("plate.png").convert("RGB"))
+        detections = predictor.predict("plate.png").above(0.5)
 
     Args:
         network: Mask R-CNN; it is put into evaluation.
@@ -64,16 +70,33 @@ class Predictor:
         network, card = load_model(path, task=task, classes=classes)
         return cls(network, card, choose_device(device))
 
-    def predict(self, image: Image.Image, image_id: int = 0) -> Detections:
+    @property
+    def class_names(self) -> dict[int, str]:
+        """COCO category id -> the name of the class."""
+        return dict(zip(self.card.category_ids, self.card.classes, strict=True))
+
+    def predict(
+        self,
+        image: Image.Image | npt.NDArray[np.uint8] | Path | str,
+        image_id: int = 0,
+        *,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Detections:
         """What the network finds in one image.
 
         Args:
-            image: RGB, any size.
+            image: The path of an image file, which is turned as its EXIF orientation says; or pixels, which are taken
+                as they are: a Pillow image, or uint8 [height, width, 3] RGB or [height, width] grey.
             image_id: The COCO id that the detections are to carry.
+            max_pixels: An image file with more pixels is refused.
 
         Returns:
             Detections in the image's own pixels, the surest first.
+
+        Raises:
+            DataError: The file cannot be read, or the array is none of an image.
         """
+        image = _rgb(image, max_pixels)
         fitted, placement = fit_image(image, self.card.preprocessing.image_size)
         with torch.inference_mode():
             (found,) = self._network([as_tensor(np.array(fitted)).to(self._device)])
@@ -88,6 +111,20 @@ class Predictor:
             category_ids=self._category_ids[found["labels"].cpu().numpy()[keep]],
             masks=[paste_mask(masks[index], boxes[index], image.height, image.width) for index in keep],
         )
+
+
+def _rgb(image: Image.Image | npt.NDArray[np.uint8] | Path | str, max_pixels: int) -> Image.Image:
+    if isinstance(image, (str, Path)):
+        return read_image(Path(image), max_pixels, "max_pixels")
+    if isinstance(image, np.ndarray):
+        colours = image.shape[2:] in {(), (3,)}
+        if image.dtype != np.uint8 or image.ndim not in {2, 3} or not colours or not image.size:
+            raise DataError(
+                f"an array of {image.dtype} {list(image.shape)} is not an image; expected uint8 [height, width, 3] RGB "
+                "or [height, width] grey, with at least one pixel"
+            )
+        image = Image.fromarray(np.ascontiguousarray(image))
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def paste_mask(

@@ -45,7 +45,11 @@ _BEGINNINGS = {
     b"<!DOCTYP": "it is a web page, not a model; download the file itself",
     b"<html": "it is a web page, not a model; download the file itself",
 }
-"""First bytes -> what the file is instead.  No header of a length that is read begins like one of these."""
+"""First bytes -> what the file is instead.
+
+A header of 640 bytes begins as a pickle of protocol 2 does: one whose length fits the file is read all the same.  No
+other of these begins like a header, whose length is a multiple of eight.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,12 @@ def parse_header(content: bytes, where: str) -> Header:
 
 def _header_bytes(beginning: bytes, size: int, path: Path) -> int:
     """How long the JSON is that follows the first eight bytes."""
-    for known, remark in _BEGINNINGS.items():
-        if beginning.startswith(known):
-            raise ModelFileError(f"{path}: {remark}")
     length: int = struct.unpack("<Q", beginning)[0] if len(beginning) == _LENGTH_BYTES else 0
-    if 2 <= length <= min(LONGEST_HEADER, size - _LENGTH_BYTES):
+    fits = 2 <= length <= min(LONGEST_HEADER, size - _LENGTH_BYTES)
+    for known, remark in _BEGINNINGS.items():
+        if beginning.startswith(known) and not (fits and length % 8 == 0):
+            raise ModelFileError(f"{path}: {remark}")
+    if fits:
         return length
     if path.suffix.lower() in _PICKLE_NAMES:
         raise ModelFileError(f"{path}: {_PICKLE}")

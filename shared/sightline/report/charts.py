@@ -1,9 +1,8 @@
-"""Line charts as SVG that takes its colours and its font from the page, so that one chart suits light and dark."""
+"""Line charts as SVG in the page's own colours and font; every line carries its values, for the page's script."""
 
 from __future__ import annotations
 
-import io
-import re
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,21 +11,24 @@ from sightline.report.page import slug
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-    from matplotlib.axes import Axes
 
 SERIES_COLOURS = 8
 """How many series colours the stylesheet has (``--series-0`` and so on); further series begin again, dashed."""
 
-# matplotlib writes colours as they are given: these are put down and then replaced by the page's own variables.
-_SERIES = "#a1b2{:02x}"
-_INK = "#a1b2f0"
-_RULE = "#a1b2f1"
-_PLACEHOLDER = re.compile(r"#a1b2([0-9a-f]{2})")
+MAX_POINTS = 400
+"""Points of a line that are drawn: a chart is this many pixels wide at most."""
+
+MAX_ROWS = 12
+"""Rows of the table of values below a chart."""
+
+_WIDTH, _HEIGHT = 420, 232
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 42
+_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: a name and points of equal number, at least one."""
+    """One line: a name and points of equal number, at least one; x rises."""
 
     name: str
     x: list[float]
@@ -39,13 +41,31 @@ class Chart:
 
     Attributes:
         title: What it shows.
-        svg: The drawing, safe to put into a page beside other charts with other keys.
+        svg: The drawing, safe to put into a page.
         legend: Name, colour index and whether it is dashed, for every series.
+        x_label: Name of the x axis.
+        rows: Some of the values as text, for readers without a script or a mouse: x, then one of each series.
     """
 
     title: str
     svg: Markup
     legend: list[tuple[str, int, bool]]
+    x_label: str
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From values to places in the drawing."""
+
+    low: float
+    high: float
+    start: float
+    length: float
+
+    def place(self, value: float) -> float:
+        inside = min(max(value, self.low), self.high)
+        return round(self.start + (inside - self.low) / (self.high - self.low) * self.length, 1)
 
 
 def line_chart(
@@ -54,75 +74,146 @@ def line_chart(
     series: Sequence[Series],
     *,
     x_label: str,
+    y_label: str,
     y_limits: tuple[float, float] | None = None,
     x_limits: tuple[float, float] | None = None,
+    mark: tuple[float, str] | None = None,
 ) -> Chart:
     """Draw lines over a common x axis.
 
     Args:
         key: Unique in the page: it goes before every id of the drawing.
         title: What it shows.
-        series: The lines.
+        series: The lines, at least one.
         x_label: Name of the x axis.
+        y_label: Name of the y axis.
         y_limits: Lowest and highest y; from the data when absent.
         x_limits: Lowest and highest x; from the data when absent.
+        mark: An x value that is marked by an upright line, and what it is.
 
     Returns:
         The chart; equal input gives an equal chart.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": key, "font.size": 12}):
-        figure = Figure(figsize=(5.4, 3.1), layout="constrained")
-        axes = figure.add_subplot()
-        figure.patch.set_visible(False)
-        axes.patch.set_visible(False)
-        for index, line in enumerate(series):
-            dash = "--" if index >= SERIES_COLOURS else "-"
-            marker = "o" if len(line.x) < 16 else ""
-            colour = _SERIES.format(index % SERIES_COLOURS)
-            axes.plot(line.x, line.y, dash, color=colour, linewidth=1.8, marker=marker, markersize=3.5)
-        axes.set_xlabel(x_label, color=_INK)
-        _frame(axes)
-        if y_limits:
-            axes.set_ylim(*y_limits)
-        if x_limits:
-            axes.set_xlim(*x_limits)
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    legend = [(line.name, index % SERIES_COLOURS, index >= SERIES_COLOURS) for index, line in enumerate(series)]
-    return Chart(title, _adapted(drawn.getvalue(), slug(key), title), legend)
-
-
-def _frame(axes: Axes) -> None:
-    """Only a grid and the bottom line, in the page's quiet colours."""
-    axes.tick_params(colors=_INK, length=0, pad=7)
-    axes.grid(color=_RULE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    for name, spine in axes.spines.items():
-        spine.set_visible(name == "bottom")
-        spine.set_color(_RULE)
-
-
-def _adapted(svg: str, prefix: str, title: str) -> Markup:
-    """The SVG without what only a file needs, with ids of its own and the page's colours and font."""
     from markupsafe import Markup, escape
 
-    body = svg[svg.index("<svg") :]
-    view_box = re.search(r'viewBox="[^"]*"', body)
-    body = body[body.index(">") + 1 :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'\bid="([^"]*)"', rf'id="{prefix}-\1"', body)
-    body = re.sub(r"url\(#([^)]*)\)", rf"url(#{prefix}-\1)", body)
-    body = re.sub(r'xlink:href="#([^"]*)"', rf'href="#{prefix}-\1"', body)
-    body = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size: \1px", body)
-    body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
-    body = _PLACEHOLDER.sub(_page_colour, body)
-    opening = f'<svg class="chart" role="img" aria-label="{escape(title)}" {view_box[0] if view_box else ""}>'
-    return Markup(opening + body.strip())  # noqa: S704 - matplotlib escapes text, the title is escaped above
+    lines = [_thinned(line) for line in series]
+    x = _scale(x_limits or _range(lines, "x"), _LEFT, _WIDTH - _LEFT - _RIGHT)
+    y = _scale(y_limits or _range(lines, "y"), _HEIGHT - _BOTTOM, -(_HEIGHT - _TOP - _BOTTOM))
+    parts = [*_axes(x, y, x_label, y_label), *(_line(index, line, x, y) for index, line in enumerate(lines))]
+    if mark is not None:
+        parts.append(_mark(*mark, x))
+    opening = (
+        f'<svg class="chart" id="{slug(f"chart {key}")}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" tabindex="0" '
+        f'aria-label="{escape(title)}: {escape(y_label)} over {escape(x_label)}" '
+        f'data-chart="{_LEFT} {_WIDTH - _RIGHT} {_number(x.low)} {_number(x.high)}" data-x="{escape(x_label)}">'
+    )
+    svg = Markup(opening + "".join(parts) + "</svg>")  # noqa: S704 - texts are escaped where they are put in
+    legend = [(line.name, index % SERIES_COLOURS, index >= SERIES_COLOURS) for index, line in enumerate(series)]
+    return Chart(title, svg, legend, x_label, _rows(lines))
 
 
-def _page_colour(found: re.Match[str]) -> str:
-    special = {"f0": "var(--muted)", "f1": "var(--rule)"}
-    return special.get(found[1]) or f"var(--series-{int(found[1], 16)})"
+def _thinned(line: Series) -> Series:
+    """At most :data:`MAX_POINTS` points, evenly, with the last one."""
+    step = math.ceil(len(line.x) / MAX_POINTS)
+    kept = [index for index in range(len(line.x)) if (len(line.x) - 1 - index) % step == 0]
+    return Series(line.name, [line.x[index] for index in kept], [line.y[index] for index in kept])
+
+
+def _range(lines: Sequence[Series], axis: str) -> tuple[float, float]:
+    values = [value for line in lines for value in getattr(line, axis)]
+    return min(values), max(values)
+
+
+def _scale(limits: tuple[float, float], start: float, length: float) -> _Scale:
+    low, high = limits
+    if low == high:
+        low, high = low - (abs(low) / 2 or 0.5), high + (abs(high) / 2 or 0.5)
+    return _Scale(low, high, start, length)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values from ``low`` to ``high``, about six, whose distance is 1, 2 or 5 times a power of ten.
+
+    Example:
+        >>> ticks(0, 1)
+        [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    """
+    raw = (high - low) / _TICKS
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{index * step:.10g}") for index in range(first, last + 1)]
+
+
+def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str) -> list[str]:
+    from markupsafe import escape
+
+    bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
+    parts = []
+    for value in ticks(y.low, y.high):
+        at = y.place(value)
+        parts.append(f'<path class="grid" d="M{_LEFT},{at}H{right}"/>')
+        parts.append(f'<text class="tick up" x="{_LEFT - 6}" y="{at + 3.5:g}">{_tick(value)}</text>')
+    for value in ticks(x.low, x.high):
+        at = x.place(value)
+        parts.append(f'<path class="grid" d="M{at},{_TOP}V{bottom}"/>')
+        parts.append(f'<text class="tick" x="{at}" y="{bottom + 15}">{_tick(value)}</text>')
+    parts.append(f'<text class="axis" x="{(_LEFT + right) / 2:g}" y="{_HEIGHT - 6}">{escape(x_label)}</text>')
+    middle = (_TOP + bottom) / 2
+    parts.append(f'<text class="axis" transform="translate(12 {middle:g}) rotate(-90)">{escape(y_label)}</text>')
+    return parts
+
+
+def _line(index: int, line: Series, x: _Scale, y: _Scale) -> str:
+    from markupsafe import escape
+
+    points = [(x.place(one), y.place(other)) for one, other in zip(line.x, line.y, strict=True)]
+    dash = ' stroke-dasharray="5 3"' if index >= SERIES_COLOURS else ""
+    path = "M" + "L".join(f"{left:g},{top:g}" for left, top in points)
+    values = " ".join(f"{_number(one)}:{_number(other)}" for one, other in zip(line.x, line.y, strict=True))
+    colour = f"var(--series-{index % SERIES_COLOURS})"
+    drawn = f'<path class="line" d="{path}" style="stroke:{colour}"{dash} data-name="{escape(line.name)}" '
+    drawn += f'data-values="{values}"/>'
+    if len(points) < 16:
+        drawn += "".join(f'<circle cx="{left:g}" cy="{top:g}" r="2.6" style="fill:{colour}"/>' for left, top in points)
+    return drawn
+
+
+def _mark(value: float, text: str, x: _Scale) -> str:
+    from markupsafe import escape
+
+    at = x.place(value)
+    side = "end" if at > (_LEFT + _WIDTH - _RIGHT) / 2 else "start"
+    place = at - 5 if side == "end" else at + 5
+    return (
+        f'<path class="mark" d="M{at:g},{_TOP}V{_HEIGHT - _BOTTOM}"/>'
+        f'<text class="mark" x="{place:g}" y="{_HEIGHT - _BOTTOM - 7}" text-anchor="{side}">{escape(text)}</text>'
+    )
+
+
+def _rows(lines: Sequence[Series]) -> list[list[str]]:
+    """Values at some x, evenly; empty where a line has no point there."""
+    places = sorted({value for line in lines for value in line.x})
+    step = math.ceil(len(places) / MAX_ROWS)
+    known = [dict(zip(line.x, line.y, strict=True)) for line in lines]
+    return [
+        [_number(place), *(_number(values[place]) if place in values else "" for values in known)]
+        for index, place in enumerate(places)
+        if (len(places) - 1 - index) % step == 0
+    ]
+
+
+def _number(value: float) -> str:
+    """Four digits, or all of a whole number."""
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def _tick(value: float) -> str:
+    """A number at an axis: 20k instead of 20000, 2e-4 instead of 0.0002."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1000 if letter == 'k' else size):g}{letter}"
+    if 0 < abs(value) < 0.01:
+        mantissa, _, exponent = f"{value:.3e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:g}"

@@ -64,8 +64,9 @@ class DataReport:
         image_sizes: How many images have each (width, height) in pixels; ``dict(Counter(...))``.
         areas: Instance areas a class in square pixels as five numbers (:func:`quantiles`): minimum, lower quartile,
             median, upper quartile, maximum.  Classes without instances are absent.
-        dropped: What the fault policies left out or mended, a count for each kind of fault.
+        dropped: What the fault policies left out or fixed, a count for each kind of fault.
         ignored: Shapes that carried an ignored label.
+        left_out: Class -> kind of fault -> how many shapes of the class it left out.
         warnings: What a person should know before training.
         faults: Every fault as text (``str(fault)``); the page shows the first 200 and says how many more there are.
         groups: Distinct groups of images that must stay in one split.
@@ -86,6 +87,7 @@ class DataReport:
     areas: dict[str, list[float]] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     ignored: int = 0
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     groups: int = 0

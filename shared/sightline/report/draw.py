@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
 from sightline.data.coco import CocoAnnotation, RunLengthEncoding, Segmentation
 from sightline.data.detections import Detections
+from sightline.data.rasterizer import covered_box, encode_outline, rasterize
 from sightline.errors import DataError
 from sightline.report.label_placement import Rectangle, place_labels
+from sightline.report.lettering import Lettering, printable
 
 Colour = tuple[int, int, int]
 
@@ -50,7 +52,7 @@ def draw_detections(image: Image.Image, detections: Detections, class_names: Map
     Args:
         image: The image as it is on disk, EXIF orientation applied; it is not changed.
         detections: In the image's pixels; filter by score before (:meth:`Detections.above`).
-        class_names: Name of every COCO category id that occurs.
+        class_names: Name of every COCO category id that occurs; where no font has a name's letters, the id is drawn.
 
     Returns:
         RGB; twice as large as ``image`` where its longer side is below 640 pixels, the same size otherwise.
@@ -94,7 +96,7 @@ def _name(class_names: Mapping[int, str], category_id: int) -> str:
             f"category id {category_id} cannot be drawn: it has no name among the ids {known}; "
             "draw with the classes that the model and the dataset were made with"
         )
-    return class_names[category_id]
+    return printable(class_names[category_id], str(category_id))
 
 
 def _draw(image: Image.Image, marks: list[_Mark]) -> Image.Image:
@@ -143,14 +145,12 @@ def _cropped_mask(
     segmentation: Segmentation, image_size: tuple[int, int]
 ) -> tuple[npt.NDArray[np.uint8], int, int] | None:
     """The mask as uint8 [h, w] of 0 and 1, cropped to what it covers, with its left and top; None when it is empty."""
-    from pycocotools import mask as coco_mask
-
     height, width = image_size
     if isinstance(segmentation, list):
         polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
         if not polygons:
             return None
-        encoding: RunLengthEncoding = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+        encoding: RunLengthEncoding = encode_outline(polygons, height, width)
     else:
         encoding = segmentation
     if list(encoding["size"]) != [height, width]:
@@ -158,31 +158,32 @@ def _cropped_mask(
             f"a mask of {encoding['size'][0]} x {encoding['size'][1]} (height x width) cannot be drawn on an image of "
             f"{height} x {width}: draw on the image that was inferred, EXIF orientation applied"
         )
-    left, top, mask_width, mask_height = (int(value) for value in coco_mask.toBbox(encoding))
+    left, top, mask_width, mask_height = covered_box(encoding)
     if mask_width == 0 or mask_height == 0:
         return None
-    bitmap: npt.NDArray[np.uint8] = coco_mask.decode(encoding)
+    bitmap = rasterize(encoding, height, width)
     return np.ascontiguousarray(bitmap[top : top + mask_height, left : left + mask_width]), left, top
 
 
 def _write_labels(pen: ImageDraw.ImageDraw, size: tuple[int, int], marks: list[_Mark], boxes: list[Rectangle]) -> None:
     font_size = max(10, round(max(size) / 64))
-    font = ImageFont.load_default(font_size)
+    lettering = Lettering(font_size)
     pad = max(2, font_size // 5)
     gap = font_size / 2  # the font's own space is so narrow that "1 95 %" would read as 195 %
-    extents = []
+    names, extents = [], []
     for mark in marks:
-        score_width = gap + font.getlength(mark.score) if mark.score else 0
-        extents.append((font.getlength(mark.name) + score_width + 2 * pad, 1.25 * font_size))
+        rest = (gap + lettering.width(mark.score) if mark.score else 0) + 2 * pad
+        names.append(lettering.fitted(mark.name, size[0] - rest))
+        extents.append((lettering.width(names[-1]) + rest, 1.25 * font_size))
     places = place_labels(boxes, extents, size)
     for mark, box, place in zip(marks, boxes, places, strict=True):
         _lead(pen, place, box, class_colour(mark.category_id))
-    for mark, place in zip(marks, places, strict=True):
+    for mark, name, place in zip(marks, names, places, strict=True):
         colour = class_colour(mark.category_id)
         pen.rectangle(place, colour)
         middle = (place[1] + place[3]) / 2
-        pen.text((place[0] + pad, middle), mark.name, _ink(colour), font, "lm")
-        pen.text((place[2] - pad, middle), mark.score, _ink(colour), font, "rm")
+        lettering.write(pen, place[0] + pad, middle, name, _ink(colour))
+        lettering.write(pen, place[2] - pad - lettering.width(mark.score), middle, mark.score, _ink(colour))
 
 
 def _lead(pen: ImageDraw.ImageDraw, label: Rectangle, box: Rectangle, colour: Colour) -> None:

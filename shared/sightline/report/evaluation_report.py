@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sightline.report.key_numbers import choices
 from sightline.report.model_view import model_views
 from sightline.report.page import write_page
 from sightline.report.summary import read_summary
@@ -20,4 +21,10 @@ def write_evaluation_report(path: Path, folder: Path) -> None:
         DataError: ``summary.json`` is missing or is not what evaluate writes, or a drawn image cannot be read.
     """
     summary = read_summary(folder)
-    write_page(path, "evaluation_report.html", summary=summary, models=model_views(summary, "evaluate"))
+    write_page(
+        path,
+        "evaluation_report.html",
+        summary=summary,
+        models=model_views(summary, "evaluate"),
+        choices=choices(summary.selections, summary),
+    )

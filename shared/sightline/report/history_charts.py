@@ -33,6 +33,13 @@ def _is_number(value: object) -> bool:
 _VALIDATION = ("val/box_AP50", "val/box_AP", "val/mask_AP50", "val/mask_AP")
 """More lines than these cannot be told apart; the rest stands in the table of models."""
 
+_Y_LABELS = {
+    "Loss": "loss",
+    "Validation": "AP on val, 0 to 1",
+    "Learning rate": "learning rate",
+    "Images per second": "images per second",
+}
+
 
 def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
     """Charts of the losses, the validation metrics and the learning rate; those without values are left out."""
@@ -50,7 +57,16 @@ def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
         if series:
             highest = 1.0 if title == "Validation" else max(y for line in series for y in line.y)
             limits = (0.0, 1.05 * highest) if highest > 0 else None
-            charts.append(line_chart(f"train {title}", title, series, x_label="iteration", y_limits=limits))
+            charts.append(
+                line_chart(
+                    f"train {title}",
+                    title,
+                    series,
+                    x_label="iteration",
+                    y_label=_Y_LABELS[title],
+                    y_limits=limits,
+                )
+            )
     return charts
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.report.charts import Chart, Series, line_chart
-from sightline.report.summary import Confusion, ModelSummary, ReadPlate, Summary
+from sightline.report.summary import Confusion, DrawnImage, ModelSummary, ReadPlate, Summary
 
 CLASS_METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50", "dv_AP")
 _BAR_METRICS = ("mask_AP50", "box_AP50")
 _WRONG_READINGS = 30
 _RIGHT_READINGS = 8
+MAX_CLASSES = 100
+"""Classes whose curves are drawn, and the classes of the largest confusion matrix that is shown whole."""
+_CONFUSED_PAIRS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,50 +57,64 @@ class ModelView:
 
     Attributes:
         name: Its name in the summary.
-        chosen_by: The metrics that selected it.
+        roles: Why it is shown, such as ``selected by mask_AP``.
         summary: Everything measured.
         class_metrics: Which metrics the per-class table has.
         bar_metric: The one of them that is drawn as bars; empty where there is none.
         curves: One a class that has a curve.
         mean: Mean precision over recall of all classes.
-        confusion: Rows of the confusion matrix; empty where there is none.
+        confidence: Precision, recall and F1 over the score threshold, for boxes and for masks.
+        curves_hidden: How many classes with a curve are not in ``curves``, which has those with the lowest AP50 then.
+        confusion: Rows of the confusion matrix; empty where there is none, or where it has too many classes.
+        confused: Of a matrix with too many classes (true class, predicted class, count), the most frequent first.
         readings: Wrong ones first.
         readings_hidden: How many readings are not in ``readings``.
+        drawn: Its drawn images, those with the most mistakes first.
     """
 
     name: str
-    chosen_by: list[str]
+    roles: list[str]
     summary: ModelSummary
     class_metrics: list[str]
     bar_metric: str
     curves: list[ClassCurve]
     mean: Chart | None
+    confidence: list[Chart]
+    curves_hidden: int
     confusion: list[ConfusionRow]
+    confused: list[tuple[str, str, int]]
     readings: list[ReadingRow]
     readings_hidden: int
+    drawn: list[DrawnImage]
 
 
 def model_views(summary: Summary, key: str) -> list[ModelView]:
-    """The models that a page shows in full: the selected ones; ``key`` tells this summary's ids from others'."""
-    return [_model_view(summary, name, metrics, key) for name, metrics in summary.winners().items()]
+    """The models that a page shows in full; ``key`` tells this summary's ids from others'."""
+    return [_model_view(summary, name, roles, key) for name, roles in summary.shown().items()]
 
 
-def _model_view(summary: Summary, name: str, chosen_by: list[str], key: str) -> ModelView:
+def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> ModelView:
     model = summary.models[name]
     readings = _reading_rows(summary, name)
     examples = len(model.readings.examples) if model.readings else 0
+    curves = _class_curves(summary.classes, model)
+    too_many = model.confusion is not None and len(model.confusion.labels) > MAX_CLASSES + 1
     class_metrics = [metric for metric in CLASS_METRICS if any(metric in row for row in model.per_class.values())]
     return ModelView(
         name=name,
-        chosen_by=chosen_by,
+        roles=roles,
         summary=model,
         class_metrics=class_metrics,
         bar_metric=next((metric for metric in _BAR_METRICS if metric in class_metrics), ""),
-        curves=_class_curves(summary.classes, model),
+        curves=curves if len(curves) <= MAX_CLASSES else sorted(curves, key=_lowest_ap50)[:MAX_CLASSES],
+        curves_hidden=max(0, len(curves) - MAX_CLASSES),
         mean=_mean_chart(f"{key} {name} mean", model),
-        confusion=_confusion_rows(model.confusion) if model.confusion else [],
+        confidence=_confidence_charts(f"{key} {name} confidence", model),
+        confusion=_confusion_rows(model.confusion) if model.confusion and not too_many else [],
+        confused=_confused_pairs(model.confusion) if model.confusion and too_many else [],
         readings=readings,
         readings_hidden=examples - len(readings),
+        drawn=summary.drawn_by(name),
     )
 
 
@@ -142,7 +159,39 @@ def _mean_chart(key: str, model: ModelSummary) -> Chart | None:
     if not series:
         return None
     title = "Mean precision of all classes at IoU 0.5"
-    return line_chart(key, title, series, x_label="recall", y_limits=(0, 1.03), x_limits=(0, 1))
+    return line_chart(key, title, series, x_label="recall", y_label="precision", y_limits=(0, 1.03), x_limits=(0, 1))
+
+
+def _confidence_charts(key: str, model: ModelSummary) -> list[Chart]:
+    titles = {"box": "Boxes at IoU 0.5, all classes together", "mask": "Outlines at IoU 0.5, all classes together"}
+    charts = []
+    for overlap, curve in model.confidence.items():
+        lines: dict[str, Sequence[float | None]] = {
+            "precision": curve.precision,
+            "recall": curve.recall,
+            "F1": curve.f1,
+        }
+        series = [_by_score(name, values) for name, values in lines.items() if any(v is not None for v in values)]
+        if series:
+            charts.append(
+                line_chart(
+                    f"{key} {overlap}",
+                    titles.get(overlap, overlap),
+                    series,
+                    x_label="score threshold",
+                    y_label="precision, recall, F1",
+                    y_limits=(0, 1.03),
+                    x_limits=(0, 1),
+                    mark=(curve.best_threshold, f"best F1 {curve.best_f1:.3f} at {curve.best_threshold:g}"),
+                )
+            )
+    return charts
+
+
+def _by_score(name: str, values: Sequence[float | None]) -> Series:
+    steps = max(1, len(values) - 1)
+    points = [(index / steps, value) for index, value in enumerate(values) if value is not None]
+    return Series(name, [x for x, _ in points], [y for _, y in points])
 
 
 def _confusion_rows(confusion: Confusion) -> list[ConfusionRow]:
@@ -150,6 +199,21 @@ def _confusion_rows(confusion: Confusion) -> list[ConfusionRow]:
         ConfusionRow(label, [(count, count / max(1, sum(row))) for count in row])
         for label, row in zip(confusion.labels, confusion.matrix, strict=False)
     ]
+
+
+def _confused_pairs(confusion: Confusion) -> list[tuple[str, str, int]]:
+    labels = confusion.labels
+    pairs = [
+        (labels[row], labels[column], count)
+        for row, counts in enumerate(confusion.matrix)
+        for column, count in enumerate(counts)
+        if count and row != column
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])[:_CONFUSED_PAIRS]
+
+
+def _lowest_ap50(curve: ClassCurve) -> float:
+    return curve.box_ap50 if curve.box_ap50 is not None else 1.0
 
 
 def _reading_rows(summary: Summary, name: str) -> list[ReadingRow]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightline.errors import DataError
-from sightline.report.wording import count_text, duration_text, metric_text
+from sightline.report.wording import count_text, duration_text, metric_text, moment_text
 from sightline.version import __version__
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def render(template: str, **values: object) -> str:
         "duration": duration_text,
         "jpeg": jpeg_uri,
         "slug": slug,
+        "moment": moment_text,
     }
     script = Path(__file__).with_name("templates").joinpath("page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
@@ -66,6 +67,14 @@ def render(template: str, **values: object) -> str:
         script_digest=Markup(f"'sha256-{digest}'"),  # noqa: S704 - base64
         **values,
     )
+
+
+def alone(page: bytes) -> bytes:
+    """A page that is copied to where nothing lies beside it: without its links to other files.
+
+    Templates put such links between ``<!--beside-->`` and ``<!--/beside-->``; a value cannot, for it is escaped.
+    """
+    return re.sub(rb"<!--beside-->.*?<!--/beside-->", b"", page, flags=re.DOTALL)
 
 
 def jpeg_uri(image: Image.Image | Path, longest: int = 800) -> str:

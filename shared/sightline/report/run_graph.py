@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_BOX_WIDTH = 188
-_BOX_HEIGHT = 66
-_GAP_ALONG = 32
 _GAP_ASIDE = 20
 _MARGIN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSize:
+    """Width and height of every box and the room for an arrow between two, in the drawing's units."""
+
+    width: int = 188
+    height: int = 66
+    gap: int = 32
+
+
+SMALL = BoxSize(140, 78, 18)
+"""Seven tasks in a row on a page, with the time below the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,9 @@ class GraphLayout:
     arrows: list[str]
 
 
-def lay_out(names: Sequence[str], edges: Sequence[tuple[str, str]], *, down: bool) -> GraphLayout:
+def lay_out(
+    names: Sequence[str], edges: Sequence[tuple[str, str]], *, down: bool, size: BoxSize | None = None
+) -> GraphLayout:
     """Lay tasks out in columns (or rows, ``down``) by how many tasks must be done before them.
 
     Arrows that other arrows imply are left out: ``resolve -> test`` says nothing when the way leads through ``train``.
@@ -42,7 +54,9 @@ def lay_out(names: Sequence[str], edges: Sequence[tuple[str, str]], *, down: boo
         names: The tasks; edges that name others, or that close a circle, are left out.
         edges: (before, after).
         down: Top to bottom instead of left to right.
+        size: Of the boxes; those of a lineage when absent.
     """
+    box_size = size or BoxSize()
     before = _known_edges(names, edges)
     depth: dict[str, int] = {}
     for name in names:
@@ -52,7 +66,7 @@ def lay_out(names: Sequence[str], edges: Sequence[tuple[str, str]], *, down: boo
         layers.setdefault(depth[name], []).append(name)
     widest = max((len(layer) for layer in layers.values()), default=1)
     boxes = {
-        name: _box(name, along, aside + (widest - len(layer)) / 2, down=down)
+        name: _box(name, along, aside + (widest - len(layer)) / 2, box_size, down=down)
         for along, layer in layers.items()
         for aside, name in enumerate(layer)
     }
@@ -93,12 +107,12 @@ def _depth(name: str, before: dict[str, set[str]], known: dict[str, int]) -> int
     return known[name]
 
 
-def _box(name: str, along: int, aside: float, *, down: bool) -> GraphBox:
+def _box(name: str, along: int, aside: float, size: BoxSize, *, down: bool) -> GraphBox:
     if down:
-        x, y = aside * (_BOX_WIDTH + _GAP_ASIDE), along * (_BOX_HEIGHT + _GAP_ALONG * 0.7)
+        x, y = aside * (size.width + _GAP_ASIDE), along * (size.height + size.gap * 0.7)
     else:
-        x, y = along * (_BOX_WIDTH + _GAP_ALONG), aside * (_BOX_HEIGHT + _GAP_ASIDE)
-    return GraphBox(name, round(x) + _MARGIN, round(y) + _MARGIN, _BOX_WIDTH, _BOX_HEIGHT)
+        x, y = along * (size.width + size.gap), aside * (size.height + _GAP_ASIDE)
+    return GraphBox(name, round(x) + _MARGIN, round(y) + _MARGIN, size.width, size.height)
 
 
 def _arrow(source: GraphBox, target: GraphBox, *, down: bool) -> str:

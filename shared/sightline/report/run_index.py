@@ -1,4 +1,4 @@
-"""The index of all runs, newest first."""
+"""The index of all runs, newest first; its script filters and sorts it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from sightline.report.key_numbers import KeyNumber
 from sightline.report.page import write_page
 from sightline.report.run_page import RunState
+
+METRICS = ("mask_AP", "box_AP50", "mask_AP50", "dv_mAP", "EIR")
+"""The columns of numbers; those that no run has are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,9 @@ class RunSummary:
         state: Of the whole run.
         seconds: How long it took; None while it runs.
         link: Path of the run's page relative to the index, POSIX; empty where there is none.
-        metrics: Of the first selected model on the test split, by name.
-        winners: Winner's name by metric, such as ``{"mask_AP": "best"}``.
+        message: Why it failed or was stopped; may be empty.
+        numbers: Of :data:`METRICS`: of the run's own candidates, and of the champions that stayed.
+        decisions: What was decided by each metric that selects, such as ``{"mask_AP": "best, new champion"}``.
     """
 
     run_id: str
@@ -35,15 +40,16 @@ class RunSummary:
     state: RunState
     seconds: float | None
     link: str
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    winners: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""
+    numbers: Sequence[KeyNumber] = ()
+    decisions: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_run_index(path: Path, runs: Sequence[RunSummary]) -> None:
     """Write the index as one HTML file that opens offline; ``runs`` in any order, parent folders are made."""
     newest_first = sorted(runs, key=lambda run: (run.started, run.run_id), reverse=True)
-    wanted = ("mask_AP", "box_AP50", "mask_AP50", "dv_mAP", "EIR")
-    metrics = [metric for metric in wanted if any(metric in run.metrics for run in runs)]
+    known = {run.run_id: {number.metric: number for number in run.numbers} for run in runs}
+    metrics = [metric for metric in METRICS if any(metric in numbers for numbers in known.values())]
     # Quoting leaves no scheme in a link: a folder called "javascript:..." stays a folder.
     links = {run.run_id: quote(run.link) for run in runs}
-    write_page(path, "run_index.html", runs=newest_first, metrics=metrics, links=links)
+    write_page(path, "run_index.html", runs=newest_first, metrics=metrics, numbers=known, links=links)

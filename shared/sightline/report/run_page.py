@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,21 +13,15 @@ from urllib.parse import quote
 from sightline.errors import DataError
 from sightline.report.charts import Chart
 from sightline.report.history_charts import history_charts, read_history
+from sightline.report.key_numbers import KEY_METRICS, choices, key_numbers, summary_of_result
 from sightline.report.model_view import model_views
 from sightline.report.page import reason_of, write_page
-from sightline.report.run_graph import lay_out
-from sightline.report.summary import ModelSummary, SelectionSummary, Summary, read_summary
+from sightline.report.run_graph import SMALL, lay_out
+from sightline.report.summary import SelectionSummary, Summary, read_summary
 
-RunState = Literal["succeeded", "failed", "interrupted", "running"]
-TaskState = Literal["succeeded", "failed", "reused", "skipped", "running", "interrupted"]
+RunState = Literal["succeeded", "failed", "interrupted", "stopped", "running"]
+TaskState = Literal["succeeded", "failed", "reused", "skipped", "running", "interrupted", "stopped"]
 StepName = Literal["record", "train", "evaluate", "test"]
-
-_KEY_METRICS = {
-    "box_AP50": "boxes found, IoU ≥ 0.5",
-    "mask_AP50": "outlines found, IoU ≥ 0.5",
-    "dv_mAP": "outlines right in all six slices",
-    "EIR": "plates read exactly",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +62,14 @@ class RunPage:
         started: When it began, with its time zone.
         seconds: How long it took; None while it runs.
         command: The exact command that does the run again.
+        resume_command: What goes on with the run where it ended too early; empty where nothing does.
+        tensorboard_command: What shows its training curves in TensorBoard; empty where it left none for it.
         tasks: In the order in which they run.
         edges: (before, after), by task name.
         message: Why the run failed, where no task says so.
         index_link: Path of the index of all runs relative to this page, POSIX; empty where there is none.
+        drawn_links: Paths of the folders of evaluate's and test's ``summary.json`` relative to this page, POSIX, where
+            they lie on this machine for good: the page links to their drawn images.
         links: Title -> address of a page elsewhere that shows this run.
         results: The steps' ``result.json``, decoded (``dataclasses.asdict`` of a step's result), by ``record``,
             ``train``, ``evaluate`` and ``test``; steps without a result are absent.
@@ -92,19 +91,12 @@ class RunPage:
     edges: list[tuple[str, str]]
     message: str = ""
     index_link: str = ""
+    resume_command: str = ""
+    tensorboard_command: str = ""
+    drawn_links: Mapping[StepName, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[StepName, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[StepName, Path] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyNumber:
-    """One big number: a metric of the test split (0 to 1) beside the same on val."""
-
-    metric: str
-    meaning: str
-    test: float | None
-    val: float | None
 
 
 def write_run_page(path: Path, run: RunPage) -> None:
@@ -121,14 +113,19 @@ def write_run_page(path: Path, run: RunPage) -> None:
     evaluate = _summary(run, "evaluate", faults)
     test = _summary(run, "test", faults)
     selections = _selections(run, evaluate)
+    known_evaluate = evaluate or _summary_of_result(run, "evaluate", {})
+    names = {model.sha256: name for name, model in (known_evaluate.models.items() if known_evaluate else ())}
+    known_test = test or _summary_of_result(run, "test", names)
     write_page(
         path,
         "run_page.html",
         run=run,
-        across=lay_out([task.name for task in run.tasks], run.edges, down=False),
+        run_message="" if any(task.message and task.message in run.message for task in run.tasks) else run.message,
+        across=lay_out([task.name for task in run.tasks], run.edges, down=False, size=SMALL),
         down=lay_out([task.name for task in run.tasks], run.edges, down=True),
-        selections=selections,
-        key_numbers=_key_numbers(selections, evaluate, test),
+        choices=choices(selections, known_evaluate),
+        key_numbers=key_numbers(list(KEY_METRICS), selections, known_evaluate, known_test),
+        meanings=KEY_METRICS,
         record=run.results.get("record"),
         classes=_classes(run, evaluate),
         train=run.results.get("train"),
@@ -139,7 +136,10 @@ def write_run_page(path: Path, run: RunPage) -> None:
         test=test,
         test_models=model_views(test, "test") if test else [],
         index_link=quote(run.index_link),
-        speeds=_speeds(run),
+        drawn=_drawn_folders(run),
+        speeds=_speeds(run, known_test),
+        environments=_environments(run),
+        predict_command=_predict_command(selections, known_evaluate, known_test),
         faults=faults,
     )
 
@@ -189,26 +189,55 @@ def _classes(run: RunPage, evaluate: Summary | None) -> list[str]:
     return list(dict.fromkeys([*(evaluate.classes if evaluate else []), *counted]))
 
 
-def _speeds(run: RunPage) -> dict[str, float]:
-    models = run.results.get("test", {}).get("models", [])
-    return {f"selected by {one['metric']}": one["images_per_second"] for one in models if one["images_per_second"] > 0}
+def _summary_of_result(run: RunPage, step: Literal["evaluate", "test"], names: Mapping[str, str]) -> Summary | None:
+    """What is known of a step whose files are not here."""
+    result = run.results.get(step)
+    return summary_of_result(result, "val" if step == "evaluate" else "test", names) if result else None
 
 
-def _key_numbers(selections: list[SelectionSummary], evaluate: Summary | None, test: Summary | None) -> list[KeyNumber]:
-    """The metrics of the model that the first selection chose; a metric that neither split has is left out."""
-    tested = _chosen(selections, test).metrics
-    validated = _chosen(selections, evaluate).metrics
-    return [
-        KeyNumber(metric, meaning, tested.get(metric), validated.get(metric))
-        for metric, meaning in _KEY_METRICS.items()
-        if metric in tested or metric in validated
-    ]
+def _drawn_folders(run: RunPage) -> dict[str, tuple[str, str]]:
+    """Of evaluate and test: where links to their drawn images lead, empty where nowhere, and the folder's URI."""
+    return {
+        step: (quote(run.drawn_links.get(step, "")), str(run.results.get(step, {}).get("files", "")))
+        for step in ("evaluate", "test")
+    }
 
 
-def _chosen(selections: list[SelectionSummary], summary: Summary | None) -> ModelSummary:
-    """The selected model in a summary, by its digest: test may name it otherwise."""
-    models = list(summary.models.values()) if summary else []
-    for model in models:
-        if selections and model.sha256 == selections[0].sha256:
-            return model
-    return models[0] if models else ModelSummary()
+def _speeds(run: RunPage, test: Summary | None) -> dict[str, float]:
+    """Images a second by the model's name."""
+    names = {model.sha256: name for name, model in (test.models.items() if test else ()) if model.sha256}
+    return {
+        names.get(one.get("sha256", ""), f"selected by {one['metric']}"): one["images_per_second"]
+        for one in run.results.get("test", {}).get("models", [])
+        if one.get("images_per_second", 0) > 0
+    }
+
+
+def _environments(run: RunPage) -> dict[str, Mapping[str, Any]]:
+    """Where steps computed, by the step's title; results of earlier releases say nothing of it."""
+    titles: dict[StepName, str] = {"train": "Training", "test": "Test"}
+    found = {title: run.results.get(step, {}).get("environment") for step, title in titles.items()}
+    return {title: values for title, values in found.items() if values}
+
+
+def _predict_command(selections: Sequence[SelectionSummary], evaluate: Summary | None, test: Summary | None) -> str:
+    """Use the run's own best model: from the bucket, with the score threshold that the test had."""
+    if not selections:
+        return ""
+    chosen = choices(selections, evaluate)[0]
+    if not chosen.uri:
+        return ""
+    threshold = test.score_threshold if test else None
+    score = ["--score", f"{threshold:g}"] if threshold is not None else []
+    return shlex.join(
+        [
+            "sightline",
+            "model",
+            "predict",
+            chosen.uri.removeprefix("file://"),
+            "photo.jpg",
+            "--out",
+            "predictions",
+            *score,
+        ]
+    )

@@ -12,7 +12,7 @@ from sightline.report.lineage_document import run_seconds
 from sightline.report.lineage_text import models_text, promotions_table, run_facts
 from sightline.report.lineage_wording import changes_text, difference_rows, short, time_text
 from sightline.report.runs_comparison import Comparison, RunSide
-from sightline.report.terminal import STATE_STYLES, heading, table
+from sightline.report.terminal import STATE_STYLES, facts, heading, table
 from sightline.report.wording import NOTHING, duration_text, metric_text
 
 _WIDE = 100
@@ -46,10 +46,12 @@ def _choice_text(metric: str, choice: RunChoice) -> str:
     return f"{metric} {metric_text(choice.value)}{champion}"
 
 
-def run_text(lineage: Lineage, width: int) -> Iterator[RenderableType]:
-    """One run in full."""
+def run_text(lineage: Lineage, width: int, tensorboard: str) -> Iterator[RenderableType]:
+    """One run in full, with the command that shows its training curves where it left any."""
     (run,) = lineage.runs
     yield run_facts(run, lineage.models, changes_text(run))
+    if tensorboard:
+        yield facts([("training curves", tensorboard)])
     yield from models_text(lineage, width)
     if lineage.promotions:
         yield heading("Champions")

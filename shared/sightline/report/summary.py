@@ -23,6 +23,20 @@ class Curves(_Part):
     mask: dict[str, list[float]] = {}
 
 
+class ConfidenceCurve(_Part):
+    """Precision, recall and F1 at equally spaced score thresholds from 0 to 1, at IoU 0.5, all classes together."""
+
+    precision: list[float | None] = []
+    recall: list[float] = []
+    f1: list[float] = []
+    best_threshold: float = 0.0
+
+    @property
+    def best_f1(self) -> float:
+        """The highest F1."""
+        return max(self.f1, default=0.0)
+
+
 class Confusion(_Part):
     """Counts; rows are the truth, columns what was predicted."""
 
@@ -71,6 +85,7 @@ class ModelSummary(_Part):
     metrics: dict[str, float] = {}
     per_class: dict[str, dict[str, float]] = {}
     curves: Curves = Curves()
+    confidence: dict[str, ConfidenceCurve] = {}
     confusion: Confusion | None = None
     readings: Readings | None = None
     images_per_second: float | None = None
@@ -83,10 +98,44 @@ class SelectionSummary(_Part):
     name: str = ""
     value: float | None = None
     previous_value: float | None = None
+    previous_sha256: str = ""
     promoted: bool = False
     reason: str = ""
     uri: str = ""
     sha256: str = ""
+
+    @property
+    def had_champion(self) -> bool:
+        """Whether there was a champion before, measurable or not."""
+        return bool(self.previous_sha256) or self.previous_value is not None or is_champion(self.name)
+
+    @property
+    def decision(self) -> str:
+        """What was decided, in two or three words."""
+        if self.promoted:
+            return "new champion"
+        return "champion stays" if self.had_champion else "not promoted"
+
+
+class Mistakes(_Part):
+    """How many objects of an image were taken for another class, missed, or found where nothing is."""
+
+    confused: int = 0
+    missed: int = 0
+    false: int = 0
+    truths: int = 0
+
+    @property
+    def total(self) -> int:
+        """All mistakes."""
+        return self.confused + self.missed + self.false
+
+    @property
+    def text(self) -> str:
+        """For a caption."""
+        names = (("missed", self.missed), ("of a wrong class", self.confused), ("where nothing is", self.false))
+        parts = [f"{number} {name}" for name, number in names if number]
+        return f"{', '.join(parts) or 'no mistake'} ({self.truths} objects)"
 
 
 class DrawnImage(_Part):
@@ -97,6 +146,7 @@ class DrawnImage(_Part):
     truth: str = ""
     prediction: str = ""
     read: list[ReadPlate] = []
+    mistakes: Mistakes | None = None
 
 
 class Summary(_Part):
@@ -105,12 +155,30 @@ class Summary(_Part):
     folder: Path
     training_tag: str = ""
     split: str = ""
+    score_threshold: float | None = None
     images: int = 0
     classes: list[str] = []
     models: dict[str, ModelSummary] = {}
     selections: list[SelectionSummary] = []
     drawn: list[DrawnImage] = []
     unlabelled: list[DrawnImage] = []
+
+    @property
+    def reads(self) -> bool:
+        """Whether anything, such as plates, was read."""
+        return any(model.readings is not None for model in self.models.values())
+
+    @property
+    def at_score(self) -> str:
+        """The score threshold of drawings, readings and confusion as text; documents of before have none."""
+        if self.score_threshold is None:
+            return "score threshold as configured"
+        return f"score \N{GREATER-THAN OR EQUAL TO} {self.score_threshold:g}"
+
+    def drawn_by(self, model: str) -> list[DrawnImage]:
+        """The drawn images of a model, those with the most mistakes first."""
+        own = [item for item in self.drawn if item.model in (model, "")]
+        return sorted(own, key=lambda item: -item.mistakes.total if item.mistakes else 0)
 
     def file(self, relative: str) -> Path | None:
         """A drawn image's path; None when it is not there or would lie outside the folder."""
@@ -128,13 +196,41 @@ class Summary(_Part):
         """The highest value of a metric among the models."""
         return max((model.metrics[metric] for model in self.models.values() if metric in model.metrics), default=None)
 
-    def winners(self) -> dict[str, list[str]]:
-        """The selected models' names with the metrics that chose them; every model when nothing was selected."""
-        chosen: dict[str, list[str]] = {}
+    def shown(self) -> dict[str, list[str]]:
+        """The models that a page shows in full, each with why: the run's own candidates, then champions that stayed.
+
+        On val these are the selected ones, and the best candidates where the champion stayed; on test all that were
+        tested; every model where nothing was selected.
+        """
+        roles: dict[str, dict[str, list[str]]] = {}
         for selection in self.selections:
+            stays = is_champion(selection.name)
             if selection.name in self.models:
-                chosen.setdefault(selection.name, []).append(selection.metric)
-        return chosen or {name: [] for name in self.models}
+                role = "stays champion by" if stays else "selected by" if selection.promoted else "best by"
+                roles.setdefault(selection.name, {}).setdefault(role, []).append(selection.metric)
+            best = self.best_own(selection.metric) if stays and self.split != "test" else ""
+            if best:
+                roles.setdefault(best, {}).setdefault("best candidate by", []).append(selection.metric)
+        if not roles or self.split == "test":
+            roles = {name: roles.get(name, {}) for name in self.models}
+        return {
+            name: [f"{role} {', '.join(metrics)}" for role, metrics in roles[name].items()]
+            for name in sorted(roles, key=is_champion)
+        }
+
+    def best_own(self, metric: str) -> str:
+        """Name of the run's own candidate with the highest value of a metric, of equal ones the first; may be empty."""
+        own = {
+            name: model.metrics[metric]
+            for name, model in self.models.items()
+            if metric in model.metrics and not is_champion(name)
+        }
+        return max(own, key=lambda name: own[name], default="")
+
+
+def is_champion(name: str) -> bool:
+    """Whether a model of this name is the champion of before, and not one of the run's own candidates."""
+    return name == "champion" or name.startswith("champion (")
 
 
 def read_summary(folder: Path) -> Summary:

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-STATE_STYLES = {"succeeded": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+STATE_STYLES = {"succeeded": "green", "failed": "red", "interrupted": "yellow", "stopped": "yellow", "running": "cyan"}
 """The colour of each state of a run."""
 
 _PIPED_WIDTH = 400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 from sightline import durations
 
@@ -25,3 +26,8 @@ def count_text(value: float) -> str:
 def duration_text(seconds: float | None) -> str:
     """Seconds as a person says them, such as ``1 h 02 min`` or ``0.4 s``; a dash where there are none."""
     return NOTHING if seconds is None else durations.duration_text(seconds)
+
+
+def moment_text(moment: datetime) -> str:
+    """When something happened, in UTC, to the minute."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"

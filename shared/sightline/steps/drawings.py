@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.data.coco import CocoDocument, CocoImage
 from sightline.data.detections import Detections
+from sightline.metrics.confusion import ImageMistakes
 from sightline.report.draw import draw_detections, draw_truth
 
 if TYPE_CHECKING:
@@ -21,6 +23,27 @@ def spread(images: Sequence[CocoImage], number: int) -> list[CocoImage]:
     """At most ``number`` of ``images``, spread evenly over them."""
     number = min(number, len(images))
     return [images[index * len(images) // number] for index in range(number)]
+
+
+def worst_and_spread(images: Sequence[CocoImage], number: int, mistakes: Mapping[int, int]) -> list[CocoImage]:
+    """At most ``number`` of ``images``: half of them those with the most mistakes, the rest spread evenly.
+
+    Args:
+        images: Of a split.
+        number: How many.
+        mistakes: By image id; an image without an entry has none.
+
+    Returns:
+        Those with the most mistakes first; of equal ones the earlier.
+    """
+
+    def worst_first(image: CocoImage) -> int:
+        return -mistakes.get(image["id"], 0)
+
+    worst = [image for image in sorted(images, key=worst_first) if mistakes.get(image["id"])][: (number + 1) // 2]
+    taken = {image["id"] for image in worst}
+    rest = spread([image for image in images if image["id"] not in taken], number - len(worst))
+    return sorted([*worst, *rest], key=worst_first)
 
 
 def drawing_name(image_id: int, file_name: str) -> str:
@@ -47,6 +70,7 @@ def draw_split(
     *,
     images: Sequence[CocoImage],
     max_pixels: int,
+    mistakes: Mapping[str, Mapping[int, ImageMistakes]],
 ) -> list[dict[str, Any]]:
     """Draw truth and predictions of some images of a split.
 
@@ -57,6 +81,7 @@ def draw_split(
         found: Name of the model -> image id -> the detections to be drawn.
         images: Those of the split's images that are drawn.
         max_pixels: Images with more pixels are refused.
+        mistakes: Name of the model -> image id -> what is wrong in it.
 
     Returns:
         The entries ``drawn`` of ``summary.json``.
@@ -79,6 +104,7 @@ def draw_split(
                     "model": model,
                     "truth": f"drawn/truth/{drawing}",
                     "prediction": f"{folder}/{drawing}",
+                    "mistakes": asdict(mistakes[model][listed["id"]]),
                 }
             )
     return entries

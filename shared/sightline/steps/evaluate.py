@@ -26,7 +26,7 @@ from sightline.errors import StepError
 from sightline.metrics.selection import Champion, best_candidate, check_metrics, choose, metrics_line
 from sightline.report.evaluation_report import write_evaluation_report
 from sightline.steps.champions import ChampionState, look_up_champion
-from sightline.steps.drawings import draw_split, spread
+from sightline.steps.drawings import draw_split, worst_and_spread
 from sightline.steps.inference import class_names, fetch_model, infer_split, read_split, training_set_on_disk
 from sightline.steps.journal import write_atomically
 from sightline.steps.measurement import Measurement, measure
@@ -79,7 +79,7 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
         "evaluate", config, train.training_commit, *(candidate.sha256 for candidate in train.candidates), code_rev
     )
     folder = Path(config.work.dir) / "evaluate" / key
-    with exclusive_lock(folder.with_name(f"{key}.lock"), config.data.timeout_seconds):
+    with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, EvaluateResult, train.training_tag, key)
         if result is None or not _holds(config, storage, train, result, folder):
             with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
@@ -127,7 +127,9 @@ class _Evaluation:
             metric: look_up_champion(storage, dataset, metric, config.task) for metric in config.evaluate.select_by
         }
         self._contenders = [
-            _Contender(entry.name, entry.uri, entry.sha256, self._tag, self._fetch(entry.uri, entry.sha256))
+            _Contender(
+                entry.name, entry.uri, entry.sha256, train.trained_on or self._tag, self._fetch(entry.uri, entry.sha256)
+            )
             for entry in train.candidates
         ]
         self._rivals = rivals(self._states)
@@ -299,10 +301,15 @@ class _Evaluation:
         for entry in self._contenders:
             if entry.sha256 not in {other.sha256 for other in self._contenders if other.name in shown}:
                 shown[entry.name] = {found.image_id: found.above(threshold) for found in self._found[entry.sha256]}
-        images = spread(self._truth["images"], self._config.evaluate.drawn_images)
+        mistakes = {entry.name: self._measured[entry.sha256].confusion.mistakes for entry in self._contenders}
+        together = {
+            image["id"]: sum(mistakes[name][image["id"]].total for name in shown) for image in self._truth["images"]
+        }
+        images = worst_and_spread(self._truth["images"], self._config.evaluate.drawn_images, together)
         summary = {
             "training_tag": self._tag,
             "split": "val",
+            "score_threshold": threshold,
             "images": len(self._truth["images"]),
             "classes": self._classes,
             "models": {
@@ -317,7 +324,13 @@ class _Evaluation:
             },
             "selections": [asdict(selection) for selection in selections],
             "drawn": draw_split(
-                files, self._root, self._truth, shown, images=images, max_pixels=self._config.data.max_pixels
+                files,
+                self._root,
+                self._truth,
+                shown,
+                images=images,
+                max_pixels=self._config.data.max_pixels,
+                mistakes=mistakes,
             ),
         }
         write_atomically(files / "summary.json", json.dumps(summary, indent=1))

@@ -32,6 +32,7 @@ def training_set_on_disk(config: Config, tag: str, expected_commit: str = "") ->
         Path(config.work.dir),
         jobs=config.data.jobs,
         timeout_seconds=config.data.timeout_seconds,
+        lock_seconds=config.work.lock_timeout_seconds,
         expected_commit=expected_commit,
     )
 

@@ -11,31 +11,35 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from sightline import strict_json
 from sightline.errors import StepError
+from sightline.steps.signals import TaskTerminated, ending_on_signals
 
 _log = logging.getLogger(__name__)
 
-TITLES = {
+TASK_TITLES = {
     "resolve": "Resolve",
     "record": "Record dataset",
     "train": "Train candidates",
     "evaluate": "Evaluate, select",
+    "promote": "Promote",
     "test": "Test selected",
+    "finish": "Finish run",
 }
-"""The display name of each step, in their order."""
+"""The display name of each task of a run, in the order in which every page and command shows them."""
 
-TASK_TITLES = {**TITLES, "promote": "Promote", "finish": "Finish run"}
-"""Theirs, and those of the tasks that carry a decision out and close the run."""
+RETRIES = {"record": 2, "train": 3, "evaluate": 2, "promote": 2, "test": 2}
+"""How often Kubeflow starts a container of a task again that failed.  Every step goes on where it was."""
 
-GONE = "its process is gone; the same command goes on from here"
+GONE = "its process is gone; run the same command to resume"
+BY_HAND = "interrupted by hand; run the same command to resume"
 
 TaskState = Literal["running", "succeeded", "reused", "failed", "interrupted"]
 
@@ -45,7 +49,7 @@ class TaskEntry:
     """One task of a run.
 
     Attributes:
-        step: ``resolve``, ``record``, ``train``, ``evaluate`` or ``test``.
+        step: One of :data:`TASK_TITLES`.
         state: Where it is; ``reused`` is a success that found its work done already.
         started: When, UTC, ISO 8601.
         seconds: How long it took; while it runs, 0.
@@ -55,6 +59,8 @@ class TaskEntry:
         outputs: Name -> value, as a person reads it.
         message: Why it failed.
         result: The result as JSON; empty until there is one.
+        attempt: 1, or more where Kubeflow started a container that failed again.
+        resumed: How often the run had been resumed when it began.
     """
 
     step: str
@@ -67,6 +73,8 @@ class TaskEntry:
     outputs: dict[str, str] = field(default_factory=dict)
     message: str = ""
     result: str = ""
+    attempt: int = 1
+    resumed: int = 0
 
 
 def current_run_id() -> str:
@@ -80,13 +88,17 @@ def run_folder(work: Path, run_id: str) -> Path:
 
 
 @contextmanager
-def journalled(work: Path, step: str, inputs: dict[str, str]) -> Iterator[TaskEntry]:
+def journalled(
+    work: Path, step: str, inputs: dict[str, str], *, attempt: int = 1, resumed: int = 0
+) -> Iterator[TaskEntry]:
     """Keep the journal of one task: running when it begins, succeeded or failed when it ends.
 
     Args:
         work: The work volume.
         step: The task's name.
         inputs: What it was given.
+        attempt: Which try of Kubeflow this is.
+        resumed: How often the run was resumed.
 
     Yields:
         The entry, to be filled with outputs and result.
@@ -96,15 +108,20 @@ def journalled(work: Path, step: str, inputs: dict[str, str]) -> Iterator[TaskEn
     """
     run_id = current_run_id()
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    entry = TaskEntry(step, started=started, pid=os.getpid(), host=socket.gethostname(), inputs=inputs)
+    entry = TaskEntry(step, started=started, inputs=inputs, attempt=attempt, resumed=resumed)
+    entry.pid, entry.host = os.getpid(), socket.gethostname()
     began = time.monotonic()
     try:
-        _write(work, run_id, entry)
-        yield entry
+        write_entry(work, run_id, entry)
+        with ending_on_signals():
+            yield entry
         if entry.state == "running":
             entry.state = "succeeded"
     except KeyboardInterrupt:
-        entry.state, entry.message = "interrupted", "stopped by hand; the same command goes on from here"
+        entry.state, entry.message = "interrupted", BY_HAND
+        raise
+    except TaskTerminated as error:
+        entry.state, entry.message = "interrupted", str(error)
         raise
     except Exception as error:
         entry.state, entry.message = "failed", str(error) or type(error).__name__
@@ -112,11 +129,44 @@ def journalled(work: Path, step: str, inputs: dict[str, str]) -> Iterator[TaskEn
     finally:
         entry.seconds = time.monotonic() - began
         try:
-            _write(work, run_id, entry)
+            write_entry(work, run_id, entry)
         except StepError as fault:
             if entry.state not in {"failed", "interrupted"}:
                 raise
             _log.warning("%s", fault)  # why the task failed is what counts
+
+
+@contextmanager
+def finishing(work: Path, run_id: str) -> Iterator[Callable[[], None]]:
+    """Keep the journal of finish, which closes a run, whoever does its work.
+
+    Yields:
+        What is called when all but the page is done: the page shows finish with the time until then.
+    """
+    entry = TaskEntry("finish", started=datetime.now(UTC).isoformat(timespec="seconds"))
+    entry.pid, entry.host = os.getpid(), socket.gethostname()
+    began = time.monotonic()
+
+    def write(state: TaskState, message: str = "") -> None:
+        entry.state, entry.message, entry.seconds = state, message, time.monotonic() - began
+        try:
+            write_entry(work, run_id, entry)
+        except StepError as error:
+            _log.warning("%s", error)  # to close the run is what counts
+
+    write("running")
+    try:
+        yield lambda: write("succeeded")
+    except BaseException as error:
+        write("failed", str(error) or type(error).__name__)
+        raise
+    write("succeeded")
+
+
+def remove_entry(work: Path, run_id: str, step: str) -> None:
+    """Take a task out of the journal; one that is not in it is no fault."""
+    with suppress(FileNotFoundError):
+        (run_folder(work, run_id) / "tasks" / f"{step}.json").unlink()
 
 
 def note_reused(work: Path, step: str, result: str) -> None:
@@ -127,18 +177,25 @@ def note_reused(work: Path, step: str, result: str) -> None:
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     entry = TaskEntry(step, "reused", started, outputs={"taken from": "Kubeflow's cache"}, result=result)
-    _write(work, current_run_id(), entry)
+    write_entry(work, current_run_id(), entry)
 
 
 def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
     """The tasks of a run by step; one that says running while its process is gone is interrupted."""
     entries = {}
     for path in sorted((run_folder(work, run_id) / "tasks").glob("*.json")):
-        entry = TaskEntry(**strict_json.decode(path.read_bytes()))
+        entry = _entry(path)
         if entry.state == "running" and not process_is_alive(entry.pid, entry.host):
             entry.state, entry.message = "interrupted", GONE
         entries[entry.step] = entry
     return entries
+
+
+def _entry(path: Path) -> TaskEntry:
+    """A task as it was written down, by this release or a newer one."""
+    known = {each.name for each in fields(TaskEntry)}
+    document = strict_json.decode(path.read_bytes())
+    return TaskEntry(**{name: value for name, value in document.items() if name in known})
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -164,7 +221,12 @@ def write_atomically(path: Path, text: str) -> None:
         ) from error
 
 
-def _write(work: Path, run_id: str, entry: TaskEntry) -> None:
+def write_entry(work: Path, run_id: str, entry: TaskEntry) -> None:
+    """Write a task down; outside a run nothing happens.
+
+    Raises:
+        StepError: The journal cannot be written.
+    """
     if run_id:
         write_atomically(run_folder(work, run_id) / "tasks" / f"{entry.step}.json", json.dumps(asdict(entry), indent=1))
 

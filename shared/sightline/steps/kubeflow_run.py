@@ -1,28 +1,33 @@
 """A run that Kubeflow keeps: resolve opens it, finish closes it; its row, journal and page are those of any run.
 
-A run on a laptop has a process that does both (:mod:`sightline.steps.run`); its ``run.json`` names that process, and
-what stands here leaves it alone.
+A run that failed or was stopped can be resumed, by our command, by the dashboard's button or by any other client.  Then
+Kubeflow keeps what has ended, finish too.  So the first task that begins on a closed run reopens it, and from then on
+each task that ends looks whether it was the last, and closes the run if so; a finish that runs after all changes
+nothing any more.
+
+A run on a laptop has a process that does all this (:mod:`sightline.steps.run`); its ``run.json`` names that process,
+and what is here leaves it alone.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sightline.config.digest import config_digest
 from sightline.config.schema import Config
-from sightline.data.tags import DatasetTag
+from sightline.data.lock import exclusive_lock
 from sightline.database import open_database
-from sightline.errors import ConfigurationError, SightlineError
+from sightline.errors import ConfigurationError, SightlineError, StepError
 from sightline.pod import prepare_pod
 from sightline.steps import resolve
-from sightline.steps.journal import TaskEntry, current_run_id, note_reused, read_journal, run_folder
+from sightline.steps.journal import RETRIES, current_run_id, finishing, read_journal, remove_entry, run_folder
 from sightline.steps.notify import notify
-from sightline.steps.promotion import is_carried_out
-from sightline.steps.results import EvaluateResult
 from sightline.steps.run_document import (
     RunDocument,
     champion_lines,
@@ -32,10 +37,12 @@ from sightline.steps.run_document import (
     run_record,
     write_document,
 )
-from sightline.steps.store import STEP_OF, from_json, latest_result, to_json
-from sightline.storage import Storage, open_storage
+from sightline.steps.run_outcome import Outcome, outcome_after_task, outcome_at_finish
+from sightline.steps.signals import end_with
+from sightline.storage import open_storage
 
-_DONE = {"succeeded", "reused"}
+LOCK_SECONDS = 60.0
+"""How long a task that ends waits for another one that does."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +60,8 @@ def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], 
         SightlineError: Neither database nor work volume took it.
     """
     run_id, config = current_run_id(), resolved.config
-    known = read_document(Path(config.work.dir), run_id) if run_id else None
+    work = Path(config.work.dir)
+    known = read_document(work, run_id) if run_id else None
     if not run_id or (known is not None and known.pid):
         return
     document = RunDocument(
@@ -69,122 +77,231 @@ def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], 
         started=known.started if known else datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=0.0,
         pid=0,
+        resumed=known.resumed if known else 0,
+        told=known.told if known else "",
     )
     with closing(open_database(config.database.url)) as database:
         database.start_run(run_record(document))
-    write_document(Path(config.work.dir), document)
+    if _was_closed(work, known, run_id):
+        _reopen(work, document)
+    write_document(work, document)
 
 
-def close_run(recipe: str, overrides: str, dataset_tag: str, *, failed: bool, copy_to: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A task's part in the life of its run: which try it is, and how often the run was resumed before."""
+
+    attempt: int = 1
+    resumed: int = 0
+
+
+@contextmanager
+def taking_part(config: Config, step: str) -> Iterator[Turn]:
+    """Reopen a closed run of Kubeflow when one of its tasks begins, and close a resumed one when its last task ends.
+
+    Args:
+        config: The whole configuration.
+        step: The task.
+
+    Yields:
+        What the journal is to say of the task.
+
+    Raises:
+        SightlineError: The run could not be closed; the task did its part, and repeating it closes the run.
+    """
+    work, run_id = Path(config.work.dir), current_run_id()
+    document = read_document(work, run_id) if run_id else None
+    if document is None or document.pid:
+        if document is not None and document.pid != os.getpid() and document.host == socket.gethostname():
+            end_with(document.pid)
+        yield Turn()
+        return
+    document = _reopened(config, document)
+    before = read_journal(work, run_id).get(step)
+    again = before is not None and before.resumed == document.resumed
+    turn = Turn(before.attempt + 1 if before is not None and again else 1, document.resumed)
+    try:
+        yield turn
+    except BaseException as error:
+        tried_again = isinstance(error, Exception) and turn.attempt <= RETRIES.get(step, 0)
+        if document.resumed and not tried_again:
+            try:
+                _close_resumed(config, run_id)
+            except SightlineError as fault:
+                _log.warning("the run could not be closed: %s", fault)  # why the task failed is what counts
+        raise
+    if document.resumed:
+        _close_resumed(config, run_id)
+
+
+def close_run(
+    recipe: str,
+    overrides: str,
+    dataset_tag: str,
+    *,
+    failed: bool,
+    copy_to: str,
+    stopped: Callable[[], str] = str,
+) -> None:
     """Close the run: its row, its page, and a message to whom it concerns.
 
     Kubeflow says at this point FAILED of a run that was resumed and went well since, and RUNNING of one that succeeded
-    as of one that was stopped; so the journal decides, see :func:`_complete`.
+    as of one that was stopped or lost a pod; so the journal decides (:mod:`sightline.steps.run_outcome`).
 
     Args:
         recipe: As asked for.
         overrides: As asked for, one a line.
         dataset_tag: As asked for.
         failed: Whether Kubeflow says that a task failed, now or before the run was resumed.
-        copy_to: Where Kubeflow wants the page of the run; it gets none where resolve refused what was asked for.
+        copy_to: Where Kubeflow wants the page of the run.
+        stopped: Asks whether somebody stopped the run: who and when, or empty; asked only where it matters.
 
     Raises:
-        SightlineError: The row or the page could not be written; the message was sent.
+        SightlineError: The row or the page could not be written; the message was sent.  Or resolve did not begin the
+            run: a finish that fails runs again when the run is resumed, and there is no page to show.
     """
-    from sightline.steps.run_pages import write_pages  # resolve is spared what makes pages
-
     prepare_pod()
     run_id = current_run_id()
     try:
         config = resolve.configuration(recipe, overrides, dataset_tag)
     except ConfigurationError as error:
-        _tell(run_id, dataset_tag, "failed", str(error))
-        return
+        _tell(run_id, dataset_tag, Outcome("failed", str(error)))
+        raise
     _log.info("finish: run %s of %s", run_id, config.data.tag)
-    document = read_document(Path(config.work.dir), run_id) if run_id else None
+    work = Path(config.work.dir)
+    document = read_document(work, run_id) if run_id else None
+    if document is None and run_id:
+        message = "resolve did not begin the run; its log says why"
+        _tell(run_id, dataset_tag, Outcome("failed", message))
+        raise StepError(message)
     if document is None or document.pid:
-        if run_id and document is None:
-            _tell(run_id, dataset_tag, "failed", "resolve did not begin the run; its log says why")
         return
-    document.state, document.message = "failed", ""
+    with _alone(work, run_id), finishing(work, run_id) as done:
+        fault: SightlineError | None = None
+        try:
+            outcome = outcome_at_finish(config, document, failed=failed, stopped=stopped)
+        except SightlineError as error:
+            fault = error
+            outcome = Outcome("failed", f"whether every task did its part cannot be seen: {error}")
+        _close(config, document, outcome, done)
+        if fault is not None:
+            raise fault
+        Path(copy_to).parent.mkdir(parents=True, exist_ok=True)
+        Path(copy_to).write_bytes(_page(work, run_id))
+
+
+def _was_closed(work: Path, document: RunDocument | None, run_id: str) -> bool:
+    """Whether finish has been there: it writes ``run.json``, and its entry even where there is none yet."""
+    return (document is not None and document.state != "running") or "finish" in read_journal(work, run_id)
+
+
+def _reopen(work: Path, document: RunDocument) -> None:
+    """Make a closed run one that goes on; a success that was told is not told again."""
+    document.told = document.told if document.told == "succeeded" else ""
+    document.state, document.message, document.seconds = "running", "", 0.0
+    document.resumed += 1
+    remove_entry(work, document.run_id, "finish")
+
+
+def _reopened(config: Config, document: RunDocument) -> RunDocument:
+    """The run as it goes on; one that was closed runs again, in database and page too."""
+    work, run_id = Path(config.work.dir), document.run_id
+    if not _was_closed(work, document, run_id):
+        return document
+    with _alone(work, run_id):
+        document = read_document(work, run_id) or document
+        if not _was_closed(work, document, run_id):
+            return document
+        _reopen(work, document)
+        write_document(work, document)
+        _log.info("run %s is resumed, for the %d. time", run_id, document.resumed)
+        try:
+            with closing(open_database(config.database.url)) as database:
+                database.start_run(run_record(document))
+            _publish_page(config, document)
+        except SightlineError as error:
+            _log.warning("the run goes on, but row or page do not say so yet: %s", error)
+    return document
+
+
+def _close_resumed(config: Config, run_id: str) -> None:
+    """Close a run that was resumed if none of its tasks is still to come."""
+    work = Path(config.work.dir)
+    with _alone(work, run_id):
+        document = read_document(work, run_id)
+        if document is None or document.state != "running":
+            return
+        outcome = outcome_after_task(config, document)
+        if outcome is None:
+            return
+        _log.info("every task has ended: closing the run, as finish does not run again in a resumed run")
+        with finishing(work, run_id) as done:
+            _close(config, document, outcome, done)
+
+
+def _close(config: Config, document: RunDocument, outcome: Outcome, done: Callable[[], None]) -> None:
+    """Write down how a run ended: ``run.json``, its row, its pages; then tell the webhook, once for each end.
+
+    Args:
+        config: The whole configuration.
+        document: The run.
+        outcome: How it ended.
+        done: Called when all but the page is done, which shows how long that took.
+
+    Raises:
+        SightlineError: Something could not be written; the message was sent.
+    """
+    work, run_id = Path(config.work.dir), document.run_id
+    document.state, document.message = outcome.state, outcome.message
     document.seconds = (datetime.now(UTC) - datetime.fromisoformat(document.started)).total_seconds()
     fault: SightlineError | None = None
     try:
-        if _complete(config, document, failed=failed):
-            document.state = "succeeded"
-        else:
-            document.message = _reason(config, run_id)
-    except SightlineError as error:
-        fault, document.message = error, f"whether every task did its part cannot be seen: {error}"
-    try:
+        write_document(work, document)
         with closing(open_database(config.database.url)) as database:
-            database.finish_run(run_id, document.state, document.message)
-        write_pages(config, document)
+            database.finish_run(run_id, outcome.state, outcome.message)
+        done()
+        _publish_page(config, document)
     except SightlineError as error:
-        fault = fault or error
-    work = Path(config.work.dir)
-    line = document.message or "\n".join([result_line(work, document), *champion_lines(work, document)])
-    _tell(run_id, config.data.tag, document.state, line)
+        fault = error
+    if document.told != outcome.state:
+        line = outcome.message or "\n".join([result_line(work, document), *champion_lines(work, document)])
+        _tell(run_id, document.dataset_tag, outcome, line, resumed=document.resumed)
+        document.told = outcome.state
+        try:
+            write_document(work, document)
+        except SightlineError as error:
+            fault = fault or error
     if fault is not None:
         raise fault
-    page = (run_folder(Path(config.work.dir), run_id) / "report" / "index.html").read_bytes()
-    open_storage(config.storage.uri).write_bytes(f"runs/{run_id}/index.html", page)
-    Path(copy_to).parent.mkdir(parents=True, exist_ok=True)
-    Path(copy_to).write_bytes(page)
 
 
-def _complete(config: Config, document: RunDocument, *, failed: bool) -> bool:
-    """Whether every task of the run did its part; those whose result Kubeflow had in its cache are written down.
+def _publish_page(config: Config, document: RunDocument) -> None:
+    """Write the page on the work volume, and its copy in the bucket."""
+    from sightline.steps.run_pages import write_pages  # resolve is spared what makes pages
 
-    Such a task never began.  It is known by the tasks after it, which cannot begin without it; the last task by its
-    result in the bucket, unless Kubeflow says that a task failed.
-    """
-    work = Path(config.work.dir)
-    storage = open_storage(config.storage.uri)
-    training_tag = str(DatasetTag.parse(config.data.tag).training)
-    journal = read_journal(work, document.run_id)
-    for number, step in enumerate(document.steps):
-        entry = journal.get(step)
-        if entry is not None:
-            if entry.state not in _DONE:
-                return False
-            continue
-        kind = next(kind for kind, name in STEP_OF.items() if name == step)
-        result = latest_result(storage, kind, training_tag, config_digest(STEP_OF[kind], config))
-        went_on = any(later in journal for later in document.steps[number + 1 :])
-        if result is None or (failed and not went_on):
-            return False
-        note_reused(work, step, to_json(result))
-    return _is_promoted(config, storage, journal)
+    write_pages(config, document)
+    page = _page(Path(config.work.dir), document.run_id)
+    open_storage(config.storage.uri).write_bytes(f"runs/{document.run_id}/index.html", page)
 
 
-def _is_promoted(config: Config, storage: Storage, journal: Mapping[str, TaskEntry]) -> bool:
-    """Whether what evaluate selected is champion; promote does not run where it has nothing to do."""
-    if "evaluate" not in journal:
-        return True
-    if "promote" in journal:
-        return journal["promote"].state in _DONE
-    result = from_json(EvaluateResult, journal["evaluate"].result)
-    return is_carried_out(config, DatasetTag.parse(config.data.tag).dataset, storage, result)
+def _page(work: Path, run_id: str) -> bytes:
+    """The page of a run, to lie where nothing lies beside it."""
+    from sightline.report.page import alone
+
+    return alone((run_folder(work, run_id) / "report" / "index.html").read_bytes())
 
 
-def _reason(config: Config, run_id: str) -> str:
-    """Why the run failed: what its first failed task says, else what is known of the one that did not end."""
-    journal = read_journal(Path(config.work.dir), run_id)
-    for step, entry in journal.items():
-        if entry.state in {"failed", "interrupted"}:
-            return f"{step}: {entry.message}"
-    for step, entry in journal.items():
-        if entry.state == "running":
-            return (
-                f"{step}: its pod was stopped, evicted or lost; `python pipeline.py resume {run_id}` goes on from there"
-            )
-    return f"no task said why; `python pipeline.py status {run_id}` reads pods and events"
+@contextmanager
+def _alone(work: Path, run_id: str) -> Iterator[None]:
+    """Keep other tasks of the run from reopening or closing it meanwhile."""
+    with exclusive_lock(run_folder(work, run_id) / "life.lock", LOCK_SECONDS):
+        yield
 
 
-def _tell(run_id: str, dataset_tag: str, state: str, text: str) -> None:
+def _tell(run_id: str, dataset_tag: str, outcome: Outcome, text: str = "", *, resumed: int = 0) -> None:
     """Write the outcome to the log, and send it to the webhook where there is one."""
-    message = f"Sightline run {run_id} on {dataset_tag or 'no dataset tag'} {state}: {text}"
+    state = f"{outcome.state} after it was resumed" if resumed else outcome.state
+    message = f"Sightline run {run_id} on {dataset_tag or 'no dataset tag'} {state}: {text or outcome.message}"
     if address := run_address(run_id):
         message += f"\n{address}"
     _log.info("%s", message)

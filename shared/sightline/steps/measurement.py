@@ -41,6 +41,7 @@ class Measurement:
             "metrics": self.metrics,
             "per_class": {name: self._class_row(name) for name in self.coco.instances},
             "curves": self.coco.curves,
+            "confidence": {overlap: curve.document() for overlap, curve in self.coco.confidence.items()},
             "confusion": {"labels": self.confusion.labels, "matrix": self.confusion.matrix.tolist()},
         }
         if self.readings is not None:

@@ -12,21 +12,24 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
-from sightline.config.difference import differences
+from sightline.config.difference import differences_from_stored
 from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
 from sightline.data.annotations import Annotations, Fault
 from sightline.data.checkout import Checkout, checked_out, remove_abandoned
 from sightline.data.commands import explain_os_errors
+from sightline.data.decisions import OutpacedError
 from sightline.data.earlier import earlier_versions
 from sightline.data.history import list_tags
 from sightline.data.labelme import read_folder, stopping_faults
 from sightline.data.objects import read_dvc_file
+from sightline.data.references import read_references
 from sightline.data.tags import DatasetTag
 from sightline.data.training_set import Origin, TrainingSet, build_training_set
 from sightline.data.training_tag import PublishedSet, find_training_tag, publication_folder, publish_training_tag
 from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
 from sightline.errors import ConfigurationError, DataError, RepositoryError
+from sightline.plural import counted
 from sightline.steps.journal import write_atomically
 from sightline.steps.record_report import write_report
 from sightline.steps.results import RecordResult
@@ -55,10 +58,16 @@ def run(config: Config, code_rev: str) -> RecordResult:
         RepositoryError: Git or DVC failed, the tag moved, or the training tag is there with other contents.
         VersionConflictError: The database knows the version with other contents.
     """
-    began = time.monotonic()
     tag = _annotation_tag(config)
     storage = open_storage(config.storage.uri)
-    with closing(open_database(config.database.url)) as database, _source(config, tag, database) as source:
+    with closing(open_database(config.database.url)) as database:
+        _retire_removed(config, tag, database)
+        return _record(config, tag, code_rev, storage, database)
+
+
+def _record(config: Config, tag: DatasetTag, code_rev: str, storage: Storage, database: Database) -> RecordResult:
+    began = time.monotonic()
+    with _source(config, tag, database) as source:
         key = step_key("record", config, source.commit, code_rev)
         finished = find_result(storage, RecordResult, str(tag.training), key)
         if finished is not None and _stands(finished, config, database):
@@ -86,6 +95,14 @@ def _annotation_tag(config: Config) -> DatasetTag:
     return tag
 
 
+def _retire_removed(config: Config, tag: DatasetTag, database: Database) -> None:
+    """Rows of versions that were removed give their names back, should whoever removed them not have got so far."""
+    removed = read_references(config.data.repository, config.data.timeout_seconds).removed
+    for name in (str(tag), str(tag.training)):
+        for commit in sorted(removed.get(name, ())):
+            database.retire_version(name, commit)
+
+
 def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractContextManager[Checkout]:
     known = database.version(str(tag))
     return checked_out(
@@ -94,6 +111,7 @@ def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractCont
         Path(config.work.dir),
         jobs=config.data.jobs,
         timeout_seconds=config.data.timeout_seconds,
+        lock_seconds=config.work.lock_timeout_seconds,
         expected_commit=known.record.commit if known else "",
     )
 
@@ -118,22 +136,38 @@ def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
     tag = DatasetTag.parse(source.tag)
     reasons = [
         f"{one.path} was {one.before!r} and is {one.now!r}"
-        for one in differences(found.configuration, relevant_part("record", config))
+        for one in differences_from_stored(found.configuration, relevant_part("record", config))
     ]
     if found.annotation_commit != source.commit:
         reasons.insert(0, f"{source.tag} named commit {found.annotation_commit} and names {source.commit}")
     if reasons:
         raise RepositoryError(
             f"{tag.training} is there already, made in another way: {'; '.join(reasons)}.  A version never "
-            "changes: set the configuration back, or add the annotations as a new version (sightline data add)"
+            "changes: set the configuration back, add the annotations as a new version (sightline data add), or, if "
+            f"nothing was trained on it, remove it and record again (sightline data remove {tag.training})"
         )
 
 
 def _publish(config: Config, source: Checkout) -> PublishedSet:
-    """Read, validate, split, merge and publish."""
+    """Read, validate, split, merge and publish; again with other splits where another version came first."""
     tag = DatasetTag.parse(source.tag)
     annotations = read_folder(source.path / tag.folder, config.data)
     _stop_on_faults(annotations, config, source)
+    deadline = time.monotonic() + config.data.timeout_seconds
+    while True:
+        try:
+            return _split_and_publish(annotations, config, source)
+        except OutpacedError as error:
+            if time.monotonic() > deadline:
+                raise RepositoryError(
+                    f"{tag.training} could not be published in {config.data.timeout_seconds:g} s, as other versions of "
+                    f"{tag.dataset} were recorded or removed all the time ({error}); run the same command again"
+                ) from error
+            _log.info("another version of %s was recorded or removed; splitting %s again", tag.dataset, tag)
+
+
+def _split_and_publish(annotations: Annotations, config: Config, source: Checkout) -> PublishedSet:
+    tag = DatasetTag.parse(source.tag)
     earlier = earlier_versions(config.data.repository, tag.training, config.data.timeout_seconds)
     origin = Origin(
         tag.dataset,
@@ -145,13 +179,14 @@ def _publish(config: Config, source: Checkout) -> PublishedSet:
         earlier.tags,
     )
     training_set, documents, images = build_training_set(annotations, earlier.images, origin, config.data)
-    for warning in training_set.warnings:
-        _log.warning("%s: %s", tag, warning)
     published = publish_training_tag(
-        config.data.repository, source, training_set, documents, images, work_dir=Path(config.work.dir),
-        jobs=config.data.jobs, timeout_seconds=config.data.timeout_seconds,
+        config.data.repository, source, training_set, documents, images, last_decision=earlier.decision,
+        work_dir=Path(config.work.dir), jobs=config.data.jobs, timeout_seconds=config.data.timeout_seconds,
+        lock_seconds=config.work.lock_timeout_seconds,
     )  # fmt: skip
     _require_same(published.training_set, config, source)
+    for warning in published.training_set.warnings:
+        _log.warning("%s: %s", tag, warning)
     return published
 
 
@@ -165,8 +200,8 @@ def _stop_on_faults(annotations: Annotations, config: Config, source: Checkout) 
     kinds = ", ".join(sorted({f"data.faults.{fault.kind}" for fault in faults}))
     more = f"\n  and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
     raise DataError(
-        f"{source.tag} has {len(faults)} faults; mend the annotations and add them as a new version, or let record "
-        f"leave them out ({kinds}); all of them are listed in {path}:\n"
+        f"{source.tag} has {counted(len(faults), 'fault')}; fix the annotations and add them as a new version, or let "
+        f"record leave them out ({kinds}); all of them are listed in {path}:\n"
         + "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
         + more
     )

@@ -50,6 +50,7 @@ def write_report(folder: Path, published: PublishedSet, source: Checkout, config
             areas=_areas(published),
             dropped=found.dropped,
             ignored=found.ignored,
+            left_out=found.left_out,
             warnings=found.warnings,
             faults=found.faults,
             groups=len({image.tied for image in found.images}),

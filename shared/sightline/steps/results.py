@@ -13,6 +13,37 @@ from sightline.strict_json import CLOSED
 
 
 @dataclass(frozen=True, slots=True)
+class Environment:
+    """Where a step computed; a result of an earlier release says nothing of it.
+
+    Attributes:
+        device: Name of the GPU or of the processor.
+        accelerators: How many GPUs torch saw; 0 where it computed on the processor.
+        threads: Threads of torch.
+        host: The machine or pod.
+        system: Operating system and architecture.
+        python: Version.
+        torch: Version, with that of CUDA behind a ``+`` where it has one.
+        sightline: Version.
+        memory_gb: The most memory that the process held, in GiB.
+        gpu_memory_gb: The most memory that torch held on the GPU, in GiB; None without one.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    device: str
+    accelerators: int
+    threads: int
+    host: str
+    system: str
+    python: str
+    torch: str
+    sightline: str
+    memory_gb: float
+    gpu_memory_gb: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordResult:
     """A published training set.
 
@@ -83,6 +114,8 @@ class TrainResult:
             "val/mask_AP": ...}, ...]``.
         log: URI of the text log.
         seconds: How long training took, all its sessions together.
+        environment: Where its last session computed.
+        trained_on: The tag that the candidates were trained on, where it is another than they are measured on.
     """
 
     __pydantic_config__ = CLOSED
@@ -94,6 +127,8 @@ class TrainResult:
     history: str
     log: str
     seconds: float
+    environment: Environment | None = None
+    trained_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +276,7 @@ class TestResult:
         files: URI of the folder with drawn images, readings and tables.
         seconds: How long the step took.
         notes: Champions that could not be tested, and why.
+        environment: Where the models were timed.
     """
 
     __pydantic_config__ = CLOSED
@@ -252,3 +288,4 @@ class TestResult:
     files: str
     seconds: float
     notes: list[str] = field(default_factory=list)
+    environment: Environment | None = None

@@ -8,19 +8,23 @@ import shlex
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from sightline.config.schema import Config
+from sightline.data.commands import explain_os_errors
 from sightline.database import RunState, open_database
 from sightline.errors import SightlineError, StepError
 from sightline.steps import resolve
-from sightline.steps.journal import GONE, TITLES, process_is_alive, read_journal, run_folder
-from sightline.steps.run_document import RunDocument, champion_lines, read_runs, result_line, run_record
+from sightline.steps.abandoned_runs import close_abandoned
+from sightline.steps.journal import BY_HAND, finishing, read_journal, run_folder
+from sightline.steps.run_document import RunDocument, champion_lines, result_line, run_record
 from sightline.steps.run_pages import write_pages
+from sightline.steps.signals import Interruptions
+from sightline.steps.store import STEP_OF
 from sightline.storage import open_storage
 
 
@@ -32,6 +36,7 @@ class LocalRun:
         self.document = document
         self._work = Path(config.work.dir)
         self._began = time.monotonic()
+        self._interruptions = Interruptions()
 
     @classmethod
     def begin(cls, recipe: str, overrides: Sequence[str], steps: Sequence[str], *, entry_point: str) -> Self:
@@ -55,7 +60,7 @@ class LocalRun:
         open_storage(resolved.config.storage.uri)  # a bucket that cannot be reached stops the run before it begins
         now = datetime.now(UTC)
         document = RunDocument(
-            run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+            run_id=_new_run_id(Path(resolved.config.work.dir), now),
             recipe=recipe,
             overrides=list(overrides),
             steps=list(steps),
@@ -92,8 +97,9 @@ class LocalRun:
         return {"SIGHTLINE_RUN_ID": self.document.run_id}
 
     def __enter__(self) -> Self:
-        _close_abandoned(self.config)
+        close_abandoned(self._work)
         self._began = time.monotonic()
+        self._interruptions.begin()
         with closing(open_database(self.config.database.url)) as database:
             database.start_run(run_record(self.document))
             try:
@@ -106,7 +112,14 @@ class LocalRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._interruptions.close()
         self.document.seconds = time.monotonic() - self._began
+        try:
+            self._end(kind, error)
+        finally:
+            self._interruptions.end()
+
+    def _end(self, kind: type[BaseException] | None, error: BaseException | None) -> None:
         if kind is None:
             self._close("succeeded", "")
         elif issubclass(kind, Exception):
@@ -117,7 +130,7 @@ class LocalRun:
                 raise StepError(f"{reason}\nand the report of the run could not be written: {fault}") from error
             raise StepError(f"{reason}\nreport: {self.page}") from error
         else:
-            self._close("interrupted", "stopped by hand; the same command goes on from here")
+            self._close("interrupted", BY_HAND)
 
     def result_line(self) -> str:
         """``result: box_AP50=... seconds=...`` of the run's own best candidate, on test where it was tested."""
@@ -129,9 +142,11 @@ class LocalRun:
 
     def _close(self, state: RunState, message: str) -> None:
         self.document.state, self.document.message = state, message
-        with closing(open_database(self.config.database.url)) as database:
-            database.finish_run(self.document.run_id, state, message)
-        write_pages(self.config, self.document)
+        with finishing(self._work, self.document.run_id) as done:
+            with closing(open_database(self.config.database.url)) as database:
+                database.finish_run(self.document.run_id, state, message)
+            done()
+            write_pages(self.config, self.document)
 
     def _reason(self, error: BaseException | None) -> str:
         """Why the run failed: what its task says, else the end of the log."""
@@ -143,21 +158,22 @@ class LocalRun:
         return "\n".join([f"the pipeline failed before a task said why ({error}); {log} ends with:", *lines])
 
 
-def _close_abandoned(config: Config) -> None:
-    """Say of runs whose process was killed that they were interrupted."""
-    for document in read_runs(Path(config.work.dir)):
-        if document.state == "running" and not process_is_alive(document.pid, document.host):
-            document.state, document.message = "interrupted", GONE
-            with closing(open_database(config.database.url)) as database:
-                database.finish_run(document.run_id, document.state, document.message)
-            write_pages(config, document)
+def _new_run_id(work: Path, now: datetime) -> str:
+    """A name that no run on this work volume has; its folder is made, so that it stays so."""
+    with explain_os_errors("make the folder of the run", work):
+        (work / "runs").mkdir(parents=True, exist_ok=True)
+        while True:
+            run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+            with suppress(FileExistsError):
+                run_folder(work, run_id).mkdir()
+                return run_id
 
 
 def _command(entry_point: str, recipe: str, overrides: Sequence[str], steps: Sequence[str]) -> str:
     arguments = [*entry_point.split(), "run", "--local", "--recipe", recipe]
     for override in overrides:
         arguments += ["--set", override]
-    if list(steps) != list(TITLES)[1:]:
+    if list(steps) != list(STEP_OF.values()):
         arguments += ["--steps", ",".join(steps)]
     home = os.environ.get("SIGHTLINE_HOME")
     return " ".join([*([f"SIGHTLINE_HOME={shlex.quote(home)}"] if home else []), shlex.join(arguments)])

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,10 @@ class RunDocument:
         seconds: How long it took.
         pid: The process that keeps the run on a laptop; 0 where Kubeflow keeps it.
         host: The machine of that process.
-        message: Why it failed.
+        message: Why it failed, or who stopped it.
+        resumed: How often a task began on a run of Kubeflow that was closed.  Kubeflow does not run a finish again that
+            has ended, so from then on the last task closes the run.
+        told: The state that the webhook was told of last.
     """
 
     run_id: str
@@ -53,6 +56,8 @@ class RunDocument:
     pid: int
     host: str = ""
     message: str = ""
+    resumed: int = 0
+    told: str = ""
 
 
 def write_document(work: Path, document: RunDocument) -> None:
@@ -67,7 +72,7 @@ def write_document(work: Path, document: RunDocument) -> None:
 def read_document(work: Path, run_id: str) -> RunDocument | None:
     """``run.json`` of a run; None where there is none."""
     path = run_folder(work, run_id) / "run.json"
-    return RunDocument(**strict_json.decode(path.read_bytes())) if path.is_file() else None
+    return _document(path) if path.is_file() else None
 
 
 def read_runs(work: Path) -> list[RunDocument]:
@@ -75,8 +80,15 @@ def read_runs(work: Path) -> list[RunDocument]:
     documents = []
     for path in sorted((work / "runs").glob("*/run.json"), reverse=True):
         with suppress(FileNotFoundError):  # garbage collection may remove an old run meanwhile
-            documents.append(RunDocument(**strict_json.decode(path.read_bytes())))
+            documents.append(_document(path))
     return documents
+
+
+def _document(path: Path) -> RunDocument:
+    """A run as it was written down, by this release or a newer one: finish runs the image's code, tasks may not."""
+    known = {each.name for each in fields(RunDocument)}
+    document = strict_json.decode(path.read_bytes())
+    return RunDocument(**{name: value for name, value in document.items() if name in known})
 
 
 def run_record(document: RunDocument) -> RunRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Mapping
@@ -17,14 +18,17 @@ from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.config.schema import Config
 from sightline.data.commands import explain_os_errors
-from sightline.database import RunState
-from sightline.report.run_index import RunSummary, write_run_index
+from sightline.report.key_numbers import choices, key_numbers, summary_of_result
+from sightline.report.run_index import METRICS, RunSummary, write_run_index
 from sightline.report.run_page import RunPage, TaskView, write_run_page
-from sightline.steps.journal import TITLES, TaskEntry, read_journal, run_folder
+from sightline.steps.journal import TASK_TITLES, TaskEntry, read_journal, run_folder
 from sightline.steps.run_document import RunDocument, read_runs, run_address, write_document
 from sightline.steps.store import STEP_OF
+from sightline.steps.training_logs import tensorboard_command, tensorboard_folder
 from sightline.storage import Download, open_storage
 from sightline.storage.files import written_whole
+
+ORDER = tuple(TASK_TITLES)
 
 
 def write_pages(config: Config, document: RunDocument) -> None:
@@ -42,8 +46,7 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
     work = Path(config.work.dir)
     write_document(work, document)
     journal = read_journal(work, document.run_id)
-    asked = ["resolve", *document.steps]
-    tasks = [_task_view(step, journal.get(step), step in asked, document.state) for step in TITLES]
+    tasks = _task_views(document, journal)
     results: dict[StepName, dict[str, Any]] = {
         step: strict_json.decode(journal[step].result)
         for step in STEP_OF.values()
@@ -64,8 +67,11 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
             tasks=tasks,
             message=document.message,
             index_link="../../index.html",
+            resume_command=_resume_command(document),
+            tensorboard_command=_tensorboard_command(work, document, results),
+            drawn_links=_drawn_links(results, folder / "report"),
             links=_links(document),
-            edges=list(zip(list(TITLES), list(TITLES)[1:], strict=False)),
+            edges=list(itertools.pairwise(ORDER)),
             results=results,
             files={step: _fetch(config, result, Path(scratch) / step) for step, result in results.items()},
         )
@@ -88,22 +94,84 @@ def write_index(work: Path) -> None:
     write_run_index(work / "runs" / "index.html", [_summary(work, document) for document in read_runs(work)])
 
 
-def _task_view(step: str, entry: TaskEntry | None, asked: bool, run_state: RunState) -> TaskView:
+def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list[TaskView]:
+    """The seven tasks in their order; a run that failed has a failed task, even one that could not say so itself."""
+    views = [_task_view(step, journal.get(step), document) for step in ORDER]
+    told = {"failed", "interrupted", "stopped"}
+    if document.state != "failed" or any(view.state in told for view in views):
+        return views
+    last = max((ORDER.index(step) for step in journal if step in ORDER[:-1]), default=-1)
+    for index in range(last + 1, len(ORDER) - 1):  # the first one that never began; finish wrote this page
+        if _is_asked(ORDER[index], document) and not (ORDER[index] == "promote" and not _promotes(journal)):
+            message = document.message or "it failed before it could say why; its log says more"
+            views[index] = replace(views[index], state="failed", message=message)
+            break
+    return views
+
+
+def _promotes(journal: Mapping[str, TaskEntry]) -> bool:
+    """Whether evaluate left something to promote."""
+    entry = journal.get("evaluate")
+    result = strict_json.decode(entry.result) if entry and entry.result else {}
+    return any(selection["promoted"] for selection in result.get("selections", []))
+
+
+def _is_asked(step: str, document: RunDocument) -> bool:
+    return step in {"resolve", "finish", *document.steps} or (step == "promote" and "evaluate" in document.steps)
+
+
+def _task_view(step: str, entry: TaskEntry | None, document: RunDocument) -> TaskView:
+    title, run_state = TASK_TITLES[step], document.state
     if entry is not None:
-        if entry.state == "running" and run_state != "running":  # its pod could not say so any more
-            entry = replace(entry, state="interrupted", message="it was stopped, evicted or lost while it ran")
         seconds = None if entry.state == "running" else entry.seconds
-        return TaskView(step, TITLES[step], entry.state, seconds, entry.inputs, entry.outputs, entry.message)
-    if not asked:
-        return TaskView(step, TITLES[step], "skipped", message="not asked for; its last result is used")
-    waiting = "waits for the tasks before it" if run_state == "running" else "not reached"
-    return TaskView(step, TITLES[step], "skipped", message=waiting)
+        state, message = entry.state, entry.message
+        if state == "running" and run_state != "running" and step != "finish":
+            state = "failed" if run_state == "failed" else "interrupted"
+            message = "it was stopped, evicted or lost while it ran"  # its pod could not say so any more
+        return TaskView(step, title, state, seconds, entry.inputs, entry.outputs, message)
+    if not _is_asked(step, document):
+        return TaskView(step, title, "skipped", message="not asked for; its last result is used")
+    if run_state == "running":
+        return TaskView(step, title, "skipped", message="waits for the tasks before it")
+    if step == "finish":
+        return TaskView(step, title, "succeeded", message="it wrote this page")
+    if step == "promote" and run_state == "succeeded":
+        return TaskView(step, title, "skipped", message="there was no new champion to promote")
+    return TaskView(step, title, "skipped", message="not reached")
+
+
+def _resume_command(document: RunDocument) -> str:
+    """What goes on with a run that ended too early: on a laptop the same command, on Kubeflow one of its own."""
+    if document.state in {"succeeded", "running"}:
+        return ""
+    return document.command if document.pid else f"python pipeline.py resume {document.run_id}"
+
+
+def _tensorboard_command(work: Path, document: RunDocument, results: Mapping[StepName, Mapping[str, Any]]) -> str:
+    if "tensorboard" not in document.configuration.get("train", {}).get("trackers", []):
+        return ""
+    published = str(results.get("train", {}).get("history", "")).rpartition("/")[0]
+    return tensorboard_command(tensorboard_folder(work, document.run_id, published))
+
+
+def _drawn_links(results: Mapping[StepName, Mapping[str, Any]], page_folder: Path) -> dict[StepName, str]:
+    """Where the drawn images of evaluate and test lie, relative to the page, for a bucket that is a folder here."""
+    links: dict[StepName, str] = {}
+    steps: tuple[StepName, ...] = ("evaluate", "test")
+    for step in steps:
+        place = str(results.get(step, {}).get("files", "")).removeprefix("file://")
+        if place.startswith("/") and Path(place).is_dir():
+            links[step] = Path(os.path.relpath(place, page_folder)).as_posix()
+    return links
 
 
 def _summary(work: Path, document: RunDocument) -> RunSummary:
     journal = read_journal(work, document.run_id)
     results = {step: strict_json.decode(entry.result) for step, entry in journal.items() if entry.result}
-    tested = results.get("test", {}).get("models", [])
+    evaluated = summary_of_result(results["evaluate"], "val") if "evaluate" in results else None
+    names = {model.sha256: name for name, model in evaluated.models.items()} if evaluated else {}
+    tested = summary_of_result(results["test"], "test", names) if "test" in results else None
+    selections = evaluated.selections if evaluated else []
     link = f"{document.run_id}/report/index.html"
     return RunSummary(
         run_id=document.run_id,
@@ -113,9 +181,10 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
         state=document.state,
         seconds=document.seconds or None,  # nobody knows how long a killed run took
         link=link if (work / "runs" / link).is_file() else "",  # a run of Kubeflow has its page when it ends
-        metrics=tested[0]["metrics"] if tested else {},
-        winners={
-            selection["metric"]: selection["name"] for selection in results.get("evaluate", {}).get("selections", [])
+        message=document.message if document.state not in {"succeeded", "running"} else "",
+        numbers=key_numbers(METRICS, selections, evaluated, tested),
+        decisions={
+            one.selection.metric: f"{one.name}, {one.selection.decision}" for one in choices(selections, evaluated)
         },
     )
 

@@ -69,7 +69,12 @@ def find_result(storage: Storage, kind: type[Result], tag: str, key: str) -> Res
 
 
 def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Result | None:
-    """The newest finished result of this step for this tag and configuration, whatever code made it, or None.
+    """The newest finished result of this step for this tag and configuration, whatever code made it, or None."""
+    return next(results(storage, kind, tag, config_digest), None)
+
+
+def results(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Iterator[Result]:
+    """The finished results of this step for this tag and configuration, whatever code made them, newest first.
 
     The clock of the storage decides: those of the machines that publish may differ by days.
     """
@@ -78,9 +83,22 @@ def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest:
         for key, document in _documents(storage, kind, tag)
         if document["config_digest"] == config_digest
     ]
-    if len(found) > 1:
-        found.sort(key=lambda entry: (_written(storage, entry[0]), str(entry[1]["created"])))
-    return from_json(kind, json.dumps(found[-1][1]["result"])) if found else None
+    for document in _newest_first(storage, found):
+        yield from_json(kind, json.dumps(document["result"]))
+
+
+def latest_of_dataset(storage: Storage, kind: type[Result], dataset: str, config_digest: str) -> Result | None:
+    """As :func:`latest_result`, for the newest result on any version of a dataset."""
+    prefix = f"results/{STEP_OF[kind]}/"
+    tags = {key.split("/")[2] for key in storage.names(f"{prefix}{dataset}_train_") if key.count("/") == 4}
+    found = [
+        (key, document)
+        for tag in sorted(tags)
+        for key, document in _documents(storage, kind, tag)
+        if document["config_digest"] == config_digest
+    ]
+    newest = _newest_first(storage, found)
+    return from_json(kind, json.dumps(newest[0]["result"])) if newest else None
 
 
 def result_of_run(storage: Storage, kind: type[Result], tag: str, run_id: str) -> Result | None:
@@ -203,6 +221,12 @@ def _documents(storage: Storage, kind: type[Result], tag: str) -> Iterator[tuple
     for key in storage.names(f"results/{STEP_OF[kind]}/{tag}/"):
         if key.count("/") == 4 and key.endswith("/result.json"):
             yield key, _read(storage, key)
+
+
+def _newest_first(storage: Storage, found: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    if len(found) > 1:
+        found.sort(key=lambda entry: (_written(storage, entry[0]), str(entry[1]["created"])), reverse=True)
+    return [document for _, document in found]
 
 
 def _written(storage: Storage, key: str) -> datetime:

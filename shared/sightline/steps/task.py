@@ -17,9 +17,10 @@ from sightline.data.commands import explain_os_errors
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
 from sightline.pod import prepare_pod
+from sightline.report.page import alone
 from sightline.steps import resolve, store
 from sightline.steps.journal import TaskEntry, current_run_id, journalled
-from sightline.steps.kubeflow_run import open_run
+from sightline.steps.kubeflow_run import open_run, taking_part
 from sightline.steps.promotion import is_carried_out
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.steps.subjects import subjects
@@ -61,7 +62,12 @@ def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *,
     _log.info("resolve: %s with code %s", resolved.config.data.tag, resolved.code_rev)
     open_run(resolved, recipe, split_overrides(overrides), steps.split(","))
     inputs = {"recipe": recipe, "overrides": overrides, "dataset_tag": dataset_tag, "code_rev": code_rev}
-    with journalled(Path(resolved.config.work.dir), "resolve", inputs) as entry:
+    with (
+        taking_part(resolved.config, "resolve") as turn,
+        journalled(
+            Path(resolved.config.work.dir), "resolve", inputs, attempt=turn.attempt, resumed=turn.resumed
+        ) as entry,
+    ):
         entry.outputs = {"dataset tag": resolved.config.data.tag, "code revision": resolved.code_rev}
         entry.result = resolved.config.model_dump_json()
     return resolved
@@ -100,12 +106,15 @@ def run_train(config: str, code_rev: str, record_result: str) -> Finished:
 
 
 def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Finished:
-    """Evaluate what train offers: ``train_result``, or the last result of train where it is empty."""
+    """Evaluate what train offers: ``train_result``, or the last result of train where it is empty.
+
+    Where nothing was trained on the training tag, what was trained last on another version of the dataset is measured.
+    """
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import evaluate
 
-        trained = _upstream(storage, TrainResult, config, train_result)
+        trained = _trained(storage, config, train_result)
         entry.inputs["candidates"] = ", ".join(f"{model.name} {model.sha256[:12]}" for model in trained.candidates)
         result = evaluate.run(config, code_rev, trained)
         entry.outputs = {selection.metric: selection.reason for selection in result.selections}
@@ -129,9 +138,10 @@ def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import promote
 
-        result = promote.run(config, code_rev, _upstream(storage, TrainResult, config, train_result))
+        result = promote.run(config, code_rev, _trained(storage, config, train_result))
         promoted = [selection for selection in result.selections if selection.promoted]
         entry.outputs = {selection.metric: selection.name for selection in promoted}
+        entry.message = "" if promoted else "there was no new champion to promote"
         return _finished(storage, entry, result, {selection.metric: selection.value for selection in promoted})
 
     return _task("promote", config, code_rev, step)
@@ -168,7 +178,11 @@ def _task(
     inputs = {"dataset tag": config.data.tag, "code revision": code_rev}
     work = Path(config.work.dir)
     _log.info("%s: %s with code %s", step, config.data.tag, code_rev)
-    with journalled(work, step, inputs) as entry, explain_os_errors(f"go on with {step}", f"work volume {work}"):
+    with (
+        taking_part(config, step) as turn,
+        journalled(work, step, inputs, attempt=turn.attempt, resumed=turn.resumed) as entry,
+        explain_os_errors(f"go on with {step}", f"work volume {work}"),
+    ):
         return run(config, open_storage(config.storage.uri), entry)
 
 
@@ -202,7 +216,32 @@ def _upstream(storage: Storage, kind: type[Result], config: Config, result: str)
     return found
 
 
+def _trained(storage: Storage, config: Config, result: str) -> TrainResult:
+    """What train handed over; or its last result on the training tag, or else on another version of the dataset.
+
+    The last is measured on the training tag as record left it, for example by a pipeline that records and evaluates.
+    """
+    tag = DatasetTag.parse(config.data.tag)
+    where, digest = str(tag.training), config_digest("train", config)
+    if result or store.latest_result(storage, TrainResult, where, digest) is not None:
+        return _upstream(storage, TrainResult, config, result)
+    trained = store.latest_of_dataset(storage, TrainResult, tag.dataset, digest)
+    if trained is None:
+        raise StepError(
+            f"there is no finished result of train for any version of {tag.dataset} with this configuration in "
+            f"{storage.uri}; run the pipeline with train among its --steps"
+        )
+    recorded = _upstream(storage, RecordResult, config, "")
+    _log.info("nothing was trained on %s: the candidates of %s are measured on it", where, trained.training_tag)
+    return replace(
+        trained,
+        training_tag=recorded.training_tag,
+        training_commit=recorded.training_commit,
+        trained_on=trained.training_tag,
+    )
+
+
 def _copy(storage: Storage, files: str, name: str, path: str) -> None:
-    """Copy a file of a result to where Kubeflow expects an artifact."""
+    """Copy a page of a result to where Kubeflow expects an artifact; nothing that it could link to lies beside it."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(storage.read_bytes(f"{files.removeprefix(storage.uri + '/')}/{name}")[0])
+    Path(path).write_bytes(alone(storage.read_bytes(f"{files.removeprefix(storage.uri + '/')}/{name}")[0]))

@@ -20,12 +20,14 @@ from sightline.data.lock import exclusive_lock
 from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.errors import StepError
 from sightline.logs import Progress
+from sightline.metrics.confusion import ImageMistakes
 from sightline.metrics.exact_match import Reading
 from sightline.metrics.selection import metrics_line
 from sightline.report.draw import draw_detections
 from sightline.report.test_report import write_test_report
 from sightline.steps.champions import ChampionPointer
 from sightline.steps.drawings import draw_split, drawing_name, plain_name, save_drawing
+from sightline.steps.environment import environment
 from sightline.steps.inference import class_names, fetch_model, read_split, training_set_on_disk
 from sightline.steps.journal import current_run_id, write_atomically
 from sightline.steps.measurement import Measurement, measure
@@ -88,7 +90,7 @@ def run(config: Config, code_rev: str, evaluate: EvaluateResult) -> TestResult:
     tag = evaluate.training_tag
     key = step_key("test", config, tag, *(model.sha256 for model in models), unlabelled.digest, code_rev)
     folder = Path(config.work.dir) / "test" / key
-    with exclusive_lock(folder.with_name(f"{key}.lock"), config.data.timeout_seconds):
+    with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, TestResult, tag, key)
         if result is None:
             with training_set_on_disk(config, tag) as source:
@@ -129,6 +131,7 @@ class _Test:
         summary: dict[str, Any] = {
             "training_tag": self._tag,
             "split": "test",
+            "score_threshold": self._config.test.score_threshold,
             "images": len(self._truth["images"]),
             "classes": self._classes,
             "models": {},
@@ -154,6 +157,7 @@ class _Test:
             files=base,
             seconds=time.monotonic() - self._began,
             notes=notes,
+            environment=environment(self._config.train.device),
         )
         digest = config_digest("test", self._config)
         return publish_result(self._storage, result, self._tag, key, files=self._files, config_digest=digest)
@@ -194,7 +198,7 @@ class _Test:
             "images_per_second": images_per_second,
             **measured.document(self._truth),
         }
-        summary["drawn"] += self._draw_split(subject.name, seen)
+        summary["drawn"] += self._draw_split(subject.name, seen, measured.confusion.mistakes)
         summary["unlabelled"] += self._draw_unlabelled(subject.name, seen)
         predictions = f"predictions/{plain_name(subject.name)}/predictions.json"
         write_atomically(self._files / predictions, json.dumps(self._predictions(subject, seen), indent=1))
@@ -296,11 +300,20 @@ class _Test:
             for index in range(len(found))
         ]
 
-    def _draw_split(self, name: str, seen: Iterable[_Seen]) -> list[dict[str, Any]]:
+    def _draw_split(
+        self, name: str, seen: Iterable[_Seen], mistakes: Mapping[int, ImageMistakes]
+    ) -> list[dict[str, Any]]:
         labelled = {entry.found.image_id: entry for entry in seen if entry.found.image_id}
         sure = {image_id: self._sure(entry.found) for image_id, entry in labelled.items()}
-        images, max_pixels = self._truth["images"], self._config.data.max_pixels
-        drawn = draw_split(self._files, self._root, self._truth, {name: sure}, images=images, max_pixels=max_pixels)
+        drawn = draw_split(
+            self._files,
+            self._root,
+            self._truth,
+            {name: sure},
+            images=self._truth["images"],
+            max_pixels=self._config.data.max_pixels,
+            mistakes={name: mistakes},
+        )
         readings = {entry.name: [reading.document() for reading in entry.readings] for entry in labelled.values()}
         return [{**entry, "read": readings[entry["image"]]} for entry in drawn]
 

@@ -25,10 +25,12 @@ from sightline.logs import logging_to
 from sightline.models.device import choose_device
 from sightline.models.model_file import ModelCard, read_card
 from sightline.models.preprocessing import Preprocessing
+from sightline.steps.environment import environment
 from sightline.steps.inference import training_set_on_disk
 from sightline.steps.journal import current_run_id
 from sightline.steps.results import Candidate, RecordResult, TrainResult
 from sightline.steps.store import find_result, folder_key, publish_result, run_of
+from sightline.steps.training_logs import note_training_logs
 from sightline.storage.base import Storage
 from sightline.storage.uris import fetch, open_storage
 from sightline.tasks.base import load_task
@@ -54,9 +56,10 @@ def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
     storage = open_storage(config.storage.uri)
     key = step_key("train", config, record.digest, code_rev)
     lock = Path(config.work.dir) / "train" / f"{key}.lock"
+    note_training_logs(Path(config.work.dir), Path(config.work.dir) / "train" / key / "files")
     result = find_result(storage, TrainResult, record.training_tag, key)
     if result is None:
-        with exclusive_lock(lock, config.data.timeout_seconds):
+        with exclusive_lock(lock, config.work.lock_timeout_seconds):
             result = find_result(storage, TrainResult, record.training_tag, key)
             if result is None:
                 result = _train_and_publish(config, code_rev, record, storage, key)
@@ -87,6 +90,7 @@ def _train_and_publish(config: Config, code_rev: str, record: RecordResult, stor
         history=f"{base}/history.json",
         log=f"{base}/log.txt",
         seconds=state.seconds,
+        environment=environment(config.train.device),
     )
     digest = config_digest("train", config)
     return publish_result(storage, result, record.training_tag, key, files=files, config_digest=digest)

@@ -13,7 +13,7 @@ from sightline.config.schema import Model
 from sightline.data.coco import CocoDocument
 from sightline.data.dataset import Sample
 from sightline.data.detections import Detections
-from sightline.data.transforms import rasterise
+from sightline.data.rasterizer import rasterize
 from sightline.metrics.coco import evaluate_coco
 from sightline.metrics.selection import VALIDATION_METRICS
 from sightline.models.backbone import Backbone, load_backbone_weights
@@ -63,7 +63,7 @@ def _target(sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
     height, width = sample.image.shape[:2]
     masks = np.zeros((len(sample.labels), height, width), dtype=np.uint8)
     for mask, segmentation in zip(masks, sample.segmentations, strict=True):
-        mask[:] = rasterise(segmentation, height, width)
+        mask[:] = rasterize(segmentation, height, width)
     return {
         "boxes": torch.from_numpy(sample.boxes_xyxy).to(device),
         "labels": torch.from_numpy(sample.labels).to(device),

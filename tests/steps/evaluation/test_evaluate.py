@@ -77,7 +77,16 @@ def test_summary_is_what_the_page_reads(site):
     wrong = [example for example in best["readings"]["examples"] if not example["right"]]
     assert wrong
     assert all(example["truth"] for example in wrong)
+    assert document["score_threshold"] == site.config().evaluate.score_threshold
+    curve = summary.models["best"].confidence["box"]
+    assert len(curve.f1) == 101
+    right = sum(matrix[index][index] for index in range(len(labels) - 1))
+    truths = sum(row["instances"] for row in best["per_class"].values())
+    assert curve.recall[50] == round(right / truths, 5)
     assert len(summary.drawn) == 2 * 2
+    first, other = ([item.mistakes for item in summary.drawn[start : start + 2]] for start in (0, 2))
+    assert sum(one.total for one in first) >= sum(one.total for one in other)
+    assert max(one.missed for one in first) == first[0].truths  # the oracle leaves whole images out
     for item in summary.drawn:
         assert summary.file(item.truth)
         assert summary.file(item.prediction)

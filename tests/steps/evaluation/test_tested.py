@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from sightline.database import Named, open_database
@@ -42,6 +43,13 @@ def test_the_selected_model_is_tested_from_the_bucket(site):
     assert {"box_AP", "mask_AP", "dv_mAP", "EIR"} <= set(tested.metrics)
     assert 0 < tested.metrics["EIR"] < 1
     assert tested.images_per_second > 0
+    assert result.environment.accelerators == 0
+    assert result.environment.threads == torch.get_num_threads()
+    assert 0.05 < result.environment.memory_gb < 100
+    drawn = site.summary(result.files)["drawn"]
+    assert sum(item["mistakes"]["missed"] == item["mistakes"]["truths"] for item in drawn) == sum(
+        not example["read"] for example in site.summary(result.files)["models"]["best"]["readings"]["examples"]
+    )
     assert (result.images, result.unlabelled_images) == (len(site.summary(result.files)["drawn"]), 0)
     with closing(open_database(site.config().database.url)) as database:
         assert database.metrics(tested.sha256, "plates_train_v1", "test") == tested.metrics

@@ -11,8 +11,8 @@ from pathlib import Path
 from sightline.config.schema import Config
 from sightline.data.checkout import use_lock
 from sightline.data.commands import git, redact
-from sightline.data.history import git_url, list_tags
 from sightline.data.lock import exclusive_lock
+from sightline.data.references import git_url, read_references
 from sightline.data.tags import DatasetTag
 from sightline.database import Database
 from sightline.errors import ConfigurationError, RepositoryError
@@ -46,13 +46,15 @@ class Checkouts:
         if not unused:
             return
         repository, timeout = self._config.data.repository, self._config.data.timeout_seconds
-        tags = list_tags(repository, timeout)
+        known = read_references(repository, timeout)
         registered = {tag: commit for tag, (commit, _) in self._database.references().versions.items()}
         for path in unused:
             tag, _, commit = path.name.rpartition("-")
             if _origin(path, timeout) != git_url(repository):
                 self.notes.append(f"{path} is a checkout of another data repository, and stays")
-            elif tags.get(tag, "").startswith(commit):
+            elif known.is_removed(tag, commit):
+                yield self._garbage(path, f"{tag} at that commit was removed (sightline data remove)")
+            elif known.tags.get(tag, "").startswith(commit):
                 yield self._garbage(path, "not used any more; it is checked out again when needed")
             elif registered.get(tag, "").startswith(commit):
                 self.notes.append(

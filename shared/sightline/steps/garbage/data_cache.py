@@ -10,10 +10,11 @@ from pathlib import Path
 
 from sightline.config.schema import Config
 from sightline.data.checkout import cache, cache_lock
-from sightline.data.history import list_tags, open_history
+from sightline.data.history import open_history
 from sightline.data.lock import exclusive_lock
 from sightline.data.manifest import parse_manifest
 from sightline.data.objects import read_dvc_file
+from sightline.data.references import read_references
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.database import Database
 from sightline.errors import RepositoryError
@@ -84,10 +85,15 @@ class DataCache:
             RepositoryError: The list of a tag's files can be read neither here nor on its remote.
         """
         repository, timeout = self._config.data.repository, self._config.data.timeout_seconds
-        registered = self._database.references().versions
+        known = read_references(repository, timeout)
+        commits = known.tags
+        registered = {
+            tag: (commit, digest)
+            for tag, (commit, digest) in self._database.references().versions.items()
+            if not known.is_removed(tag, commit)
+        }
         needed: set[str] = set()
         unknown: list[DatasetTag] = []
-        commits = list_tags(repository, timeout)
         for tag in dataset_tags(commits):
             commit, digest = registered.get(str(tag), ("", ""))
             if commit != commits[str(tag)] or not self._add(digest, needed):

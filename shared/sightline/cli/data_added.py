@@ -1,0 +1,94 @@
+"""What ``sightline data add`` says: what was taken and left out, and the next command."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+import sightline
+from sightline.config.decode import recipe_document, recipe_names
+from sightline.config.settings import embedded_or_own
+from sightline.data.folder_files import FolderFiles, counted, suffix_of
+
+if TYPE_CHECKING:
+    from sightline.data.repository import Added
+
+IGNORED = "__ignore__"
+"""labelme's own mark for what is not an object of the dataset."""
+
+
+def added_lines(added: Added, repository: Path) -> list[str]:
+    """The report of an addition.
+
+    Args:
+        added: What was done.
+        repository: Where.
+    """
+    state = "added" if added.new else "is there already; nothing changed"
+    lines = [f"{added.tag}: {state} ({added.files} files, commit {added.commit[:12]})", *folder_lines(added.found)]
+    unlabelled = added.annotations.unlabelled_images
+    if unlabelled:
+        lines.append(f"note: {unlabelled} image{'s'[: unlabelled != 1]} without a JSON file: stored, but not recorded")
+    if added.faults:
+        lines.append(f"note: record will stop at {added.faults} fault{'s'[: added.faults != 1]} (--allow-faults)")
+    return [*lines, f"next: {_run_command(added, repository)}"]
+
+
+def folder_lines(found: FolderFiles) -> list[str]:
+    """What a folder holds besides annotations and images."""
+    lines = [f"left out: {counted(found.left_out, 'hidden or temporary file')}"] if found.left_out else []
+    if found.foreign_images:
+        kinds = Counter(map(suffix_of, found.foreign_images))
+        shown = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        lines.append(f"note: images of kinds that Sightline does not read: {shown}; convert them to JPEG or PNG")
+    return lines
+
+
+def _run_command(added: Added, repository: Path) -> str:
+    """The line that trains on the version; it works when pasted."""
+    labels = [label for label in added.annotations.labels if label != IGNORED]
+    settings = [f"data.tag={added.tag}"]
+    recipe = "plates" if labels and set(labels) <= set(_classes("plates")) else _own_recipe()
+    if recipe != "plates":
+        settings.append(f"data.classes={_flow(labels)}")
+        if IGNORED in added.annotations.labels:
+            settings.append(f"data.ignored_labels={_flow([IGNORED])}")
+    if Path(embedded_or_own("data", "repository")).expanduser() != repository:
+        settings.append(f"data.repository={repository}")
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    return shlex.join([_python(), _pipeline(), "run", "--local", "--recipe", recipe, *overrides])
+
+
+def _own_recipe() -> str:
+    """The recipe for classes of one's own on a laptop."""
+    names = recipe_names()
+    return next(name for name in ("instance_segmentation_small", "instance_segmentation") if name in names)
+
+
+def _classes(recipe: str) -> list[str]:
+    section = recipe_document(recipe).get("data", {})
+    return list(section.get("classes", ()))
+
+
+def _flow(values: list[str]) -> str:
+    return yaml.safe_dump(values, default_flow_style=True, allow_unicode=True, width=10**9).strip()
+
+
+def _python() -> str:
+    """``python`` where that is this one."""
+    found = shutil.which("python")
+    return (
+        "python" if found and Path(found).parent.resolve() == Path(sys.executable).parent.resolve() else sys.executable
+    )
+
+
+def _pipeline() -> str:
+    """``pipeline.py``, from where the command was given."""
+    path = Path(sightline.__file__).parents[2] / "pipeline.py"
+    return str(path) if path.is_file() and path.parent != Path.cwd() else "pipeline.py"

@@ -1,0 +1,129 @@
+"""``.dvc/config`` as DVC reads and writes it: the remotes, quoted so that DVC reads them back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from configobj import ConfigObj, ConfigObjError
+
+from sightline.data.tags import Room
+from sightline.errors import RepositoryError
+
+ROOMS: tuple[Room, ...] = ("annotations", "training")
+"""The names of the two remotes."""
+
+NEW_CONFIGURATION = """\
+[core]
+    analytics = false
+    autostage = false
+    check_update = false
+[cache]
+    type = "reflink,copy"
+"""
+"""Beginning of the ``.dvc/config`` of a repository that Sightline makes."""
+
+_TRUE = {"true", "yes", "on", "1"}
+
+
+def read_remotes(text: str, where: str) -> dict[str, dict[str, str]]:
+    """The remotes that a ``.dvc/config`` names: name -> option -> value.
+
+    Args:
+        text: The file's contents.
+        where: What errors call the file.
+
+    Raises:
+        RepositoryError: It cannot be read.
+    """
+    try:
+        sections: dict[str, Any] = ConfigObj(text.splitlines()).dict()
+    except (ConfigObjError, ValueError) as error:
+        raise RepositoryError(f"{where} cannot be read: {error}; fix it by hand") from error
+    remotes: dict[str, dict[str, str]] = {}
+    for section, options in sections.items():
+        name = section.strip().removeprefix("remote").strip()
+        if section.strip().startswith("remote") and isinstance(options, dict):
+            remotes[name.strip('"')] = {key.lower(): _as_text(value) for key, value in options.items()}
+    return remotes
+
+
+def is_true(value: str | None) -> bool:
+    """Whether an option is switched on."""
+    return (value or "").strip().lower() in _TRUE
+
+
+def remote_section(room: Room, base: str) -> str:
+    """The section of ``.dvc/config`` for the remote of one kind of data.
+
+    Args:
+        room: Which.
+        base: Where both remotes lie.
+
+    Raises:
+        RepositoryError: DVC could not read the address back.
+    """
+    url = f"{base}/{room}"
+    try:
+        (line,) = ConfigObj({"url": url}, interpolation=False).write()
+        section = f"['remote \"{room}\"']\n    {line}\n    verify = true\n"
+        readable = not set(url) & set("\r\n") and read_remotes(section, "")[room]["url"] == url
+    except (ConfigObjError, RepositoryError, ValueError):
+        readable = False
+    if not readable:
+        raise RepositoryError(
+            f"DVC remote {base!r} cannot be used: DVC's configuration cannot hold this address; choose a path without "
+            "line breaks, %(...)s, and quotation marks of both kinds"
+        )
+    return section
+
+
+def configuration_with_remotes(text: str, base: str, where: str) -> str:
+    """A ``.dvc/config`` with both remotes; what it holds already stays as it is.
+
+    Raises:
+        RepositoryError: It has a remote of that name somewhere else.
+    """
+    present = read_remotes(text, where)
+    for room in ROOMS:
+        if room in present:
+            url = present[room].get("url", "")
+            if url != f"{base}/{room}":
+                raise RepositoryError(
+                    f"{where} has a remote {room!r} already, at {url}, and not at {base}/{room}; rename it "
+                    f"(dvc remote rename {room} NEW_NAME), or choose a --remote that agrees with it"
+                )
+            continue
+        if text and not text.endswith("\n"):
+            text += "\n"
+        text += remote_section(room, base)
+    return text
+
+
+def local_settings(dvc_dir: Path) -> tuple[Path, ConfigObj]:
+    """Where the repository's cache is, and its settings for this machine alone (``.dvc/config.local``).
+
+    Paths in the settings are absolute, so that they hold in another folder too.
+
+    Raises:
+        RepositoryError: DVC cannot read them.
+    """
+    from dvc.config import Config, ConfigError
+
+    try:
+        config = Config(str(dvc_dir))
+        local = config.load_one("local")
+    except ConfigError as error:
+        raise RepositoryError(f"{dvc_dir}: DVC cannot read its configuration: {error}; fix it by hand") from error
+    settings = ConfigObj(interpolation=False)
+    for section, options in local.items():
+        if section in {"remote", "machine", "db"}:
+            settings.update({f'{section} "{name}"': values for name, values in options.items()})
+        elif options:
+            settings[section] = options
+    cache = config["cache"].get("dir") or dvc_dir / "cache"
+    return Path(cache).expanduser().absolute(), settings
+
+
+def _as_text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

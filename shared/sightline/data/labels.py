@@ -1,0 +1,153 @@
+"""Labels as people type them: what is wrong with one, which class it means, and which of several spellings is meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from sightline.config.schema import Data
+
+IGNORED_LABEL = "__ignore__"
+"""labelme's own mark for what is no object of the dataset."""
+
+_JOINERS = "\u200c\u200d"
+"""Zero width, but part of the spelling of Persian, Hindi and joined emoji: kept between characters beyond ASCII."""
+
+
+def cleaned(label: str) -> str:
+    """A label without blanks at its ends and invisible characters, in Unicode's composed form (NFC).
+
+    Example:
+        >>> cleaned(" tram" + chr(0x200B)), cleaned("cafe" + chr(0x301))
+        ('tram', 'café')
+    """
+    if label.isascii() and label.isprintable():
+        return label.strip()
+    while (clean := _cleaned_once(label)) != label:
+        label = clean
+    return label
+
+
+def _cleaned_once(label: str) -> str:
+    kept = [
+        " " if character.isspace() else character
+        for index, character in enumerate(label)
+        if character.isspace() or not _is_invisible(label, index)
+    ]
+    return unicodedata.normalize("NFC", "".join(kept).strip())
+
+
+def _is_invisible(label: str, index: int) -> bool:
+    character = label[index]
+    if character in _JOINERS and 0 < index < len(label) - 1:
+        return label[index - 1].isascii() or label[index + 1].isascii()
+    return unicodedata.category(character) in ("Cc", "Cf")
+
+
+def difference(label: str, meant: str) -> str | None:
+    """In what two labels differ that a person hardly sees; None where they differ in more, or not at all."""
+    if label == meant or _key(label) != _key(meant):
+        return None
+    ways = []
+    if label != label.strip() or meant != meant.strip():
+        ways.append("a blank at an end")
+    hidden = sorted({f"U+{ord(text[i]):04X}" for text in (label, meant) for i in range(len(text)) if _hidden(text, i)})
+    if hidden:
+        ways.append(f"an invisible character ({', '.join(hidden)})")
+    if unicodedata.normalize("NFC", label) != label or unicodedata.normalize("NFC", meant) != meant:
+        ways.append("its Unicode form")
+    if cleaned(label) != cleaned(meant):
+        ways.append("letter case or the number of blanks")
+    return " and ".join(ways) or "blanks"
+
+
+def _hidden(text: str, index: int) -> bool:
+    return (text[index].isspace() and text[index] != " ") or (not text[index].isspace() and _is_invisible(text, index))
+
+
+def _key(label: str) -> str:
+    """Labels of one key are spellings of one name."""
+    return unicodedata.normalize("NFC", " ".join(cleaned(label).split()).casefold())
+
+
+def respelled(labels: Mapping[str, int], preferred: Iterable[str]) -> dict[str, str]:
+    """Which labels are probably meant as others.
+
+    Args:
+        labels: How many shapes carry each.
+        preferred: Spellings that are right, such as the ignored labels.
+
+    Returns:
+        Label -> the spelling that is meant, for labels that are not it: of those that differ in letter case, blanks,
+        invisible characters or Unicode form only, the most frequent one, cleaned.
+    """
+    right = {_key(label): label for label in preferred}
+    spellings: dict[str, dict[str, int]] = {}
+    for label, count in labels.items():
+        spelling = cleaned(label)
+        if spelling:
+            counts = spellings.setdefault(_key(label), {})
+            counts[spelling] = counts.get(spelling, 0) + count
+    for key, counts in spellings.items():
+        right.setdefault(key, min(counts, key=lambda spelling: (-counts[spelling], spelling)))
+    meant = {label: right[_key(label)] for label in labels if cleaned(label)}
+    return {label: spelling for label, spelling in meant.items() if label != spelling}
+
+
+class LabelMap:
+    """Labels -> classes, as the section ``data`` says.
+
+    A name of a class or of an ignored label means itself; then an alias of exactly that name counts, then the aliases
+    whose regular expression matches the whole label.
+
+    Args:
+        data: Classes, ignored labels, aliases.
+        classes_known: Whether ``data.classes`` is meant; otherwise every label is taken.
+    """
+
+    def __init__(self, data: Data, *, classes_known: bool) -> None:
+        self._classes, self._aliases = data.classes, data.aliases
+        self._ignored, self._classes_known = frozenset(data.ignored_labels), classes_known
+        self._known = frozenset(data.classes) | self._ignored
+
+    def target(self, label: str) -> str:
+        """The class or ignored label that a label means; the label itself where it means none, or several."""
+        if label in self._known or not self._aliases:
+            return label
+        if label in self._aliases:
+            return self._aliases[label]
+        targets = set(self._matching(label).values())
+        return targets.pop() if len(targets) == 1 else label
+
+    def is_ignored(self, target: str) -> bool:
+        """Whether shapes of this target are left out on purpose."""
+        return target in self._ignored
+
+    def is_class(self, target: str) -> bool:
+        """Whether shapes of this target are objects."""
+        return not self.is_ignored(target) if not self._classes_known else target in self._known - self._ignored
+
+    def fault(self, label: str) -> tuple[str, str]:
+        """Why a label that means no class is wrong, and what to do."""
+        matching = self._matching(label)
+        if len(matching) > 1:
+            said = " and ".join(f"{pattern!r} ({target!r})" for pattern, target in matching.items())
+            return f"the label matches several of data.aliases: {said}", "give an alias of exactly that name"
+        for known in (*self._classes, *sorted(self._ignored)):
+            if ways := difference(label, known):
+                kind = "ignored label" if known in self._ignored else "class"
+                return f"the label differs from {kind} {known!r} by {ways}", respelling_remedy(known)
+        near = difflib.get_close_matches(label, self._classes, n=1, cutoff=0.6)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        remedy = "rename it, or add it to data.classes, data.ignored_labels or data.aliases"
+        return f"the label is not in data.classes{meant}", remedy
+
+    def _matching(self, label: str) -> dict[str, str]:
+        return {pattern: target for pattern, target in self._aliases.items() if re.fullmatch(pattern, label)}
+
+
+def respelling_remedy(meant: str) -> str:
+    """What to do about a label that is a spelling of another."""
+    return f"rename it to {meant!r}, or map it by data.aliases"

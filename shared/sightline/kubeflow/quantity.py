@@ -1,0 +1,57 @@
+"""Amounts as Kubernetes writes them: ``500m``, ``2``, ``16Gi``, ``1e3``, ``2G``."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+))(?:(?P<exponent>[eE][+-]?\d{1,3})|(?P<binary>[KMGTPE]i)|(?P<decimal>[numkMGTPE]?))"
+)
+_BINARY = {unit: Fraction(1024) ** power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)}
+_DECIMAL = {unit: Fraction(1000) ** power for power, unit in enumerate("num", -3)} | {
+    unit: Fraction(1000) ** power for power, unit in enumerate(("", *"kMGTPE"))
+}
+_GIBI, _MEBI = 1024**3, 1024**2
+
+
+def parse_quantity(text: object) -> Fraction:
+    """An amount, exactly.
+
+    Args:
+        text: As it stands in a manifest, where a bare number may be no string.
+
+    Raises:
+        ValueError: Kubernetes would not take it either.
+
+    Example:
+        >>> parse_quantity("500m"), parse_quantity("1Ki"), parse_quantity("1E"), parse_quantity("1E3")
+        (Fraction(1, 2), Fraction(1024, 1), Fraction(1000000000000000000, 1), Fraction(1000, 1))
+    """
+    match = _QUANTITY.fullmatch(str(text)) if str(text).isascii() else None
+    if match is None or isinstance(text, bool):
+        raise ValueError(f"{text!r} is no quantity of Kubernetes, such as 2, 500m, 16Gi or 2G")
+    number = Fraction(match["number"].rstrip("."))
+    if match["exponent"]:
+        return number * Fraction(10) ** int(match["exponent"][1:])
+    return number * (_BINARY[match["binary"]] if match["binary"] else _DECIMAL[match["decimal"] or ""])
+
+
+def shown(resource: str, amount: Fraction) -> str:
+    """An amount with its unit, never more than there is.
+
+    Example:
+        >>> shown("cpu", Fraction("3.92")), shown("memory", Fraction(16 * 1024**3 - 1))
+        ('3.92 cpu', '15.99Gi memory')
+    """
+    if resource in {"memory", "ephemeral-storage"} or resource.startswith("hugepages-"):
+        for unit, size in (("Gi", _GIBI), ("Mi", _MEBI)):
+            if amount >= size:
+                return f"{_floored(amount / size)}{unit} {resource}"
+        return f"{_floored(amount)} bytes of {resource}"
+    return f"{_floored(amount)} {resource}"
+
+
+def _floored(amount: Fraction) -> str:
+    hundredths = amount * 100 // 1
+    return f"{hundredths // 100}.{hundredths % 100:02d}".rstrip("0").rstrip(".")

@@ -1,0 +1,136 @@
+"""Which model file a name means: a path, a URI, a digest or its beginning, or a champion."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightline.config.settings import embedded_or_own
+from sightline.database import open_database
+from sightline.database.names import MIN_DIGITS
+from sightline.errors import AmbiguousNameError, ModelFileError, UnknownNameError
+from sightline.steps.champions import ChampionPointer, read_champion
+from sightline.steps.inference import fetch_model
+from sightline.storage import Storage, open_storage
+from sightline.storage.uris import fetch
+
+if TYPE_CHECKING:
+    from sightline.models.predictor import Predictor
+
+CHAMPION = "champion:"
+
+_DIGEST = re.compile(rf"[0-9a-fA-F]{{{MIN_DIGITS},64}}")
+
+
+def find_model(model: str, folder: Path) -> Path:
+    """The model file that a name means; one that is not a local file is fetched and verified.
+
+    Args:
+        model: The path of a model file; its URI; its SHA-256 or six digits or more of its beginning, as the database
+            knows it; ``champion:DATASET``, or ``champion:DATASET/METRIC`` where a dataset has several champions.
+        folder: Where a file that is fetched is put; it must stay there as long as the path is used.
+
+    Raises:
+        ModelFileError: There is no such file, or no such champion, or several.
+        UnknownNameError: The database knows no such digest, or several that begin so.
+        StepError: The model is known, but its file is not there any more.
+        StorageError: The bucket cannot be read.
+    """
+    path = Path(model).expanduser()
+    if path.is_file():
+        return path
+    if model.startswith(CHAMPION):
+        pointer = _champion(model.removeprefix(CHAMPION))
+        return fetch_model(pointer.uri, pointer.sha256, folder)
+    if "://" in model:
+        return fetch(model, folder)
+    if path.is_dir():
+        raise ModelFileError(f"{model} is a folder; name the model file in it, such as {path / 'model.safetensors'}")
+    if _DIGEST.fullmatch(model):
+        sha256, uri = _registered(model)
+        return fetch_model(uri, sha256, folder)
+    raise ModelFileError(
+        f"{model}: there is no such file; expected the path or URI of a model file, its SHA-256 or the first "
+        f"{MIN_DIGITS} digits of it (sightline runs show prints them), or champion:DATASET"
+    )
+
+
+def load_predictor(model: str | Path, device: str = "auto") -> Predictor:
+    """The model that a name means, ready to predict.
+
+    Args:
+        model: As for :func:`find_model`.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        ModelFileError: There is no such model, or its file cannot be used; see also :func:`find_model`.
+        ConfigurationError: The device is not there.
+    """
+    import tempfile
+
+    from sightline.models.predictor import Predictor
+
+    with tempfile.TemporaryDirectory() as folder:
+        return Predictor.load(find_model(str(model), Path(folder)), device)
+
+
+def _registered(digits: str) -> tuple[str, str]:
+    """SHA-256 and URI of a model, from the database, or else from the champions in the bucket."""
+    with closing(open_database(embedded_or_own("database", "url"), create=False)) as database:
+        try:
+            record = database.model(database.named(digits, ["model"]).name)
+        except AmbiguousNameError:
+            raise
+        except UnknownNameError:
+            record = None
+            pointers = {
+                pointer.sha256: pointer.uri
+                for pointer in _pointers(open_storage(embedded_or_own("storage", "uri")), "")
+                if pointer.sha256.startswith(digits.lower())
+            }
+            if len(pointers) != 1:
+                raise
+            return next(iter(pointers.items()))
+    assert record is not None  # noqa: S101  (it was named a moment ago)
+    return record.sha256, record.uri
+
+
+def _champion(name: str) -> ChampionPointer:
+    dataset, slash, metric = name.partition("/")
+    storage = open_storage(embedded_or_own("storage", "uri"))
+    if not dataset or (slash and not metric):
+        raise ModelFileError(f"{CHAMPION}{name}: expected {CHAMPION}DATASET or {CHAMPION}DATASET/METRIC")
+    pointers = {pointer.metric: pointer for pointer in _pointers(storage, dataset)}
+    if not pointers:
+        known = sorted({key.split("/")[1] for key in storage.names("champions/") if key.count("/") == 2})
+        said = f"it has champions of {', '.join(known)}" if known else "it has no champion at all"
+        raise ModelFileError(
+            f"{storage.uri} has no champion of the dataset {dataset}; {said}; train, evaluate and promote a model, or "
+            "set storage.uri in the settings file"
+        )
+    if metric:
+        if metric not in pointers:
+            raise ModelFileError(
+                f"{dataset} has no champion by {metric}; it has champions by {', '.join(sorted(pointers))}"
+            )
+        return pointers[metric]
+    if len({pointer.sha256 for pointer in pointers.values()}) > 1:
+        choices = ", ".join(
+            f"{CHAMPION}{dataset}/{name} ({pointer.sha256[:12]}, {pointer.value:.4f})"
+            for name, pointer in sorted(pointers.items())
+        )
+        raise ModelFileError(f"{dataset} has several champions; say which: {choices}")
+    return next(iter(pointers.values()))
+
+
+def _pointers(storage: Storage, dataset: str) -> list[ChampionPointer]:
+    """The champions of a dataset; of all datasets where it is empty."""
+    found = []
+    for key in storage.names(f"champions/{dataset}/" if dataset else "champions/"):
+        folder, _, name = key.removeprefix("champions/").partition("/")
+        if name.endswith(".json") and "/" not in name:
+            pointer, _ = read_champion(storage, folder, name.removesuffix(".json"))
+            found += [pointer] if pointer is not None else []
+    return found

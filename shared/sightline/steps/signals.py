@@ -1,0 +1,104 @@
+"""Signals that tell a process to end, as exceptions: what it did so far can be written down."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+POLL_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class TaskTerminated(BaseException):
+    """The process of a task was told to end; no exception that code which handles faults would catch."""
+
+
+class Interruptions:
+    """Ctrl-C, and being told to end, as one exception until the run is being closed; from then on both are ignored.
+
+    People press Ctrl-C again when nothing seems to happen, and a terminal that is closed sends SIGHUP.
+    """
+
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._closing = False
+
+    def begin(self) -> None:
+        """Listen; only the main thread can."""
+        if threading.current_thread() is threading.main_thread():
+            heard = [number for number in self._SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # nohup stays
+            self._before = {number: signal.signal(number, self._interrupt) for number in heard}
+
+    def close(self) -> None:
+        """Let nothing cut short what follows."""
+        self._closing = True
+
+    def end(self) -> None:
+        """Listen no longer."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self._closing:
+            _log.warning("closing the run; this takes a moment")
+            return
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Raise :class:`TaskTerminated` where the process is told to end.
+
+    Kubernetes sends SIGTERM to a pod that is stopped, evicted or deleted, and Kubeflow kills it within a second.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        signal.signal(number, signal.SIG_IGN)  # once is enough: what follows must not be cut short
+        raise TaskTerminated(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+TERMINATED = "its process was told to end (SIGTERM): it was stopped, evicted or deleted"
+
+
+def end_with(pid: int) -> None:
+    """Tell this process to end as soon as the process ``pid`` of this machine is gone, such as by a kill.
+
+    A task whose run is gone would go on unseen, beside the same task of the next run.
+    """
+
+    def watch() -> None:
+        while _is_there(pid):
+            time.sleep(POLL_SECONDS)
+        _log.warning("the process %d that keeps the run is gone; ending this task", pid)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,91 @@
+"""What ``sightline data add``, ``list`` and ``show`` say of folders and clones that are not plain."""
+
+import shlex
+
+import pytest
+from click.testing import CliRunner
+
+from sightline.cli.data import command
+from sightline.cli.labelme import command as labelme
+from sightline.config.decode import decode
+from sightline.data import commands
+from sightline.errors import DataError, UnknownTagError
+from tests.labelled_folder import write_images
+
+
+def run(*arguments, of=command):
+    return CliRunner().invoke(of, [str(part) for part in arguments], catch_exceptions=False).output
+
+
+def next_command(said):
+    (line,) = [line for line in said.splitlines() if line.startswith("next: ")]
+    return shlex.split(line.removeprefix("next: "))
+
+
+def test_add_says_what_it_left_out_and_what_comes_next(tmp_path, sightline_home):
+    photos = write_images(tmp_path / "my photos", ["a", "b"], labels=["big cat", "dog's"])
+    for name in (".DS_Store", "a.json~", "x.heic"):
+        (photos / name).write_text("x")
+    checked = run("check", photos, of=labelme)
+    run("init", tmp_path / "my data", "--remote", tmp_path / "remote")
+    said = run("add", photos, "--dataset", "pets", "--version", "v1")
+    for line in ("left out: 2 hidden or temporary files: .DS_Store, a.json~", "does not read: 1 .heic"):
+        assert line in said
+        assert line in checked
+    given = next_command(said)
+    assert given[1:5] == [given[1], "run", "--local", "--recipe"]
+    assert given[1].endswith("pipeline.py")
+    data = decode(given[5], given[7::2]).data
+    assert (data.tag, data.classes) == ("pets_ann_v1", ("big cat", "dog's"))
+    assert data.repository == str(tmp_path / "my data")
+    run("init", tmp_path / "other", "--remote", tmp_path / "remote")
+    again = run("add", photos, "--dataset", "pets", "--version", "v1", "--repository", tmp_path / "my data")
+    assert "is there already; nothing changed (5 files" in again
+    assert f"data.repository={tmp_path}/my data" in next_command(again)
+
+
+def test_plates_are_read_by_the_recipe_for_plates(tmp_path, sightline_home):
+    label = decode("plates").data.classes[0]
+    run("init", tmp_path / "data", "--remote", tmp_path / "remote")
+    photos = write_images(tmp_path / "photos", ["a"], labels=[label])
+    given = next_command(run("add", photos, "--dataset", "plates", "--version", "v1"))
+    assert given[5:] == ["plates", "--set", "data.tag=plates_ann_v1"]
+
+
+def test_check_lists_what_add_would_refuse(tmp_path, sightline_home):
+    photos = write_images(tmp_path / "photos", ["a"])
+    (photos / "loop").symlink_to(".")
+    result = CliRunner().invoke(labelme, ["check", str(photos)])
+    assert result.exit_code == 1
+    assert "  loop: it is a link to a folder that holds it; remove it" in result.output
+    run("init", tmp_path / "data", "--remote", tmp_path / "remote")
+    with pytest.raises(DataError, match="loop: it is a link to a folder that holds it; remove it"):
+        run("add", photos, "--dataset", "pets", "--version", "v1")
+    (photos / "loop").unlink()
+    (photos / "a.jpg").rename(photos / ".a.jpg")
+    (photos / "a.json").write_text((photos / "a.json").read_text().replace("a.jpg", ".a.jpg"))
+    fault = "a.json: image .a.jpg is a hidden or temporary file"
+    result = CliRunner().invoke(labelme, ["check", str(photos)])
+    assert result.exit_code == 1
+    assert fault in result.output
+    with pytest.raises(DataError, match=fault):
+        run("add", photos, "--dataset", "pets", "--version", "v1")
+    said = run("add", photos, "--dataset", "pets", "--version", "v1", "--allow-faults")
+    assert "note: record will stop at 1 fault" in said
+
+
+def test_a_clone_that_lacks_tags_says_so(tmp_path, sightline_home):
+    data, shallow = tmp_path / "data", tmp_path / "shal low"
+    run("init", data, "--remote", tmp_path / "remote")
+    run("add", write_images(tmp_path / "photos", ["a"]), "--dataset", "pets", "--version", "v1")
+    git = ["commit", "--quiet", "--allow-empty", "--message", "More"]
+    commands.git(*git, cwd=data, timeout_seconds=60)
+    commands.git("clone", "--quiet", "--depth", "1", data.as_uri(), str(shallow), timeout_seconds=60)
+    hint = f"{shallow} is a shallow clone, which lacks tags and history: git -C '{shallow}' fetch --unshallow --tags"
+    assert hint in run("list", "--repository", shallow)
+    for arguments in (["show", "pets_ann_v1"], ["diff", "pets_ann_v1", "pets_ann_v2"]):
+        with pytest.raises(UnknownTagError) as error:
+            run(*arguments, "--repository", shallow)
+        assert hint in str(error.value)
+    commands.git("fetch", "--quiet", "--unshallow", "--tags", cwd=shallow, timeout_seconds=60)
+    assert "pets_ann_v1" in run("list", "--repository", shallow)

@@ -1,0 +1,174 @@
+"""``data init`` on a repository that is there already, and remotes whose addresses need quoting."""
+
+import pytest
+from dvc.config import Config
+
+from sightline.data import commands
+from sightline.data.remote import open_remote
+from sightline.data.repository import add_annotations, init_repository
+from sightline.data.tags import DatasetTag
+from sightline.errors import RepositoryError
+from tests.labelled_folder import write_images
+
+V1 = DatasetTag("pets", "ann", "v1")
+
+
+def git(repository, *arguments):
+    return commands.git(*arguments, cwd=repository, timeout_seconds=60)
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "empty"))
+
+
+@pytest.fixture
+def team(tmp_path):
+    """A git repository with one commit."""
+    path = tmp_path / "team data"
+    git(tmp_path, "init", "--quiet", "--initial-branch=trunk", str(path))
+    git(path, "config", "user.name", "kim")
+    git(path, "config", "user.email", "kim@x")
+    (path / "README").write_text("ours")
+    git(path, "add", "README")
+    git(path, "commit", "--quiet", "--message", "Ours")
+    return path
+
+
+@pytest.fixture
+def dvc_team(team, tmp_path):
+    """The same with DVC and a default remote of its own."""
+    commands.dvc("init", cwd=team, timeout_seconds=60)
+    commands.dvc("remote", "add", "--default", "ours", str(tmp_path / "ours"), cwd=team, timeout_seconds=60)
+    git(team, "commit", "--quiet", "--all", "--message", "DVC")
+    return team
+
+
+def changed(repository):
+    return git(repository, "show", "--name-only", "--format=", "HEAD").split()
+
+
+def test_a_repository_with_dvc_gets_two_remotes_and_keeps_its_own(dvc_team, tmp_path):
+    config = dvc_team / ".dvc" / "config"
+    before = config.read_text() + "# our comment\n"
+    config.write_text(before)
+    git(dvc_team, "commit", "--quiet", "--all", "--message", "Comment")
+    (dvc_team / "README").write_text("mine")
+    (dvc_team / "staged").write_text("mine")
+    git(dvc_team, "add", "staged")
+    dirty = git(dvc_team, "status", "--porcelain")
+    assert init_repository(dvc_team, str(tmp_path / "rem")) is True
+    assert config.read_text().startswith(before)
+    assert changed(dvc_team) == [".dvc/config"]
+    assert git(dvc_team, "log", "-1", "--format=%an") == "kim\n"
+    assert git(dvc_team, "status", "--porcelain") == dirty
+    head = git(dvc_team, "rev-parse", "HEAD")
+    assert init_repository(dvc_team, str(tmp_path / "rem")) is False
+    assert git(dvc_team, "rev-parse", "HEAD") == head
+    assert Config(str(dvc_team / ".dvc"))["core"]["remote"] == "ours"
+    done = add_annotations(dvc_team, write_images(tmp_path / "photos", ["a"]), V1)
+    assert done.new
+    assert git(dvc_team, "status", "--porcelain") == dirty
+    assert not (tmp_path / "ours").exists()
+    with pytest.raises(RepositoryError, match=r"remotes below .*rem, not"):
+        init_repository(dvc_team, str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_repository_without_dvc_gets_it(team, tmp_path, commits):
+    if not commits:
+        git(tmp_path, "init", "--quiet", str(tmp_path / "fresh"))
+        team = tmp_path / "fresh"
+        (team / "README").write_text("ours")
+    before = git(team, "status", "--porcelain")
+    assert init_repository(team, str(tmp_path / "rem")) is True
+    assert changed(team) == [".dvc/.gitignore", ".dvc/config", ".dvcignore"]
+    assert git(team, "status", "--porcelain") == before
+    assert add_annotations(team, write_images(tmp_path / "photos", ["a"]), V1).new
+    assert "up to date" in commands.dvc("status", cwd=team, timeout_seconds=60)
+    assert git(team, "status", "--porcelain") == before
+
+
+def test_what_would_change_something_of_theirs_is_refused(dvc_team, tmp_path):
+    config = dvc_team / ".dvc" / "config"
+
+    def refused(match, path=dvc_team):
+        before = config.read_bytes(), git(dvc_team, "rev-parse", "HEAD"), git(dvc_team, "status", "--porcelain")
+        with pytest.raises(RepositoryError, match=match):
+            init_repository(path, str(tmp_path / "rem"))
+        assert before == (
+            config.read_bytes(), git(dvc_team, "rev-parse", "HEAD"), git(dvc_team, "status", "--porcelain"),
+        )  # fmt: skip
+
+    committed = config.read_text()
+    config.write_text(committed + "# not committed\n")
+    refused(r"\.dvc/config in .* has uncommitted changes; nothing was changed")
+    config.write_text(committed)
+    (dvc_team / "sub").mkdir()
+    (dvc_team / "sub" / "a").write_text("x")
+    refused("lies inside the git repository", dvc_team / "sub")
+    git(dvc_team, "checkout", "--quiet", "--detach")
+    refused("no branch checked out")
+    git(dvc_team, "checkout", "--quiet", "trunk")
+    config.write_text(committed + "['remote \"training\"']\n    url = /elsewhere\n")
+    git(dvc_team, "commit", "--quiet", "--all", "--message", "Ours")
+    refused("has a remote 'training' already, at /elsewhere")
+    git(tmp_path, "clone", "--quiet", "--bare", str(dvc_team), str(tmp_path / "bare.git"))
+    refused("without a working tree", tmp_path / "bare.git")
+
+
+def test_remotes_that_are_not_committed_are_not_enough(dvc_team, tmp_path):
+    for room in ("annotations", "training"):
+        commands.dvc("remote", "add", room, str(tmp_path / "rem" / room), cwd=dvc_team, timeout_seconds=60)
+    with pytest.raises(RepositoryError, match="has uncommitted changes"):
+        init_repository(dvc_team, str(tmp_path / "rem"))
+    photos = write_images(tmp_path / "photos", ["a"])
+    with pytest.raises(RepositoryError, match="but that is not committed; commit it"):
+        add_annotations(dvc_team, photos, V1)
+    git(dvc_team, "commit", "--quiet", "--all", "--message", "Remotes")
+    assert add_annotations(dvc_team, photos, V1).new
+
+
+def test_a_repository_without_our_remotes_says_what_adds_them(dvc_team, tmp_path):
+    with pytest.raises(RepositoryError, match=r"sightline data init '.*team data' --remote URI"):
+        add_annotations(dvc_team, write_images(tmp_path / "photos", ["a"]), V1)
+    assert not (dvc_team / "annotations").exists()
+    assert git(dvc_team, "status", "--porcelain") == ""
+
+
+NAMES = [
+    "NAS #2", "a,b", "a;b", 'a"b', "a'b", "a'b\"c", "x=y", " p ", "~x", "한글", "a%20b", "a%%b", "a\\b", "$HOME",
+    "a\tb", "[x]", "{x}", "a?b", "&", "(1)", "*", "'x'", '"x"', "!", "@", "a:b", "x  y", "#", ",", "no \"",
+]  # fmt: skip
+
+
+def test_addresses_are_read_back_as_they_were_given(tmp_path):
+    for number, name in enumerate(NAMES):
+        path = tmp_path / f"r{number}"
+        assert init_repository(path, str(tmp_path / name))
+        text = (path / ".dvc" / "config").read_text()
+        for room in ("annotations", "training"):
+            url = f"{tmp_path}/{name}/{room}"
+            assert open_remote(text, room, "x").url == url
+            assert Config(str(path / ".dvc"))["remote"][room]["url"] == url
+        assert init_repository(path, str(tmp_path / name)) is False
+
+
+@pytest.mark.parametrize("name", ["NAS #2, 'a;b' 100% =한글"])
+def test_versions_go_where_the_address_says(tmp_path, name):
+    init_repository(tmp_path / "r", str(tmp_path / name))
+    add_annotations(tmp_path / "r", write_images(tmp_path / "photos", ["a"]), V1)
+    assert len([path for path in (tmp_path / name / "annotations" / "files").rglob("*") if path.is_file()]) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "photos", "r"])
+
+
+@pytest.mark.parametrize("name", ["a\nb", "%(x)s", "a'''b\"\"\"c"])
+def test_addresses_that_dvc_cannot_hold_are_refused(tmp_path, name):
+    with pytest.raises(RepositoryError, match="DVC's configuration cannot hold this address"):
+        init_repository(tmp_path / "r", str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_relative_remote_is_refused(tmp_path):
+    with pytest.raises(RepositoryError, match="is the relative path"):
+        open_remote("['remote \"training\"']\n    url = ../rem\n", "training", "/data")
