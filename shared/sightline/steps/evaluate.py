@@ -79,7 +79,7 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
         "evaluate", config, train.training_commit, *(candidate.sha256 for candidate in train.candidates), code_rev
     )
     folder = Path(config.work.dir) / "evaluate" / key
-    with exclusive_lock(folder.with_name(f"{key}.lock"), config.data.timeout_seconds):
+    with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, EvaluateResult, train.training_tag, key)
         if result is None or not _holds(config, storage, train, result, folder):
             with training_set_on_disk(config, train.training_tag, train.training_commit) as source:

@@ -275,8 +275,8 @@ class TestResult:
         models: The best candidates in the order of ``evaluate.select_by``, then the champions that stay.
         files: URI of the folder with drawn images, readings and tables.
         seconds: How long the step took.
-        environment: Where the models were timed.
         notes: Champions that could not be tested, and why.
+        environment: Where the models were timed.
     """
 
     __pydantic_config__ = CLOSED
@@ -287,5 +287,5 @@ class TestResult:
     models: list[TestedModel]
     files: str
     seconds: float
-    environment: Environment | None = None
     notes: list[str] = field(default_factory=list)
+    environment: Environment | None = None

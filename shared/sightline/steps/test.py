@@ -156,8 +156,8 @@ class _Test:
             models=tested,
             files=base,
             seconds=time.monotonic() - self._began,
-            environment=environment(self._config.train.device),
             notes=notes,
+            environment=environment(self._config.train.device),
         )
         digest = config_digest("test", self._config)
         return publish_result(self._storage, result, self._tag, key, files=self._files, config_digest=digest)
