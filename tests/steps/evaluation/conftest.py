@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -131,7 +132,9 @@ def site(tmp_path, recorded):
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "checkouts").symlink_to(folder / "work" / "checkouts")
     (tmp_path / "work" / "dvc-cache").symlink_to(folder / "work" / "dvc-cache")
-    return Site(tmp_path, folder / "data", commits)
+    yield Site(tmp_path, folder / "data", commits)
+    for large in ("models", "bucket", "work/evaluate", "work/test"):  # model files of 50 MB each
+        shutil.rmtree(tmp_path / large, ignore_errors=True)
 
 
 def fingerprint(image) -> str:
