@@ -10,6 +10,7 @@ import psutil
 import torch
 
 from sightline.durations import duration_text
+from sightline.plural import counted
 
 ESTIMATE_AFTER_SECONDS = 5.0
 """A training that has said nothing for so long says what it expects, once it has done a few iterations."""
@@ -35,7 +36,7 @@ def log_device(device: torch.device) -> None:
         properties = torch.cuda.get_device_properties(device)
         _log.info("train on %s, %.0f GB", properties.name, properties.total_memory / 2**30)
     else:
-        _log.info("train on the CPU with %d threads, without a GPU", torch.get_num_threads())
+        _log.info("train on the CPU with %s, without a GPU", counted(torch.get_num_threads(), "thread"))
 
 
 class Pace:
