@@ -223,7 +223,8 @@ def run_command(local: bool, recipe: str, overrides: tuple[str, ...], steps: tup
     with run:
         run_local(build(steps, local=True), run.parameters, run.folder, run.environment)
     click.echo(f"report: {run.page}")
-    click.echo(run.result_line())
+    for line in [*run.champion_lines(), run.result_line()]:
+        click.echo(line)
 
 
 def run_local(

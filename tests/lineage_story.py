@@ -54,6 +54,7 @@ def tell(database, *, places=""):
     database.record_metrics(BEST1, "plates_train_v2", "val", {"mask_AP": 0.5, "EIR": 0.9})
     uses = {"mask_AP": BEST2, "EIR": BEST1}
     evaluate(database, R3, "v2", uses, ["best", "last", "champion"], (BEST2, LAST2, BEST1))
+    database.record_uses(R3, [ModelUse(BEST2, "proposed", metric) for metric in uses])
     promote(database, R3, "mask_AP", BEST2, BEST1, 0.62, 0.5)
     database.finish_run(R3, "failed", "test: test.images: no image lies below /srv/photos; give a folder with images")
 

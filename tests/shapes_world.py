@@ -55,6 +55,7 @@ class World:
             *section("train", TINY_TRAIN.model_dump(mode="json")),
             "train.iterations=2",
             "evaluate.drawn_images=1",
+            "evaluate.minimum=0",
             f"data.repository={self.folder / 'data'}",
             f"storage.uri={self.bucket}",
             f"database.url=sqlite:///{self.folder / 'sightline.sqlite'}",

@@ -11,6 +11,7 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
     │   └── UnknownTagError (LookupError)
     ├── StorageError (OSError)                 result bucket
     │   ├── ObjectNotFoundError (FileNotFoundError)
+    │   ├── DamagedObjectError                 not the bytes that were written
     │   └── PreconditionFailedError            somebody else wrote first
     ├── DatabaseError (RuntimeError)           SQL
     │   ├── VersionConflictError               one tag, two contents
@@ -60,6 +61,10 @@ class StorageError(SightlineError, OSError):
 
 class ObjectNotFoundError(StorageError, FileNotFoundError):
     """An object that the bucket does not have."""
+
+
+class DamagedObjectError(StorageError):
+    """An object whose bytes are not those that were written."""
 
 
 class PreconditionFailedError(StorageError):

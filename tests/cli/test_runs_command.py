@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sightline.cli import cli
-from sightline.database import open_database
+from sightline.database import ModelUse, open_database
 from sightline.errors import UnknownNameError
 from sightline.report.wording import NOTHING
 from tests import lineage_story as story
@@ -34,7 +34,7 @@ def run(*arguments):
 def test_list(url):
     lines = run("list", "--url", url).splitlines()
     assert [line.split()[0] for line in lines] == ["run", R3, R2, R1]
-    assert re.search(r"failed .* plates_ann_v2 +EIR 0\.900, mask_AP 0\.620", lines[1])
+    assert re.search(r"failed .* plates_ann_v2 +EIR 0\.880 \(champion 0\.900\), mask_AP 0\.620", lines[1])
     assert [line.split()[0] for line in run("list", "--limit", "1", "--url", url).splitlines()] == ["run", R3]
 
 
@@ -42,6 +42,10 @@ def test_list_as_json(url):
     rows = json.loads(run("list", "--json", "--url", url))
     assert [row["run_id"] for row in rows] == [R3, R2, R1]
     assert rows[0]["selected"] == {"EIR": {"model": BEST1, "value": 0.9}, "mask_AP": {"model": BEST2, "value": 0.62}}
+    assert rows[0]["candidates"] == {
+        "EIR": {"model": BEST2, "value": 0.88, "champion": BEST1, "champion_value": 0.9},
+        "mask_AP": {"model": BEST2, "value": 0.62, "champion": None, "champion_value": None},
+    }
     assert rows[0]["configuration"]["recipe"] == "plates"
 
 
@@ -75,7 +79,7 @@ def test_show(url):
     assert re.search(rf"{R3}  failed, started .* took ", text)
     assert "test: test.images: no image lies below /srv/photos" in text
     assert "train.learning_rate = 0.0005 (recipe: 0.001)" in text
-    assert f"model {BEST2[:12]}: made, best, selected by mask_AP" in text
+    assert f"model {BEST2[:12]}: made, best, best candidate by EIR, selected by mask_AP" in text
     assert f"model {BEST1[:12]}: champion, selected by EIR" in text
     document = json.loads(run("show", R3, "--json", "--url", url))
     assert document["configuration"]["train"]["learning_rate"] == 0.0005
@@ -106,9 +110,25 @@ def test_compare_as_json(url):
         "train.learning_rate": {"a": 0.001, "b": 0.0005},
     }
     assert document["a"]["selected"] == {"EIR": BEST1, "mask_AP": BEST1}
-    assert (document["b"]["model"], document["b"]["role"]) == (BEST2, "selected by mask_AP")
+    assert (document["b"]["model"], document["b"]["role"]) == (BEST2, "best candidate by mask_AP")
     (value,) = [one for one in document["metrics"] if (one["split"], one["name"]) == ("val", "mask_AP")]
     assert value["difference"] == pytest.approx(0.11)
+
+
+def test_compare_a_run_whose_champion_stayed(tmp_path):
+    """The run's own model stands for it, and the champion beside it."""
+    url = f"sqlite:///{tmp_path}/x.sqlite"
+    with closing(open_database(url)) as database:
+        story.tell(database)
+        story.start(database, "r4", "plates_ann_v2", ["evaluate.select_by=[EIR]"])
+        story.offer(database, "r4", "v2", {"best": (story.sha("r4"), 0.3, 0.4)})
+        database.record_uses("r4", [ModelUse(BEST1, "selected", "EIR"), ModelUse(story.sha("r4"), "proposed", "EIR")])
+    text = "\n".join(line.rstrip() for line in run("compare", R3, "r4", "--url", url).splitlines())
+    assert re.search(rf"^model +{BEST2[:12]} +{story.sha('r4')[:12]}$", text, re.M)
+    assert re.search(rf"^champion +{NOTHING} +{BEST1[:12]} stays$", text, re.M)
+    assert re.search(r"^ +EIR +0\.8800 +0\.4000 +-0\.4800$", text, re.M)
+    document = json.loads(run("compare", R3, "r4", "--json", "--url", url))
+    assert (document["a"]["champion"], document["b"]["champion"]) == (None, BEST1)
 
 
 def test_runs_with_the_same_model(url):

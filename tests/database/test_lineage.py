@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from sightline.database import ModelUse, Named, open_database
+from sightline.database import ModelUse, Named, RunChoice, open_database
 from sightline.errors import UnknownNameError
 from tests import lineage_story as story
 from tests.database.plans import scans, statements
@@ -145,9 +145,9 @@ def test_an_empty_database_says_so(database):
 
 def test_what_runs_selected(told):
     assert told.selections(told.runs()) == {
-        R1: {"mask_AP": (BEST1, 0.51), "EIR": (BEST1, 0.92)},
-        R2: {"mask_AP": (BEST1, 0.51), "EIR": (BEST1, 0.92)},
-        R3: {"mask_AP": (BEST2, 0.62), "EIR": (BEST1, 0.9)},
+        R1: {"mask_AP": RunChoice(BEST1, 0.51), "EIR": RunChoice(BEST1, 0.92)},
+        R2: {"mask_AP": RunChoice(BEST1, 0.51), "EIR": RunChoice(BEST1, 0.92)},
+        R3: {"mask_AP": RunChoice(BEST2, 0.62), "EIR": RunChoice(BEST2, 0.88, BEST1, 0.9)},
     }
 
 
@@ -156,7 +156,7 @@ def test_uses_are_recorded_once_and_a_new_selection_replaces_the_old(told, refus
     told.record_uses(R2, [ModelUse(BEST1, "best"), ModelUse(BEST1, "best")])
     assert trace(told, R2) == before
     told.record_uses(R2, [ModelUse(LAST1, "selected", "EIR")])
-    assert told.selections(told.runs())[R2] == {"mask_AP": (BEST1, 0.51), "EIR": (LAST1, 0.90)}
+    assert told.selections(told.runs())[R2] == {"mask_AP": RunChoice(BEST1, 0.51), "EIR": RunChoice(LAST1, 0.90)}
     with refused("model ffff.* is not registered"):
         told.record_uses(R2, [ModelUse(LAST1, "tested"), ModelUse("f" * 64, "tested")])
     assert ("tested", "") not in [

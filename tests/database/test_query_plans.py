@@ -44,6 +44,8 @@ CALLS = {
     "dependents": [("plates_ann_v1", VERSION.tag)],
     "start_run": [(RUN,)],
     "finish_run": [("run-1", "succeeded")],
+    "correct_run": [("run-1", "running", "stopped")],
+    "find_runs": [(["run-1", "run-2"],)],
     "register_model": [(MODEL,)],
     "record_metrics": [(MODEL.sha256, VERSION.tag, "val", {"EIR": 0.5})],
     "record_uses": [("run-1", [ModelUse(MODEL.sha256, "selected", "mask_AP")])],

@@ -115,25 +115,53 @@ def test_metrics_and_promotions_need_a_registered_model(scored, refused):
 def test_the_last_promotion_names_the_champion(scored):
     scored.record_promotion(promotion(A))
     first = scored.champion("plates", "mask_AP")
-    assert (first.record, first.model) == (promotion(A), MODELS[0])
+    assert (first.record, first.model) == (promotion(A, sequence=1), MODELS[0])
     scored.record_promotion(promotion(B, A, "run-2"))
     second = scored.champion("plates", "mask_AP")
-    assert (second.record, second.model) == (promotion(B, A, "run-2"), MODELS[1])
+    assert (second.record, second.model) == (promotion(B, A, "run-2", sequence=2), MODELS[1])
     assert abs(second.promoted_at - datetime.now(UTC)) < timedelta(minutes=1)
     assert scored.champion("plates", "EIR") is None
     assert scored.champion("Plates", "mask_AP") is None
 
 
 def test_a_repeated_promotion_changes_nothing(scored):
-    scored.record_promotion(promotion(A))
-    scored.record_promotion(promotion(B, A, "run-2"))
+    scored.record_promotion(promotion(A, sequence=1))
+    scored.record_promotion(promotion(B, A, "run-2", sequence=2))
     champion = scored.champion("plates", "mask_AP")
-    scored.record_promotion(promotion(A))  # the first run, again and late
-    scored.record_promotion(promotion(B, A, "run-2"))  # the second run, again
+    scored.record_promotion(promotion(A, sequence=1))  # the first run, again and late
+    scored.record_promotion(promotion(B, A, "run-2", sequence=2))  # the second run, again
+    scored.record_promotion(promotion(C, A, "run-5", sequence=2))  # its number is taken
     scored.record_promotion(promotion(B, A, "run-3"))  # another run that finds the champion in place
     assert scored.champion("plates", "mask_AP") == champion
-    scored.record_promotion(promotion(A, B, "run-4"))  # back to the first one, by a run of its own
+
+
+def test_a_model_becomes_champion_again_by_the_same_run(scored):
+    scored.record_promotion(promotion(A, sequence=1))
+    scored.record_promotion(promotion(B, A, "run-2", sequence=2))
+    scored.record_promotion(promotion(A, B, sequence=3))
+    latest = scored.champion("plates", "mask_AP")
+    assert (latest.model, latest.record.sequence, latest.record.run_id) == (MODELS[0], 3, "run-1")
+    scored.record_promotion(promotion(C, A, "run-4"))
+    assert scored.champion("plates", "mask_AP").record.sequence == 4
+
+
+def test_a_number_below_the_latest_fills_the_history_alone(scored):
+    scored.record_promotion(promotion(B, A, "run-2", sequence=7))
+    scored.record_promotion(promotion(A, sequence=3))
+    assert scored.champion("plates", "mask_AP").model == MODELS[1]
+    found = scored.lineage(scored.named(A, ["model"])).promotions
+    assert [(one.sequence, one.replaced_by) for one in found] == [(3, B), (7, None)]
+
+
+def test_tasks_have_champions_of_their_own(scored):
+    scored.record_promotion(promotion(A))
+    scored.record_promotion(promotion(B, task="keypoints"))
+    scored.record_promotion(promotion(C, task="keypoints", run_id="run-2"))
     assert scored.champion("plates", "mask_AP").model == MODELS[0]
+    other = scored.champion("plates", "mask_AP", "keypoints")
+    assert (other.model, other.record.sequence, other.record.task) == (MODELS[2], 2, "keypoints")
+    (first,) = scored.lineage(scored.named(A, ["model"])).promotions
+    assert (first.task, first.replaced_by) == ("instance_segmentation", None)
 
 
 def test_promotions_go_by_dataset_and_metric(scored):

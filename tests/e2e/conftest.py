@@ -29,8 +29,9 @@ TINY = [
     "train.log_every=1",
     "train.workers=0",
     "evaluate.drawn_images=2",
+    "evaluate.minimum=0",
 ]
-"""Overrides that make a run take seconds; the model learns nothing."""
+"""Overrides that make a run take seconds; the model learns nothing, and becomes champion nevertheless."""
 
 
 class World:

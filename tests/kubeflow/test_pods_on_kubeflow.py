@@ -145,7 +145,7 @@ def test_every_step_gets_what_is_asked_for(pods, three, count):
         check_resources(step, pod, count)
         check_place(pods, step, pod)
         check_volumes(pods, step, pod)
-        check_environment(pods, step, pod)
+        check_environment(pods, pod)
         check_security(step, pod)
     asked = [container["resources"] for pod in others for container in pod["spec"]["containers"]]
     assert asked  # drivers, which need no accelerator
@@ -190,16 +190,15 @@ def check_volumes(pods, step, pod):
     assert shared == ({"medium": "Memory", "sizeLimit": SHARED_MEMORY} if step in HEAVY else None), step
 
 
-def check_environment(pods, step, pod):
+def check_environment(pods, pod):
     (main,) = [one for one in pod["spec"]["containers"] if one["name"] == "main"]
     variables = {one["name"]: one for one in main["env"]}
     secret = {name: one["valueFrom"]["secretKeyRef"] for name, one in variables.items() if "secretKeyRef" in str(one)}
     wanted = {
         "SIGHTLINE_DATABASE_PASSWORD": ("database_secret", "password"),
         "SIGHTLINE_GIT_TOKEN": ("git_secret", "token"),
+        "SIGHTLINE_NOTIFY_URL": ("notify_secret", "url"),
     }
-    if step == "finish" or "SIGHTLINE_NOTIFY_URL" in secret:
-        wanted["SIGHTLINE_NOTIFY_URL"] = ("notify_secret", "url")
     assert secret == {
         name: {"name": pods.names[parameter], "key": key, "optional": True} for name, (parameter, key) in wanted.items()
     }

@@ -30,8 +30,8 @@ def command() -> None:
 @json_option
 @database_options
 def list_command(*, url: str, limit: int, as_json: bool) -> None:
-    """The newest runs, and what they selected."""
-    from sightline.report.lineage_document import run_document
+    """The newest runs, each with its own best candidates, and the champions that stayed."""
+    from sightline.report.lineage_document import choices_document, run_document
     from sightline.report.runs_text import runs_text
     from sightline.report.terminal import terminal
 
@@ -41,16 +41,7 @@ def list_command(*, url: str, limit: int, as_json: bool) -> None:
             runs = database.runs(limit)
         selections = database.selections(runs)
     if as_json:
-        rows = [
-            run_document(run)
-            | {
-                "selected": {
-                    metric: {"model": sha256, "value": value}
-                    for metric, (sha256, value) in sorted(selections[run.record.run_id].items())
-                }
-            }
-            for run in runs
-        ]
+        rows = [run_document(run) | choices_document(selections[run.record.run_id]) for run in runs]
         _print_json(rows)
     elif runs:
         _show(runs_text(runs, selections, terminal().width))

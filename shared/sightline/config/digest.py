@@ -20,10 +20,19 @@ _SECTIONS: dict[StepName, set[str]] = {
 _PLACES: dict[str, set[str]] = {"data": {"repository", "jobs", "timeout_seconds"}, "train": {"workers", "trackers"}}
 """Fields that say where and how fast, not what: they leave the digest alone."""
 
+_ADDED: dict[str, set[str]] = {"evaluate": {"minimum", "replace_unreadable"}}
+"""Fields that came after the first release: at their defaults they leave the digest as it was without them."""
+
 
 def relevant_part(step: StepName, config: Config) -> dict[str, Any]:
     """The part of the configuration that ``step`` depends on, as JSON holds it."""
-    return config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
+    part = config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
+    for section, names in _ADDED.items():
+        fields = type(getattr(config, section)).model_fields
+        for name in names:
+            if section in part and part[section][name] == fields[name].default:
+                del part[section][name]
+    return part
 
 
 def config_digest(step: StepName, config: Config) -> str:

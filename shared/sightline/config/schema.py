@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from sightline.url_secrets import holds_secret
 
@@ -23,6 +32,18 @@ def _without_secret(url: str) -> str:
     if holds_secret(url):
         raise ValueError("a URL without a password; credentials come from the environment, as Google's tools take them")
     return url
+
+
+DEFAULT_MINIMUM = 0.05
+"""What a first champion needs by every metric that ``evaluate.minimum`` does not name."""
+
+
+def _fractions(value: object) -> object:
+    """Refuse what is neither a fraction nor a mapping to fractions, in one message."""
+    numbers = list(value.values()) if isinstance(value, dict) else [value]
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one <= 1 for one in numbers):
+        raise ValueError("a number from 0 to 1, or one for each metric, such as {mask_AP: 0.1, EIR: 0.02}")
+    return value
 
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -229,8 +250,19 @@ class Evaluate(Section):
     min_improvement: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="A champion is replaced by a model that is better by more than this"
     )
+    minimum: Annotated[float | dict[str, float], BeforeValidator(_fractions)] = Field(
+        DEFAULT_MINIMUM,
+        description="Without a champion to beat, a model below this is not promoted: one number, or one by metric",
+    )
+    replace_unreadable: bool = Field(
+        False, description="Whether a champion that cannot be measured (lost, damaged, other classes) is replaced"
+    )
     score_threshold: Fraction = Field(0.5, description="Detections below are neither drawn nor read")
     drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Images of the val split that are drawn")
+
+    def minimum_of(self, metric: str) -> float:
+        """What a model needs by ``metric`` to become champion where there is none to beat."""
+        return self.minimum.get(metric, DEFAULT_MINIMUM) if isinstance(self.minimum, dict) else self.minimum
 
 
 class Test(Section):

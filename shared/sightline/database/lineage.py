@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, func, select
 
 from sightline.database.lineage_records import (
     Lineage,
@@ -20,7 +20,7 @@ from sightline.database.lineage_records import (
     Scores,
     VersionLineage,
 )
-from sightline.database.records import ModelUse, RunRow
+from sightline.database.records import ModelUse, RunChoice, RunRow
 from sightline.database.runs import run_row
 from sightline.database.scores import model_row
 from sightline.database.tables import METRICS, MODELS, PROMOTIONS, RUN_MODELS, RUNS, SPLIT_COUNTS, VERSIONS
@@ -73,21 +73,44 @@ def runs_by_id(connection: Connection, run_ids: Iterable[str]) -> list[RunRow]:
     return [run_row(row) for row in sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)]
 
 
-def selections(connection: Connection, runs: Sequence[RunRow]) -> dict[str, dict[str, tuple[str, float]]]:
+def selections(connection: Connection, runs: Sequence[RunRow]) -> dict[str, dict[str, RunChoice]]:
     """See :meth:`sightline.database.Database.selections`."""
     made = training_tags_of(connection, [run.record.dataset_tag for run in runs])
     own = {run.record.run_id: [*made.get(run.record.dataset_tag, []), run.record.dataset_tag] for run in runs}
+    tags = sorted({tag for names in own.values() for tag in names})
+    measured = (METRICS.c.model_id == MODELS.c.id) & (METRICS.c.name == RUN_MODELS.c.metric)
+    measured &= (METRICS.c.split == "val") & METRICS.c.dataset_tag.in_(tags)
     query = (
-        select(RUN_MODELS.c.run_id, RUN_MODELS.c.metric, MODELS.c.sha256, METRICS.c.dataset_tag, METRICS.c.value)
+        select(RUN_MODELS.c.run_id, RUN_MODELS.c.role, RUN_MODELS.c.metric, MODELS.c.sha256)
+        .add_columns(METRICS.c.dataset_tag, METRICS.c.value)
         .join(MODELS, MODELS.c.id == RUN_MODELS.c.model_id)
-        .join(METRICS, (METRICS.c.model_id == MODELS.c.id) & (METRICS.c.name == RUN_MODELS.c.metric))
-        .where(RUN_MODELS.c.run_id.in_(sorted(own)), RUN_MODELS.c.role == "selected", METRICS.c.split == "val")
+        .join(METRICS, measured, isouter=True)
+        .where(RUN_MODELS.c.run_id.in_(sorted(own)), RUN_MODELS.c.role.in_(("proposed", "selected")))
     )
-    found: dict[str, dict[str, tuple[str, float]]] = {run_id: {} for run_id in own}
+    parts: dict[tuple[str, str], dict[str, tuple[str, float | None]]] = {}
     for row in connection.execute(query):
+        known = parts.setdefault((row.run_id, row.metric), {})
         if row.dataset_tag in own[row.run_id]:
-            found[row.run_id][row.metric] = (row.sha256, row.value)
+            known[row.role] = (row.sha256, row.value)
+        else:
+            known.setdefault(row.role, (row.sha256, None))
+    found: dict[str, dict[str, RunChoice]] = {run_id: {} for run_id in own}
+    for (run_id, metric), known in parts.items():
+        choice = _choice(known)
+        if choice is not None:
+            found[run_id][metric] = choice
     return found
+
+
+def _choice(known: dict[str, tuple[str, float | None]]) -> RunChoice | None:
+    """The best candidate and the champion that stayed, of who was proposed and who selected."""
+    selected = known.get("selected", ("", None))
+    sha256, value = known.get("proposed", selected)
+    if value is None:
+        return None
+    if selected[0] in {"", sha256}:
+        return RunChoice(sha256, value)
+    return RunChoice(sha256, value, *selected)
 
 
 def _start(connection: Connection, asked: Named) -> tuple[list[str], Rows, int]:
@@ -215,7 +238,12 @@ def _promotions(
     ids = sorted({key for query in which for key in connection.scalars(query)}, reverse=True)[:SHOWN_PROMOTIONS]
     if not ids:
         return []
-    follows = (after.c.dataset == table.c.dataset) & (after.c.metric == table.c.metric)
+    later = PROMOTIONS.alias("later")
+    next_one = (
+        select(func.min(later.c.sequence))
+        .where(_same_champions(later, table), later.c.sequence > table.c.sequence)
+        .scalar_subquery()
+    )
     query = (
         select(
             table,
@@ -226,7 +254,7 @@ def _promotions(
         )
         .join(champion, champion.c.id == table.c.model_id)
         .join(before, before.c.id == table.c.previous_model_id, isouter=True)
-        .join(after, follows & (after.c.sequence == table.c.sequence + 1), isouter=True)
+        .join(after, _same_champions(after, table) & (after.c.sequence == next_one), isouter=True)
         .join(heir, heir.c.id == after.c.model_id, isouter=True)
         .where(table.c.id.in_(ids))
         .order_by(table.c.id.desc())
@@ -235,6 +263,7 @@ def _promotions(
         PromotionLineage(
             dataset=row.dataset,
             metric=row.metric,
+            task=row.task,
             sequence=row.sequence,
             model_sha256=row.sha256,
             previous_sha256=row.previous_sha256,
@@ -247,3 +276,8 @@ def _promotions(
         )
         for row in connection.execute(query)
     ]
+
+
+def _same_champions(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    """Whether two promotions are of one task, dataset and metric."""
+    return and_(*(one.c[name] == other.c[name] for name in ("task", "dataset", "metric")))

@@ -100,7 +100,8 @@ class PromotionLineage:
     Attributes:
         dataset: The dataset's name.
         metric: Such as ``mask_AP``.
-        sequence: Counts the changes of this dataset and metric from 1.
+        task: What the models do.
+        sequence: Grows with the changes of this dataset, task and metric.
         model_sha256: The champion from then on.
         previous_sha256: The champion before; None when there was none.
         value: Its value, 0 to 1.
@@ -113,6 +114,7 @@ class PromotionLineage:
 
     dataset: str
     metric: str
+    task: str
     sequence: int
     model_sha256: str
     previous_sha256: str | None

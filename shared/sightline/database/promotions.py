@@ -21,8 +21,8 @@ MAX_ATTEMPTS = 8
 def record(engine: Engine, promotion: PromotionRecord) -> None:
     """See :meth:`sightline.database.Database.record_promotion`.
 
-    Each promotion takes the next number of its dataset and metric; of two writers who take the same, one is refused by
-    the unique key, and looks again.
+    Each promotion has a number among those of its dataset, task and metric; of two writers who take the same, one is
+    refused by the unique key, and looks again.
     """
     what = f"promote model {promotion.model_sha256} of {promotion.dataset} by {promotion.metric}"
     for _ in range(MAX_ATTEMPTS):
@@ -33,7 +33,7 @@ def record(engine: Engine, promotion: PromotionRecord) -> None:
     raise DatabaseError(f"cannot {what}: {MAX_ATTEMPTS} other promotions came first; run evaluate again")
 
 
-def latest(connection: Connection, dataset: str, metric: str) -> PromotionRow | None:
+def latest(connection: Connection, dataset: str, metric: str, task: str) -> PromotionRow | None:
     """The present champion, or None."""
     table = PROMOTIONS
     previous = MODELS.alias("previous")
@@ -41,7 +41,7 @@ def latest(connection: Connection, dataset: str, metric: str) -> PromotionRow | 
         select(table, MODELS.c.sha256, previous.c.sha256.label("previous_sha256"))
         .join(MODELS, MODELS.c.id == table.c.model_id)
         .join(previous, previous.c.id == table.c.previous_model_id, isouter=True)
-        .where(table.c.dataset == dataset, table.c.metric == metric)
+        .where(table.c.task == task, table.c.dataset == dataset, table.c.metric == metric)
         .order_by(table.c.sequence.desc())
         .limit(1)
     )
@@ -58,6 +58,8 @@ def latest(connection: Connection, dataset: str, metric: str) -> PromotionRow | 
             value=row.value,
             previous_value=row.previous_value,
             run_id=row.run_id,
+            task=row.task,
+            sequence=row.sequence,
         ),
         model=model_row(model),
         promoted_at=row.promoted_at,
@@ -68,6 +70,7 @@ def _record(connection: Connection, promotion: PromotionRecord) -> None:
     table = PROMOTIONS
     row: dict[str, Any] = {
         "dataset": promotion.dataset,
+        "task": promotion.task,
         "metric": promotion.metric,
         "value": promotion.value,
         "previous_value": promotion.previous_value,
@@ -78,15 +81,15 @@ def _record(connection: Connection, promotion: PromotionRecord) -> None:
     row["model_id"] = model_id(connection, promotion.model_sha256)
     if promotion.previous_sha256 is not None:
         row["previous_model_id"] = model_id(connection, promotion.previous_sha256)
-    query = (
-        select(table.c.sequence, table.c.model_id, table.c.run_id)
-        .where(table.c.dataset == promotion.dataset, table.c.metric == promotion.metric)
-        .order_by(table.c.sequence.desc())
+    key = (
+        (table.c.task == promotion.task) & (table.c.dataset == promotion.dataset) & (table.c.metric == promotion.metric)
     )
-    before = connection.execute(query).all()
-    if any((entry.model_id, entry.run_id) == (row["model_id"], promotion.run_id) for entry in before):
+    if promotion.sequence:
+        taken = connection.scalar(select(table.c.id).where(key, table.c.sequence == promotion.sequence))
+        if taken is None:
+            connection.execute(insert(table).values(row | {"sequence": promotion.sequence}))
         return
-    if before and before[0].model_id == row["model_id"]:
-        return
-    row["sequence"] = before[0].sequence + 1 if before else 1
-    connection.execute(insert(table).values(row))
+    query = select(table.c.sequence, table.c.model_id).where(key).order_by(table.c.sequence.desc()).limit(1)
+    before = connection.execute(query).one_or_none()
+    if before is None or before.model_id != row["model_id"]:
+        connection.execute(insert(table).values(row | {"sequence": before.sequence + 1 if before else 1}))

@@ -151,14 +151,32 @@ class ModelUse:
 
     Attributes:
         model_sha256: The model, registered before.
-        role: ``best`` or ``last`` (how train called it), ``champion`` (what evaluate compared with), ``selected`` or
-            ``tested``; ``candidate`` where an older Sightline kept no name.
-        metric: What selected it; empty for the other roles.
+        role: ``best`` or ``last`` (how train called it), ``champion`` (what evaluate compared with), ``proposed`` (the
+            run's own best), ``selected`` (that, or the champion where it stays) or ``tested``; ``candidate`` where an
+            older Sightline kept no name.
+        metric: By which it was proposed or selected; empty for the other roles.
     """
 
     model_sha256: str
     role: str
     metric: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunChoice:
+    """What came of a run by one metric, on val.
+
+    Attributes:
+        model: SHA-256 of the run's own best candidate; of what it selected where an earlier release kept no more.
+        value: Its value on the run's own training set, 0 to 1.
+        champion: SHA-256 of the champion that stayed; empty where none did.
+        champion_value: Its value on the same; None where it was measured on a part of the classes, or none stayed.
+    """
+
+    model: str
+    value: float
+    champion: str = ""
+    champion_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +190,9 @@ class PromotionRecord:
         previous_sha256: The champion before; None when there was none.
         value: The new champion's value, 0 to 1.
         previous_value: The former champion's value on the same split; None when there was none.
-        run_id: The run that decided.
+        run_id: The run that decided; empty where none did, as for a pointer that was put back by hand.
+        task: What the models do.
+        sequence: Its number among those of this dataset, task and metric; 0: the next one.
     """
 
     dataset: str
@@ -182,6 +202,8 @@ class PromotionRecord:
     value: float
     previous_value: float | None
     run_id: str
+    task: str = "instance_segmentation"
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

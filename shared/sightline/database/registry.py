@@ -20,6 +20,7 @@ from sightline.database.records import (
     ModelUse,
     PromotionRecord,
     PromotionRow,
+    RunChoice,
     RunRecord,
     RunRow,
     RunState,
@@ -203,18 +204,20 @@ class Database:
         )
 
     def record_promotion(self, promotion: PromotionRecord) -> None:
-        """Record a new champion; nothing changes when the run did so before, or when it is the champion already.
+        """Record a new champion; nothing changes when its number is taken.
+
+        One without a number takes the next; nothing changes when it is the champion already.
 
         Raises:
             DatabaseError: Also when one of the models is not registered.
         """
         promotions.record(self._engine, promotion)
 
-    def champion(self, dataset: str, metric: str) -> PromotionRow | None:
+    def champion(self, dataset: str, metric: str, task: str = "instance_segmentation") -> PromotionRow | None:
         """The present champion by one metric, with how it became so; None where there was no promotion yet."""
         return self._read(
             f"find the champion of {dataset} by {metric}",
-            lambda connection: promotions.latest(connection, dataset, metric),
+            lambda connection: promotions.latest(connection, dataset, metric, task),
         )
 
     def references(self) -> References:
@@ -241,8 +244,8 @@ class Database:
         """Everything that something was made from, and everything that was made from it."""
         return self._read(f"trace {asked}", lambda connection: lineage.trace(connection, asked))
 
-    def selections(self, run_rows: Iterable[RunRow]) -> dict[str, dict[str, tuple[str, float]]]:
-        """What each run selected: by metric the model's SHA-256 and its val value on the run's own training set."""
+    def selections(self, run_rows: Iterable[RunRow]) -> dict[str, dict[str, RunChoice]]:
+        """What came of each run by metric: its own best candidate, and the champion that stayed."""
         return self._read("read what runs selected", lambda connection: lineage.selections(connection, list(run_rows)))
 
     def _read(self, what: str, work: Callable[[Connection], Result]) -> Result:

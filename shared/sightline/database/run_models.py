@@ -36,8 +36,11 @@ def _add(connection: Connection, run_id: str, uses: Iterable[ModelUse]) -> None:
         key = model_id(connection, use.model_sha256)
         if (key, use.role, use.metric) in present:
             continue
-        if use.role == "selected":  # one a metric: a decision that was made anew takes the place of the one before
-            before = of_run & (table.c.role == "selected") & (table.c.metric == use.metric)
+        if use.role in {
+            "selected",
+            "proposed",
+        }:  # one a metric: a decision that was made anew takes the place of the one before
+            before = of_run & (table.c.role == use.role) & (table.c.metric == use.metric)
             connection.execute(delete(table).where(before))
         connection.execute(insert(table).values(_values(run_id, use) | {"model_id": key}))
 

@@ -150,7 +150,7 @@ RUN_MODELS = Table(
     Index(None, "model_id"),
     **CLUSTERED,
 )
-"""What a model was in a run: ``best``, ``last``, ``champion``, ``selected`` (by ``metric``), ``tested``.
+"""What a model was in a run: ``best``, ``last``, ``champion``, ``proposed`` or ``selected`` by ``metric``, ``tested``.
 
 It tells apart the run that made a model (``models.run_id``) and those that found it and used it.
 """
@@ -181,11 +181,12 @@ PROMOTIONS = Table(
     Column("previous_value", Double),
     Column("run_id", key_string(100), nullable=False),
     Column("promoted_at", UtcDateTime, nullable=False),
-    UniqueConstraint("dataset", "metric", "sequence"),
-    UniqueConstraint("dataset", "metric", "model_id", "run_id"),
+    Column("task", key_string(64), nullable=False, server_default="instance_segmentation"),
+    UniqueConstraint("task", "dataset", "metric", "sequence"),
     Index(None, "model_id"),
     Index(None, "previous_model_id"),
     Index(None, "run_id"),
     **TABLE_OPTIONS,
 )
-"""A change of champion; ``sequence`` counts from 1 and says which is the latest, whatever the clocks say."""
+"""A change of champion; ``sequence`` grows with each of one task, dataset and metric and says which is the latest,
+whatever the clocks say.  A model may become champion again, by the same run too."""

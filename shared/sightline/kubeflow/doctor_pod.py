@@ -29,7 +29,11 @@ PATIENCE_SECONDS = 20.0
 """Until a pod that waits for something is believed to wait for ever."""
 
 _POLL_SECONDS = 1.0
-_VARIABLES = {"database_secret": "SIGHTLINE_DATABASE_PASSWORD", "git_secret": "SIGHTLINE_GIT_TOKEN"}
+_VARIABLES = {
+    "database_secret": "SIGHTLINE_DATABASE_PASSWORD",
+    "git_secret": "SIGHTLINE_GIT_TOKEN",
+    "notify_secret": "SIGHTLINE_NOTIFY_URL",
+}
 _PATHS = {"work_volume": "/var/lib/sightline", "code_volume": "/code"}
 
 

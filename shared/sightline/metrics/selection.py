@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sightline.errors import ConfigurationError, DataError
@@ -29,14 +29,20 @@ class Champion:
     """The model that was selected before.
 
     Attributes:
-        training_tag: What it was trained on.
+        training_tag: What it was trained on; empty where its pointer cannot be read.
         value: Its value on the split that the candidates are measured on; None when it cannot be measured there.
         obstacle: Why it cannot be measured, as a part of a sentence; empty where it can.
+        candidate: The candidate that is this very model; empty for a model of another training.
+        rival_value: The best candidate's value on the classes that both know; None where both know the same.
+        difference: The classes that only one of them knows, as a part of a sentence; empty where there is none.
     """
 
     training_tag: str
     value: float | None
     obstacle: str = ""
+    candidate: str = ""
+    rival_value: float | None = None
+    difference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Choice:
 
     Attributes:
         candidate: The best candidate's name.
-        value: Its value.
+        value: Its value on the whole split.
         promoted: Whether it takes the champion's place.
         reason: One sentence for a person.
     """
@@ -56,12 +62,13 @@ class Choice:
     reason: str
 
 
-def check_metrics(names: Sequence[str], reading: str) -> None:
+def check_metrics(names: Sequence[str], reading: str, minimum: Iterable[str] = ()) -> None:
     """Refuse metrics that no model will have, before anything is measured.
 
     Args:
         names: ``evaluate.select_by``.
         reading: ``reading``: EIR measures it.
+        minimum: The metrics that ``evaluate.minimum`` names.
 
     Raises:
         ConfigurationError: A name is unknown or stands twice, or EIR is asked for where nothing is read.
@@ -73,6 +80,11 @@ def check_metrics(names: Sequence[str], reading: str) -> None:
             )
         if names.count(name) > 1:
             raise ConfigurationError(f"evaluate.select_by: {name} stands there twice; give every metric once")
+    for name in minimum:
+        if name not in METRICS:
+            raise ConfigurationError(
+                f"evaluate.minimum: unknown metric {name!r}; a model can be selected by {', '.join(METRICS)}"
+            )
     if "EIR" in names and reading == "none":
         raise ConfigurationError(
             "evaluate.select_by: EIR counts structures that were read exactly, but reading is none; "
@@ -80,21 +92,47 @@ def check_metrics(names: Sequence[str], reading: str) -> None:
         )
 
 
+def best_candidate(metric: str, candidates: Mapping[str, Mapping[str, float]]) -> str:
+    """The name of the best candidate by one metric; of equal ones the earlier.
+
+    Args:
+        metric: One of :data:`METRICS`.
+        candidates: Name -> metrics by name, all on one split; at least one.
+
+    Raises:
+        DataError: No candidate has a value, for the split holds no truth for the metric.
+    """
+    measured = {name: metrics[metric] for name, metrics in candidates.items() if metric in metrics}
+    if not measured:
+        raise DataError(
+            f"no model can be selected by {metric}: the split has no truth to compute it from; "
+            "label more images, give the split a larger fraction (data.splits), or leave it out of evaluate.select_by"
+        )
+    return max(measured, key=lambda candidate: measured[candidate])
+
+
 def choose(
     metric: str,
     candidates: Mapping[str, Mapping[str, float]],
     champion: Champion | None,
     min_improvement: float = 0.0,
+    *,
+    minimum: float = 0.0,
+    replace_unmeasurable: bool = False,
 ) -> Choice:
     """Decide by one metric: the best candidate, and whether it beats the champion.
 
     Of equal candidates the earlier wins; a champion stays until a candidate is better by more than ``min_improvement``.
+    Where there is no champion to beat, a candidate needs ``minimum``.  A champion that cannot be measured stays, unless
+    ``replace_unmeasurable`` says otherwise.
 
     Args:
         metric: One of :data:`METRICS`.
         candidates: Name -> metrics by name, all on one split; at least one.
         champion: None when there is none.
         min_improvement: 0 or more.
+        minimum: 0 to 1.
+        replace_unmeasurable: Whether a champion gives way that cannot be measured.
 
     Raises:
         DataError: No candidate has a value, for the split holds no truth for the metric.
@@ -105,33 +143,60 @@ def choose(
         'best beats the champion of plates_train_v1: EIR 0.98 against 0.95'
         >>> choose("EIR", candidates, Champion("plates_train_v1", 0.98)).reason
         'the champion of plates_train_v1 stays: EIR 0.98, and best, the best candidate, has 0.98 as well'
+        >>> choose("EIR", {"best": {"EIR": 0.01}}, None, minimum=0.05).reason
+        'no champion: EIR 0.01 of best, the best candidate, is below evaluate.minimum 0.05'
     """
-    measured = {name: metrics[metric] for name, metrics in candidates.items() if metric in metrics}
-    if not measured:
-        raise DataError(
-            f"no model can be selected by {metric}: the split has no truth to compute it from; "
-            "label more images, give the split a larger fraction (data.splits), or leave it out of evaluate.select_by"
+    name = best_candidate(metric, candidates)
+    value = candidates[name][metric]
+    if champion is None or champion.value is None:
+        promoted, reason = _uncontested(metric, name, value, champion, (minimum, replace_unmeasurable))
+        return Choice(name, value, promoted, reason)
+    if champion.candidate == name:
+        return Choice(name, value, False, f"{name} is the champion already: {metric} {champion.value:.4g}")
+    promoted, reason = _contested(metric, name, value, champion, min_improvement)
+    if champion.difference:
+        reason += f"; compared on the classes that both know ({champion.difference})"
+    return Choice(name, value, promoted, reason)
+
+
+def _uncontested(
+    metric: str, name: str, value: float, champion: Champion | None, rule: tuple[float, bool]
+) -> tuple[bool, str]:
+    """Whether a candidate becomes champion where there is none, or one that cannot be measured, and why.
+
+    ``rule`` is the minimum, and whether a champion gives way that cannot be measured.
+    """
+    minimum, replaces = rule
+    if champion is not None and not replaces:
+        return False, (
+            f"{name} is not promoted, for the champion cannot be measured: {champion.obstacle}; {metric} {value:.4g}; "
+            "evaluate.replace_unreadable=true replaces such a champion"
         )
-    name = max(measured, key=lambda candidate: measured[candidate])
-    value = measured[name]
+    if value < minimum:
+        before = "no champion" if champion is None else f"not promoted, though {champion.obstacle}"
+        one, other = _shown(value, minimum)
+        return False, f"{before}: {metric} {one} of {name}, the best candidate, is below evaluate.minimum {other}"
     if champion is None:
-        return Choice(name, value, True, f"{name} is the first champion: {metric} {value:.4g}")
-    if champion.value is None:
-        reason = f"{name} is selected without a comparison: {champion.obstacle}; {metric} {value:.4g}"
-        return Choice(name, value, True, reason)
+        return True, f"{name} is the first champion: {metric} {value:.4g}"
+    return True, (
+        f"{name} is promoted without a comparison, as evaluate.replace_unreadable says: {champion.obstacle}; "
+        f"{metric} {value:.4g}"
+    )
+
+
+def _contested(metric: str, name: str, value: float, champion: Champion, margin: float) -> tuple[bool, str]:
+    """Whether the best candidate beats a measured champion by more than ``margin``, and why."""
+    held = champion.value or 0.0
+    value = value if champion.rival_value is None else champion.rival_value
     rival = f"the champion of {champion.training_tag}"
-    one, other = _shown(value, champion.value)
-    if value - champion.value > min_improvement:
-        return Choice(name, value, True, f"{name} beats {rival}: {metric} {one} against {other}")
-    if value == champion.value:
-        reason = f"{rival} stays: {metric} {other}, and {name}, the best candidate, has {one} as well"
-    elif value > champion.value:
-        reason = (
-            f"{rival} stays: {metric} {other}; {name} has {one}, which is not better by more than {min_improvement:g}"
-        )
-    else:
-        reason = f"{rival} stays: {metric} {other} against {one} of {name}, the best candidate"
-    return Choice(name, value, False, reason)
+    one, other = _shown(value, held)
+    if value - held > margin:
+        return True, f"{name} beats {rival}: {metric} {one} against {other}"
+    if value == held:
+        return False, f"{rival} stays: {metric} {other}, and {name}, the best candidate, has {one} as well"
+    if value > held:
+        return False, f"{rival} stays: {metric} {other}; {name} has {one}, which is not better by more than {margin:g}"
+    return False, f"{rival} stays: {metric} {other} against {one} of {name}, the best candidate"
 
 
 def _shown(one: float, other: float) -> tuple[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sightline.config.difference import differences_from_recipe
-from sightline.database import Lineage, ModelLineage, PromotionLineage, RunRow, VersionLineage
+from sightline.database import Lineage, ModelLineage, PromotionLineage, RunChoice, RunRow, VersionLineage
 from sightline.strict_json import decode
 
 Document = dict[str, Any]
@@ -47,6 +48,28 @@ def run_document(run: RunRow) -> Document:
         "seconds": run_seconds(run),
         "configuration_digest": run.record.configuration_digest,
         "configuration": run_configuration(run),
+    }
+
+
+def choices_document(choices: Mapping[str, RunChoice]) -> Document:
+    """The run's own best candidate by metric with the champion that stayed, and what was selected of the two."""
+    ordered = sorted(choices.items())
+    return {
+        "candidates": {
+            metric: {
+                "model": one.model,
+                "value": one.value,
+                "champion": one.champion or None,
+                "champion_value": one.champion_value,
+            }
+            for metric, one in ordered
+        },
+        "selected": {
+            metric: {"model": one.champion, "value": one.champion_value}
+            if one.champion
+            else {"model": one.model, "value": one.value}
+            for metric, one in ordered
+        },
     }
 
 
@@ -102,6 +125,7 @@ def _promotion(promotion: PromotionLineage) -> Document:
     return {
         "dataset": promotion.dataset,
         "metric": promotion.metric,
+        "task": promotion.task,
         "sequence": promotion.sequence,
         "model": promotion.model_sha256,
         "value": promotion.value,

@@ -41,11 +41,13 @@ def roles_text(uses: Iterable[ModelUse]) -> str:
     order = ("best", "last", "candidate", "champion")
     given = list(uses)
     roles = sorted(
-        {use.role for use in given} - {"selected", "tested"},
+        {use.role for use in given} - {"selected", "proposed", "tested"},
         key=lambda role: (order.index(role) if role in order else 9, role),
     )
     chosen = sorted(use.metric for use in given if use.role == "selected")
-    selected = [f"selected by {' and '.join(chosen)}"] if chosen else []
+    passed_over = sorted({use.metric for use in given if use.role == "proposed"} - set(chosen))
+    selected = [f"best candidate by {' and '.join(passed_over)}"] if passed_over else []
+    selected += [f"selected by {' and '.join(chosen)}"] if chosen else []
     return ", ".join([*roles, *selected, *(["tested"] if any(use.role == "tested" for use in given) else [])])
 
 

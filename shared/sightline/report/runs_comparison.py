@@ -42,8 +42,10 @@ class RunSide:
         training_tag: What its model was measured on; empty where there is no model.
         digest: Of that training set; empty where it is not registered.
         model: The SHA-256 of the model that stands for it; empty where it has none.
-        role: What that model was: ``selected by mask_AP``, ``best``.
+        role: What that model was: ``best candidate by mask_AP``, ``selected by mask_AP`` in runs of earlier releases,
+            or ``best``.
         selected: The selected model's SHA-256, by metric.
+        champion: SHA-256 of the champion that stayed by the metric of ``role``; empty where none did.
     """
 
     run: RunRow
@@ -52,6 +54,7 @@ class RunSide:
     model: str
     role: str
     selected: dict[str, str]
+    champion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class Comparison:
 def compare_runs(a: Lineage, b: Lineage) -> Comparison:
     """Compare two runs.
 
-    The model that stands for a run is the one that it selected by its first metric; before there is one, its best.
+    The model that stands for a run is its own best candidate by its first metric, whether or not it became champion;
+    before there is one, its best.
 
     Args:
         a: The lineage of the first run.
@@ -111,9 +115,15 @@ def _side(lineage: Lineage) -> RunSide:
     }
     order = list(run_configuration(run).get("evaluate", {}).get("select_by", []))
     selected = {metric: model for (role, metric), model in roles.items() if role == "selected"}
+    own = {metric: model for (role, metric), model in roles.items() if role == "proposed"}
     first = next((metric for metric in (*order, *selected) if metric in selected), None)
     chosen: ModelLineage | None
-    if first is not None:
+    champion = ""
+    if first is not None and first in own:
+        chosen, role = own[first], f"best candidate by {first}"
+        stays = selected[first].record.sha256 != chosen.record.sha256
+        champion = selected[first].record.sha256 if stays else ""
+    elif first is not None:
         chosen, role = selected[first], f"selected by {first}"
     else:
         chosen, role = next(((roles[(name, "")], name) for name in ("best", "last") if (name, "") in roles), (None, ""))
@@ -126,6 +136,7 @@ def _side(lineage: Lineage) -> RunSide:
         model="" if chosen is None else chosen.record.sha256,
         role=role,
         selected={metric: selected[metric].record.sha256 for metric in sorted(selected)},
+        champion=champion,
     )
 
 
@@ -164,4 +175,5 @@ def _side_document(side: RunSide) -> dict[str, Any]:
         "model": side.model,
         "role": side.role,
         "selected": side.selected,
+        "champion": side.champion or None,
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from sightline.database import Lineage, RunRow
+from sightline.database import Lineage, RunChoice, RunRow
 from sightline.report.lineage_document import run_seconds
 from sightline.report.lineage_text import models_text, promotions_table, run_facts
 from sightline.report.lineage_wording import changes_text, difference_rows, short, time_text
@@ -19,17 +19,17 @@ _WIDE = 100
 
 
 def runs_text(
-    runs: Sequence[RunRow], selections: Mapping[str, Mapping[str, tuple[str, float]]], width: int
+    runs: Sequence[RunRow], selections: Mapping[str, Mapping[str, RunChoice]], width: int
 ) -> Iterator[RenderableType]:
-    """The runs, with the val value of each metric that selected; one line each where there is room."""
+    """The runs, with what came of each by every metric; one line each where there is room."""
     wide = width >= _WIDE
     join = ", " if wide else "\n"
-    lines = table("run", *(["state", "took>"] if wide else ["state, took"]), "started, UTC", "data", "selected, on val")
+    lines = table("run", *(["state", "took>"] if wide else ["state, took"]), "started, UTC", "data", "best, on val")
     for run in runs:
         chosen = selections[run.record.run_id]
         state = Text(run.state, style=STATE_STYLES[run.state])
         took = duration_text(run_seconds(run))
-        selected = join.join(f"{metric} {metric_text(chosen[metric][1])}" for metric in sorted(chosen))
+        selected = join.join(_choice_text(metric, chosen[metric]) for metric in sorted(chosen))
         lines.add_row(
             Text(run.record.run_id, no_wrap=True),
             *([state, took] if wide else [Text.assemble(state, "\n", took)]),
@@ -38,6 +38,12 @@ def runs_text(
             Text(selected or NOTHING),
         )
     yield lines
+
+
+def _choice_text(metric: str, choice: RunChoice) -> str:
+    """Such as ``mask_AP 0.410 (champion 0.520)``: the run's own best candidate, and the champion that stayed."""
+    champion = f" (champion {metric_text(choice.champion_value)})" if choice.champion else ""
+    return f"{metric} {metric_text(choice.value)}{champion}"
 
 
 def run_text(lineage: Lineage, width: int, tensorboard: str) -> Iterator[RenderableType]:
@@ -86,6 +92,7 @@ def _facts(side: RunSide) -> list[tuple[str, str]]:
         ("code", short(record.code_rev)),
         ("model", short(side.model)),
         ("", side.role or NOTHING),
+        ("champion", f"{short(side.champion)} stays" if side.champion else NOTHING),
     ]
 
 

@@ -1,7 +1,8 @@
 """Evaluate: every candidate and the present champion on the val split; the best by each chosen metric is selected.
 
 The decision is published as ``result.json``, and :mod:`sightline.steps.promote` carries it out.  A decision that was
-made against a champion who is not the champion any more is made anew.
+made against a champion who is not the champion any more is made again.  A champion that cannot be measured is left out,
+and everything that tells of the decision says so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
@@ -22,19 +23,24 @@ from sightline.data.detections import Detections
 from sightline.data.lock import exclusive_lock
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
-from sightline.metrics.selection import Champion, check_metrics, choose, metrics_line
+from sightline.metrics.selection import Champion, best_candidate, check_metrics, choose, metrics_line
 from sightline.report.evaluation_report import write_evaluation_report
-from sightline.steps.champions import ChampionPointer, read_champion
+from sightline.steps.champions import ChampionState, look_up_champion
 from sightline.steps.drawings import draw_split, worst_and_spread
 from sightline.steps.inference import class_names, fetch_model, infer_split, read_split, training_set_on_disk
 from sightline.steps.journal import write_atomically
 from sightline.steps.measurement import Measurement, measure
 from sightline.steps.promotion import decision_holds, record_models
-from sightline.steps.results import EvaluateResult, ScoredModel, Selection, TrainResult
+from sightline.steps.results import Candidate, ChampionKind, EvaluateResult, ScoredModel, Selection, TrainResult
+from sightline.steps.rivals import Rival, free_memory, load, prepare, rivals, still_unreadable
 from sightline.steps.selected_models import model_uri, publish_model
+from sightline.steps.shared_classes import SharedClasses
 from sightline.steps.store import find_result, folder_key, publish_result
 from sightline.storage import Storage, open_storage
-from sightline.tasks.reading import open_reader
+from sightline.tasks.reading import can_read, open_reader
+
+if TYPE_CHECKING:
+    from sightline.models.predictor import Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -64,25 +70,46 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
         ModelFileError: A candidate is damaged, or of other classes or another task than the training set.
         StepError: There are no candidates, or a model is gone.
     """
-    check_metrics(config.evaluate.select_by, config.reading)
+    minimum = config.evaluate.minimum
+    check_metrics(config.evaluate.select_by, config.reading, minimum if isinstance(minimum, dict) else ())
     if not train.candidates:
         raise StepError(f"training on {train.training_tag} left no candidate; run train again")
     storage = open_storage(config.storage.uri)
-    dataset = DatasetTag.parse(train.training_tag).dataset
     key = step_key(
         "evaluate", config, train.training_commit, *(candidate.sha256 for candidate in train.candidates), code_rev
     )
     folder = Path(config.work.dir) / "evaluate" / key
-    with exclusive_lock(folder.with_name(f"{key}.lock"), config.data.timeout_seconds):
+    with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, EvaluateResult, train.training_tag, key)
-        if result is None or not decision_holds(storage, dataset, result):
+        if result is None or not _holds(config, storage, train, result, folder):
             with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
                 evaluation = _Evaluation(config, train, storage, folder, source)
                 result = evaluation.publish(key, replace=result is not None)
-    record_models(config, train, result)
+    record_models(config, train, storage, result)
     for selection in result.selections:
-        _log.info("%s: %s", selection.metric, selection.reason)
+        log = _log.warning if selection.obstacle else _log.info
+        log("%s: %s", selection.metric, selection.reason)
     return result
+
+
+def _holds(config: Config, storage: Storage, train: TrainResult, result: EvaluateResult, folder: Path) -> bool:
+    """Whether a finished decision is still the right one: its champions are there, and as unusable as they were."""
+    dataset = DatasetTag.parse(train.training_tag).dataset
+    if not decision_holds(storage, dataset, config.task, result):
+        return False
+    doubtful = {
+        selection.metric: state.pointer
+        for selection in result.selections
+        if selection.champion == "unreadable"
+        and (state := look_up_champion(storage, dataset, selection.metric, config.task)).pointer is not None
+        and state.sha256 == selection.previous_sha256
+    }
+    if not doubtful:
+        return True
+    with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
+        truth = read_split(source, "val")
+        pointers = {pointer.sha256: pointer for pointer in doubtful.values() if pointer is not None}
+        return all(still_unreadable(pointer, config, truth, folder / "models") for pointer in pointers.values())
 
 
 class _Evaluation:
@@ -95,35 +122,42 @@ class _Evaluation:
         dataset = DatasetTag.parse(self._tag).dataset
         self._truth, self._root = read_split(source, "val"), source.path
         self._classes = class_names(self._truth)
-        self._champions = {metric: read_champion(storage, dataset, metric)[0] for metric in config.evaluate.select_by}
+        self._reader = open_reader(config.reading, self._classes)
+        self._states = {
+            metric: look_up_champion(storage, dataset, metric, config.task) for metric in config.evaluate.select_by
+        }
         self._contenders = [
             _Contender(
                 entry.name, entry.uri, entry.sha256, train.trained_on or self._tag, self._fetch(entry.uri, entry.sha256)
             )
             for entry in train.candidates
         ]
-        self._obstacles: dict[str, str] = {}
-        for rival in self._rivals():
-            obstacle = _obstacle(rival, config.task, self._classes)
-            if obstacle:
-                self._obstacles[rival.sha256] = obstacle
-            else:
-                self._contenders.append(rival)
+        self._rivals = rivals(self._states)
         self._found: dict[str, list[Detections]] = {}
         self._measured: dict[str, Measurement] = {}
+        self._compared: dict[tuple[str, tuple[str, ...]], dict[str, float]] = {}
 
     def publish(self, key: str, *, replace: bool) -> EvaluateResult:
         """Measure everything, decide, and publish the decision."""
         for contender in self._contenders:
             self._measure(contender)
-        selections = [self._select(metric, champion) for metric, champion in self._champions.items()]
+        for rival in self._rivals.values():
+            self._measure_rival(rival)
+        selections = [self._select(metric, state) for metric, state in self._states.items()]
         files = self._folder / "files"
         summary = self._write_files(files, selections)
         self._publish_models(selections, summary)
         result = EvaluateResult(
             training_tag=self._tag,
             models=[
-                ScoredModel(entry.name, entry.uri, entry.sha256, entry.training_tag, self._metrics(entry.sha256))
+                ScoredModel(
+                    entry.name,
+                    entry.uri,
+                    entry.sha256,
+                    entry.training_tag,
+                    self._metrics(entry.sha256),
+                    self._known_classes(entry.sha256),
+                )
                 for entry in self._contenders
             ],
             selections=selections,
@@ -136,56 +170,127 @@ class _Evaluation:
     def _fetch(self, uri: str, sha256: str) -> Path:
         return fetch_model(uri, sha256, self._folder / "models")
 
-    def _rivals(self) -> list[_Contender]:
-        """The distinct champions that are not candidates themselves."""
-        pointers = {pointer.sha256: pointer for pointer in self._champions.values() if pointer is not None}
-        rivals = []
-        for sha256, pointer in pointers.items():
-            metrics = [metric for metric, other in self._champions.items() if other and other.sha256 == sha256]
-            name = "champion" if len(pointers) == 1 else f"champion ({', '.join(metrics)})"
-            if sha256 not in {contender.sha256 for contender in self._contenders}:
-                path = self._fetch(pointer.uri, sha256)
-                rivals.append(_Contender(name, pointer.uri, sha256, pointer.training_tag, path))
-        return rivals
-
     def _measure(self, contender: _Contender) -> None:
         from sightline.models.predictor import Predictor
 
-        if contender.sha256 in self._measured:
+        if contender.sha256 not in self._measured:
+            config = self._config
+            predictor = Predictor.load(
+                contender.path, device=config.train.device, task=config.task, classes=self._classes
+            )
+            found = self._infer(predictor, contender.sha256)
+            self._keep(contender, found, measure(self._truth, found, self._reader, config.evaluate.score_threshold))
+
+    def _measure_rival(self, rival: Rival) -> None:
+        """Measure a champion on the classes that it shares with the dataset; or remember why not."""
+        pointer = rival.pointer
+        if pointer.sha256 in self._measured:
             return
-        config = self._config
-        predictor = Predictor.load(contender.path, device=config.train.device, task=config.task, classes=self._classes)
-        kept = self._folder / f"detections-{contender.sha256[:16]}.json"
-        found = infer_split(predictor, self._truth, self._root, kept=kept, max_pixels=config.data.max_pixels)
-        reader = open_reader(config.reading, self._classes)
-        self._found[contender.sha256] = found
-        self._measured[contender.sha256] = measure(self._truth, found, reader, config.evaluate.score_threshold)
-        _log.info("evaluated %s: %s", contender.name, metrics_line(self._metrics(contender.sha256)))
+        prepare(rival, self._config, self._truth, self._folder / "models")
+        if not rival.obstacle:
+            shared, path = rival.shared, rival.path
+            assert shared is not None and path is not None  # noqa: S101, PT018
+            with rival.attempt("measure it"):
+                found = shared.translated(self._infer(load(rival, self._config), pointer.sha256))
+                measured = self._measured_on(shared, found)
+                contender = _Contender(rival.name, pointer.uri, pointer.sha256, pointer.training_tag, path)
+                self._contenders.append(contender)
+                self._keep(contender, found, measured)
+        if rival.obstacle:
+            free_memory()
+            _log.warning("the champion is left out: %s", rival.obstacle)
+
+    def _infer(self, predictor: Predictor, sha256: str) -> list[Detections]:
+        kept = self._folder / f"detections-{sha256[:16]}.json"
+        return infer_split(predictor, self._truth, self._root, kept=kept, max_pixels=self._config.data.max_pixels)
+
+    def _keep(self, contender: _Contender, found: list[Detections], measured: Measurement) -> None:
+        self._found[contender.sha256], self._measured[contender.sha256] = found, measured
+        _log.info("evaluated %s: %s", contender.name, metrics_line(measured.metrics))
+
+    def _measured_on(self, shared: SharedClasses, found: list[Detections]) -> Measurement:
+        """Every metric on some classes alone; nothing is read where a class is missing that the reader needs."""
+        reader = self._reader if shared.complete or can_read(self._config.reading, shared.names) else None
+        threshold = self._config.evaluate.score_threshold
+        return measure(shared.truth(self._truth), shared.restricted(found), reader, threshold)
 
     def _metrics(self, sha256: str) -> dict[str, float]:
         return self._measured[sha256].metrics
 
-    def _select(self, metric: str, champion: ChampionPointer | None) -> Selection:
+    def _known_classes(self, sha256: str) -> list[str]:
+        """The classes that a model was measured on; empty for all."""
+        rival = self._rivals.get(sha256)
+        return [] if rival is None or rival.shared is None or rival.shared.complete else list(rival.shared.names)
+
+    def _metrics_on(self, sha256: str, shared: SharedClasses) -> dict[str, float]:
+        """A candidate's metrics on the classes that a champion knows."""
+        key = (sha256, shared.names)
+        if key not in self._compared:
+            self._compared[key] = self._measured_on(shared, self._found[sha256]).metrics
+        return self._compared[key]
+
+    def _select(self, metric: str, state: ChampionState) -> Selection:
         candidates = {candidate.name: self._metrics(candidate.sha256) for candidate in self._train.candidates}
-        rival = None
-        if champion is not None:
-            own = self._metrics(champion.sha256).get(metric) if champion.sha256 in self._measured else None
-            rival = Champion(champion.training_tag, own, self._obstacles.get(champion.sha256, ""))
-        choice = choose(metric, candidates, rival, self._config.evaluate.min_improvement)
-        best = next(entry.sha256 for entry in self._contenders if entry.name == choice.candidate)
-        selected = best if champion is None or choice.promoted else champion.sha256
-        winner = next(entry for entry in self._contenders if entry.sha256 == selected)
+        best = next(one for one in self._train.candidates if one.name == best_candidate(metric, candidates))
+        kind, champion = self._champion(metric, state, best)
+        settings = self._config.evaluate
+        choice = choose(
+            metric,
+            candidates,
+            champion,
+            settings.min_improvement,
+            minimum=settings.minimum_of(metric),
+            replace_unmeasurable=settings.replace_unreadable,
+        )
+        stays = kind == "measured" and not choice.promoted
+        winner = next(entry for entry in self._contenders if entry.sha256 == (state.sha256 if stays else best.sha256))
+        shared = self._rivals[state.sha256].shared if kind == "measured" and state.sha256 in self._rivals else None
+        part = shared if shared is not None and not shared.complete else None
+        value = choice.value
+        if champion is not None and champion.value is not None and (stays or part is not None):
+            value = champion.value if stays else champion.rival_value or 0.0
         return Selection(
             metric=metric,
             uri=model_uri(self._storage, self._tag, metric, winner.sha256),
             sha256=winner.sha256,
             name=winner.name,
-            value=self._metrics(winner.sha256)[metric],
-            previous_sha256="" if champion is None else champion.sha256,
-            previous_value=None if rival is None else rival.value,
+            value=value,
+            previous_sha256=state.sha256,
+            previous_value=None if champion is None else champion.value,
             promoted=choice.promoted,
             reason=choice.reason,
+            candidate=best.name,
+            candidate_sha256=best.sha256,
+            candidate_uri=best.uri,
+            candidate_value=choice.value,
+            champion=kind,
+            champion_tag="" if state.pointer is None else state.pointer.training_tag,
+            obstacle="" if champion is None else champion.obstacle,
+            compared_classes=[] if part is None else list(part.names),
+            added_classes=[] if part is None else list(part.added),
+            removed_classes=[] if part is None else list(part.removed),
         )
+
+    def _champion(self, metric: str, state: ChampionState, best: Candidate) -> tuple[ChampionKind, Champion | None]:
+        """What the best candidate is up against by one metric."""
+        if state.pointer is None:
+            return ("unreadable", Champion("", None, state.fault)) if state.fault else ("none", None)
+        tag, own = state.pointer.training_tag, {entry.sha256: entry.name for entry in self._train.candidates}
+        if state.sha256 in own:
+            same = best.name if state.sha256 == best.sha256 else own[state.sha256]
+            value = self._metrics(state.sha256).get(metric)
+            return "measured", Champion(tag, value, "", same)
+        rival = self._rivals[state.sha256]
+        if rival.obstacle or rival.shared is None:
+            return rival.kind, Champion(tag, None, rival.obstacle)
+        value = self._metrics(state.sha256).get(metric)
+        if rival.shared.complete and value is not None:
+            return "measured", Champion(tag, value)
+        against = self._metrics_on(best.sha256, rival.shared).get(metric)
+        if value is None or against is None:
+            lacking = f"has no {metric} on the classes that both know"
+            return "incomparable", Champion(tag, None, f"the champion of {tag} {lacking} ({rival.shared.difference})")
+        return "measured", Champion(tag, value, rival_value=against, difference=rival.shared.difference)
 
     def _write_files(self, files: Path, selections: Sequence[Selection]) -> dict[str, Any]:
         """Draw, and write ``summary.json`` and the report; returns what the summary says."""
@@ -212,6 +317,7 @@ class _Evaluation:
                     "sha256": entry.sha256,
                     "uri": entry.uri,
                     "training_tag": entry.training_tag,
+                    "classes": self._known_classes(entry.sha256),
                     **self._measured[entry.sha256].document(self._truth),
                 }
                 for entry in self._contenders
@@ -237,19 +343,3 @@ class _Evaluation:
             model = {selection.name: summary["models"][selection.name]}
             described = {**summary, "models": model, "selections": [asdict(selection)], "drawn": []}
             publish_model(self._storage, self._tag, selection, paths[selection.sha256], described)
-
-
-def _obstacle(rival: _Contender, task: str, classes: Sequence[str]) -> str:
-    """Why a champion cannot be measured on this split; empty where it can.
-
-    A dataset may gain a class from one version to the next: its champion so far is not wrong, but has no answer to it.
-    """
-    from sightline.models.model_file import read_card
-
-    card = read_card(rival.path)
-    who = f"the champion of {rival.training_tag} was made for"
-    if card.task != task:
-        return f"{who} the task {card.task}, this is {task}"
-    if list(card.classes) != list(classes):
-        return f"{who} the classes {', '.join(card.classes)}, these are {', '.join(classes)}"
-    return ""

@@ -30,6 +30,7 @@ from sightline.steps.journal import RETRIES, current_run_id, finishing, read_jou
 from sightline.steps.notify import notify
 from sightline.steps.run_document import (
     RunDocument,
+    champion_lines,
     read_document,
     result_line,
     run_address,
@@ -263,7 +264,7 @@ def _close(config: Config, document: RunDocument, outcome: Outcome, done: Callab
     except SightlineError as error:
         fault = error
     if document.told != outcome.state:
-        line = outcome.message or result_line(work, document)
+        line = outcome.message or "\n".join([result_line(work, document), *champion_lines(work, document)])
         _tell(run_id, document.dataset_tag, outcome, line, resumed=document.resumed)
         document.told = outcome.state
         try:

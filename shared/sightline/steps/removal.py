@@ -12,12 +12,12 @@ from sightline.data.removal import Removable, find_places, find_removable, remov
 from sightline.data.tags import DatasetTag
 from sightline.database import Database, Dependent, open_database
 from sightline.errors import DatabaseError, RepositoryError, StepError, StorageError
-from sightline.steps.champions import read_champion
+from sightline.steps.champions import DEFAULT_TASK, read_champion
 from sightline.storage import open_storage
 from sightline.storage.uris import path_of
 
 _RESULT = re.compile(r"results/(?P<step>train|evaluate|test)/[^/]+/[0-9a-f]{16}/result\.json")
-_CHAMPION = re.compile(r"champions/(?P<dataset>[^/]+)/(?P<metric>[^/]+)\.json")
+_CHAMPION = re.compile(r"champions/(?P<dataset>[^/]+)/(?:(?P<task>[^/]+)/)?(?P<metric>[^/]+)\.json")
 
 
 class Removal:
@@ -130,7 +130,8 @@ class Removal:
                         yield Dependent(f"{step} result", storage.uri_of(key))
             for key in storage.names(f"champions/{self.tag.dataset}/"):
                 match = _CHAMPION.fullmatch(key)
-                pointer = read_champion(storage, match["dataset"], match["metric"])[0] if match else None
+                task = (match and match["task"]) or DEFAULT_TASK
+                pointer = read_champion(storage, match["dataset"], match["metric"], task)[0] if match else None
                 if pointer is not None and pointer.training_tag == training:
                     yield Dependent("champion", storage.uri_of(key))
         except StorageError as error:

@@ -6,7 +6,8 @@ A result travels between tasks as a JSON string parameter of a few kB and lies i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from sightline.strict_json import CLOSED
 
@@ -140,6 +141,7 @@ class ScoredModel:
         sha256: Of the model file.
         training_tag: What it was trained on.
         metrics: By name, such as ``box_AP50``, ``mask_AP``, ``dv_mAP``, ``EIR``.
+        classes: The classes that it was measured on, where it does not know all of them; empty: all.
     """
 
     __pydantic_config__ = CLOSED
@@ -149,22 +151,39 @@ class ScoredModel:
     sha256: str
     training_tag: str
     metrics: dict[str, float]
+    classes: list[str] = field(default_factory=list)
+
+
+ChampionKind = Literal["", "none", "measured", "unreadable", "incomparable"]
+"""How the champion was found: ``unreadable`` is a pointer or model that cannot be used, ``incomparable`` a model of
+another task or without the classes that the metric needs; empty in results of earlier releases."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Who won by one metric.
+    """Who won by one metric, and the run's own best candidate.
 
     Attributes:
         metric: The metric's name.
-        uri: The selected model in the result bucket.
+        uri: The selected model in the result bucket: the champion where it was measured and stays, else the best
+            candidate.
         sha256: Of the selected model.
-        name: The winner's name among the scored models.
-        value: The winner's value.
-        previous_sha256: The champion before; empty when there was none.
-        previous_value: Its value on this split; None when there was none.
-        promoted: Whether the winner is new.
+        name: The selected model's name among the scored models.
+        value: Its value; on the shared classes where ``compared_classes`` names them.
+        previous_sha256: The champion before; empty when there was none, or when its pointer cannot be read.
+        previous_value: Its value on this split, on the same classes; None when there is none.
+        promoted: Whether the best candidate becomes champion.
         reason: One sentence for a person.
+        candidate: The best candidate's name among the scored models; empty in results of earlier releases.
+        candidate_sha256: Of its model file.
+        candidate_uri: Its model file.
+        candidate_value: Its value on the whole split.
+        champion: How the champion before was found.
+        champion_tag: What the champion before was trained on; empty when nothing is known of it.
+        obstacle: Why the champion could not be measured; empty where it was, or where there is none.
+        compared_classes: The classes that candidate and champion were compared on; empty: all.
+        added_classes: Classes that the champion does not know.
+        removed_classes: Classes of the champion that the dataset does not have any more.
     """
 
     __pydantic_config__ = CLOSED
@@ -178,6 +197,21 @@ class Selection:
     previous_value: float | None
     promoted: bool
     reason: str
+    candidate: str = ""
+    candidate_sha256: str = ""
+    candidate_uri: str = ""
+    candidate_value: float | None = None
+    champion: ChampionKind = ""
+    champion_tag: str = ""
+    obstacle: str = ""
+    compared_classes: list[str] = field(default_factory=list)
+    added_classes: list[str] = field(default_factory=list)
+    removed_classes: list[str] = field(default_factory=list)
+
+    @property
+    def champion_stays(self) -> bool:
+        """Whether a champion was measured that is not the best candidate, and keeps its place."""
+        return self.champion == "measured" and self.sha256 != self.candidate_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,15 +237,18 @@ class EvaluateResult:
 
 @dataclass(frozen=True, slots=True)
 class TestedModel:
-    """A selected model on the test split.
+    """The run's best candidate or the champion that stays, on the test split.
 
     Attributes:
-        metric: The metric by which it was selected.
+        metric: The metrics by which it is that, with commas.
         uri: The model file in the result bucket.
         sha256: Of the model file.
         metrics: On the test split, by name.
         images_per_second: Inference, one image at a time, decoding and reading included.
         predictions: URI of ``predictions.json``.
+        name: Its name among the scored models of evaluate; empty in results of earlier releases.
+        role: ``candidate`` or ``champion``; empty in results of earlier releases, which tested what was selected.
+        classes: The classes that it was measured on, where it does not know all of them; empty: all.
     """
 
     __pydantic_config__ = CLOSED
@@ -222,19 +259,23 @@ class TestedModel:
     metrics: dict[str, float]
     images_per_second: float
     predictions: str
+    name: str = ""
+    role: Literal["", "candidate", "champion"] = ""
+    classes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """The selected models on images that nothing was decided on.
+    """The run's best candidates, and the champions that stay, on images that nothing was decided on.
 
     Attributes:
         training_tag: The data.
         images: Number of test images.
         unlabelled_images: Number of images of ``test.images`` that were inferred.
-        models: One a distinct selected model.
+        models: The best candidates in the order of ``evaluate.select_by``, then the champions that stay.
         files: URI of the folder with drawn images, readings and tables.
         seconds: How long the step took.
+        notes: Champions that could not be tested, and why.
         environment: Where the models were timed.
     """
 
@@ -246,4 +287,5 @@ class TestResult:
     models: list[TestedModel]
     files: str
     seconds: float
+    notes: list[str] = field(default_factory=list)
     environment: Environment | None = None

@@ -21,7 +21,7 @@ from sightline.errors import SightlineError, StepError
 from sightline.steps import resolve
 from sightline.steps.abandoned_runs import close_abandoned
 from sightline.steps.journal import BY_HAND, finishing, read_journal, run_folder
-from sightline.steps.run_document import RunDocument, result_line, run_record
+from sightline.steps.run_document import RunDocument, champion_lines, result_line, run_record
 from sightline.steps.run_pages import write_pages
 from sightline.steps.signals import Interruptions
 from sightline.steps.store import STEP_OF
@@ -133,8 +133,12 @@ class LocalRun:
             self._close("interrupted", BY_HAND)
 
     def result_line(self) -> str:
-        """``result: box_AP50=... seconds=...`` of the selected model on the test split, as far as it is known."""
+        """``result: box_AP50=... seconds=...`` of the run's own best candidate, on test where it was tested."""
         return result_line(self._work, self.document)
+
+    def champion_lines(self) -> list[str]:
+        """What became of the champion where the run made none."""
+        return champion_lines(self._work, self.document)
 
     def _close(self, state: RunState, message: str) -> None:
         self.document.state, self.document.message = state, message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -104,14 +105,57 @@ def run_record(document: RunDocument) -> RunRecord:
 
 
 def result_line(work: Path, document: RunDocument) -> str:
-    """``result: box_AP50=... seconds=...`` of the selected model on the test split, as far as it is known."""
+    """``result: box_AP50=... seconds=...`` of the run's own best candidate, on the test split where it was tested."""
+    evaluated, tested = _outcome(work, document)
+    metrics = tested[0]["metrics"] if tested else best_candidate_metrics(evaluated)
+    return " ".join(["result:", *_numbers(metrics), f"seconds={document.seconds:.1f}"])
+
+
+def champion_lines(work: Path, document: RunDocument) -> list[str]:
+    """What became of the champion where the run made none: it stays, with its metrics, or could not be measured."""
+    evaluated, tested = _outcome(work, document)
+    selections = evaluated.get("selections", [])
+    staying: dict[str, list[str]] = {}
+    reasons = []
+    for one in selections:
+        if one.get("promoted") or not one.get("candidate"):
+            continue
+        if one["champion"] == "measured" and one["sha256"] != one["candidate_sha256"]:
+            staying.setdefault(one["sha256"], []).append(one["metric"])
+        else:
+            reasons.append(f"champion: {one['reason']}")
+    lines = []
+    for sha256, chosen in staying.items():
+        models = [model for model in (tested or evaluated.get("models", [])) if model["sha256"] == sha256]
+        tag = next(one["champion_tag"] for one in selections if one["sha256"] == sha256)
+        by = "" if len(chosen) == len(selections) else f" by {', '.join(chosen)}"
+        lines.append(" ".join([f"champion: {tag} stays{by}:", *_numbers(models[0]["metrics"] if models else {})]))
+    return lines + reasons
+
+
+def best_candidate_metrics(evaluated: Mapping[str, Any]) -> dict[str, float]:
+    """The val metrics of the best candidate by the first metric that selects; of evaluate's result as JSON values."""
+    models: list[dict[str, Any]] = evaluated.get("models", [])
+    selections: list[dict[str, Any]] = evaluated.get("selections", [])
+    first = selections[0].get("candidate_sha256", "") if selections else ""
+    best = next((model for model in models if model["sha256"] == first), models[0] if models else {"metrics": {}})
+    metrics: dict[str, float] = best["metrics"]
+    return metrics
+
+
+def _outcome(work: Path, document: RunDocument) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What evaluate found, and the models that test measured; empty as far as nothing is known."""
     journal = read_journal(work, document.run_id)
-    metrics: dict[str, float] = {}
-    for step in ("evaluate", "test"):
-        if step in journal and journal[step].result:
-            metrics = strict_json.decode(journal[step].result)["models"][0]["metrics"]
-    numbers = [f"{name}={metrics[name]:.4f}" for name in _RESULT_METRICS if name in metrics]
-    return " ".join(["result:", *numbers, f"seconds={document.seconds:.1f}"])
+    results = {
+        step: strict_json.decode(journal[step].result)
+        for step in ("evaluate", "test")
+        if step in journal and journal[step].result
+    }
+    return results.get("evaluate", {}), results.get("test", {}).get("models", [])
+
+
+def _numbers(metrics: Mapping[str, float]) -> list[str]:
+    return [f"{name}={metrics[name]:.4f}" for name in _RESULT_METRICS if name in metrics]
 
 
 def run_address(run_id: str) -> str:

@@ -28,6 +28,8 @@ def publish_model(
 ) -> None:
     """Upload a selected model and what is known of it, its manifest last, then point ``CURRENT.json`` at it.
 
+    ``CURRENT.json`` names new champions and champions that stay; a candidate that is not promoted is not pointed at.
+
     Args:
         storage: The result bucket.
         training_tag: The data that it was selected on.
@@ -54,7 +56,8 @@ def publish_model(
         },
     }
     storage.write_bytes(f"{folder}/manifest.json", _json(manifest))
-    _point(storage, f"evaluation/{training_tag}/{metric}/CURRENT.json", {"sha256": sha256, "folder": folder})
+    if selection.promoted or selection.champion in {"", "measured"}:
+        _point(storage, f"evaluation/{training_tag}/{metric}/CURRENT.json", {"sha256": sha256, "folder": folder})
 
 
 def _folder(training_tag: str, metric: str, sha256: str) -> str:

@@ -23,6 +23,7 @@ from sightline.steps.journal import TaskEntry, current_run_id, journalled
 from sightline.steps.kubeflow_run import open_run, taking_part
 from sightline.steps.promotion import is_carried_out
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
+from sightline.steps.subjects import subjects
 from sightline.storage import open_storage
 from sightline.storage.base import Storage
 
@@ -120,9 +121,15 @@ def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Fi
         _copy(storage, result.files, "report.html", html)
         dataset = DatasetTag.parse(result.training_tag).dataset
         promoted = "no" if is_carried_out(config, dataset, storage, result) else "yes"
-        return replace(_finished(storage, entry, result, result.models[0].metrics), promoted=promoted)
+        return replace(_finished(storage, entry, result, _best_metrics(result)), promoted=promoted)
 
     return _task("evaluate", config, code_rev, step)
+
+
+def _best_metrics(result: EvaluateResult) -> dict[str, float]:
+    """The metrics of the run's own best candidate by the first metric that selects."""
+    best = result.selections[0].candidate_sha256
+    return next((model.metrics for model in result.models if model.sha256 == best), result.models[0].metrics)
 
 
 def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
@@ -147,7 +154,10 @@ def run_test(config: str, code_rev: str, evaluate_result: str, html: str) -> Fin
         from sightline.steps import test
 
         evaluated = _upstream(storage, EvaluateResult, config, evaluate_result)
-        entry.inputs["selected"] = ", ".join(f"{model.metric}: {model.sha256[:12]}" for model in evaluated.selections)
+        models = subjects(evaluated)
+        entry.inputs["models"] = ", ".join(
+            f"{one.name} {one.sha256[:12]} by {', '.join(one.metrics)}" for one in models
+        )
         result = test.run(config, code_rev, evaluated)
         metrics = result.models[0].metrics
         entry.outputs = {name: f"{value:.4f}" for name, value in metrics.items()}

@@ -1,4 +1,4 @@
-"""Test: the selected models, back from the result bucket, on images that nothing was decided on."""
+"""Test: the best candidates and the champions that stay, on images that nothing was decided on."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ from sightline.metrics.exact_match import Reading
 from sightline.metrics.selection import metrics_line
 from sightline.report.draw import draw_detections
 from sightline.report.test_report import write_test_report
+from sightline.steps.champions import ChampionPointer
 from sightline.steps.drawings import draw_split, drawing_name, plain_name, save_drawing
 from sightline.steps.environment import environment
 from sightline.steps.inference import class_names, fetch_model, read_split, training_set_on_disk
 from sightline.steps.journal import current_run_id, write_atomically
 from sightline.steps.measurement import Measurement, measure
-from sightline.steps.results import EvaluateResult, Selection, TestedModel, TestResult
+from sightline.steps.results import EvaluateResult, TestedModel, TestResult
+from sightline.steps.rivals import Rival, load, prepare
+from sightline.steps.shared_classes import SharedClasses
 from sightline.steps.store import find_result, folder_key, publish_result
+from sightline.steps.subjects import Subject, subjects
 from sightline.steps.unlabelled import UnlabelledImages
 from sightline.storage import Storage, open_storage
-from sightline.tasks.reading import open_reader
+from sightline.tasks.reading import can_read, open_reader
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,7 +67,9 @@ class _Seen:
 
 
 def run(config: Config, code_rev: str, evaluate: EvaluateResult) -> TestResult:
-    """Infer the test split and ``test.images`` with every distinct selected model; draw, read, time.
+    """Infer the test split and ``test.images`` with the best candidates and the champions that stay; draw, read, time.
+
+    A champion that cannot be tested is left out, with a note; a candidate that cannot be is an error.
 
     Args:
         config: The whole configuration.
@@ -74,15 +80,15 @@ def run(config: Config, code_rev: str, evaluate: EvaluateResult) -> TestResult:
         ConfigurationError: ``test.images`` holds no image.
         DataError: An image cannot be used.
         ModelFileError: A model is damaged, or of other classes or another task than the training set.
-        StepError: Nothing was selected, or a selected model is gone.
+        StepError: Nothing was selected, or a candidate is gone.
     """
     if not evaluate.selections:
         raise StepError(f"evaluate selected no model for {evaluate.training_tag}; run evaluate again")
     storage = open_storage(config.storage.uri)
     unlabelled = UnlabelledImages(config.test.images)
-    models = _distinct(evaluate.selections)
+    models = subjects(evaluate)
     tag = evaluate.training_tag
-    key = step_key("test", config, tag, *models, unlabelled.digest, code_rev)
+    key = step_key("test", config, tag, *(model.sha256 for model in models), unlabelled.digest, code_rev)
     folder = Path(config.work.dir) / "test" / key
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, TestResult, tag, key)
@@ -95,16 +101,8 @@ def run(config: Config, code_rev: str, evaluate: EvaluateResult) -> TestResult:
     return result
 
 
-def _distinct(selections: Iterable[Selection]) -> dict[str, list[Selection]]:
-    """The selections by the model that they selected."""
-    models: dict[str, list[Selection]] = {}
-    for selection in selections:
-        models.setdefault(selection.sha256, []).append(selection)
-    return models
-
-
 class _Test:
-    """The selected models on one test split and one set of unlabelled images."""
+    """Some models on one test split and one set of unlabelled images."""
 
     def __init__(
         self,
@@ -125,7 +123,7 @@ class _Test:
         self._classes = class_names(self._truth)
         self._reader = open_reader(config.reading, self._classes)
 
-    def publish(self, key: str, models: dict[str, list[Selection]]) -> TestResult:
+    def publish(self, key: str, models: Sequence[Subject]) -> TestResult:
         """Look at every image with every model, and publish what was seen."""
         if self._files.exists():
             shutil.rmtree(self._files)
@@ -141,7 +139,14 @@ class _Test:
             "drawn": [],
             "unlabelled": [],
         }
-        tested = [self._test(selections, base, summary) for selections in models.values()]
+        tested: list[TestedModel] = []
+        notes: list[str] = []
+        for subject in models:
+            if subject.role != "champion":
+                tested.append(self._test(subject, self._load(subject), None, base=base, summary=summary))
+            elif (found := self._test_champion(subject, base, summary, tested)).obstacle:
+                notes.append(found.obstacle)
+                _log.warning("the champion is not tested: %s", found.obstacle)
         write_atomically(self._files / "summary.json", json.dumps(summary, indent=1))
         write_test_report(self._files / "report.html", self._files)
         result = TestResult(
@@ -151,41 +156,68 @@ class _Test:
             models=tested,
             files=base,
             seconds=time.monotonic() - self._began,
+            notes=notes,
             environment=environment(self._config.train.device),
         )
         digest = config_digest("test", self._config)
         return publish_result(self._storage, result, self._tag, key, files=self._files, config_digest=digest)
 
-    def _test(self, selections: Sequence[Selection], base: str, summary: dict[str, Any]) -> TestedModel:
+    def _test_champion(self, subject: Subject, base: str, summary: dict[str, Any], tested: list[TestedModel]) -> Rival:
+        """Test a champion on the classes that it knows; what stands in the way is told by its obstacle."""
+        task = self._config.task
+        pointer = ChampionPointer(
+            subject.metrics[0], subject.sha256, subject.uri, subject.training_tag, 0.0, "", "", task
+        )
+        rival = Rival(pointer, subject.name)
+        prepare(rival, self._config, self._truth, self._folder / "models")
+        if not rival.obstacle:
+            with rival.attempt("test it"):
+                predictor = load(rival, self._config)
+                tested.append(self._test(subject, predictor, rival.shared, base=base, summary=summary))
+        return rival
+
+    def _test(
+        self,
+        subject: Subject,
+        predictor: Predictor,
+        shared: SharedClasses | None,
+        *,
+        base: str,
+        summary: dict[str, Any],
+    ) -> TestedModel:
         """Look at every image with one model, leave its files, and add it to the summary."""
-        selection = selections[0]
-        predictor = self._load(selection)
-        seen, images_per_second = self._look(predictor)
-        measured = self._measure(seen)
-        summary["models"][selection.name] = {
-            "sha256": selection.sha256,
-            "uri": selection.uri,
+        seen, images_per_second = self._look(predictor, shared)
+        measured = self._measure(seen, shared)
+        known = [] if shared is None or shared.complete else list(shared.names)
+        summary["models"][subject.name] = {
+            "sha256": subject.sha256,
+            "uri": subject.uri,
             "training_tag": predictor.card.training_tag,
+            "role": subject.role,
+            "classes": known,
             "images_per_second": images_per_second,
             **measured.document(self._truth),
         }
-        summary["drawn"] += self._draw_split(selection.name, seen, measured.confusion.mistakes)
-        summary["unlabelled"] += self._draw_unlabelled(selection.name, seen)
-        predictions = f"predictions/{plain_name(selection.name)}/predictions.json"
-        write_atomically(self._files / predictions, json.dumps(self._predictions(selection, seen), indent=1))
+        summary["drawn"] += self._draw_split(subject.name, seen, measured.confusion.mistakes)
+        summary["unlabelled"] += self._draw_unlabelled(subject.name, seen)
+        predictions = f"predictions/{plain_name(subject.name)}/predictions.json"
+        write_atomically(self._files / predictions, json.dumps(self._predictions(subject, seen), indent=1))
         return TestedModel(
-            metric=", ".join(entry.metric for entry in selections),
-            uri=selection.uri,
-            sha256=selection.sha256,
+            metric=", ".join(subject.metrics),
+            uri=subject.uri,
+            sha256=subject.sha256,
             metrics=measured.metrics,
             images_per_second=images_per_second,
             predictions=f"{base}/{predictions}",
+            name=subject.name,
+            role=subject.role,
+            classes=known,
         )
 
-    def _load(self, selection: Selection) -> Predictor:
+    def _load(self, subject: Subject) -> Predictor:
         from sightline.models.predictor import Predictor
 
-        path = fetch_model(selection.uri, selection.sha256, self._folder / "models")
+        path = fetch_model(subject.uri, subject.sha256, self._folder / "models")
         return Predictor.load(path, device=self._config.train.device, task=self._config.task, classes=self._classes)
 
     def _sources(self) -> list[_Source]:
@@ -206,7 +238,7 @@ class _Test:
         ]
         return listed + others
 
-    def _look(self, predictor: Predictor) -> tuple[list[_Seen], float]:
+    def _look(self, predictor: Predictor, shared: SharedClasses | None) -> tuple[list[_Seen], float]:
         """Every image, one at a time, and how many a second: decoding, inference and reading, after one to warm up."""
         sources = self._sources()
         seen = []
@@ -216,6 +248,8 @@ class _Test:
         with Progress("test images", total=len(sources), unit="images") as progress:
             for source in progress.track(sources):
                 found = predictor.predict(source.read(), source.id)
+                if shared is not None:
+                    (found,) = shared.translated([found])
                 seen.append(_Seen(source.name, found, self._read(found)))
         seconds = time.monotonic() - began
         return seen, len(sources) / seconds if sources else 0.0
@@ -229,14 +263,18 @@ class _Test:
     def _sure(self, found: Detections) -> Detections:
         return found.above(self._config.test.score_threshold)
 
-    def _measure(self, seen: Iterable[_Seen]) -> Measurement:
+    def _measure(self, seen: Iterable[_Seen], shared: SharedClasses | None) -> Measurement:
         labelled = [entry.found for entry in seen if entry.found.image_id]
-        return measure(self._truth, labelled, self._reader, self._config.test.score_threshold)
+        truth, reader = self._truth, self._reader
+        if shared is not None and not shared.complete:
+            truth = shared.truth(truth)
+            reader = reader if can_read(self._config.reading, shared.names) else None
+        return measure(truth, labelled, reader, self._config.test.score_threshold)
 
-    def _predictions(self, selection: Selection, seen: Iterable[_Seen]) -> dict[str, Any]:
+    def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
         """``predictions.json``: what was found and read, image by image."""
         return {
-            "model": {"sha256": selection.sha256, "uri": selection.uri},
+            "model": {"sha256": subject.sha256, "uri": subject.uri},
             "score_threshold": self._config.test.score_threshold,
             "images": [
                 {
@@ -297,7 +335,11 @@ def _record(config: Config, result: TestResult, trained_on: Mapping[str, str]) -
         for model in result.models:
             tag = trained_on.get(model.sha256, "")
             database.register_model(ModelRecord(model.sha256, model.uri, config.task, tag, None, ""))
-            database.record_metrics(model.sha256, result.training_tag, "test", model.metrics)
-            _log.info("tested the model selected by %s: %s", model.metric, metrics_line(model.metrics))
+            if not model.classes:  # metrics on a part of the classes do not compare with those of other models
+                database.record_metrics(model.sha256, result.training_tag, "test", model.metrics)
+            role = {"champion": "the champion that stays", "candidate": "the best candidate"}.get(
+                model.role, "the model selected"
+            )
+            _log.info("tested %s by %s: %s", role, model.metric, metrics_line(model.metrics))
         if run_id := current_run_id():
             database.record_uses(run_id, [ModelUse(model.sha256, "tested") for model in result.models])

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 import google_crc32c
 
-from sightline.errors import ObjectNotFoundError, StorageError
+from sightline.errors import DamagedObjectError, ObjectNotFoundError, StorageError
 from sightline.logs import Progress
 from sightline.storage.base import FRESH_SECONDS, Storage, moved_error
 from sightline.storage.files import NO_FILE, explained, make_folders, sync, sync_folder, temporary_file
@@ -195,7 +195,7 @@ class LocalStorage(Storage):
         with explained("read", path):
             recorded, status = _recorded(source), os.fstat(source.fileno())
         if recorded not in {None, checksum}:
-            raise StorageError(
+            raise DamagedObjectError(
                 f"{path} is damaged: its CRC-32C is {checksum}, but {recorded} was recorded when it was written; "
                 "delete it and run the step that writes it again"
             )

@@ -29,3 +29,12 @@ def open_reader(name: str, class_names: Sequence[str]) -> Reader | None:
     module, kind = READERS[name]
     reader: Reader = getattr(importlib.import_module(module), kind)(class_names)
     return reader
+
+
+def can_read(name: str, class_names: Sequence[str]) -> bool:
+    """Whether a reader of that name has all classes that it needs."""
+    try:
+        open_reader(name, class_names)
+    except ConfigurationError:
+        return False
+    return True

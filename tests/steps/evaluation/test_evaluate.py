@@ -221,34 +221,6 @@ def test_different_champions_by_metric_have_different_names(site):
     }
 
 
-@pytest.mark.usefixtures("oracle")
-def test_a_champion_of_other_classes_gives_way_and_the_reason_says_so(site):
-    old = site.model(90, classes=("car", "tree"), category_ids=(1, 2))
-    bucket = site.folder / "bucket"
-    for metric in ("mask_AP", "EIR"):
-        pointer = {
-            "metric": metric,
-            "sha256": file_sha256(old),
-            "uri": old.as_uri(),
-            "training_tag": "plates_train_v0",
-            "value": 0.99,
-            "previous_sha256": "",
-            "previous_uri": "",
-        }
-        path = bucket / "champions" / "plates" / f"{metric}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(pointer))
-
-    result = promote.run(site.config(), "code", site.trained(site.model(30)))
-
-    [selection, _] = result.selections
-    assert (selection.promoted, selection.previous_value) == (True, None)
-    assert selection.previous_sha256 == file_sha256(old)
-    assert "best is selected without a comparison: the champion of plates_train_v0 was made for" in selection.reason
-    assert "the classes car, tree, these are 0, 1, 2" in selection.reason
-    assert [model.name for model in result.models] == ["best"]
-
-
 def test_a_candidate_of_other_classes_or_another_task_is_refused(site):
     other = site.model(50, classes=("car", "tree"), category_ids=(1, 2))
     with pytest.raises(ModelFileError, match=r"made for the classes car, tree, but 0, 1, .* are asked for"):
@@ -274,18 +246,11 @@ def test_metrics_that_nobody_computes_are_refused_before_any_work(site):
     train = site.trained(site.model(50))
     with pytest.raises(ConfigurationError, match="unknown metric 'mAP'"):
         promote.run(site.config("evaluate.select_by=[mAP]"), "code", train)
+    with pytest.raises(ConfigurationError, match=r"evaluate\.minimum: unknown metric 'mAP'"):
+        promote.run(site.config("evaluate.minimum={mAP: 0.5}"), "code", train)
     with pytest.raises(ConfigurationError, match="reading is none"):
         promote.run(site.config("reading=none"), "code", train)
     assert not (site.folder / "work" / "evaluate").exists()
-
-
-def test_a_broken_champion_pointer_says_what_to_do(site):
-    path = site.folder / "bucket" / "champions" / "plates" / "mask_AP.json"
-    path.parent.mkdir(parents=True)
-    path.write_text("{}")
-
-    with pytest.raises(StepError, match=r"is not a champion pointer .* remove it to begin without a champion"):
-        promote.run(site.config(), "code", site.trained(site.model(50)))
 
 
 def test_without_candidates_train_must_run_again(site):

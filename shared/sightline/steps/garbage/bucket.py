@@ -24,7 +24,7 @@ _RESULT = re.compile(r"results/(?:record|train|evaluate|test)/[^/]+/[0-9a-f]{16}
 _MODEL = re.compile(r"evaluation/[^/]+/[^/]+/[0-9a-f]{16}(?=/.)")
 _MODEL_FILE = re.compile(r"manifest\.json|model\.safetensors|summary(?:-[0-9a-f]{16})?\.json")
 _CURRENT = re.compile(r"evaluation/[^/]+/[^/]+/CURRENT\.json")
-_CHAMPION = re.compile(r"champions/[^/]+/[^/]+\.json")
+_CHAMPION = re.compile(r"champions/[^/]+/(?:[^/]+/)?[^/]+\.json")
 _CODE = re.compile(r"code/(?:snapshots/[0-9a-f]{64}|CURRENT)\.json")
 _POINTERS = "pointers"
 
