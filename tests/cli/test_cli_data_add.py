@@ -9,8 +9,9 @@ from sightline.cli.data import command
 from sightline.cli.labelme import command as labelme
 from sightline.config.decode import decode
 from sightline.data import commands
+from sightline.data.labelme import read_folder, stopping_faults
 from sightline.errors import DataError, UnknownTagError
-from tests.labelled_folder import write_images
+from tests.labelled_folder import write_images, write_labels
 
 
 def run(*arguments, of=command):
@@ -50,6 +51,29 @@ def test_plates_are_read_by_the_recipe_for_plates(tmp_path, sightline_home):
     photos = write_images(tmp_path / "photos", ["a"], labels=[label])
     given = next_command(run("add", photos, "--dataset", "plates", "--version", "v1"))
     assert given[5:] == ["plates", "--set", "data.tag=plates_ann_v1"]
+
+
+@pytest.mark.parametrize(
+    "labels", [["cat", "cat "], ["Cat", "cat", "cat"], ["a\nb", "it's"], ["__ignore__", "caf\u00e9 "]]
+)
+def test_the_next_command_is_never_refused_whatever_the_labels(labels, tmp_path, sightline_home):
+    photos = write_images(tmp_path / "photos", ["a"])
+    write_labels(photos, "a", labels)
+    run("init", tmp_path / "data", "--remote", tmp_path / "remote")
+    words = next_command(run("add", photos, "--dataset", "pets", "--version", "v1", "--allow-faults"))
+    overrides = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
+    data = decode(words[words.index("--recipe") + 1], overrides).data
+    annotations = read_folder(photos, data)
+    assert stopping_faults(annotations, data.faults) == []
+    assert len(annotations.images[0].instances) == len([label for label in labels if label != "__ignore__"])
+
+
+def test_without_a_label_that_can_be_a_class_no_command_is_printed(tmp_path, sightline_home):
+    photos = write_images(tmp_path / "photos", ["a"], labels=["__ignore__"])
+    run("init", tmp_path / "data", "--remote", tmp_path / "remote")
+    said = run("add", photos, "--dataset", "pets", "--version", "v1")
+    assert "at least one class" in said
+    assert "--set" not in said
 
 
 def test_check_lists_what_add_would_refuse(tmp_path, sightline_home):

@@ -20,6 +20,7 @@ from sightline.data.history import git_url, list_tags, open_history
 from sightline.data.lock import exclusive_lock
 from sightline.data.objects import read_dvc_file
 from sightline.data.remote import open_remote
+from sightline.data.removal import remove_version
 from sightline.data.repository import add_annotations, init_repository
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError, DataError, RepositoryError, UnknownTagError
@@ -403,6 +404,26 @@ def test_a_lock_is_freed_by_the_death_of_its_holder(tmp_path):
     holder.communicate()
     with exclusive_lock(tmp_path / "lock", 5):
         pass
+
+
+def test_the_limit_of_git_is_not_the_one_for_waiting(own_yard, tmp_path):
+    """A push may take an hour, a lock is waited for as long as it is told: neither limit stands for the other."""
+    repository, tag = own_yard.path, DatasetTag.parse("plates_ann_v9")
+    fresh = tmp_path / "fresh"
+    write_images(tmp_path / "more", ["x"])
+    calls = {
+        repository / ".git" / "sightline.lock": [
+            lambda: add_annotations(repository, tmp_path / "more", tag, lock_seconds=0.0),
+            lambda: init_repository(repository, str(own_yard.remote), lock_seconds=0.0),
+            lambda: remove_version(str(repository), tag, "", lock_seconds=0.0),
+        ],
+        fresh.with_name(".fresh.lock"): [lambda: init_repository(fresh, str(tmp_path / "there"), lock_seconds=0.0)],
+    }
+    for lock, every in calls.items():
+        with exclusive_lock(lock, 0):
+            for call in every:
+                with pytest.raises(RepositoryError, match="another process still works there"):
+                    call()
 
 
 @pytest.mark.parametrize("text", ["outs: []", "outs:\n- md5: abc\n  size: 1\n  nfiles: 1", "- 1", "{"])

@@ -91,6 +91,15 @@ def test_drawing_again_completes_an_interrupted_set(tmp_path):
     assert contents(tmp_path).items() > whole.items()
 
 
+def test_more_images_are_drawn_into_the_same_folder(tmp_path):
+    for start, images in ((0, 2), (2, 3), (9, 1)):
+        draw_dataset(tmp_path, images=images, seed=1, size=(96, 96), start=start)
+    draw_dataset(tmp_path / "at once", images=5, seed=1, size=(96, 96))
+    drawn = {path.name: path.read_bytes() for path in tmp_path.glob("*.j*")}
+    assert len(drawn) == 2 * 6
+    assert {path.name: path.read_bytes() for path in (tmp_path / "at once").iterdir()}.items() <= drawn.items()
+
+
 def test_a_folder_with_other_files_is_refused_untouched(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"mine")
     (tmp_path / "zoo.jpg").write_bytes(b"mine too")

@@ -40,14 +40,15 @@ def test_the_device_is_named(said):
     assert f"CPU with {torch.get_num_threads()} threads" in said.text
 
 
-def test_an_estimate_comes_with_the_first_iteration_after_five_seconds(clock, said):
+def test_an_estimate_comes_after_five_seconds_and_a_few_iterations(clock, said):
     paced = Pace(0, 0.0, 10_000, CPU)
-    clock.now += 3
-    paced.count(4)
+    for seconds in (6, 3):  # the first is slow, as a first iteration is
+        clock.now += seconds
+        paced.count(4)
     assert said.messages == []
     clock.now += 3
     paced.count(4)
-    assert said.messages[0] == "3.0 s an iteration: about 8 h 19 min for the 9998 that are left"
+    assert said.messages[0] == "3.0 s an iteration: about 8 h 19 min for the 9997 that are left"
     (warning,) = warnings(said)
     assert "8 h 19 min" in warning
     assert "--recipe instance_segmentation_small" in warning
@@ -56,10 +57,17 @@ def test_an_estimate_comes_with_the_first_iteration_after_five_seconds(clock, sa
     assert len(said.messages) == 2
 
 
+def test_a_slow_training_is_estimated_from_its_first_iteration(clock, said):
+    paced = Pace(0, 0.0, 101, CPU)
+    clock.now += 16
+    paced.count(4)
+    assert said.messages == ["16.0 s an iteration: about 26 min 40 s for the 100 that are left"]
+
+
 def test_a_gpu_or_a_short_training_is_not_warned_of(clock, said):
     for device, total in ((torch.device("cuda"), 10_000), (CPU, 100)):
         paced = Pace(0, 0.0, total, device)
-        clock.now += 6
+        clock.now += 16
         paced.count(4)
     assert warnings(said) == []
     assert len(said.messages) == 2
@@ -93,7 +101,7 @@ def test_lines_fit_80_columns(clock, capsys, device):
 
 
 def test_a_training_says_where_it_runs_first_and_how_long_it_takes(tmp_path, monkeypatch, said):
-    monkeypatch.setattr(pace, "ESTIMATE_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "PATIENCE_SECONDS", 0.0)
     run(tmp_path, TINY_TRAIN.model_copy(update={"iterations": 2, "log_every": 2, "warmup_iterations": 1}))
     assert "train on the CPU" in said.messages[0]
     assert "s an iteration: about" in said.messages[1]

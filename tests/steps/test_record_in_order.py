@@ -233,3 +233,24 @@ def test_annotations_that_came_back_are_recorded_over_their_old_row(tmp_path):
     assert again.annotation_commit != first.annotation_commit
     assert [row.commit for row, _, _ in world.rows()] == [again.annotation_commit, again.training_commit]
     assert world.run("pets_ann_v1", SPLITS) == again
+
+
+@pytest.mark.parametrize("spelling", ["path", "URL"])
+def test_a_shallow_clone_is_refused_with_the_command_that_completes_it(tmp_path, spelling):
+    world = make_versions(tmp_path / "world", 8, 12)
+    world.run("pets_ann_v1", SPLITS)
+    before = sides(world)
+    origin, clone = world.repository, tmp_path / "one deep"
+    where = ["clone", "--quiet", "--depth", "1", "--branch", "pets_ann_v2", origin.as_uri(), str(clone)]
+    commands.git(*where, timeout_seconds=60)
+    world.repository = clone.as_uri() if spelling == "URL" else clone
+    remedy = f"git -C '{clone}' fetch --unshallow --tags"
+    with pytest.raises(RepositoryError, match="shallow clone") as caught:
+        world.run("pets_ann_v2", SPLITS)
+    assert remedy in str(caught.value)
+    assert "pets_train_v2" not in world.tags()
+    commands.git(*remedy.split("' ")[1].split(), cwd=clone, timeout_seconds=60)
+    world.run("pets_ann_v2", SPLITS)
+    after = sides(world)
+    assert set(after) == {"pets_train_v1", "pets_train_v2"}
+    assert not contradictions(before | after)

@@ -6,21 +6,19 @@ import shlex
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 import sightline
+from sightline.cli.suggested_classes import fit_a_command_line, suggested_overrides
 from sightline.config.decode import recipe_document, recipe_names
 from sightline.config.settings import embedded_or_own
 from sightline.data.folder_files import FolderFiles, counted, suffix_of
+from sightline.data.labels import IGNORED_LABEL
 
 if TYPE_CHECKING:
     from sightline.data.repository import Added
-
-IGNORED = "__ignore__"
-"""labelme's own mark for what is not an object of the dataset."""
 
 
 def added_lines(added: Added, repository: Path) -> list[str]:
@@ -37,7 +35,7 @@ def added_lines(added: Added, repository: Path) -> list[str]:
         lines.append(f"note: {unlabelled} image{'s'[: unlabelled != 1]} without a JSON file: stored, but not recorded")
     if added.faults:
         lines.append(f"note: record will stop at {added.faults} fault{'s'[: added.faults != 1]} (--allow-faults)")
-    return [*lines, f"next: {_run_command(added, repository)}"]
+    return [*lines, _next_line(added, repository)]
 
 
 def folder_lines(found: FolderFiles) -> list[str]:
@@ -50,19 +48,27 @@ def folder_lines(found: FolderFiles) -> list[str]:
     return lines
 
 
-def _run_command(added: Added, repository: Path) -> str:
-    """The line that trains on the version; it works when pasted."""
-    labels = [label for label in added.annotations.labels if label != IGNORED]
+def _next_line(added: Added, repository: Path) -> str:
+    """The command that trains on the version; it works when pasted."""
     settings = [f"data.tag={added.tag}"]
-    recipe = "plates" if labels and set(labels) <= set(_classes("plates")) else _own_recipe()
-    if recipe != "plates":
-        settings.append(f"data.classes={_flow(labels)}")
-        if IGNORED in added.annotations.labels:
-            settings.append(f"data.ignored_labels={_flow([IGNORED])}")
+    recipe, classes = _recipe_and_classes(added.annotations.labels)
+    if recipe != "plates" and not classes:
+        return "next: label some objects; record needs at least one class"
+    if not fit_a_command_line(classes):
+        return "next: write a recipe of your own with data.classes: they are too many for a command line"
+    settings += classes
     if Path(embedded_or_own("data", "repository")).expanduser() != repository:
         settings.append(f"data.repository={repository}")
     overrides = [part for setting in settings for part in ("--set", setting)]
-    return shlex.join([_python(), _pipeline(), "run", "--local", "--recipe", recipe, *overrides])
+    return f"next: {shlex.join([_python(), _pipeline(), 'run', '--local', '--recipe', recipe, *overrides])}"
+
+
+def _recipe_and_classes(labels: Mapping[str, int]) -> tuple[str, list[str]]:
+    """The recipe for these labels, and the overrides that name its classes."""
+    objects = set(labels) - {IGNORED_LABEL}
+    if objects and objects <= set(_classes("plates")):
+        return "plates", []
+    return _own_recipe(), suggested_overrides(labels, [])
 
 
 def _own_recipe() -> str:
@@ -74,10 +80,6 @@ def _own_recipe() -> str:
 def _classes(recipe: str) -> list[str]:
     section = recipe_document(recipe).get("data", {})
     return list(section.get("classes", ()))
-
-
-def _flow(values: list[str]) -> str:
-    return yaml.safe_dump(values, default_flow_style=True, allow_unicode=True, width=10**9).strip()
 
 
 def _python() -> str:

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-import yaml
 
 from sightline.cli.data_added import folder_lines
+from sightline.cli.suggested_classes import fit_a_command_line, suggested_overrides
 from sightline.config.decode import decode
 from sightline.config.schema import Data, Faults
 from sightline.data.adding import unstored_images
 from sightline.data.annotations import FAULT_KINDS, Annotations, Fault
 from sightline.data.folder_files import list_files, shown
 from sightline.data.labelme import read_folder, stopping_faults
-from sightline.data.labels import IGNORED_LABEL, LabelMap, cleaned, respelled
+from sightline.data.labels import LabelMap
 from sightline.data.training_set import left_out_lines
 from sightline.plural import counted
 
 _ANY_CLASS = "\0"
 """Stands for all labels; no label is this."""
-
-_LONGEST_ARGUMENT = 100_000
-"""Characters; Linux takes 131,072 bytes, and some are quoted."""
 
 _CONSEQUENCES = {"drop": "left out", "clip": "cut at the image's border", "embedded": "read from imageData"}
 
@@ -124,61 +119,12 @@ def _label_lines(annotations: Annotations, data: Data, classes_known: bool) -> l
         unused = [name for name in data.classes if name not in meant.values()]
         return lines + ([f"classes without a shape: {', '.join(unused)}"] if unused else [])
     overrides = suggested_overrides(labels, data.ignored_labels)
-    if max(map(len, map(shlex.quote, overrides)), default=0) > _LONGEST_ARGUMENT:
+    if not fit_a_command_line(overrides):
         lines.append("these are too many for a command line: write data.classes into a recipe of your own")
     elif overrides:
         arguments = " ".join(f"--set {shlex.quote(override)}" for override in overrides)
         lines += ["to use all of them as classes:", f"  {arguments}"]
     return lines
-
-
-def suggested_overrides(labels: Mapping[str, int], ignored: Sequence[str]) -> list[str]:
-    """Overrides that make a class of every label: one for each name, however it is spelled.
-
-    Args:
-        labels: How many shapes carry each.
-        ignored: ``data.ignored_labels``.
-
-    Returns:
-        ``data.classes=[...]``, and ``data.ignored_labels`` and ``data.aliases`` where they are needed; nothing where
-        there is no class.
-    """
-    meant = respelled(labels, (IGNORED_LABEL, *ignored))
-    names = sorted({meant.get(label, label) for label in labels if cleaned(label)})
-    left_out = [*ignored, *([IGNORED_LABEL] if IGNORED_LABEL in names and IGNORED_LABEL not in ignored else [])]
-    classes = [name for name in names if name not in left_out]
-    if not classes:
-        return []
-    overrides = [f"data.classes={_list(classes)}"]
-    if left_out != list(ignored):
-        overrides.append(f"data.ignored_labels={_list(left_out)}")
-    if meant:
-        aliases = {_pattern(label): meant[label] for label in sorted(meant)}
-        overrides.append(f"data.aliases={_mapping(aliases)}")
-    return overrides
-
-
-def _pattern(label: str) -> str:
-    """A label as an alias of itself alone: aliases are regular expressions, too."""
-    return re.escape(label) if set(label) & set(r"\.^$*+?{}[]|()") else label
-
-
-def _list(values: Sequence[str]) -> str:
-    return f"[{', '.join(map(_scalar, values))}]"
-
-
-def _mapping(values: Mapping[str, str]) -> str:
-    # A question mark begins a key that is too long to be known as one by its colon.
-    pairs = ((_scalar(key), _scalar(value)) for key, value in values.items())
-    return f"{{{', '.join(f'? {key} : {value}' if len(key) > 500 else f'{key}: {value}' for key, value in pairs)}}}"
-
-
-def _scalar(text: str) -> str:
-    """A string of YAML that a shell, a terminal and a clipboard leave as it is: on one line, nothing invisible."""
-    plain = yaml.safe_dump([text], default_flow_style=True, allow_unicode=True, width=10**9).strip()[1:-1]
-    if plain.isprintable():
-        return plain
-    return yaml.safe_dump([text], default_style='"', default_flow_style=True, width=10**9).strip()[1:-1]
 
 
 def _shown(label: str) -> str:

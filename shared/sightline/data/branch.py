@@ -233,12 +233,3 @@ def author(settings: Mapping[str, str]) -> dict[str, str]:
                 if f"{role.lower()}.{field_}" not in settings and variable not in os.environ:
                     variables[variable] = fallback
     return variables
-
-
-def is_shallow(repository: str, timeout_seconds: float) -> bool:
-    """Whether ``repository`` is a clone on this machine without its whole history."""
-    path = Path(repository.removeprefix("file://")).expanduser()
-    if not path.is_dir():
-        return False
-    answer = git("rev-parse", "--is-shallow-repository", cwd=path, timeout_seconds=timeout_seconds)
-    return answer.strip() == "true"

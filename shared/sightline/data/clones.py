@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from sightline.data.commands import git
+from sightline.data.references import local_path
 from sightline.errors import RepositoryError
 
 
@@ -14,15 +15,41 @@ def clone_hint(repository: str, timeout_seconds: float) -> str:
 
     Example: ``"data is a shallow clone without all tags: git -C data fetch --unshallow --tags"``.
     """
-    path = Path(repository.removeprefix("file://")).expanduser()
+    path = local_path(repository)
     if not path.is_dir():
         return ""
     try:
-        shallow = git("rev-parse", "--is-shallow-repository", cwd=path, timeout_seconds=timeout_seconds).strip()
+        shallow = is_shallow(repository, timeout_seconds)
         remotes = git("remote", cwd=path, timeout_seconds=timeout_seconds).split()
     except RepositoryError:
         return ""
-    fetch = f"git -C {shlex.quote(str(path))} fetch"
-    if shallow == "true":
-        return f"{path} is a shallow clone, which lacks tags and history: {fetch} --unshallow --tags"
-    return f"{path} is a clone, which may lack tags: {fetch} --tags" if remotes else ""
+    if shallow:
+        return _shallow_hint(path)
+    return f"{path} is a clone, which may lack tags: {_fetch(path)} --tags" if remotes else ""
+
+
+def require_not_shallow(repository: str, timeout_seconds: float) -> None:
+    """Refuse a shallow clone on this machine: what the tags that it lacks decided would be decided differently.
+
+    Raises:
+        RepositoryError: With the command that fetches what is missing.
+    """
+    if is_shallow(repository, timeout_seconds):
+        raise RepositoryError(f"{_shallow_hint(local_path(repository))}; run that, then the same command again")
+
+
+def is_shallow(repository: str, timeout_seconds: float) -> bool:
+    """Whether ``repository`` is a clone on this machine without its whole history."""
+    path = local_path(repository)
+    if not path.is_dir():
+        return False
+    answer = git("rev-parse", "--is-shallow-repository", cwd=path, timeout_seconds=timeout_seconds)
+    return answer.strip() == "true"
+
+
+def _shallow_hint(path: Path) -> str:
+    return f"{path} is a shallow clone, which lacks tags and history: {_fetch(path)} --unshallow --tags"
+
+
+def _fetch(path: Path) -> str:
+    return f"git -C {shlex.quote(str(path))} fetch"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.commands import git
-from sightline.data.references import TAGS, git_url, read_references
+from sightline.data.references import TAGS, git_url, local_path, read_references
 from sightline.errors import RepositoryError
 
 STALE_LOCK_SECONDS = 5.0
@@ -156,7 +156,7 @@ def _is_done(repository: str, dataset: str, every: Sequence[Change], timeout_sec
 
 def _unlock(repository: str, references: Sequence[str]) -> bool:
     """Remove locks that a killed git left in a repository on this machine; False where there were none."""
-    root = Path(repository.removeprefix("file://")).expanduser()
+    root = local_path(repository)
     git_dir = root / ".git" if (root / ".git").is_dir() else root
     locks = [git_dir / f"{name}.lock" for name in (*references, "packed-refs")]
     before = {lock: _identity(lock) for lock in locks}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sightline.data.clones import require_not_shallow
 from sightline.data.decisions import last_decision
 from sightline.data.history import list_tags, open_history
 from sightline.data.split import EarlierImage, SplitImage
@@ -35,7 +36,8 @@ def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -
     never made.
 
     Raises:
-        RepositoryError: A tag's files are missing or damaged on the DVC remote.
+        RepositoryError: The repository is a shallow clone, which may lack some of them, or a tag's files are missing or
+            damaged on the DVC remote.
     """
     decision = last_decision(repository, tag.dataset, timeout_seconds)
     others = _others(repository, tag, timeout_seconds)
@@ -55,7 +57,7 @@ def later_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> 
     """The training tags that kept the splits of ``tag``.
 
     Raises:
-        RepositoryError: A tag's files are missing or damaged on the DVC remote.
+        RepositoryError: As :func:`earlier_versions`.
     """
     others = _others(repository, tag, timeout_seconds)
     with open_history(repository, others, timeout_seconds) as history:
@@ -64,6 +66,7 @@ def later_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> 
 
 
 def _others(repository: str, tag: DatasetTag, timeout_seconds: float) -> list[DatasetTag]:
+    require_not_shallow(repository, timeout_seconds)
     known = dataset_tags(list_tags(repository, timeout_seconds))
     return [
         other

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from sightline.data.commands import git, redact
 from sightline.data.tags import dataset_tags
@@ -61,6 +62,13 @@ def git_url(repository: str) -> str:
     if path.exists() or ":" not in repository:
         return path.absolute().as_uri()
     return repository
+
+
+def local_path(repository: str) -> Path:
+    """Where ``repository`` lies on this machine; an address of a server gives a path that does not exist."""
+    if repository.startswith("file://"):
+        return Path(unquote(repository.removeprefix("file://")))
+    return Path(repository).expanduser()
 
 
 def read_references(repository: str, timeout_seconds: float) -> References:

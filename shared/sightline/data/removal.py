@@ -18,9 +18,17 @@ from pathlib import Path
 from sightline.data.branch import open_branch
 from sightline.data.commands import explain_os_errors, git, redact
 from sightline.data.decisions import SIGHTLINE, Change, OutpacedError, annotated_tag, decide, last_decision
-from sightline.data.lock import exclusive_lock
+from sightline.data.lock import LOCK_SECONDS, exclusive_lock
 from sightline.data.objects import read_dvc_file
-from sightline.data.references import TAGS, TOMBSTONES, References, git_url, read_references, tombstone_reference
+from sightline.data.references import (
+    TAGS,
+    TOMBSTONES,
+    References,
+    git_url,
+    local_path,
+    read_references,
+    tombstone_reference,
+)
 from sightline.data.repository import git_dir_of, without_stale_locks
 from sightline.data.tags import DatasetTag
 from sightline.data.tombstones import Tombstone, missing_tag, read_tombstones, to_message
@@ -59,7 +67,7 @@ class Removable:
 
 def find_places(repository: str, timeout_seconds: float) -> Places:
     """Which repository decides, and whether ``repository`` is only a clone of it."""
-    path = Path(repository.removeprefix("file://")).expanduser().absolute()
+    path = local_path(repository).absolute()
     if not (path / ".git").exists():
         return Places(repository, None)
     branch = open_branch(path, timeout_seconds)
@@ -82,7 +90,14 @@ def find_removable(repository: str, tag: DatasetTag, timeout_seconds: float) -> 
         return _look(_Removal(places, git_dir, tag, timeout_seconds))
 
 
-def remove_version(repository: str, tag: DatasetTag, why: str, timeout_seconds: float = 3600.0) -> Removable:
+def remove_version(
+    repository: str,
+    tag: DatasetTag,
+    why: str,
+    timeout_seconds: float = 3600.0,
+    *,
+    lock_seconds: float = LOCK_SECONDS,
+) -> Removable:
     """Take a version back; done before, or by somebody else meanwhile, it is found so.
 
     Killed at any point, the same call completes it.
@@ -91,14 +106,19 @@ def remove_version(repository: str, tag: DatasetTag, why: str, timeout_seconds: 
         repository: The data repository, or a clone of it on this machine.
         tag: The version.
         why: The reason, for the tombstone.
-        timeout_seconds: Limit for one git command, and for waiting for another process.
+        timeout_seconds: Limit for one git command.
+        lock_seconds: How long to wait for another process that works on the repository.
 
     Raises:
         UnknownTagError: There is no such version.
         RepositoryError: As :func:`find_removable`; or git failed.
     """
     places = find_places(repository, timeout_seconds)
-    with explain_os_errors(f"remove {tag}"), _alone(places, timeout_seconds), _scratch(timeout_seconds) as git_dir:
+    with (
+        explain_os_errors(f"remove {tag}"),
+        _alone(places, timeout_seconds, lock_seconds),
+        _scratch(timeout_seconds) as git_dir,
+    ):
         removal = _Removal(places, git_dir, tag, timeout_seconds)
         for attempt in range(ATTEMPTS):
             # Before anything is looked at: a training set that is made meanwhile moves it.
@@ -240,12 +260,12 @@ def _scratch(timeout_seconds: float) -> Iterator[Path]:
 
 
 @contextmanager
-def _alone(places: Places, timeout_seconds: float) -> Iterator[None]:
+def _alone(places: Places, timeout_seconds: float, lock_seconds: float) -> Iterator[None]:
     """Keep ``sightline data add`` out of the repository on this machine meanwhile."""
-    path = places.clone or Path(places.origin.removeprefix("file://")).expanduser()
+    path = places.clone or local_path(places.origin)
     if not (path / ".git").exists():
         yield
         return
     git_dir = git_dir_of(path, timeout_seconds)
-    with exclusive_lock(git_dir / "sightline.lock", timeout_seconds), without_stale_locks(git_dir):
+    with exclusive_lock(git_dir / "sightline.lock", lock_seconds), without_stale_locks(git_dir):
         yield

@@ -20,7 +20,7 @@ from sightline.data.commands import dvc, explain_os_errors, git
 from sightline.data.dvc_config import NEW_CONFIGURATION, configuration_with_remotes
 from sightline.data.existing_repository import add_remotes, commit_files, head_of, names_both_remotes, open_repository
 from sightline.data.folder_files import FolderFiles, list_files
-from sightline.data.lock import exclusive_lock
+from sightline.data.lock import LOCK_SECONDS, exclusive_lock
 from sightline.data.objects import hash_files
 from sightline.data.remote import is_foreign, open_remote
 from sightline.data.tags import DatasetTag
@@ -55,7 +55,9 @@ class Added:
     annotations: Annotations
 
 
-def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> bool:
+def init_repository(
+    path: Path, remote: str, timeout_seconds: float = 600.0, *, lock_seconds: float = LOCK_SECONDS
+) -> bool:
     """Make a data repository: git and DVC, with a remote for annotations and one for training sets.
 
     A git repository that is there already, with or without DVC, gets the two remotes in a commit of their own.
@@ -64,6 +66,7 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
         path: A folder that is empty or does not exist, or the top of a git repository.
         remote: Where DVC keeps the files: a path, ``file://`` or ``gs://bucket/prefix``.
         timeout_seconds: Limit for one git or DVC command.
+        lock_seconds: How long to wait for another process that works there.
 
     Returns:
         False when ``path`` is such a repository already, with this remote; nothing was changed then.
@@ -79,19 +82,19 @@ def init_repository(path: Path, remote: str, timeout_seconds: float = 600.0) -> 
     configuration_with_remotes("", base, str(path))  # what DVC cannot hold is refused before anything is made
     with explain_os_errors(f"make the data repository {path}"):
         if (path / ".git").exists():
-            return _extend(path, base, timeout_seconds)
-        with exclusive_lock(lock, timeout_seconds):
+            return _extend(path, base, timeout_seconds, lock_seconds)
+        with exclusive_lock(lock, lock_seconds):
             try:
-                return _init(path, base, timeout_seconds)
+                return _init(path, base, timeout_seconds, lock_seconds)
             finally:
                 lock.unlink(missing_ok=True)
 
 
-def _extend(path: Path, base: str, timeout_seconds: float) -> bool:
+def _extend(path: Path, base: str, timeout_seconds: float, lock_seconds: float) -> bool:
     """Add what a git repository lacks."""
     branch = open_repository(path, timeout_seconds)
     git_dir = git_dir_of(path, timeout_seconds)
-    with exclusive_lock(git_dir / "sightline.lock", timeout_seconds), without_stale_locks(git_dir):
+    with exclusive_lock(git_dir / "sightline.lock", lock_seconds), without_stale_locks(git_dir):
         if names_both_remotes(path):
             _require_same(path, base)
         head = head_of(branch)
@@ -103,11 +106,11 @@ def _extend(path: Path, base: str, timeout_seconds: float) -> bool:
         return True
 
 
-def _init(path: Path, base: str, timeout_seconds: float) -> bool:
+def _init(path: Path, base: str, timeout_seconds: float, lock_seconds: float) -> bool:
     unfinished = path.with_name(f".{path.name}.new")
     if path.is_dir() and any(path.iterdir()):
         if (path / ".git").exists():  # another process made it in this moment
-            return _extend(path, base, timeout_seconds)
+            return _extend(path, base, timeout_seconds, lock_seconds)
         _refuse(path, timeout_seconds)
     _require_writable(base)
     if unfinished.exists():
@@ -201,6 +204,7 @@ def add_annotations(
     *,
     jobs: int = 2,
     timeout_seconds: float = 3600.0,
+    lock_seconds: float = LOCK_SECONDS,
     allow_faults: bool = False,
 ) -> Added:
     """Make ``folder`` the next version of a dataset: checked, copied, pushed to the DVC remote, committed and tagged.
@@ -215,6 +219,7 @@ def add_annotations(
         tag: The new version.
         jobs: Parallel transfers and hashing.
         timeout_seconds: Limit for one git or DVC command.
+        lock_seconds: How long to wait for another process that works on the repository.
         allow_faults: Add annotations with faults that would stop record.
 
     Raises:
@@ -230,7 +235,7 @@ def add_annotations(
     git_dir = git_dir_of(repository, timeout_seconds)
     with (
         explain_os_errors(f"add {folder} to {repository}"),
-        exclusive_lock(git_dir / "sightline.lock", timeout_seconds),
+        exclusive_lock(git_dir / "sightline.lock", lock_seconds),
         without_stale_locks(git_dir),
     ):
         branch = open_branch(repository, timeout_seconds)

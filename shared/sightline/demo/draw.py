@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,10 +89,11 @@ def draw_dataset(
 ) -> list[Path]:
     """Draw images and their labelme annotations into a folder.
 
-    A file is there whole or not at all, and nothing is overwritten: a folder that was drawn in part is completed.
+    A file is there whole or not at all, and nothing is overwritten: a folder that was drawn in part is completed, and
+    one that holds other images of the dataset gets more.
 
     Args:
-        folder: Made where it does not exist; may hold files of this very dataset and nothing else.
+        folder: Made where it does not exist; may hold files that are named as this dataset's are, and nothing else.
         images: How many images, at least 1.
         seed: Other seeds give other images throughout, 0 to 2**32 - 1.
         difficulty: How hard the images are to read.
@@ -111,7 +113,7 @@ def draw_dataset(
     if any(mark in prefix for mark in ("/", "\\", "\0")) or prefix.startswith("."):
         raise DataError(f"prefix {prefix!r}: the beginning of a file's name, without slashes and no dot in front")
     names = {index: f"{prefix}{index:04d}" for index in range(start, start + images)}
-    _prepare(folder, [name + suffix for name in names.values() for suffix in (".jpg", ".json")])
+    _prepare(folder, prefix)
     written: list[Path] = []
     with Progress("draw plates", total=images, unit="images") as progress:
         for index, name in progress.track(names.items()):
@@ -167,14 +169,16 @@ def _check(seed: int, index: int, difficulty: str, size: tuple[int, int]) -> Non
         raise DataError(f"image size {size[0]}x{size[1]}: each side must be {MIN_SIDE} to {MAX_SIDE} pixels")
 
 
-def _prepare(folder: Path, names: list[str]) -> None:
-    """Make the folder; refuse one that holds anything else than ``names`` and what an interrupted write left."""
+def _prepare(folder: Path, prefix: str) -> None:
+    """Make the folder; refuse one that holds anything but a dataset and what interrupted writes left."""
+    name = rf"{re.escape(prefix)}\d{{4,}}\.(jpg|json)"
+    own = re.compile(rf"{name}|\.{name}\.partial")  # see _temporary
     try:
         folder.mkdir(parents=True, exist_ok=True)
         present = {path.name for path in folder.iterdir()}
     except OSError as error:
         raise DataError(f"{folder}: cannot be used as a folder ({error.strerror}); choose another one") from error
-    foreign = sorted(present - set(names) - {_temporary(name) for name in names})
+    foreign = sorted(entry for entry in present if not own.fullmatch(entry))
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise DataError(

@@ -10,9 +10,14 @@ import psutil
 import torch
 
 from sightline.durations import duration_text
+from sightline.plural import counted
 
 ESTIMATE_AFTER_SECONDS = 5.0
-"""A training that has said nothing for so long says what it expects."""
+"""A training that has said nothing for so long says what it expects, once it has done a few iterations."""
+
+FEW_ITERATIONS = 3
+PATIENCE_SECONDS = 15.0
+"""With fewer iterations than that it waits so long: the first are slower than those that follow."""
 
 LONG_ON_CPU_SECONDS = 3600.0
 """A training that takes longer without a GPU names the recipe that is made for such machines."""
@@ -31,7 +36,7 @@ def log_device(device: torch.device) -> None:
         properties = torch.cuda.get_device_properties(device)
         _log.info("train on %s, %.0f GB", properties.name, properties.total_memory / 2**30)
     else:
-        _log.info("train on the CPU with %d threads, without a GPU", torch.get_num_threads())
+        _log.info("train on the CPU with %s, without a GPU", counted(torch.get_num_threads(), "thread"))
 
 
 class Pace:
@@ -48,7 +53,7 @@ class Pace:
         self._begin = self._lap = self._mark = time.monotonic()
         self._seconds_before, self._total, self._device = seconds, total, device
         self._iteration, self._done = iteration, 0
-        self._computing, self._images, self._said = 0.0, 0, False
+        self._computing, self._first, self._images, self._said = 0.0, 0.0, 0, False
 
     @property
     def seconds(self) -> float:
@@ -57,8 +62,14 @@ class Pace:
 
     @property
     def seconds_left(self) -> float:
-        """At the pace of this session, validations left out."""
-        return self._computing / max(self._done, 1) * (self._total - self._iteration)
+        """At the pace of this session, its first iteration and its validations left out."""
+        return self._seconds_each * (self._total - self._iteration)
+
+    @property
+    def _seconds_each(self) -> float:
+        if self._done < 2:
+            return self._computing
+        return (self._computing - self._first) / (self._done - 1)
 
     def count(self, images: int) -> None:
         """One more iteration is done; after a few seconds without a line, say how long it will take."""
@@ -66,7 +77,11 @@ class Pace:
         self._computing, self._mark = self._computing + now - self._mark, now
         self._images += images
         self._iteration, self._done = self._iteration + 1, self._done + 1
-        if not self._said and now - self._begin >= ESTIMATE_AFTER_SECONDS:
+        if self._done == 1:
+            self._first = self._computing
+        silent = now - self._begin
+        enough = silent >= ESTIMATE_AFTER_SECONDS and self._done >= FEW_ITERATIONS
+        if not self._said and (enough or silent >= PATIENCE_SECONDS):
             self._say_estimate()
 
     def leave_out(self) -> None:
@@ -105,7 +120,7 @@ class Pace:
     def _say_estimate(self) -> None:
         _log.info(
             "%.1f s an iteration: about %s for the %d that are left",
-            self._computing / self._done,
+            self._seconds_each,
             duration_text(self.seconds_left),
             self._total - self._iteration,
         )
