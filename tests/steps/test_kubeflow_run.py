@@ -203,6 +203,16 @@ def select(config):
         entry.result = to_json(EvaluateResult("plates_train_v1", [scored], [selection], files, 1.0))
 
 
+def test_a_broken_pointer_is_not_the_champion_that_was_selected(pod, webhook, tmp_path):
+    config = task.run_resolve("plates", "", TAG, "", steps="evaluate").config
+    select(config)
+    pointer = Path(config.storage.uri.removeprefix("file://")) / "champions/plates/EIR.json"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text("{}")
+    finish(tmp_path, failed=False)
+    assert run_row(config).state == "failed"
+
+
 @pytest.mark.parametrize(("promoted", "state"), [(False, "failed"), (True, "succeeded")])
 def test_a_champion_that_was_selected_must_be_promoted(pod, tmp_path, promoted, state):
     resolved = task.run_resolve("plates", "", TAG, "", steps="evaluate")
@@ -249,10 +259,9 @@ def test_the_message_is_sent_though_the_database_is_gone(pod, webhook, tmp_path)
 def test_a_message_is_sent_though_nobody_knows_how_the_run_ended(pod, webhook, tmp_path):
     config = task.run_resolve("plates", "", TAG, "", steps="evaluate").config
     select(config)
-    pointer = Path(config.storage.uri.removeprefix("file://")) / "champions/plates/EIR.json"
-    pointer.parent.mkdir(parents=True)
-    pointer.write_text("{}")
-    with pytest.raises(StepError, match="is not a champion pointer"):
+    (journal,) = (home() / "work" / "runs").glob("*/tasks/evaluate.json")
+    journal.write_text(journal.read_text().replace(r"\"seconds\": 1.0", r"\"seconds\": \"soon\""))
+    with pytest.raises(StepError, match="the result of evaluate cannot be read"):
         finish(tmp_path, failed=False)
     assert "failed: whether every task did its part cannot be seen" in webhook[0][0]["text"]
     assert run_row(config).state == "failed"

@@ -21,6 +21,7 @@ from sightline.steps.promotion import is_carried_out
 from sightline.steps.results import EvaluateResult, TestResult
 from sightline.steps.run_document import RunDocument
 from sightline.steps.store import STEP_OF, from_json, results, to_json
+from sightline.steps.subjects import subjects
 from sightline.storage import Storage, open_storage
 
 DONE = {"succeeded", "reused"}
@@ -113,13 +114,13 @@ def _is_complete(config: Config, document: RunDocument, journal: Mapping[str, Ta
 
 
 def _cached(config: Config, storage: Storage, step: str, journal: Mapping[str, TaskEntry]) -> Any:  # noqa: ANN401
-    """The result that a task which never began had in the cache: of test that of the models that evaluate selected."""
+    """The result that a task which never began had in the cache: of test that of the best candidates."""
     kind = next(kind for kind, name in STEP_OF.items() if name == step)
     training_tag = str(DatasetTag.parse(config.data.tag).training)
     wanted: set[str] = set()
     if kind is TestResult and "evaluate" in journal:
         evaluated = from_json(EvaluateResult, journal["evaluate"].result)
-        wanted = {selection.sha256 for selection in evaluated.selections}
+        wanted = {one.sha256 for one in subjects(evaluated) if one.role != "champion"}
     found: Iterator[Any] = results(storage, kind, training_tag, config_digest(STEP_OF[kind], config))
     for result in found:
         if not wanted or wanted <= {model.sha256 for model in result.models}:

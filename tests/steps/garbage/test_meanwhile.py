@@ -52,12 +52,11 @@ def age_what_is_there(world, folder):
 def results(world, run_id):
     """What each step of a run gave, without times."""
     run = world.work / "runs" / run_id
-    documents = {
-        path.stem: json.loads(nameless(json.loads(path.read_text())["result"]))
-        for path in (run / "tasks").glob("*.json")
-    }
+    entries = {path.stem: json.loads(path.read_text())["result"] for path in (run / "tasks").glob("*.json")}
+    documents = {step: json.loads(nameless(result)) for step, result in entries.items() if result}
     for document in documents.values():
         document.pop("seconds", None)
+        document.pop("environment", None)
         for model in document.get("models", []):
             model.pop("images_per_second", None)
     return documents

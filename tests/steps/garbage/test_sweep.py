@@ -36,7 +36,8 @@ def test_after_gc_everything_goes_on(world):
     world.sweep(delete=True)
     again = world.run()
     assert world.states(again) == dict.fromkeys(("record", "train", "evaluate", "promote", "test"), "reused") | {
-        "resolve": "succeeded"
+        "resolve": "succeeded",
+        "finish": "succeeded",
     }
     other = world.run("test.score_threshold=0.4")
     assert world.states(other)["test"] == "succeeded"
