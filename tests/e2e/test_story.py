@@ -23,7 +23,8 @@ def rows(world, query):
 
 
 def states(world):
-    return {step: entry["state"] for step, entry in world.journal(world.runs()[-1]["run_id"]).items()}
+    journal = world.journal(world.runs()[-1]["run_id"])
+    return {step: entry["state"] for step, entry in journal.items() if step != "finish"}
 
 
 def test_the_last_lines_name_report_and_result(world, first):
@@ -113,6 +114,19 @@ def test_a_new_tag_keeps_the_splits_and_meets_the_champion(world, first):
     assert all(selection["previous_sha256"] for selection in result["selections"])
     page = (world.home / "work/runs" / world.runs()[-1]["run_id"] / "report/index.html").read_text()
     assert result["selections"][0]["reason"].split(":")[0] in page
+
+
+def test_a_run_whose_champion_stays_tells_its_own_result_last(world, first):
+    output = world.run("plates_ann_v1", "--set", "seed=3", "--set", "evaluate.select_by=[mask_AP]")
+    *_, champion, result = output.strip().splitlines()
+    assert champion.startswith("champion: plates_train_v1 stays: box_AP50=0.")
+    assert RESULT.match(result)
+    journal = world.journal(world.runs()[-1]["run_id"])
+    tested = json.loads(journal["test"]["result"])["models"]
+    assert [model["role"] for model in tested] == ["candidate", "champion"]
+    (listed, *_) = json.loads(world.sightline("runs", "list", "--json"))
+    candidate = listed["candidates"]["mask_AP"]
+    assert (candidate["model"], candidate["champion"]) == (tested[0]["sha256"], tested[1]["sha256"])
 
 
 def test_every_run_is_in_the_index(world, first):
