@@ -116,9 +116,12 @@ def test_a_champion_that_was_replaced_before_the_answer_was_missed(network, url,
     second = dataclasses.replace(MODEL, sha256="b" * 64)
     for model in (MODEL, second):
         other.register_model(model)
-    then = dataclasses.replace(PROMOTION, model_sha256=second.sha256, previous_sha256=MODEL.sha256, run_id="run-2")
+    first = dataclasses.replace(PROMOTION, sequence=1)
+    then = dataclasses.replace(
+        PROMOTION, model_sha256=second.sha256, previous_sha256=MODEL.sha256, run_id="run-2", sequence=2
+    )
     network.commit_faults, network.meanwhile = [ANSWER_LOST], lambda: other.record_promotion(then)
-    promote(database)
+    database.record_promotion(first)
     assert network.commit_faults == []
     assert other.champion("plates", "mask_AP").model == second
     assert counts(mariadb_database)[-1] == 2

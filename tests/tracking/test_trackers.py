@@ -68,7 +68,7 @@ def test_an_unknown_tracker_lists_the_known(tmp_path):
 
 def test_a_missing_tensorboard_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ConfigurationError, match=r"sightline\[vision,tracking\]"):
+    with pytest.raises(ConfigurationError, match=r"'\.\[vision,tracking\]'"):
         open_trackers(["tensorboard"], tmp_path)
 
 
