@@ -225,7 +225,7 @@ IMAGES = {
     "huge": (encoded(Image.new("1", (9000, 9000)), "PNG"), "broken_image", "image a.jpg: it has 9000 x 9000 = 81,000,000 pixels, more than data.max_pixels = 50,000,000; make it smaller, or raise data.max_pixels"),
     "16 bits": (encoded(Image.fromarray(np.zeros((48, 64), np.uint16)), "PNG"), "broken_image", "image a.jpg: its pixels have more than 8 bits a channel (Pillow's mode I;16); convert it to 8 bits a channel"),
     "other size": (encoded(picture(size=(60, 40))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 60 x 40 pixels; check in labelme that the shapes fit the image, and save it again"),
-    "turned": (encoded(picture(size=(48, 64))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 48 x 64 pixels, its sides swapped: labelled without the EXIF orientation; check in labelme that the shapes fit the image, and save it again"),
+    "turned": (encoded(picture(size=(48, 64))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 48 x 64 pixels, its sides swapped: labelled under another EXIF orientation; check in labelme that the shapes fit the image, and save it again"),
 }  # fmt: skip
 
 

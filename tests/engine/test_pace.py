@@ -35,9 +35,11 @@ def warnings(said):
     return [record.getMessage() for record in said.records if record.levelno == logging.WARNING]
 
 
-def test_the_device_is_named(said):
+@pytest.mark.parametrize(("threads", "text"), [(1, "CPU with 1 thread,"), (2, "CPU with 2 threads,")])
+def test_the_device_is_named(threads, text, said, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     log_device(CPU)
-    assert f"CPU with {torch.get_num_threads()} threads" in said.text
+    assert text in said.text
 
 
 def test_an_estimate_comes_after_five_seconds_and_a_few_iterations(clock, said):

@@ -254,3 +254,27 @@ def test_a_shallow_clone_is_refused_with_the_command_that_completes_it(tmp_path,
     after = sides(world)
     assert set(after) == {"pets_train_v1", "pets_train_v2"}
     assert not contradictions(before | after)
+
+
+def test_a_clone_that_lacks_training_sets_of_its_origin_is_refused(tmp_path):
+    world = make_versions(tmp_path / "world", 8, 12)
+    origin, clone = world.repository, tmp_path / "clone"
+    commands.git("clone", "--quiet", origin.as_uri(), str(clone), timeout_seconds=60)
+    world.run("pets_ann_v1", SPLITS)
+    before = sides(world)
+    world.repository = clone
+    with pytest.raises(RepositoryError, match=r"lacks training sets .*: pets_train_v1; fetch them"):
+        world.run("pets_ann_v2", SPLITS)
+    commands.git("fetch", "--quiet", "--tags", cwd=clone, timeout_seconds=60)
+    world.run("pets_ann_v2", SPLITS)
+    assert not contradictions(before | sides(world))
+
+
+def test_a_clone_whose_origin_cannot_be_asked_is_used_with_a_warning(tmp_path, caplog):
+    world = make_versions(tmp_path / "world", 8)
+    clone = tmp_path / "clone"
+    commands.git("clone", "--quiet", world.repository.as_uri(), str(clone), timeout_seconds=60)
+    commands.git("remote", "set-url", "origin", str(tmp_path / "gone"), cwd=clone, timeout_seconds=60)
+    world.repository = clone
+    world.run("pets_ann_v1", SPLITS)
+    assert "may lack versions of" in caplog.text

@@ -15,6 +15,7 @@ from pathlib import Path
 from sightline.data.commands import git
 from sightline.data.references import TAGS, References, parse_references
 from sightline.errors import RepositoryError
+from sightline.plural import counted
 
 NO_COMMIT = "0" * 40
 """Stands for a reference that does not exist."""
@@ -101,8 +102,9 @@ class Branch:
         ahead, behind = map(int, self.git("rev-list", "--left-right", "--count", f"{head}...{tip}").split())
         if ahead and behind:
             raise RepositoryError(
-                f"{self.name} in {self.root} and at {self.remote} have diverged ({ahead} commits here alone, {behind} "
-                f"there alone); nothing was changed: bring them together (git pull --rebase), then run the same command"
+                f"{self.name} in {self.root} and at {self.remote} have diverged ({counted(ahead, 'commit')} here "
+                f"alone, {behind} there alone); nothing was changed: bring them together (git pull --rebase), then run "
+                "the same command"
             )
         return head if ahead else tip
 

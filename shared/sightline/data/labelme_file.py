@@ -127,7 +127,7 @@ def _compare_sizes(file: str, parsed: LabelmeFile, found: FoundImage | None) -> 
     stated = parsed.width or actual[0], parsed.height or actual[1]
     if stated == actual:
         return []
-    turned = ", its sides swapped: labelled without the EXIF orientation" if stated == actual[::-1] else ""
+    turned = ", its sides swapped: labelled under another EXIF orientation" if stated == actual[::-1] else ""
     reason = (
         f"imageWidth x imageHeight is {stated[0]} x {stated[1]}, but the image has {actual[0]} x {actual[1]} pixels"
         f"{turned}"
