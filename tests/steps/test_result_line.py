@@ -89,7 +89,7 @@ def test_a_champion_that_stays_by_one_metric_says_by_which(lines):
 
 def test_a_candidate_that_is_not_promoted_says_why(lines):
     low = choice("EIR", champion="none", previous_sha256="", reason="no champion: EIR 0.01 is below 0.05")
-    assert lines([low], TESTED[:1])[0] == "champion: no champion: EIR 0.01 is below 0.05"
+    assert lines([low], TESTED[:1])[0] == "champion: none: EIR 0.01 is below 0.05"
 
 
 def test_results_of_earlier_releases(lines):

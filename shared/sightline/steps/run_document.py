@@ -123,7 +123,9 @@ def champion_lines(work: Path, document: RunDocument) -> list[str]:
         if one["champion"] == "measured" and one["sha256"] != one["candidate_sha256"]:
             staying.setdefault(one["sha256"], []).append(one["metric"])
         else:
-            reasons.append(f"champion: {one['reason']}")
+            reason = str(one["reason"])
+            none, text = "no champion: ", reason.removeprefix("no champion: ")
+            reasons.append(f"champion: {'none: ' if reason.startswith(none) else ''}{text}")
     lines = []
     for sha256, chosen in staying.items():
         models = [model for model in (tested or evaluated.get("models", [])) if model["sha256"] == sha256]

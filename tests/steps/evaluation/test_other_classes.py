@@ -55,12 +55,12 @@ def test_the_same_classes_in_another_order_are_comparable(site, classes):
 @pytest.mark.usefixtures("oracle")
 def test_a_dataset_that_gained_classes_is_compared_on_the_shared_ones(site, classes):
     known = tuple(name for name in classes if name not in {"0", "1"})
-    crown(site, with_classes(site, 60, known))
+    crown(site, with_classes(site, 40, known))
 
-    kept = promote.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(30)))
+    kept = promote.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(20)))
     (selection,) = kept.selections
     tested = testing.run(site.config("evaluate.select_by=[mask_AP]"), "code", kept)
-    beaten = promote.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(90)))
+    beaten = promote.run(site.config("evaluate.select_by=[mask_AP]"), "code", site.trained(site.model(70)))
 
     assert (selection.promoted, selection.champion, selection.name) == (False, "measured", "champion")
     assert (selection.added_classes, selection.removed_classes) == (["0", "1"], [])
@@ -83,6 +83,9 @@ def test_a_dataset_that_gained_classes_is_compared_on_the_shared_ones(site, clas
     (selection,) = beaten.selections
     assert (selection.promoted, row.previous_value, row.value) == (True, None, selection.candidate_value)
     assert "best beats the champion of plates_train_v0" in selection.reason
+    assert selection.value > selection.previous_value
+    assert f"{selection.value:.4g} against {selection.previous_value:.4g}" in selection.reason
+    assert selection.value != selection.candidate_value  # which counts the new classes too
 
 
 @pytest.mark.usefixtures("oracle")

@@ -15,6 +15,7 @@ from sightline.database.schema import upgrade
 from sightline.database.tables import PROMOTIONS
 from sightline.steps import evaluate, promote, promotion
 from sightline.steps.champions import ChampionPointer, read_champion, write_champion
+from sightline.steps.inference import file_sha256
 from sightline.steps.promotion import follow_pointer
 from sightline.steps.promotion import promote as carry_out
 from sightline.storage import open_storage
@@ -64,6 +65,12 @@ def agree(site):
 def run(site, model, run_id, monkeypatch, version="v1"):
     monkeypatch.setenv("SIGHTLINE_RUN_ID", run_id)
     return promote.run(site.config(), "code", site.trained(model, version=version))
+
+
+def look(site, model, run_id, monkeypatch):
+    """A run that wins nothing: its graph has no promote."""
+    monkeypatch.setenv("SIGHTLINE_RUN_ID", run_id)
+    return evaluate.run(site.config(), "code", site.trained(model))
 
 
 @pytest.mark.usefixtures("oracle")
@@ -121,7 +128,7 @@ def test_a_promotion_that_was_killed_is_completed_by_the_next_run(here, monkeypa
             run(here, here.model(50), "run-b", monkeypatch)
     assert history(here)[1].model_sha256 != pointer(here).sha256
 
-    run(here, here.model(40), "run-c", monkeypatch)  # does not win
+    look(here, here.model(40), "run-c", monkeypatch)
 
     latest = agree(here)
     assert (latest.run_id, latest.sequence, latest.previous_value) == ("run-b", 2, pointer(here).previous_value)
@@ -158,10 +165,12 @@ def test_a_pointer_that_was_put_back_by_hand_is_a_promotion(here, monkeypatch, r
     path.unlink()
     path.write_text(json.dumps(before))
 
-    run(here, here.model(20), "run-c", monkeypatch)
+    replaced = file_sha256(here.model(60))
+    look(here, here.model(20), "run-c", monkeypatch)
 
     latest = agree(here)
     assert (latest.model_sha256, latest.sequence, latest.run_id) == (before["sha256"], 3, "")
+    assert (latest.previous_sha256, latest.previous_value) == (replaced, None)
     run(here, here.model(70), "run-d", monkeypatch)
     latest = agree(here)
     assert (latest.run_id, latest.sequence, pointer(here).sequence) == ("run-d", 4, 4)
@@ -173,10 +182,10 @@ def test_a_new_database_learns_who_is_champion(here, monkeypatch):
     run(here, here.model(60), "run-b", monkeypatch)
     here.settings.append(f"database.url=sqlite:///{here.folder / 'new.sqlite'}")
 
-    run(here, here.model(20), "run-c", monkeypatch)
+    look(here, here.model(20), "run-c", monkeypatch)
 
-    latest = agree(here)
-    assert (latest.run_id, latest.sequence) == ("run-b", 2)
+    agree(here)
+    assert history(here)[0] == [(2, "run-b")]
 
 
 @pytest.mark.usefixtures("oracle")
