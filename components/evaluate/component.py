@@ -22,7 +22,7 @@ def evaluate(
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
         train_result: The result of train; empty: its last result for this dataset and configuration.
-        evaluation_metrics: Metrics of the first model on the val split.
+        evaluation_metrics: Metrics of the best candidate on the val split.
         evaluation_confusion: Its confusion matrix; rows are true classes.
         evaluation_report: Every model, per class, with curves and drawn images.
 

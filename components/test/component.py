@@ -1,4 +1,4 @@
-"""test: the selected models, back from the result bucket, on images that nothing was decided on."""
+"""test: the best candidates and the champions that stay, on images that nothing was decided on."""
 
 from typing import NamedTuple
 
@@ -15,13 +15,13 @@ def test(
     test_report: dsl.Output[dsl.HTML],
     evaluate_result: str = "",
 ) -> NamedTuple("Tested", [("result", str)]):
-    """Pull the selected models from the result bucket, infer the test split, draw, read and time it.
+    """Test the best candidates, and beside them the champions that stay, on images that nothing was decided on.
 
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
         evaluate_result: The result of evaluate; empty: its last result for this dataset and configuration.
-        test_metrics: Metrics of the selected model on the test split.
+        test_metrics: Metrics of the best candidate on the test split.
         test_report: Drawn images, readings and tables.
 
     Returns:

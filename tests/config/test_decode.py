@@ -53,6 +53,30 @@ def test_a_recipe_may_be_a_file(tmp_path):
         ("trian.iterations=1", "trian: unknown name (did you mean train?)"),
         ("train.iterations=-3", "train.iterations: -3 does not fit; expected greater than 0"),
         ("train.iterations=many", "train.iterations: 'many' does not fit; expected a valid integer"),
+        (
+            "evaluate.minimum=2",
+            "evaluate.minimum: 2 does not fit; expected a number from 0 to 1, or one for each metric",
+        ),
+        (
+            "evaluate.minimum=-0.1",
+            "evaluate.minimum: -0.1 does not fit; expected a number from 0 to 1, or one for each metric",
+        ),
+        (
+            "evaluate.minimum=.nan",
+            "evaluate.minimum: nan does not fit; expected a number from 0 to 1, or one for each metric",
+        ),
+        (
+            "evaluate.minimum=high",
+            "evaluate.minimum: 'high' does not fit; expected a number from 0 to 1, or one for each metric",
+        ),
+        (
+            "evaluate.minimum=[0.1]",
+            "evaluate.minimum: [0.1] does not fit; expected a number from 0 to 1, or one for each metric",
+        ),
+        (
+            "evaluate.minimum={EIR: 3}",
+            "evaluate.minimum: {'EIR': 3} does not fit; expected a number from 0 to 1, or one for each metric",
+        ),
         ("train.learning_rate=.nan", "train.learning_rate: nan does not fit; expected a finite number"),
         ("model=3", "model: 3 does not fit; expected a valid dictionary"),
         ("model.backbone.x=1", "model.backbone.x: backbone is a single value, not a section"),
@@ -148,3 +172,11 @@ def test_names_of_earlier_versions_lead_to_names_that_exist():
     document = decode("plates", ["data.classes=[cat]"]).model_dump()
     for now in RENAMED.values():
         assert reduce(dict.get, now.split("."), document) is not None, now
+
+
+def test_a_minimum_is_one_number_or_one_by_metric():
+    assert decode("plates").evaluate.minimum_of("EIR") == 0.05
+    assert decode("plates", ["evaluate.minimum=0"]).evaluate.minimum_of("EIR") == 0
+    by_metric = decode("plates", ["evaluate.minimum.EIR=0.3"]).evaluate
+    assert (by_metric.minimum_of("EIR"), by_metric.minimum_of("mask_AP")) == (0.3, 0.05)
+    assert from_json(decode("plates", ["evaluate.minimum={EIR: 0.3}"]).model_dump_json()).evaluate == by_metric

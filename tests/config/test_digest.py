@@ -1,5 +1,5 @@
 from sightline.config.decode import decode
-from sightline.config.digest import config_digest, step_key
+from sightline.config.digest import config_digest, relevant_part, step_key
 
 
 def digests(*overrides):
@@ -22,6 +22,16 @@ def test_a_change_reaches_the_steps_that_depend_on_it_and_no_others():
 def test_where_and_how_fast_is_not_what():
     assert changed("data.repository=/else", "data.jobs=9", "train.workers=0", "train.trackers=[text]") == set()
     assert changed("work.dir=/else", "storage.uri=/else", "database.url=sqlite:////else") == set()
+
+
+def test_fields_that_came_later_leave_the_digests_of_before_alone():
+    """Digests that 0.1.0 made: what it finished is found."""
+    part = relevant_part("evaluate", decode("plates"))
+    assert set(part["evaluate"]) == {"select_by", "min_improvement", "score_threshold", "drawn_images"}
+    assert changed("evaluate.minimum=0.05", "evaluate.replace_unreadable=false") == set()
+    assert changed("evaluate.minimum=0.1") == {"evaluate", "test"}
+    assert changed("evaluate.minimum={EIR: 0.05}") == {"evaluate", "test"}
+    assert changed("evaluate.replace_unreadable=true") == {"evaluate", "test"}
 
 
 def test_key_depends_on_step_inputs_and_their_order():

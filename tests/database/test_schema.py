@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import random
 import time
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
@@ -48,6 +50,38 @@ def test_an_upgrade_that_stopped_halfway_goes_on(own_url):
     require_current(engine)
     assert differences(engine) == []
     engine.dispose()
+
+
+def test_promotions_of_before_tasks_are_kept(empty_url):
+    engine = connect(empty_url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", schema.SCRIPTS)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0011")
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO models (id, sha256, uri, task, training_tag, code_rev, created_at) "
+                "VALUES (1, 'a', 'u', 'instance_segmentation', 't', 'c', '2026-01-01 00:00:00')"
+            )
+        )
+        for sequence in (1, 2):
+            connection.execute(
+                text(
+                    "INSERT INTO promotions (dataset, metric, sequence, model_id, value, run_id, promoted_at) "
+                    f"VALUES ('plates', 'EIR', {sequence}, 1, 0.5, 'run-{sequence}', '2026-01-01 00:00:00')"
+                )
+            )
+    upgrade(engine)
+    assert differences(engine) == []
+    engine.dispose()
+    database = open_database(empty_url)
+    record = database.champion("plates", "EIR").record
+    assert (record.sequence, record.run_id, record.task) == (2, "run-2", "instance_segmentation")
+    database.record_promotion(dataclasses.replace(record, sequence=3))  # by the same run again
+    assert database.champion("plates", "EIR").record.sequence == 3
+    database.close()
 
 
 def test_a_table_changed_by_hand_is_found(own_url):

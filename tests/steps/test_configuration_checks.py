@@ -35,6 +35,7 @@ def faults_of(*overrides, recipe="instance_segmentation"):
         ("train.best_metric=accuracy", "train.best_metric", "box_AP50"),
         ("evaluate.select_by=[mAP]", "evaluate.select_by", "mask_AP"),
         ("evaluate.select_by=[EIR]", "evaluate.select_by", "reading"),
+        ("evaluate.minimum={mAP: 0.1}", "evaluate.minimum", "mask_AP"),
         ("reading=plates", "reading", "r_board"),
         ("storage.uri=s3://bucket", "storage URI", "gs://"),
         ("database.url=postgresql://me@host/db", "database postgresql", "mysql"),

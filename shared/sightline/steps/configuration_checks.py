@@ -83,7 +83,8 @@ def _best_metric(config: Config) -> None:
 def _select_by(config: Config) -> None:
     from sightline.metrics.selection import check_metrics
 
-    check_metrics(config.evaluate.select_by, config.reading)
+    minimum = config.evaluate.minimum
+    check_metrics(config.evaluate.select_by, config.reading, minimum if isinstance(minimum, dict) else ())
 
 
 def _reading(config: Config) -> None:

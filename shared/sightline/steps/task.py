@@ -50,9 +50,11 @@ class Finished:
 
     @property
     def confusion(self) -> tuple[list[str], list[list[int]]]:
-        """Class names and matrix of the first model; rows are true classes."""
-        first = next(iter(self.summary["models"].values()))
-        return first["confusion"]["labels"], first["confusion"]["matrix"]
+        """Class names and matrix of the best candidate by the first metric that selects; rows are true classes."""
+        models = list(self.summary["models"].values())
+        best = self.summary["selections"][0].get("candidate_sha256")
+        chosen = next((model for model in models if model["sha256"] == best), models[0])
+        return chosen["confusion"]["labels"], chosen["confusion"]["matrix"]
 
 
 def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:
