@@ -41,7 +41,7 @@ class Begun:
         self.task = world.journal(self.run_id)["record"]["pid"]
 
     def wait(self):
-        output, _ = self.process.communicate(timeout=120)
+        output, _ = self.process.communicate(timeout=400)
         return output
 
     def __enter__(self):
