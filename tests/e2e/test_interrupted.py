@@ -28,7 +28,7 @@ class Begun:
         ]
         self.process = subprocess.Popen(
             command, env=world.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=_hear_signals,  # noqa: PLW1509  (no threads here)
         )  # fmt: skip
         for line in self.process.stdout:
             if "record: plates_ann_v1" in line:
@@ -41,7 +41,7 @@ class Begun:
         self.task = world.journal(self.run_id)["record"]["pid"]
 
     def wait(self):
-        output, _ = self.process.communicate(timeout=400)
+        output, _ = self.process.communicate(timeout=120)
         return output
 
     def __enter__(self):
@@ -52,6 +52,12 @@ class Begun:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.stdout.close()
         self.process.wait()
+
+
+def _hear_signals():
+    """Undo what nohup, or a shell that starts jobs in the background, told this process and its children to ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def told(world, run_id):
