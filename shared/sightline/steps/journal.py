@@ -20,7 +20,7 @@ from typing import Literal
 
 from sightline import strict_json
 from sightline.errors import StepError
-from sightline.steps.signals import TaskTerminated, ending_on_signals
+from sightline.steps.signals import TaskTerminated, ending_on_signals, is_running
 
 _log = logging.getLogger(__name__)
 
@@ -233,12 +233,4 @@ def write_entry(work: Path, run_id: str, entry: TaskEntry) -> None:
 
 def process_is_alive(pid: int, host: str) -> bool:
     """Whether there is a process ``pid`` on this machine; what runs on another ``host`` is taken for alive."""
-    if host not in {"", socket.gethostname()}:
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return host not in {"", socket.gethostname()} or is_running(pid)

@@ -86,7 +86,7 @@ def end_with(pid: int) -> None:
     """
 
     def watch() -> None:
-        while _is_there(pid):
+        while is_running(pid):
             time.sleep(POLL_SECONDS)
         _log.warning("the process %d that keeps the run is gone; ending this task", pid)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -94,7 +94,8 @@ def end_with(pid: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _is_there(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether there is a process ``pid`` on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
