@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import sightline
 from sightline.cli.suggested_classes import fit_a_command_line, suggested_overrides
-from sightline.config.decode import recipe_document, recipe_names
+from sightline.config.decode import SMALL_RECIPE, recipe_document
 from sightline.config.settings import embedded_or_own
 from sightline.data.folder_files import FolderFiles, counted, suffix_of
 from sightline.data.labels import IGNORED_LABEL
@@ -68,13 +68,7 @@ def _recipe_and_classes(labels: Mapping[str, int]) -> tuple[str, list[str]]:
     objects = set(labels) - {IGNORED_LABEL}
     if objects and objects <= set(_classes("plates")):
         return "plates", []
-    return _own_recipe(), suggested_overrides(labels, [])
-
-
-def _own_recipe() -> str:
-    """The recipe for classes of one's own on a laptop."""
-    names = recipe_names()
-    return next(name for name in ("instance_segmentation_small", "instance_segmentation") if name in names)
+    return SMALL_RECIPE, suggested_overrides(labels, [])
 
 
 def _classes(recipe: str) -> list[str]:

@@ -15,9 +15,13 @@ from sightline import strict_json, strict_yaml
 from sightline.config.schema import Config
 from sightline.config.settings import Document, embedded_defaults, merge, read_settings, read_yaml
 from sightline.errors import ConfigurationError
+from sightline.plural import counted
 from sightline.url_secrets import redact
 
 SHOWN_CHARACTERS = 200
+
+SMALL_RECIPE = "instance_segmentation_small"
+"""The recipe for classes of one's own on a machine without a GPU."""
 
 RENAMED: dict[str, str] = {}
 """Dotted path that a field or section had in an earlier version -> its path now.
@@ -88,12 +92,19 @@ def assemble(document: Document, overrides: Sequence[str], recipe: str) -> Confi
         config = Config.model_validate(document)
     except ValidationError as error:
         faults.extend(_explain(error))
-    if faults:
-        raise ConfigurationError(
-            f"the configuration (recipe {recipe}) has {len(faults)} fault{'s'[: len(faults) != 1]}:\n"
-            + "\n".join(f"  {fault}" for fault in faults)
-        )
+    refuse_faults(recipe, faults)
     return config
+
+
+def refuse_faults(recipe: str, faults: Sequence[str]) -> None:
+    """Raise if there are faults.
+
+    Raises:
+        ConfigurationError: With every fault.
+    """
+    if faults:
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        raise ConfigurationError(f"the configuration (recipe {recipe}) has {counted(len(faults), 'fault')}:\n{lines}")
 
 
 def default_document() -> Document:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import psutil
 import torch
 
+from sightline.config.decode import SMALL_RECIPE
 from sightline.durations import duration_text
 from sightline.plural import counted
 
@@ -21,8 +22,6 @@ PATIENCE_SECONDS = 15.0
 
 LONG_ON_CPU_SECONDS = 3600.0
 """A training that takes longer without a GPU names the recipe that is made for such machines."""
-
-SMALL_RECIPE = "instance_segmentation_small"
 
 _SHORT_NAMES = {"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"}
 """Parts of the loss as a line of 80 columns has room for them."""

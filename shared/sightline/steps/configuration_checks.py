@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from sightline.config.decode import refuse_faults
 from sightline.config.schema import Config
 from sightline.errors import ConfigurationError, SightlineError
 
@@ -31,11 +32,7 @@ def check_configuration(config: Config) -> None:
             check(config)
         except SightlineError as error:
             faults.append(str(error))
-    if faults:
-        raise ConfigurationError(
-            f"the configuration (recipe {config.recipe}) has {len(faults)} fault{'s'[: len(faults) != 1]}:\n"
-            + "\n".join(f"  {fault}" for fault in faults)
-        )
+    refuse_faults(config.recipe, faults)
 
 
 def _backbone(config: Config) -> None:
