@@ -14,7 +14,7 @@ import sightline
 from sightline.cli.suggested_classes import fit_a_command_line, suggested_overrides
 from sightline.config.decode import SMALL_RECIPE, recipe_document
 from sightline.config.settings import embedded_or_own
-from sightline.data.folder_files import FolderFiles, counted, suffix_of
+from sightline.data.folder_files import FolderFiles, first_names, suffix_of
 from sightline.data.labels import IGNORED_LABEL
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def added_lines(added: Added, repository: Path) -> list[str]:
 
 def folder_lines(found: FolderFiles) -> list[str]:
     """What a folder holds besides annotations and images."""
-    lines = [f"left out: {counted(found.left_out, 'hidden or temporary file')}"] if found.left_out else []
+    lines = [f"left out: {first_names(found.left_out, 'hidden or temporary file')}"] if found.left_out else []
     if found.foreign_images:
         kinds = Counter(map(suffix_of, found.foreign_images))
         shown = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
