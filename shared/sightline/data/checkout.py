@@ -153,7 +153,9 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
         raise missing_tag(repository, tag, known, timeout_seconds) from error
     found = git("rev-parse", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()
     if found != commit:
-        raise RepositoryError(f"{tag} moved in this moment: it named {commit} and names {found} now; start again")
+        raise RepositoryError(
+            f"{tag} moved just now: it named {commit} and now names {found}; run the same command again"
+        )
     if not (path / ".dvc" / "config").is_file():
         raise RepositoryError(f"{redact(repository)} has no .dvc/config at {tag}: it is not a data repository")
     settings = ConfigObj(interpolation=False)

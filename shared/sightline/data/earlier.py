@@ -93,7 +93,9 @@ def _require_all(repository: str, tag: DatasetTag, here: set[str], timeout_secon
     try:
         there = dataset_tags(list_tags(places.origin, timeout_seconds))
     except RepositoryError as error:
-        _log.warning("%s may lack versions of %s, which cannot be asked: %s", repository, redact(places.origin), error)
+        _log.warning(
+            "%s may lack versions of %s, which cannot be reached: %s", repository, redact(places.origin), error
+        )
         return
     lacking = [
         str(other)

@@ -141,7 +141,7 @@ def _replace(branch: Branch, tag: DatasetTag, staged: Path, known: Known) -> Non
         return
     kept = replace_folder(folder, staged, staging_root(branch.root) / "replaced", known)
     if kept is not None:
-        _log.warning("somebody changed files of %s in this moment; the folder as it was is kept in %s", folder, kept)
+        _log.warning("files of %s changed while this command ran; the folder as it was is kept in %s", folder, kept)
 
 
 def _is_ours(branch: Branch, path: str, tag: DatasetTag, known: Known, md5: str) -> bool:

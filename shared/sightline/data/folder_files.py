@@ -196,9 +196,9 @@ def _link_fault(path: str, mode: int, real_root: str) -> str:
     if stat.S_ISDIR(mode):
         if _is_within(os.path.realpath(os.path.dirname(path)), target):  # noqa: PTH120
             return "it is a link to a folder that holds it; remove it"
-        return f"it is a link to the folder {shown(target)}; replace it by the folder itself"
+        return f"it is a link to the folder {shown(target)}; replace it with the folder itself"
     if not _is_within(target, real_root):
-        return f"it is a link that leads out of the folder, to {shown(target)}; replace it by the file itself"
+        return f"it is a link that leads out of the folder, to {shown(target)}; replace it with the file itself"
     return ""
 
 

@@ -231,7 +231,7 @@ def without_stale_locks(git_dir: Path) -> Iterator[None]:
         began = mark.stat().st_mtime
         for lock in [*git_dir.glob("*.lock"), *(git_dir / "refs").rglob("*.lock")]:
             if lock.name != "sightline.lock" and lock.stat().st_mtime >= began:
-                _log.warning("%s was left behind by a git that was killed; it is removed", lock)
+                _log.warning("%s was left behind by a git process that was killed; removing it", lock)
                 lock.unlink()
     mark.touch()
     yield

@@ -102,7 +102,7 @@ class Staging:
         """The commit of the version, on top of ``base``; no reference names it yet; see :meth:`.Branch.commit`."""
         if self._config(base) != (self.tree / ".dvc" / "config").read_bytes():
             raise RepositoryError(
-                "somebody changed the DVC remotes of the data repository in this moment; run the same command again"
+                "the DVC remotes of the data repository changed while this command ran; run the same command again"
             )
         ignored = f"{self.tag.room}/.gitignore"
         contents: dict[str, bytes | None] = {
