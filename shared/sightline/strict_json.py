@@ -78,13 +78,13 @@ def decode(
     except json.JSONDecodeError as error:
         raise JsonError(f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})") from error
     except RecursionError as error:
-        raise JsonError("brackets are nested too deep") from error
+        raise JsonError("brackets are nested too deeply") from error
     except JsonError:
         raise
     except ValueError as error:
         if "integer string conversion" not in str(error):
             raise
-        raise JsonError("it holds a whole number of thousands of digits") from error
+        raise JsonError("it holds an integer with thousands of digits") from error
     _refuse_depth(content, document)
     if may_overflow(content) or _HALF_CHARACTER.search(content):
         _refuse_values(document, finite=finite)
@@ -137,12 +137,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise JsonError(f"key {shown(twice)} stands twice")
+        raise JsonError(f"duplicate key {shown(twice)}")
     return document
 
 
 def _refuse_constant(name: str) -> None:
-    raise JsonError(f"it holds {name}, which is no number of JSON")
+    raise JsonError(f"it holds {name}, which JSON does not allow")
 
 
 def _refuse_depth(content: bytes, document: object) -> None:
@@ -153,7 +153,7 @@ def _refuse_depth(content: bytes, document: object) -> None:
             return
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
     if brackets and any(depth > MAX_DEPTH for depth, _ in _values(document)):
-        raise JsonError("brackets are nested too deep")
+        raise JsonError("brackets are nested too deeply")
 
 
 def _refuse_values(document: object, *, finite: bool) -> None:
@@ -163,9 +163,9 @@ def _refuse_values(document: object, *, finite: bool) -> None:
                 value.encode()
             except UnicodeEncodeError as error:
                 code = ord(error.object[error.start])
-                raise JsonError(f"a text holds half a character (the lone surrogate U+{code:04X})") from error
+                raise JsonError(f"a string holds a lone surrogate (U+{code:04X})") from error
         elif isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
-            raise JsonError("it holds a whole number of thousands of digits")
+            raise JsonError("it holds an integer with thousands of digits")
         elif finite and isinstance(value, float) and not math.isfinite(value):
             raise JsonError("it holds a number that is too large")
 

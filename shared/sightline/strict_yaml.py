@@ -1,7 +1,7 @@
 """YAML, read strictly: recipes, the settings file, overrides, ``.dvc`` files.
 
-Plain mappings, lists and values.  Aliases (ten lines of them unfold to gigabytes), tags, a key that stands twice, and
-whatever is too long or nested too deep are refused; a date is a text.
+Plain mappings, lists and values.  Aliases (ten lines of them unfold to gigabytes), tags, a duplicate key that, and
+whatever is too long or nested too deeply are refused; a date is a text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def decode(text: str) -> Any:  # noqa: ANN401  (whatever YAML holds)
         raise YamlError(f"it holds the control character U+{error.character:04X} at {error.position}") from error
     except ValueError as error:  # 0x_ for example
         reason = "thousands of digits" if "integer string" in str(error) else "no digits"
-        raise YamlError(f"it holds a whole number of {reason}") from error
+        raise YamlError(f"it holds an integer with {reason}") from error
 
 
 _READ_AS_TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "merge", "value")}
@@ -68,7 +68,7 @@ class _Loader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, "a tag (!) is refused: write the plain value", mark)
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise yaml.composer.ComposerError(None, None, "it is nested too deep", mark)
+            raise yaml.composer.ComposerError(None, None, "it is nested too deeply", mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -80,6 +80,6 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is no text", key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from sightline.cli.data import command
 from sightline.config.decode import decode
 from sightline.config.settings import settings_path
+from sightline.data import labelme_instances
+from sightline.data.labelme_instances import join
 from sightline.errors import ConfigurationError, RepositoryError, UnknownTagError
 from sightline.steps import record
 from tests.labelled_folder import CLASSES, names, write_images, write_labels
@@ -68,7 +70,7 @@ def test_init_twice_says_so_and_keeps_other_settings(story):
     folder, _ = story
     settings_path().write_text(yaml.safe_dump({"train": {"workers": 0}, "data": {"jobs": 7}}))
     said = run("init", folder / "data", "--remote", folder / "remote")
-    assert "is this data repository already; nothing changed" in said
+    assert "is this data repository already; nothing was changed" in said
     assert yaml.safe_load(settings_path().read_text()) == {
         "train": {"workers": 0},
         "data": {"jobs": 7, "repository": str(folder / "data")},
@@ -131,6 +133,31 @@ def test_diff_names_what_changed(story):
         run("diff", "pets_ann_v1", "pets_train_v2")
 
 
+def test_boxes_of_an_earlier_release_are_not_new_labels(tmp_path, sightline_home, monkeypatch):
+    def older_join(regions):
+        segmentation, (left, top, width, height), area = join(regions)
+        return segmentation, (left, top, width + 1, height + 1), area
+
+    run("init", tmp_path / "data", "--remote", tmp_path / "remote")
+    photos = write_images(tmp_path / "photos", names(10))
+    run("add", photos, "--dataset", "dogs", "--version", "v1")
+    with monkeypatch.context() as patch:
+        patch.setattr(labelme_instances, "join", older_join)
+        record.run(configuration("dogs_ann_v1"), "code")
+    write_labels(photos, "001", ["dog"])
+    document = json.loads((photos / "002.json").read_text())
+    document["shapes"][0]["points"][0][0] += 0.25
+    (photos / "002.json").write_text(json.dumps(document))
+    run("add", photos, "--dataset", "dogs", "--version", "v2")
+    record.run(configuration("dogs_ann_v2"), "code")
+    for versions in (("dogs_train_v1", "dogs_train_v2"), ("dogs_train_v2", "dogs_train_v1")):
+        difference = json.loads(run("diff", *versions, "--json"))
+        assert difference["relabelled"] == ["annotations/dogs/001.jpg", "annotations/dogs/002.jpg"]
+        assert len(difference["reboxed"]) == 8
+        assert "note: 8 other images with the same labels" in run("diff", *versions)
+    assert "note" not in run("diff", "dogs_train_v2", "dogs_train_v2")
+
+
 def test_a_long_list_is_cut_unless_json_is_asked_for(story, tmp_path):
     folder, _ = story
     photos = write_images(tmp_path / "photos", names(15, start=100))
@@ -145,4 +172,4 @@ def test_a_database_that_cannot_be_read_is_no_reason_to_hide_the_tags(home):
     (home / "sightline.sqlite").write_bytes(b"this is no database, it only has the name of one" * 100)
     result = CliRunner().invoke(command, ["list"])
     assert result.output.count("not recorded") == 4
-    assert "the database says nothing" in result.output
+    assert "the database cannot be read" in result.output

@@ -45,12 +45,24 @@ def test_add_says_what_it_left_out_and_what_comes_next(tmp_path, sightline_home)
     assert f"data.repository={tmp_path}/my data" in next_command(again)
 
 
-def test_plates_are_read_by_the_recipe_for_plates(tmp_path, sightline_home):
-    label = decode("plates").data.classes[0]
+@pytest.mark.parametrize(("labels", "recipe"), [
+    (["r_board", "0", "a"], "plates"),
+    (["l_board", "__ignore__"], "plates"),
+    (["r_board ", "R_BOARD", "r_board"], "plates"),
+    (["0", "1", "a"], "instance_segmentation_small"),
+    (["r_board", "car"], "instance_segmentation_small"),
+])  # fmt: skip
+def test_the_recipe_that_fits_the_labels_is_named(labels, recipe, tmp_path, sightline_home):
+    photos = write_images(tmp_path / "photos", ["a"])
+    write_labels(photos, "a", labels)
+    (line,) = [line for line in run("check", photos, of=labelme).splitlines() if line.startswith("  --")]
     run("init", tmp_path / "data", "--remote", tmp_path / "remote")
-    photos = write_images(tmp_path / "photos", ["a"], labels=[label])
-    given = next_command(run("add", photos, "--dataset", "plates", "--version", "v1"))
-    assert given[5:] == ["plates", "--set", "data.tag=plates_ann_v1"]
+    words = next_command(run("add", photos, "--dataset", "pets", "--version", "v1", "--allow-faults"))
+    assert words[5] == recipe
+    assert shlex.split(line) == (["--recipe", "plates"] if recipe == "plates" else []) + words[8:]
+    overrides = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
+    data = decode(words[5], overrides).data
+    assert stopping_faults(read_folder(photos, data), data.faults) == []
 
 
 @pytest.mark.parametrize(

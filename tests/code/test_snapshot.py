@@ -167,7 +167,7 @@ TEXTS = {
     "a list": (b"[]", "Input should be an object"),
     "bytes": (b"\xff\xfe", "not UTF-8"),
     "a field too many": (b'{"manifest": {}, "contents": {}, "run": "rm"}', "Field required|Unexpected keyword"),
-    "100,000 brackets": (b"[" * 100_000, "brackets are nested too deep"),
+    "100,000 brackets": (b"[" * 100_000, "brackets are nested too deeply"),
 }
 
 

@@ -89,7 +89,7 @@ def test_a_recipe_may_be_a_file(tmp_path):
         ("data.tag", "'data.tag': an override looks like data.tag=plates_ann_v1"),
         ("data..tag=1", "'data..tag=1': an override looks like"),
         ("data.tag=[", "data.tag: '[' is not valid YAML"),
-        ("data.tag={a: 1, a: 2}", "key 'a' stands twice"),
+        ("data.tag={a: 1, a: 2}", "duplicate key 'a'"),
         ("seed.x=1", "seed: {'x': 1} does not fit; expected a valid integer"),
     ],
 )
@@ -118,7 +118,7 @@ def test_unknown_recipe_names_the_nearest():
     [
         ("data: [1\n", "is not valid YAML"),
         ("- 1\n", "must hold sections"),
-        ("data: {tag: a, tag: b}\n", "key 'tag' stands twice"),
+        ("data: {tag: a, tag: b}\n", "duplicate key 'tag'"),
     ],
 )
 def test_a_broken_recipe_file_is_named(tmp_path, text, expected):

@@ -330,7 +330,7 @@ def test_a_branch_that_diverged_is_refused_before_anything_is_done(world, clones
     world.add(V2, repository=jane)
     git(john, "-c", "user.name=j", "-c", "user.email=j@x", "commit", "--quiet", "--allow-empty", "-m", "Mine")
     before = state(john) | {"tags": ""}
-    with pytest.raises(RepositoryError, match=r"have diverged \(1 commit here alone, 1 there alone\)"):
+    with pytest.raises(RepositoryError, match=r"have diverged \(1 commit only here, 1 only there\)"):
         world.add(V3, repository=john)
     assert state(john) | {"tags": ""} == before
 

@@ -4,6 +4,7 @@ import pytest
 from dvc.config import Config
 
 from sightline.data import commands
+from sightline.data.checkout import checkout
 from sightline.data.remote import open_remote
 from sightline.data.repository import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
@@ -138,7 +139,8 @@ def test_a_repository_without_our_remotes_says_what_adds_them(dvc_team, tmp_path
 
 NAMES = [
     "NAS #2", "a,b", "a;b", 'a"b', "a'b", "a'b\"c", "x=y", " p ", "~x", "한글", "a%20b", "a%%b", "a\\b", "$HOME",
-    "a\tb", "[x]", "{x}", "a?b", "&", "(1)", "*", "'x'", '"x"', "!", "@", "a:b", "x  y", "#", ",", "no \"",
+    "a\tb", "[x]", "%(x", "a?b", "&", "(1)", "*", "'x'", '"x"', "!", "@", "a:b", "x  y", "#", ",", "no \"", "-r",
+    "a:b/c",
 ]  # fmt: skip
 
 
@@ -162,11 +164,57 @@ def test_versions_go_where_the_address_says(tmp_path, name):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "photos", "r"])
 
 
-@pytest.mark.parametrize("name", ["a\nb", "%(x)s", "a'''b\"\"\"c"])
-def test_addresses_that_dvc_cannot_hold_are_refused(tmp_path, name):
-    with pytest.raises(RepositoryError, match="DVC's configuration cannot hold this address"):
-        init_repository(tmp_path / "r", str(tmp_path / name))
+REFUSED = [
+    "{}/a\nb", "{}/a\r", "{}/\x85", "{}/\0", "{}/%(x)s", "{}/%(url)s", "{}/a'''b\"\"\"c", "{}/{{y}}", "${{y}}", "{}/{{",
+    "{}/}}", "{}/\udcff", "file://{}/a%FF", "file://{}/%7By%7D", "file://{}/%0A", "", " ", "gs:x", "gs:/x", "GS:x", "gs://",
+    "gs:///x", " gs://bucket/x", "gs://bucket/{{x}}", "gs://bucket/a?b", "gs://[x", "file:x", "file:{}/x", " file://{}/x",
+    "foo:x", "s3://bucket", "~no-such-user-77/x",
+]  # fmt: skip
+
+
+def test_addresses_that_dvc_cannot_keep_are_refused(tmp_path, team, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*")), git(team, "rev-parse", "HEAD")
+    for remote in REFUSED:
+        for path in (tmp_path / "r", team):
+            with pytest.raises(RepositoryError, match=r"^DVC remote .* cannot be used: "):
+                init_repository(path, remote.format(tmp_path))
+            assert (sorted(tmp_path.rglob("*")), git(team, "rev-parse", "HEAD")) == before, (remote, path)
+
+
+@pytest.mark.parametrize("remote", ["r", "r/rem", "r/.git/rem", ".", "link/rem"])
+def test_a_remote_that_overlaps_the_repository_is_refused(tmp_path, remote):
+    (tmp_path / "link").symlink_to("r")
+    path = tmp_path / ("annotations/r" if remote == "." else "r")
+    with pytest.raises(RepositoryError, match="would overlap"):
+        init_repository(path, str(tmp_path / remote))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["link"]
+
+
+@pytest.mark.parametrize("name", ["{x}", "%(x)s", "a\nb", "\udcff"])
+def test_folders_that_dvc_cannot_work_in_are_refused(tmp_path, name):
+    with pytest.raises(RepositoryError, match=r"cannot be used: .*; choose another folder"):
+        init_repository(tmp_path / name, str(tmp_path / "remote"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["한글 é", "a'b\"c, #1"])
+def test_repositories_and_work_folders_have_any_other_name(tmp_path, name):
+    init_repository(tmp_path / name, str(tmp_path / "remote"))
+    add_annotations(tmp_path / name, write_images(tmp_path / "photos", ["a"]), V1)
+    done = checkout(str(tmp_path / name), str(V1), tmp_path / f"work {name}")
+    assert sorted(path.name for path in (done.path / V1.folder).iterdir()) == ["a.jpg", "a.json"]
+    cache = tmp_path / f"work {name}" / "dvc-cache"
+    assert Config(str(done.path / ".dvc"))["cache"]["dir"] == str(cache)
+
+
+def test_an_address_of_an_earlier_release_that_dvc_fails_on_is_named(tmp_path):
+    init_repository(tmp_path / "r", str(tmp_path / "remote"))
+    config = tmp_path / "r" / ".dvc" / "config"
+    config.write_text(config.read_text().replace(str(tmp_path / "remote"), str(tmp_path / "{x}")))
+    git(tmp_path / "r", "commit", "--quiet", "--all", "--message", "Move the remotes")
+    with pytest.raises(RepositoryError, match=r"curly bracket.*dvc remote modify annotations url"):
+        add_annotations(tmp_path / "r", write_images(tmp_path / "photos", ["a"]), V1)
 
 
 def test_a_relative_remote_is_refused(tmp_path):

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from sightline.data.adding import unstored_images
-from sightline.data.folder_files import counted, list_files, shown
+from sightline.data.folder_files import first_names, list_files, shown
 from sightline.data.labelme import read_folder
 from sightline.errors import DataError
 from tests.data.labelme_folders import settings, write
@@ -180,5 +180,5 @@ def test_what_check_reads_is_what_is_listed(folder):
 
 
 def test_many_names_are_counted():
-    assert counted(["a"], "file") == "1 file: a"
-    assert counted([f"{number}" for number in range(7)], "file") == "7 files: 0, 1, 2, 3, 4, and 2 more"
+    assert first_names(["a"], "file") == "1 file: a"
+    assert first_names([f"{number}" for number in range(7)], "file") == "7 files: 0, 1, 2, 3, 4, and 2 more"

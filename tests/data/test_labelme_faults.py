@@ -33,38 +33,38 @@ FILES = {
     "blank": (b" \n", f"it is empty; {AGAIN}"),
     "half a file": (b'{"shapes": [', f"not valid JSON: Expecting value (line 1, column 13); {AGAIN}"),
     "trailing text": (b"{} x", f"not valid JSON: Extra data (line 1, column 4); {AGAIN}"),
-    "a list": (b"[1, 2]", f"expected an object with 'shapes' and 'imagePath', found a list of 2; {AGAIN}"),
-    "a number": (b"12", f"expected an object with 'shapes' and 'imagePath', found the number 12; {AGAIN}"),
-    "null": (b"null", f"expected an object with 'shapes' and 'imagePath', found nothing; {AGAIN}"),
+    "a list": (b"[1, 2]", f"expected an object with 'shapes' and 'imagePath', got a list of 2 items; {AGAIN}"),
+    "a number": (b"12", f"expected an object with 'shapes' and 'imagePath', got the number 12; {AGAIN}"),
+    "null": (b"null", f"expected an object with 'shapes' and 'imagePath', got null; {AGAIN}"),
     "UTF-16 with mark": ("{}".encode("utf-16"), "not UTF-8 (byte 0xff at 0); save the file as UTF-8"),
     "UTF-16 without mark": ("{}".encode("utf-16-le"), "not UTF-8 (byte 0x7b at 0); save the file as UTF-8"),
     "cp949": ('{"label": "차"}'.encode("cp949"), "not UTF-8 (byte 0xc2 at 11); save the file as UTF-8"),
-    "a key twice": (b'{"shapes": [], "shapes": []}', f"key 'shapes' stands twice; {AGAIN}"),
-    "a key twice inside": (b'{"shapes": [{"label": "a", "label": "b"}]}', f"key 'label' stands twice; {AGAIN}"),
-    "100,000 brackets": (b"[" * 100_000, f"brackets are nested too deep; {AGAIN}"),
-    "5,000 digits": (b'{"imageWidth": ' + b"9" * 5000 + b"}", f"it holds a whole number of thousands of digits; {AGAIN}"),
-    "half a character": (text(imagePath="\ud800.jpg"), f"a text holds half a character (the lone surrogate U+D800); {AGAIN}"),
+    "a key twice": (b'{"shapes": [], "shapes": []}', f"duplicate key 'shapes'; {AGAIN}"),
+    "a key twice inside": (b'{"shapes": [{"label": "a", "label": "b"}]}', f"duplicate key 'label'; {AGAIN}"),
+    "100,000 brackets": (b"[" * 100_000, f"brackets are nested too deeply; {AGAIN}"),
+    "5,000 digits": (b'{"imageWidth": ' + b"9" * 5000 + b"}", f"it holds an integer with thousands of digits; {AGAIN}"),
+    "half a character": (text(imagePath="\ud800.jpg"), f"a string holds a lone surrogate (U+D800); {AGAIN}"),
     "NaN": (text(imageWidth=float("nan")), f"imageWidth is nan, which is not JSON; {AGAIN}"),
     "Infinity": (text(other=[1, {"x": float("inf")}]), f"other[1].x is inf, which is not JSON; {AGAIN}"),
     "1e999": (text(other=0).replace(b'"other": 0', b'"other": 1e999'), f"other is inf, which is not JSON; {AGAIN}"),
     "COCO": (b'{"images": []}', "no 'shapes', so this is not a labelme file; move it out of the folder"),
-    "shapes null": (text().replace(b'"shapes": []', b'"shapes": null'), f"'shapes' must be a list, found nothing; {AGAIN}"),
-    "shapes object": (text().replace(b'"shapes": []', b'"shapes": {}'), f"'shapes' must be a list, found an object; {AGAIN}"),
-    "no imagePath": (text().replace(b"imagePath", b"imagepath"), f"'imagePath' must be a text, found nothing; {AGAIN}"),
-    "imagePath number": (text(imagePath=7), f"'imagePath' must be a text, found the number 7; {AGAIN}"),
-    "imageData list": (text(imageData=[1]), f"'imageData' must be a text or null, found a list of 1; {AGAIN}"),
+    "shapes null": (text().replace(b'"shapes": []', b'"shapes": null'), f"'shapes' must be a list, got null; {AGAIN}"),
+    "shapes object": (text().replace(b'"shapes": []', b'"shapes": {}'), f"'shapes' must be a list, got an object; {AGAIN}"),
+    "no imagePath": (text().replace(b"imagePath", b"imagepath"), f"'imagePath' must be a string, got null; {AGAIN}"),
+    "imagePath number": (text(imagePath=7), f"'imagePath' must be a string, got the number 7; {AGAIN}"),
+    "imageData list": (text(imageData=[1]), f"'imageData' must be a string or null, got a list of 1 item; {AGAIN}"),
     "imageData no base64": (text(imageData="a*b="), f"'imageData' is not base64 (Only base64 data is allowed); {AGAIN}"),
     "imageData padding": (text(imageData="abcde"), f"'imageData' is not base64 (Invalid base64-encoded string: number of data characters (5) cannot be 1 more than a multiple of 4); {AGAIN}"),
     "imageData empty": (text(imageData=""), f"'imageData' is empty; {AGAIN}"),
-    "width text": (text(imageWidth="64"), f"'imageWidth' must be a positive whole number or null, found the text '64'; {AGAIN}"),
-    "width true": (text(imageWidth=True), f"'imageWidth' must be a positive whole number or null, found true; {AGAIN}"),
-    "height zero": (text(imageHeight=0), f"'imageHeight' must be a positive whole number or null, found the number 0; {AGAIN}"),
-    "height half": (text(imageHeight=47.5), f"'imageHeight' must be a positive whole number or null, found the number 47.5; {AGAIN}"),
-    "height huge": (text(imageHeight=10**400), f"'imageHeight' must be a positive whole number or null, found a huge number; {AGAIN}"),
-    "flags list": (text(flags=["day"]), f"'flags' must be an object, found a list of 1; {AGAIN}"),
-    "flag text": (text(flags={"day": "yes"}), f"flag 'day' must be true or false, found the text 'yes'; {AGAIN}"),
-    "group false": (text(group=False), f"'group' must be a text or a whole number, found false; {AGAIN}"),
-    "long text": (text(imageWidth="9" * 100), f"'imageWidth' must be a positive whole number or null, found the text '{'9' * 37}...'; {AGAIN}"),
+    "width text": (text(imageWidth="64"), f"'imageWidth' must be a positive whole number or null, got the string '64'; {AGAIN}"),
+    "width true": (text(imageWidth=True), f"'imageWidth' must be a positive whole number or null, got true; {AGAIN}"),
+    "height zero": (text(imageHeight=0), f"'imageHeight' must be a positive whole number or null, got the number 0; {AGAIN}"),
+    "height half": (text(imageHeight=47.5), f"'imageHeight' must be a positive whole number or null, got the number 47.5; {AGAIN}"),
+    "height huge": (text(imageHeight=10**400), f"'imageHeight' must be a positive whole number or null, got a huge number; {AGAIN}"),
+    "flags list": (text(flags=["day"]), f"'flags' must be an object, got a list of 1 item; {AGAIN}"),
+    "flag text": (text(flags={"day": "yes"}), f"flag 'day' must be true or false, got the string 'yes'; {AGAIN}"),
+    "group false": (text(group=False), f"'group' must be a string or a whole number, got false; {AGAIN}"),
+    "long text": (text(imageWidth="9" * 100), f"'imageWidth' must be a positive whole number or null, got the string '{'9' * 37}...'; {AGAIN}"),
 }  # fmt: skip
 
 
@@ -79,23 +79,23 @@ def test_a_broken_file_is_one_fault(case, tmp_path):
 
 # A shape, the kind of its fault, what is said after "a.json: shape 1".
 SHAPES = {
-    "text": ("car", "broken_json", f": a shape must be an object, found the text 'car'; {AGAIN}"),
-    "null": (None, "broken_json", f": a shape must be an object, found nothing; {AGAIN}"),
-    "no label": (shape(label=None), "broken_json", f": 'label' must be a text, found nothing; {AGAIN}"),
-    "number label": (shape(label=3), "broken_json", f": 'label' must be a text, found the number 3; {AGAIN}"),
+    "text": ("car", "broken_json", f": a shape must be an object, got the string 'car'; {AGAIN}"),
+    "null": (None, "broken_json", f": a shape must be an object, got null; {AGAIN}"),
+    "no label": (shape(label=None), "broken_json", f": 'label' must be a string, got null; {AGAIN}"),
+    "number label": (shape(label=3), "broken_json", f": 'label' must be a string, got the number 3; {AGAIN}"),
     "blank label": (shape(label=" "), "broken_json", ": 'label' is empty; give the shape a label, or delete it"),
     "invisible label": (shape(label="\u200b \ufeff"), "broken_json", ": 'label' is empty; give the shape a label, or delete it"),
-    "kind number": (shape(shape_type=1), "broken_json", f" ('car'): 'shape_type' must be a text, found the number 1; {AGAIN}"),
-    "group text": (shape(group_id="1"), "broken_json", f" ('car'): 'group_id' must be a whole number or null, found the text '1'; {AGAIN}"),
-    "group true": (shape(group_id=True), "broken_json", f" ('car'): 'group_id' must be a whole number or null, found true; {AGAIN}"),
-    "mask number": (shape(mask=0), "broken_json", f" ('car'): 'mask' must be a text, found the number 0; {AGAIN}"),
-    "flags text": (shape(flags="x"), "broken_json", f" ('car'): 'flags' must be an object, found the text 'x'; {AGAIN}"),
-    "points null": (shape(points=None), "broken_json", f" ('car'): 'points' must be a list, found nothing; {AGAIN}"),
-    "triples": (shape(points=[[1, 2, 3]]), "broken_json", f" ('car'): 'points' must hold pairs [x, y], but point 0 is a list of 3; {AGAIN}"),
+    "kind number": (shape(shape_type=1), "broken_json", f" ('car'): 'shape_type' must be a string, got the number 1; {AGAIN}"),
+    "group text": (shape(group_id="1"), "broken_json", f" ('car'): 'group_id' must be a whole number or null, got the string '1'; {AGAIN}"),
+    "group true": (shape(group_id=True), "broken_json", f" ('car'): 'group_id' must be a whole number or null, got true; {AGAIN}"),
+    "mask number": (shape(mask=0), "broken_json", f" ('car'): 'mask' must be a string, got the number 0; {AGAIN}"),
+    "flags text": (shape(flags="x"), "broken_json", f" ('car'): 'flags' must be an object, got the string 'x'; {AGAIN}"),
+    "points null": (shape(points=None), "broken_json", f" ('car'): 'points' must be a list, got null; {AGAIN}"),
+    "triples": (shape(points=[[1, 2, 3]]), "broken_json", f" ('car'): 'points' must hold pairs [x, y], but point 0 is a list of 3 items; {AGAIN}"),
     "flat list": (shape(points=[1, 2]), "broken_json", f" ('car'): 'points' must hold pairs [x, y], but point 0 is the number 1; {AGAIN}"),
-    "text coordinate": (shape(points=[[1, 2], [3, "4"]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 1 holds the text '4'; {AGAIN}"),
+    "text coordinate": (shape(points=[[1, 2], [3, "4"]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 1 holds the string '4'; {AGAIN}"),
     "true coordinate": (shape(points=[[1, True]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 holds true; {AGAIN}"),
-    "null coordinate": (shape(points=[[None, 1]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 holds nothing; {AGAIN}"),
+    "null coordinate": (shape(points=[[None, 1]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 holds null; {AGAIN}"),
     "NaN": (shape(points=[[float("nan"), 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is nan, which is no position in an image; {REDRAW}"),
     "infinity": (shape(points=[[1, -float("inf")], *SQUARE]), "not_finite", f" ('car'): a coordinate is -inf, which is no position in an image; {REDRAW}"),
     "400 digits": (shape(points=[[10**400, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is inf, which is no position in an image; {REDRAW}"),
@@ -129,7 +129,7 @@ SHAPES = {
     "negative": (shape(points=[[-1.5, 10], [30, 10], [30, 30]]), "outside_image", " ('car'): it reaches from (-1.5, 10) to (30, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
     "below": (shape(points=[[1, 10], [30, 48.5], [30, 30]]), "outside_image", " ('car'): it reaches from (1, 10) to (30, 48.5), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
     "circle": (shape(shape_type="circle", points=[[5, 20], [5, 30]]), "outside_image", " ('car'): it reaches from (-5, 10) to (15, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
-    "mask without mask": (shape(shape_type="mask", points=[[1, 1], [2, 2]]), "broken_json", f" ('car'): shape type mask needs a 'mask', found nothing; {REDRAW}"),
+    "mask without mask": (shape(shape_type="mask", points=[[1, 1], [2, 2]]), "broken_json", f" ('car'): shape type mask needs a 'mask', got null; {REDRAW}"),
     "mask no base64": (shape(shape_type="mask", points=[[1, 1], [2, 2]], mask="?"), "broken_json", f" ('car'): 'mask' is not base64 (Only base64 data is allowed); {REDRAW}"),
     "mask no PNG": (shape(shape_type="mask", points=[[1, 1], [2, 2]], mask="aGVsbG8="), "broken_json", f" ('car'): the PNG in 'mask' cannot be used: it is not a readable PNG image; {REDRAW}"),
     "mask of another size": (shape(shape_type="mask", points=[[1, 1], [3, 4]], mask=base64.b64encode(encoded(Image.new("L", (3, 3), 1), "PNG")).decode()), "broken_json", f" ('car'): the mask has 3 x 3 pixels, but its box 3 x 4; {REDRAW}"),
@@ -165,7 +165,7 @@ def test_all_faults_of_one_shape_are_said_at_once(tmp_path):
 
 INSIDE = "put the image beside the JSON file and name it there"
 
-LINK = "it is a link: replace it by the image itself"
+LINK = "it is a link: replace it with the image itself"
 
 # imagePath, what is said after "sub/a.json: imagePath ", and the remedy.
 UNSAFE = {
@@ -211,7 +211,7 @@ def test_a_json_link_that_leads_outside_is_not_followed(tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "a.json").symlink_to(tmp_path / "b.json")
     assert faults_of(tmp_path / "root") == [
-        ("unsafe_path", "a.json: the file is a link that leads outside the folder; replace it by the file itself")
+        ("unsafe_path", "a.json: the file is a link that leads outside the folder; replace it with the file itself")
     ]
 
 
@@ -219,7 +219,7 @@ def test_a_json_link_that_leads_outside_is_not_followed(tmp_path):
 IMAGES = {
     "missing": (None, "missing_image", "image a.jpg does not exist; add the image, or correct imagePath"),
     "text": (b"hello", "broken_image", "image a.jpg: it is not a readable JPEG or PNG or BMP or WEBP or TIFF or GIF image; convert or replace it"),
-    "empty": (b"", "broken_image", "image a.jpg: it is empty; replace it by an intact copy"),
+    "empty": (b"", "broken_image", "image a.jpg: it is empty; replace it with an intact copy"),
     "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "broken_image", "image a.jpg: it is a pointer that Git LFS left in its place; fetch it with git lfs pull"),
     "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "broken_image", "image a.jpg: it is not a readable JPEG or PNG or BMP or WEBP or TIFF or GIF image; convert or replace it"),
     "huge": (encoded(Image.new("1", (9000, 9000)), "PNG"), "broken_image", "image a.jpg: it has 9000 x 9000 = 81,000,000 pixels, more than data.max_pixels = 50,000,000; make it smaller, or raise data.max_pixels"),
@@ -305,7 +305,7 @@ def test_two_images_whose_names_differ_in_letter_case_are_faults(tmp_path):
         pytest.skip("this file system does not tell letter case apart")
     assert faults_of(tmp_path)[0] == (
         "duplicate_image",
-        "a.json: image a.jpg and A.JPG of b.json have one name but for letter case; "
+        "a.json: image a.jpg and A.JPG of b.json differ in letter case only; "
         "rename one of the images, so that the dataset can be checked out on every system",
     )
 

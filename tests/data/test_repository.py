@@ -396,7 +396,7 @@ def test_a_lock_is_freed_by_the_death_of_its_holder(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"held\n"
     with (
-        pytest.raises(RepositoryError, match="another process still works there"),
+        pytest.raises(RepositoryError, match="another process is still working there"),
         exclusive_lock(tmp_path / "lock", 0.2),
     ):
         pass
@@ -422,7 +422,7 @@ def test_the_limit_of_git_is_not_the_one_for_waiting(own_yard, tmp_path):
     for lock, every in calls.items():
         with exclusive_lock(lock, 0):
             for call in every:
-                with pytest.raises(RepositoryError, match="another process still works there"):
+                with pytest.raises(RepositoryError, match="another process is still working there"):
                     call()
 
 

@@ -136,9 +136,9 @@ def test_equal_files_under_two_names_stay_together():
 
 
 def test_too_few_groups_say_what_to_do():
-    with pytest.raises(DataError, match=r"2 images form 2 groups.*val, test|test cannot.*near_duplicate_distance"):
+    with pytest.raises(DataError, match=r"2 images in 2 groups.*val, test|test cannot.*near_duplicate_distance"):
         assign_splits(images(2), [], Splits(), DISTANCE)
-    with pytest.raises(DataError, match="9 images form 1 group, too few for the splits train, val, test"):
+    with pytest.raises(DataError, match="9 images in 1 group: too few groups for the splits train, val, test"):
         assign_splits([image(n, look=7) for n in range(9)], [], Splits(), DISTANCE)
 
 

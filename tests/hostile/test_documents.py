@@ -29,14 +29,14 @@ def changed(document, **fields):
 POINTERS = {
     "nothing": (b"", "it is empty"),
     "a list": (b"[]", "Input should be an object"),
-    "a key twice": (b'{"metric": "a", "metric": "b"}', "key 'metric' stands twice"),
+    "a key twice": (b'{"metric": "a", "metric": "b"}', "duplicate key 'metric'"),
     "a field too few": (json.dumps({**POINTER, "uri": None}).replace('"uri": null, ', "").encode(), "uri: Field required"),
     "a field too many": (changed(POINTER, owner="me"), "owner: Unexpected keyword argument"),
     "a number for a URI": (changed(POINTER, uri=5), "uri: Input should be a valid string"),
     "a text for a value": (changed(POINTER, value="0.5"), "value: Input should be a valid number"),
-    "NaN for a value": (changed(POINTER, value=float("nan")), "it holds NaN, which is no number of JSON"),
+    "NaN for a value": (changed(POINTER, value=float("nan")), "it holds NaN, which JSON does not allow"),
     "1e999 for a value": (changed(POINTER, value=0).replace(b'"value": 0', b'"value": 1e999'), "it holds a number that is too large"),
-    "100,000 brackets": (b"[" * 100_000, "brackets are nested too deep"),
+    "100,000 brackets": (b"[" * 100_000, "brackets are nested too deeply"),
 }  # fmt: skip
 
 
@@ -62,7 +62,7 @@ RESULTS = {
     "true for a number": (changed(RESULT, iterations=True).decode(), "iterations: Input should be a valid integer"),
     "a candidate that is a text": (changed(RESULT, candidates=["best"]).decode(), "candidates.0: Input should be an object"),
     "a metric that is a text": (json.dumps(RESULT).replace('{"EIR": 0.5}', '{"EIR": "0.5"}'), "candidates.0.metrics.EIR: Input should be a valid number"),
-    "half a character": (changed(RESULT, log="\ud800").decode(), "a text holds half a character (the lone surrogate U+D800)"),
+    "half a character": (changed(RESULT, log="\ud800").decode(), "a string holds a lone surrogate (U+D800)"),
 }  # fmt: skip
 
 
@@ -130,8 +130,8 @@ ONE_FAULT = "val.json has 1 fault; record the dataset again:\n  image 1: {}"
 DOCUMENTS = {
     "nothing": (b"", NO_COCO.format("it is empty")),
     "cut off": (coco()[:-1], NO_COCO.format("not valid JSON: Expecting ',' delimiter (line 1, column 156)")),
-    "100,000 brackets": (b"[" * 100_000, NO_COCO.format("brackets are nested too deep")),
-    "NaN": (coco(width=float("nan")), NO_COCO.format("it holds NaN, which is no number of JSON")),
+    "100,000 brackets": (b"[" * 100_000, NO_COCO.format("brackets are nested too deeply")),
+    "NaN": (coco(width=float("nan")), NO_COCO.format("it holds NaN, which JSON does not allow")),
     "a list": (b"[]", "val.json is not a COCO document of Sightline (TypeError: list indices must be integers or slices, not str); record the dataset again"),
     "an image outside": (coco(file_name="../../etc/passwd"), ONE_FAULT.format("file_name '../../etc/passwd' cannot be used: it holds . or .. as a part")),
     "an absolute image": (coco(file_name="/etc/passwd"), ONE_FAULT.format("file_name '/etc/passwd' cannot be used: it begins or ends with a slash, or holds two in a row")),

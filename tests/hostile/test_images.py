@@ -14,7 +14,7 @@ from PIL import Image
 from sightline.data.images import UnreadableImageError, image_facts, open_mask, read_image
 
 MAX_PIXELS = 50_000_000
-REPLACE = "replace it by an intact copy"
+REPLACE = "replace it with an intact copy"
 TOO_LARGE = (
     "it is too large to decode: it claims more than 178,956,970 pixels, which no setting allows; make it smaller"
 )

@@ -13,7 +13,7 @@ from sightline.data.manifest import manifest_bytes, manifest_md5, parse_manifest
 from sightline.errors import RepositoryError
 
 MD5 = "0123456789abcdef0123456789abcdef"
-REMEDY = "nothing was fetched: make this version again from its folder, with sightline data add or record, and do not use this one"
+REMEDY = "nothing was fetched: do not use this version; add its folder, or record it, as a new version"
 
 
 def entries(*paths, md5=MD5):
@@ -29,10 +29,10 @@ MANIFESTS = {
     "gzip that nobody unpacked": (b"\x1f\x8b\x08\x00\x00", "not UTF-8 (byte 0x1f at 0)"),
     "UTF-16": (entries("a").decode().encode("utf-16"), "not UTF-8 (byte 0xff at 0)"),
     "Latin-1 name": (entries("a").replace(b'"a"', b'"\xe9"'), "not UTF-8 (byte 0xe9 at 57)"),
-    "100,000 brackets": (b"[" * 100_000, "brackets are nested too deep"),
-    "200 brackets": (b"[" * 200 + b"]" * 200, "brackets are nested too deep"),
-    "a whole number of 5,000 digits": (b"[" + b"9" * 5000 + b"]", "it holds a whole number of thousands of digits"),
-    "NaN": (b"[NaN]", "it holds NaN, which is no number of JSON"),
+    "100,000 brackets": (b"[" * 100_000, "brackets are nested too deeply"),
+    "200 brackets": (b"[" * 200 + b"]" * 200, "brackets are nested too deeply"),
+    "a whole number of 5,000 digits": (b"[" + b"9" * 5000 + b"]", "it holds an integer with thousands of digits"),
+    "NaN": (b"[NaN]", "it holds NaN, which JSON does not allow"),
     # The list.
     "an object": (entries("a.jpg")[1:-1], "it is not a list of files"),
     "null": (b"null", "it is not a list of files"),
@@ -45,13 +45,13 @@ MANIFESTS = {
     "an etag, as for a file outside": (b'[{"etag": "x", "relpath": "a.jpg"}]', "entry 0 must have the keys 'md5' and 'relpath' alone, but it has 'etag', 'relpath'"),
     "a third key": (b'[{"md5": "0123456789abcdef0123456789abcdef", "relpath": "a", "size": 3}]', "entry 0 must have the keys 'md5' and 'relpath' alone, but it has 'md5', 'relpath', 'size'"),
     "a key twice": (b'[{"relpath": "a", "relpath": "b"}]', "entry 0 must have the keys 'md5' and 'relpath' alone, but it has 'relpath', 'relpath'"),
-    "an entry in an entry": (b'[{"md5": {"md5": "0123456789abcdef0123456789abcdef", "relpath": "a"}, "relpath": "b"}]', "entry 1: md5 must be 32 hexadecimal digits, but it is no text"),
+    "an entry in an entry": (b'[{"md5": {"md5": "0123456789abcdef0123456789abcdef", "relpath": "a"}, "relpath": "b"}]', "entry 1: md5 must be 32 hexadecimal digits, but it is not a string"),
     "md5 of a folder": (entries("a", md5=MD5 + ".dir"), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5}.dir'"),
     "md5 too short": (entries("a", md5=MD5[1:]), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5[1:]}'"),
     "md5 in capitals": (entries("a", md5=MD5.upper()), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5.upper()}'"),
     "md5 that leads elsewhere": (entries("a", md5="../../../../../../../../etc/pass"), "entry 0: md5 must be 32 hexadecimal digits, but it is '../../../../../../../../etc/pass'"),
     "md5 with a line feed": (entries("a", md5=MD5 + "\n"), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5}\\n'"),
-    "a path that is a number": (entries(7), "entry 0: relpath must be a text, but it is no text"),
+    "a path that is a number": (entries(7), "entry 0: relpath must be a string"),
     # The path.
     "empty": (entries(""), "entry 0, relpath '': it is empty"),
     "out of the folder": (entries("a.jpg", "../../.ssh/authorized_keys"), "entry 1, relpath '../../.ssh/authorized_keys': it holds . or .. as a part"),
@@ -67,7 +67,7 @@ MANIFESTS = {
     "half a character": (entries("\ud800.jpg"), "entry 0, relpath '\\ud800.jpg': it is not valid Unicode"),
     "1,025 bytes": (entries("d/" * 512 + "a"), f"entry 0, relpath '{'d/' * 18}d...': it has 1025 bytes, the limit is 1024"),
     "a name of 256 bytes": (entries("é" * 128), f"entry 0, relpath '{'é' * 37}...': a part of it is longer than 255 bytes"),
-    "a path twice": (entries("a", "b", "a"), "entry 2: relpath 'a' stands there already"),
+    "a path twice": (entries("a", "b", "a"), "entry 2: relpath 'a' is listed twice"),
     "a file that is a folder": (entries("a", "a-b", "a/b/c"), "'a' is a file, and 'a/b/c' lies in it"),
 }  # fmt: skip
 

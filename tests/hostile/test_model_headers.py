@@ -56,11 +56,11 @@ FILES = {
     # The text.
     "no JSON": (safetensors(b"not json"), wrong("not valid JSON: Expecting value (line 1, column 1)")),
     "a list": (safetensors([1]), wrong("it is not a JSON object")),
-    "100,000 brackets": (safetensors(b"[" * 100_000), wrong("brackets are nested too deep")),
-    "a tensor twice": (safetensors(b'{"a": 1, "a": 2}'), wrong("key 'a' stands twice")),
+    "100,000 brackets": (safetensors(b"[" * 100_000), wrong("brackets are nested too deeply")),
+    "a tensor twice": (safetensors(b'{"a": 1, "a": 2}'), wrong("duplicate key 'a'")),
     "UTF-16": (safetensors("{}".encode("utf-16")), wrong("not UTF-8 (byte 0xff at 0)")),
-    "NaN": (safetensors(b'{"a": NaN}'), wrong("it holds NaN, which is no number of JSON")),
-    "half a character": (safetensors(b'{"\\ud800": {}}'), wrong("a text holds half a character (the lone surrogate U+D800)")),
+    "NaN": (safetensors(b'{"a": NaN}'), wrong("it holds NaN, which JSON does not allow")),
+    "half a character": (safetensors(b'{"\\ud800": {}}'), wrong("a string holds a lone surrogate (U+D800)")),
     "metadata that are a list": (safetensors({"__metadata__": ["a"]}), wrong("__metadata__ must hold texts alone")),
     "metadata with a number": (safetensors({"__metadata__": {"sightline": 3}}), wrong("__metadata__ must hold texts alone")),
     # One tensor.
@@ -134,7 +134,7 @@ CARDS = {
     "no format": ("{}", f"the description in the header names no 'format_version', so nobody knows how to read it; {AGAIN}"),
     "tomorrow's format": ('{"format_version": 99}', "written in format 99, but this Sightline reads format 1; use the version of Sightline that wrote it, or train again"),
     "its format alone": ('{"format_version": 1}', f"the description in the header is damaged (task: Field required); {AGAIN}"),
-    "Infinity": ('{"format_version": 1, "metrics": {"EIR": Infinity}}', f"the description in the header is damaged (it holds Infinity, which is no number of JSON); {AGAIN}"),
+    "Infinity": ('{"format_version": 1, "metrics": {"EIR": Infinity}}', f"the description in the header is damaged (it holds Infinity, which JSON does not allow); {AGAIN}"),
 }  # fmt: skip
 
 

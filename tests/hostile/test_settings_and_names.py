@@ -42,13 +42,13 @@ RECIPES = {
     "an alias bomb": (BOMB.encode(), bad_yaml("alias *a is refused: write it out (line 2, column 8)")),
     "an alias of itself": (b"data: &a [*a]", bad_yaml("alias *a is refused: write it out (line 1, column 11)")),
     "a tag that runs code": (b"data: !!python/object/apply:os.system [ls]", bad_yaml("a tag (!) is refused: write the plain value (line 1, column 7)")),
-    "a key twice": (b"data: {tag: a, tag: b}", bad_yaml("key 'tag' stands twice (line 1, column 7)")),
+    "a key twice": (b"data: {tag: a, tag: b}", bad_yaml("duplicate key 'tag' (line 1, column 7)")),
     "a number for a key": (b"1: 2", bad_yaml("key 1 is no text (line 1, column 1)")),
     "a list for a key": (b"? [a, b]\n: c", bad_yaml("key ['a', 'b'] is no text (line 1, column 3)")),
-    "100,000 brackets": (b"[" * 100_000, bad_yaml("it is nested too deep (line 1, column 51)")),
+    "100,000 brackets": (b"[" * 100_000, bad_yaml("it is nested too deeply (line 1, column 51)")),
     "a megabyte": (b"a: " + b"x" * 1_000_000, bad_yaml("it has 1,000,003 characters, more than 1,000,000")),
-    "5,000 digits": (b"seed: " + b"9" * 5000, bad_yaml("it holds a whole number of thousands of digits")),
-    "a number without digits": (b"seed: 0x_", bad_yaml("it holds a whole number of no digits")),
+    "5,000 digits": (b"seed: " + b"9" * 5000, bad_yaml("it holds an integer with thousands of digits")),
+    "a number without digits": (b"seed: 0x_", bad_yaml("it holds an integer with no digits")),
     "a tab": (b"data:\n\ttag: a", bad_yaml("found character '\\t' that cannot start any token (line 2, column 1)")),
     "NUL": (b"data: \0", bad_yaml("it holds the control character U+0000 at 6")),
     "half a list": (b"data: [1", bad_yaml("expected ',' or ']', but got '<stream end>' (line 1, column 9)")),
@@ -116,12 +116,12 @@ def test_a_resolved_configuration_with_a_key_twice_is_refused():
     with pytest.raises(ConfigurationError) as caught:
         from_json('{"seed": 1, "seed": 2}')
     assert str(caught.value) == (
-        "the resolved configuration does not fit this version of Sightline; run resolve again:\n  key 'seed' stands twice"
+        "the resolved configuration does not fit this version of Sightline; run resolve again:\n  duplicate key 'seed'"
     )
 
 
 NO_TAG = "is not a dataset tag; expected <dataset>_ann_<version> or <dataset>_train_<version>, made of letters, digits, '-' and '.' ('_' in the dataset's name alone), such as plates_ann_v1"
-UNFIT = "cannot make a tag; expected letters, digits, '-' and '.' ('_' in the dataset's name alone), a letter or digit in front, no '..', no '_ann_' or '_train_' inside, 200 characters at most"
+UNFIT = "cannot make a tag; expected letters, digits, '-' and '.' ('_' in the dataset's name alone), beginning with a letter or digit, no '..', no '_ann_' or '_train_' inside, 200 characters at most"
 # A tag, what is said.
 TAGS = {
     "nothing": ("", f"'' {NO_TAG}"),

@@ -85,5 +85,5 @@ def test_a_redirect_to_a_sign_in_or_another_host_is_one(server, api, target):
 
 def test_git_in_front_of_a_login_page_is_explained(server):
     server.say("GET /data.git/info/refs", "<form>\n<input type=password>\n</form>\n", Content_Type="text/html")
-    with pytest.raises(RepositoryError, match="answered as a web page does, not as git"):
+    with pytest.raises(RepositoryError, match="answered with a web page, not as a git server"):
         list_tags(f"{server.url}/data.git", 20)

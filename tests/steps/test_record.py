@@ -273,7 +273,7 @@ def test_faults_are_listed_all_at_once(tmp_path):
     listed = (tmp_path / "work" / "faults" / "pets_ann_v1.txt").read_text().splitlines()
     assert len(listed) == 72
     assert "pets_train_v1" not in world.tags()
-    with pytest.raises(DataError, match="2 images form 2 groups"):
+    with pytest.raises(DataError, match="2 images in 2 groups"):
         shrink(world, 2)
 
 

@@ -16,6 +16,7 @@ from sightline.cli import data_remove
 from sightline.config.settings import embedded_or_own, read_settings, settings_path
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
+from sightline.plural import counted
 
 TIMEOUT_SECONDS = 3600.0
 SHOWN_NAMES = 10
@@ -48,7 +49,7 @@ def init(path: Path, remote: str) -> None:
     there = (path / ".git").exists()
     made = init_repository(path, remote)
     how = "its .dvc/config names the remotes of Sightline now" if there else "data repository made"
-    click.echo(f"{path}: " + (how if made else "is this data repository already; nothing changed"))
+    click.echo(f"{path}: " + (how if made else "is this data repository already; nothing was changed"))
     if _make_default(path):
         click.echo(f"{settings_path()}: data.repository is {path} now")
     if made:
@@ -168,6 +169,11 @@ def diff(before: str, after: str, repository: str | None, as_json: bool) -> None
     for what in ("added", "removed", "relabelled", "replaced"):
         _echo_names(what, getattr(difference, what))
     _echo_names("moved", [f"{name} ({move})" for name, move in difference.moved.items()])
+    if difference.reboxed:
+        click.echo(
+            f"note: {counted(len(difference.reboxed), 'other image')} with the same labels in both versions, recorded "
+            "by releases of Sightline that compute boxes by different rules"
+        )
 
 
 def _echo_names(what: str, names: list[str]) -> None:
@@ -203,7 +209,7 @@ def _registered() -> dict[str, dict[str, Any]]:
     try:
         database = open_database(url, create=False)
     except DatabaseError as error:
-        click.echo(f"the database says nothing: {error}", err=True)
+        click.echo(f"the database cannot be read: {error}", err=True)
         return {}
     with closing(database):
         return {
@@ -230,12 +236,12 @@ def _default_repository() -> str:
 
 
 def _make_default(path: Path) -> bool:
-    """Write ``data.repository`` to the settings file; False when it stands there already."""
+    """Write ``data.repository`` to the settings file; False when it is listed twice."""
     from sightline.steps.journal import write_atomically
 
     settings, document = settings_path(), read_settings()
     if not isinstance(document.setdefault("data", {}), dict):
-        raise ConfigurationError(f"{settings} must hold sections such as data:; mend or remove it")
+        raise ConfigurationError(f"{settings} must hold sections such as data:; fix or remove it")
     if document["data"].get("repository") == str(path):
         return False
     document["data"]["repository"] = str(path)

@@ -6,16 +6,14 @@ import shlex
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sightline
-from sightline.cli.suggested_classes import fit_a_command_line, suggested_overrides
-from sightline.config.decode import SMALL_RECIPE, recipe_document
+from sightline.cli.suggested_classes import fit_a_command_line, fitting_recipe
+from sightline.config.decode import SMALL_RECIPE
 from sightline.config.settings import embedded_or_own
-from sightline.data.folder_files import FolderFiles, counted, suffix_of
-from sightline.data.labels import IGNORED_LABEL
+from sightline.data.folder_files import FolderFiles, first_names, suffix_of
 
 if TYPE_CHECKING:
     from sightline.data.repository import Added
@@ -40,7 +38,7 @@ def added_lines(added: Added, repository: Path) -> list[str]:
 
 def folder_lines(found: FolderFiles) -> list[str]:
     """What a folder holds besides annotations and images."""
-    lines = [f"left out: {counted(found.left_out, 'hidden or temporary file')}"] if found.left_out else []
+    lines = [f"left out: {first_names(found.left_out, 'hidden or temporary file')}"] if found.left_out else []
     if found.foreign_images:
         kinds = Counter(map(suffix_of, found.foreign_images))
         shown = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
@@ -51,8 +49,8 @@ def folder_lines(found: FolderFiles) -> list[str]:
 def _next_line(added: Added, repository: Path) -> str:
     """The command that trains on the version; it works when pasted."""
     settings = [f"data.tag={added.tag}"]
-    recipe, classes = _recipe_and_classes(added.annotations.labels)
-    if recipe != "plates" and not classes:
+    recipe, classes = fitting_recipe(added.annotations.labels, [])
+    if not recipe and not classes:
         return "next: label some objects; record needs at least one class"
     if not fit_a_command_line(classes):
         return "next: write a recipe of your own with data.classes: they are too many for a command line"
@@ -60,20 +58,8 @@ def _next_line(added: Added, repository: Path) -> str:
     if Path(embedded_or_own("data", "repository")).expanduser() != repository:
         settings.append(f"data.repository={repository}")
     overrides = [part for setting in settings for part in ("--set", setting)]
-    return f"next: {shlex.join([_python(), _pipeline(), 'run', '--local', '--recipe', recipe, *overrides])}"
-
-
-def _recipe_and_classes(labels: Mapping[str, int]) -> tuple[str, list[str]]:
-    """The recipe for these labels, and the overrides that name its classes."""
-    objects = set(labels) - {IGNORED_LABEL}
-    if objects and objects <= set(_classes("plates")):
-        return "plates", []
-    return SMALL_RECIPE, suggested_overrides(labels, [])
-
-
-def _classes(recipe: str) -> list[str]:
-    section = recipe_document(recipe).get("data", {})
-    return list(section.get("classes", ()))
+    command = [_python(), _pipeline(), "run", "--local", "--recipe", recipe or SMALL_RECIPE, *overrides]
+    return f"next: {shlex.join(command)}"
 
 
 def _python() -> str:

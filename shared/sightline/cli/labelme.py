@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from sightline.cli.data_added import folder_lines
-from sightline.cli.suggested_classes import fit_a_command_line, suggested_overrides
+from sightline.cli.suggested_classes import fit_a_command_line, fitting_recipe
 from sightline.config.decode import decode
 from sightline.config.schema import Data, Faults
 from sightline.data.adding import unstored_images
@@ -43,7 +43,8 @@ def check(folder: Path, recipe: str | None, overrides: tuple[str, ...]) -> None:
 
     The files are those that sightline data add would store; what it would refuse is listed too.
 
-    Without --recipe and --set data.classes=[...] every label is taken, and the list of classes is printed to paste.
+    Without --recipe and --set data.classes=[...] every label is taken, and the list of classes is printed to paste, or
+    the recipe that has these classes.
     """
     if recipe is None:
         data = decode("instance_segmentation", [f"data.classes={json.dumps([_ANY_CLASS])}", *overrides]).data
@@ -118,12 +119,13 @@ def _label_lines(annotations: Annotations, data: Data, classes_known: bool) -> l
     if classes_known:
         unused = [name for name in data.classes if name not in meant.values()]
         return lines + ([f"classes without a shape: {', '.join(unused)}"] if unused else [])
-    overrides = suggested_overrides(labels, data.ignored_labels)
+    recipe, overrides = fitting_recipe(labels, data.ignored_labels)
+    arguments = [f"--recipe {recipe}"] * bool(recipe) + [f"--set {shlex.quote(override)}" for override in overrides]
     if not fit_a_command_line(overrides):
         lines.append("these are too many for a command line: write data.classes into a recipe of your own")
-    elif overrides:
-        arguments = " ".join(f"--set {shlex.quote(override)}" for override in overrides)
-        lines += ["to use all of them as classes:", f"  {arguments}"]
+    elif arguments:
+        reason = f"they are the classes of the recipe {recipe}" if recipe else "to use all of them as classes"
+        lines += [f"{reason}:", f"  {' '.join(arguments)}"]
     return lines
 
 

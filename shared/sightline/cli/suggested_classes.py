@@ -1,4 +1,4 @@
-"""The overrides that make a class of every label of a folder, as a line to paste."""
+"""The recipe that fits the labels of a folder, and the overrides that make a class of every label, to paste."""
 
 from __future__ import annotations
 
@@ -8,10 +8,36 @@ from collections.abc import Mapping, Sequence
 
 import yaml
 
+from sightline.config.decode import recipe_document
 from sightline.data.labels import IGNORED_LABEL, cleaned, respelled
 
 LONGEST_ARGUMENT = 100_000
 """Characters; Linux takes 131,072 bytes, and some are quoted."""
+
+
+PLATES = "plates"
+"""The recipe that comes with classes of its own."""
+
+
+def fitting_recipe(labels: Mapping[str, int], ignored: Sequence[str]) -> tuple[str, list[str]]:
+    """The recipe whose own classes the labels are, however they are spelled, and the overrides that it needs.
+
+    Args:
+        labels: How many shapes carry each.
+        ignored: ``data.ignored_labels``.
+
+    Returns:
+        An empty name and the overrides of :func:`suggested_overrides` where the labels need classes of their own.
+    """
+    from sightline.tasks.plates import TEXTS_OF_BOARD
+
+    classes = recipe_document(PLATES)["data"]["classes"]
+    meant = respelled(labels, (IGNORED_LABEL, *ignored, *classes))
+    names = {meant.get(label, label) for label in labels if cleaned(label)} - {IGNORED_LABEL, *ignored}
+    # Digits alone may be anything.
+    if names <= set(classes) and names & TEXTS_OF_BOARD.keys():
+        return PLATES, _label_overrides(labels, ignored, meant)
+    return "", suggested_overrides(labels, ignored)
 
 
 def suggested_overrides(labels: Mapping[str, int], ignored: Sequence[str]) -> list[str]:
@@ -27,13 +53,15 @@ def suggested_overrides(labels: Mapping[str, int], ignored: Sequence[str]) -> li
     """
     meant = respelled(labels, (IGNORED_LABEL, *ignored))
     names = sorted({meant.get(label, label) for label in labels if cleaned(label)})
-    left_out = [*ignored, *([IGNORED_LABEL] if IGNORED_LABEL in names and IGNORED_LABEL not in ignored else [])]
-    classes = [name for name in names if name not in left_out]
-    if not classes:
-        return []
-    overrides = [f"data.classes={_list(classes)}"]
-    if left_out != list(ignored):
-        overrides.append(f"data.ignored_labels={_list(left_out)}")
+    classes = [name for name in names if name != IGNORED_LABEL and name not in ignored]
+    return [f"data.classes={_list(classes)}", *_label_overrides(labels, ignored, meant)] if classes else []
+
+
+def _label_overrides(labels: Mapping[str, int], ignored: Sequence[str], meant: Mapping[str, str]) -> list[str]:
+    """What leaves out labels that are no classes, and maps other spellings."""
+    overrides = []
+    if IGNORED_LABEL not in ignored and IGNORED_LABEL in {meant.get(label, label) for label in labels}:
+        overrides.append(f"data.ignored_labels={_list([*ignored, IGNORED_LABEL])}")
     if meant:
         aliases = {_pattern(label): meant[label] for label in sorted(meant)}
         overrides.append(f"data.aliases={_mapping(aliases)}")

@@ -18,7 +18,7 @@ from sightline.data.branch import DETACHED, Branch, Published
 from sightline.data.cache import Cache
 from sightline.data.dvc_config import local_settings
 from sightline.data.finishing import Finish, blocked, finish, read_note, remove_note, set_tag
-from sightline.data.folder_files import FolderFiles, counted, shown
+from sightline.data.folder_files import FolderFiles, first_names, shown
 from sightline.data.history import list_tags, open_history
 from sightline.data.labelme import read_folder, stopping_faults
 from sightline.data.manifest import Manifest, manifest_md5
@@ -193,7 +193,7 @@ class Addition:
     def _require_free(self, base: str) -> None:
         paths = blocked(self.branch, base, self.tag, self.known, manifest_md5(self.wanted))
         if paths:
-            names = counted(paths, "file", limit=20)
+            names = first_names(paths, "file", limit=20)
             raise RepositoryError(
                 f"uncommitted changes in {self.branch.root} are in the way, in {names}; nothing was changed: commit or "
                 "undo them, then run the same command again"

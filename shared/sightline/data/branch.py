@@ -102,8 +102,8 @@ class Branch:
         ahead, behind = map(int, self.git("rev-list", "--left-right", "--count", f"{head}...{tip}").split())
         if ahead and behind:
             raise RepositoryError(
-                f"{self.name} in {self.root} and at {self.remote} have diverged ({counted(ahead, 'commit')} here "
-                f"alone, {behind} there alone); nothing was changed: bring them together (git pull --rebase), then run "
+                f"{self.name} in {self.root} and at {self.remote} have diverged ({counted(ahead, 'commit')} only "
+                f"here, {behind} only there); nothing was changed: reconcile them (git pull --rebase), then run "
                 "the same command"
             )
         return head if ahead else tip

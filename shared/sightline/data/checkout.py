@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from configobj import ConfigObj
+
 from sightline.data.cache import Cache
 from sightline.data.commands import explain_os_errors, git, redact
+from sightline.data.dvc_config import local_configuration
 from sightline.data.lock import LOCK_SECONDS, exclusive_lock, shared_lock
 from sightline.data.pull import Pull
 from sightline.data.references import References, git_url, read_references
@@ -150,11 +153,15 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
         raise missing_tag(repository, tag, known, timeout_seconds) from error
     found = git("rev-parse", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()
     if found != commit:
-        raise RepositoryError(f"{tag} moved in this moment: it named {commit} and names {found} now; start again")
+        raise RepositoryError(
+            f"{tag} moved just now: it named {commit} and now names {found}; run the same command again"
+        )
     if not (path / ".dvc" / "config").is_file():
         raise RepositoryError(f"{redact(repository)} has no .dvc/config at {tag}: it is not a data repository")
-    settings = f'[core]\n    analytics = false\n    check_update = false\n[cache]\n    dir = "{cache(work_dir).root}"\n'
-    (path / ".dvc" / "config.local").write_text(settings + '    type = "reflink,copy"\n', encoding="utf-8")
+    settings = ConfigObj(interpolation=False)
+    settings["core"] = {"analytics": "false", "check_update": "false"}
+    settings["cache"] = {"dir": str(cache(work_dir).root), "type": "reflink,copy"}
+    (path / ".dvc" / "config.local").write_bytes(local_configuration(settings))
 
 
 def cache(work_dir: Path) -> Cache:

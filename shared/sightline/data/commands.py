@@ -44,7 +44,7 @@ _CAUSES = (
      r"|returned error: (429|5\d\d)|empty reply from server",
      "the server cannot be reached; check data.repository and the network, then run the same command again"),
     (r"not valid: is this a git repository|unable to update url base from redirection",
-     "the server answered as a web page does, not as git: it may ask for a login, or be none; "
+     "the server answered with a web page, not as a git server: it may ask for a login, or not be one; "
      f"check data.repository and the token in {TOKEN_VARIABLE}"),
     (r"does not appear to be a git repository|repository .* (not found|does not exist)|not a git repository"
      r"|no such file or directory: .*\.git",
@@ -53,7 +53,7 @@ _CAUSES = (
      r"|returned error: 40[13]",
      f"access is denied; check the credentials (https: the token in {TOKEN_VARIABLE}; ssh: the key) and who owns the "
      "folder"),
-    (r"unable to acquire lock|unable to create .*\.lock", "another git or DVC works there; try again later"),
+    (r"unable to acquire lock|unable to create .*\.lock", "another git or DVC process works there; try again later"),
 )  # fmt: skip
 
 

@@ -165,7 +165,7 @@ def _unlock(repository: str, references: Sequence[str]) -> bool:
     time.sleep(STALE_LOCK_SECONDS)
     for lock, identity in before.items():
         if identity is not None and _identity(lock) == identity:
-            _log.warning("%s was left behind by a git that was killed; it is removed", lock)
+            _log.warning("%s was left behind by a git process that was killed; removing it", lock)
             lock.unlink(missing_ok=True)
     return True
 

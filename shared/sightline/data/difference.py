@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from sightline.data.coco import Segmentation, decode_coco
+from sightline.data.filling import SPLITS
 from sightline.data.history import History
 from sightline.data.manifest import Manifest
 from sightline.data.tags import DatasetTag
@@ -25,6 +27,7 @@ class Difference:
         relabelled: The annotations are others.
         replaced: The image behind the name is another.
         moved: Path -> ``train -> val``; record never does this to an image that both versions have.
+        reboxed: The labels are the same, but an earlier release of Sightline computed other boxes from them.
     """
 
     before: str
@@ -34,6 +37,7 @@ class Difference:
     relabelled: list[str]
     replaced: list[str]
     moved: dict[str, str] = field(default_factory=dict)
+    reboxed: list[str] = field(default_factory=list)
 
 
 def compare(history: History, before: DatasetTag, after: DatasetTag) -> Difference:
@@ -54,12 +58,7 @@ def compare(history: History, before: DatasetTag, after: DatasetTag) -> Differen
         )
     if before.kind == "ann":
         return _compare_annotations(before, after, history.manifest(before), history.manifest(after))
-    return _compare_training(
-        before,
-        after,
-        from_bytes(history.read(before, "dataset.json"), f"dataset.json of {before}"),
-        from_bytes(history.read(after, "dataset.json"), f"dataset.json of {after}"),
-    )
+    return _compare_training(history, before, after)
 
 
 def _compare_annotations(before: DatasetTag, after: DatasetTag, old: Manifest, new: Manifest) -> Difference:
@@ -75,21 +74,40 @@ def _compare_annotations(before: DatasetTag, after: DatasetTag, old: Manifest, n
     )
 
 
-def _compare_training(before: DatasetTag, after: DatasetTag, old_set: TrainingSet, new_set: TrainingSet) -> Difference:
-    old: Mapping[str, tuple[str, str, str]] = {
-        image.file_name: (image.sha256, image.labels, image.split) for image in old_set.images
-    }
-    new = {image.file_name: (image.sha256, image.labels, image.split) for image in new_set.images}
+def _compare_training(history: History, before: DatasetTag, after: DatasetTag) -> Difference:
+    old, new = ({image.file_name: image for image in _training_set(history, tag).images} for tag in (before, after))
     both = sorted(old.keys() & new.keys())
+    relabelled = [name for name in both if old[name].labels != new[name].labels]
+    drawn = [_drawn(history, tag, relabelled) for tag in (before, after)]
+    reboxed = [name for name in relabelled if drawn[0][name] == drawn[1][name]]
     return Difference(
         str(before),
         str(after),
         sorted(new.keys() - old.keys()),
         sorted(old.keys() - new.keys()),
-        relabelled=[name for name in both if old[name][1] != new[name][1]],
-        replaced=[name for name in both if old[name][0] != new[name][0]],
-        moved={name: f"{old[name][2]} -> {new[name][2]}" for name in both if old[name][2] != new[name][2]},
+        relabelled=sorted(set(relabelled) - set(reboxed)),
+        replaced=[name for name in both if old[name].sha256 != new[name].sha256],
+        moved={name: f"{old[name].split} -> {new[name].split}" for name in both if old[name].split != new[name].split},
+        reboxed=reboxed,
     )
+
+
+def _training_set(history: History, tag: DatasetTag) -> TrainingSet:
+    return from_bytes(history.read(tag, "dataset.json"), f"dataset.json of {tag}")
+
+
+def _drawn(history: History, tag: DatasetTag, images: Collection[str]) -> dict[str, list[tuple[str, Segmentation]]]:
+    """Class and outline of the objects of some images: all that a person drew, for boxes are computed from it."""
+    drawn: dict[str, list[tuple[str, Segmentation]]] = {name: [] for name in images}
+    for split in SPLITS if drawn else ():
+        name = f"{split}.json"
+        document = decode_coco(history.read(tag, name), f"{name} of {tag}")
+        classes = {category["id"]: category["name"] for category in document["categories"]}
+        names = {image["id"]: image["file_name"] for image in document["images"]}
+        for annotation in document["annotations"]:
+            if (image := names[annotation["image_id"]]) in drawn:
+                drawn[image].append((classes[annotation["category_id"]], annotation["segmentation"]))
+    return drawn
 
 
 def _named_once(names: Set[str]) -> list[str]:

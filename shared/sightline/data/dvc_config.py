@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ NEW_CONFIGURATION = """\
 """Beginning of the ``.dvc/config`` of a repository that Sightline makes."""
 
 _TRUE = {"true", "yes", "on", "1"}
+_REPLACED = re.compile(r"%\([^)]*\)s")
+"""What DVC replaces with another setting, or fails on."""
 
 
 def read_remotes(text: str, where: str) -> dict[str, dict[str, str]]:
@@ -53,6 +57,59 @@ def is_true(value: str | None) -> bool:
     return (value or "").strip().lower() in _TRUE
 
 
+def address_fault(address: str) -> str:
+    """What keeps DVC from reading an address, or a path, back from its configuration, and from working with it.
+
+    Returns:
+        A clause such as ``it has a line break``; empty where nothing does.
+    """
+    faults = {
+        "it has a line break or a NUL character": "\0" in address or len(f"{address}.".splitlines()) > 1,
+        "it has a curly bracket, on which DVC fails": set("{}") & set(address),
+        "it has %(...)s, which DVC replaces": _REPLACED.search(address),
+    }
+    if fault := next((fault for fault, found in faults.items() if found), ""):
+        return fault
+    try:
+        address.encode()
+    except UnicodeEncodeError:
+        return "it is not valid UTF-8"
+    try:
+        readable = ConfigObj(ConfigObj({"url": address}, interpolation=False).write())["url"] == address
+    except (ConfigObjError, ValueError):
+        readable = False
+    return "" if readable else "its quotation marks cannot be written to DVC's configuration"
+
+
+def require_path(path: Path, what: str) -> None:
+    """Refuse a folder that DVC cannot work in.
+
+    Args:
+        path: The folder.
+        what: What errors call it.
+
+    Raises:
+        RepositoryError: Its path has something that DVC cannot hold.
+    """
+    if fault := address_fault(str(path)):
+        raise RepositoryError(f"{what} {str(path)!r} cannot be used: {fault}; choose another folder")
+
+
+def local_configuration(settings: ConfigObj) -> bytes:
+    """A ``.dvc/config.local``, quoted so that DVC reads every value back.
+
+    Raises:
+        RepositoryError: A value cannot be quoted.
+    """
+    settings.encoding = "utf-8"
+    file = io.BytesIO()
+    try:
+        settings.write(file)
+    except (ConfigObjError, UnicodeEncodeError) as error:
+        raise RepositoryError(f"DVC's configuration cannot hold a setting of this machine: {error}") from error
+    return file.getvalue()
+
+
 def remote_section(room: Room, base: str) -> str:
     """The section of ``.dvc/config`` for the remote of one kind of data.
 
@@ -64,18 +121,10 @@ def remote_section(room: Room, base: str) -> str:
         RepositoryError: DVC could not read the address back.
     """
     url = f"{base}/{room}"
-    try:
-        (line,) = ConfigObj({"url": url}, interpolation=False).write()
-        section = f"['remote \"{room}\"']\n    {line}\n    verify = true\n"
-        readable = not set(url) & set("\r\n") and read_remotes(section, "")[room]["url"] == url
-    except (ConfigObjError, RepositoryError, ValueError):
-        readable = False
-    if not readable:
-        raise RepositoryError(
-            f"DVC remote {base!r} cannot be used: DVC's configuration cannot hold this address; choose a path without "
-            "line breaks, %(...)s, and quotation marks of both kinds"
-        )
-    return section
+    if fault := address_fault(url):
+        raise RepositoryError(f"DVC remote {base!r} cannot be used: {fault}; choose another address")
+    (line,) = ConfigObj({"url": url}, interpolation=False).write()
+    return f"['remote \"{room}\"']\n    {line}\n    verify = true\n"
 
 
 def configuration_with_remotes(text: str, base: str, where: str) -> str:

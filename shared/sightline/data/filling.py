@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 from sightline.config.schema import Splits
 from sightline.errors import DataError
+from sightline.plural import counted
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -82,9 +83,9 @@ class _Filling:
         if self.left < len(self.empty):
             images = sum(len(group.members) for group in self.groups)
             raise DataError(
-                f"{images} image{'s'[: images != 1]} form {len(self.groups)} group{'s'[: len(self.groups) != 1]}, too "
-                f"few for the splits {', '.join(self.fractions)}: "
-                f"{', '.join(split for split in SPLITS if split in self.empty)} cannot all be filled; {self.advice}"
+                f"{counted(images, 'image')} in {counted(len(self.groups), 'group')}: too few groups for the splits "
+                f"{', '.join(self.fractions)} ({', '.join(split for split in SPLITS if split in self.empty)} cannot "
+                f"all be filled); {self.advice}"
             )
         self._begin()
         for split in self.fractions:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sightline import strict_json
 from sightline.data.branch import NO_COMMIT, Branch
 from sightline.data.fast_forward import changes, move, obstacles, stage, unchanged, update_files
-from sightline.data.folder_files import counted
+from sightline.data.folder_files import first_names
 from sightline.data.staging import staging_root, with_line
 from sightline.data.tags import DatasetTag
 from sightline.data.working_folder import Known, replace_folder
@@ -136,12 +136,12 @@ def _replace(branch: Branch, tag: DatasetTag, staged: Path, known: Known) -> Non
             "%s was not brought to %s: it holds work that no version has, in %s",
             folder,
             tag,
-            counted([*unsaved], "file"),
+            first_names([*unsaved], "file"),
         )
         return
     kept = replace_folder(folder, staged, staging_root(branch.root) / "replaced", known)
     if kept is not None:
-        _log.warning("somebody changed files of %s in this moment; the folder as it was is kept in %s", folder, kept)
+        _log.warning("files of %s changed while this command ran; the folder as it was is kept in %s", folder, kept)
 
 
 def _is_ours(branch: Branch, path: str, tag: DatasetTag, known: Known, md5: str) -> bool:

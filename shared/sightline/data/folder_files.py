@@ -25,6 +25,7 @@ from pathlib import Path
 
 from sightline.data.images import IMAGE_SUFFIXES
 from sightline.errors import DataError
+from sightline.plural import counted
 from sightline.relative_path import fault_in
 
 LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "__pycache__", "@eadir"})
@@ -92,7 +93,7 @@ class FolderFiles:
         lines = [f"  {shown(name)}: {reason}" for name, reason in list(self.refused.items())[:SHOWN_NAMES]]
         more = len(self.refused) - SHOWN_NAMES
         lines += [f"  and {more} more"] if more > 0 else []
-        count = "1 entry" if len(self.refused) == 1 else f"{len(self.refused)} entries"
+        count = counted(len(self.refused), "entry", "entries")
         raise DataError("\n".join([f"{self.root}: {count} cannot be part of a version; nothing was stored", *lines]))
 
 
@@ -128,10 +129,10 @@ def shown(name: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def counted(names: list[str], noun: str, limit: int = 5) -> str:
-    """``3 files: a, b, c``, with the first names alone where there are many."""
-    more = f", and {len(names) - limit} more" if len(names) > limit else ""
-    return f"{len(names)} {noun}{'s'[: len(names) != 1]}: {', '.join(map(shown, names[:limit]))}{more}"
+def first_names(names: list[str], noun: str, limit: int = 5) -> str:
+    """``3 files: a, b, c``; of many names only the first are listed."""
+    more = f", and {len(names) - limit:,} more" if len(names) > limit else ""
+    return f"{counted(len(names), noun)}: {', '.join(map(shown, names[:limit]))}{more}"
 
 
 def _walk(folder: Path, prefix: str, found: FolderFiles) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -195,9 +196,9 @@ def _link_fault(path: str, mode: int, real_root: str) -> str:
     if stat.S_ISDIR(mode):
         if _is_within(os.path.realpath(os.path.dirname(path)), target):  # noqa: PTH120
             return "it is a link to a folder that holds it; remove it"
-        return f"it is a link to the folder {shown(target)}; replace it by the folder itself"
+        return f"it is a link to the folder {shown(target)}; replace it with the folder itself"
     if not _is_within(target, real_root):
-        return f"it is a link that leads out of the folder, to {shown(target)}; replace it by the file itself"
+        return f"it is a link that leads out of the folder, to {shown(target)}; replace it with the file itself"
     return ""
 
 

@@ -265,7 +265,7 @@ def _open(
     content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS, setting: str = "data.max_pixels"
 ) -> Image.Image:
     if not content:
-        raise UnreadableImageError(name, "it is empty", "replace it by an intact copy")
+        raise UnreadableImageError(name, "it is empty", "replace it with an intact copy")
     if content.startswith(_LFS_POINTER):
         raise UnreadableImageError(name, "it is a pointer that Git LFS left in its place", "fetch it with git lfs pull")
     scans = content.count(_SCAN)
@@ -321,5 +321,5 @@ def _decoding(name: str, formats: tuple[str, ...] = FORMATS) -> Iterator[None]:
         ) from error
     except _DECODER_ERRORS as error:
         raise UnreadableImageError(
-            name, f"the image is damaged ({error or type(error).__name__})", "replace it by an intact copy"
+            name, f"the image is damaged ({error or type(error).__name__})", "replace it with an intact copy"
         ) from error

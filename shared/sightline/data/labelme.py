@@ -100,7 +100,7 @@ def _read_all(root: Path, files: list[str], data: Data, classes_known: bool) -> 
         except BrokenProcessPool as error:
             raise DataError(
                 f"a process that read images of {root} ended before its work was done: it was killed, probably for "
-                "want of memory (lower data.max_pixels), or the calling script does not guard its start with "
+                "lack of memory (lower data.max_pixels), or the calling script lacks the guard "
                 "`if __name__ == '__main__':`; data.jobs=1 reads without processes"
             ) from error
         finally:
@@ -168,7 +168,7 @@ def _report_shared_images(readings: list[FileReading], data: Data) -> None:
                 reason = f"image {name} is also named by {other.file}"
                 remedy = "keep one JSON file for each image"
             else:
-                reason = f"image {name} and {other_name} of {other.file} have one name but for letter case"
+                reason = f"image {name} and {other_name} of {other.file} differ in letter case only"
                 remedy = "rename one of the images, so that the dataset can be checked out on every system"
             reading.faults.insert(0, Fault("duplicate_image", reading.file, None, None, reason, remedy))
             if reading.image is not None:

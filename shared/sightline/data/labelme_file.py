@@ -101,7 +101,7 @@ def _parse(root: Path, file: str) -> tuple[LabelmeFile | None, list[Fault]]:
         return None, [Fault("unsafe_path", shown, None, None, "the file's name is not UTF-8", "rename the file")]
     path = root / file
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        reason, remedy = "the file is a link that leads outside the folder", "replace it by the file itself"
+        reason, remedy = "the file is a link that leads outside the folder", "replace it with the file itself"
         return None, [Fault("unsafe_path", file, None, None, reason, remedy)]
     try:
         size = path.stat().st_size if path.is_file() else -1

@@ -149,7 +149,7 @@ def _outside_remedy(base: str, folder: str, path: str, beside: str) -> str:
     """What to do about an image outside; that it is there is found out without opening it."""
     written = os.path.normpath(path)
     if _inside(base, written):
-        return "it is a link: replace it by the image itself"
+        return "it is a link: replace it with the image itself"
     common = os.path.commonpath([base, written])
     if os.path.isfile(path) and common != os.sep:  # noqa: PTH113
         return f"give the folder that holds both, {common}"

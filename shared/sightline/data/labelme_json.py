@@ -12,6 +12,7 @@ from typing import Any
 from sightline import strict_json
 from sightline.data.annotations import Fault
 from sightline.data.labels import cleaned
+from sightline.plural import counted
 
 MAX_JSON_BYTES = 256 * 1024**2
 """A bigger file is refused unread; with the image embedded, labelme's files have some ten megabytes."""
@@ -106,7 +107,7 @@ def _fault(
 def _decode(content: bytes) -> dict[str, Any]:
     document = strict_json.decode(content, max_bytes=MAX_JSON_BYTES, finite=False)
     if not isinstance(document, dict):
-        raise _WrongFieldError(f"expected an object with 'shapes' and 'imagePath', found {_name(document)}")
+        raise _WrongFieldError(f"expected an object with 'shapes' and 'imagePath', got {_name(document)}")
     if b"NaN" in content or b"Infinity" in content or strict_json.may_overflow(content):
         _refuse_constants(document)
     return document
@@ -135,10 +136,10 @@ def _file(document: dict[str, Any], file: str) -> tuple[LabelmeFile, list[Fault]
         raise _WrongFieldError("no 'shapes', so this is not a labelme file", "move it out of the folder")
     entries = document["shapes"]
     if not isinstance(entries, list):
-        raise _WrongFieldError(f"'shapes' must be a list, found {_name(entries)}")
+        raise _WrongFieldError(f"'shapes' must be a list, got {_name(entries)}")
     image_path = document.get("imagePath")
     if not isinstance(image_path, str):
-        raise _WrongFieldError(f"'imagePath' must be a text, found {_name(image_path)}")
+        raise _WrongFieldError(f"'imagePath' must be a string, got {_name(image_path)}")
     faults, shapes = [], []
     for index, entry in enumerate(entries):
         try:
@@ -159,28 +160,28 @@ def _file(document: dict[str, Any], file: str) -> tuple[LabelmeFile, list[Fault]
 
 def _shape(index: int, entry: object) -> Shape:
     if not isinstance(entry, dict):
-        raise _WrongFieldError(f"a shape must be an object, found {_name(entry)}")
+        raise _WrongFieldError(f"a shape must be an object, got {_name(entry)}")
     label = entry.get("label")
     if not isinstance(label, str):
-        raise _WrongFieldError(f"'label' must be a text, found {_name(label)}")
+        raise _WrongFieldError(f"'label' must be a string, got {_name(label)}")
     if not cleaned(label):
         raise _WrongFieldError("'label' is empty", "give the shape a label, or delete it")
     kind = entry.get("shape_type")
     if kind is not None and not isinstance(kind, str):
-        raise _WrongFieldError(f"'shape_type' must be a text, found {_name(kind)}")
+        raise _WrongFieldError(f"'shape_type' must be a string, got {_name(kind)}")
     group_id = entry.get("group_id")
     if group_id is not None and (isinstance(group_id, bool) or not isinstance(group_id, int)):
-        raise _WrongFieldError(f"'group_id' must be a whole number or null, found {_name(group_id)}")
+        raise _WrongFieldError(f"'group_id' must be a whole number or null, got {_name(group_id)}")
     mask = entry.get("mask")
     if mask is not None and not isinstance(mask, str):
-        raise _WrongFieldError(f"'mask' must be a text, found {_name(mask)}")
+        raise _WrongFieldError(f"'mask' must be a string, got {_name(mask)}")
     _flags(entry)
     return Shape(index, label, label, "polygon" if kind is None else kind, _points(entry.get("points")), group_id, mask)
 
 
 def _points(value: object) -> tuple[tuple[float, float], ...]:
     if not isinstance(value, list):
-        raise _WrongFieldError(f"'points' must be a list, found {_name(value)}")
+        raise _WrongFieldError(f"'points' must be a list, got {_name(value)}")
     points = []
     for index, point in enumerate(value):
         if not isinstance(point, list) or len(point) != 2:
@@ -203,7 +204,7 @@ def _length(document: dict[str, Any], key: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1 or not 0 < value < 2**31:
-        raise _WrongFieldError(f"{key!r} must be a positive whole number or null, found {_name(value)}")
+        raise _WrongFieldError(f"{key!r} must be a positive whole number or null, got {_name(value)}")
     return int(value)
 
 
@@ -212,10 +213,10 @@ def _flags(document: dict[str, Any]) -> tuple[str, ...]:
     if flags is None:
         return ()
     if not isinstance(flags, dict):
-        raise _WrongFieldError(f"'flags' must be an object, found {_name(flags)}")
+        raise _WrongFieldError(f"'flags' must be an object, got {_name(flags)}")
     for name, value in flags.items():
         if not isinstance(value, bool):
-            raise _WrongFieldError(f"flag {strict_json.shown(name)} must be true or false, found {_name(value)}")
+            raise _WrongFieldError(f"flag {strict_json.shown(name)} must be true or false, got {_name(value)}")
     return tuple(sorted(name for name, value in flags.items() if value))
 
 
@@ -223,7 +224,7 @@ def _group(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _WrongFieldError(f"'group' must be a text or a whole number, found {_name(value)}")
+        raise _WrongFieldError(f"'group' must be a string or a whole number, got {_name(value)}")
     return str(value)
 
 
@@ -231,7 +232,7 @@ def _image_data(value: object) -> bytes | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise _WrongFieldError(f"'imageData' must be a text or null, found {_name(value)}")
+        raise _WrongFieldError(f"'imageData' must be a string or null, got {_name(value)}")
     return decode_base64(value, "imageData")
 
 
@@ -258,9 +259,9 @@ def _label(entry: object) -> str | None:
 def _name(value: object) -> str:
     """A value as an error message shows it: its JSON type, and the value where it is short."""
     if isinstance(value, str):
-        return f"the text {strict_json.shown(value)}"
+        return f"the string {strict_json.shown(value)}"
     if isinstance(value, list):
-        return f"a list of {len(value)}"
+        return f"a list of {counted(len(value), 'item')}"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"the number {value}" if abs(value) < 10**15 else "a huge number"
-    return {None: "nothing", True: "true", False: "false"}[value] if value in (None, True, False) else "an object"
+    return {None: "null", True: "true", False: "false"}[value] if value in (None, True, False) else "an object"

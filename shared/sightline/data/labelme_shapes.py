@@ -247,7 +247,7 @@ def _mask_region(shape: Shape, width: int, height: int, max_pixels: int) -> Regi
 
 def _mask_pixels(shape: Shape, max_pixels: int) -> NDArray[np.bool_]:
     if shape.mask is None:
-        raise ValueError("shape type mask needs a 'mask', found nothing")
+        raise ValueError("shape type mask needs a 'mask', got null")
     try:
         return open_mask(decode_base64(shape.mask, "mask"), max_pixels)
     except UnreadableImageError as error:

@@ -90,8 +90,8 @@ def _wait(path: Path, descriptor: int, timeout_seconds: float, kind: int) -> Non
         now = time.monotonic()
         if now - began >= timeout_seconds:
             raise RepositoryError(
-                f"another process still works there: {path} is locked after {timeout_seconds:g} s, {_holder(path)}; "
-                "wait until it is done and run the same command again"
+                f"another process is still working there: {path} is locked after {timeout_seconds:g} s, "
+                f"{_holder(path)}; wait until it is done and run the same command again"
             )
         if now - told >= AGAIN_SECONDS:
             told = now
@@ -139,9 +139,9 @@ def _holder(path: Path) -> str:
         host, pid = str(holder["host"]), int(holder["pid"])
         text = f"taken by process {pid} on {host} at {holder['since']} ({str(holder['command'])[:_SHOWN]})"
     except (OSError, ValueError, KeyError, TypeError):
-        return "by whom is not written there"
+        return "by an unknown process"
     if host == socket.gethostname() and not _is_alive(pid):
-        text += "; that process is gone, but one that it started still works"
+        text += "; that process is gone, but one that it started is still running"
     return text
 
 

@@ -53,7 +53,7 @@ def parse_manifest(data: bytes, what: str) -> Manifest:
     except strict_json.JsonError as error:
         raise RepositoryError(
             f"{what} cannot be used: {error}; nothing was fetched: "
-            "make this version again from its folder, with sightline data add or record, and do not use this one"
+            "do not use this version; add its folder, or record it, as a new version"
         ) from error
     return manifest
 
@@ -82,11 +82,11 @@ def _reader(manifest: Manifest) -> Callable[[list[tuple[str, Any]]], object]:
         if not isinstance(md5, str) or not _MD5.fullmatch(md5):
             raise strict_json.JsonError(f"{where}: md5 must be 32 hexadecimal digits, but it is {_shown(md5)}")
         if not isinstance(path, str):
-            raise strict_json.JsonError(f"{where}: relpath must be a text, but it is {_shown(path)}")
+            raise strict_json.JsonError(f"{where}: relpath must be a string")
         if fault := fault_in(path):
             raise strict_json.JsonError(f"{where}, relpath {_shown(path)}: {fault}")
         if path in manifest:
-            raise strict_json.JsonError(f"{where}: relpath {_shown(path)} stands there already")
+            raise strict_json.JsonError(f"{where}: relpath {_shown(path)} is listed twice")
         manifest[path] = md5
         return _READ
 
@@ -94,7 +94,7 @@ def _reader(manifest: Manifest) -> Callable[[list[tuple[str, Any]]], object]:
 
 
 def _shown(value: object) -> str:
-    return strict_json.shown(value) if isinstance(value, str) else "no text"
+    return strict_json.shown(value) if isinstance(value, str) else "not a string"
 
 
 def _require_list(document: object) -> None:

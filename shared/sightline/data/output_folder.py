@@ -170,7 +170,7 @@ class OutputFolder:
                 raise ValueError("it is a link")
             with path.open(encoding="utf-8") as stream:
                 if _decoded(stream.readline()) != self._first_line:
-                    raise ValueError("its first line is another")
+                    raise ValueError("its first line is different")
                 for line in stream:
                     entry = _decoded(line) if line.endswith("\n") else None  # a killed call may leave half a line
                     if isinstance(entry, dict) and set(entry) == {"file", "sha256"}:

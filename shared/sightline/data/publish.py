@@ -11,7 +11,8 @@ import yaml
 
 from sightline import strict_yaml
 from sightline.data.commands import dvc, site_cache
-from sightline.data.folder_files import counted
+from sightline.data.dvc_config import address_fault, require_path
+from sightline.data.folder_files import first_names
 from sightline.data.objects import DamagedObjectError, TrackedFolder, read_dvc_file
 from sightline.data.remote import Remote, open_remote
 from sightline.data.tags import DatasetTag
@@ -36,11 +37,17 @@ def publish_folder(workspace: Path, tag: DatasetTag, *, jobs: int, timeout_secon
         RepositoryError: DVC failed or left files out, or the remote lacks objects after the push.
     """
     require_not_ignored(workspace, tag)
+    require_path(workspace, "the folder")
+    remote = open_remote((workspace / ".dvc" / "config").read_text(encoding="utf-8"), tag.room, str(workspace))
+    if fault := address_fault(remote.url):
+        raise RepositoryError(
+            f"the DVC remote {tag.room!r} ({remote.url}) cannot be used: {fault}; move its files and set another "
+            f"address: dvc remote modify {tag.room} url URL"
+        )
     dvc("add", tag.folder, cwd=workspace, timeout_seconds=timeout_seconds)
     _name_remote(workspace / tag.dvc_file, tag.room)
     tracked = read_dvc_file((workspace / tag.dvc_file).read_text(encoding="utf-8"), tag.dvc_file)
     _require_complete(workspace / tag.folder, tracked, tag)
-    remote = open_remote((workspace / ".dvc" / "config").read_text(encoding="utf-8"), tag.room, str(workspace))
     push = ["push", "--jobs", str(jobs), "--remote", tag.room, tag.dvc_file]
     if list_fault(remote, tracked, tag) == "damaged":
         remote.forget(tracked.md5)  # DVC would stumble over it
@@ -83,7 +90,7 @@ def require_not_ignored(workspace: Path, tag: DatasetTag) -> None:
             file = pattern.file_info.rpartition(f":{pattern.patterns}")[0].rpartition(":")[0] or ".dvcignore"
             ignored.setdefault(f"{pattern.patterns!r} in {file}", []).append(name)
     if ignored:
-        lines = [f"  {pattern}: {counted(names, 'file', SHOWN_FILES)}" for pattern, names in ignored.items()]
+        lines = [f"  {pattern}: {first_names(names, 'file', SHOWN_FILES)}" for pattern, names in ignored.items()]
         raise RepositoryError(
             "\n".join([f"the .dvcignore of the data repository would leave files of {tag} out; nothing was published: "
                        "take the pattern out of it and commit that, or the files out of the folder", *lines])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +15,15 @@ from sightline.data.adding import Addition, check, complete_interrupted, require
 from sightline.data.annotations import Annotations
 from sightline.data.branch import open_branch
 from sightline.data.commands import dvc, explain_os_errors, git
-from sightline.data.dvc_config import NEW_CONFIGURATION, configuration_with_remotes
+from sightline.data.dvc_config import NEW_CONFIGURATION, configuration_with_remotes, require_path
 from sightline.data.existing_repository import add_remotes, commit_files, head_of, names_both_remotes, open_repository
 from sightline.data.folder_files import FolderFiles, list_files
 from sightline.data.lock import LOCK_SECONDS, exclusive_lock
 from sightline.data.objects import hash_files
-from sightline.data.remote import is_foreign, open_remote
+from sightline.data.remote_address import remote_base, require_disjoint, require_same, require_writable
 from sightline.data.tags import DatasetTag
 from sightline.data.working_folder import require_apart
-from sightline.errors import RepositoryError, StorageError
-from sightline.storage import open_storage
-from sightline.storage.uris import path_of
+from sightline.errors import RepositoryError
 
 _log = logging.getLogger(__name__)
 
@@ -79,10 +75,11 @@ def init_repository(
     lock = path.with_name(f".{path.name}.lock")
     if path.exists() and not path.is_dir():
         raise RepositoryError(f"{path} is a file; expected a folder that is empty or does not exist")
-    configuration_with_remotes("", base, str(path))  # what DVC cannot hold is refused before anything is made
+    require_path(path, "the folder")
     with explain_os_errors(f"make the data repository {path}"):
         if (path / ".git").exists():
             return _extend(path, base, timeout_seconds, lock_seconds)
+        require_disjoint(base, path)
         with exclusive_lock(lock, lock_seconds):
             try:
                 return _init(path, base, timeout_seconds, lock_seconds)
@@ -96,12 +93,13 @@ def _extend(path: Path, base: str, timeout_seconds: float, lock_seconds: float) 
     git_dir = git_dir_of(path, timeout_seconds)
     with exclusive_lock(git_dir / "sightline.lock", lock_seconds), without_stale_locks(git_dir):
         if names_both_remotes(path):
-            _require_same(path, base)
+            require_same(path, base)
         head = head_of(branch)
         files = add_remotes(branch, head, base)
         if not files:
             return False
-        _require_writable(base)
+        require_disjoint(base, path)
+        require_writable(base)
         commit_files(branch, head, files, "Add the DVC remotes of Sightline")
         return True
 
@@ -112,9 +110,20 @@ def _init(path: Path, base: str, timeout_seconds: float, lock_seconds: float) ->
         if (path / ".git").exists():  # another process made it in this moment
             return _extend(path, base, timeout_seconds, lock_seconds)
         _refuse(path, timeout_seconds)
-    _require_writable(base)
+    require_writable(base)
     if unfinished.exists():
         shutil.rmtree(unfinished)
+    try:
+        _make(unfinished, base, timeout_seconds)
+        os.replace(unfinished, path)  # noqa: PTH105  (an empty folder is replaced, a full one never)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return True
+
+
+def _make(unfinished: Path, base: str, timeout_seconds: float) -> None:
+    """A data repository in a new folder, with its first commit."""
     unfinished.mkdir(parents=True)
     git("init", "--quiet", "--initial-branch=main", cwd=unfinished, timeout_seconds=timeout_seconds)
     ensure_identity(unfinished, timeout_seconds)
@@ -126,8 +135,6 @@ def _init(path: Path, base: str, timeout_seconds: float, lock_seconds: float) ->
     commit = ["commit", "--quiet", "--no-verify", "--message", "Begin the data repository"]
     git(*commit, cwd=unfinished, timeout_seconds=timeout_seconds)
     os.sync()
-    os.replace(unfinished, path)  # noqa: PTH105  (an empty folder is replaced, a full one never)
-    return True
 
 
 def _refuse(path: Path, timeout_seconds: float) -> NoReturn:
@@ -141,51 +148,6 @@ def _refuse(path: Path, timeout_seconds: float) -> NoReturn:
             f"{path} is not empty and not a data repository; choose another folder, or empty this one first"
         ) from None
     raise RepositoryError(f"{path} is not empty and lies inside the git repository {top}; give {top} or another folder")
-
-
-def remote_base(uri: str) -> str:
-    """Where the remotes of both kinds of data lie, as ``.dvc/config`` has it: a path, or a ``gs://`` URI.
-
-    Raises:
-        RepositoryError: No storage back end serves it.
-    """
-    try:
-        storage = None if is_foreign(uri) else open_storage(uri)
-    except StorageError as error:
-        raise RepositoryError(f"DVC remote {uri!r} cannot be used: {error}") from error
-    if storage is None:
-        raise RepositoryError(
-            f"DVC remote {uri!r} cannot be used: known are a path, file:///path and gs://bucket/prefix; "
-            "choose one of these"
-        )
-    return str(path_of(storage.uri)) if storage.uri.startswith("file:") else storage.uri
-
-
-def _require_writable(base: str) -> None:
-    """Write an object below the remote, read it and remove it again.
-
-    Raises:
-        RepositoryError: One of these does not work.
-    """
-    key = f"sightline-data-init-{secrets.token_hex(8)}"
-    try:
-        storage = open_storage(base)
-        storage.write_bytes(key, b"", if_generation=0)
-        storage.read_bytes(key)
-        storage.delete(key)
-    except StorageError as error:
-        raise RepositoryError(f"DVC remote {base} must be readable and writable, nothing was made: {error}") from error
-
-
-def _require_same(path: Path, base: str) -> None:
-    config = path / ".dvc" / "config"
-    url = open_remote(config.read_text(encoding="utf-8"), "annotations", str(path)).url
-    present = remote_base(url.rpartition("/")[0])
-    if present != base:
-        raise RepositoryError(
-            f"{path} is a data repository already, with its remotes below {present}, not {base}; "
-            f"use --remote {shlex.quote(present)}, or choose another folder"
-        )
 
 
 def ensure_identity(path: Path, timeout_seconds: float) -> None:
@@ -232,6 +194,7 @@ def add_annotations(
             f"{repository} is not a data repository on this machine; "
             "make one with sightline data init, or clone it and name the clone with --repository"
         )
+    require_path(repository, "the data repository")
     git_dir = git_dir_of(repository, timeout_seconds)
     with (
         explain_os_errors(f"add {folder} to {repository}"),
@@ -268,7 +231,7 @@ def without_stale_locks(git_dir: Path) -> Iterator[None]:
         began = mark.stat().st_mtime
         for lock in [*git_dir.glob("*.lock"), *(git_dir / "refs").rglob("*.lock")]:
             if lock.name != "sightline.lock" and lock.stat().st_mtime >= began:
-                _log.warning("%s was left behind by a git that was killed; it is removed", lock)
+                _log.warning("%s was left behind by a git process that was killed; removing it", lock)
                 lock.unlink()
     mark.touch()
     yield

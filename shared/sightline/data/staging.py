@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sightline.data.branch import Branch
 from sightline.data.cache import Cache
-from sightline.data.dvc_config import local_settings, read_remotes
+from sightline.data.dvc_config import local_configuration, local_settings, read_remotes
 from sightline.data.folder_files import FolderFiles, list_files
 from sightline.data.manifest import Manifest
 from sightline.data.objects import BLOCK_BYTES, TrackedFolder, for_each_file
@@ -66,8 +66,7 @@ class Staging:
         _, settings = local_settings(self.branch.root / ".dvc")
         settings["core"] = {**settings.get("core", {}), "no_scm": "true", "analytics": "false", "check_update": "false"}
         settings["cache"] = {**settings.get("cache", {}), "dir": str(self.cache.root), "type": "reflink,copy"}
-        with (self.tree / ".dvc" / "config.local").open("wb") as file:
-            settings.write(file)
+        (self.tree / ".dvc" / "config.local").write_bytes(local_configuration(settings))
         for folder in ("", f"{self.tag.room}/"):
             self._copy_ignore_rules(base, folder + IGNORE_FILE)
 
@@ -103,7 +102,7 @@ class Staging:
         """The commit of the version, on top of ``base``; no reference names it yet; see :meth:`.Branch.commit`."""
         if self._config(base) != (self.tree / ".dvc" / "config").read_bytes():
             raise RepositoryError(
-                "somebody changed the DVC remotes of the data repository in this moment; run the same command again"
+                "the DVC remotes of the data repository changed while this command ran; run the same command again"
             )
         ignored = f"{self.tag.room}/.gitignore"
         contents: dict[str, bytes | None] = {

@@ -46,7 +46,7 @@ class DatasetTag:
         if unfit or len(name) > 200 or not _TAG.fullmatch(name):
             raise ConfigurationError(
                 f"dataset {self.dataset!r}, version {self.version!r} cannot make a tag; expected letters, digits, '-' "
-                "and '.' ('_' in the dataset's name alone), a letter or digit in front, no '..', no '_ann_' or "
+                "and '.' ('_' in the dataset's name alone), beginning with a letter or digit, no '..', no '_ann_' or "
                 "'_train_' inside, 200 characters at most"
             )
 

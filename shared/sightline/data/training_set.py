@@ -229,7 +229,8 @@ def warnings_of(training_set: TrainingSet) -> list[str]:
     warnings = []
     if len(training_set.images) < FEW_IMAGES:
         warnings.append(
-            f"too little data: {counted(len(training_set.images), 'image')}, below {FEW_IMAGES} no metric means much"
+            f"too little data: {counted(len(training_set.images), 'image')}; metrics mean little with fewer than "
+            f"{FEW_IMAGES}"
         )
     absent = [name for name in training_set.classes if not any(instances[split][name] for split in SPLITS)]
     if absent:
@@ -237,7 +238,7 @@ def warnings_of(training_set: TrainingSet) -> list[str]:
     for split in ("train", "val"):
         lacking = [name for name in training_set.classes if name not in absent and not instances[split][name]]
         if lacking:
-            warnings.append(f"classes that {split} lacks: {', '.join(lacking)}")
+            warnings.append(f"classes without any instance in {split}: {', '.join(lacking)}")
     if not images["test"]:
         warnings.append("test has no image (data.splits.test): the selected models will not be tested")
     bridging = training_set.dropped.get(BRIDGES, 0)

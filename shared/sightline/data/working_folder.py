@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sightline.data.branch import Branch
 from sightline.data.cache import Cache
-from sightline.data.folder_files import LITTER, counted
+from sightline.data.folder_files import LITTER, first_names
 from sightline.data.manifest import Manifest
 from sightline.data.objects import file_md5, for_each_file, read_dvc_file
 from sightline.data.remote import open_remote
@@ -112,7 +112,7 @@ class Known:
         """
         unsaved = self.unsaved(folder)
         if unsaved:
-            names = counted([f"{name} ({why})" for name, why in sorted(unsaved.items())], "file", limit=20)
+            names = first_names([f"{name} ({why})" for name, why in sorted(unsaved.items())], "file", limit=20)
             raise RepositoryError(
                 f"{folder} holds work that no version has, in {names}; nothing was changed: add that folder as a "
                 "version of its own, or move these files away, then run the same command again"

@@ -104,14 +104,21 @@ def path_of(uri: str) -> Path:
     if not _SCHEME.match(uri):
         if not uri.strip():
             raise StorageError("the storage URI is empty; give a path, or file:///absolute/path")
-        return Path(uri).expanduser().absolute()
+        try:
+            return Path(uri).expanduser().absolute()
+        except RuntimeError as error:
+            user = uri.partition("/")[0]
+            raise StorageError(
+                f"storage URI {uri!r}: there is no user {user.removeprefix('~')!r} with a home folder; "
+                f"write ./{user} for a folder of that name"
+            ) from error
     parts = urlsplit(uri)
     if parts.netloc not in {"", "localhost"} or not parts.path or parts.query or parts.fragment:
         raise StorageError(
             f"storage URI {redact(uri)!r} is not a local path; expected file:///absolute/path with three slashes, "
             "and # and ? written as %23 and %3F"
         )
-    return Path(unquote(parts.path))
+    return Path(unquote(parts.path, errors="surrogateescape"))
 
 
 def _scheme(uri: str) -> str:

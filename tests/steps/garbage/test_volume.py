@@ -355,7 +355,7 @@ def test_a_tag_that_is_published_between_the_look_and_the_removal_keeps_its_obje
 def test_one_gc_at_a_time(world):
     with (
         exclusive_lock(world.work / "gc.lock", 0.0),
-        pytest.raises(RepositoryError, match="another process still works"),
+        pytest.raises(RepositoryError, match="another process is still working"),
     ):
         world.sweep(delete=True)
 
