@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from kfp.dsl.base_component import BaseComponent
 
 STEPS = ("record", "train", "evaluate", "test")
-HEAVY = {"train", "evaluate", "promote", "test"}
+HEAVY = {"train", "evaluate", "test"}
+"""The steps that compute with a network each time, so that they get the accelerator."""
 
 
 def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponent":
@@ -85,13 +86,13 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
             overrides: Changes of the recipe, one a line, such as train.iterations=800
             code_rev: Helper code to run: image (what the images hold), current (what was published last), or a digest.
             base_image: Image of resolve, record and finish.
-            train_image: Image of train, evaluate and test.
+            train_image: Image of train, evaluate, promote and test.
             accelerator_type: Kubernetes' name of the accelerator of train, evaluate and test, such as nvidia.com/gpu.
             accelerator_count: How many of them each gets, as a string: the driver drops a number; 0 runs on the CPU.
             train_cpu: Processors of train, evaluate and test, such as 4 or 500m.
             train_memory: Memory of train, evaluate and test.
-            record_cpu: Processors of resolve, record and finish.
-            record_memory: Memory of resolve, record and finish.
+            record_cpu: Processors of resolve, record, promote and finish.
+            record_memory: Memory of resolve, record, promote and finish.
             node_selector: Labels of the nodes for train, evaluate and test.
             tolerations: Taints that train, evaluate and test tolerate.
             work_volume: Claim of the volume that the steps work on.
@@ -106,10 +107,11 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
         heavy = Resources(
             train_image, train_cpu, train_memory, node_selector, tolerations, accelerator_type, accelerator_count
         )
+        pods = {"promote": Resources(train_image, record_cpu, record_memory), **dict.fromkeys(HEAVY, heavy)}
 
         def add(step: str, component: Callable[..., Any], *, cached: bool = False, **inputs: Any) -> Any:
             task = component(**inputs).set_display_name(TASK_TITLES[step]).set_caching_options(cached)
-            return task if local else in_pod(task, step, claims, heavy if step in HEAVY else light)
+            return task if local else in_pod(task, step, claims, pods.get(step, light))
 
         asked = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides}
         with dsl.ExitHandler(add("finish", finish, **asked), name="Steps") if not local else nullcontext():

@@ -98,7 +98,7 @@ def test_doctor_compares_what_runs_ask_for_with_what_nodes_offer(server, sound):
     assert [one.level for one in said({}, cpu="8", memory="64Gi", gpu="1")] == ["ok", "ok", "ok"]
     accelerators, light, heavy = said({}, cpu="8", memory="64Gi")
     assert (accelerators.level, light.level, heavy.level) == ("warning", "ok", "warning")
-    assert heavy.text.startswith("train, evaluate, promote, test: no node is large enough for 4 cpu, 16Gi memory, 1 nv")
+    assert heavy.text.startswith("train, evaluate, test: no node is large enough for 4 cpu, 16Gi memory, 1 nvidia")
     assert "the largest, node-1, offers 8 cpu, 64Gi memory, no nvidia.com/gpu" in heavy.text
     assert "--param accelerator_count=0" in heavy.remedy
     assert [one.level for one in said({"accelerator_count": 0}, cpu="8", memory="64Gi")] == ["ok", "ok", "ok"]
