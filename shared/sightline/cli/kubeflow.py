@@ -86,18 +86,48 @@ def refuse_run_options() -> None:
 def start(
     compiled: Callable[[], str], pipeline: str, recipe: str, overrides: Sequence[str], options: dict[str, Any]
 ) -> None:
-    """``run`` on Kubeflow: upload what changed, check, start, and wait if that is asked for."""
-    from sightline.kubeflow.launch import launch
-    from sightline.kubeflow.parameters import new_parameters
-
+    """``run`` on Kubeflow: check, upload what changed, start, and wait if that is asked for."""
     with connected(options, otherwise="python pipeline.py run --local runs on this machine") as kubeflow:
-        version = upload_version(kubeflow, compiled(), pipeline)
-        code = options["code_rev"] or "image"
-        asked = (recipe, overrides, code, options["pods"])
-        parameters = new_parameters(version.parameters, *asked, usual=kubeflow.parameters)
-        experiment_id = kubeflow.api.experiment_id(options["experiment"])
-        run = launch(kubeflow, version, parameters, experiment_id=experiment_id)
+        from sightline.kubeflow.runs import read_run
+        from sightline.kubeflow.submit import start_run
+
+        asked = (recipe, overrides, options["code_rev"] or "image", options["pods"])
+        text, parameters = checked(kubeflow, compiled, asked)
+        version = upload_version(kubeflow, text, pipeline)
+        place = {
+            "experiment_id": kubeflow.api.experiment_id(options["experiment"]),
+            "service_account": kubeflow.service_account,
+        }
+        run = read_run(start_run(kubeflow.api, version, parameters, **place))
         _started(kubeflow, run, waiting=options["waiting"])
+
+
+def checked(
+    kubeflow: Kubeflow, compiled: Callable[[], str], asked: tuple[str, Sequence[str], str, Sequence[str]]
+) -> tuple[str, dict[str, Any]]:
+    """Check everything about a new run, or a schedule of them, before anything is sent to Kubeflow.
+
+    Args:
+        kubeflow: Where it is to run.
+        compiled: Compiles the pipeline.
+        asked: Recipe, overrides, code revision and ``name=value`` of other parameters.
+
+    Returns:
+        The compiled text and the parameters of the run.
+
+    Raises:
+        ConfigurationError: With every fault of the configuration.
+        NotReadyError: Something is missing in the cluster.
+    """
+    from sightline.kubeflow.launch import require_ready
+    from sightline.kubeflow.parameters import new_parameters
+    from sightline.kubeflow.submit import compiled_version
+
+    text = compiled()
+    version = compiled_version(text)
+    parameters = new_parameters(version.parameters, *asked, usual=kubeflow.parameters)
+    require_ready(kubeflow, version, parameters, kubeflow.service_account)
+    return text, parameters
 
 
 def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:

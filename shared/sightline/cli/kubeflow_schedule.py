@@ -104,23 +104,21 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
 
         What they stand on is checked now.
         """
-        _add(name, cron, every, compile_yaml(every_step), options)
+        _add(name, cron, every, lambda: compile_yaml(every_step), options)
 
     return schedule
 
 
-def _add(name: str, cron: str, every: str, compiled: str, options: dict[str, Any]) -> None:
-    from sightline.cli.kubeflow import upload_version
-    from sightline.kubeflow.launch import check
-    from sightline.kubeflow.parameters import new_parameters
-    from sightline.kubeflow.schedules import add_schedule, trigger
+def _add(name: str, cron: str, every: str, compiled: Callable[[], str], options: dict[str, Any]) -> None:
+    from sightline.cli.kubeflow import checked, upload_version
+    from sightline.kubeflow.schedules import add_schedule, require_new, trigger
 
     when = trigger(cron, every)
     with connected(options) as kubeflow:
-        version = upload_version(kubeflow, compiled, options["pipeline"])
+        require_new(kubeflow.api, name)
         asked = (options["recipe"], options["overrides"], options["code"], options["pods"])
-        parameters = new_parameters(version.parameters, *asked, usual=kubeflow.parameters)
-        check(kubeflow, version, parameters, kubeflow.service_account).require()
+        text, parameters = checked(kubeflow, compiled, asked)
+        version = upload_version(kubeflow, text, options["pipeline"])
         made = add_schedule(
             kubeflow.api,
             name,

@@ -97,10 +97,7 @@ def add_schedule(
     Raises:
         TakenError: There is one of that name.
     """
-    if any(schedule.name == name for schedule in list_schedules(api)):
-        raise TakenError(
-            f"there is a schedule {name} already; remove it first (it cannot be changed) or choose another"
-        )
+    require_new(api, name)
     body: Document = {
         "display_name": name,
         "experiment_id": api.experiment_id(experiment),
@@ -116,6 +113,18 @@ def add_schedule(
     if service_account:
         body["service_account"] = service_account
     return _read(api.create_schedule(body))
+
+
+def require_new(api: PipelinesApi, name: str) -> None:
+    """Raise if there is a schedule of this name.
+
+    Raises:
+        TakenError: There is one.
+    """
+    if any(schedule.name == name for schedule in list_schedules(api)):
+        raise TakenError(
+            f"there is a schedule {name} already; remove it first (it cannot be changed) or choose another name"
+        )
 
 
 def list_schedules(api: PipelinesApi) -> list[Schedule]:
