@@ -183,10 +183,16 @@ def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -
 
 @click.command("fetch")
 @click.argument("run")
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=None, help="A folder.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="A folder; default: one called as the run's id.",
+)
 @connection_options
 def fetch_command(run: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401
-    """Copy report, summary and model of a RUN into a folder."""
+    """Copy page, reports and best candidates of a RUN into a folder."""
     from sightline.kubeflow.fetch import fetch
     from sightline.kubeflow.runs import find_run
 
