@@ -40,7 +40,7 @@ def complaint(words, program="python pipeline.py"):
     try:
         while isinstance(command, click.Group):
             _, command, rest = command.resolve_command(click.Context(command), rest)
-        command.make_context(command.name, rest)
+        command.make_context(command.name, list(rest))
     except click.UsageError as error:
         named_only = isinstance(error, click.MissingParameter) and not rest  # a sentence that speaks of a command
         return "" if named_only else error.format_message()
@@ -57,6 +57,7 @@ def test_a_slip_of_the_pen_would_be_seen():
     assert "--wach" in complaint(("status", "--wach"))
     assert "'ad'" in complaint(("schedule", "ad"))
     assert "--yse" in complaint(("gc", "--yse"), "sightline")
+    assert "--remote" in complaint(("data", "init", "there"), "sightline")
 
 
 def test_every_parameter_of_the_pipeline_is_explained():
