@@ -148,7 +148,7 @@ def _steps(context: click.Context, parameter: click.Parameter, value: str) -> tu
 
 
 steps_option = click.option(
-    "--steps", default=",".join(STEPS), callback=_steps, show_default=True, help="The steps to run, with commas."
+    "--steps", default=",".join(STEPS), callback=_steps, show_default=True, help="Steps to run, separated by commas."
 )
 
 
@@ -158,7 +158,9 @@ def cli() -> None:
 
 
 @cli.command("compile")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="pipeline.yaml")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="pipeline.yaml", help="File to write."
+)
 @steps_option
 def compile_command(output: Path, steps: tuple[str, ...]) -> None:
     """Write the pipeline as the YAML file that Kubeflow runs."""
@@ -185,7 +187,7 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
 
 
 @cli.command("components")
-@click.option("--check", is_flag=True, help="Write nothing; fail where a file is not as it should be.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a file is out of date.")
 def components_command(check: bool) -> None:
     """Write component.yaml and README.md of every component.
 
@@ -197,7 +199,7 @@ def components_command(check: bool) -> None:
     wanted = {path: text for path, text in catalogue.files() if not path.is_file() or path.read_text() != text}
     if check and wanted:
         names = ", ".join(str(path.relative_to(ROOT)) for path in wanted)
-        raise click.ClickException(f"{names}: not as the component says; run python pipeline.py components")
+        raise click.ClickException(f"{names}: out of date; run python pipeline.py components")
     for path, text in wanted.items():
         write_atomically(path, text)
     click.echo(f"{len(wanted)} files written" if wanted else "every component.yaml and README.md is current")
@@ -205,14 +207,16 @@ def components_command(check: bool) -> None:
 
 @cli.command("run")
 @click.option("--local", is_flag=True, help="Run on this machine, not on Kubeflow.")
-@click.option("--recipe", default="", metavar="NAME", help="A recipe (sightline config list), or a YAML file.")
-@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; may be repeated.")
+@click.option(
+    "--recipe", default="", metavar="NAME", help="Recipe (sightline config list); with --local also a YAML file."
+)
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable.")
 @steps_option
 @kubeflow.run_options
 def run_command(local: bool, recipe: str, overrides: tuple[str, ...], steps: tuple[str, ...], **options: Any) -> None:
     """Run the pipeline, on Kubeflow or on this machine.
 
-    Kubeflow is given it only when everything is there that its pods would wait for.
+    On Kubeflow everything is checked first; nothing is uploaded if something is missing.
     """
     if not local:
         name = kubeflow.pipeline_name(options["pipeline"], steps, STEPS)

@@ -71,7 +71,7 @@ def test_all_is_well(sound):
         (f"{CORE}/serviceaccounts/sightline", (404, {}), "service account", "warning", "may do far more", "apply"),
         (f"{CORE}/configmaps/sightline-settings", (404, {}), "settings", "warning", "is missing", "apply"),
         (f"{CORE}/configmaps/sightline-settings", (200, {"data": {"settings.yaml": "a: [b"}}), "settings", "fault",
-         "is no YAML", ""),
+         "is not valid YAML", ""),
         ("/api/v1/namespaces/team", (404, {}), "cluster", "fault", "has no namespace team", "create namespace team"),
         # Rights in the whole cluster, which a person in one namespace has not.
         ("/api/v1/namespaces/team", (403, {"message": "no"}), "cluster", "ok", "you may not look whether it is", ""),

@@ -102,7 +102,7 @@ def _bucket(kubeflow: Kubeflow, run: Run, config: Config) -> str:
     if uri.startswith("file://") and not Path(uri.removeprefix("file://")).is_dir():
         raise StorageError(
             f"the result bucket {uri} is a folder on the cluster's work volume and cannot be read from here; mount the "
-            "volume there, or let storage.uri in ConfigMap sightline-settings name a gs:// bucket"
+            "volume there, or set storage.uri in ConfigMap sightline-settings to a gs:// bucket"
         )
     return uri
 

@@ -45,7 +45,7 @@ def launch(
         version: What runs.
         parameters: With what, from :mod:`sightline.kubeflow.parameters`.
         experiment_id: In which experiment.
-        service_account: As whom its pods work; empty: what the profile says.
+        service_account: Service account of its pods; empty: what the profile says.
         description: Shown in the dashboard.
 
     Raises:

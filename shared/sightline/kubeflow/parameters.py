@@ -135,8 +135,8 @@ def _checked(parameters: Parameters) -> Parameters:
     recipe = str(parameters.get("recipe", ""))
     if recipe and recipe not in recipe_names():
         raise ConfigurationError(
-            f"recipe {recipe!r} is none that comes with the code, and a file of this machine is not in the pod; known "
-            f"are {', '.join(recipe_names())}: change one of them with --set"
+            f"recipe {recipe!r} does not come with Sightline, and a file of this machine is not in the pod; expected "
+            f"one of {', '.join(recipe_names())}, changed with --set"
         )
     tag = str(parameters.get("dataset_tag", ""))
     lines = [*split_overrides(str(parameters.get("overrides", ""))), *([f"data.tag={tag}"] if tag else [])]

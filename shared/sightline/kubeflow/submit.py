@@ -79,7 +79,7 @@ def start_run(
         version: What runs.
         parameters: With what.
         experiment_id: In which experiment.
-        service_account: As whom its pods run; empty: the back end's choice.
+        service_account: Service account of its pods; empty: the back end's choice.
         description: Shown in the dashboard.
 
     Returns:
