@@ -163,7 +163,7 @@ def test_the_retry_button_ends_a_run_as_our_own_command_does(runs, quiet):
 
 
 def test_terminate_in_the_dashboard_is_a_stop(runs, quiet):
-    """finish asks Kubeflow; in a resumed run, which has no finish, the command that shows the run puts the row right."""
+    """finish asks Kubeflow; in a resumed run, which has no finish, `status` corrects the row."""
     run_id = runs.start("room-terminate")
     runs.in_the_middle(run_id)
     runs.it.kubeflow.api.act(run_id, "terminate")
