@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from kfp.dsl.base_component import BaseComponent
 
 STEPS = ("record", "train", "evaluate", "test")
-HEAVY = {"train", "evaluate", "promote", "test"}
+HEAVY = {"train", "evaluate", "test"}
+"""The steps that compute with a network each time, so that they get the accelerator."""
 
 
 def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponent":
@@ -85,13 +86,13 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
             overrides: Changes of the recipe, one a line, such as train.iterations=800
             code_rev: Helper code to run: image (what the images hold), current (what was published last), or a digest.
             base_image: Image of resolve, record and finish.
-            train_image: Image of train, evaluate and test.
+            train_image: Image of train, evaluate, promote and test.
             accelerator_type: Kubernetes' name of the accelerator of train, evaluate and test, such as nvidia.com/gpu.
             accelerator_count: How many of them each gets, as a string: the driver drops a number; 0 runs on the CPU.
             train_cpu: Processors of train, evaluate and test, such as 4 or 500m.
             train_memory: Memory of train, evaluate and test.
-            record_cpu: Processors of resolve, record and finish.
-            record_memory: Memory of resolve, record and finish.
+            record_cpu: Processors of resolve, record, promote and finish.
+            record_memory: Memory of resolve, record, promote and finish.
             node_selector: Labels of the nodes for train, evaluate and test.
             tolerations: Taints that train, evaluate and test tolerate.
             work_volume: Claim of the volume that the steps work on.
@@ -106,10 +107,11 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
         heavy = Resources(
             train_image, train_cpu, train_memory, node_selector, tolerations, accelerator_type, accelerator_count
         )
+        pods = {"promote": Resources(train_image, record_cpu, record_memory), **dict.fromkeys(HEAVY, heavy)}
 
         def add(step: str, component: Callable[..., Any], *, cached: bool = False, **inputs: Any) -> Any:
             task = component(**inputs).set_display_name(TASK_TITLES[step]).set_caching_options(cached)
-            return task if local else in_pod(task, step, claims, heavy if step in HEAVY else light)
+            return task if local else in_pod(task, step, claims, pods.get(step, light))
 
         asked = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides}
         with dsl.ExitHandler(add("finish", finish, **asked), name="Steps") if not local else nullcontext():
@@ -146,7 +148,7 @@ def _steps(context: click.Context, parameter: click.Parameter, value: str) -> tu
 
 
 steps_option = click.option(
-    "--steps", default=",".join(STEPS), callback=_steps, show_default=True, help="The steps to run, with commas."
+    "--steps", default=",".join(STEPS), callback=_steps, show_default=True, help="Steps to run, separated by commas."
 )
 
 
@@ -156,7 +158,9 @@ def cli() -> None:
 
 
 @cli.command("compile")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="pipeline.yaml")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="pipeline.yaml", help="File to write."
+)
 @steps_option
 def compile_command(output: Path, steps: tuple[str, ...]) -> None:
     """Write the pipeline as the YAML file that Kubeflow runs."""
@@ -183,7 +187,7 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
 
 
 @cli.command("components")
-@click.option("--check", is_flag=True, help="Write nothing; fail where a file is not as it should be.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a file is out of date.")
 def components_command(check: bool) -> None:
     """Write component.yaml and README.md of every component.
 
@@ -195,7 +199,7 @@ def components_command(check: bool) -> None:
     wanted = {path: text for path, text in catalogue.files() if not path.is_file() or path.read_text() != text}
     if check and wanted:
         names = ", ".join(str(path.relative_to(ROOT)) for path in wanted)
-        raise click.ClickException(f"{names}: not as the component says; run python pipeline.py components")
+        raise click.ClickException(f"{names}: out of date; run python pipeline.py components")
     for path, text in wanted.items():
         write_atomically(path, text)
     click.echo(f"{len(wanted)} files written" if wanted else "every component.yaml and README.md is current")
@@ -203,14 +207,16 @@ def components_command(check: bool) -> None:
 
 @cli.command("run")
 @click.option("--local", is_flag=True, help="Run on this machine, not on Kubeflow.")
-@click.option("--recipe", default="", metavar="NAME", help="A recipe (sightline config list), or a YAML file.")
-@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; may be repeated.")
+@click.option(
+    "--recipe", default="", metavar="NAME", help="Recipe (sightline config list); with --local also a YAML file."
+)
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable.")
 @steps_option
 @kubeflow.run_options
 def run_command(local: bool, recipe: str, overrides: tuple[str, ...], steps: tuple[str, ...], **options: Any) -> None:
     """Run the pipeline, on Kubeflow or on this machine.
 
-    Kubeflow is given it only when everything is there that its pods would wait for.
+    On Kubeflow everything is checked first; nothing is uploaded if something is missing.
     """
     if not local:
         name = kubeflow.pipeline_name(options["pipeline"], steps, STEPS)

@@ -4,7 +4,7 @@ BASE_IMAGE = "sightline/base-python3.11:0.1.0"
 """resolve, record and finish: no torch inside."""
 
 TRAIN_IMAGE = "sightline/train-python3.11:0.1.0"
-"""train, evaluate and test."""
+"""train, evaluate, promote and test."""
 
 WORK_PATH = "/var/lib/sightline"
 """Where the work volume is mounted: SIGHTLINE_HOME of both images (dockerfiles/)."""

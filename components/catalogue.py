@@ -14,7 +14,7 @@ _RESOURCES = {
     "record": "2 CPU and 4 GiB for some ten thousand images",
     "train": "a GPU, 4 CPU, 16 GiB, 2 GiB of shared memory at /dev/shm",
     "evaluate": "as train",
-    "promote": "an instant, 1 GiB; as evaluate where another run has changed the champion meanwhile",
+    "promote": "an instant, 1 GiB; where another run has changed the champion meanwhile, 2 CPU and 4 GiB; no GPU",
     "test": "as train",
     "finish": "an instant, 0.5 GiB",
 }

@@ -22,7 +22,7 @@ BOMB = "a: &a [x, x]\n" + "".join(
 
 
 def bad_yaml(reason):
-    return f"RECIPE is not valid YAML: {reason}; mend or remove it"
+    return f"RECIPE is not valid YAML: {reason}; fix or remove it"
 
 
 def faults(*lines):
@@ -76,7 +76,7 @@ def test_the_settings_file_is_read_as_strictly():
     with pytest.raises(ConfigurationError) as caught:
         decode("plates")
     reason = "a tag (!) is refused: write the plain value (line 1, column 7)"
-    assert str(caught.value) == f"{settings_path()} is not valid YAML: {reason}; mend or remove it"
+    assert str(caught.value) == f"{settings_path()} is not valid YAML: {reason}; fix or remove it"
 
 
 # An override, the line about it.

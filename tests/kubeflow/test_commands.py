@@ -5,11 +5,12 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 import pipeline
 from sightline.config.decode import RENAMED
-from sightline.errors import ConfigurationError, NoKubeflowError, NotReadyError, NotThereError
+from sightline.errors import ConfigurationError, NoKubeflowError, NotReadyError, NotThereError, TakenError
 from sightline.kubeflow.submit import run_name
 from sightline.report import terminal
 from tests.kubeflow.recorded import NAMESPACE, answer, serve, write_kubeconfig
@@ -111,6 +112,83 @@ def test_run_without_a_cluster_names_the_local_run(nobodys):
     assert "--local" not in str(caught.value)
 
 
+READY = {
+    f"GET {CORE}/persistentvolumeclaims/sightline-work": {"metadata": {}, "status": {"phase": "Bound"}},
+    f"GET {CORE}/persistentvolumeclaims/sightline-code": {"metadata": {}, "status": {"phase": "Bound"}},
+    "GET /api/v1/namespaces/team": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "says"),
+    [
+        (["--set", "train.iteration=5"], ConfigurationError, "did you mean iterations"),
+        (["--set", "evaluate.select_by=[speed]"], ConfigurationError, "speed"),
+        (["--set", "model.backbone=resnet1"], ConfigurationError, "resnet1"),
+        (["--set", "data.tag="], ConfigurationError, "no dataset tag"),
+        (["--recipe", "mine"], ConfigurationError, "mine"),
+        (["--param", "gpus=1"], ConfigurationError, "gpus=1"),
+        (["--param", "train_memory=16G i"], ConfigurationError, "train_memory"),
+        (["--code", "main"], NotReadyError, "code revision 'main'"),
+        (["--param", "work_volume=other"], NotReadyError, "volume claim other is missing"),
+    ],
+)
+def test_a_refused_run_leaves_nothing_behind_on_kubeflow(server, call, changed, kind, says):
+    for request, answered in READY.items():
+        server.say(request, answered)
+    with pytest.raises(kind, match=re.escape(says)):
+        call("run", "--recipe", "plates", "--set", "data.tag=plates_ann_v1", *changed)
+    assert not [asked for asked in server.asked if asked.method != "GET"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "kind", "says"),
+    [
+        ("weekly", ["--set", "train.iteration=5"], ConfigurationError, "did you mean iterations"),
+        ("weekly", ["--param", "work_volume=other"], NotReadyError, "volume claim other is missing"),
+        ("nightly", [], TakenError, "there is a schedule nightly already"),
+    ],
+)
+def test_a_refused_schedule_leaves_nothing_behind_on_kubeflow(server, call, name, changed, kind, says):
+    for request, answered in READY.items():
+        server.say(request, answered)
+    there = {"recurring_run_id": "1", "display_name": "nightly", "trigger": {}}
+    server.say("GET /apis/v2beta1/recurringruns", {"recurringRuns": [there]})
+    given = ("--every", "1d", "--recipe", "plates", "--set", "data.tag=plates_ann_v1", *changed)
+    with pytest.raises(kind, match=re.escape(says)):
+        call("schedule", "add", name, *given)
+    assert not [asked for asked in server.asked if asked.method != "GET"]
+
+
+def test_a_run_that_can_start_is_uploaded_and_started(server, call):
+    for request, answered in READY.items():
+        server.say(request, answered)
+    text = pipeline.compile_yaml()
+    spec, platform = yaml.safe_load_all(text)
+    made = {"pipeline_id": "p1", "pipeline_version_id": "v1", "display_name": "x"}
+    server.say(
+        "GET /apis/v2beta1/pipelines/p1/versions/v1",
+        made | {"pipeline_spec": {"pipeline_spec": spec, "platform_spec": platform}},
+    )
+    server.say("GET /apis/v2beta1/pipelines", {})
+    server.say("POST /apis/v2beta1/pipelines", made)
+    server.say("GET /apis/v2beta1/pipelines/p1/versions", {})
+    server.say("POST /apis/v2beta1/pipelines/upload_version", made)
+    server.say("GET /apis/v2beta1/experiments", {})
+    server.say("POST /apis/v2beta1/experiments", {"experiment_id": "e1"})
+    server.say("POST /apis/v2beta1/runs", answer("finished")["run"])
+    output, code = call("run", "--recipe", "plates", "--set", "data.tag=plates_ann_v1", "--param", "train_cpu=2")
+    assert code == 0, output
+    sent = [asked.path for asked in server.asked if asked.method == "POST"]
+    assert sent == [
+        f"/apis/v2beta1/{each}" for each in ("pipelines", "pipelines/upload_version", "experiments", "runs")
+    ]
+    body = json.loads([asked.body for asked in server.asked if asked.method == "POST"][-1])
+    assert body["experiment_id"] == "e1"
+    assert body["runtime_config"]["parameters"]["train_cpu"] == "2"
+    assert body["pipeline_version_reference"] == {"pipeline_id": "p1", "pipeline_version_id": "v1"}
+
+
 def test_logs_of_one_task_and_of_one_that_is_not_there(server, call):
     run_id = serve(server, answer("no_sightline"))
     assert call("logs", run_id, "resolve")[0].splitlines()[-1].startswith("ModuleNotFoundError")
@@ -134,8 +212,8 @@ def test_a_rerun_under_a_name_that_is_another_now(server, call, monkeypatch):
     with pytest.raises(ConfigurationError) as caught:
         call("rerun", run_id)
     said = str(caught.value)
-    assert f"run {run_id} cannot be done again so" in said
-    assert "train.steps: is called train.iterations now; set that to 800 instead\nmend it with --set" in said
+    assert f"run {run_id} cannot be repeated" in said
+    assert "train.steps: is called train.iterations now; set that to 800 instead\nfix it with --set" in said
     server.say("GET /api/v1/namespaces/team", {})
     with pytest.raises(NotReadyError, match="volume claim team-work is missing"):
         call("rerun", run_id, "--set", "train.iterations=800")

@@ -71,7 +71,7 @@ def test_all_is_well(sound):
         (f"{CORE}/serviceaccounts/sightline", (404, {}), "service account", "warning", "may do far more", "apply"),
         (f"{CORE}/configmaps/sightline-settings", (404, {}), "settings", "warning", "is missing", "apply"),
         (f"{CORE}/configmaps/sightline-settings", (200, {"data": {"settings.yaml": "a: [b"}}), "settings", "fault",
-         "is no YAML", ""),
+         "is not valid YAML", ""),
         ("/api/v1/namespaces/team", (404, {}), "cluster", "fault", "has no namespace team", "create namespace team"),
         # Rights in the whole cluster, which a person in one namespace has not.
         ("/api/v1/namespaces/team", (403, {"message": "no"}), "cluster", "ok", "you may not look whether it is", ""),
@@ -98,7 +98,7 @@ def test_doctor_compares_what_runs_ask_for_with_what_nodes_offer(server, sound):
     assert [one.level for one in said({}, cpu="8", memory="64Gi", gpu="1")] == ["ok", "ok", "ok"]
     accelerators, light, heavy = said({}, cpu="8", memory="64Gi")
     assert (accelerators.level, light.level, heavy.level) == ("warning", "ok", "warning")
-    assert heavy.text.startswith("train, evaluate, promote, test: no node is large enough for 4 cpu, 16Gi memory, 1 nv")
+    assert heavy.text.startswith("train, evaluate, test: no node is large enough for 4 cpu, 16Gi memory, 1 nvidia")
     assert "the largest, node-1, offers 8 cpu, 64Gi memory, no nvidia.com/gpu" in heavy.text
     assert "--param accelerator_count=0" in heavy.remedy
     assert [one.level for one in said({"accelerator_count": 0}, cpu="8", memory="64Gi")] == ["ok", "ok", "ok"]

@@ -178,6 +178,28 @@ def test_the_retry_button_mends_a_run_whose_finish_failed(runs, quiet):
     assert_like(runs, run_id, "room-finish", quiet)
 
 
+def test_terminate_in_the_dashboard_is_a_stop(runs, quiet):
+    """finish asks Kubeflow; in a resumed run, which has no finish, `status` corrects the row."""
+    run_id = runs.start("room-terminate")
+    runs.in_the_middle(run_id)
+    runs.it.kubeflow.api.act(run_id, "terminate")
+    runs.it.git.answers.set()
+    runs.until(lambda: runs.told(run_id))
+    ((state, message),) = runs.row(run_id)
+    assert (state, "Kubeflow does not say by whom" in message) == ("stopped", True), message
+    runs.until(lambda: runs.find(run_id).ended)
+    runs.it.kubeflow.api.act(run_id, "retry")
+    runs.in_the_middle(run_id)
+    runs.it.kubeflow.api.act(run_id, "terminate")
+    runs.it.git.answers.set()
+    runs.until(lambda: runs.find(run_id).ended)
+    runs.it.python("pipeline.py", "status", run_id)
+    ((state, message),) = runs.row(run_id)
+    assert (state, "Kubeflow does not say by whom" in message) == ("stopped", True), message
+    runs.it.python("pipeline.py", "resume", run_id, "--wait")
+    assert_like(runs, run_id, "room-terminate", quiet)
+
+
 def test_a_lost_pod_leaves_no_trace(runs, quiet):
     found = {}
 

@@ -1,5 +1,7 @@
 """What a run left in the bucket, brought home."""
 
+from dataclasses import replace
+
 import pytest
 
 from sightline.config.decode import decode
@@ -27,13 +29,21 @@ def run(run_id=FIRST, tag="plates_ann_v1"):
     return read_run(document(run_id, state="SUCCEEDED") | {"runtime_config": {"parameters": parameters}})
 
 
-def publish(bucket, monkeypatch, run_id, key, report):
+def publish(bucket, monkeypatch, run_id, key, report, *, stays=False):
     """An evaluation and a test that a run made."""
     monkeypatch.setenv("SIGHTLINE_RUN_ID", run_id)
     config = decode("plates", ["seed=3", "data.tag=plates_ann_v1"])
     bucket.write_bytes(f"evaluation/{TAG}/EIR/{key}/model.safetensors", report.encode())
     uri = bucket.uri_of(f"evaluation/{TAG}/EIR/{key}/model.safetensors")
     selected = results.Selection("EIR", uri, "a" * 64, "best", 0.9, "", None, promoted=True, reason="better")
+    if stays:
+        bucket.write_bytes("train/last.safetensors", b"candidate")
+        own = {
+            "candidate": "best",
+            "candidate_sha256": "b" * 64,
+            "candidate_uri": bucket.uri_of("train/last.safetensors"),
+        }
+        selected = replace(selected, name="champion", champion="measured", promoted=False, **own)
     folder = bucket.uri_of(store.folder_key("evaluate", TAG, key))
     evaluated = results.EvaluateResult(TAG, [], [selected], folder, 1.0)
     tested = results.TestResult(TAG, 1, 0, [], bucket.uri_of(store.folder_key("test", TAG, key)), 1.0)
@@ -67,6 +77,15 @@ def test_reports_summaries_and_the_model_of_this_run(bucket, kubeflow, tmp_path,
     }
     assert (tmp_path / "home/evaluate/report.html").read_text() == "evaluate of the first"
     assert (tmp_path / "home/EIR/model.safetensors").read_text() == "of the first"
+
+
+def test_a_champion_that_stays_is_left_out(bucket, kubeflow, tmp_path, monkeypatch):
+    """It is another run's; what this run trained is what is brought."""
+    publish(bucket, monkeypatch, FIRST, "1" * 16, "champion", stays=True)
+    home = tmp_path / "home"
+    written = {path.relative_to(home).as_posix() for path in fetch(kubeflow, run(), home)}
+    assert {name for name in written if name.endswith(".safetensors")} == {"EIR/model.safetensors"}
+    assert (home / "EIR/model.safetensors").read_text() == "candidate"
 
 
 def test_a_run_that_found_all_done_has_the_results_it_found(bucket, kubeflow, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ GPU = "sightline.test/gpu"
 
 OFFERED = 4
 STEPS = {"resolve", "record", "train", "evaluate", "promote", "test", "finish"}
-HEAVY = {"train", "evaluate", "promote", "test"}
+HEAVY = {"train", "evaluate", "test"}
 TOLERATIONS = [
     {"key": GPU, "operator": "Exists", "effect": "NoSchedule"},
     {"key": "pool", "operator": "Equal", "value": "vision", "effect": "NoExecute", "tolerationSeconds": 60},

@@ -191,7 +191,7 @@ def test_a_repository_on_the_clusters_volume_is_not_asked(cluster, settings):
     ("code_rev", "fault", "note"),
     [
         ("image", "", ""),
-        ("HEAD", "code revision 'HEAD' is none; expected image, current, or a snapshot's SHA-256", ""),
+        ("HEAD", "code revision 'HEAD' is not valid; expected image, current, or a snapshot's SHA-256", ""),
         ("current", "", "was not checked: it lies on the cluster's volumes"),
     ],
 )

@@ -49,7 +49,7 @@ def test_an_unknown_profile(profiles):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("default: {hots: x}", "default.hots is no field; expected host, "),
+        ("default: {hots: x}", "default.hots is not a field; expected one of host, "),
         ("default: {host: 5}", "default.host must be a str, not 5"),
         ("default: [x]", "must be a section"),
         ("default: {parameters: [x]}", "default.parameters must be a dict"),

@@ -84,7 +84,7 @@ def test_the_web_page_of_the_dashboard_in_place_of_the_api(server, api):
 
 def test_something_else_answers(server, api):
     server.say(RUNS, "hello")
-    assert "something that is no JSON" in message(api, KubeflowError)
+    assert "something that is not JSON" in message(api, KubeflowError)
 
 
 def test_an_api_of_another_version(server, api):

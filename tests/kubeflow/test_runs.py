@@ -97,7 +97,7 @@ def test_times():
 @pytest.mark.parametrize(
     ("state", "act", "says"),
     [
-        ("SUCCEEDED", resume, "there is nothing to go on with; use rerun"),
+        ("SUCCEEDED", resume, "there is nothing to resume; use rerun"),
         ("RUNNING", resume, "it can be resumed when it has failed or was stopped"),
         ("FAILED", stop, "there is nothing to stop"),
     ],

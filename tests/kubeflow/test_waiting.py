@@ -45,7 +45,7 @@ GPU = (
         (pending(reason="ErrImageNeverPull", image="y:2"), "image y:2 is not found; push it"),
         (pending(reason="ImagePullBackOff", image="r/y:2", message="pull access denied, 401 Unauthorized"),
          "the registry does not give image r/y:2"),
-        (pending(reason="InvalidImageName", image="Y y", message="couldn't parse image"), "'Y y' is no image's name"),
+        (pending(reason="InvalidImageName", image="Y y", message="couldn't parse image"), "'Y y' is not an image name"),
         (pending(reason="RunContainerError", message="exec: no such file"), "RunContainerError: exec: no such file"),
     ],
 )  # fmt: skip

@@ -32,7 +32,7 @@ def test_a_file_that_is_not_current_is_named_and_mended(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "ROOT", tmp_path)
     result = CliRunner().invoke(pipeline.cli, ["components", "--check"])
     assert result.exit_code == 1
-    assert "record/README.md: not as the component says; run python pipeline.py components" in result.output
+    assert "record/README.md: out of date; run python pipeline.py components" in result.output
     assert stale.read_text() == "old"
     assert "1 files written" in CliRunner().invoke(pipeline.cli, ["components"]).output
     assert stale.read_text() == "new"

@@ -29,6 +29,7 @@ TASKS = {
     "test": ("Test selected", {"resolve", "evaluate"}, True, FROM_RESOLVE | {"evaluate.result"}),
 }
 WITH_TORCH = {"train", "evaluate", "promote", "test"}
+WITH_ACCELERATOR = {"train", "evaluate", "test"}
 CLAIMS = {"work_volume": "/var/lib/sightline", "code_volume": "/code"}
 SECRETS = {
     # parameter: (key, variable or file)
@@ -129,13 +130,28 @@ def test_what_every_pod_asks_of_kubernetes():
         assert executor["securityContext"] == {"runAsUser": "1000", "runAsGroup": "1000", "runAsNonRoot": True}
         assert int(executor["activeDeadlineSeconds"]) > 0 if "activeDeadlineSeconds" in executor else True
         assert executor["podMetadata"]["labels"]["app.kubernetes.io/component"] == step
-        assert ("emptyDirMounts" in executor) is (step in WITH_TORCH)
+        assert ("emptyDirMounts" in executor) is (step in WITH_ACCELERATOR)
         resources = specification["deploymentSpec"]["executors"][name]["container"]["resources"]
         assert {key for key in resources if key in RESOURCES} == (
-            RESOURCES if step in WITH_TORCH else RESOURCES - {"accelerator"}
+            RESOURCES if step in WITH_ACCELERATOR else RESOURCES - {"accelerator"}
         )
-        assert ("nodeSelector" in executor) is (step in WITH_TORCH)
-        assert ("tolerations" in executor) is (step in WITH_TORCH)
+        assert ("nodeSelector" in executor) is (step in WITH_ACCELERATOR)
+        assert ("tolerations" in executor) is (step in WITH_ACCELERATOR)
+
+
+def test_promote_asks_for_no_more_than_record():
+    """It compares numbers and copies a file; where it must measure a champion, the CPU is enough."""
+    specification = compiled()[0]
+    executors = specification["deploymentSpec"]["executors"]
+    (promote,) = specification["components"]["comp-condition-2"]["dag"]["tasks"].values()
+    own = promote["inputs"]["parameters"]
+
+    def asked(step, key):
+        return executors[f"exec-{step}"]["container"]["resources"][key]
+
+    for key in ("resourceCpuLimit", "resourceMemoryLimit"):
+        assert asked("promote", key) == asked("record", key) != asked("train", key)
+    assert not [name for name in own if "accelerator" in name or "toleration" in name or "node_selector" in name]
 
 
 def test_what_a_pod_gets_reaches_it_through_the_exit_handler():

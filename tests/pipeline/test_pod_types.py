@@ -59,6 +59,6 @@ def test_a_number_would_be_found(name):
     text = pipeline.compile_yaml()
     pattern = rf"((?:pipelinechannel--)?{name}:\n(?:\s+\w+: .*\n)*?\s+parameterType: )(STRING|STRUCT)"
     changed, times = re.subn(pattern, r"\1NUMBER_INTEGER", text)
-    assert times > 1
+    assert times
     found, _ = wrong_types(changed)
-    assert len(found) >= 4
+    assert len(found) >= 3

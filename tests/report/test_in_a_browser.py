@@ -1,5 +1,6 @@
 """The pages in a real browser: they fit every screen, need no script to be read, and their script does what it says."""
 
+import importlib.util
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -10,17 +11,18 @@ from sightline.report.run_index import RunSummary, write_run_index
 from sightline.report.run_page import write_run_page
 from tests.report import browser
 
-pytest.importorskip("websocket", reason="the browser is driven over a web socket: pip install websocket-client")
-
-PROGRAM = "chromium"
-
 
 @pytest.fixture(scope="module")
 def tab():
+    reason = ""
     if browser.program() is None:
-        if PROGRAM in os.environ.get("SIGHTLINE_REQUIRE", "").split(","):
-            pytest.fail("SIGHTLINE_REQUIRE asks for chromium, which is not here")
-        pytest.skip(f"none of {', '.join(browser.NAMES)} is here")
+        reason = f"none of {', '.join(browser.NAMES)} is on PATH"
+    elif importlib.util.find_spec("websocket") is None:
+        reason = "the browser is driven over a web socket: pip install websocket-client"
+    if reason and "chromium" in os.environ.get("SIGHTLINE_REQUIRE", "").split(","):
+        pytest.fail(f"SIGHTLINE_REQUIRE names chromium, but {reason}")
+    if reason:
+        pytest.skip(reason)
     with browser.open_browser() as opened:
         yield opened
 

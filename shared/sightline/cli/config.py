@@ -21,7 +21,7 @@ def command() -> None:
 def configuration_options(function: Command) -> Command:
     """The arguments that name a configuration: a recipe, and overrides."""
     overrides = click.option(
-        "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; may be repeated."
+        "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable."
     )
     recipe = click.argument("recipe")
     return recipe(overrides(function))

@@ -19,7 +19,7 @@ def database_options(function: Callable[..., None]) -> Callable[..., None]:
     with_url.__doc__ = function.__doc__
     options = (
         click.option("--url", default="", help="SQLAlchemy URL without a password; default: database.url."),
-        click.option("--recipe", default="", help="Whose configuration to take; default: the settings file alone."),
+        click.option("--recipe", default="", help="Recipe of the configuration; default: the settings file alone."),
         click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override, as in a run."),
     )
     for option in reversed(options):

@@ -26,8 +26,8 @@ def command() -> None:
 
 @command.command("draw")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--images", type=click.IntRange(min=1), default=400, show_default=True, help="How many images.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Other seeds give other images throughout.")
+@click.option("--images", type=click.IntRange(min=1), default=400, show_default=True, help="Number of images.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed; another one draws other images.")
 @click.option(
     "--difficulty",
     type=click.Choice(get_args(Difficulty)),
@@ -43,10 +43,8 @@ def command() -> None:
     show_default=True,
     help="Width and height of the images, in pixels.",
 )
-@click.option(
-    "--start", type=click.IntRange(min=0), default=0, show_default=True, help="Index of the first image, in its name."
-)
-@click.option("--prefix", default="", help="In front of the index in the files' names.")
+@click.option("--start", type=click.IntRange(min=0), default=0, show_default=True, help="Index of the first image.")
+@click.option("--prefix", default="", help="Prefix of the file names.")
 def draw(
     *, folder: Path, images: int, seed: int, difficulty: Difficulty, size: tuple[int, int], start: int, prefix: str
 ) -> None:

@@ -35,19 +35,17 @@ class _AgeType(click.ParamType[timedelta]):
 
 
 @click.command("gc")
-@click.option(
-    "--dry-run", is_flag=True, help="List what nothing needs, and remove nothing; so it is without --yes too."
-)
-@click.option("--yes", is_flag=True, help="Remove it.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed; the default.")
+@click.option("--yes", is_flag=True, help="Remove what is listed.")
 @click.option(
     "--older-than",
     type=_AgeType(),
     default="7d",
     show_default=True,
     metavar="AGE",
-    help="Leave alone what was written or used since then: 7d, 36h; at least 1h.",
+    help="Keep what was written or used more recently: 7d, 36h; at least 1h.",
 )
-@click.option("--recipe", default="", help="Whose configuration to take; default: the settings file alone.")
+@click.option("--recipe", default="", help="Recipe of the configuration; default: the settings file alone.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override, as in a run.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(

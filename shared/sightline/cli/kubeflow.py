@@ -86,18 +86,48 @@ def refuse_run_options() -> None:
 def start(
     compiled: Callable[[], str], pipeline: str, recipe: str, overrides: Sequence[str], options: dict[str, Any]
 ) -> None:
-    """``run`` on Kubeflow: upload what changed, check, start, and wait if that is asked for."""
-    from sightline.kubeflow.launch import launch
-    from sightline.kubeflow.parameters import new_parameters
-
+    """``run`` on Kubeflow: check, upload what changed, start, and wait if that is asked for."""
     with connected(options, otherwise="python pipeline.py run --local runs on this machine") as kubeflow:
-        version = upload_version(kubeflow, compiled(), pipeline)
-        code = options["code_rev"] or "image"
-        asked = (recipe, overrides, code, options["pods"])
-        parameters = new_parameters(version.parameters, *asked, usual=kubeflow.parameters)
-        experiment_id = kubeflow.api.experiment_id(options["experiment"])
-        run = launch(kubeflow, version, parameters, experiment_id=experiment_id)
+        from sightline.kubeflow.runs import read_run
+        from sightline.kubeflow.submit import start_run
+
+        asked = (recipe, overrides, options["code_rev"] or "image", options["pods"])
+        text, parameters = checked(kubeflow, compiled, asked)
+        version = upload_version(kubeflow, text, pipeline)
+        place = {
+            "experiment_id": kubeflow.api.experiment_id(options["experiment"]),
+            "service_account": kubeflow.service_account,
+        }
+        run = read_run(start_run(kubeflow.api, version, parameters, **place))
         _started(kubeflow, run, waiting=options["waiting"])
+
+
+def checked(
+    kubeflow: Kubeflow, compiled: Callable[[], str], asked: tuple[str, Sequence[str], str, Sequence[str]]
+) -> tuple[str, dict[str, Any]]:
+    """Check everything about a new run, or a schedule of them, before anything is sent to Kubeflow.
+
+    Args:
+        kubeflow: Where it is to run.
+        compiled: Compiles the pipeline.
+        asked: Recipe, overrides, code revision and ``name=value`` of other parameters.
+
+    Returns:
+        The compiled text and the parameters of the run.
+
+    Raises:
+        ConfigurationError: With every fault of the configuration.
+        NotReadyError: Something is missing in the cluster.
+    """
+    from sightline.kubeflow.launch import require_ready
+    from sightline.kubeflow.parameters import new_parameters
+    from sightline.kubeflow.submit import compiled_version
+
+    text = compiled()
+    version = compiled_version(text)
+    parameters = new_parameters(version.parameters, *asked, usual=kubeflow.parameters)
+    require_ready(kubeflow, version, parameters, kubeflow.service_account)
+    return text, parameters
 
 
 def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
@@ -116,9 +146,9 @@ def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
 @launch_options
 @connection_options
 def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    """Start a run like RUN, but for what is set.
+    """Start a run like RUN, except for what is set.
 
-    Prints the difference.
+    Prints what differs.
     """
     from sightline.errors import ConfigurationError
     from sightline.kubeflow.launch import launch
@@ -134,7 +164,7 @@ def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:
             parameters = changed_parameters(version.parameters, before.parameters, *given)
         except ConfigurationError as error:
             raise ConfigurationError(
-                f"run {before.run_id} cannot be done again so: {error}\nmend it with --set, or start anew with `run`"
+                f"run {before.run_id} cannot be repeated: {error}\nfix it with --set, or start a new run with `run`"
             ) from error
         rows = difference(before.parameters, parameters)
         click.echo(f"like run {before.run_id}  {before.name}" + ("" if rows else ", with nothing changed"))
@@ -153,12 +183,12 @@ def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:
 
 @click.command("resume")
 @click.argument("run")
-@click.option("--wait", "waiting", is_flag=True, help="Wait for the end; 1 is returned if it is no success.")
+@click.option("--wait", "waiting", is_flag=True, help="Wait for the end; exit 1 unless the run succeeds.")
 @connection_options
 def resume_command(run: str, waiting: bool, **options: Any) -> None:  # noqa: ANN401
-    """Go on with a RUN that failed or was stopped.
+    """Resume a RUN that failed or was stopped.
 
-    Finished tasks are kept; those that failed, were evicted or lost are done again.
+    Finished tasks are kept; the others run again.
     """
     from sightline.kubeflow.run_rows import note_resume
     from sightline.kubeflow.runs import find_run, resume
@@ -174,7 +204,7 @@ def resume_command(run: str, waiting: bool, **options: Any) -> None:  # noqa: AN
 @click.argument("run")
 @connection_options
 def stop_command(run: str, **options: Any) -> None:  # noqa: ANN401
-    """Stop a RUN; `resume` goes on with it later."""
+    """Stop a RUN; it can be resumed later."""
     from sightline.errors import SightlineError
     from sightline.kubeflow.run_rows import note_stop, take_back_stop
     from sightline.kubeflow.runs import find_run, stop
@@ -189,12 +219,12 @@ def stop_command(run: str, **options: Any) -> None:  # noqa: ANN401
                 take_back_stop(found)
             raise
         if not noted:
-            click.echo("the database that this machine knows does not have the run, so it cannot say who stopped it")
-        click.echo(f"stopping run {found.run_id}  {found.name}; `resume {found.run_id[:8]}` goes on with it")
+            click.echo("this machine's database does not hold the run, so nothing says who stopped it")
+        click.echo(f"stopping run {found.run_id}  {found.name}; `resume {found.run_id[:8]}` resumes it")
 
 
 @click.command("list")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="So many of the newest.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Number of runs to show.")
 @json_option
 @connection_options
 def list_command(limit: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401
@@ -230,9 +260,9 @@ def register(
     @pipeline_option
     @connection_options
     def upload_command(steps: tuple[str, ...], pipeline: str, **options: Any) -> None:  # noqa: ANN401
-        """Put the pipeline on Kubeflow, if it changed.
+        """Upload the pipeline if it changed.
 
-        It becomes a new pipeline, or a new version that is named by its content; unchanged, nothing is sent.
+        It becomes a new pipeline, or a new version that is named by its content.
         """
         with connected(options) as kubeflow:
             upload_version(kubeflow, compile_yaml(steps), pipeline_name(pipeline, steps, every_step))

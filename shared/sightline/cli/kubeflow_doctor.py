@@ -1,4 +1,4 @@
-"""``doctor``: what is missing, what that means, and the command that mends it."""
+"""``doctor``: what is missing, what that means, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ def doctor_command(image: str, compiled: Callable[[], str]) -> click.Command:
     """
 
     @click.command("doctor")
-    @click.option("--in-cluster", "inside", is_flag=True, help="Look from a pod of the tasks' image too.")
-    @click.option("--image", "asked", default="", help=f"That image; default: the profile's base_image, else {image}.")
+    @click.option("--in-cluster", "inside", is_flag=True, help="Check from a pod of the tasks' image too.")
+    @click.option(
+        "--image", "asked", default="", help=f"Image of that pod; default: the profile's base_image, else {image}."
+    )
     @json_option
     @connection_options
     def command(inside: bool, asked: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-        """Check everything that a run stands on.
+        """Check everything that a run needs.
 
-        With --in-cluster each line says where it was checked: here, or in a pod.  1 is returned if there is a fault.
+        With --in-cluster each line says where it was checked: here, or in a pod.  Exits with 1 if there is a fault.
         """
         from dataclasses import asdict
 

@@ -17,14 +17,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _CONNECTION = (
     ("host", "URL", "Address of the pipelines' API; KFP_HOST."),
-    ("namespace", "NAME", "Where runs and their pods are; KFP_NAMESPACE."),
+    ("namespace", "NAME", "Namespace of runs and pods; KFP_NAMESPACE."),
     ("dashboard", "URL", "Dashboard to link to, not the API; SIGHTLINE_DASHBOARD."),
-    ("token-file", "FILE", "A bearer token, renewed in place; KFP_TOKEN_FILE."),
-    ("cookie-file", "FILE", "A session cookie, name=value; KFP_COOKIE_FILE."),
-    ("ca-file", "FILE", "Certificates that vouch for the host; KFP_CA_FILE."),
-    ("kubeconfig", "FILE", "How to reach the cluster; KUBECONFIG."),
-    ("context", "NAME", "Which context of it; KUBE_CONTEXT."),
-    ("service-account", "NAME", "As whom the pods of new runs work; KFP_SERVICE_ACCOUNT."),
+    ("token-file", "FILE", "File with a bearer token, read for each request; KFP_TOKEN_FILE."),
+    ("cookie-file", "FILE", "File with a session cookie, name=value; KFP_COOKIE_FILE."),
+    ("ca-file", "FILE", "CA bundle to verify the API host (PEM); KFP_CA_FILE."),
+    ("kubeconfig", "FILE", "Kubeconfig of the cluster; KUBECONFIG."),
+    ("context", "NAME", "Context of the kubeconfig; KUBE_CONTEXT."),
+    ("service-account", "NAME", "Service account of the pods of new runs; KFP_SERVICE_ACCOUNT."),
 )
 
 CONNECTION_NAMES = ("profile", *(name.replace("-", "_") for name, _, _ in _CONNECTION), "port_forward")
@@ -35,7 +35,7 @@ def connection_options(function: Function) -> Function:
     options = [
         click.option("--profile", default="", metavar="NAME", help="Section of ~/.sightline/kubeflow.yaml."),
         *(click.option(f"--{name}", default="", metavar=metavar, help=text) for name, metavar, text in _CONNECTION),
-        click.option("--port-forward", is_flag=True, help="Reach the API by a port that kubectl forwards."),
+        click.option("--port-forward", is_flag=True, help="Reach the API through kubectl port-forward."),
     ]
     for option in reversed(options):
         function = option(function)
@@ -74,18 +74,22 @@ def echo_link(link: str) -> None:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 experiment_option = click.option(
-    "--experiment", default="sightline", show_default=True, help="Made if it is not there."
+    "--experiment", default="sightline", show_default=True, help="Experiment of the runs; created if missing."
 )
 
-pipeline_option = click.option("--pipeline", default="sightline", show_default=True, help="The pipeline's name.")
+pipeline_option = click.option("--pipeline", default="sightline", show_default=True, help="Name of the pipeline.")
 
 
 def launch_options(function: Function) -> Function:
     """What can be said of a run besides what it does."""
     options = (
-        click.option("--code", "code_rev", default="", metavar="REVISION", help="image, current, or a snapshot's SHA."),
-        click.option("--param", "pods", multiple=True, metavar="NAME=VALUE", help="Another parameter; repeatable."),
-        click.option("--wait", "waiting", is_flag=True, help="Wait for the end; 1 is returned if it is no success."),
+        click.option(
+            "--code", "code_rev", default="", metavar="REVISION", help="Code: image, current, or a snapshot's SHA-256."
+        ),
+        click.option(
+            "--param", "pods", multiple=True, metavar="NAME=VALUE", help="Parameter of the pipeline; repeatable."
+        ),
+        click.option("--wait", "waiting", is_flag=True, help="Wait for the end; exit 1 unless the run succeeds."),
     )
     for option in reversed(options):
         function = option(function)

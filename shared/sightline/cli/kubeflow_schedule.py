@@ -19,10 +19,7 @@ from sightline.cli.kubeflow_options import (
 
 @click.group("schedule")
 def schedule() -> None:
-    """Let runs start by the clock.
-
-    Each takes the newest version of the pipeline.
-    """
+    """Schedule runs of the newest version of the pipeline."""
 
 
 @schedule.command("list")
@@ -50,7 +47,7 @@ def list_command(as_json: bool, **options: Any) -> None:  # noqa: ANN401
 @click.argument("names", nargs=-1, required=True)
 @connection_options
 def pause_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    """Let schedules start nothing until they are resumed."""
+    """Pause schedules: they start no runs until they are resumed."""
     _switch(names, options, on=False)
 
 
@@ -58,7 +55,7 @@ def pause_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN4
 @click.argument("names", nargs=-1, required=True)
 @connection_options
 def resume_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    """Let paused schedules go on."""
+    """Resume paused schedules."""
     _switch(names, options, on=True)
 
 
@@ -90,37 +87,43 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
 
     @schedule.command("add")
     @click.argument("name")
-    @click.option("--cron", default="", help="'MINUTE HOUR DAY MONTH WEEKDAY', UTC; six fields: the second in front.")
-    @click.option("--every", default="", metavar="INTERVAL", help="Such as 30m, 6h, 7d.")
-    @click.option("--recipe", default="", metavar="NAME", help="Which recipe; sightline config list shows them.")
+    @click.option(
+        "--cron", default="", help="'MINUTE HOUR DAY MONTH WEEKDAY', UTC; a sixth field in front is the second."
+    )
+    @click.option("--every", default="", metavar="INTERVAL", help="Interval, such as 30m, 6h, 7d.")
+    @click.option("--recipe", default="", metavar="NAME", help="Recipe; sightline config list shows them.")
     @set_option
-    @click.option("--code", default="image", show_default=True, metavar="REVISION", help="image, current, or a SHA.")
-    @click.option("--param", "pods", multiple=True, metavar="NAME=VALUE", help="Another parameter; repeatable.")
+    @click.option(
+        "--code",
+        default="image",
+        show_default=True,
+        metavar="REVISION",
+        help="Code: image, current, or a snapshot's SHA-256.",
+    )
+    @click.option("--param", "pods", multiple=True, metavar="NAME=VALUE", help="Parameter of the pipeline; repeatable.")
     @experiment_option
     @pipeline_option
     @connection_options
     def add_command(name: str, cron: str, every: str, **options: Any) -> None:  # noqa: ANN401
-        """Start runs by the clock, under NAME.
+        """Add the schedule NAME.
 
-        What they stand on is checked now.
+        What its runs need is checked now.
         """
-        _add(name, cron, every, compile_yaml(every_step), options)
+        _add(name, cron, every, lambda: compile_yaml(every_step), options)
 
     return schedule
 
 
-def _add(name: str, cron: str, every: str, compiled: str, options: dict[str, Any]) -> None:
-    from sightline.cli.kubeflow import upload_version
-    from sightline.kubeflow.launch import check
-    from sightline.kubeflow.parameters import new_parameters
-    from sightline.kubeflow.schedules import add_schedule, trigger
+def _add(name: str, cron: str, every: str, compiled: Callable[[], str], options: dict[str, Any]) -> None:
+    from sightline.cli.kubeflow import checked, upload_version
+    from sightline.kubeflow.schedules import add_schedule, require_new, trigger
 
     when = trigger(cron, every)
     with connected(options) as kubeflow:
-        version = upload_version(kubeflow, compiled, options["pipeline"])
+        require_new(kubeflow.api, name)
         asked = (options["recipe"], options["overrides"], options["code"], options["pods"])
-        parameters = new_parameters(version.parameters, *asked, usual=kubeflow.parameters)
-        check(kubeflow, version, parameters, kubeflow.service_account).require()
+        text, parameters = checked(kubeflow, compiled, asked)
+        version = upload_version(kubeflow, text, options["pipeline"])
         made = add_schedule(
             kubeflow.api,
             name,

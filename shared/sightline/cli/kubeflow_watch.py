@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @click.argument("run", default="")
-@click.option("--watch", "watching", is_flag=True, help="Look again until it ends; resume it if pods are lost.")
+@click.option("--watch", "watching", is_flag=True, help="Follow it to its end; resume it if pods are lost.")
 @json_option
 @connection_options
 def status_command(run: str, watching: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Show how a RUN stands: its tasks as a tree.
+    """Show the state of a RUN: its tasks as a tree.
 
-    Without RUN that is the newest.  A task that waits or failed says why.
+    Without RUN, the newest one.  A task that waits or failed says why.
     """
     if watching and as_json:
         raise click.UsageError("--watch and --json exclude each other")
@@ -54,7 +54,7 @@ def status_command(run: str, watching: bool, as_json: bool, **options: Any) -> N
 
 
 def watch(kubeflow: Kubeflow, run: Run) -> int:
-    """Show a run until it ends: a tree that is drawn anew on a terminal, else a line for each change.
+    """Show a run until it ends: a tree that is drawn again on a terminal, else a line for each change.
 
     Returns:
         0 where it succeeded, 130 where somebody stopped looking, else 1.
@@ -65,7 +65,7 @@ def watch(kubeflow: Kubeflow, run: Run) -> int:
     try:
         run = _watched(kubeflow, run, graph)
     except KeyboardInterrupt:
-        click.echo(f"the run goes on without you; look again: python pipeline.py status {run.run_id[:8]} --watch")
+        click.echo(f"the run continues; watch it again: python pipeline.py status {run.run_id[:8]} --watch")
         return 130
     _show(run_status(kubeflow, run, graph))
     echo_put_right([run])
@@ -145,13 +145,13 @@ def _tasks_document(tasks: Iterable[TaskStatus]) -> list[dict[str, Any]]:
 @click.command("logs")
 @click.argument("run")
 @click.argument("task", default="")
-@click.option("-f", "--follow", is_flag=True, help="Wait for more until the task ends; needs TASK.")
-@click.option("--raw", is_flag=True, help="With what Kubeflow writes around the task's own lines.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log until the task ends; needs TASK.")
+@click.option("--raw", is_flag=True, help="Include the lines that Kubeflow adds.")
 @connection_options
 def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -> None:  # noqa: ANN401
     """Print the log of a TASK of a RUN, or of all its tasks.
 
-    Also when the pods are gone.
+    Works after the pods are gone too, where Kubeflow archives logs.
     """
     if follow and not task:
         raise click.UsageError("--follow needs the name of a task")
@@ -183,10 +183,16 @@ def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -
 
 @click.command("fetch")
 @click.argument("run")
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=None, help="A folder.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder to write to; default: the run's id.",
+)
 @connection_options
 def fetch_command(run: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401
-    """Copy report, summary and model of a RUN into a folder."""
+    """Copy page, reports and best candidates of a RUN into a folder."""
     from sightline.kubeflow.fetch import fetch
     from sightline.kubeflow.runs import find_run
 

@@ -37,7 +37,7 @@ def command() -> None:
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--recipe", metavar="NAME", help="Check against the classes and policies of this recipe.")
-@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; may be repeated.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable.")
 def check(folder: Path, recipe: str | None, overrides: tuple[str, ...]) -> None:
     """List everything that is wrong with the labelme files below FOLDER, and exit with 1 if anything is.
 

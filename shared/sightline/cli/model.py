@@ -60,7 +60,7 @@ def show(*, model: str, as_json: bool) -> None:
     help="Folder of the drawn images and their JSON files.",
 )
 @click.option(
-    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Detections below are left out."
+    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Lowest score of a detection."
 )
 @click.option(
     "--max-pixels",
@@ -69,9 +69,15 @@ def show(*, model: str, as_json: bool) -> None:
     show_default=True,
     help="Images with more pixels are refused.",
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="auto uses a GPU if there is one.",
+)
 def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max_pixels: int, device: str) -> None:
-    """Detect in each IMAGE: draw what was found, and write it as JSON with what it reads.
+    """Detect objects in each IMAGE: draw them, and write them as JSON with what they read.
 
     MODEL is the path or URI of a model file, its SHA-256 or six digits or more of it, or champion:DATASET (with
     /METRIC behind it where a dataset has several champions).  IMAGE is a file, a folder (its sub-folders are mirrored

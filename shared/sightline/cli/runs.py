@@ -26,7 +26,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="So many of the newest.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Number of runs to show.")
 @json_option
 @database_options
 def list_command(*, url: str, limit: int, as_json: bool) -> None:

@@ -89,7 +89,7 @@ def read_yaml(path: Path | Traversable, name: str = "") -> Document:
             f"{where} is not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start}); save it as UTF-8"
         ) from error
     except strict_yaml.YamlError as error:
-        raise ConfigurationError(f"{where} is not valid YAML: {error}; mend or remove it") from error
+        raise ConfigurationError(f"{where} is not valid YAML: {error}; fix or remove it") from error
     if document is None:
         return {}
     if not isinstance(document, dict):

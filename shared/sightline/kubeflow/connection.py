@@ -36,7 +36,7 @@ class Kubeflow:
         cluster: Pods, secrets, volumes; None where no cluster can be reached from here.
         dashboard: Address of the web page; empty where none is known.
         namespace: Where runs are.
-        service_account: As whom the pods of new runs work; empty: the back end's choice.
+        service_account: Service account of the pods of new runs; empty: the back end's choice.
         parameters: Parameters of new runs where none are given.
     """
 

@@ -1,4 +1,4 @@
-"""What proves who asks: tokens and cookies from files, read anew for each request because they are renewed in place.
+"""What proves who asks: tokens and cookies from files, read again for each request because they are renewed in place.
 
 None of these objects shows its secret in ``repr``; errors name the file and never what is in it.
 """
@@ -28,7 +28,7 @@ def read_secret(path: Path, what: str) -> str:
     try:
         text = path.expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise NotAuthorisedError(f"the {what} in {path} cannot be read ({reason}); write it there, one line") from error
     if not text or len(text.splitlines()) != 1 or not text.isprintable():
         raise NotAuthorisedError(f"{path} must hold the {what} in one line; write it there again")

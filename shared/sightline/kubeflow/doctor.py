@@ -23,7 +23,7 @@ SECRETS = {
     "database_secret": ("sightline-database", "password", "the database needs no password"),
     "git_secret": ("sightline-git", "token", "the data repository needs no token"),
     "storage_secret": ("sightline-storage", "key.json", "the bucket is reached without a key"),
-    "notify_secret": ("sightline-notify", "url", "nobody is told how runs end"),
+    "notify_secret": ("sightline-notify", "url", "no notification is sent when runs end"),
 }
 """Parameter of the pipeline -> the secret that it names, likewise, its key, and what holds where it is missing."""
 

@@ -45,7 +45,7 @@ def examine_inside(
     Args:
         cluster: Where.
         image: The image of the tasks.
-        service_account: As whom; empty: the namespace's default.
+        service_account: Service account of the pods; empty: the namespace's default.
         parameters: Those of the profile, which may name other claims and secrets than the manifests make.
     """
     with _pod(cluster, pod_document(image, service_account, parameters)) as name:

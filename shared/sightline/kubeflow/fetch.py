@@ -1,4 +1,4 @@
-"""Bring home what a run left in the result bucket: reports, summaries and the selected models."""
+"""Bring home what a run left in the result bucket: reports, summaries and its best candidates."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from sightline.logs import Progress
 from sightline.steps import store
 from sightline.steps.results import EvaluateResult, RecordResult, TestResult
 from sightline.steps.selected_models import MODEL_FILE
+from sightline.steps.subjects import subjects
 from sightline.storage import Storage, open_storage
 
 FILES = ("report.html", "summary.json", "report.json")
@@ -26,15 +27,17 @@ FILES = ("report.html", "summary.json", "report.json")
 
 
 def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
-    """Copy reports, summaries and selected models of a run into a folder.
+    """Copy reports, summaries and the best candidates of a run into a folder.
 
-    A step that this run found done already is fetched from the run that did it.
+    A step that this run found done already is fetched from the run that did it.  A champion that stays is another
+    run's model, so it is left out: ``champion:DATASET`` names it for every command that takes a model.
 
     Args:
         kubeflow: Where the run is; its settings say where the bucket is.
         run: Which.
         folder: Made if it is not there; gets ``index.html`` (the page of the run), ``<step>/report.html``,
-            ``<step>/summary.json``, ``<metric>/model.safetensors``, and ``fetched.jsonl`` with what was written.
+            ``<step>/summary.json``, ``<metric>/model.safetensors`` (the best candidate by that metric), and
+            ``fetched.jsonl`` with what was written.
 
     Yields:
         The files that were written.
@@ -60,8 +63,8 @@ def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
     page = f"runs/{run.run_id}/index.html"
     if storage.stat(page) is not None:
         wanted[PurePosixPath("index.html")] = page
-    for selection in evaluated.selections if evaluated else ():
-        wanted[PurePosixPath(selection.metric, MODEL_FILE)] = selection.uri.removeprefix(storage.uri + "/")
+    for metric, uri in _candidates(evaluated) if evaluated else ():
+        wanted[PurePosixPath(metric, MODEL_FILE)] = uri.removeprefix(storage.uri + "/")
     if not wanted:
         raise NotThereError(
             f"{storage.uri} holds nothing of run {run.run_id} yet; it is {run.state}: see `status {run.run_id[:8]}`"
@@ -79,6 +82,12 @@ def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def _candidates(evaluated: EvaluateResult) -> Iterator[tuple[str, str]]:
+    """Metric and model file of the best candidates; a release before named only what was selected."""
+    models = [one for one in subjects(evaluated) if one.role != "champion"]
+    return ((metric, model.uri) for model in models for metric in model.metrics)
+
+
 def _config(run: Run) -> Config:
     tag = str(run.parameters.get("dataset_tag", ""))
     overrides = split_overrides(str(run.parameters.get("overrides", "")))
@@ -93,7 +102,7 @@ def _bucket(kubeflow: Kubeflow, run: Run, config: Config) -> str:
     if uri.startswith("file://") and not Path(uri.removeprefix("file://")).is_dir():
         raise StorageError(
             f"the result bucket {uri} is a folder on the cluster's work volume and cannot be read from here; mount the "
-            "volume there, or let storage.uri in ConfigMap sightline-settings name a gs:// bucket"
+            "volume there, or set storage.uri in ConfigMap sightline-settings to a gs:// bucket"
         )
     return uri
 

@@ -1,4 +1,4 @@
-"""What ``doctor`` finds: ok, warning or fault, what it means, and the command that mends it."""
+"""What ``doctor`` finds: ok, warning or fault, what it means, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Finding:
         check: What was looked at.
         level: How it is.
         text: What it means.
-        remedy: The command, or what else mends it; empty where nothing is wrong.
+        remedy: The command, or what else fixes it; empty where nothing is wrong.
         where: From where it was looked at: this machine, or a pod of the cluster.
     """
 

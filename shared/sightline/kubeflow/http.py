@@ -45,7 +45,7 @@ class Server:
         title: How messages call it.
         url: Its address, without a slash at the end.
         remedy: What to do when it does not answer or refuses: the options and variables that say where it is.
-        headers: Makes the headers that prove who asks, anew for every request, because tokens expire.
+        headers: Makes the headers that prove who asks, again for every request, because tokens expire.
         tls: Certificates to trust and to show; None: those of the system.
         connections: Kept open for the next request.
     """
@@ -99,7 +99,7 @@ class Server:
             document = strict_json.decode(response.data)
         except strict_json.JsonError as error:
             raise KubeflowError(
-                f"{self.title} at {redact(self.url)} answered {method} {path} with something that is no JSON "
+                f"{self.title} at {redact(self.url)} answered {method} {path} with something that is not JSON "
                 f"({error}); check that the address is that of the API; {self.remedy}"
             ) from error
         if not isinstance(document, dict):

@@ -100,7 +100,7 @@ def _headers(folder: Path, user: Section) -> Headers:
     if "auth-provider" in user:
         raise ConfigurationError(
             f"the kubeconfig's auth-provider {user['auth-provider'].get('name')!r} is of a kind that kubectl gave up "
-            "in 1.26; write the kubeconfig anew (for GKE: gcloud container clusters get-credentials)"
+            "in 1.26; write the kubeconfig again (for GKE: gcloud container clusters get-credentials)"
         )
     return no_headers
 
@@ -130,5 +130,5 @@ def _content(folder: Path, section: Section, name: str) -> bytes:
         return (folder / str(section[name])).read_bytes() if section.get(name) else b""
     except (OSError, binascii.Error) as error:
         raise ConfigurationError(
-            f"the kubeconfig's {name} cannot be read ({error}); write the kubeconfig anew"
+            f"the kubeconfig's {name} cannot be read ({error}); write the kubeconfig again"
         ) from error

@@ -45,23 +45,33 @@ def launch(
         version: What runs.
         parameters: With what, from :mod:`sightline.kubeflow.parameters`.
         experiment_id: In which experiment.
-        service_account: As whom its pods work; empty: what the profile says.
+        service_account: Service account of its pods; empty: what the profile says.
         description: Shown in the dashboard.
 
     Raises:
         NotReadyError: Something is missing; nothing was started.
     """
     account = service_account or kubeflow.service_account
-    found = check(kubeflow, version, parameters, account)
-    for note in found.notes:
-        _log.warning("%s", note)
-    found.require()
+    require_ready(kubeflow, version, parameters, account)
     place = {"experiment_id": experiment_id, "service_account": account}
     return read_run(start_run(kubeflow.api, version, parameters, **place, description=description))
 
 
-def check(kubeflow: Kubeflow, version: Version, parameters: Mapping[str, Any], service_account: str = "") -> Findings:
-    """Whether everything that a run stands on is there."""
+def require_ready(
+    kubeflow: Kubeflow, version: Version, parameters: Mapping[str, Any], service_account: str = ""
+) -> None:
+    """Check that everything is there that a run needs; the version need not be uploaded.
+
+    Raises:
+        NotReadyError: Something is missing.
+    """
+    found = _check(kubeflow, version, parameters, service_account)
+    for note in found.notes:
+        _log.warning("%s", note)
+    found.require()
+
+
+def _check(kubeflow: Kubeflow, version: Version, parameters: Mapping[str, Any], service_account: str) -> Findings:
     graph = version.graph(parameters)
     found = check_cluster(kubeflow.cluster, graph, service_account)
     tag, code = str(parameters.get("dataset_tag", "")), str(parameters.get("code_rev", ""))

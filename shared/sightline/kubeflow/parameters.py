@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sightline import strict_json, strict_yaml
+from sightline import strict_json
 from sightline.config.decode import RENAMED, decode, recipe_names, split_overrides
 from sightline.errors import ConfigurationError, KubeflowError
-from sightline.kubeflow.graph import Vertex, read_graph
+from sightline.kubeflow.graph import Vertex
 from sightline.kubeflow.http import Document
 from sightline.kubeflow.pod_parameters import as_declared, check_pods
+from sightline.kubeflow.submit import compiled_version
+from sightline.steps.configuration_checks import check_configuration
 
 OWN = ("dataset_tag", "recipe", "overrides", "code_rev")
 """The parameters that say what is done; all others say how the pods are made."""
@@ -87,9 +89,8 @@ def usual_graph(compiled: str, usual: Mapping[str, Any]) -> tuple[Vertex, ...]:
     Raises:
         ConfigurationError: With every fault of them.
     """
-    spec, platform = (strict_yaml.decode(part) or {} for part in compiled.partition("\n---\n")[::2])
-    declared = (spec["root"].get("inputDefinitions") or {}).get("parameters") or {}
-    return read_graph(spec, platform, _for_pods(declared, {**_known(declared, usual)}))
+    version = compiled_version(compiled)
+    return version.graph(_for_pods(version.parameters, {**_known(version.parameters, usual)}))
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -134,14 +135,15 @@ def _checked(parameters: Parameters) -> Parameters:
     recipe = str(parameters.get("recipe", ""))
     if recipe and recipe not in recipe_names():
         raise ConfigurationError(
-            f"recipe {recipe!r} is none that comes with the code, and a file of this machine is not in the pod; known "
-            f"are {', '.join(recipe_names())}: change one of them with --set"
+            f"recipe {recipe!r} does not come with Sightline, and a file of this machine is not in the pod; expected "
+            f"one of {', '.join(recipe_names())}, changed with --set"
         )
     tag = str(parameters.get("dataset_tag", ""))
     lines = [*split_overrides(str(parameters.get("overrides", ""))), *([f"data.tag={tag}"] if tag else [])]
     config = decode(recipe, lines)
     if not config.data.tag:
         raise ConfigurationError("no dataset tag; give one with --set data.tag=plates_ann_v1")
+    check_configuration(config, elsewhere=True)
     return {**parameters, "dataset_tag": tag or config.data.tag}
 
 

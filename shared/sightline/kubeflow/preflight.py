@@ -58,7 +58,7 @@ def check_cluster(cluster: Cluster | None, graph: Iterable[Vertex], service_acco
     Args:
         cluster: Where the pods will be; None: nothing can be looked at.
         graph: What will run.
-        service_account: As whom; empty: an account that Kubeflow made for itself.
+        service_account: Service account of the pods; empty: an account that Kubeflow made for itself.
     """
     if cluster is None:
         return Findings(notes=["secrets, ConfigMaps and volumes were not checked: set KUBECONFIG to reach the cluster"])
@@ -124,7 +124,7 @@ def check_code(cluster: Cluster | None, code_rev: str) -> Findings:
         return Findings()
     if not _CODE.fullmatch(code_rev):
         expected = "expected image, current, or a snapshot's SHA-256 (8 digits or more of it)"
-        return Findings(faults=[f"code revision {code_rev!r} is none; {expected}"])
+        return Findings(faults=[f"code revision {code_rev!r} is not valid; {expected}"])
     uri = str((cluster_settings(cluster).get("storage") or {}).get("uri", ""))
     if not uri.startswith("gs://"):
         return Findings(notes=[f"code revision {code_rev} was not checked: it lies on the cluster's volumes"])
@@ -153,7 +153,9 @@ def cluster_settings(cluster: Cluster | None) -> Mapping[str, Any]:
     try:
         document = strict_yaml.decode(text)
     except strict_yaml.YamlError as error:
-        raise KubeflowError(f"ConfigMap {SETTINGS}, key settings.yaml, is no YAML: {error}; apply it anew") from error
+        raise KubeflowError(
+            f"ConfigMap {SETTINGS}, key settings.yaml, is not valid YAML: {error}; fix it and apply it again"
+        ) from error
     return document if isinstance(document, dict) else {}
 
 
@@ -214,7 +216,7 @@ def _claim(cluster: Cluster, name: str, tasks: Iterable[str]) -> Findings:
     if phase == "Bound":
         return Findings()
     if "deletionTimestamp" in there["metadata"]:
-        return Findings(faults=[f"volume claim {name} is being deleted; wait until it is gone, then make it anew"])
+        return Findings(faults=[f"volume claim {name} is being deleted; wait until it is gone, then create it again"])
     last = (cluster.events("PersistentVolumeClaim", name) or [{}])[-1]
     said = f": {last['message']}" if last.get("message") else ""
     unsaid = phase == "Pending" and not said

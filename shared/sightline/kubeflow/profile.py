@@ -1,4 +1,4 @@
-"""Which Kubeflow, as whom, in which namespace: options, then environment, then profile file, then what is found.
+"""Which Kubeflow, which account, which namespace: options, then environment, then profile file, then what is found.
 
 The profile file ``~/.sightline/kubeflow.yaml`` has one section a place; ``default`` counts where none is named::
 
@@ -55,13 +55,13 @@ class Profile:
         host: Address of the pipelines' API, with the path that leads to it, such as /pipeline.
         namespace: Where runs and their pods, secrets and volumes are.
         dashboard: Address of the web page, for links; empty: what the cluster tells its tasks, else there are no links.
-        token_file: File with a bearer token for the API; read anew for each request, so it may be renewed in place.
+        token_file: File with a bearer token for the API; read again for each request, so it may be renewed in place.
         cookie_file: File with a session cookie for the API, as ``name=value``.
-        ca_file: Certificates (PEM) that vouch for the host.
+        ca_file: CA bundle (PEM) to verify the API host.
         kubeconfig: How to reach the cluster; several files with colons, as for kubectl.
         context: Which context of it.
         system_namespace: Where Kubeflow Pipelines itself is installed.
-        service_account: As whom the pods of new runs work; empty: an account of Kubeflow's own, which may do far more.
+        service_account: Service account of the pods of new runs; empty: one of Kubeflow's own, which may do far more.
         port_forward: Reach the API through a port forwarded by kubectl.
         parameters: Parameters of new runs, such as images from a registry of one's own; those that are given win.
     """
@@ -86,7 +86,7 @@ def profile_path() -> Path:
 
 
 def find_profile(options: Mapping[str, str], name: str = "", environment: Mapping[str, str] = os.environ) -> Profile:
-    """Put together who, where and as whom.
+    """Put together where Kubeflow is and who asks.
 
     Args:
         options: Fields of :class:`Profile` that were given by hand; they win over all else, empty ones count as not
@@ -110,7 +110,7 @@ def find_profile(options: Mapping[str, str], name: str = "", environment: Mappin
     if holds_secret(profile.host):
         raise ConfigurationError("the host of Kubeflow holds a password; put a token or cookie into a file instead")
     if profile.host and "://" not in profile.host:
-        raise ConfigurationError(f"host {profile.host!r} is no address; expected such as http://localhost:8888")
+        raise ConfigurationError(f"host {profile.host!r} is not a URL; expected e.g. http://localhost:8888")
     if profile.dashboard and not profile.dashboard.startswith(("http://", "https://")):
         raise ConfigurationError(
             f"dashboard {profile.dashboard!r} is not a URL; expected such as https://kubeflow.example.com/_/pipeline"
@@ -133,7 +133,9 @@ def _from_file(name: str) -> Profile:
     for key, value in section.items():
         wanted = {"port_forward": bool, "parameters": dict}.get(key, str)
         if key not in known:
-            raise ConfigurationError(f"{path}: {name or 'default'}.{key} is no field; expected {', '.join(known)}")
+            raise ConfigurationError(
+                f"{path}: {name or 'default'}.{key} is not a field; expected one of {', '.join(known)}"
+            )
         if not isinstance(value, wanted):
             raise ConfigurationError(f"{path}: {name or 'default'}.{key} must be a {wanted.__name__}, not {value!r}")
     return Profile(**section)

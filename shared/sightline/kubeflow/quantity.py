@@ -30,7 +30,7 @@ def parse_quantity(text: object) -> Fraction:
     """
     match = _QUANTITY.fullmatch(str(text)) if str(text).isascii() else None
     if match is None or isinstance(text, bool):
-        raise ValueError(f"{text!r} is no quantity of Kubernetes, such as 2, 500m, 16Gi or 2G")
+        raise ValueError(f"{text!r} is not a quantity of Kubernetes, such as 2, 500m, 16Gi or 2G")
     number = Fraction(match["number"].rstrip("."))
     if match["exponent"]:
         return number * Fraction(10) ** int(match["exponent"][1:])

@@ -44,7 +44,7 @@ class Run:
         pipeline_id: Of which pipeline; empty where the run brought its own text.
         version_id: Of which version.
         experiment_id: In which experiment.
-        service_account: As whom its pods work.
+        service_account: Service account of its pods.
         document: All that the API says.
     """
 
@@ -169,7 +169,7 @@ def _by_id(api: PipelinesApi, run_id: str) -> Run:
     try:
         return read_run(api.run(run_id))
     except NotThereError as error:
-        raise NotThereError(f"there is no run {run_id}; `list` shows those there are") from error
+        raise NotThereError(f"there is no run {run_id}; `list` shows the runs") from error
 
 
 def resume(api: PipelinesApi, run: Run) -> None:
@@ -179,14 +179,14 @@ def resume(api: PipelinesApi, run: Run) -> None:
         TakenError: It is not in such a state.
     """
     if run.state == "succeeded":
-        raise TakenError(f"run {run.run_id} succeeded, so there is nothing to go on with; use rerun to do it again")
+        raise TakenError(f"run {run.run_id} succeeded, so there is nothing to resume; use rerun to run it again")
     if not run.ended:
         raise TakenError(f"run {run.run_id} is {run.state}; it can be resumed when it has failed or was stopped")
     try:
         api.act(run.run_id, "retry")
     except TakenError as error:
         raise TakenError(
-            f"Kubeflow does not go on with run {run.run_id}: it changed its state meanwhile, or its workflow was "
+            f"Kubeflow does not resume run {run.run_id}: it changed its state meanwhile, or its workflow was "
             f"cleared away; look at `status {run.run_id}`, or use rerun, which finds finished steps again ({error})"
         ) from error
 

@@ -60,14 +60,14 @@ def trigger(cron: str, every: str) -> Document:
     if every:
         match = re.fullmatch(r"(\d{1,4})([mhd])", every)
         if not match or not int(match[1]):
-            raise ConfigurationError(f"--every {every!r} is no interval; expected such as 30m, 6h or 7d")
+            raise ConfigurationError(f"--every {every!r} is not an interval; expected e.g. 30m, 6h or 7d")
         return {"periodic_schedule": {"interval_second": str(int(match[1]) * _UNITS[match[2]])}}
     parts = cron.split()
     if len(parts) == CRON_FIELDS - 1:
         parts = ["0", *parts]
     if len(parts) != CRON_FIELDS or not all(_FIELD.fullmatch(part) for part in parts):
         raise ConfigurationError(
-            f"--cron {cron!r} is no cron line; expected 'MINUTE HOUR DAY MONTH WEEKDAY', UTC, such as '30 2 * * *', or "
+            f"--cron {cron!r} is not a cron line; expected 'MINUTE HOUR DAY MONTH WEEKDAY', UTC, e.g. '30 2 * * *', or "
             "six fields with the second in front"
         )
     return {"cron_schedule": {"cron": " ".join(parts)}}
@@ -92,15 +92,12 @@ def add_schedule(
         pipeline_id: Of which pipeline.
         parameters: Of the runs.
         experiment: Name of the experiment; it is made if it is not there.
-        service_account: As whom its pods run; empty: the back end's choice.
+        service_account: Service account of its pods; empty: the back end's choice.
 
     Raises:
         TakenError: There is one of that name.
     """
-    if any(schedule.name == name for schedule in list_schedules(api)):
-        raise TakenError(
-            f"there is a schedule {name} already; remove it first (it cannot be changed) or choose another"
-        )
+    require_new(api, name)
     body: Document = {
         "display_name": name,
         "experiment_id": api.experiment_id(experiment),
@@ -116,6 +113,18 @@ def add_schedule(
     if service_account:
         body["service_account"] = service_account
     return _read(api.create_schedule(body))
+
+
+def require_new(api: PipelinesApi, name: str) -> None:
+    """Raise if there is a schedule of this name.
+
+    Raises:
+        TakenError: There is one.
+    """
+    if any(schedule.name == name for schedule in list_schedules(api)):
+        raise TakenError(
+            f"there is a schedule {name} already; remove it first (it cannot be changed) or choose another name"
+        )
 
 
 def list_schedules(api: PipelinesApi) -> list[Schedule]:

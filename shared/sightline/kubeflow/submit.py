@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sightline import strict_yaml
 from sightline.errors import NotThereError
 from sightline.kubeflow.graph import Vertex, read_graph, split_spec
 from sightline.kubeflow.http import Document
@@ -20,8 +21,8 @@ class Version:
     """A version of a pipeline with its compiled text.
 
     Attributes:
-        pipeline_id: Which pipeline.
-        version_id: Which version.
+        pipeline_id: Which pipeline; empty where it is not uploaded.
+        version_id: Which version; empty where it is not uploaded.
         spec: The pipeline's part of the compiled text.
         platform: The platform's part.
     """
@@ -40,6 +41,12 @@ class Version:
     def graph(self, given: Mapping[str, Any]) -> tuple[Vertex, ...]:
         """The graph in a run with these parameters."""
         return read_graph(self.spec, self.platform, given)
+
+
+def compiled_version(text: str) -> Version:
+    """A version that is not uploaded yet, from its compiled text: what can be checked before anything is sent."""
+    spec, platform = (strict_yaml.decode(part) or {} for part in text.partition("\n---\n")[::2])
+    return Version("", "", spec, platform)
 
 
 def read_version(api: PipelinesApi, pipeline_id: str, version_id: str) -> Version:
@@ -72,7 +79,7 @@ def start_run(
         version: What runs.
         parameters: With what.
         experiment_id: In which experiment.
-        service_account: As whom its pods run; empty: the back end's choice.
+        service_account: Service account of its pods; empty: the back end's choice.
         description: Shown in the dashboard.
 
     Returns:

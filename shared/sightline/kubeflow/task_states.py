@@ -33,7 +33,7 @@ class TaskStatus:
         started: UTC.
         finished: UTC.
         host: The cluster node.
-        retries: How often it was begun anew.
+        retries: How often it was started again.
         reason: Why it waits or failed.
         log: Its last lines, where it failed.
         metrics: The numbers that its log ends with.

@@ -42,7 +42,7 @@ def upload(api: PipelinesApi, pipeline: str, text: str, description: str = "") -
     """Make the newest version of a pipeline hold this text; where it does already, nothing is sent.
 
     The newest counts, because schedules follow it: a text that was uploaded before and then replaced becomes a
-    version once more.
+    version again.
 
     Args:
         api: Where.

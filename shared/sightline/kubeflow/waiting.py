@@ -40,7 +40,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     (r'persistentvolumeclaim "(?P<it>[^"]+)" not found', "volume claim {it} is missing",
      "make it, and the task starts by itself"),
     (r'persistentvolumeclaim "(?P<it>[^"]+)" is being deleted', "volume claim {it} is being deleted",
-     "stop the run, wait until the claim is gone, make it anew"),
+     "stop the run, wait until the claim is gone, create it again"),
     (r"unbound immediate PersistentVolumeClaims", "a volume claim is not bound to a volume",
      "see kubectl describe pvc: the storage class must make one, or an administrator"),
     (r"Multi-Attach error for volume \"(?P<it>[^\"]+)\"", "volume {it} is in use on another node (ReadWriteOnce)",
@@ -93,7 +93,7 @@ def why_waiting(pod: Document, events: Sequence[Document] = ()) -> Reason | None
 
 
 def _warnings(events: Sequence[Document]) -> list[Document]:
-    """The warnings since something last went well, newest first: what went well mended what was before."""
+    """The warnings since something last went well, newest first: what went well ended what was before."""
     found = []
     for event in reversed(events):
         if event.get("reason") in {"Pulled", "Created", "Started"}:
@@ -161,7 +161,7 @@ def _image(image: str, message: str) -> Reason:
     if _REFUSED.search(message):
         return Reason(f"the registry does not give image {image} to this cluster", "add an image pull secret")
     if "InvalidImageName" in message or "couldn't parse image" in message:
-        return Reason(f"{image!r} is no image's name", "mend it and upload again")
+        return Reason(f"{image!r} is not an image name", "fix it and upload again")
     return Reason(f"image {image} cannot be pulled: {_line(message)}" if message else f"image {image} is not found",
                   "push it, or load it onto the nodes")  # fmt: skip
 

@@ -10,22 +10,19 @@ from sightline.config.schema import Config
 from sightline.errors import ConfigurationError, SightlineError
 
 
-def check_configuration(config: Config) -> None:
+def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
     """Refuse a configuration that a step would refuse later, perhaps after hours.
+
+    Args:
+        config: The whole configuration.
+        elsewhere: Whether the steps run on another machine, whose places and files this one does not know.
 
     Raises:
         ConfigurationError: With every fault.
     """
-    checks: tuple[Callable[[Config], None], ...] = (
-        _backbone,
-        _weights,
-        _warmup,
-        _best_metric,
-        _select_by,
-        _reading,
-        _storage,
-        _database,
-    )
+    checks: list[Callable[[Config], None]] = [_backbone, _warmup, _best_metric, _select_by, _reading]
+    if not elsewhere:
+        checks += [_weights, _storage, _database]
     faults = []
     for check in checks:
         try:

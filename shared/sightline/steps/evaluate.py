@@ -56,13 +56,14 @@ class _Contender:
     path: Path
 
 
-def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
+def run(config: Config, code_rev: str, train: TrainResult, *, device: str = "") -> EvaluateResult:
     """Measure the candidates and the champion, and select the best by each of ``evaluate.select_by``.
 
     Args:
         config: The whole configuration.
         code_rev: The code revision.
         train: The candidates.
+        device: Where to measure; empty: ``train.device``.  It changes nothing of what a decision is called.
 
     Raises:
         ConfigurationError: A metric that does not exist, or that nothing of this configuration computes.
@@ -74,6 +75,7 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
     check_metrics(config.evaluate.select_by, config.reading, minimum if isinstance(minimum, dict) else ())
     if not train.candidates:
         raise StepError(f"training on {train.training_tag} left no candidate; run train again")
+    device = device or config.train.device
     storage = open_storage(config.storage.uri)
     key = step_key(
         "evaluate", config, train.training_commit, *(candidate.sha256 for candidate in train.candidates), code_rev
@@ -81,9 +83,9 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
     folder = Path(config.work.dir) / "evaluate" / key
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, EvaluateResult, train.training_tag, key)
-        if result is None or not _holds(config, storage, train, result, folder):
+        if result is None or not _holds(config, storage, train, result, folder, device=device):
             with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
-                evaluation = _Evaluation(config, train, storage, folder, source)
+                evaluation = _Evaluation(config, train, storage, folder, source, device=device)
                 result = evaluation.publish(key, replace=result is not None)
     record_models(config, train, storage, result)
     for selection in result.selections:
@@ -92,7 +94,9 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
     return result
 
 
-def _holds(config: Config, storage: Storage, train: TrainResult, result: EvaluateResult, folder: Path) -> bool:
+def _holds(
+    config: Config, storage: Storage, train: TrainResult, result: EvaluateResult, folder: Path, *, device: str
+) -> bool:
     """Whether a finished decision is still the right one: its champions are there, and as unusable as they were."""
     dataset = DatasetTag.parse(train.training_tag).dataset
     if not decision_holds(storage, dataset, config.task, result):
@@ -109,14 +113,18 @@ def _holds(config: Config, storage: Storage, train: TrainResult, result: Evaluat
     with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
         truth = read_split(source, "val")
         pointers = {pointer.sha256: pointer for pointer in doubtful.values() if pointer is not None}
-        return all(still_unreadable(pointer, config, truth, folder / "models") for pointer in pointers.values())
+        models = folder / "models"
+        return all(still_unreadable(pointer, config, truth, models, device) for pointer in pointers.values())
 
 
 class _Evaluation:
     """One comparison of candidates and champions on the val split."""
 
-    def __init__(self, config: Config, train: TrainResult, storage: Storage, folder: Path, source: Checkout) -> None:
+    def __init__(
+        self, config: Config, train: TrainResult, storage: Storage, folder: Path, source: Checkout, *, device: str
+    ) -> None:
         self._began = time.monotonic()
+        self._device = device
         self._config, self._train, self._storage, self._folder = config, train, storage, folder
         self._tag = train.training_tag
         dataset = DatasetTag.parse(self._tag).dataset
@@ -175,9 +183,7 @@ class _Evaluation:
 
         if contender.sha256 not in self._measured:
             config = self._config
-            predictor = Predictor.load(
-                contender.path, device=config.train.device, task=config.task, classes=self._classes
-            )
+            predictor = Predictor.load(contender.path, device=self._device, task=config.task, classes=self._classes)
             found = self._infer(predictor, contender.sha256)
             self._keep(contender, found, measure(self._truth, found, self._reader, config.evaluate.score_threshold))
 
@@ -191,7 +197,7 @@ class _Evaluation:
             shared, path = rival.shared, rival.path
             assert shared is not None and path is not None  # noqa: S101, PT018
             with rival.attempt("measure it"):
-                found = shared.translated(self._infer(load(rival, self._config), pointer.sha256))
+                found = shared.translated(self._infer(load(rival, self._config.task, self._device), pointer.sha256))
                 measured = self._measured_on(shared, found)
                 contender = _Contender(rival.name, pointer.uri, pointer.sha256, pointer.training_tag, path)
                 self._contenders.append(contender)

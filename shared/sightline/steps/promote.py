@@ -1,6 +1,10 @@
 """Promote: the selected models become champions, by compare-and-swap; then the database is told.
 
 A run that is killed between any two of these finds the decision of evaluate and completes it.
+
+Only where another run was faster a model is measured: its champion, for the detections of the candidates are kept on
+the work volume.  That is rare and takes no training, so promote holds no accelerator: without one it uses the CPU,
+whatever ``train.device`` says.
 """
 
 from __future__ import annotations
@@ -37,8 +41,9 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
     """
     storage = open_storage(config.storage.uri)
     dataset = DatasetTag.parse(train.training_tag).dataset
+    device = "auto" if config.train.device == "cuda" else config.train.device
     for _ in range(MAX_ATTEMPTS):
-        result = evaluate.run(config, code_rev, train)
+        result = evaluate.run(config, code_rev, train, device=device)
         try:
             promote(config, dataset, storage, result)
         except PreconditionFailedError:

@@ -127,15 +127,15 @@ def prepare(rival: Rival, config: Config, truth: CocoDocument, folder: Path) -> 
             rival.fail("incomparable", f"was made for the classes {theirs}, these are {mine}, and none is shared")
 
 
-def load(rival: Rival, config: Config) -> Predictor:
+def load(rival: Rival, task: str, device: str) -> Predictor:
     """A champion's network; call it within :meth:`Rival.attempt`."""
     from sightline.models.predictor import Predictor
 
     assert rival.path is not None  # noqa: S101
-    return Predictor.load(rival.path, device=config.train.device, task=config.task)
+    return Predictor.load(rival.path, device=device, task=task)
 
 
-def still_unreadable(pointer: ChampionPointer, config: Config, truth: CocoDocument, folder: Path) -> bool:
+def still_unreadable(pointer: ChampionPointer, config: Config, truth: CocoDocument, folder: Path, device: str) -> bool:
     """Whether a champion that could not be used before cannot be loaded now either.
 
     Raises:
@@ -145,7 +145,7 @@ def still_unreadable(pointer: ChampionPointer, config: Config, truth: CocoDocume
     prepare(rival, config, truth, folder)
     if not rival.obstacle:
         with rival.attempt("load it"):
-            load(rival, config)
+            load(rival, config.task, device)
     return bool(rival.obstacle)
 
 

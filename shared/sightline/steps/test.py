@@ -172,7 +172,7 @@ class _Test:
         prepare(rival, self._config, self._truth, self._folder / "models")
         if not rival.obstacle:
             with rival.attempt("test it"):
-                predictor = load(rival, self._config)
+                predictor = load(rival, self._config.task, self._config.train.device)
                 tested.append(self._test(subject, predictor, rival.shared, base=base, summary=summary))
         return rival
 

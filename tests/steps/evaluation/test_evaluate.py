@@ -6,6 +6,7 @@ import json
 from contextlib import closing
 
 import pytest
+import torch
 
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, ModelFileError, StepError
@@ -192,6 +193,21 @@ def test_another_run_that_wins_in_between_is_compared_with(site, monkeypatch):
     result = promote.run(site.config(), "code", mine)
 
     assert not result.selections[0].promoted
+    assert site.champion("EIR")["sha256"] == other.candidates[0].sha256
+
+
+@pytest.mark.usefixtures("oracle")
+def test_promote_measures_a_faster_champion_without_the_gpu_that_evaluate_had(site, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    mine, other = site.trained(site.model(50)), site.trained(site.model(80))
+    config = site.config("train.device=cuda")
+    assert evaluate.run(config, "code", mine, device="cpu").selections[0].promoted  # as on a node with a GPU
+    promote.run(site.config(), "other code", other)
+    with pytest.raises(ConfigurationError, match="finds no GPU"):
+        evaluate.run(config, "code", mine)
+    result = promote.run(config, "code", mine)
+    assert not result.selections[0].promoted
+    assert result.selections[0].previous_sha256 == other.candidates[0].sha256
     assert site.champion("EIR")["sha256"] == other.candidates[0].sha256
 
 
