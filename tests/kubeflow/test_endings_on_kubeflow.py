@@ -116,6 +116,7 @@ def runs(tmp_path_factory):
 def answering(runs):
     yield
     runs.it.git.answers.set()
+    runs.it.webhook.answers.set()
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,21 @@ def test_the_retry_button_ends_a_run_as_our_own_command_does(runs, quiet):
     runs.it.kubeflow.api.act(run_id, "retry")
     runs.until(lambda: runs.find(run_id).state == "succeeded")
     assert_like(runs, run_id, "room-button", quiet)
+
+
+def test_the_retry_button_mends_a_run_whose_finish_failed(runs, quiet):
+    run_id = runs.start("room-finish")
+    runs.it.webhook.answers.clear()
+    runs.until(lambda: any(run_id in text for text in runs.it.webhook.asked))
+    pod = runs.task(run_id, "finish").pod
+    time.sleep(SECONDS)
+    runs.it.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+    runs.it.webhook.answers.set()
+    runs.until(lambda: runs.find(run_id).ended)
+    assert runs.find(run_id).state == "failed"
+    runs.it.kubeflow.api.act(run_id, "retry")
+    runs.until(lambda: runs.find(run_id).state == "succeeded")
+    assert_like(runs, run_id, "room-finish", quiet)
 
 
 def test_a_lost_pod_leaves_no_trace(runs, quiet):

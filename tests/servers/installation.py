@@ -40,10 +40,12 @@ PART = "app.kubernetes.io/part-of=sightline"
 
 
 class Listener(BaseHTTPRequestHandler):
-    """A webhook as Slack has them; what it was told is in ``server.told``."""
+    """A webhook as Slack has them; what it was told is in ``server.told``, what waits for its answer in ``asked``."""
 
     def do_POST(self):
         text = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append(json.loads(text)["text"])
+        self.server.answers.wait()
         self.server.told.append((self.path, json.loads(text)["text"]))
         self.send_response(200)
         self.end_headers()
@@ -224,12 +226,14 @@ def installation(folder, name):
 @contextmanager
 def _listening(address):
     server = ThreadingHTTPServer((address, 0), Listener)
-    server.told = []
+    server.told, server.asked, server.answers = [], [], threading.Event()
+    server.answers.set()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
         yield server
     finally:
+        server.answers.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -2,12 +2,13 @@
 
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
 from sightline.data import commands
 from sightline.data.decisions import OutpacedError, decision_reference, last_decision
-from sightline.data.history import open_history
+from sightline.data.history import list_tags, open_history
 from sightline.data.removal import remove_version
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError, UnknownTagError
@@ -235,46 +236,100 @@ def test_annotations_that_came_back_are_recorded_over_their_old_row(tmp_path):
     assert world.run("pets_ann_v1", SPLITS) == again
 
 
+def clone_of(world: World, path: Path, *options: str) -> World:
+    """Somebody else's world: a clone with a work folder, a bucket and a database of its own."""
+    commands.git("clone", "--quiet", *options, world.repository.as_uri(), str(path), timeout_seconds=60)
+    other = World(path.with_name(f"{path.name} of somebody"))
+    other.folder.mkdir()
+    other.repository = path
+    return other
+
+
 @pytest.mark.parametrize("spelling", ["path", "URL"])
-def test_a_shallow_clone_is_refused_with_the_command_that_completes_it(tmp_path, spelling):
+def test_a_shallow_clone_keeps_the_sides_that_its_origin_knows(tmp_path, spelling):
     world = make_versions(tmp_path / "world", 8, 12)
     world.run("pets_ann_v1", SPLITS)
-    before = sides(world)
-    origin, clone = world.repository, tmp_path / "one deep"
-    where = ["clone", "--quiet", "--depth", "1", "--branch", "pets_ann_v2", origin.as_uri(), str(clone)]
-    commands.git(*where, timeout_seconds=60)
-    world.repository = clone.as_uri() if spelling == "URL" else clone
-    remedy = f"git -C '{clone}' fetch --unshallow --tags"
-    with pytest.raises(RepositoryError, match="shallow clone") as caught:
-        world.run("pets_ann_v2", SPLITS)
-    assert remedy in str(caught.value)
-    assert "pets_train_v2" not in world.tags()
-    commands.git(*remedy.split("' ")[1].split(), cwd=clone, timeout_seconds=60)
-    world.run("pets_ann_v2", SPLITS)
-    after = sides(world)
-    assert set(after) == {"pets_train_v1", "pets_train_v2"}
-    assert not contradictions(before | after)
+    other = clone_of(world, tmp_path / "one deep", "--depth", "1", "--branch", "pets_ann_v2")
+    clone = other.repository
+    other.repository = clone.as_uri() if spelling == "URL" else clone
+    other.run("pets_ann_v2", SPLITS)
+    found = sides(world)
+    assert set(found) == {"pets_train_v1", "pets_train_v2"}
+    assert not contradictions(found)
+    assert list_tags(str(clone), 60) == world.tags()
 
 
-def test_a_clone_that_lacks_training_sets_of_its_origin_is_refused(tmp_path):
-    world = make_versions(tmp_path / "world", 8, 12)
-    origin, clone = world.repository, tmp_path / "clone"
-    commands.git("clone", "--quiet", origin.as_uri(), str(clone), timeout_seconds=60)
-    world.run("pets_ann_v1", SPLITS)
-    before = sides(world)
-    world.repository = clone
-    with pytest.raises(RepositoryError, match=r"lacks training sets .*: pets_train_v1; fetch them"):
-        world.run("pets_ann_v2", SPLITS)
-    commands.git("fetch", "--quiet", "--tags", cwd=clone, timeout_seconds=60)
-    world.run("pets_ann_v2", SPLITS)
-    assert not contradictions(before | sides(world))
+def test_two_clones_that_never_exchange_tags_agree(tmp_path):
+    world = make_versions(tmp_path / "world", 8, 20)
+    jane, john = (clone_of(world, tmp_path / name) for name in ("jane", "john"))
+    jane.run("pets_ann_v1", SPLITS)
+    john.run("pets_ann_v2", SPLITS)
+    found = sides(world)
+    assert set(found) == {"pets_train_v1", "pets_train_v2"}
+    assert not contradictions(found)
+    assert set(jane.tags()) == {"pets_ann_v1", "pets_ann_v2", "pets_train_v1"}
+    assert john.tags() == world.tags()
+    assert jane.run("pets_ann_v2", SPLITS).training_commit == world.tags()["pets_train_v2"]
+    assert jane.tags() == world.tags()
 
 
-def test_a_clone_whose_origin_cannot_be_asked_is_used_with_a_warning(tmp_path, caplog):
+def test_a_record_that_was_killed_before_the_clone_followed_is_completed(tmp_path, monkeypatch):
     world = make_versions(tmp_path / "world", 8)
-    clone = tmp_path / "clone"
-    commands.git("clone", "--quiet", world.repository.as_uri(), str(clone), timeout_seconds=60)
-    commands.git("remote", "set-url", "origin", str(tmp_path / "gone"), cwd=clone, timeout_seconds=60)
-    world.repository = clone
-    world.run("pets_ann_v1", SPLITS)
-    assert "may lack versions of" in caplog.text
+    jane = clone_of(world, tmp_path / "jane")
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "follow", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            jane.run("pets_ann_v1", SPLITS)
+    assert "pets_train_v1" not in jane.tags()
+    published = world.tags()
+    assert jane.run("pets_ann_v1", SPLITS).training_commit == published["pets_train_v1"]
+    assert jane.tags() == world.tags() == published
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_clone_follows_what_was_removed_and_recorded_again(tmp_path):
+    world = make_versions(tmp_path / "world", 8)
+    jane = clone_of(world, tmp_path / "jane")
+    before = jane.run("pets_ann_v1", SPLITS)
+    remove_version(str(world.repository), DatasetTag.parse("pets_train_v1"), "wrong splits")
+    after = jane.run("pets_ann_v1", "data.splits={train: 0.7, val: 0.2, test: 0.1}")
+    assert after.training_commit != before.training_commit
+    assert jane.tags() == world.tags()
+
+
+@pytest.mark.parametrize("tag", ["pets_ann_v9", "pets_train_v9"])
+def test_a_version_that_only_the_clone_has_is_refused_with_the_command_that_publishes_it(tmp_path, tag):
+    world = make_versions(tmp_path / "world", 8)
+    jane = clone_of(world, tmp_path / "my clone")
+    commands.git("tag", tag, "pets_ann_v1", cwd=jane.repository, timeout_seconds=60)
+    remedy = f"git -C '{jane.repository}' push origin {tag}"
+    with pytest.raises(RepositoryError) as caught:
+        jane.run("pets_ann_v1", SPLITS)
+    assert remedy in str(caught.value)
+    assert "pets_train_v1" not in world.tags()
+    commands.git(*remedy.split("' ")[1].split(), cwd=jane.repository, timeout_seconds=60)
+    assert tag in world.tags()
+
+
+def test_a_version_that_differs_in_the_clone_is_refused(tmp_path):
+    world = make_versions(tmp_path / "world", 8, 12)
+    jane = clone_of(world, tmp_path / "jane")
+    commands.git("tag", "--force", "pets_ann_v2", "pets_ann_v1", cwd=jane.repository, timeout_seconds=60)
+    with pytest.raises(RepositoryError, match="tag --delete pets_ann_v2"):
+        jane.run("pets_ann_v1", SPLITS)
+    assert "pets_train_v1" not in world.tags()
+
+
+def test_a_clone_whose_origin_cannot_be_asked_is_refused_until_it_is_made_independent(tmp_path):
+    world = make_versions(tmp_path / "world", 8)
+    jane = clone_of(world, tmp_path / "jane")
+    commands.git("remote", "set-url", "origin", str(tmp_path / "gone"), cwd=jane.repository, timeout_seconds=60)
+    with pytest.raises(RepositoryError) as caught:
+        jane.run("pets_ann_v1", SPLITS)
+    assert f"git -C {jane.repository} remote remove origin" in str(caught.value)
+    commands.git("remote", "remove", "origin", cwd=jane.repository, timeout_seconds=60)
+    jane.run("pets_ann_v1", SPLITS)
+    assert "pets_train_v1" in jane.tags()

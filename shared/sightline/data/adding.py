@@ -23,12 +23,13 @@ from sightline.data.history import list_tags, open_history
 from sightline.data.labelme import read_folder, stopping_faults
 from sightline.data.manifest import Manifest, manifest_md5
 from sightline.data.objects import TrackedFolder, read_dvc_file
+from sightline.data.origin import fetch_dataset_tags
 from sightline.data.publish import list_fault
-from sightline.data.references import TAGS, References, read_references, tombstone_reference
+from sightline.data.references import TAGS, read_references
 from sightline.data.remote import open_remote
 from sightline.data.revival import require_removed_contents
 from sightline.data.staging import Staging, staging, staging_root
-from sightline.data.tags import DatasetTag, dataset_tags
+from sightline.data.tags import DatasetTag
 from sightline.data.working_folder import Known, require_own_folder
 from sightline.errors import DataError, RepositoryError
 
@@ -68,7 +69,7 @@ class Addition:
     def run(self) -> tuple[str, bool]:
         """Add the version; returns its commit, and whether it is new."""
         published = self.branch.published()
-        self._fetch_tags(published)
+        fetch_dataset_tags(self.branch, published.references, self.tag.dataset)
         commit = self._tags(published).get(str(self.tag))
         if commit is not None:
             return self._complete(commit, published), False
@@ -110,7 +111,7 @@ class Addition:
                     self.branch.push(commit, str(self.tag), "" if str(self.tag) in published.tags else there)
             except RepositoryError as error:
                 published = self.branch.published()
-                self._fetch_tags(published)
+                fetch_dataset_tags(self.branch, published.references, self.tag.dataset)
                 other = published.tags.get(str(self.tag))
                 if other is not None and other != commit:
                     remove_note(self.branch.root)
@@ -212,34 +213,6 @@ class Addition:
 
     def _tags(self, published: Published) -> dict[str, str]:
         return list_tags(str(self.branch.root), self.branch.timeout_seconds) | dict(published.tags)
-
-    def _fetch_tags(self, published: Published) -> None:
-        """Bring the dataset's tags here: they say which version comes next, and which files some version has.
-
-        The tombstones come first, so that a tag of a removed version makes room for the one that came back.
-        """
-        root, timeout = str(self.branch.root), self.branch.timeout_seconds
-        here = read_references(root, timeout)
-        stones = [
-            tombstone_reference(tag, commit).removeprefix(TAGS)
-            for tag, commits in published.references.removed.items()
-            for commit in commits
-            if DatasetTag.parse(tag).dataset == self.tag.dataset and not here.is_removed(tag, commit)
-        ]
-        self.branch.fetch_tags(stones)
-        here = forget_removed_tags(self.branch, self.tag.dataset)
-        there = [tag for tag in dataset_tags(published.tags) if tag.dataset == self.tag.dataset]
-        self.branch.fetch_tags([str(tag) for tag in there if str(tag) not in here.tags])
-
-
-def forget_removed_tags(branch: Branch, dataset: str) -> References:
-    """Delete the tags of a dataset here that name versions which were removed; the tags that are left."""
-    here = read_references(str(branch.root), branch.timeout_seconds)
-    for tag in here.removed:
-        made = here.objects.get(f"{TAGS}{tag}", "")
-        if made and tag not in here.tags and DatasetTag.parse(tag).dataset == dataset:
-            branch.git("update-ref", "-d", f"{TAGS}{tag}", made)
-    return here
 
 
 def complete_interrupted(branch: Branch, jobs: int) -> None:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import shlex
 from dataclasses import dataclass
 
 from sightline.data.clones import require_not_shallow
-from sightline.data.commands import redact
 from sightline.data.decisions import last_decision
 from sightline.data.history import list_tags, open_history
-from sightline.data.removal import find_places
 from sightline.data.split import EarlierImage, SplitImage
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.data.training_set import TrainingSet, from_bytes
-from sightline.errors import RepositoryError
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +36,8 @@ def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -
     never made.
 
     Raises:
-        RepositoryError: The repository is a clone that lacks some of them, or a shallow one, which may; or a tag's
-            files are missing or damaged on the DVC remote.
+        RepositoryError: The repository is a shallow clone, which may lack some of them; or a tag's files are missing
+            or damaged on the DVC remote.
     """
     decision = last_decision(repository, tag.dataset, timeout_seconds)
     others = _others(repository, tag, timeout_seconds)
@@ -74,37 +67,9 @@ def later_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> 
 
 def _others(repository: str, tag: DatasetTag, timeout_seconds: float) -> list[DatasetTag]:
     require_not_shallow(repository, timeout_seconds)
-    here = list_tags(repository, timeout_seconds)
-    known = dataset_tags(here)
-    others = [
+    known = dataset_tags(list_tags(repository, timeout_seconds))
+    return [
         other
         for other in known
         if other.kind == "train" and other.dataset == tag.dataset and other.version != tag.version
     ]
-    _require_all(repository, tag, {*here}, timeout_seconds)
-    return others
-
-
-def _require_all(repository: str, tag: DatasetTag, here: set[str], timeout_seconds: float) -> None:
-    """Refuse a clone that lacks training sets of the repository that it was made from."""
-    places = find_places(repository, timeout_seconds)
-    if places.clone is None:
-        return
-    try:
-        there = dataset_tags(list_tags(places.origin, timeout_seconds))
-    except RepositoryError as error:
-        _log.warning(
-            "%s may lack versions of %s, which cannot be reached: %s", repository, redact(places.origin), error
-        )
-        return
-    lacking = [
-        str(other)
-        for other in there
-        if (other.dataset, other.kind) == (tag.dataset, "train") and str(other) not in here
-    ]
-    if lacking:
-        raise RepositoryError(
-            f"{places.clone} is a clone that lacks training sets which its origin {redact(places.origin)} has: "
-            f"{', '.join(lacking)}; fetch them (git -C {shlex.quote(str(places.clone))} fetch --tags), then run the "
-            "same command again"
-        )

@@ -7,7 +7,6 @@ the repository is a clone, its origin decides; the clone follows.
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sightline.data.branch import open_branch
 from sightline.data.commands import explain_os_errors, git, redact
 from sightline.data.decisions import SIGHTLINE, Change, OutpacedError, annotated_tag, decide, last_decision
 from sightline.data.lock import LOCK_SECONDS, exclusive_lock
 from sightline.data.objects import read_dvc_file
+from sightline.data.origin import Places, differing_tag, find_places
 from sightline.data.references import (
     TAGS,
     TOMBSTONES,
@@ -40,19 +39,6 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Where the tags of a data repository are.
-
-    Attributes:
-        origin: The repository that decides.
-        clone: A clone of it on this machine that follows; None where there is none.
-    """
-
-    origin: str
-    clone: Path | None
-
-
-@dataclass(frozen=True, slots=True)
 class Removable:
     """A version that can be taken back, or was.
 
@@ -63,19 +49,6 @@ class Removable:
 
     tombstone: Tombstone
     done: bool
-
-
-def find_places(repository: str, timeout_seconds: float) -> Places:
-    """Which repository decides, and whether ``repository`` is only a clone of it."""
-    path = local_path(repository).absolute()
-    if not (path / ".git").exists():
-        return Places(repository, None)
-    branch = open_branch(path, timeout_seconds)
-    if not branch.remote:
-        return Places(repository, None)
-    url = branch.addresses[-1]
-    local = ":" not in url and not Path(url).is_absolute()
-    return Places(os.path.normpath(path / url) if local else url, path)
 
 
 def find_removable(repository: str, tag: DatasetTag, timeout_seconds: float) -> Removable:
@@ -163,11 +136,7 @@ def _look(removal: _Removal, why: str = "") -> Removable:
             raise missing_tag(places.origin, name, origin, timeout)
         return Removable(read_tombstones(places.origin, timeout, [name])[-1], done=True)
     if clone.tags.get(name, commit) != commit and not origin.is_removed(name, clone.tags[name]):
-        raise RepositoryError(
-            f"{name} names commit {commit[:12]} in {redact(places.origin)} and {clone.tags[name][:12]} in the clone "
-            f"{places.clone}; a version never changes: delete the clone's own tag first "
-            f"(git -C {places.clone} tag --delete {name}), then run the same command again"
-        )
+        raise differing_tag(places, name, commit, clone.tags[name])
     for references, place in ((origin, places.origin), (clone, str(places.clone))):
         _require_no_training_set(removal.tag, references, redact(place))
     return Removable(_described(removal, commit, why, on_origin=name in origin.tags), done=False)

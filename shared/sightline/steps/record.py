@@ -23,6 +23,7 @@ from sightline.data.earlier import earlier_versions
 from sightline.data.history import list_tags
 from sightline.data.labelme import read_folder, stopping_faults
 from sightline.data.objects import read_dvc_file
+from sightline.data.origin import find_places, follow, require_same_tags
 from sightline.data.references import read_references
 from sightline.data.tags import DatasetTag
 from sightline.data.training_set import Origin, TrainingSet, build_training_set
@@ -42,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(config: Config, code_rev: str) -> RecordResult:
-    """Turn an annotation tag into a training tag.
+    """Turn an annotation tag into a training tag, at the origin where ``data.repository`` is a clone.
 
     Args:
         config: ``data.tag`` names the annotation tag.
@@ -59,10 +60,15 @@ def run(config: Config, code_rev: str) -> RecordResult:
         VersionConflictError: The database knows the version with other contents.
     """
     tag = _annotation_tag(config)
+    places = find_places(config.data.repository, config.data.timeout_seconds)
+    require_same_tags(places, tag.dataset, config.data.timeout_seconds)
+    origin = config.model_copy(update={"data": config.data.model_copy(update={"repository": places.origin})})
     storage = open_storage(config.storage.uri)
     with closing(open_database(config.database.url)) as database:
-        _retire_removed(config, tag, database)
-        return _record(config, tag, code_rev, storage, database)
+        _retire_removed(origin, tag, database)
+        result = _record(origin, tag, code_rev, storage, database)
+    follow(places, tag.dataset, config.data.timeout_seconds)
+    return result
 
 
 def _record(config: Config, tag: DatasetTag, code_rev: str, storage: Storage, database: Database) -> RecordResult:

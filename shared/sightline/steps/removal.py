@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from sightline.data.earlier import later_versions
-from sightline.data.removal import Removable, find_places, find_removable, remove_version
+from sightline.data.origin import find_places
+from sightline.data.removal import Removable, find_removable, remove_version
 from sightline.data.tags import DatasetTag
 from sightline.database import Database, Dependent, open_database
 from sightline.errors import DatabaseError, RepositoryError, StepError, StorageError
