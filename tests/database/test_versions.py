@@ -145,7 +145,7 @@ def test_values_that_would_not_come_back_are_refused(database, refused, version,
 def test_what_stands_there_twice_is_refused(database, refused):
     with refused("image a.jpg stands there twice"):
         database.register_version(VERSION, [IMAGE, IMAGE], [])
-    with refused("category e of split train stands twice"):
+    with refused("category e of split train is given twice"):
         database.register_version(VERSION, [IMAGE], [CATEGORIES[1], CATEGORIES[1]])
     assert database.versions() == []
 
