@@ -10,6 +10,7 @@ import hashlib
 import json
 
 from sightline.config.decode import decode
+from sightline.config.digest import config_digest
 from sightline.database import (
     CategoryCount,
     ImageRecord,
@@ -71,8 +72,13 @@ def register(database, dataset, version, counts):
     digests = {tag: hashlib.md5(tag.encode()).hexdigest() for tag in (ann, train)}
     record = VersionRecord(dataset, version, "annotations", ann, commits[ann], digests[ann])
     database.register_version(record, plain, [CategoryCount("0", "", 3, 2)])
-    record = VersionRecord(dataset, version, "training", train, commits[train], digests[train], ann, sha(train))
+    record = VersionRecord(dataset, version, "training", train, commits[train], digests[train], ann, recorded(ann))
     database.register_version(record, images, [CategoryCount("0", "train", 3, 2)])
+
+
+def recorded(tag, *overrides):
+    """The digest of the configuration that a training set is recorded with."""
+    return config_digest("record", decode("plates", [f"data.tag={tag}", *overrides]))
 
 
 def start(database, run_id, tag, overrides):

@@ -1,5 +1,7 @@
+import json
+
 from sightline.config.decode import decode
-from sightline.config.digest import config_digest, relevant_part, step_key
+from sightline.config.digest import config_digest, record_digest, relevant_part, step_key
 
 
 def digests(*overrides):
@@ -44,3 +46,13 @@ def test_key_depends_on_step_inputs_and_their_order():
     }
     assert len(keys) == 4
     assert step_key("train", config, "a", "b") in keys
+
+
+def test_the_digest_of_record_can_be_told_from_a_stored_configuration():
+    config = decode("plates", ["data.tag=plates_ann_v1", "data.faults.unknown_label=drop"])
+    stored = json.loads(json.dumps(config.model_dump(mode="json"), sort_keys=True))
+    assert record_digest(stored) == config_digest("record", config)
+    assert record_digest(stored | {"data": stored["data"] | {"jobs": 77}}) == config_digest("record", config)
+    assert record_digest(stored | {"data": stored["data"] | {"tag": "plates_ann_v2"}}) != config_digest(
+        "record", config
+    )

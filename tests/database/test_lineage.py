@@ -96,6 +96,42 @@ def test_an_annotation_tag_leads_to_all_that_was_made_from_it(told):
     assert tags(lonely.training_sets) == ["signs_train_v1"]
 
 
+STORY_RUNS = [R3, R2, R1]
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "overrides", "uses"),
+    [
+        ("failed", "record: plates_train_v1 is there already, made in another way", ["data.classes=[other]"], False),
+        ("failed", "record: the data repository cannot be reached", [], False),
+        ("failed", "resolve: data.repository: no such folder", [], False),
+        ("failed", "train: no room on the GPU", [], True),
+        ("failed", "train: no room on the GPU", ["data.max_pixels=1000"], True),  # recorded by an earlier release
+        ("interrupted", "stopped by hand", [], True),
+        ("interrupted", "stopped by hand", ["data.classes=[other]"], False),
+        ("running", "", ["data.jobs=3", "train.iterations=7"], True),
+        ("running", "", ["data.max_pixels=1000"], False),
+    ],
+)
+def test_a_training_set_shows_the_runs_that_used_it_and_no_others(told, state, message, overrides, uses):
+    story.start(told, "r9", "plates_ann_v1", overrides)
+    if state != "running":
+        told.finish_run("r9", state, message)
+    assert run_ids(trace(told, "plates_train_v1")) == ["r9"] * uses + STORY_RUNS
+    assert trace(told, "plates_train_v1").used.get("r9", []) == ["plates_train_v1"] * uses
+    assert tags(trace(told, "r9").training_sets) == ["plates_train_v1"] * uses
+    assert tags(trace(told, "r9").annotations) == ["plates_ann_v1"]
+    assert "r9" in run_ids(trace(told, "plates_ann_v1"))
+
+
+def test_a_run_that_ended_before_the_training_set_was_registered_did_not_use_it(database):
+    story.start(database, "r0", "plates_ann_v1", [])
+    database.finish_run("r0", "failed", "train: the training set was removed later")
+    story.tell(database)
+    assert run_ids(trace(database, "plates_train_v1")) == STORY_RUNS
+    assert trace(database, "r0").training_sets == []
+
+
 def test_names(told):
     assert told.named(BEST1) == told.named(BEST1[:6]) == told.named(BEST1[:8].upper()) == Named("model", BEST1)
     assert told.named(told.model(BEST1).uri) == Named("model", BEST1)

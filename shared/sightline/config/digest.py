@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
-from sightline.config.schema import Config
+if TYPE_CHECKING:
+    from sightline.config.schema import Config
 
 StepName = Literal["record", "train", "evaluate", "test"]
 
@@ -39,6 +41,14 @@ def config_digest(step: StepName, config: Config) -> str:
     """SHA-256 (hexadecimal) of the part of the configuration that ``step`` depends on."""
     document = relevant_part(step, config)
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def record_digest(configuration: Mapping[str, Any]) -> str:
+    """:func:`config_digest` of record, of a whole configuration as a run stored it; nothing is validated."""
+    part = {name: configuration.get(name) for name in _SECTIONS["record"]}
+    if isinstance(part["data"], dict):
+        part["data"] = {name: value for name, value in part["data"].items() if name not in _PLACES["data"]}
+    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
 
 
 def step_key(step: StepName, config: Config, *inputs: str) -> str:

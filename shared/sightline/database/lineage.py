@@ -20,7 +20,8 @@ from sightline.database.lineage_records import (
     Scores,
     VersionLineage,
 )
-from sightline.database.records import ModelUse, RunChoice, RunRow
+from sightline.database.records import ModelUse, RunChoice, RunRow, VersionRow
+from sightline.database.run_data import used_training_sets
 from sightline.database.runs import run_row
 from sightline.database.scores import model_row
 from sightline.database.tables import METRICS, MODELS, PROMOTIONS, RUN_MODELS, RUNS, SPLIT_COUNTS, VERSIONS
@@ -38,8 +39,11 @@ def trace(connection: Connection, asked: Named) -> Lineage:
     """Everything that ``asked`` was made from, and everything that was made from it."""
     training_tags, models, hidden_models = _start(connection, asked)
     uses = _uses(connection, [row.id for row in models])
-    runs, hidden_runs = _runs_of(connection, asked, training_tags, models, uses)
-    training = _versions(connection, training_tags)
+    training = {tag: row for tag, row in _versions(connection, training_tags).items() if row.record.kind == "training"}
+    used = _used(connection, asked, training)
+    if asked.kind == "run":
+        training = {tag: row for tag, row in training.items() if tag in used.get(asked.name, [])}
+    runs, hidden_runs = _runs_of(connection, asked, training_tags, models, uses, used=used)
     parents = {row.record.parent_tag for row in training.values()} - {""}
     parents |= {asked.name} if asked.kind == "annotations" else set()
     parents |= {run.record.dataset_tag for run in runs if asked.kind == "run"} - set(training)
@@ -53,6 +57,7 @@ def trace(connection: Connection, asked: Named) -> Lineage:
         promotions=_promotions(connection, [row.id for row in models], by_run),
         hidden_runs=hidden_runs,
         hidden_models=hidden_models,
+        used={run.record.run_id: used[run.record.run_id] for run in runs if run.record.run_id in used},
     )
 
 
@@ -165,9 +170,15 @@ def _uses(connection: Connection, model_ids: Collection[int]) -> dict[int, list[
 
 
 def _runs_of(
-    connection: Connection, asked: Named, training_tags: Sequence[str], models: Rows, uses: dict[int, list[RunUse]]
+    connection: Connection,
+    asked: Named,
+    training_tags: Sequence[str],
+    models: Rows,
+    uses: dict[int, list[RunUse]],
+    *,
+    used: Collection[str],
 ) -> tuple[list[RunRow], int]:
-    """The runs, newest first, and how many older ones are left out."""
+    """The runs, newest first, and how many older ones are left out; ``used`` are those that used the training sets."""
     if asked.kind == "run":
         return runs_by_id(connection, [asked.name]), 0
     ids = {use.run_id for entries in uses.values() for use in entries} | {row.run_id for row in models if row.run_id}
@@ -176,8 +187,9 @@ def _runs_of(
         visiting = {row.id for row in models if row.training_tag not in own}
         ids = {use.run_id for key, entries in uses.items() if key not in visiting for use in entries}
         ids |= {row.run_id for row in models if row.run_id and row.id not in visiting}
-        tags = own | {row.record.parent_tag for row in _versions(connection, own).values()} - {""}
-        ids |= set(connection.scalars(select(RUNS.c.run_id).where(RUNS.c.dataset_tag.in_(sorted(tags)))))
+        ids |= set(used)
+        if asked.kind == "annotations" or not _versions(connection, [asked.name]):
+            ids |= set(connection.scalars(select(RUNS.c.run_id).where(RUNS.c.dataset_tag == asked.name)))
     newest = (
         select(RUNS.c.run_id).where(RUNS.c.run_id.in_(sorted(ids))).order_by(RUNS.c.started_at.desc(), RUNS.c.id.desc())
     )
@@ -185,7 +197,14 @@ def _runs_of(
     return runs_by_id(connection, known[:SHOWN_RUNS]), max(0, len(known) - SHOWN_RUNS)
 
 
-def _versions(connection: Connection, tags: Iterable[str]) -> dict[str, Any]:
+def _used(connection: Connection, asked: Named, training: dict[str, VersionRow]) -> dict[str, list[str]]:
+    """By run, which of some training sets it used; see :func:`~sightline.database.run_data.used_training_sets`."""
+    tags = set(training) | {row.record.parent_tag for row in training.values()} - {""}
+    only = asked.name if asked.kind == "run" else None
+    return used_training_sets(connection, tags, training.values(), only)
+
+
+def _versions(connection: Connection, tags: Iterable[str]) -> dict[str, VersionRow]:
     query = select(VERSIONS).where(VERSIONS.c.tag.in_(sorted(set(tags))), VERSIONS.c.state == "published")
     rows = sorted(connection.execute(query).all(), key=lambda row: cast(int, row.id))
     return {row.tag: version_row(row) for row in rows}

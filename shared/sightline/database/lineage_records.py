@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -139,6 +139,7 @@ class Lineage:
         promotions: Changes of champion that these models or this run had a part in, the newest first.
         hidden_runs: How many older runs there are.
         hidden_models: How many older models there are.
+        used: By run, the training tags of ``training_sets`` that it used; a run that used none is absent.
     """
 
     asked: Named
@@ -149,3 +150,4 @@ class Lineage:
     promotions: list[PromotionLineage]
     hidden_runs: int = 0
     hidden_models: int = 0
+    used: dict[str, list[str]] = field(default_factory=dict)

@@ -148,12 +148,7 @@ def _runs(
         run_id = run.record.run_id
         note = f"{run.state} · {short(run.record.code_rev.rpartition('+')[2])}"
         nodes.append(Node(run_id, "run", run_id, note, run.state, f"run-{slug(run_id)}", asked=run_id == asked))
-        used = [
-            version.row.record.tag
-            for version in lineage.training_sets
-            if run.record.dataset_tag in {version.row.record.parent_tag, version.row.record.tag}
-        ]
-        edges += [(tag, run_id) for tag in used or [run.record.dataset_tag]]
+        edges += [(tag, run_id) for tag in lineage.used.get(run_id) or [run.record.dataset_tag]]
     drawn = {node.key for node in nodes}
     for model in models:
         maker = model.record.run_id or f"maker of {model.record.sha256}"
