@@ -170,9 +170,9 @@ def test_the_retry_button_mends_a_run_whose_finish_failed(runs, quiet):
     pod = runs.task(run_id, "finish").pod
     time.sleep(SECONDS)
     runs.it.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
-    runs.it.webhook.answers.set()
     runs.until(lambda: runs.find(run_id).ended)
     assert runs.find(run_id).state == "failed"
+    runs.it.webhook.answers.set()
     runs.it.kubeflow.api.act(run_id, "retry")
     runs.until(lambda: runs.find(run_id).state == "succeeded")
     assert_like(runs, run_id, "room-finish", quiet)
