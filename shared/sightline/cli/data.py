@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import yaml
@@ -17,6 +17,9 @@ from sightline.config.settings import embedded_or_own, read_settings, settings_p
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
 from sightline.plural import counted
+
+if TYPE_CHECKING:
+    from sightline.database import VersionRow
 
 TIMEOUT_SECONDS = 3600.0
 SHOWN_NAMES = 10
@@ -98,8 +101,8 @@ def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -
     known = _registered()
     rows = [
         {"tag": str(tag), "dataset": tag.dataset, "version": tag.version, "kind": tag.room, "commit": commits[str(tag)]}
-        | {"removed": None}
-        | known.get(str(tag), {"images": None, "registered": None})
+        | {"removed": None, "images": None, "registered": None}
+        | _facts(known.get(str(tag)), commits[str(tag)])
         for tag in dataset_tags(commits)
     ]
     if with_removed:
@@ -117,8 +120,7 @@ def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -
         if row["removed"]:
             click.echo(row["removed"]["text"])
             continue
-        facts = f"{row['images']} images, recorded {row['registered']}" if row["registered"] else "not recorded"
-        click.echo(f"{row['tag']:<32} {row['commit'][:12]}  {facts}")
+        click.echo(f"{row['tag']:<32} {row['commit'][:12]}  {_facts_text(row, known.get(row['tag']))}")
 
 
 @command.command()
@@ -198,7 +200,24 @@ def _training_facts(data: bytes, tag: str) -> dict[str, Any]:
     }
 
 
-def _registered() -> dict[str, dict[str, Any]]:
+def _facts(known: VersionRow | None, commit: str) -> dict[str, Any]:
+    """What the database knows of a version; nothing where its row of that tag is of another commit."""
+    if known is None or known.record.commit != commit:
+        return {}
+    return {"images": known.images, "registered": known.created_at.isoformat(timespec="seconds")}
+
+
+def _facts_text(row: dict[str, Any], known: VersionRow | None) -> str:
+    from sightline.report.wording import moment_text
+
+    if known is None:
+        return "not recorded"
+    if row["registered"] is None:
+        return f"not recorded; the database has another repository's {row['tag']}, commit {known.record.commit[:12]}"
+    return f"{counted(known.images, 'image')}, recorded {moment_text(known.created_at)} UTC"
+
+
+def _registered() -> dict[str, VersionRow]:
     """What the database knows, by tag; nothing where there is none."""
     from sightline.database import open_database
     from sightline.errors import DatabaseError
@@ -212,10 +231,7 @@ def _registered() -> dict[str, dict[str, Any]]:
         click.echo(f"the database cannot be read: {error}", err=True)
         return {}
     with closing(database):
-        return {
-            row.record.tag: {"images": row.images, "registered": row.created_at.isoformat(timespec="seconds")}
-            for row in database.versions()
-        }
+        return {row.record.tag: row for row in database.versions()}
 
 
 def _removed(source: str) -> list[dict[str, Any]]:

@@ -11,9 +11,12 @@ from pathlib import Path
 import click
 
 from sightline.cli.database_option import database_options
+from sightline.config.settings import embedded_or_own
 from sightline.database import Database, Named, open_database
-from sightline.errors import UnknownNameError
+from sightline.errors import SightlineError, UnknownNameError
 from sightline.own_file import require_own
+
+TIMEOUT_SECONDS = 60.0
 
 
 @click.command("lineage")
@@ -24,8 +27,9 @@ from sightline.own_file import require_own
 def command(*, url: str, name: str, as_json: bool, html: Path | None) -> None:
     """What MODEL, TAG or RUN was made from, and what was made from it.
 
-    MODEL is a SHA-256 or six digits of its beginning, or the path or URI of a model file; TAG an annotation or training
-    tag; RUN a run's id or its beginning.
+    MODEL is the path or URI of a model file, its SHA-256 or six digits or more of it, or champion:DATASET (with /METRIC
+    behind it where a dataset has several champions); TAG an annotation or training tag; RUN the id of a run or the
+    beginning of it.
     """
     if html is not None:
         require_own(html, (b"<!doctype html", b"default-src 'none'; img-src data:"), "a page of Sightline", "--html")
@@ -51,23 +55,55 @@ def _asked(database: Database, name: str) -> Named:
     """What ``name`` means; a file is known by its contents, wherever it lies."""
     try:
         return database.named(name)
-    except UnknownNameError:
-        if "://" not in name and not Path(name).is_file():
+    except UnknownNameError as error:
+        sha256 = _sha256(name)
+        if not sha256:
+            _explain_unused(name, error)
             raise
-    with tempfile.TemporaryDirectory() as folder:
-        sha256 = _sha256(name, Path(folder))
     try:
         return database.named(sha256, ["model"])
     except UnknownNameError as error:
         raise UnknownNameError(
-            f"{name} (sha256 {sha256}) is no model that {database} knows; "
-            "`sightline model show` tells what it says itself"
+            f"{name} (sha256 {sha256}) is not a model that {database} knows; "
+            "`sightline model show` prints what the file says about itself"
         ) from error
 
 
-def _sha256(model: str, folder: Path) -> str:
+def _sha256(name: str) -> str:
+    """The SHA-256 of the model that a path, a URI or ``champion:DATASET`` means; empty for any other name."""
+    path = Path(name).expanduser()
+    if not path.is_file() and name.startswith("champion:"):
+        from sightline.prediction.models import find_champion
+
+        return find_champion(name).sha256
+    if not path.is_file() and "://" not in name:
+        return ""
     from sightline.storage.uris import fetch
 
-    path = fetch(model, folder) if "://" in model else Path(model)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with tempfile.TemporaryDirectory() as folder:
+        file_path = path if path.is_file() else fetch(name, Path(folder))
+        with file_path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _explain_unused(name: str, error: UnknownNameError) -> None:
+    """Raise what helps further where ``name`` is a version of the data repository that no run has used."""
+    from sightline.data.history import list_tags
+    from sightline.data.tags import DatasetTag
+
+    try:
+        tag = DatasetTag.parse(name)
+        repository = embedded_or_own("data", "repository")
+        there = list_tags(repository, TIMEOUT_SECONDS)
+    except SightlineError:
+        return
+    if name in there and str(tag.training) in there:
+        raise UnknownNameError(
+            f"{name} is a version in the data repository {repository}, but it was recorded with another database: "
+            "set database.url to that one"
+        ) from error
+    if name in there:
+        raise UnknownNameError(
+            f"{name} is a version in the data repository {repository} that no run has used yet; record it: "
+            f"python pipeline.py run --local --steps record --recipe NAME --set data.tag={tag.annotations}"
+        ) from error

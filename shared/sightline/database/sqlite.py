@@ -29,7 +29,11 @@ def connect_sqlite(url: URL, *, create: bool) -> Engine:
         raise DatabaseError(f"database {shown(url)}: SQLite takes no options; leave out what follows the question mark")
     path = Path(url.database).expanduser()
     if not create and not path.is_file():
-        raise DatabaseError(f"there is no database {path}; check database.url, or create it: sightline db upgrade")
+        raise DatabaseError(
+            f"no run was made here yet: there is no database {path}.  Make a run with `make demo` or "
+            "`python pipeline.py run --local --recipe NAME --set data.tag=TAG`; if you made one elsewhere, set "
+            "database.url to its database.  `sightline db upgrade` creates an empty one"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

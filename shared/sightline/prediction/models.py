@@ -42,7 +42,7 @@ def find_model(model: str, folder: Path) -> Path:
     if path.is_file():
         return path
     if model.startswith(CHAMPION):
-        pointer = _champion(model.removeprefix(CHAMPION))
+        pointer = find_champion(model)
         return fetch_model(pointer.uri, pointer.sha256, folder)
     if "://" in model:
         return fetch(model, folder)
@@ -97,7 +97,14 @@ def _registered(digits: str) -> tuple[str, str]:
     return record.sha256, record.uri
 
 
-def _champion(name: str) -> ChampionPointer:
+def find_champion(model: str) -> ChampionPointer:
+    """The champion that ``champion:DATASET`` or ``champion:DATASET/METRIC`` means.
+
+    Raises:
+        ModelFileError: There is none, or several.
+        StorageError: The bucket cannot be read.
+    """
+    name = model.removeprefix(CHAMPION)
     dataset, slash, metric = name.partition("/")
     storage = open_storage(embedded_or_own("storage", "uri"))
     if not dataset or (slash and not metric):
