@@ -166,6 +166,25 @@ def test_nothing_is_wider_than_the_terminal_and_nothing_is_cut(url, columns, nam
     assert "…" not in text
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_id_of_a_run_is_broken_in_a_list(tmp_path, columns):
+    url = f"sqlite:///{tmp_path}/x.sqlite"
+    run_ids = [f"20261128-09220{number}-3ae5" for number in range(5)]
+    with closing(open_database(url)) as database:
+        story.tell(database)
+        for number, run_id in enumerate(run_ids):
+            story.start(database, run_id, "plates_ann_v1", [])
+            story.offer(database, run_id, "v1", {"best": (story.sha(run_id), 0.4 + number / 100, 0.5)})
+            database.finish_run(run_id, "interrupted", "stopped by hand")
+    for arguments in (["lineage", "plates_train_v1"], ["runs", "list"]):
+        lines = on_a_terminal(columns, *arguments, "--url", url)
+        assert max(map(len, lines)) <= columns
+        assert {line.split()[0] for line in lines if line.strip()} >= {*run_ids}
+        assert "…" not in "".join(lines)
+        if arguments[0] == "lineage":
+            assert (story.CODE in "".join(lines)) == (columns == 120)
+
+
 def on_a_terminal(columns, *arguments):
     """What a real terminal of so many columns shows, without colours."""
     import pty

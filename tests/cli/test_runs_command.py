@@ -125,7 +125,7 @@ def test_compare_a_run_whose_champion_stayed(tmp_path):
         database.record_uses("r4", [ModelUse(BEST1, "selected", "EIR"), ModelUse(story.sha("r4"), "proposed", "EIR")])
     text = "\n".join(line.rstrip() for line in run("compare", R3, "r4", "--url", url).splitlines())
     assert re.search(rf"^model +{BEST2[:12]} +{story.sha('r4')[:12]}$", text, re.M)
-    assert re.search(rf"^champion +{NOTHING} +{BEST1[:12]} stays$", text, re.M)
+    assert re.search(rf"^champion +its model became champion +{BEST1[:12]} stays$", text, re.M)
     assert re.search(r"^ +EIR +0\.8800 +0\.4000 +-0\.4800$", text, re.M)
     document = json.loads(run("compare", R3, "r4", "--json", "--url", url))
     assert (document["a"]["champion"], document["b"]["champion"]) == (None, BEST1)
@@ -133,8 +133,9 @@ def test_compare_a_run_whose_champion_stayed(tmp_path):
 
 def test_runs_with_the_same_model(url):
     text = run("compare", R1, R2, "--url", url)
-    assert "both runs stand for the same model" in text
+    assert "both runs use the same model" in text
     assert re.search(r"Configuration\s+the same", text)
+    assert re.search(r"^champion +its model became champion +its model was champion already *$", text, re.M)
 
 
 def test_a_run_without_models(tmp_path):

@@ -54,8 +54,9 @@ def command(
     """List, and with --yes remove, what no published version, model or champion needs.
 
     Result bucket: unfinished and superseded publications.  Work volume: folders of finished steps, runs that made
-    nothing, unused checkouts, the DVC cache, what killed processes left.  The data repository and its remotes are never
-    touched.
+    nothing, unused checkouts, the DVC cache, what killed processes left half-made.  Folder for temporary files (/tmp,
+    or TMPDIR): folders that killed processes of Sightline left there, whichever project of yours they worked for.  The
+    data repository and its remotes are never touched.
     """
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes exclude each other")
@@ -104,8 +105,11 @@ def _echo(done: Sweep, *, deleting: bool) -> None:
     for note in done.notes:
         click.echo(f"note: {note}")
     amount = f"{_size(sum(entry.size_bytes for entry in done.garbage))} in {len(done.garbage)} entries"
+    if not done.garbage:
+        click.echo("nothing to remove")
+        return
     if not deleting:
-        click.echo(f"{amount}; nothing was removed" + (": add --yes to remove it" if done.garbage else ""))
+        click.echo(f"{amount}; nothing was removed: add --yes to remove them")
         return
     freed = _size(sum(entry.size_bytes for entry in done.removed))
     stayed = len(done.garbage) - len(done.removed)

@@ -6,10 +6,11 @@ program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from sightline.database import KIND_TITLES, Lineage, ModelLineage, PromotionLineage, RunRow, Scores, VersionLineage
@@ -28,8 +29,9 @@ from sightline.report.terminal import STATE_STYLES, facts, heading, table
 from sightline.report.wording import NOTHING, duration_text, metric_text
 
 _WIDE = 100
+_UNLIMITED = 10_000
 _BLOCKS = 3
-"""Up to so many runs or models are told in full; more become lines of a table."""
+"""Up to this many runs or models are shown in full; more become lines of a table."""
 
 
 def lineage_text(lineage: Lineage, width: int) -> Iterator[RenderableType]:
@@ -41,7 +43,7 @@ def lineage_text(lineage: Lineage, width: int) -> Iterator[RenderableType]:
     """
     yield Text(f"{KIND_TITLES[lineage.asked.kind]} {lineage.asked.name}", style="bold")
     yield from _data(lineage)
-    yield from _runs(lineage)
+    yield from _runs(lineage, width)
     yield from models_text(lineage, width)
     if lineage.promotions:
         yield heading("Champions")
@@ -75,13 +77,13 @@ def _version(version: VersionLineage) -> RenderableType:
     )
 
 
-def _runs(lineage: Lineage) -> Iterator[RenderableType]:
+def _runs(lineage: Lineage, width: int) -> Iterator[RenderableType]:
     yield heading("Run" if len(lineage.runs) == 1 else "Runs")
     if len(lineage.runs) <= _BLOCKS:
         for run in lineage.runs:
             yield run_facts(run, lineage.models)
     else:
-        yield runs_table(lineage.runs, lineage.models)
+        yield runs_table(lineage.runs, lineage.models, width)
     absent = _absent_runs(lineage)
     if absent:
         yield facts([(run_id, "not in this database") for run_id in absent])
@@ -128,13 +130,20 @@ def _part(run_id: str, model: ModelLineage) -> str:
     return ", ".join(part for part in (how, roles) if part)
 
 
-def runs_table(runs: Sequence[RunRow], models: Sequence[ModelLineage]) -> RenderableType:
-    """One line a run."""
+def runs_table(runs: Sequence[RunRow], models: Sequence[ModelLineage], width: int) -> RenderableType:
+    """One line per run; without its code where the terminal has no room for it."""
     made = {run.record.run_id: 0 for run in runs}
     for model in models:
         if model.record.run_id in made:
             made[model.record.run_id] += 1
-    lines = table("run", "state", "started, UTC", "took>", "models made>", "code")
+    lines = _run_lines(runs, made, with_code=True)
+    fits = Console(width=_UNLIMITED).measure(lines).maximum <= width
+    return lines if fits else _run_lines(runs, made, with_code=False)
+
+
+def _run_lines(runs: Sequence[RunRow], made: Mapping[str, int], *, with_code: bool) -> Table:
+    lines = table("run", "state", "started, UTC", "took>", "models made>", *["code"][:with_code])
+    lines.columns[0].no_wrap = True
     for run in runs:
         lines.add_row(
             Text(run.record.run_id),
@@ -142,7 +151,7 @@ def runs_table(runs: Sequence[RunRow], models: Sequence[ModelLineage]) -> Render
             time_text(run.started_at),
             duration_text(run_seconds(run)),
             str(made[run.record.run_id]),
-            Text(short(run.record.code_rev)),
+            *[Text(short(run.record.code_rev))][:with_code],
         )
     return lines
 
@@ -195,6 +204,8 @@ def models_table(lineage: Lineage, width: int) -> RenderableType:
     metrics = shown_metrics(lineage.models, 4 if wide else 3)
     tags = [version.row.record.tag for version in lineage.training_sets]
     lines = table("model", *(["made by"] if wide else []), "measured on", *(f"{name}>" for name in metrics), "standing")
+    for column in lines.columns[: 1 + wide]:
+        column.no_wrap = True
     for model in lineage.models:
         record = model.record
         first = [short(record.sha256), *([record.run_id or NOTHING] if wide else [])]

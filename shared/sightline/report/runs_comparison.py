@@ -46,6 +46,7 @@ class RunSide:
             or ``best``.
         selected: The selected model's SHA-256, by metric.
         champion: SHA-256 of the champion that stayed by the metric of ``role``; empty where none did.
+        became: What the model was from then on, such as ``became champion``; empty where it was no champion.
     """
 
     run: RunRow
@@ -55,6 +56,7 @@ class RunSide:
     role: str
     selected: dict[str, str]
     champion: str = ""
+    became: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,21 @@ def _side(lineage: Lineage) -> RunSide:
         role=role,
         selected={metric: selected[metric].record.sha256 for metric in sorted(selected)},
         champion=champion,
+        became="" if chosen is None or first is None else _became(lineage, chosen.record.sha256, first),
     )
+
+
+def _became(lineage: Lineage, model: str, metric: str) -> str:
+    """Whether the run made a model the champion by a metric, or found it to be so."""
+    (run,) = lineage.runs
+    for one in lineage.promotions:
+        if (one.model_sha256, one.metric) != (model, metric):
+            continue
+        if one.run_id == run.record.run_id:
+            return "its model became champion"
+        if one.promoted_at <= run.started_at and (one.replaced_at is None or one.replaced_at > run.started_at):
+            return "its model was champion already"
+    return ""
 
 
 def _measured_on(lineage: Lineage, model: ModelLineage | None) -> str:

@@ -25,13 +25,14 @@ def runs_text(
     wide = width >= _WIDE
     join = ", " if wide else "\n"
     lines = table("run", *(["state", "took>"] if wide else ["state, took"]), "started, UTC", "data", "best, on val")
+    lines.columns[0].no_wrap = True
     for run in runs:
         chosen = selections[run.record.run_id]
         state = Text(run.state, style=STATE_STYLES[run.state])
         took = duration_text(run_seconds(run))
         selected = join.join(_choice_text(metric, chosen[metric]) for metric in sorted(chosen))
         lines.add_row(
-            Text(run.record.run_id, no_wrap=True),
+            Text(run.record.run_id),
             *([state, took] if wide else [Text.assemble(state, "\n", took)]),
             time_text(run.started_at) if wide else time_text(run.started_at).replace(" ", "\n"),
             Text(run.record.dataset_tag or NOTHING),
@@ -92,7 +93,7 @@ def _facts(side: RunSide) -> list[tuple[str, str]]:
         ("code", short(record.code_rev)),
         ("model", short(side.model)),
         ("", side.role or NOTHING),
-        ("champion", f"{short(side.champion)} stays" if side.champion else NOTHING),
+        ("champion", f"{short(side.champion)} stays" if side.champion else side.became or NOTHING),
     ]
 
 
@@ -104,7 +105,7 @@ def _metrics(comparison: Comparison) -> Iterator[RenderableType]:
     if (a.training_tag, a.digest) != (b.training_tag, b.digest):
         yield Text("measured on different images: a difference may come from the data", style="yellow")
     elif a.model == b.model:
-        yield Text("both runs stand for the same model", style="dim")
+        yield Text("both runs use the same model", style="dim")
     lines = table("", "", "A>", "B>", "B - A>")
     before = ""
     for one in comparison.metrics:
