@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from sightline import url_secrets
 from sightline.data.git_settings import TOKEN_VARIABLE, git_configuration
 from sightline.errors import RepositoryError, SightlineError
+from sightline.temporary_folder import temporary_folder
 
 SHOWN_LINES = 20
 DVC_FAREWELL = "Having any troubles?"
@@ -82,7 +82,7 @@ def git(
     Raises:
         RepositoryError: Git failed; the message has the cause where it is known, and git's last lines.
     """
-    with tempfile.TemporaryDirectory(prefix="sightline-git-") as folder:
+    with temporary_folder("git") as folder:
         configuration = Path(folder) / "gitconfig"
         configuration.write_text(git_configuration([*trusted, str(cwd or Path.cwd())]), encoding="utf-8")
         environment = {

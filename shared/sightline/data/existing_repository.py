@@ -5,7 +5,6 @@ Its ``.dvc/config`` gets what it lacks, in one commit; nothing else of it change
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from sightline.data.branch import DETACHED, NO_COMMIT, Branch, author
@@ -13,6 +12,7 @@ from sightline.data.commands import git
 from sightline.data.dvc_config import NEW_CONFIGURATION, ROOMS, configuration_with_remotes, read_remotes
 from sightline.data.fast_forward import Change, obstacles, update_files
 from sightline.errors import RepositoryError
+from sightline.temporary_folder import temporary_folder
 
 CONFIG = ".dvc/config"
 DVC_FILES = {
@@ -61,7 +61,7 @@ def add_remotes(branch: Branch, head: str, base: str) -> dict[str, bytes]:
         RepositoryError: A remote of that name is somewhere else.
     """
     where = str(branch.root / CONFIG)
-    with tempfile.TemporaryDirectory(prefix="sightline-init-") as folder:
+    with temporary_folder("init") as folder:
         present = branch.read(head, CONFIG, Path(folder)) if head else None
         others = {name for name in DVC_FILES if head and branch.read(head, name, Path(folder)) is not None}
     text = NEW_CONFIGURATION if present is None else present.decode("utf-8", "surrogateescape")
@@ -79,7 +79,7 @@ def commit_files(branch: Branch, head: str, files: dict[str, bytes], message: st
     Raises:
         RepositoryError: One of them has uncommitted changes; nothing was changed then.
     """
-    with tempfile.TemporaryDirectory(prefix="sightline-init-") as folder:
+    with temporary_folder("init") as folder:
         commit = branch.commit(head, files, message, Path(folder))
         moving = {path: Change(_object(branch, head, path), _object(branch, commit, path), "100644") for path in files}
         if changed := obstacles(branch, moving):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from sightline.data.remote import Remote, open_remote
 from sightline.data.tags import DatasetTag, Room
 from sightline.data.tombstones import missing_tag
 from sightline.errors import RepositoryError
+from sightline.temporary_folder import temporary_folder
 
 __all__ = ["History", "git_url", "list_tags", "open_history"]
 
@@ -91,7 +91,7 @@ def open_history(repository: str, tags: Sequence[DatasetTag], timeout_seconds: f
         if str(tag) not in known.tags:
             raise missing_tag(repository, str(tag), known, timeout_seconds)
     url = git_url(repository)
-    with tempfile.TemporaryDirectory(prefix="sightline-history-") as folder:
+    with temporary_folder("history") as folder:
         path = Path(folder)
         git("init", "--quiet", "--bare", "--template=", cwd=path, timeout_seconds=timeout_seconds)
         if tags:

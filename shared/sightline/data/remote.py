@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -20,6 +19,7 @@ from sightline.errors import ObjectNotFoundError, RepositoryError, StorageError
 from sightline.storage import Storage, open_storage
 from sightline.storage.transfer import in_pool
 from sightline.storage.uris import BACK_ENDS, path_of
+from sightline.temporary_folder import temporary_folder
 
 
 class Remote(ABC):
@@ -225,7 +225,7 @@ class ForeignRemote(Remote):
         from dvc.exceptions import DvcException
         from dvc.fs import get_cloud_fs
 
-        with tempfile.TemporaryDirectory(prefix="sightline-remote-") as folder:
+        with temporary_folder("remote") as folder:
             (Path(folder) / "config").write_text(self._config_text, encoding="utf-8")
             try:
                 kind, settings, path = get_cloud_fs(Config(dvc_dir=folder), name=self.name)

@@ -7,7 +7,6 @@ the repository is a clone, its origin decides; the clone follows.
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from sightline.data.repository import git_dir_of, without_stale_locks
 from sightline.data.tags import DatasetTag
 from sightline.data.tombstones import Tombstone, missing_tag, read_tombstones, to_message
 from sightline.errors import RepositoryError
+from sightline.temporary_folder import temporary_folder
 
 ATTEMPTS = 100
 
@@ -223,7 +223,7 @@ def _follow(removal: _Removal) -> None:
 
 @contextmanager
 def _scratch(timeout_seconds: float) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="sightline-history-") as folder:
+    with temporary_folder("history") as folder:
         git("init", "--quiet", "--bare", "--template=", cwd=Path(folder), timeout_seconds=timeout_seconds)
         yield Path(folder)
 

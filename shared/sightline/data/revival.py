@@ -5,7 +5,6 @@ Its name stays taken: whoever read it before it was removed may still hold a cop
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from sightline.data.manifest import Manifest, manifest_md5
 from sightline.data.references import TAGS, git_url, tombstone_reference
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
+from sightline.temporary_folder import temporary_folder
 
 
 def require_removed_contents(
@@ -33,7 +33,7 @@ def require_removed_contents(
         RepositoryError: The contents are others.
     """
     url, commit = git_url(repository), min(commits)
-    with tempfile.TemporaryDirectory(prefix="sightline-history-") as folder:
+    with temporary_folder("history") as folder:
         path = Path(folder)
         git("init", "--quiet", "--bare", "--template=", cwd=path, timeout_seconds=timeout_seconds)
         refspec = f"+{tombstone_reference(str(tag), commit)}:{TAGS}{tag}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from sightline.data.commands import git, redact
 from sightline.data.references import TOMBSTONES, References, git_url, read_references, tombstone_reference
 from sightline.data.tags import unknown_tag
 from sightline.errors import RepositoryError, UnknownTagError
+from sightline.temporary_folder import temporary_folder
 
 FORMAT = 1
 
@@ -88,7 +88,7 @@ def read_tombstones(repository: str, timeout_seconds: float, tags: Iterable[str]
     if not names:
         return []
     url = git_url(repository)
-    with tempfile.TemporaryDirectory(prefix="sightline-history-") as folder:
+    with temporary_folder("history") as folder:
         path = Path(folder)
         git("init", "--quiet", "--bare", "--template=", cwd=path, timeout_seconds=timeout_seconds)
         fetch = ["fetch", "--quiet", "--depth", "1", "--no-tags", "--", url, *(f"+{name}:{name}" for name in names)]

@@ -6,7 +6,6 @@ Done twice it changes nothing; killed anywhere, the same call completes it: each
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
@@ -36,6 +35,7 @@ from sightline.steps.record_report import write_report
 from sightline.steps.results import RecordResult
 from sightline.steps.store import find_result, folder_key, publish_result
 from sightline.storage import Storage, open_storage
+from sightline.temporary_folder import temporary_folder
 
 SHOWN_FAULTS = 50
 
@@ -82,7 +82,7 @@ def _record(config: Config, tag: DatasetTag, code_rev: str, storage: Storage, da
         remove_abandoned(publication_folder(Path(config.work.dir)))
         published = _find(config, source) or _publish(config, source)
         _register(database, source, published)
-        with tempfile.TemporaryDirectory(prefix="sightline-record-") as folder:
+        with temporary_folder("record") as folder:
             write_report(Path(folder), published, source, config)
             result = _result(storage, published, key, seconds=time.monotonic() - began)
             replace = finished is not None

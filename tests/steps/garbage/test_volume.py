@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -147,6 +149,25 @@ def test_what_killed_processes_left(world, tmp_path):
     assert not any(path.exists() for path in left)
     assert mine.exists()
     assert list((world.work / "trash").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["git", "history", "init", "record", "remote"])
+def test_the_temporary_folder_of_a_process_goes_when_the_process_has_ended(world, tmp_path, kind):
+    """However long it works: an old folder of a running process stays."""
+    code = (
+        "import os, sys; from sightline.temporary_folder import temporary_folder as make;"
+        f"folder = make('{kind}'); print(folder.name, flush=True); sys.stdin.read(); os._exit(1)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, env=environment, stdin=-1, stdout=-1, text=True) as process:
+        folder = Path(process.stdout.readline().strip())
+        world.age(of=folder)
+        assert folder.parent == tmp_path / "temporary"
+        assert only(world, "temporary") == []
+        process.communicate("")
+    (found,) = only(world, "temporary")
+    assert found.endswith(folder.name)
 
 
 def test_what_somebody_makes_at_this_moment_stays(world):

@@ -26,6 +26,7 @@ from sightline.steps.garbage.found import (
 )
 from sightline.steps.run_pages import write_index
 from sightline.storage import Storage
+from sightline.temporary_folder import is_left_behind
 
 _MAKING = ("checkouts", "publish", "dvc-cache/tmp")
 """Where something is made under the name ``<lock>.part``, while ``.locks/<lock>`` is held."""
@@ -34,7 +35,6 @@ _UNFINISHED = re.compile(r"\..+\.(?:part|html\.[a-z0-9_]{8})|\.tmp[A-Za-z0-9]{6}
 """Of :func:`write_atomically` and others, of pages, and of safetensors, as their writers name them."""
 
 _SCRATCH = re.compile(r"tmp[a-z0-9_]{8}")
-_TEMPORARY = re.compile(r"sightline-(?:git|history|record)-[a-z0-9_]{8}")
 _KEY = re.compile(r"[0-9a-f]{16}")
 _TRAIN_RESULT = re.compile(r"results/train/[^/]+/([0-9a-f]{16})/result\.json")
 _REASONS: dict[str, tuple[Kind, str]] = {
@@ -150,7 +150,7 @@ class Leftovers:
         yield from (path for path in sorted((self._work / "runs").glob("*/tmp*")) if _SCRATCH.fullmatch(path.name))
         for path in _entries(Path(tempfile.gettempdir())):
             with contextlib.suppress(FileNotFoundError):
-                if _TEMPORARY.fullmatch(path.name) and path.lstat().st_uid == os.getuid():
+                if is_left_behind(path.name) and path.lstat().st_uid == os.getuid():
                     yield path
 
     def _lock_of(self, path: Path) -> Path | None:

@@ -1,0 +1,33 @@
+"""Folders for temporary files that tell whose they are, so that those of killed processes can be removed."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from typing import Literal
+
+Kind = Literal["git", "history", "init", "record", "remote"]
+
+_NAME = re.compile(r"sightline-(?:git|history|init|record|remote)-(?:(\d+)-)?[a-z0-9_]{8}")
+
+
+def temporary_folder(kind: Kind) -> tempfile.TemporaryDirectory[str]:
+    """A folder that is removed at the end of the ``with``; its name has the id of this process."""
+    return tempfile.TemporaryDirectory(prefix=f"sightline-{kind}-{os.getpid()}-")
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a folder of this name was made here by a process that has ended; earlier releases wrote no process id."""
+    match = _NAME.fullmatch(name)
+    return match is not None and (match[1] is None or not _is_running(int(match[1])))
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
