@@ -80,7 +80,7 @@ def test_a_recipe_may_be_a_file(tmp_path):
         ("train.learning_rate=.nan", "train.learning_rate: nan does not fit; expected a finite number"),
         ("model=3", "model: 3 does not fit; expected a valid dictionary"),
         ("model.backbone.x=1", "model.backbone.x: backbone is a single value, not a section"),
-        ("data.classes=[a, a]", "every class once, but a stands there twice"),
+        ("data.classes=[a, a]", "every class once, but a is listed twice"),
         ("data.classes=[' a']", "class names without blanks at their ends"),
         ("data.splits.train=0.9", "data.splits: "),
         ("data.splits.train=0.9", "must be 1, but they are 1.2"),

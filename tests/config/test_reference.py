@@ -56,7 +56,7 @@ def test_a_described_configuration_is_that_configuration(recipe):
     plain, described = (CliRunner().invoke(cli, [*arguments, *more]).output for more in ([], ["--describe"]))
     assert yaml.safe_load(described) == yaml.safe_load(plain)
     assert Config.model_validate(yaml.safe_load(described)).data.classes == ("cat", "no", "1")
-    assert "# Optimizer steps in all (whole number, > 0; default 10000)" in described
+    assert "# Optimizer steps in total (whole number, > 0; default 10000)" in described
 
 
 def test_every_recipe_says_what_it_is_for():

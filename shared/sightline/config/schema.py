@@ -67,9 +67,9 @@ class Section(BaseModel):
 class Splits(Section):
     """Fractions of the images that go to each split; they sum to one."""
 
-    train: Fraction = Field(0.7, description="Share of the images to train on")
-    val: Fraction = Field(0.15, description="Share of the images that choose the best checkpoint and the champion")
-    test: Fraction = Field(0.15, description="Share of the images that nothing is decided on")
+    train: Fraction = Field(0.7, description="Share of the images used for training")
+    val: Fraction = Field(0.15, description="Share of the images used to choose the best checkpoint and the champion")
+    test: Fraction = Field(0.15, description="Share of the images that no decision is based on")
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Splits:
@@ -87,22 +87,24 @@ class Faults(Section):
     image's border; ``embedded`` takes the image that the JSON file embeds, as labelme does.
     """
 
-    unknown_label: Policy = Field("error", description="A label that is neither a class, nor ignored, nor an alias")
-    outside_image: FaultPolicy = Field("clip", description="A shape that leaves the image")
+    unknown_label: Policy = Field("error", description="A label that is not a class, an ignored label or an alias")
+    outside_image: FaultPolicy = Field("clip", description="A shape that extends beyond the image")
     not_finite: Policy = Field("error", description="A coordinate that is not a finite number")
     zero_area: Policy = Field("drop", description="A shape that covers no pixel")
-    duplicate_shape: Policy = Field("drop", description="A shape that the file holds twice")
+    duplicate_shape: Policy = Field("drop", description="A shape that appears twice in the file")
     unsupported_shape: Policy = Field("drop", description="A shape type without an area, such as a line or a point")
-    unknown_shape: Policy = Field("error", description="A shape type that is not known, such as cuboid")
-    wrong_image_size: Policy = Field("error", description="A file that names another image size than the image has")
+    unknown_shape: Policy = Field("error", description="An unknown shape type, such as cuboid")
+    wrong_image_size: Policy = Field("error", description="A file that gives an image size other than the image's own")
     missing_image: Policy = Field("error", description="An image that is neither beside the file nor embedded in it")
     embedded_differs: EmbeddedPolicy = Field(
-        "embedded", description="An embedded image that shows something else than the image file beside it"
+        "embedded", description="An embedded image that differs from the image file beside it"
     )
     broken_image: Policy = Field("error", description="An image that cannot be decoded")
     broken_json: Policy = Field("error", description="A file that is not labelme JSON")
-    unsafe_path: Policy = Field("error", description="A path that leads out of the folder, or a name that is not UTF-8")
-    duplicate_image: Policy = Field("error", description="An image that several files annotate")
+    unsafe_path: Policy = Field(
+        "error", description="A path that leads outside the folder, or a name that is not UTF-8"
+    )
+    duplicate_image: Policy = Field("error", description="An image annotated by several files")
 
 
 class Data(Section):
@@ -113,26 +115,26 @@ class Data(Section):
     classes: tuple[str, ...] = Field(
         min_length=1, max_length=10_000, description="Class names; category ids are 1, 2, ... in this order"
     )
-    ignored_labels: tuple[str, ...] = Field((), description="Labels left out on purpose, such as __ignore__")
+    ignored_labels: tuple[str, ...] = Field((), description="Labels to leave out on purpose, such as __ignore__")
     aliases: dict[str, str] = Field(
-        {}, description="Label, or regular expression for whole labels -> the class or ignored label that it means"
+        {},
+        description="Label, or regular expression that matches whole labels -> the class or ignored label it means",
     )
     splits: Splits = Splits()
     group_pattern: str = Field(
-        "", description="Regular expression; its first group, found in an image's path, names the image's group"
+        "",
+        description="Regular expression matched in an image's path; its first group is the name of the image's group",
     )
     near_duplicates: bool = Field(
-        True, description="Whether images that look alike stay in one split; off: equal files and groups alone do"
+        True, description="Whether images that look alike stay in one split; if off, only identical files and groups do"
     )
     near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = Field(
-        8, description="Images whose 64-bit perceptual hashes differ in at most so many bits stay in one split"
+        8, description="Images whose 64-bit perceptual hashes differ in at most this many bits stay in one split"
     )
     max_pixels: PositiveInt = Field(50_000_000, description="Images with more pixels are refused")
     faults: Faults = Faults()
-    jobs: PositiveInt = Field(
-        2, description="Processes that fetch objects or read images, and parallel transfers of DVC"
-    )
-    timeout_seconds: PositiveFloat = Field(3600.0, description="Limit for one git or DVC command")
+    jobs: PositiveInt = Field(2, description="Processes that fetch objects or read images, and parallel DVC transfers")
+    timeout_seconds: PositiveFloat = Field(3600.0, description="Time limit for one git or DVC command")
 
     @field_validator("group_pattern")
     @classmethod
@@ -150,7 +152,7 @@ class Data(Section):
     def _unique(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
         twice = sorted({name for name in classes if classes.count(name) > 1})
         if twice:
-            raise ValueError(f"every class once, but {', '.join(twice)} stands there twice")
+            raise ValueError(f"every class once, but {', '.join(twice)} is listed twice")
         if any(not name.strip() or name != name.strip() for name in classes):
             raise ValueError("class names without blanks at their ends")
         return classes
@@ -193,22 +195,24 @@ class Model(Section):
     backbone: str = Field("resnet50", description="resnet18_gn, a torchvision backbone, or timm:<name>")
     weights: Address = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
     image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
-        800, description="Longer side of the network's input, pixels"
+        800, description="Longer side of the network's input, in pixels"
     )
     fpn_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the feature pyramid")
     head_channels: Annotated[int, Field(ge=16, le=4096)] = Field(1024, description="Width of the box head")
     mask_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the mask head")
     mask_layers: Annotated[int, Field(ge=1, le=16)] = Field(4, description="Convolutions of the mask head")
     anchor_sizes: tuple[PositiveInt, ...] = Field(
-        (32, 64, 128, 256, 512), max_length=16, description="One a pyramid level, input pixels"
+        (32, 64, 128, 256, 512), max_length=16, description="One per pyramid level, in input pixels"
     )
     anchor_ratios: tuple[PositiveFloat, ...] = Field((0.5, 1.0, 2.0), max_length=16, description="Height / width")
-    proposals: RegionCount = Field(1000, description="Regions that the proposal network hands on, an image")
-    sampled_proposals: RegionCount = Field(512, description="Of them, how many an image the heads are trained on")
-    positive_share: Fraction = Field(0.25, description="At most this share of the sampled regions shows objects")
-    max_detections: RegionCount = Field(100, description="Detections kept an image")
-    score_threshold: Fraction = Field(0.05, description="Detections below this score are not kept")
-    nms_iou: Fraction = Field(0.5, description="Of detections that overlap by more than this IoU the best is kept")
+    proposals: RegionCount = Field(1000, description="Regions per image that the proposal network passes on")
+    sampled_proposals: RegionCount = Field(512, description="How many of them per image the heads are trained on")
+    positive_share: Fraction = Field(0.25, description="Largest share of the sampled regions that show objects")
+    max_detections: RegionCount = Field(100, description="Detections kept per image")
+    score_threshold: Fraction = Field(0.05, description="Detections with a lower score are not kept")
+    nms_iou: Fraction = Field(
+        0.5, description="Of detections that overlap by more than this IoU, only the best is kept"
+    )
 
 
 class Augmentation(Section):
@@ -217,26 +221,28 @@ class Augmentation(Section):
     flip: Fraction = Field(0.5, description="Probability of a horizontal flip; 0 where text must stay readable")
     brightness: Fraction = Field(0.2, description="Brightness is multiplied by 1 plus or minus up to this")
     contrast: Fraction = Field(0.2, description="Contrast is multiplied by 1 plus or minus up to this")
-    scale: Fraction = Field(0.0, description="Random zoom out of up to this fraction")
+    scale: Fraction = Field(0.0, description="Largest fraction of a random zoom out")
 
 
 class Train(Section):
     """The training loop."""
 
-    iterations: PositiveInt = Field(10_000, description="Optimizer steps in all")
-    batch_size: PositiveInt = Field(4, description="Images an iteration")
+    iterations: PositiveInt = Field(10_000, description="Optimizer steps in total")
+    batch_size: PositiveInt = Field(4, description="Images per iteration")
     learning_rate: PositiveFloat = Field(1e-4, description="Highest learning rate, reached after the warm-up")
-    weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.05, description="AdamW's; not for biases and norms")
+    weight_decay: Annotated[float, Field(ge=0.0)] = Field(
+        0.05, description="Weight decay of AdamW; not applied to biases and norms"
+    )
     warmup_iterations: Annotated[int, Field(ge=0)] = Field(
-        500, description="The learning rate rises linearly over so many iterations; at most train.iterations"
+        500, description="The learning rate rises linearly over this many iterations; at most train.iterations"
     )
     clip_norm: PositiveFloat = Field(1.0, description="Gradients are scaled down to this norm")
     validate_every: PositiveInt = Field(500, description="Iterations from one validation to the next")
     checkpoint_every: PositiveInt = Field(500, description="Iterations from one checkpoint to the next")
     log_every: PositiveInt = Field(20, description="Iterations from one log line to the next")
     workers: Annotated[int, Field(ge=0)] = Field(1, description="Processes that prepare batches")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one")
-    best_metric: str = Field("mask_AP", description="Validation metric that decides which checkpoint is the best")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if there is one")
+    best_metric: str = Field("mask_AP", description="Validation metric that decides which checkpoint is best")
     trackers: tuple[Literal["text", "tensorboard"], ...] = Field(
         ("text", "tensorboard"), description="Where training curves are written"
     )
@@ -246,19 +252,19 @@ class Train(Section):
 class Evaluate(Section):
     """Which metrics choose a model."""
 
-    select_by: tuple[str, ...] = Field(("mask_AP",), min_length=1, description="One model is selected a metric")
+    select_by: tuple[str, ...] = Field(("mask_AP",), min_length=1, description="One model is selected per metric")
     min_improvement: Annotated[float, Field(ge=0.0)] = Field(
-        0.0, description="A champion is replaced by a model that is better by more than this"
+        0.0, description="How much better a model must be to replace the champion"
     )
     minimum: Annotated[float | dict[str, float], BeforeValidator(_fractions)] = Field(
         DEFAULT_MINIMUM,
-        description="Without a champion to beat, a model below this is not promoted: one number, or one by metric",
+        description="Without a champion to beat, a model below this is not promoted: one number, or one per metric",
     )
     replace_unreadable: bool = Field(
-        False, description="Whether a champion that cannot be measured (lost, damaged, other classes) is replaced"
+        False, description="Whether to replace a champion that cannot be measured (lost, damaged, other classes)"
     )
-    score_threshold: Fraction = Field(0.5, description="Detections below are neither drawn nor read")
-    drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Images of the val split that are drawn")
+    score_threshold: Fraction = Field(0.5, description="Detections with a lower score are neither drawn nor read")
+    drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Images of the val split to draw")
 
     def minimum_of(self, metric: str) -> float:
         """What a model needs by ``metric`` to become champion where there is none to beat."""
@@ -268,8 +274,8 @@ class Evaluate(Section):
 class Test(Section):
     """The last look at the selected models."""
 
-    images: Address = Field("", description="Folder or URI of unlabelled images to infer as well")
-    score_threshold: Fraction = Field(0.5, description="Detections below are neither drawn nor read")
+    images: Address = Field("", description="Folder or URI of unlabelled images to run the models on as well")
+    score_threshold: Fraction = Field(0.5, description="Detections with a lower score are neither drawn nor read")
 
 
 class Storage(Section):
@@ -303,12 +309,12 @@ class Work(Section):
 class Config(Section):
     """Everything that decides what a run does.  Two runs with equal configuration, data and code do the same."""
 
-    recipe: Name = Field(description="Name of the recipe; --recipe gives it")
+    recipe: Name = Field(description="Name of the recipe, given by --recipe")
     task: Literal["instance_segmentation"] = Field("instance_segmentation", description="What the network predicts")
     reading: Literal["none", "plates"] = Field(
         "none", description="Structured reading of the detections, measured by EIR"
     )
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Of weights, order and augmentation")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed for weights, order and augmentation")
     data: Data
     model: Model = Model()
     train: Train = Train()
