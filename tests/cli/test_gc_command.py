@@ -85,7 +85,7 @@ def test_the_safety_age(home, age, entries):
 def test_an_age_that_is_none(home, age):
     result = run("--older-than", age)
     assert result.exit_code == 2
-    assert "is no age; expected hours or days, such as 36h or 7d" in result.output
+    assert "is not an age; expected hours or days, such as 36h or 7d" in result.output
 
 
 def test_what_is_refused(home):

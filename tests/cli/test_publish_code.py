@@ -34,7 +34,7 @@ def test_to_the_bucket_of_the_settings_file(sightline_home, revision):
         rf"{revision} published\n{place}: {FACTS}\nnote: only pods that mount this folder see it; .*\n", output
     ), output
     output = run().output
-    assert output.startswith(f"{revision} is published and current already; nothing was written\n{place}: ")
+    assert output.startswith(f"{revision} was published and current already; nothing was written\n{place}: ")
 
 
 def test_to_a_volume_as_json(tmp_path, revision):
@@ -59,7 +59,7 @@ def test_to_another_bucket_and_back_to_older_code(tmp_path, revision):
 def test_a_volume_whose_bucket_says_otherwise(sightline_home, tmp_path, revision):
     older = publish_to_bucket(make_snapshot(small_package(tmp_path)), open_storage(str(sightline_home / "bucket")))
     assert run("--volume", str(tmp_path / "volume")).output.endswith(
-        f"note: code_rev=current means {older.manifest.revision[:12]} all the same, because "
+        f"note: code_rev=current still means {older.manifest.revision[:12]}, because "
         f"{(sightline_home / 'bucket').as_uri()} says so; run with code_rev={revision[:12]}, or publish to the bucket\n"
     )
 

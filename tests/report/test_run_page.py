@@ -35,7 +35,7 @@ def test_the_page_says_everything(page):
     )
     page.has("400 iterations in 4 min 22 s; candidates: best (iteration 400), last (iteration 400).")
     page.has("Loss", "Validation", "Learning rate", "Images per second")
-    page.has("On 60 images of the val split.", "7.2 images/s", "138 ms an image")
+    page.has("On 60 images of the val split.", "7.2 images/s", "138 ms per image")
     page.has("sightline run plates --tag plates_ann_v2 --set train.iterations=400", "recipe: plates")
     page.has("tensorboard --logdir '/work/my runs/tensorboard'")
     page.has("photo.jpg --out predictions --score 0.4")
@@ -47,7 +47,7 @@ def test_the_page_says_everything(page):
 def test_every_number_that_depends_on_a_threshold_names_it(page):
     page.has("AP: mean over IoU 0.50 to 0.95, AP50 and AP75 at IoU 0.5 and 0.75, dv_mAP at IoU 0.6")
     page.has("EIR: score ≥ 0.4.", "On the test split, boxes at IoU 0.5, score ≥ 0.4.")
-    page.has("prediction of best, score ≥ 0.4", "On the test split, score ≥ 0.4, wrong ones first")
+    page.has("prediction of best, score ≥ 0.4", "On the test split, score ≥ 0.4, wrong readings first")
 
 
 def test_precision_recall_and_f1_are_drawn_with_the_best_threshold(finished, page):
@@ -68,7 +68,7 @@ def test_the_worst_images_come_first(page):
 
 def test_drawn_images_are_linked_where_they_lie_and_named_where_not(finished, page, tmp_path, open_page):
     assert "drawn/best/7.jpg" not in page.source
-    page.has("All drawn images lie in gs://results/test/drawn")
+    page.has("All drawn images are in gs://results/test/drawn")
     target = tmp_path / "report" / "index.html"
     folder = Path(os.path.relpath(finished.folders["test"], target.parent)).as_posix()
     linked = shown(dataclasses.replace(finished.page, drawn_links={"test": folder}, index_link=""), tmp_path, open_page)

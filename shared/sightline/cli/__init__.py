@@ -19,11 +19,11 @@ COMMANDS = {
     "data": ("sightline.cli.data", "Data repositories and dataset versions."),
     "db": ("sightline.cli.db", "The database and its schema."),
     "demo": ("sightline.cli.demo", "The plate generator."),
-    "gc": ("sightline.cli.gc", "List and remove what nothing needs any more."),
+    "gc": ("sightline.cli.gc", "Show and remove files that nothing needs any more."),
     "labelme": ("sightline.cli.labelme", "labelme annotations."),
     "lineage": ("sightline.cli.lineage", "What a model, tag or run was made from, and what was made from it."),
     "model": ("sightline.cli.model", "Model files."),
-    "runs": ("sightline.cli.runs", "Runs that the database knows."),
+    "runs": ("sightline.cli.runs", "Runs in the database."),
 }
 """Name -> (module that defines the click command ``command``, its line in ``--help``)."""
 

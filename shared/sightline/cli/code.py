@@ -69,7 +69,7 @@ def _note_on_volume(revision: str) -> str:
     if pointer is None or pointer.revision == revision:
         return ""
     return (
-        f"code_rev=current means {pointer.revision[:12]} all the same, because {storage.uri} says so; "
+        f"code_rev=current still means {pointer.revision[:12]}, because {storage.uri} says so; "
         f"run with code_rev={revision[:12]}, or publish to the bucket"
     )
 
@@ -95,7 +95,7 @@ def _echo(published: Published, seconds: float, note: str) -> None:
     elif published.moved:
         done = "is current again; it was there already"
     else:
-        done = "is published and current already; nothing was written"
+        done = "was published and current already; nothing was written"
     click.echo(f"{manifest.revision} {done}\n{published.place}: {facts}")
     if note:
         click.echo(f"note: {note}")

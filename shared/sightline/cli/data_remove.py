@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     "--repository", metavar="URL_OR_PATH", help="Data repository; by default data.repository of the settings file."
 )
 @click.option("--yes", is_flag=True, help="Remove it; without this, show what would be removed.")
-@click.option("--reason", default="", metavar="TEXT", help="Why, for those who look for it later.")
-@click.option("--database", metavar="URL", help="Database to ask what was made from it; default: database.url.")
-@click.option("--bucket", metavar="URI", help="Result bucket to ask what was made from it; default: storage.uri.")
-@click.option("--unchecked", is_flag=True, help="Ask neither database nor bucket; nothing may have been made from it.")
+@click.option("--reason", default="", metavar="TEXT", help="Reason, for anyone who looks for the version later.")
+@click.option("--database", metavar="URL", help="Database to search for what was made from it; default: database.url.")
+@click.option(
+    "--bucket", metavar="URI", help="Result bucket to search for what was made from it; default: storage.uri."
+)
+@click.option(
+    "--unchecked", is_flag=True, help="Check neither database nor bucket: nothing must have been made from it."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     *,
@@ -38,7 +42,7 @@ def command(
     unchecked: bool,
     as_json: bool,
 ) -> None:
-    """Take back the version TAG that nothing was trained on.
+    """Remove the version TAG, unless something was trained on it.
 
     An annotation version keeps its name: the same folder, added again, brings it back; other contents need another
     version.  A training set can be recorded again, with other settings.  Commits and files on the DVC remote stay.

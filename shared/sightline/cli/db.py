@@ -37,7 +37,7 @@ def current_command(url: str) -> None:
 @command.command("check")
 @database_options
 def check_command(url: str) -> None:
-    """Fail when the tables of the database are not those that this Sightline expects."""
+    """Check that the tables of the database are those that this Sightline expects."""
     engine = connect(url, create=False)
     require_current(engine)
     found = differences(engine)

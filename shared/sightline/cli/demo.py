@@ -27,7 +27,9 @@ def command() -> None:
 @command.command("draw")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--images", type=click.IntRange(min=1), default=400, show_default=True, help="Number of images.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed; another one draws other images.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Random seed; a different one draws different images."
+)
 @click.option(
     "--difficulty",
     type=click.Choice(get_args(Difficulty)),

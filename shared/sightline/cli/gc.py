@@ -30,7 +30,7 @@ class _AgeType(click.ParamType[timedelta]):
             return value
         match = re.fullmatch(r"(\d{1,6})([hd])", value)
         if match is None:
-            self.fail(f"{value!r} is no age; expected hours or days, such as 36h or 7d", param, ctx)
+            self.fail(f"{value!r} is not an age; expected hours or days, such as 36h or 7d", param, ctx)
         return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 

@@ -50,7 +50,7 @@ def upload_version(kubeflow: Kubeflow, compiled: str, pipeline: str) -> Version:
     if uploaded.change.startswith("new version"):
         for schedule, names in unfit_schedules(kubeflow.api, version):
             click.echo(
-                f"schedule {schedule.name} cannot start runs of this version, which takes {', '.join(names)} in "
+                f"schedule {schedule.name} cannot start runs of this version, which takes {', '.join(names)} as "
                 f"another type or not at all: python pipeline.py schedule remove {schedule.name}, then add it again",
                 err=True,
             )

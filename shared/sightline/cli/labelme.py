@@ -147,4 +147,4 @@ def _verdict(faults: int, stopping: int) -> str:
         return "no fault"
     if stopping:
         return f"{counted(faults, 'fault')}; record would stop at {stopping} of them"
-    return f"{counted(faults, 'fault')}; record would go on, as the policies say"
+    return f"{counted(faults, 'fault')}; record would continue, as the policies allow"

@@ -22,7 +22,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group()
 def command() -> None:
-    """Runs that the database knows, whoever made them and wherever."""
+    """Runs in the database, whoever made them and wherever."""
 
 
 @command.command("list")

@@ -12,7 +12,7 @@ from sightline.report.summary import ModelSummary, SelectionSummary, Summary, is
 KEY_METRICS = {
     "box_AP50": "boxes: average precision at IoU 0.5, every score",
     "mask_AP50": "outlines: average precision at IoU 0.5, every score",
-    "dv_mAP": "outlines right in all six slices, IoU 0.6, every score",
+    "dv_mAP": "outlines correct in all six slices, IoU 0.6, every score",
     "EIR": "plates read exactly",
 }
 

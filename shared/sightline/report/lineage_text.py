@@ -90,7 +90,7 @@ def _runs(lineage: Lineage, width: int) -> Iterator[RenderableType]:
     if lineage.hidden_runs:
         yield Text(f"and {lineage.hidden_runs} older runs", style="dim")
     if not lineage.runs and not absent:
-        yield Text("none that this database knows", style="dim")
+        yield Text("none in this database", style="dim")
 
 
 def _absent_runs(lineage: Lineage) -> list[str]:
