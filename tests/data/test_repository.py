@@ -278,6 +278,22 @@ def test_a_tag_that_moved_is_refused_with_both_commits(own_yard, tmp_path):
         checkout(str(own_yard.path), "pets_ann_v1", tmp_path / "fresh", expected_commit=done.commit)
 
 
+def test_another_repository_with_the_same_tag_is_named_as_a_reason(own_yard, tmp_path):
+    done = checkout(str(own_yard.path), "pets_ann_v1", tmp_path / "work")
+    init_repository(tmp_path / "other", str(tmp_path / "other remote"))
+    others = str(tmp_path / "other")
+    known = {"expected_commit": done.commit, "recorded_in": "sqlite:///known.sqlite"}
+    with pytest.raises(UnknownTagError, match=r"sqlite:///known\.sqlite knows this tag from another data repository"):
+        checkout(others, "pets_ann_v1", tmp_path / "fresh", **known)
+    add_annotations(tmp_path / "other", write_images(tmp_path / "others photos", names(3)), V1)
+    with pytest.raises(
+        RepositoryError, match=rf"sqlite:///known\.sqlite knows this tag .* than {others}.*SIGHTLINE_HOME"
+    ):
+        checkout(others, "pets_ann_v1", tmp_path / "fresh", **known)
+    with pytest.raises(RepositoryError, match=f"knows this tag from another data repository than {others}"):
+        checkout(others, "pets_ann_v1", tmp_path / "work")
+
+
 def test_missing_and_damaged_remote_objects_are_named(own_yard, tmp_path):
     with open_history(str(own_yard.path), [V2], 60) as history:
         manifest = history.manifest(V2)

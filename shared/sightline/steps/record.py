@@ -119,6 +119,7 @@ def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractCont
         timeout_seconds=config.data.timeout_seconds,
         lock_seconds=config.work.lock_timeout_seconds,
         expected_commit=known.record.commit if known else "",
+        recorded_in=config.database.url,
     )
 
 
