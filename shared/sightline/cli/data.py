@@ -73,10 +73,11 @@ def add(folder: Path, dataset: str, version: str, repository: str | None, *, all
     In a clone, the commit goes on top of what origin has, and is pushed with its tag.
     """
     from sightline.cli.data_added import added_lines
+    from sightline.data.references import require_local
     from sightline.data.repository import add_annotations
 
     tag = DatasetTag(dataset, "ann", version)
-    source = Path(repository or _default_repository()).expanduser().absolute()
+    source = require_local(repository or _default_repository())
     added = add_annotations(source, folder, tag, timeout_seconds=TIMEOUT_SECONDS, allow_faults=allow_faults)
     click.echo("\n".join(added_lines(added, source)))
 

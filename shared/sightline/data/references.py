@@ -7,6 +7,7 @@ and is never deleted, so a clone that still has the old tag and pushes it again 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ TAGS = "refs/tags/"
 TOMBSTONES = f"{TAGS}removed/"
 
 _TOMBSTONE = re.compile(rf"{TOMBSTONES}(?P<tag>[^/]+)/(?P<commit>[0-9a-f]{{40,64}})")
+
+
+_SERVER = re.compile(r"[^/\s]+:")
+"""How git tells ``host:path`` from a path on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,25 @@ def local_path(repository: str) -> Path:
     if repository.startswith("file://"):
         return Path(unquote(repository.removeprefix("file://")))
     return Path(repository).expanduser()
+
+
+def require_local(repository: str) -> Path:
+    """Where ``repository`` lies on this machine, absolute.
+
+    Raises:
+        RepositoryError: It is the address of a server.
+    """
+    path = local_path(repository)
+    remote = "://" in repository and not repository.startswith("file://")
+    if remote or (_SERVER.match(repository) and not path.exists()):
+        name = repository.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git") or "data"
+        url = redact(repository)
+        raise RepositoryError(
+            f"{url} is on a server, and versions are added in a clone on this machine: "
+            f"git clone {shlex.quote(url)} {shlex.quote(name)}, then the same command with "
+            f"--repository {shlex.quote(name)} (or set data.repository to it)"
+        )
+    return path.absolute()
 
 
 def read_references(repository: str, timeout_seconds: float) -> References:
