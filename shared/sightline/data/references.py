@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from sightline.data.commands import git, redact
+from sightline.data.commands import git, not_readable, redact
 from sightline.data.tags import dataset_tags
 from sightline.errors import RepositoryError
 from sightline.url_secrets import holds_secret
@@ -56,7 +56,7 @@ def git_url(repository: str) -> str:
     """``repository`` as git takes it; a path becomes a ``file://`` URL, for which git honours ``--depth``.
 
     Raises:
-        RepositoryError: A password or token stands in it.
+        RepositoryError: A password or token stands in it, or it lies in a folder that this user may not read.
     """
     if holds_secret(repository):
         raise RepositoryError(
@@ -64,7 +64,11 @@ def git_url(repository: str) -> str:
             "and shown with it; leave it out, and set SIGHTLINE_GIT_TOKEN in the environment instead"
         )
     path = Path(repository).expanduser()
-    if path.exists() or ":" not in repository:
+    try:
+        there = path.exists()
+    except PermissionError as error:
+        raise RepositoryError(not_readable(path)) from error
+    if there or ":" not in repository:
         return path.absolute().as_uri()
     return repository
 
