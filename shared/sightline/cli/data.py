@@ -17,6 +17,7 @@ from sightline.config.settings import embedded_or_own, read_settings, settings_p
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
 from sightline.plural import counted
+from sightline.url_secrets import redact
 
 TIMEOUT_SECONDS = 3600.0
 SHOWN_NAMES = 10
@@ -49,9 +50,10 @@ def init(path: Path, remote: str) -> None:
     there = (path / ".git").exists()
     made = init_repository(path, remote)
     how = "its .dvc/config names the remotes of Sightline now" if there else "data repository made"
-    click.echo(f"{path}: " + (how if made else "is this data repository already; nothing was changed"))
-    if _make_default(path):
-        click.echo(f"{settings_path()}: data.repository is {path} now")
+    click.echo(f"{path}: {how}" if made else f"{path} is already a data repository with this remote; it stays as it is")
+    before = _make_default(path)
+    if before is not None:
+        click.echo(f"{settings_path()}: data.repository is now {path}" + (f", no longer {before}" if before else ""))
     if made:
         click.echo("next: sightline data add FOLDER --dataset NAME --version v1")
 
@@ -236,15 +238,16 @@ def _default_repository() -> str:
     return embedded_or_own("data", "repository")
 
 
-def _make_default(path: Path) -> bool:
-    """Write ``data.repository`` to the settings file; False when it is listed twice."""
+def _make_default(path: Path) -> str | None:
+    """Write ``data.repository`` to the settings file; returns what it was (maybe empty), None where it is this one."""
     from sightline.steps.journal import write_atomically
 
     settings, document = settings_path(), read_settings()
     if not isinstance(document.setdefault("data", {}), dict):
         raise ConfigurationError(f"{settings} must hold sections such as data:; fix or remove it")
-    if document["data"].get("repository") == str(path):
-        return False
+    before = document["data"].get("repository")
+    if before == str(path):
+        return None
     document["data"]["repository"] = str(path)
     write_atomically(settings, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-    return True
+    return redact(str(before)) if before else ""
