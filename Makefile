@@ -40,9 +40,8 @@ demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the res
 	@$(DEMO) $(BIN)/sightline data add $(SIGHTLINE_HOME)/plates --dataset plates --version v1
 	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe plates --set data.tag=plates_ann_v1
 	@printf '%s\n' '' 'next:' \
-		'  export SIGHTLINE_HOME="$(SIGHTLINE_HOME)" PATH="$(CURDIR)/$(BIN):$$PATH"' \
-		'  sightline model predict champion:plates "$(SIGHTLINE_HOME)"/plates/000?.jpg --out "$(SIGHTLINE_HOME)/predictions"' \
-		'  sightline lineage plates_train_v1' \
+		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" model predict champion:plates "$(SIGHTLINE_HOME)"/plates/000?.jpg --out "$(SIGHTLINE_HOME)/predictions"' \
+		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" lineage plates_train_v1' \
 		'your own images: "Your own data" in README.md'
 
 test: $(VENV)/.dev ## run every test, warnings as errors, with coverage

@@ -59,7 +59,7 @@ def test_init_and_add_say_what_they_did(story):
     folder, said = story
     assert said[0].splitlines() == [
         f"{folder / 'data'}: data repository made",
-        f"{folder / 'home' / 'settings.yaml'}: data.repository is {folder / 'data'} now",
+        f"{folder / 'home' / 'settings.yaml'}: data.repository is now {folder / 'data'}",
         "next: sightline data add FOLDER --dataset NAME --version v1",
     ]
     assert said[1].startswith("pets_ann_v1: added (20 files, commit ")
@@ -71,14 +71,23 @@ def test_init_twice_says_so_and_keeps_other_settings(story):
     folder, _ = story
     settings_path().write_text(yaml.safe_dump({"train": {"workers": 0}, "data": {"jobs": 7}}))
     said = run("init", folder / "data", "--remote", folder / "remote")
-    assert "is this data repository already; nothing was changed" in said
+    assert f"{folder / 'data'} is already a data repository with this remote; it stays as it is\n" in said
     assert yaml.safe_load(settings_path().read_text()) == {
         "train": {"workers": 0},
         "data": {"jobs": 7, "repository": str(folder / "data")},
     }
     before = settings_path().read_bytes()
-    run("init", folder / "data", "--remote", folder / "remote")
+    assert "data.repository" not in run("init", folder / "data", "--remote", folder / "remote")
     assert settings_path().read_bytes() == before
+
+
+def test_init_names_the_repository_that_was_the_default_before(story, tmp_path):
+    folder, _ = story
+    said = run("init", tmp_path / "other", "--remote", tmp_path / "other remote")
+    assert f"data.repository is now {tmp_path / 'other'}, no longer {folder / 'data'}\n" in said
+    settings_path().write_text("data: {repository: 'https://me:s3cret@host/data.git'}")
+    said = run("init", tmp_path / "other", "--remote", tmp_path / "other remote")
+    assert "no longer https://***@host/data.git\n" in said
 
 
 def test_settings_that_are_no_sections_are_left_alone(story):

@@ -10,7 +10,7 @@ from sightline.cli.labelme import command as labelme
 from sightline.config.decode import decode
 from sightline.data import commands
 from sightline.data.labelme import read_folder, stopping_faults
-from sightline.errors import DataError, UnknownTagError
+from sightline.errors import DataError, RepositoryError, UnknownTagError
 from tests.labelled_folder import write_images, write_labels
 
 
@@ -125,3 +125,46 @@ def test_a_clone_that_lacks_tags_says_so(tmp_path, sightline_home):
         assert hint in str(error.value)
     commands.git("fetch", "--quiet", "--unshallow", "--tags", cwd=shallow, timeout_seconds=60)
     assert "pets_ann_v1" in run("list", "--repository", shallow)
+
+
+@pytest.mark.parametrize("address", [
+    "https://me@example.org/team/pets-data.git", "git@example.org:team/pets-data.git", "ssh://git@example.org/pets-data",
+])  # fmt: skip
+def test_a_repository_on_a_server_needs_a_clone(address, tmp_path, sightline_home):
+    photos = write_images(tmp_path / "photos", ["a"])
+    with pytest.raises(RepositoryError, match=r"git clone .* pets-data, then .*--repository pets-data") as caught:
+        run("add", photos, "--dataset", "pets", "--version", "v1", "--repository", address)
+    assert str(tmp_path) not in str(caught.value)
+    (sightline_home / "settings.yaml").write_text(f"data: {{repository: '{address}'}}")
+    with pytest.raises(RepositoryError, match="git clone"):
+        run("add", photos, "--dataset", "pets", "--version", "v1")
+
+
+def test_a_repository_may_be_named_by_a_file_address(tmp_path, sightline_home):
+    run("init", tmp_path / "my data", "--remote", tmp_path / "remote")
+    photos = write_images(tmp_path / "photos", ["a"])
+    address = (tmp_path / "my data").as_uri()
+    assert "added" in run("add", photos, "--dataset", "pets", "--version", "v1", "--repository", address)
+
+
+def test_another_spelling_is_refused_with_a_way_that_works(tmp_path, sightline_home):
+    photos = write_images(tmp_path / "photos", ["a", "b"])
+    write_labels(photos, "a", ["cat", "cat", "Cat"])
+    run("init", tmp_path / "data", "--remote", tmp_path / "remote")
+    with pytest.raises(DataError, match=r"--allow-faults and record them with the data\.aliases for other spellings"):
+        run("add", photos, "--dataset", "pets", "--version", "v1")
+    said = run("add", photos, "--dataset", "pets", "--version", "v1", "--allow-faults")
+    assert "note: 1 label in another spelling; data.aliases in the next command maps them" in said
+    assert "record will stop" not in said
+    words = next_command(said)
+    data = decode(words[5], words[7::2]).data
+    assert stopping_faults(read_folder(photos, data), data.faults) == []
+    (photos / "b.jpg").unlink()
+    with pytest.raises(
+        DataError, match=r"record them with --set data\.faults\.missing_image=drop and the data\.aliases"
+    ):
+        run("add", photos, "--dataset", "pets", "--version", "v2")
+    said = run("add", photos, "--dataset", "pets", "--version", "v2", "--allow-faults")
+    assert "note: record will stop at 1 fault (" in said
+    data = decode(words[5], [*words[7::2], "data.faults.missing_image=drop"]).data
+    assert stopping_faults(read_folder(photos, data), data.faults) == []

@@ -182,4 +182,4 @@ def test_the_exit_code_reaches_the_shell(content, tmp_path):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     if content is None:
-        assert done.stderr.startswith(f"error: {tmp_path} holds no labelme annotations: 0 images")
+        assert done.stderr.startswith(f"error: {tmp_path} is empty; label images with labelme first")

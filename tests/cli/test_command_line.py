@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 
 from sightline.cli import COMMANDS, cli, run_cli
 from sightline.errors import DataError
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_help_lists_every_command_without_importing_torch():
@@ -116,3 +119,20 @@ def test_config_check_accepts_or_lists_every_fault():
 def test_config_list_names_the_recipes():
     lines = CliRunner().invoke(cli, ["config", "list"]).output.splitlines()
     assert [line.split()[0] for line in lines] == ["instance_segmentation", "instance_segmentation_small", "plates"]
+
+
+@pytest.mark.parametrize(("arguments", "quoted"), [
+    (["--set", "data.classes=[cat,", "dog]"], "'data.classes=[cat, dog]'"),
+    (["--set=data.classes=[cat,", "big", "dog]"], "'data.classes=[cat, big dog]'"),
+    (["--set", "data.jobs=2", "--set", "data.aliases={a:", "b}"], "'data.aliases={a: b}'"),
+    (["--set", "data.classes=[cat]", "more"], ""),
+    (["--set", "data.classes=[cat", "more"], ""),
+])  # fmt: skip
+def test_a_list_that_the_shell_took_apart_is_shown_in_quotes(arguments, quoted):
+    for program in (["-m", "sightline", "config", "check", "plates"], ["pipeline.py", "run", "--local"]):
+        done = subprocess.run(
+            [sys.executable, *program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2 or not quoted
+        assert (f"--set {quoted}\n" in done.stderr) == bool(quoted)
+        assert ("Put quotes" in done.stderr) == bool(quoted)

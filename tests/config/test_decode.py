@@ -180,3 +180,20 @@ def test_a_minimum_is_one_number_or_one_by_metric():
     by_metric = decode("plates", ["evaluate.minimum.EIR=0.3"]).evaluate
     assert (by_metric.minimum_of("EIR"), by_metric.minimum_of("mask_AP")) == (0.3, 0.05)
     assert from_json(decode("plates", ["evaluate.minimum={EIR: 0.3}"]).model_dump_json()).evaluate == by_metric
+
+
+@pytest.mark.parametrize(("name", "says"), [
+    ("recipe.yaml", r"recipe\.yaml is missing \(looked for /"),
+    ("folder/pets.yml", "pets.yml is missing"),
+    ("here/pets", "here/pets is missing"),
+    ("here", "unknown recipe 'here'"),
+    ("folder.yaml", "folder.yaml is a folder"),
+    ("here/pets.txt", "no YAML ending"),
+])  # fmt: skip
+def test_a_recipe_file_that_is_not_there_is_said_to_be_missing(name, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "pets.txt").write_text("{}")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(ConfigurationError, match=says):
+        decode(name)

@@ -220,3 +220,33 @@ def test_an_address_of_an_earlier_release_that_dvc_fails_on_is_named(tmp_path):
 def test_a_relative_remote_is_refused(tmp_path):
     with pytest.raises(RepositoryError, match="is the relative path"):
         open_remote("['remote \"training\"']\n    url = ../rem\n", "training", "/data")
+
+
+@pytest.mark.parametrize("package", ["shared/sightline", "src/sightline", "sightline"])
+def test_the_source_code_of_sightline_is_no_place_for_data(package, team, tmp_path):
+    (team / package).mkdir(parents=True)
+    (team / package / "__init__.py").write_text("")
+    (team / "photos").mkdir()
+    (team / "photos" / "a.jpg").write_bytes(b"")
+    before = git(team, "rev-parse", "HEAD"), git(team, "status", "--porcelain")
+    for path in (team, team / "photos"):
+        with pytest.raises(RepositoryError, match=f"{package}/__init__.py.*nothing was changed: choose a folder"):
+            init_repository(path, str(tmp_path / "remote"))
+    assert (git(team, "rev-parse", "HEAD"), git(team, "status", "--porcelain")) == before
+
+
+def test_a_remote_that_cannot_be_written_is_corrected_by_the_option(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RepositoryError, match="set --remote to a folder") as caught:
+        init_repository(tmp_path / "data", str(tmp_path / "file"))
+    assert "storage.uri" not in str(caught.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_remote_that_is_the_repository_leaves_nothing_behind(tmp_path):
+    for remote in ("data", "data/remote", "data/.dvc"):
+        with pytest.raises(RepositoryError, match="overlap"):
+            init_repository(tmp_path / "data", str(tmp_path / remote))
+    with pytest.raises(RepositoryError, match="overlap"):
+        init_repository(tmp_path / "r" / "annotations" / "data", str(tmp_path / "r"))
+    assert list(tmp_path.iterdir()) == []

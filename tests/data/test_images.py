@@ -111,7 +111,7 @@ def test_what_is_not_an_image_is_refused():
         with pytest.raises(UnreadableImageError) as caught:
             read_image(content, LIMIT)
         assert str(caught.value) == (
-            "the image: it is not a readable JPEG or PNG or BMP or WEBP or TIFF or GIF image; convert or replace it"
+            "the image: it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"
         )
 
 

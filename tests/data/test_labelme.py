@@ -193,7 +193,7 @@ def test_a_folder_that_is_not_there_or_has_no_json_is_an_error(tmp_path):
     with pytest.raises(DataError, match="is not a folder; give the folder that holds labelme's JSON files"):
         read_folder(tmp_path / "gone", settings())
     (tmp_path / "a.jpg").write_bytes(encoded(picture()))
-    with pytest.raises(DataError, match=r"holds no labelme annotations: 1 image, but no \.json file"):
+    with pytest.raises(DataError, match=r"holds 1 image, but no \.json file"):
         read_folder(tmp_path, settings())
 
 

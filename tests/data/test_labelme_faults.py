@@ -218,10 +218,10 @@ def test_a_json_link_that_leads_outside_is_not_followed(tmp_path):
 # What becomes of a.jpg, the kind of the fault, what is said after "a.json: ".
 IMAGES = {
     "missing": (None, "missing_image", "image a.jpg does not exist; add the image, or correct imagePath"),
-    "text": (b"hello", "broken_image", "image a.jpg: it is not a readable JPEG or PNG or BMP or WEBP or TIFF or GIF image; convert or replace it"),
+    "text": (b"hello", "broken_image", "image a.jpg: it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"),
     "empty": (b"", "broken_image", "image a.jpg: it is empty; replace it with an intact copy"),
     "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "broken_image", "image a.jpg: it is a pointer that Git LFS left in its place; fetch it with git lfs pull"),
-    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "broken_image", "image a.jpg: it is not a readable JPEG or PNG or BMP or WEBP or TIFF or GIF image; convert or replace it"),
+    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "broken_image", "image a.jpg: it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"),
     "huge": (encoded(Image.new("1", (9000, 9000)), "PNG"), "broken_image", "image a.jpg: it has 9000 x 9000 = 81,000,000 pixels, more than data.max_pixels = 50,000,000; make it smaller, or raise data.max_pixels"),
     "16 bits": (encoded(Image.fromarray(np.zeros((48, 64), np.uint16)), "PNG"), "broken_image", "image a.jpg: its pixels have more than 8 bits a channel (Pillow's mode I;16); convert it to 8 bits a channel"),
     "other size": (encoded(picture(size=(60, 40))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 60 x 40 pixels; check in labelme that the shapes fit the image, and save it again"),

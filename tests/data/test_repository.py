@@ -1,10 +1,12 @@
 """The data repository on real git and DVC: made, added to, checked out, compared."""
 
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -19,6 +21,7 @@ from sightline.data.difference import compare
 from sightline.data.history import git_url, list_tags, open_history
 from sightline.data.lock import exclusive_lock
 from sightline.data.objects import read_dvc_file
+from sightline.data.origin import find_places, require_same_tags
 from sightline.data.remote import open_remote
 from sightline.data.removal import remove_version
 from sightline.data.repository import add_annotations, init_repository
@@ -268,6 +271,51 @@ def test_an_unknown_repository_says_how_to_make_one(tmp_path):
         checkout(str(tmp_path / "nowhere"), "pets_ann_v1", tmp_path)
 
 
+def outcome_without_rights(action):
+    """What an action raises for a user who owns nothing, as a text."""
+
+    def act(sender):
+        os.environ["HOME"] = "/nowhere"  # git would stop at settings that it may not read
+        if os.getuid() == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+        try:
+            action()
+        except (RepositoryError, OSError) as error:
+            sender.send(f"{type(error).__name__}: {error}")
+        else:
+            sender.send("nothing")
+
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=act, args=(sender,))
+    process.start()
+    said = receiver.recv()
+    process.join()
+    return said
+
+
+@pytest.mark.parametrize("closed", ["", ".git", ".git/HEAD", ".git/objects", ".git/refs", "parent"])
+def test_a_repository_without_read_permission_is_not_called_missing(closed):
+    with tempfile.TemporaryDirectory(prefix="sightline-closed-") as folder:  # pytest's folders are closed to others
+        data = Path(folder) / "team" / "my data"
+        data.parent.mkdir()
+        for path in (folder, data.parent):
+            Path(path).chmod(0o755)
+        git(data.parent, "init", "--quiet", str(data))
+        place = data.parent if closed == "parent" else data / closed
+        mode = place.stat().st_mode
+        place.chmod(0)
+        said = outcome_without_rights(lambda: list_tags(str(data), 60))
+        places = outcome_without_rights(lambda: require_same_tags(find_places(str(data), 60), "pets", 60))
+        missing = outcome_without_rights(lambda: list_tags(f"{folder}/nowhere", 60))
+        place.chmod(mode)
+    assert said.startswith("RepositoryError: ")
+    assert f"this user may not read {place if closed != 'parent' else data}" in said
+    assert places == "nothing" or places.startswith("RepositoryError: ")
+    assert "no such data repository" not in places
+    assert "no such data repository" in missing
+
+
 def test_a_tag_that_moved_is_refused_with_both_commits(own_yard, tmp_path):
     done = checkout(str(own_yard.path), "pets_ann_v1", tmp_path)
     other = list_tags(str(own_yard.path), 60)["pets_ann_v2"]
@@ -276,6 +324,22 @@ def test_a_tag_that_moved_is_refused_with_both_commits(own_yard, tmp_path):
         checkout(str(own_yard.path), "pets_ann_v1", tmp_path)
     with pytest.raises(RepositoryError, match=f"names commit {other}, but {done.commit} was recorded"):
         checkout(str(own_yard.path), "pets_ann_v1", tmp_path / "fresh", expected_commit=done.commit)
+
+
+def test_another_repository_with_the_same_tag_is_named_as_a_reason(own_yard, tmp_path):
+    done = checkout(str(own_yard.path), "pets_ann_v1", tmp_path / "work")
+    init_repository(tmp_path / "other", str(tmp_path / "other remote"))
+    others = str(tmp_path / "other")
+    known = {"expected_commit": done.commit, "recorded_in": "sqlite:///known.sqlite"}
+    with pytest.raises(UnknownTagError, match=r"sqlite:///known\.sqlite knows this tag from another data repository"):
+        checkout(others, "pets_ann_v1", tmp_path / "fresh", **known)
+    add_annotations(tmp_path / "other", write_images(tmp_path / "others photos", names(3)), V1)
+    with pytest.raises(
+        RepositoryError, match=rf"sqlite:///known\.sqlite knows this tag .* than {others}.*SIGHTLINE_HOME"
+    ):
+        checkout(others, "pets_ann_v1", tmp_path / "fresh", **known)
+    with pytest.raises(RepositoryError, match=f"knows this tag from another data repository than {others}"):
+        checkout(others, "pets_ann_v1", tmp_path / "work")
 
 
 def test_missing_and_damaged_remote_objects_are_named(own_yard, tmp_path):

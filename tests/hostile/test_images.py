@@ -18,7 +18,7 @@ REPLACE = "replace it with an intact copy"
 TOO_LARGE = (
     "it is too large to decode: it claims more than 178,956,970 pixels, which no setting allows; make it smaller"
 )
-UNKNOWN = "it is not a readable JPEG or PNG or BMP or WEBP or TIFF or GIF image; convert or replace it"
+UNKNOWN = "it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"
 ZEROS = zlib.compress(bytes(50_000_000))
 GREY = zlib.compress(bytes(65 * 48))
 PICTURE = Image.new("RGB", (64, 48), (200, 30, 30))

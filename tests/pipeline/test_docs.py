@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import click
@@ -58,6 +59,18 @@ def test_a_slip_of_the_pen_would_be_seen():
     assert "'ad'" in complaint(("schedule", "ad"))
     assert "--yse" in complaint(("gc", "--yse"), "sightline")
     assert "--remote" in complaint(("data", "init", "there"), "sightline")
+
+
+def test_what_the_demo_prints_to_paste_changes_nothing_in_the_shell():
+    made = subprocess.run(["make", "--just-print", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["sh", "-c", made[made.rindex("printf ") :]], capture_output=True, text=True, check=True
+    ).stdout
+    lines = [shlex.split(line) for line in said.splitlines() if line.startswith("  ")]
+    assert [words[1].rpartition("/")[2] for words in lines] == ["sightline", "sightline"]
+    for home, _, *words in lines:
+        assert home.startswith("SIGHTLINE_HOME=/")
+        assert not complaint(words, "sightline")
 
 
 def test_every_parameter_of_the_pipeline_is_explained():

@@ -103,3 +103,23 @@ def test_import_is_light_and_has_a_version():
     assert {"Predictor", "__version__", "load_predictor"} <= set(dir(sightline))
     with pytest.raises(AttributeError, match="no attribute 'Predicter'"):
         sightline.Predicter  # noqa: B018
+
+
+def test_a_file_is_fetched_to_a_folder_named_by_text_or_path(place):
+    uri = (place / "model.safetensors").as_uri()
+    for folder in ("fetched", place / "fetched too"):
+        for name in ("champion:plates", uri, "model.safetensors", place / "model.safetensors"):
+            found = sightline.find_model(name, folder)
+            assert isinstance(found, Path)
+            assert found.read_bytes() == (place / "model.safetensors").read_bytes()
+        assert len(list(Path(folder).iterdir())) == 2
+    for name in ("model.safetensors", place / "model.safetensors"):
+        assert sightline.Predictor.load(name, "cpu").card.reading == "plates"
+
+
+def test_a_document_names_the_image_by_text_or_path(place):
+    predictor = sightline.load_predictor("model.safetensors", "cpu")
+    detections = predictor.predict("plate.png")
+    for image in ("plate.png", Path("plate.png")):
+        document = sightline.prediction_document(detections, predictor.card, image)
+        assert json.loads(json.dumps(document))["image"] == "plate.png"

@@ -25,6 +25,10 @@ def faults_of(*overrides, recipe="instance_segmentation"):
 @pytest.mark.parametrize(
     ("override", "field", "says"),
     [
+        ("data.tag=pets", "data.tag: 'pets'", "<dataset>_ann_<version>"),
+        ("data.tag=pets_v1", "data.tag: 'pets_v1'", "plates_ann_v1"),
+        ("data.tag=a..b_ann_v1", "data.tag: ", "no '..'"),
+        ("data.tag=pets_train_v1", "data.tag: pets_train_v1", "set it to pets_ann_v1"),
         ("model.backbone=resnet51", "model.backbone", "resnet50"),
         ("model.backbone=timm:swin_tiny_patch4_window7_223", "model.backbone", "timm:swin_tiny_patch4_window7_224"),
         ("model.backbone=timm:vit_base_patch16_224", "model.backbone", "strides 4, 8, 16 and 32"),
@@ -51,6 +55,16 @@ def test_a_fault_names_the_field_and_what_was_expected(override, field, says):
 def test_all_come_in_one_message():
     faults = faults_of("model.backbone=x", "train.warmup_iterations=10001", "evaluate.select_by=[y]", "reading=plates")
     assert len(faults) == 4
+
+
+def test_resolve_and_a_local_run_name_a_bad_tag_beside_the_other_faults():
+    from sightline.steps.run import LocalRun
+
+    overrides = ["data.classes=[cat]", "train.best_metric=x"]
+    with pytest.raises(ConfigurationError, match=r"has 2 faults(.|\n)*data\.tag: 'pets'(.|\n)*train\.best_metric"):
+        resolve.run("instance_segmentation", "\n".join(overrides), "pets", "")
+    with pytest.raises(ConfigurationError, match=r"has 2 faults(.|\n)*data\.tag: 'pets'"):
+        LocalRun.begin("instance_segmentation", [*overrides, "data.tag=pets"], ("test",), entry_point="pipeline.py")
 
 
 def test_resolve_and_config_check_refuse_the_same():

@@ -267,9 +267,11 @@ def test_faults_are_listed_all_at_once(tmp_path):
     for name in names(6):
         write_labels(world.photos, name, ["unicorn"] * 12)
     world.add("pets_ann_v1")
-    with pytest.raises(DataError, match=r"pets_ann_v1 has 72 faults(.|\n)*000\.json(.|\n)*and 22 more") as caught:
+    with pytest.raises(DataError, match="pets_ann_v1 has 72 faults") as caught:
         world.run("pets_ann_v1")
-    assert "data.faults.unknown_label" in str(caught.value)
+    first, *lines = str(caught.value).splitlines()
+    assert lines == ["  'unicorn': 72 shapes in 6 files; the label is not in data.classes"]
+    assert "data.faults.unknown_label=drop" in first
     listed = (tmp_path / "work" / "faults" / "pets_ann_v1.txt").read_text().splitlines()
     assert len(listed) == 72
     assert "pets_train_v1" not in world.tags()

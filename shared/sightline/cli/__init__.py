@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
+from collections.abc import Sequence
 from gc import set_threshold
 
 import click
@@ -61,6 +63,25 @@ def main() -> None:
     run_cli(cli)
 
 
+def quoted_override(arguments: Sequence[str]) -> str:
+    """A value of ``--set`` that the shell took apart at its blanks, put together and quoted; empty where none was.
+
+    Example:
+        >>> quoted_override(["check", "plates", "--set", "data.classes=[cat,", "dog]"])
+        "'data.classes=[cat, dog]'"
+    """
+    for start, argument in enumerate(arguments):
+        if not argument.startswith("--set=") and (start == 0 or arguments[start - 1] != "--set"):
+            continue
+        for stop in range(start + 1, len(arguments) + 1):
+            value = " ".join(arguments[start:stop]).removeprefix("--set=")
+            if all(value.count(left) == value.count(right) for left, right in ("[]", "{}")):
+                if stop > start + 1:
+                    return shlex.quote(value)
+                break
+    return ""
+
+
 def run_cli(command: click.Command) -> None:
     """Run a command line and exit; errors meant for the user are printed without a traceback, and exit with 1."""
     prepare_pod()  # a notebook is one
@@ -70,6 +91,8 @@ def run_cli(command: click.Command) -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.UsageError) and (quoted := quoted_override(sys.argv[1:])):
+            click.echo(f"Put quotes around a value with blanks: --set {quoted}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; run the same command to resume", err=True)

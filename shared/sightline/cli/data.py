@@ -17,6 +17,7 @@ from sightline.config.settings import embedded_or_own, read_settings, settings_p
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
 from sightline.plural import counted
+from sightline.url_secrets import redact
 
 if TYPE_CHECKING:
     from sightline.database import VersionRow
@@ -52,9 +53,10 @@ def init(path: Path, remote: str) -> None:
     there = (path / ".git").exists()
     made = init_repository(path, remote)
     how = "its .dvc/config names the remotes of Sightline now" if there else "data repository made"
-    click.echo(f"{path}: " + (how if made else "is this data repository already; nothing was changed"))
-    if _make_default(path):
-        click.echo(f"{settings_path()}: data.repository is {path} now")
+    click.echo(f"{path}: {how}" if made else f"{path} is already a data repository with this remote; it stays as it is")
+    before = _make_default(path)
+    if before is not None:
+        click.echo(f"{settings_path()}: data.repository is now {path}" + (f", no longer {before}" if before else ""))
     if made:
         click.echo("next: sightline data add FOLDER --dataset NAME --version v1")
 
@@ -76,10 +78,11 @@ def add(folder: Path, dataset: str, version: str, repository: str | None, *, all
     In a clone, the commit goes on top of what origin has, and is pushed with its tag.
     """
     from sightline.cli.data_added import added_lines
+    from sightline.data.references import require_local
     from sightline.data.repository import add_annotations
 
     tag = DatasetTag(dataset, "ann", version)
-    source = Path(repository or _default_repository()).expanduser().absolute()
+    source = require_local(repository or _default_repository())
     added = add_annotations(source, folder, tag, timeout_seconds=TIMEOUT_SECONDS, allow_faults=allow_faults)
     click.echo("\n".join(added_lines(added, source)))
 
@@ -251,15 +254,16 @@ def _default_repository() -> str:
     return embedded_or_own("data", "repository")
 
 
-def _make_default(path: Path) -> bool:
-    """Write ``data.repository`` to the settings file; False when it is listed twice."""
+def _make_default(path: Path) -> str | None:
+    """Write ``data.repository`` to the settings file; returns what it was (maybe empty), None where it is this one."""
     from sightline.steps.journal import write_atomically
 
     settings, document = settings_path(), read_settings()
     if not isinstance(document.setdefault("data", {}), dict):
         raise ConfigurationError(f"{settings} must hold sections such as data:; fix or remove it")
-    if document["data"].get("repository") == str(path):
-        return False
+    before = document["data"].get("repository")
+    if before == str(path):
+        return None
     document["data"]["repository"] = str(path)
     write_atomically(settings, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-    return True
+    return redact(str(before)) if before else ""

@@ -14,6 +14,7 @@ from sightline.cli.suggested_classes import fit_a_command_line, fitting_recipe
 from sightline.config.decode import SMALL_RECIPE
 from sightline.config.settings import embedded_or_own
 from sightline.data.folder_files import FolderFiles, first_names, suffix_of
+from sightline.plural import counted
 
 if TYPE_CHECKING:
     from sightline.data.repository import Added
@@ -30,10 +31,17 @@ def added_lines(added: Added, repository: Path) -> list[str]:
     lines = [f"{added.tag}: {state} ({added.files} files, commit {added.commit[:12]})", *folder_lines(added.found)]
     unlabelled = added.annotations.unlabelled_images
     if unlabelled:
-        lines.append(f"note: {unlabelled} image{'s'[: unlabelled != 1]} without a JSON file: stored, but not recorded")
-    if added.faults:
-        lines.append(f"note: record will stop at {added.faults} fault{'s'[: added.faults != 1]} (--allow-faults)")
-    return [*lines, _next_line(added, repository)]
+        lines.append(f"note: {counted(unlabelled, 'image')} without a JSON file: stored, but not recorded")
+    following = _next_line(added, repository)
+    spellings = sum(fault.kind == "unknown_label" for fault in added.annotations.faults)
+    mapped = spellings if "data.aliases=" in following else 0
+    if added.faults > mapped:
+        lines.append(f"note: record will stop at {counted(added.faults - mapped, 'fault')} (--allow-faults)")
+    if mapped:
+        lines.append(
+            f"note: {counted(mapped, 'label')} in another spelling; data.aliases in the next command maps them"
+        )
+    return [*lines, following]
 
 
 def folder_lines(found: FolderFiles) -> list[str]:

@@ -108,9 +108,12 @@ def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max
         click.echo(f"drawn images and JSON files are in {out}")
     if broken:
         raise DataError(
-            f"{len(broken)} of {len(wanted)} image{'s'[: len(wanted) != 1]} could not be read:\n"
-            + "\n".join(f"  {fault}" for fault in broken)
+            f"{_share(len(broken), len(wanted))} could not be read:\n" + "\n".join(f"  {fault}" for fault in broken)
         )
+
+
+def _share(broken: int, images: int) -> str:
+    return "the image" if images == 1 else f"{broken:,} of {images:,} images"
 
 
 def _rows(card: ModelCard) -> list[tuple[str, str]]:

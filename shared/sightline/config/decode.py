@@ -166,7 +166,7 @@ def _read_recipe(recipe: str) -> Document:
     if recipe in recipe_names():
         source = resources.files("sightline.config") / "recipes" / f"{recipe}.yaml"
         return read_yaml(source, recipe)
-    if Path(recipe).suffix in {".yaml", ".yml"} and Path(recipe).exists():
+    if Path(recipe).suffix in {".yaml", ".yml"} and Path(recipe).is_file():
         return read_yaml(Path(recipe))
     if not recipe:
         known = "\n".join(f"  {name}: {recipe_summary(name)}" for name in recipe_names())
@@ -174,6 +174,15 @@ def _read_recipe(recipe: str) -> Document:
             f"no recipe is named; name one with --recipe, or the path of a YAML file:\n{known}\n"
             "and give the classes of your labels with --set 'data.classes=[cat, dog]' "
             "(sightline labelme check FOLDER prints them)"
+        )
+    path = Path(recipe)
+    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        if path.is_file():
+            raise ConfigurationError(f"the recipe {recipe} has no YAML ending; name the file .yaml or .yml")
+        fault = "is a folder" if path.is_dir() else f"is missing (looked for {path.absolute()})"
+        raise ConfigurationError(
+            f"the recipe file {recipe} {fault}; give the path of a YAML file, or one of the recipes "
+            f"{', '.join(recipe_names())}"
         )
     raise ConfigurationError(
         f"unknown recipe {recipe!r}{_nearest(recipe, recipe_names())}; known are {', '.join(recipe_names())}, "

@@ -27,7 +27,8 @@ _BEGINNING = """\
 
 Every key of a recipe and of `--set`, with its meaning, default and range. This page is made from the schema by
 `sightline config reference > docs/configuration.md`. `sightline config show RECIPE --describe` prints the same with the
-values of a recipe, and `sightline config check RECIPE --set ...` names every fault.
+values of a recipe, and `sightline config check RECIPE --set ...` names every fault. A recipe without classes of
+its own, such as `instance_segmentation`, needs `--set 'data.classes=[cat, dog]'` in both.
 
 Precedence: embedded defaults < recipe < settings file (`~/.sightline/settings.yaml`, or the file that
 `$SIGHTLINE_SETTINGS` names) < `--set`.

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 
-from sightline.config.schema import Data
+from sightline.config.schema import Data, Faults
 from sightline.data.annotations import Annotations
 from sightline.data.branch import DETACHED, Branch, Published
 from sightline.data.cache import Cache
@@ -255,7 +255,7 @@ def unstored_images(annotations: Annotations, found: FolderFiles) -> list[str]:
     ]
 
 
-def require_no_fault(found: FolderFiles, faults: list[str]) -> None:
+def require_no_fault(found: FolderFiles, faults: list[str], annotations: Annotations) -> None:
     """Refuse a folder with faults that would stop record.
 
     Raises:
@@ -267,11 +267,21 @@ def require_no_fault(found: FolderFiles, faults: list[str]) -> None:
         raise DataError(
             "\n".join([
                 f"{found.root} has {count} that would stop record; nothing was stored: fix them "
-                f"(sightline labelme check {shlex.quote(str(found.root))} lists all), or add them with --allow-faults",
+                f"(sightline labelme check {shlex.quote(str(found.root))} lists all), or add "
+                f"them with --allow-faults{_for_record(annotations)}",
                 *(f"  {fault}" for fault in faults[:SHOWN_FAULTS]),
                 *more,
             ])
         )  # fmt: skip
+
+
+def _for_record(annotations: Annotations) -> str:
+    """What record needs to take a folder that was added with its faults."""
+    kinds = {fault.kind for fault in stopping_faults(annotations, Faults())}
+    ways = [f"--set data.faults.{kind}=drop" for kind in sorted(kinds - {"unknown_label"})]
+    if "unknown_label" in kinds:
+        ways.append("the data.aliases for other spellings of a label, in the command that is printed then")
+    return f" and record them with {' and '.join(ways)}" if ways else ""
 
 
 def _is_locked(error: RepositoryError) -> bool:

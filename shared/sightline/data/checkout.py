@@ -49,6 +49,7 @@ def checkout(
     timeout_seconds: float = 3600.0,
     lock_seconds: float = LOCK_SECONDS,
     expected_commit: str = "",
+    recorded_in: str = "",
 ) -> Checkout:
     """Clone the tag, pull its data and check every file; a finished checkout of an earlier call is taken as it is.
 
@@ -60,6 +61,7 @@ def checkout(
         timeout_seconds: Limit for one git or DVC command.
         lock_seconds: How long to wait for another process.
         expected_commit: What the tag named when it was used before; empty when nobody knows.
+        recorded_in: The database that knows ``expected_commit``, for messages.
 
     Raises:
         UnknownTagError: There is no such tag, or its version was removed; the message lists those there are.
@@ -69,11 +71,12 @@ def checkout(
     wanted = DatasetTag.parse(tag)
     known = read_references(repository, timeout_seconds)
     folder = work_dir / "checkouts"
+    other = _other_repository(redact(repository), recorded_in)
     if tag not in known.tags:
-        gone = None if tag in known.removed else _gone(folder, tag, redact(repository), expected_commit)
+        gone = None if tag in known.removed else _gone(folder, tag, redact(repository), expected_commit, other)
         raise gone or missing_tag(repository, tag, known, timeout_seconds)
     commit = known.tags[tag]
-    _require_unmoved(folder, wanted, known, expected_commit)
+    _require_unmoved(folder, wanted, known, expected_commit, other)
     final = folder / f"{tag}-{commit[:12]}"
     if final.is_dir():
         return Checkout(final, tag, commit)
@@ -104,6 +107,7 @@ def checked_out(
     timeout_seconds: float = 3600.0,
     lock_seconds: float = LOCK_SECONDS,
     expected_commit: str = "",
+    recorded_in: str = "",
 ) -> Iterator[Checkout]:
     """A :func:`checkout` that nobody removes while the context is open; the arguments and errors are the same."""
     while True:
@@ -115,6 +119,7 @@ def checked_out(
             timeout_seconds=timeout_seconds,
             lock_seconds=lock_seconds,
             expected_commit=expected_commit,
+            recorded_in=recorded_in,
         )
         with shared_lock(use_lock(found.path), lock_seconds):
             if found.path.is_dir():  # it may have been removed as unused before the lock was ours
@@ -169,7 +174,7 @@ def cache(work_dir: Path) -> Cache:
     return Cache(work_dir.absolute() / "dvc-cache")
 
 
-def _gone(folder: Path, tag: str, repository: str, expected_commit: str) -> UnknownTagError | None:
+def _gone(folder: Path, tag: str, repository: str, expected_commit: str, other: str) -> UnknownTagError | None:
     """The error for a tag that was there before, with what is known of it; None where nothing is known."""
     made = sorted(folder.glob(f"{tag}-{'[0-9a-f]' * 12}"))
     if not made and not expected_commit:
@@ -179,11 +184,20 @@ def _gone(folder: Path, tag: str, repository: str, expected_commit: str) -> Unkn
     source = f"git -C {made[-1]} push origin HEAD" if made else f"git push origin {commit}"
     return UnknownTagError(
         f"{tag} is gone from {repository}; it named commit {commit}{where}; nothing of it was removed here: set the "
-        f"tag again ({source}:refs/tags/{tag}), or choose another version"
+        f"tag again ({source}:refs/tags/{tag}), or choose another version; {other}"
     )
 
 
-def _require_unmoved(folder: Path, tag: DatasetTag, known: References, expected_commit: str) -> None:
+def _other_repository(repository: str, recorded_in: str) -> str:
+    """The other reason why a tag names another commit than before, and what to do then."""
+    database = f"the database {recorded_in}" if recorded_in else "the database"
+    return (
+        f"or, if {database} knows this tag from another data repository than {repository}: use a SIGHTLINE_HOME of its "
+        "own for each (or another database.url and work.dir), or another dataset name"
+    )
+
+
+def _require_unmoved(folder: Path, tag: DatasetTag, known: References, expected_commit: str, other: str) -> None:
     commit = known.tags[str(tag)]
     if expected_commit and known.is_removed(str(tag), expected_commit):
         raise RepositoryError(
@@ -192,14 +206,15 @@ def _require_unmoved(folder: Path, tag: DatasetTag, known: References, expected_
         )
     if expected_commit and expected_commit != commit:
         raise RepositoryError(
-            f"{tag} names commit {commit}, but {expected_commit} was recorded for it: the tag moved; "
-            "set it back, or add the new data as a new version"
+            f"{tag} names commit {commit}, but {expected_commit} was recorded for it. If the tag moved: set it back, "
+            f"or add the new data as a new version; {other}"
         )
-    for other in folder.glob(f"{tag}-{'[0-9a-f]' * 12}"):
-        if other.name != f"{tag}-{commit[:12]}" and not known.is_removed(str(tag), other.name[-12:]):
+    for earlier in folder.glob(f"{tag}-{'[0-9a-f]' * 12}"):
+        if earlier.name != f"{tag}-{commit[:12]}" and not known.is_removed(str(tag), earlier.name[-12:]):
             raise RepositoryError(
-                f"{tag} names commit {commit}, but it named {other.name[-12:]} when it was checked out to {other}: the "
-                "tag moved; set it back, or add the new data as a new version (or remove that folder if it is meant)"
+                f"{tag} names commit {commit}, but it named {earlier.name[-12:]} when it was checked out to {earlier}. "
+                "If the tag moved: set it back, or add the new data as a new version (or remove that folder if it is "
+                f"meant); {other}"
             )
 
 

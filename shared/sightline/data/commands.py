@@ -7,11 +7,13 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 from sightline import url_secrets
 from sightline.data.git_settings import TOKEN_VARIABLE, git_configuration
@@ -33,6 +35,9 @@ _GIT_PLACES = {
 """Environment variables by which git would work on another repository than it is told; a git hook sets them."""
 
 _log = logging.getLogger(__name__)
+_NOT_THERE = (
+    "there is no such data repository; check data.repository, or make one: sightline data init PATH --remote URI"
+)
 _CAUSES = (
     (r"no space left on device|disk quota exceeded", "the disk is full; make room and run the same command again"),
     (r"host key verification failed",
@@ -48,7 +53,7 @@ _CAUSES = (
      f"check data.repository and the token in {TOKEN_VARIABLE}"),
     (r"does not appear to be a git repository|repository .* (not found|does not exist)|not a git repository"
      r"|no such file or directory: .*\.git",
-     "there is no such data repository; check data.repository, or make one: sightline data init PATH --remote URI"),
+     _NOT_THERE),
     (r"permission denied|authentication failed|could not read (username|password)|access denied|read-only file system"
      r"|returned error: 40[13]",
      f"access is denied; check the credentials (https: the token in {TOKEN_VARIABLE}; ssh: the key) and who owns the "
@@ -191,10 +196,33 @@ def _is_full(folder: Path) -> bool:
         return False
 
 
+def not_readable(place: Path) -> str:
+    """What to say of a local repository that is there, but closed to this user."""
+    return f"this user may not read {place}; ask its owner for the right to read the data repository"
+
+
+def _closed_place(shown: str, cwd: Path | None) -> Path | None:
+    """The part of a local repository that this user may not read; None where all can be read."""
+    named = [Path(unquote(path)) for path in re.findall(r"file://(/\S*)", shown)]
+    for root in [*named, *([cwd] if cwd else [])]:
+        for place in (root, *(root / name for name in (".git", ".git/HEAD", ".git/objects", ".git/refs", "HEAD"))):
+            try:
+                mode = place.stat().st_mode
+            except PermissionError:
+                return place
+            except OSError:
+                continue
+            if not os.access(place, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+                return place
+    return None
+
+
 def _explain(shown: str, cwd: Path | None, code: int, output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip() and DVC_FAREWELL not in line][-SHOWN_LINES:]
     if _is_full(cwd or Path.cwd()):
         output += "no space left on device"  # not every command says so
     cause = next((f": {cause}" for pattern, cause in _CAUSES if re.search(pattern, output, re.IGNORECASE)), "")
+    if cause == f": {_NOT_THERE}" and (closed := _closed_place(shown, cwd)):
+        cause = f": {not_readable(closed)}"
     where = f" in {cwd}" if cwd else ""
     return "\n".join([f"{shown}{where} failed with exit code {code}{cause}", *(f"  {line}" for line in lines)])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from sightline.errors import DataError
+from sightline.plural import either
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 """Pillow's names of the formats that are opened; a phone's MPO comes in as JPEG.  Contents decide, not the name."""
@@ -317,7 +318,7 @@ def _decoding(name: str, formats: tuple[str, ...] = FORMATS) -> Iterator[None]:
         ) from error
     except UnidentifiedImageError as error:
         raise UnreadableImageError(
-            name, f"it is not a readable {' or '.join(formats)} image", "convert or replace it"
+            name, f"it is not a readable {either(*formats)} image", "convert or replace it"
         ) from error
     except _DECODER_ERRORS as error:
         raise UnreadableImageError(

@@ -77,10 +77,13 @@ def _listing(root: Path) -> tuple[list[str], set[str]]:
     found = list_files(root)
     files, images = found.annotation_files, set(found.images)
     if not files:
-        raise DataError(
-            f"{root} holds no labelme annotations: {counted(len(images), 'image')}, but no .json file; "
-            "label the images with labelme first, or give another folder"
+        held = (
+            f"holds {counted(len(images), 'image')}, but no .json file"
+            if images
+            else "holds no image and no .json file"
         )
+        what = held if any(root.iterdir()) else "is empty"
+        raise DataError(f"{root} {what}; label images with labelme first, or give another folder")
     return files, images
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.branch import Branch, open_branch
-from sightline.data.commands import redact
+from sightline.data.commands import not_readable, redact
 from sightline.data.references import TAGS, References, local_path, read_references, tombstone_reference
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import RepositoryError
@@ -32,10 +32,17 @@ class Places:
 
 
 def find_places(repository: str, timeout_seconds: float) -> Places:
-    """Which repository decides, and whether ``repository`` is only a clone of it."""
+    """Which repository decides, and whether ``repository`` is only a clone of it.
+
+    Raises:
+        RepositoryError: This user may not read it.
+    """
     path = local_path(repository).absolute()
-    if not (path / ".git").exists():
-        return Places(repository, None)
+    try:
+        if not (path / ".git").exists():
+            return Places(repository, None)
+    except PermissionError as error:
+        raise RepositoryError(not_readable(path)) from error
     branch = open_branch(path, timeout_seconds)
     if not branch.remote:
         return Places(repository, None)

@@ -7,12 +7,13 @@ and is never deleted, so a clone that still has the old tag and pushes it again 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from sightline.data.commands import git, redact
+from sightline.data.commands import git, not_readable, redact
 from sightline.data.tags import dataset_tags
 from sightline.errors import RepositoryError
 from sightline.url_secrets import holds_secret
@@ -21,6 +22,10 @@ TAGS = "refs/tags/"
 TOMBSTONES = f"{TAGS}removed/"
 
 _TOMBSTONE = re.compile(rf"{TOMBSTONES}(?P<tag>[^/]+)/(?P<commit>[0-9a-f]{{40,64}})")
+
+
+_SERVER = re.compile(r"[^/\s]+:")
+"""How git tells ``host:path`` from a path on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ def git_url(repository: str) -> str:
     """``repository`` as git takes it; a path becomes a ``file://`` URL, for which git honours ``--depth``.
 
     Raises:
-        RepositoryError: A password or token stands in it.
+        RepositoryError: A password or token stands in it, or it lies in a folder that this user may not read.
     """
     if holds_secret(repository):
         raise RepositoryError(
@@ -59,7 +64,11 @@ def git_url(repository: str) -> str:
             "and shown with it; leave it out, and set SIGHTLINE_GIT_TOKEN in the environment instead"
         )
     path = Path(repository).expanduser()
-    if path.exists() or ":" not in repository:
+    try:
+        there = path.exists()
+    except PermissionError as error:
+        raise RepositoryError(not_readable(path)) from error
+    if there or ":" not in repository:
         return path.absolute().as_uri()
     return repository
 
@@ -69,6 +78,25 @@ def local_path(repository: str) -> Path:
     if repository.startswith("file://"):
         return Path(unquote(repository.removeprefix("file://")))
     return Path(repository).expanduser()
+
+
+def require_local(repository: str) -> Path:
+    """Where ``repository`` lies on this machine, absolute.
+
+    Raises:
+        RepositoryError: It is the address of a server.
+    """
+    path = local_path(repository)
+    remote = "://" in repository and not repository.startswith("file://")
+    if remote or (_SERVER.match(repository) and not path.exists()):
+        name = repository.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git") or "data"
+        url = redact(repository)
+        raise RepositoryError(
+            f"{url} is on a server, and versions are added in a clone on this machine: "
+            f"git clone {shlex.quote(url)} {shlex.quote(name)}, then the same command with "
+            f"--repository {shlex.quote(name)} (or set data.repository to it)"
+        )
+    return path.absolute()
 
 
 def read_references(repository: str, timeout_seconds: float) -> References:

@@ -28,7 +28,7 @@ def remote_base(uri: str) -> str:
         try:
             storage = open_storage(uri)
         except StorageError as error:
-            raise RepositoryError(f"DVC remote {uri!r} cannot be used: {error}") from error
+            raise RepositoryError(f"DVC remote {uri!r} cannot be used: {_by_option(error)}") from error
         base = str(path_of(storage.uri)) if storage.uri.startswith("file:") else storage.uri
         fault = next(filter(None, (address_fault(f"{base}/{room}") for room in ROOMS)), "")
     if fault:
@@ -67,7 +67,14 @@ def require_writable(base: str) -> None:
         storage.read_bytes(key)
         storage.delete(key)
     except StorageError as error:
-        raise RepositoryError(f"DVC remote {base} must be readable and writable, nothing was made: {error}") from error
+        raise RepositoryError(
+            f"DVC remote {base} must be readable and writable, nothing was made: {_by_option(error)}"
+        ) from error
+
+
+def _by_option(error: StorageError) -> str:
+    """What a storage says of itself; it knows the setting of the result bucket alone."""
+    return str(error).replace("storage.uri", "--remote")
 
 
 def require_same(path: Path, base: str) -> None:

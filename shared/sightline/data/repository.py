@@ -25,6 +25,9 @@ from sightline.data.tags import DatasetTag
 from sightline.data.working_folder import require_apart
 from sightline.errors import RepositoryError
 
+OWN_PACKAGE = ("shared/sightline/__init__.py", "src/sightline/__init__.py", "sightline/__init__.py")
+"""Files that only a repository with Sightline's source code has."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -91,6 +94,7 @@ def init_repository(
 def _extend(path: Path, base: str, timeout_seconds: float, lock_seconds: float) -> bool:
     """Add what a git repository lacks."""
     branch = open_repository(path, timeout_seconds)
+    _require_data(path)
     git_dir = git_dir_of(path, timeout_seconds)
     with exclusive_lock(git_dir / "sightline.lock", lock_seconds), without_stale_locks(git_dir):
         if names_both_remotes(path):
@@ -152,7 +156,22 @@ def _refuse(path: Path, timeout_seconds: float) -> NoReturn:
         raise RepositoryError(
             f"{path} is not empty and not a data repository; choose another folder, or empty this one first"
         ) from None
+    _require_data(Path(top))
     raise RepositoryError(f"{path} is not empty and lies inside the git repository {top}; give {top} or another folder")
+
+
+def _require_data(top: Path) -> None:
+    """Refuse the repository of Sightline's own source code.
+
+    Raises:
+        RepositoryError: It holds the package.
+    """
+    found = next((name for name in OWN_PACKAGE if (top / name).is_file()), None)
+    if found is not None:
+        raise RepositoryError(
+            f"{top} is the source code of Sightline ({found}), not a place for data; nothing was changed: choose a "
+            "folder of its own outside of it, such as ~/plates-data"
+        )
 
 
 def ensure_identity(path: Path, timeout_seconds: float) -> None:
@@ -214,7 +233,7 @@ def add_annotations(
         wanted = hash_files(folder, found.files, jobs, "hash files")
         annotations, faults = check(found, jobs)
         if not allow_faults:
-            require_no_fault(found, faults)
+            require_no_fault(found, faults, annotations)
         commit, new = Addition(branch, tag, found, wanted, jobs).run()
         return Added(tag, commit, len(wanted), new, len(faults), found, annotations)
 

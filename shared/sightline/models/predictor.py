@@ -53,7 +53,7 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, path: Path, device: str = "auto", task: str | None = None, classes: Sequence[str] | None = None
+        cls, path: str | Path, device: str = "auto", task: str | None = None, classes: Sequence[str] | None = None
     ) -> Self:
         """The model in a model file.
 
@@ -67,7 +67,7 @@ class Predictor:
             ModelFileError: The file cannot be used, or was made for another task or other classes.
             ConfigurationError: The device is not there.
         """
-        network, card = load_model(path, task=task, classes=classes)
+        network, card = load_model(Path(path), task=task, classes=classes)
         return cls(network, card, choose_device(device))
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.data.detections import Detections
@@ -27,7 +28,7 @@ def readings_of(detections: Detections, card: ModelCard) -> list[Reading]:
     )  # fmt: skip
 
 
-def prediction_document(detections: Detections, card: ModelCard, image: str = "") -> dict[str, Any]:
+def prediction_document(detections: Detections, card: ModelCard, image: str | Path = "") -> dict[str, Any]:
     """The detections of one image as JSON values.
 
     Args:
@@ -48,7 +49,7 @@ def prediction_document(detections: Detections, card: ModelCard, image: str = ""
         strict=True,
     )
     document: dict[str, Any] = {
-        "image": image,
+        "image": str(image),
         "detections": [
             {"class": names[id_], "category_id": id_, "score": score, "box_xyxy": box, "mask": mask}
             for id_, score, box, mask in rows

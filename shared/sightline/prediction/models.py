@@ -24,7 +24,7 @@ CHAMPION = "champion:"
 _DIGEST = re.compile(rf"[0-9a-fA-F]{{{MIN_DIGITS},64}}")
 
 
-def find_model(model: str, folder: Path) -> Path:
+def find_model(model: str | Path, folder: str | Path) -> Path:
     """The model file that a name means; one that is not a local file is fetched and verified.
 
     Args:
@@ -38,7 +38,8 @@ def find_model(model: str, folder: Path) -> Path:
         StepError: The model is known, but its file is not there any more.
         StorageError: The bucket cannot be read.
     """
-    path = Path(model).expanduser()
+    path, folder = Path(model).expanduser(), Path(folder).expanduser()
+    model = str(model)
     if path.is_file():
         return path
     if model.startswith(CHAMPION):
@@ -73,7 +74,7 @@ def load_predictor(model: str | Path, device: str = "auto") -> Predictor:
     from sightline.models.predictor import Predictor
 
     with tempfile.TemporaryDirectory() as folder:
-        return Predictor.load(find_model(str(model), Path(folder)), device)
+        return Predictor.load(find_model(model, folder), device)
 
 
 def _registered(digits: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sightline.config.decode import refuse_faults
 from sightline.config.schema import Config
+from sightline.data.tags import DatasetTag
 from sightline.errors import ConfigurationError, SightlineError
 
 
@@ -20,7 +21,7 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
     Raises:
         ConfigurationError: With every fault.
     """
-    checks: list[Callable[[Config], None]] = [_backbone, _warmup, _best_metric, _select_by, _reading]
+    checks: list[Callable[[Config], None]] = [_tag, _backbone, _warmup, _best_metric, _select_by, _reading]
     if not elsewhere:
         checks += [_weights, _storage, _database]
     faults = []
@@ -30,6 +31,19 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
         except SightlineError as error:
             faults.append(str(error))
     refuse_faults(config.recipe, faults)
+
+
+def _tag(config: Config) -> None:
+    if not config.data.tag:  # a command that checks a recipe needs no version
+        return
+    try:
+        tag = DatasetTag.parse(config.data.tag)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"data.tag: {error}") from error
+    if tag.kind != "ann":
+        raise ConfigurationError(
+            f"data.tag: {tag} is a training tag; record starts from annotations: set it to {tag.annotations}"
+        )
 
 
 def _backbone(config: Config) -> None:

@@ -29,15 +29,13 @@ from sightline.data.training_set import Origin, TrainingSet, build_training_set
 from sightline.data.training_tag import PublishedSet, find_training_tag, publication_folder, publish_training_tag
 from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
 from sightline.errors import ConfigurationError, DataError, RepositoryError
-from sightline.plural import counted
+from sightline.steps.annotation_faults import fault_message
 from sightline.steps.journal import write_atomically
 from sightline.steps.record_report import write_report
 from sightline.steps.results import RecordResult
 from sightline.steps.store import find_result, folder_key, publish_result
 from sightline.storage import Storage, open_storage
 from sightline.temporary_folder import temporary_folder
-
-SHOWN_FAULTS = 50
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +117,7 @@ def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractCont
         timeout_seconds=config.data.timeout_seconds,
         lock_seconds=config.work.lock_timeout_seconds,
         expected_commit=known.record.commit if known else "",
+        recorded_in=config.database.url,
     )
 
 
@@ -203,14 +202,7 @@ def _stop_on_faults(annotations: Annotations, config: Config, source: Checkout) 
     path = Path(config.work.dir) / "faults" / f"{source.tag}.txt"
     with explain_os_errors("write the list of faults"):
         write_atomically(path, "".join(f"{fault}\n" for fault in faults))
-    kinds = ", ".join(sorted({f"data.faults.{fault.kind}" for fault in faults}))
-    more = f"\n  and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
-    raise DataError(
-        f"{source.tag} has {counted(len(faults), 'fault')}; fix the annotations and add them as a new version, or let "
-        f"record leave them out ({kinds}); all of them are listed in {path}:\n"
-        + "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
-        + more
-    )
+    raise DataError(fault_message(source.tag, faults, annotations, config.data, path))
 
 
 def _register(database: Database, source: Checkout, published: PublishedSet) -> None:
