@@ -186,7 +186,9 @@ def _category_rows(tag: str, categories: Iterable[CategoryCount]) -> list[tuple[
     for count in categories:
         key = (count.category, count.split)
         if key in rows:
-            raise DatabaseError(f"cannot register {tag}: category {count.category} of split {count.split} is given twice")
+            raise DatabaseError(
+                f"cannot register {tag}: category {count.category} of split {count.split} is given twice"
+            )
         values = {name: getattr(count, name) for name in CategoryCount.__slots__}
         check_row(CATEGORY_COUNTS, values)
         rows[key] = tuple(values.values())

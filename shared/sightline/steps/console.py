@@ -28,7 +28,9 @@ class _Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def print(self, line: str, level: str) -> None:
-        self._bar.console.print(line, style=STYLES.get(level, ""), markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(
+            line, style=STYLES.get(level, ""), markup=False, highlight=False, emoji=False, soft_wrap=True
+        )
 
     def show(self, record: ProgressRecord) -> None:
         for key in [key for key in self._tasks if key.partition(":")[0] != record.key.partition(":")[0]]:
