@@ -119,7 +119,8 @@ class ProgressRecord:
 
     @classmethod
     def parse(cls, line: str) -> ProgressRecord | None:
-        """The record that a line is; None where it is another line."""
+        """The record that a line is, indented or not, for KFP indents what a task says; None for another line."""
+        line = line.strip()
         if not line.startswith(_RECORD_MARK):
             return None
         from sightline import strict_json
