@@ -79,7 +79,8 @@ def init_repository(
     with explain_os_errors(f"make the data repository {path}"):
         if (path / ".git").exists():
             return _extend(path, base, timeout_seconds, lock_seconds)
-        require_disjoint(base, path)
+        if not _is_full(path):
+            require_disjoint(base, path)
         with exclusive_lock(lock, lock_seconds):
             try:
                 return _init(path, base, timeout_seconds, lock_seconds)
@@ -106,7 +107,7 @@ def _extend(path: Path, base: str, timeout_seconds: float, lock_seconds: float) 
 
 def _init(path: Path, base: str, timeout_seconds: float, lock_seconds: float) -> bool:
     unfinished = path.with_name(f".{path.name}.new")
-    if path.is_dir() and any(path.iterdir()):
+    if _is_full(path):
         if (path / ".git").exists():  # another process made it in this moment
             return _extend(path, base, timeout_seconds, lock_seconds)
         _refuse(path, timeout_seconds)
@@ -120,6 +121,10 @@ def _init(path: Path, base: str, timeout_seconds: float, lock_seconds: float) ->
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     return True
+
+
+def _is_full(path: Path) -> bool:
+    return path.is_dir() and any(path.iterdir())
 
 
 def _make(unfinished: Path, base: str, timeout_seconds: float) -> None:
