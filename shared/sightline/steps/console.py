@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-OWN_LINE = re.compile(r"^\s*(\d\d:\d\d:\d\d (INFO|WARNING|ERROR|CRITICAL) .*)")
+OWN_LINE = re.compile(r"^\s*(\d\d:\d\d:\d\d (INFO(?! +metrics: )|WARNING|ERROR|CRITICAL) .*)")
+"""Lines that the terminal shows; the steps say their metrics in words of their own too."""
+
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 
 

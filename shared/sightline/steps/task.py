@@ -87,6 +87,7 @@ def run_record(config: str, code_rev: str, html: str) -> Finished:
             "training tag": result.training_tag,
             "images": ", ".join(f"{count} {split}" for split, count in result.images.items()),
         }
+        _log.info("%s has %s images", result.training_tag, entry.outputs["images"])
         _copy(storage, result.files, "report.html", html)
         return _finished(storage, entry, result, {f"{split}_images": n for split, n in result.images.items()})
 
