@@ -34,10 +34,13 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) check
 	@touch $@ $(VENV)/.run
 
+# What a command says, but for the next one, which the demo gives itself.
+WITHOUT_NEXT = said=$$($(DEMO) $(BIN)/sightline $(1)) || exit; printf '%s\n' "$$said" | sed '/^next: /d'
+
 demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the result and the report's path
 	@$(DEMO) $(BIN)/sightline demo draw $(SIGHTLINE_HOME)/plates --images $(DEMO_IMAGES) --seed 1
-	@$(DEMO) $(BIN)/sightline data init $(SIGHTLINE_HOME)/data --remote file://$(SIGHTLINE_HOME)/remote
-	@$(DEMO) $(BIN)/sightline data add $(SIGHTLINE_HOME)/plates --dataset plates --version v1
+	@$(call WITHOUT_NEXT,data init $(SIGHTLINE_HOME)/data --remote file://$(SIGHTLINE_HOME)/remote)
+	@$(call WITHOUT_NEXT,data add $(SIGHTLINE_HOME)/plates --dataset plates --version v1)
 	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe plates --set data.tag=plates_ann_v1
 	@printf '%s\n' '' 'next:' \
 		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" model predict champion:plates "$(SIGHTLINE_HOME)"/plates/000?.jpg --out "$(SIGHTLINE_HOME)/predictions"' \

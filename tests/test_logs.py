@@ -64,6 +64,38 @@ def test_a_terminal_gets_a_bar(monkeypatch, capsys, unit, shown):
     assert re.search(shown, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("progress", ["bar", "records"])
+def test_no_work_has_no_bar(monkeypatch, capsys, progress):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv(logs.PROGRESS_VARIABLE, progress)
+    with Progress("compare files", total=0, unit="files"):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_a_result_line_appears_above_the_bar(monkeypatch, capsys):
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    line = f"/photos/[1] :key: {'x' * 40}.jpg: 13 detections"
+    with Progress("predict", total=1, unit="images") as progress:
+        progress.echo(line)
+        progress.advance()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert line in re.split(r"[\r\n]|\x1b\[\d*[A-Z]", shown.err)
+
+
+def test_piped_results_are_plain_beside_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with Progress("predict", total=1, unit="images") as progress:
+        progress.echo("a.jpg: 13 detections")
+        print("b.jpg: 2 detections")  # noqa: T201
+        progress.advance()
+    assert capsys.readouterr().out == "a.jpg: 13 detections\nb.jpg: 2 detections\n"
+
+
 def test_log_lines_carry_time_and_level(capsys):
     configure_logging()
     try:

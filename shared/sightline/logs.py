@@ -119,7 +119,8 @@ class ProgressRecord:
 
     @classmethod
     def parse(cls, line: str) -> ProgressRecord | None:
-        """The record that a line is; None where it is another line."""
+        """The record that a line is, indented or not, for KFP indents what a task says; None for another line."""
+        line = line.strip()
         if not line.startswith(_RECORD_MARK):
             return None
         from sightline import strict_json
@@ -142,7 +143,7 @@ class Progress:
 
     Args:
         description: What is done, in the infinitive: ``"read images"``.
-        total: How many units there are; ``None`` when nobody knows.
+        total: How many units there are; ``None`` when nobody knows.  For none at all there is no bar.
         unit: The name of one unit, in the plural; "bytes" are shown as kB, MB, GB.
         begin: How many units were done before.
         lines: False where the work logs lines of its own, so that there is a bar or nothing.
@@ -167,15 +168,19 @@ class Progress:
         self._unsaid = False
         self._lock = threading.Lock()
         self._bar: RichProgress | None = None
+        self._echoes_above = False
         self._reports = False
         self._last_record = 0.0
 
     def __enter__(self) -> Self:
         self._started = self._last_line = time.monotonic()
+        if self.total == 0:
+            return self
         if os.environ.get(PROGRESS_VARIABLE) == "records":
             self._reports = True
             self._record()
         elif sys.stderr.isatty():
+            self._echoes_above = sys.stdout.isatty()
             self._bar = terminal_bar()
             self._bar.start()
             self._task = self._bar.add_task(self.description, total=self.total, unit=self.unit, completed=self.done)
@@ -211,6 +216,13 @@ class Progress:
         for item in items:
             yield item
             self.advance()
+
+    def echo(self, line: str) -> None:
+        """Print a line to standard output, above the bar where both are on a terminal."""
+        if self._bar is not None and self._echoes_above:
+            self._bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        else:
+            sys.stdout.write(line + "\n")
 
     def _record(self, *, ended: bool = False) -> None:
         self._last_record = time.monotonic()
@@ -254,6 +266,7 @@ def terminal_bar(file: TextIO | None = None) -> RichProgress:
         Amount(),
         TimeRemainingColumn(),
         console=Console(file=file) if file else Console(stderr=True),
+        redirect_stdout=sys.stdout.isatty(),  # what is piped stays out of standard error
     )
 
 

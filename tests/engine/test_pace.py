@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch
 
+from sightline.config.decode import decode, is_for_gpu
 from sightline.engine import pace
 from sightline.engine.pace import Pace, log_device
 from sightline.logs import configure_logging
@@ -43,16 +44,16 @@ def test_the_device_is_named(threads, text, said, monkeypatch):
 
 
 def test_an_estimate_comes_after_five_seconds_and_a_few_iterations(clock, said):
-    paced = Pace(0, 0.0, 10_000, CPU)
-    for seconds in (6, 3):  # the first is slow, as a first iteration is
+    paced = Pace(0, 0.0, 10_000, CPU, for_gpu=True)
+    for seconds in (4, *[1] * 8):  # the first is slow, as a first iteration is
         clock.now += seconds
         paced.count(4)
     assert said.messages == []
-    clock.now += 3
+    clock.now += 1
     paced.count(4)
-    assert said.messages[0] == "3.0 s an iteration: about 8 h 19 min for the 9997 that are left"
+    assert said.messages[0] == "1.0 s an iteration: about 2 h 46 min for the 9990 that are left"
     (warning,) = warnings(said)
-    assert "8 h 19 min" in warning
+    assert "2 h 46 min" in warning
     assert "--recipe instance_segmentation_small" in warning
     clock.now += 30
     paced.count(4)
@@ -60,7 +61,7 @@ def test_an_estimate_comes_after_five_seconds_and_a_few_iterations(clock, said):
 
 
 def test_a_slow_training_is_estimated_from_its_first_iteration(clock, said):
-    paced = Pace(0, 0.0, 101, CPU)
+    paced = Pace(0, 0.0, 101, CPU, for_gpu=True)
     clock.now += 16
     paced.count(4)
     assert said.messages == ["16.0 s an iteration: about 26 min 40 s for the 100 that are left"]
@@ -68,15 +69,37 @@ def test_a_slow_training_is_estimated_from_its_first_iteration(clock, said):
 
 def test_a_gpu_or_a_short_training_is_not_warned_of(clock, said):
     for device, total in ((torch.device("cuda"), 10_000), (CPU, 100)):
-        paced = Pace(0, 0.0, total, device)
+        paced = Pace(0, 0.0, total, device, for_gpu=True)
         clock.now += 16
         paced.count(4)
     assert warnings(said) == []
     assert len(said.messages) == 2
 
 
+def test_a_network_for_small_machines_is_not_warned_of(clock, said):
+    paced = Pace(0, 0.0, 10_000, CPU, for_gpu=False)
+    clock.now += 16
+    paced.count(4)
+    assert warnings(said) == []
+    assert len(said.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "for_gpu"),
+    [
+        ("instance_segmentation", ["data.classes=[cat]"], True),
+        ("instance_segmentation_small", ["data.classes=[cat]"], False),
+        ("instance_segmentation_small", ["data.classes=[cat]", "model.image_size=800"], True),
+        ("plates", [], False),
+        ("plates", ["model.backbone=resnet50"], True),
+    ],
+)
+def test_which_networks_are_made_for_a_gpu(recipe, overrides, for_gpu):
+    assert is_for_gpu(decode(recipe, ["data.tag=x_ann_v1", *overrides]).model) is for_gpu
+
+
 def test_neither_earlier_sessions_nor_validations_count_for_the_pace(clock):
-    paced = Pace(500, 9_000.0, 1_000, CPU)
+    paced = Pace(500, 9_000.0, 1_000, CPU, for_gpu=True)
     for _ in range(10):
         clock.now += 2
         paced.count(4)
@@ -89,7 +112,7 @@ def test_neither_earlier_sessions_nor_validations_count_for_the_pace(clock):
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_lines_fit_80_columns(clock, capsys, device):
     configure_logging()
-    paced = Pace(99_000, 0.0, 100_000, torch.device(device))
+    paced = Pace(99_000, 0.0, 100_000, torch.device(device), for_gpu=True)
     clock.now += 70
     paced.count(64)
     names = ("classifier", "box_reg", "mask", "objectness", "rpn_box_reg")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -172,3 +173,60 @@ def test_a_command_is_copied(tab, run_page):
     tab.run(f"{button}.click()")
     assert tab.run(f"{button}.textContent") in {"Copied", "Selected"}
     assert tab.run("getSelection().toString()").startswith("sightline model predict ")
+
+
+def test_nothing_moves_when_pictures_load(tab, run_page):
+    tab.open(run_page)
+    kept = tab.run(
+        "Array.from(document.querySelectorAll('img')).map((one) => "
+        "[Number(one.getAttribute('width')), Number(one.getAttribute('height'))])"
+    )
+    assert kept
+    assert all(width > 0 and height > 0 for width, height in kept)
+
+
+def test_a_curve_at_one_lies_inside_its_plot(tab, run_page):
+    tab.open(run_page)
+    above = tab.run(
+        "Array.from(document.querySelectorAll('.multiples svg')).map((one) => "
+        "one.querySelector('path').getBoundingClientRect().top - one.getBoundingClientRect().top)"
+    )
+    assert above
+    assert min(above) >= 2
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_command_breaks_between_its_words_and_copies_as_it_is(tab, run_page, finished, width):
+    tab.open(run_page, width=width)
+    broken = tab.run(
+        "Array.from(document.querySelectorAll('.copy span')).filter((one) => one.textContent.startsWith('--') && "
+        "one.textContent.length < 30 && one.getBoundingClientRect().height > 30).map((one) => one.textContent)"
+    )
+    assert broken == []
+    assert tab.run("document.querySelectorAll('.copy span').length") > 10
+    copied = tab.run(
+        "(() => { const all = Array.from(document.querySelectorAll('.copy pre')).map((one) => { "
+        "getSelection().selectAllChildren(one); return getSelection().toString(); }); return all; })()"
+    )
+    assert finished.page.command in copied
+
+
+def test_the_outcome_of_a_run_has_the_whole_width_of_a_phone(tab, index):
+    tab.open(index, width=390)
+    row, outcome = tab.run(
+        "(() => { const outcome = document.querySelector('#runs .outcome:not(.empty)'); "
+        "return [outcome.parentElement, outcome].map((one) => one.getBoundingClientRect().width); })()"
+    )
+    assert outcome == row > 0
+
+
+def test_names_of_tasks_keep_off_the_border_of_their_boxes(tab, finished, tmp_path):
+    tasks = [replace(task, display_name="Train candidates") for task in finished.page.tasks]
+    write_run_page(tmp_path / "index.html", replace(finished.page, tasks=tasks))
+    tab.open(tmp_path / "index.html")
+    room = tab.run(
+        "Array.from(document.querySelectorAll('svg.across a')).map((one) => one.querySelector('.box')"
+        ".getBoundingClientRect().right - one.querySelector('.name').getBoundingClientRect().right)"
+    )
+    assert len(room) == len(tasks)
+    assert min(room) >= 9

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from sightline.errors import DataError
-from sightline.report.page import count_text, duration_text, jpeg_uri, metric_text, render, slug, write_page
+from sightline.report.page import count_text, duration_text, embedded_jpeg, metric_text, render, slug, write_page
 
 
 def decoded(uri):
@@ -44,17 +44,18 @@ def test_ids_are_made_of_plain_characters_and_differ_where_texts_do():
 
 
 def test_images_are_made_smaller_but_never_larger(tmp_path):
-    assert decoded(jpeg_uri(Image.new("RGB", (2000, 1000)), 800)).size == (800, 400)
+    large = embedded_jpeg(Image.new("RGB", (2000, 1000)), 800)
+    assert decoded(large.uri).size == (large.width, large.height) == (800, 400)
     Image.new("RGBA", (60, 40)).save(tmp_path / "x.png")
-    assert decoded(jpeg_uri(tmp_path / "x.png", 800)).size == (60, 40)
+    assert decoded(embedded_jpeg(tmp_path / "x.png", 800).uri).size == (60, 40)
 
 
 def test_a_damaged_image_is_named(tmp_path):
     (tmp_path / "x.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"x\.jpg: this drawn image cannot be shown"):
-        jpeg_uri(tmp_path / "x.jpg")
+        embedded_jpeg(tmp_path / "x.jpg")
     with pytest.raises(DataError, match=r"No such file or directory\); run"):
-        jpeg_uri(tmp_path / "absent.jpg")
+        embedded_jpeg(tmp_path / "absent.jpg")
 
 
 def test_only_the_pages_own_script_may_run():

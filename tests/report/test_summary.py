@@ -55,7 +55,7 @@ def test_the_worst_drawn_images_come_first_and_documents_of_before_keep_their_or
     ]
     summary = read_summary(written(tmp_path, {"drawn": drawn}))
     assert [item.image for item in summary.drawn_by("m")] == ["b", "a", "d"]
-    assert summary.drawn[1].mistakes.text == "1 missed, 1 of a wrong class, 2 where nothing is (5 objects)"
+    assert summary.drawn[1].mistakes.text == "1 missed, 1 of a wrong class, 2 false detections (5 objects)"
     assert summary.at_score == "score threshold as configured"
 
 

@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from sightline.errors import ConfigurationError, DataError, RepositoryError, StorageError, UnknownTagError
 from sightline.steps.journal import journalled, process_is_alive, read_journal, run_folder, write_atomically
 
 
@@ -39,6 +40,23 @@ def test_a_task_that_ends_badly_says_why(tmp_path, run_id, error, state, message
     entry = read_journal(tmp_path, run_id)["train"]
     assert entry.state == state
     assert message in entry.message
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConfigurationError("x"), True),
+        (DataError("x"), True),
+        (UnknownTagError("x"), True),
+        (StorageError("x"), False),
+        (RepositoryError("x"), False),
+        (ValueError("x"), False),
+    ],
+)
+def test_what_must_be_corrected_is_told_from_what_may_pass(tmp_path, run_id, error, expected):
+    with pytest.raises(type(error)), journalled(tmp_path, "record", {}):
+        raise error
+    assert read_journal(tmp_path, run_id)["record"].needs_correction is expected
 
 
 def test_a_killed_task_is_seen_as_interrupted(tmp_path, run_id):

@@ -136,3 +136,42 @@ def test_a_run_of_an_earlier_release_is_drawn_with_its_own_candidates_first(old_
 def test_the_index_is_written_from_documents_alone(old_run, sightline_home):
     write_index(sightline_home / "work")
     assert opened(sightline_home / "work" / "runs" / "index.html").links[1:] == [f"{RUN}/report/index.html"]
+
+
+FAULT = "pets_ann_v1 has 19 faults; fix the annotations and add them as a new version"
+
+
+def redrawn(sightline_home, run, *entries):
+    """The page of a run with these tasks, and the index."""
+    folder = sightline_home / "work" / "runs" / RUN
+    (folder / "tasks").mkdir(parents=True)
+    for entry in entries:
+        (folder / "tasks" / f"{entry['step']}.json").write_text(json.dumps(entry))
+    write_pages(decode("plates", ["data.tag=plates_ann_v1"]), run)
+    return opened(folder / "report" / "index.html"), opened(sightline_home / "work" / "runs" / "index.html")
+
+
+@pytest.mark.parametrize("pid", [0, 1], ids=["Kubeflow", "local"])
+@pytest.mark.parametrize("needs_correction", [False, True])
+def test_a_run_that_fails_again_the_same_way_says_to_correct_it(sightline_home, needs_correction, pid):
+    entry = {"step": "record", "state": "failed", "message": FAULT, "needs_correction": needs_correction}
+    page, _ = redrawn(sightline_home, document("failed", f"record: {FAULT}", pid=pid), entry)
+    assert ("Correct the configuration or the data first" in page.text) == needs_correction
+    assert ("Go on with this run" in page.text) != needs_correction
+    page.has("Training did not run.", "Neither train nor test ended in this run.")
+    assert "--set 'train.trackers" not in page.text
+
+
+def test_tensorboard_is_named_as_a_setting_only_to_a_training_without_it(sightline_home):
+    page, _ = redrawn(sightline_home, document("failed"), {"step": "train", "state": "failed"})
+    page.has("the next one does with --set 'train.trackers=[text, tensorboard]'")
+
+
+def test_a_run_that_found_its_evaluation_says_so(sightline_home):
+    files = sightline_home / "bucket" / "results" / "evaluate"
+    files.mkdir(parents=True)
+    result = json.dumps(OLD_EVALUATE | {"files": files.as_uri()})
+    entry = {"step": "evaluate", "state": "reused", "result": result}
+    page, index = redrawn(sightline_home, document("succeeded"), entry)
+    index.has("mask_AP: last, its results were there already")
+    page.has("These results were there already: an earlier run decided this.")

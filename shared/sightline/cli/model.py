@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sightline.errors import DataError
+from sightline.logs import Progress
 
 if TYPE_CHECKING:
     from sightline.models.model_file import ModelCard
@@ -99,11 +100,13 @@ def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max
 
     predictor = load_predictor(model, device)
     broken = []
-    for done in predict_images(predictor, wanted, folder, score=score, max_pixels=max_pixels):
-        if done.fault is not None:
-            broken.append(str(done.fault))
-        elif len(wanted) <= SHOWN_LINES:
-            click.echo(f"{done.image.path}: {_counted(done.document)}{_read_text(done.document)}")
+    predictions = predict_images(predictor, wanted, folder, score=score, max_pixels=max_pixels)
+    with Progress("predict", total=len(wanted), unit="images") as progress:
+        for done in progress.track(predictions):
+            if done.fault is not None:
+                broken.append(str(done.fault))
+            elif len(wanted) <= SHOWN_LINES:
+                progress.echo(f"{done.image.path}: {_counted(done.document)}{_read_text(done.document)}")
     if len(broken) < len(wanted):
         click.echo(f"drawn images and JSON files are in {out}")
     if broken:

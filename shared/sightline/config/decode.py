@@ -12,7 +12,7 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 
 from sightline import strict_json, strict_yaml
-from sightline.config.schema import Config
+from sightline.config.schema import Config, Model
 from sightline.config.settings import Document, embedded_defaults, merge, read_settings, read_yaml
 from sightline.errors import ConfigurationError
 from sightline.plural import counted
@@ -34,6 +34,14 @@ def recipe_names() -> list[str]:
     """The recipes that come with Sightline."""
     recipes = resources.files("sightline.config") / "recipes"
     return sorted(entry.name.removesuffix(".yaml") for entry in recipes.iterdir() if entry.name.endswith(".yaml"))
+
+
+def is_for_gpu(model: Model) -> bool:
+    """Whether a network is larger than that of :data:`SMALL_RECIPE`, which a machine without a GPU can train."""
+    small = Model(**recipe_document(SMALL_RECIPE)["model"])
+    return model.backbone != small.backbone or any(
+        getattr(model, size) > getattr(small, size) for size in ("image_size", "fpn_channels", "mask_channels")
+    )
 
 
 def recipe_summary(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from sightline.config.decode import is_for_gpu
 from sightline.config.schema import Train
 from sightline.data.coco import CocoDocument
 from sightline.data.dataset import CocoDataset, Sample, read_listed_image
@@ -88,7 +89,7 @@ def train(
     if state.iteration:
         _log.info("resume after iteration %d of %d", state.iteration, settings.iterations)
     log_device(device)
-    pace = Pace(state.iteration, state.seconds, settings.iterations, device)
+    pace = Pace(state.iteration, state.seconds, settings.iterations, device, for_gpu=is_for_gpu(card.architecture))
     plan = batches(
         dataset,
         batch_size=settings.batch_size,

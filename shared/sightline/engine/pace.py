@@ -16,12 +16,12 @@ from sightline.plural import counted
 ESTIMATE_AFTER_SECONDS = 5.0
 """A training that has said nothing for so long says what it expects, once it has done a few iterations."""
 
-FEW_ITERATIONS = 3
+FEW_ITERATIONS = 10
 PATIENCE_SECONDS = 15.0
 """With fewer iterations than that it waits so long: the first are slower than those that follow."""
 
 LONG_ON_CPU_SECONDS = 3600.0
-"""A training that takes longer without a GPU names the recipe that is made for such machines."""
+"""A training that takes longer without a GPU, with a network made for one, names the recipe without that need."""
 
 _SHORT_NAMES = {"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"}
 """Parts of the loss as a line of 80 columns has room for them."""
@@ -46,11 +46,13 @@ class Pace:
         seconds: What earlier sessions took.
         total: Iterations in all.
         device: Where it is computed.
+        for_gpu: Whether the network is made for a GPU.
     """
 
-    def __init__(self, iteration: int, seconds: float, total: int, device: torch.device) -> None:
+    def __init__(self, iteration: int, seconds: float, total: int, device: torch.device, *, for_gpu: bool) -> None:
         self._begin = self._lap = self._mark = time.monotonic()
-        self._seconds_before, self._total, self._device = seconds, total, device
+        self._seconds_before, self._total = seconds, total
+        self._misplaced = for_gpu and device.type == "cpu"
         self._iteration, self._done = iteration, 0
         self._computing, self._first, self._images, self._said = 0.0, 0.0, 0, False
 
@@ -127,7 +129,7 @@ class Pace:
 
     def _warn_of_cpu(self) -> None:
         self._said = True
-        if self._device.type == "cpu" and self.seconds_left > LONG_ON_CPU_SECONDS:
+        if self._misplaced and self.seconds_left > LONG_ON_CPU_SECONDS:
             _log.warning(
                 "without a GPU this takes about %s; --recipe %s is made for such a machine",
                 duration_text(self.seconds_left),

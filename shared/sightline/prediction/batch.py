@@ -10,7 +10,6 @@ from typing import Any
 
 from sightline.data.images import UnreadableImageError, read_image
 from sightline.data.output_folder import OutputFolder
-from sightline.logs import Progress
 from sightline.models.predictor import Predictor
 from sightline.prediction.document import prediction_document
 from sightline.prediction.inputs import InputImage
@@ -51,17 +50,16 @@ def predict_images(
         StepError: The disk does not take the files.
     """
     out.begin()
-    with Progress("predict", total=len(images), unit="images") as progress:
-        for entry in progress.track(images):
-            try:
-                image = read_image(entry.path, max_pixels, "--max-pixels")
-            except UnreadableImageError as fault:
-                yield Prediction(entry, {}, fault)
-                continue
-            detections = predictor.predict(image).above(score)
-            document = prediction_document(detections, predictor.card, str(entry.path))
-            drawing = io.BytesIO()
-            draw_detections(image, detections, predictor.class_names).save(drawing, "PNG")
-            text = json.dumps(document, indent=1)
-            out.write({entry.drawing: drawing.getvalue(), entry.document: text.encode()})
-            yield Prediction(entry, document)
+    for entry in images:
+        try:
+            image = read_image(entry.path, max_pixels, "--max-pixels")
+        except UnreadableImageError as fault:
+            yield Prediction(entry, {}, fault)
+            continue
+        detections = predictor.predict(image).above(score)
+        document = prediction_document(detections, predictor.card, str(entry.path))
+        drawing = io.BytesIO()
+        draw_detections(image, detections, predictor.class_names).save(drawing, "PNG")
+        text = json.dumps(document, indent=1)
+        out.write({entry.drawing: drawing.getvalue(), entry.document: text.encode()})
+        yield Prediction(entry, document)

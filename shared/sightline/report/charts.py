@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sightline.report.page import slug
@@ -28,11 +28,12 @@ _TICKS = 6
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: a name and points of equal number, at least one; x rises."""
+    """One line: a name and points of equal number, at least one; x rises.  Dashed where it may cover another."""
 
     name: str
     x: list[float]
     y: list[float]
+    dashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def line_chart(
         f'data-chart="{_LEFT} {_WIDTH - _RIGHT} {_number(x.low)} {_number(x.high)}" data-x="{escape(x_label)}">'
     )
     svg = Markup(opening + "".join(parts) + "</svg>")  # noqa: S704 - texts are escaped where they are put in
-    legend = [(line.name, index % SERIES_COLOURS, index >= SERIES_COLOURS) for index, line in enumerate(series)]
+    legend = [(line.name, index % SERIES_COLOURS, _dashed(index, line)) for index, line in enumerate(series)]
     return Chart(title, svg, legend, x_label, _rows(lines))
 
 
@@ -116,7 +117,7 @@ def _thinned(line: Series) -> Series:
     """At most :data:`MAX_POINTS` points, evenly, with the last one."""
     step = math.ceil(len(line.x) / MAX_POINTS)
     kept = [index for index in range(len(line.x)) if (len(line.x) - 1 - index) % step == 0]
-    return Series(line.name, [line.x[index] for index in kept], [line.y[index] for index in kept])
+    return replace(line, x=[line.x[index] for index in kept], y=[line.y[index] for index in kept])
 
 
 def _range(lines: Sequence[Series], axis: str) -> tuple[float, float]:
@@ -164,11 +165,15 @@ def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str) -> list[str]:
     return parts
 
 
+def _dashed(index: int, line: Series) -> bool:
+    return line.dashed or index >= SERIES_COLOURS
+
+
 def _line(index: int, line: Series, x: _Scale, y: _Scale) -> str:
     from markupsafe import escape
 
     points = [(x.place(one), y.place(other)) for one, other in zip(line.x, line.y, strict=True)]
-    dash = ' stroke-dasharray="5 3"' if index >= SERIES_COLOURS else ""
+    dash = ' stroke-dasharray="5 3"' if _dashed(index, line) else ""
     path = "M" + "L".join(f"{left:g},{top:g}" for left, top in points)
     values = " ".join(f"{_number(one)}:{_number(other)}" for one, other in zip(line.x, line.y, strict=True))
     colour = f"var(--series-{index % SERIES_COLOURS})"

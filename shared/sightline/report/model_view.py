@@ -155,7 +155,7 @@ def _mean_chart(key: str, model: ModelSummary) -> Chart | None:
         if columns:
             steps = max(1, len(columns) - 1)
             recall = [index / steps for index in range(len(columns))]
-            series.append(Series(name, recall, [sum(column) / len(column) for column in columns]))
+            series.append(Series(name, recall, [sum(column) / len(column) for column in columns], name == "mask"))
     if not series:
         return None
     title = "Mean precision of all classes at IoU 0.5"

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def render(template: str, **values: object) -> str:
         "metric": metric_text,
         "count": count_text,
         "duration": duration_text,
-        "jpeg": jpeg_uri,
+        "jpeg": embedded_jpeg,
         "slug": slug,
         "moment": moment_text,
     }
@@ -77,8 +78,17 @@ def alone(page: bytes) -> bytes:
     return re.sub(rb"<!--beside-->.*?<!--/beside-->", b"", page, flags=re.DOTALL)
 
 
-def jpeg_uri(image: Image.Image | Path, longest: int = 800) -> str:
-    """The image as a ``data:`` URI of a JPEG whose longer side has at most ``longest`` pixels.
+@dataclass(frozen=True, slots=True)
+class EmbeddedJpeg:
+    """A picture in a page: a ``data:`` URI, and its size in pixels."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def embedded_jpeg(image: Image.Image | Path, longest: int = 800) -> EmbeddedJpeg:
+    """The image as a JPEG whose longer side has at most ``longest`` pixels.
 
     Raises:
         DataError: The file is missing or no image.
@@ -89,7 +99,7 @@ def jpeg_uri(image: Image.Image | Path, longest: int = 800) -> str:
 
     if isinstance(image, Path):
         try:
-            return jpeg_uri(read_image(image, MAX_DRAWN_PIXELS), longest)
+            return embedded_jpeg(read_image(image, MAX_DRAWN_PIXELS), longest)
         except UnreadableImageError as error:
             raise DataError(
                 f"{image}: this drawn image cannot be shown in the report: {error.reason}; run its step again"
@@ -98,7 +108,8 @@ def jpeg_uri(image: Image.Image | Path, longest: int = 800) -> str:
     small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     encoded = io.BytesIO()
     small.save(encoded, "JPEG", quality=78, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
+    uri = "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
+    return EmbeddedJpeg(uri, *small.size)
 
 
 def reason_of(error: Exception) -> str:

@@ -18,7 +18,7 @@ class BoxSize:
     gap: int = 32
 
 
-SMALL = BoxSize(140, 78, 18)
+SMALL = BoxSize(146, 78, 14)
 """Seven tasks in a row on a page, with the time below the state."""
 
 

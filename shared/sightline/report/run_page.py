@@ -63,7 +63,9 @@ class RunPage:
         seconds: How long it took; None while it runs.
         command: The exact command that does the run again.
         resume_command: What goes on with the run where it ended too early; empty where nothing does.
+        needs_correction: Whether its configuration or data made it fail: the same command fails the same way.
         tensorboard_command: What shows its training curves in TensorBoard; empty where it left none for it.
+        tensorboard_note: Why there is no such command; empty where the trackers left TensorBoard out.
         tasks: In the order in which they run.
         edges: (before, after), by task name.
         message: Why the run failed, where no task says so.
@@ -92,7 +94,9 @@ class RunPage:
     message: str = ""
     index_link: str = ""
     resume_command: str = ""
+    needs_correction: bool = False
     tensorboard_command: str = ""
+    tensorboard_note: str = ""
     drawn_links: Mapping[StepName, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[StepName, Mapping[str, Any]] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sightline import strict_json
 from sightline.errors import DataError
+from sightline.plural import counted
 from sightline.report.page import reason_of
 
 
@@ -133,9 +134,10 @@ class Mistakes(_Part):
     @property
     def text(self) -> str:
         """For a caption."""
-        names = (("missed", self.missed), ("of a wrong class", self.confused), ("where nothing is", self.false))
+        names = (("missed", self.missed), ("of a wrong class", self.confused))
         parts = [f"{number} {name}" for name, number in names if number]
-        return f"{', '.join(parts) or 'no mistake'} ({self.truths} objects)"
+        parts += [counted(self.false, "false detection")] if self.false else []
+        return f"{', '.join(parts) or 'no mistake'} ({counted(self.truths, 'object')})"
 
 
 class DrawnImage(_Part):

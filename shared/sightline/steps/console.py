@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-OWN_LINE = re.compile(r"^\s*(\d\d:\d\d:\d\d (INFO|WARNING|ERROR|CRITICAL) .*)")
+OWN_LINE = re.compile(r"^\s*(\d\d:\d\d:\d\d (INFO(?! +metrics: )|WARNING|ERROR|CRITICAL) .*)")
+"""Lines that the terminal shows; the steps say their metrics in words of their own too."""
+
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 
 
@@ -28,7 +30,9 @@ class _Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def print(self, line: str, level: str) -> None:
-        self._bar.console.print(line, style=STYLES.get(level, ""), markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(
+            line, style=STYLES.get(level, ""), markup=False, highlight=False, emoji=False, soft_wrap=True
+        )
 
     def show(self, record: ProgressRecord) -> None:
         for key in [key for key in self._tasks if key.partition(":")[0] != record.key.partition(":")[0]]:

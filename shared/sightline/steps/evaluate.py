@@ -71,6 +71,15 @@ def run(config: Config, code_rev: str, train: TrainResult, *, device: str = "") 
         ModelFileError: A candidate is damaged, or of other classes or another task than the training set.
         StepError: There are no candidates, or a model is gone.
     """
+    result = decide(config, code_rev, train, device=device)
+    for selection in result.selections:
+        if not selection.obstacle:
+            _log.info("%s: %s", selection.metric, selection.reason)
+    return result
+
+
+def decide(config: Config, code_rev: str, train: TrainResult, *, device: str = "") -> EvaluateResult:
+    """What :func:`run` does, without a word about a decision that nothing was in the way of."""
     minimum = config.evaluate.minimum
     check_metrics(config.evaluate.select_by, config.reading, minimum if isinstance(minimum, dict) else ())
     if not train.candidates:
@@ -89,8 +98,8 @@ def run(config: Config, code_rev: str, train: TrainResult, *, device: str = "") 
                 result = evaluation.publish(key, replace=result is not None)
     record_models(config, train, storage, result)
     for selection in result.selections:
-        log = _log.warning if selection.obstacle else _log.info
-        log("%s: %s", selection.metric, selection.reason)
+        if selection.obstacle:
+            _log.warning("%s: %s", selection.metric, selection.reason)
     return result
 
 

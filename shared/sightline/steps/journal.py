@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from sightline import strict_json
-from sightline.errors import StepError
+from sightline.errors import ConfigurationError, DataError, StepError, UnknownTagError
 from sightline.steps.signals import TaskTerminated, ending_on_signals, is_running
 
 _log = logging.getLogger(__name__)
@@ -41,6 +41,9 @@ RETRIES = {"record": 2, "train": 3, "evaluate": 2, "promote": 2, "test": 2}
 GONE = "its process is gone; run the same command to resume"
 BY_HAND = "interrupted by hand; run the same command to resume"
 
+TO_CORRECT = (ConfigurationError, DataError, UnknownTagError)
+"""Errors that stay until somebody corrects the configuration or the data."""
+
 TaskState = Literal["running", "succeeded", "reused", "failed", "interrupted"]
 
 
@@ -61,6 +64,7 @@ class TaskEntry:
         result: The result as JSON; empty until there is one.
         attempt: 1, or more where Kubeflow started a container that failed again.
         resumed: How often the run had been resumed when it began.
+        needs_correction: Whether its configuration or data made it fail, so that the same command fails again.
     """
 
     step: str
@@ -75,6 +79,7 @@ class TaskEntry:
     result: str = ""
     attempt: int = 1
     resumed: int = 0
+    needs_correction: bool = False
 
 
 def current_run_id() -> str:
@@ -125,6 +130,7 @@ def journalled(
         raise
     except Exception as error:
         entry.state, entry.message = "failed", str(error) or type(error).__name__
+        entry.needs_correction = isinstance(error, TO_CORRECT)
         raise
     finally:
         entry.seconds = time.monotonic() - began

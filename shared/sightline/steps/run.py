@@ -18,6 +18,7 @@ from sightline.config.schema import Config
 from sightline.data.commands import explain_os_errors
 from sightline.database import RunState, open_database
 from sightline.errors import SightlineError, StepError
+from sightline.logs import ProgressRecord
 from sightline.steps import resolve
 from sightline.steps.abandoned_runs import close_abandoned
 from sightline.steps.journal import BY_HAND, finishing, read_journal, run_folder
@@ -154,7 +155,8 @@ class LocalRun:
             if entry.state in {"failed", "interrupted"}:
                 return f"{step}: {entry.message}"
         log = self.folder / "pipeline.log"
-        lines = log.read_text(encoding="utf-8").splitlines()[-20:] if log.is_file() else []
+        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+        lines = [line for line in lines if ProgressRecord.parse(line) is None][-20:]
         return "\n".join([f"the pipeline failed before a task said why ({error}); {log} ends with:", *lines])
 
 

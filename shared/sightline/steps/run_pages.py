@@ -30,6 +30,9 @@ from sightline.storage.files import written_whole
 
 ORDER = tuple(TASK_TITLES)
 
+FOUND = "its results were there already"
+"""What the index says of a run whose evaluation an earlier run did."""
+
 
 def write_pages(config: Config, document: RunDocument) -> None:
     """Write ``run.json``, the page of the run, and the index of all runs.
@@ -68,7 +71,9 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
             message=document.message,
             index_link="../../index.html",
             resume_command=_resume_command(document),
+            needs_correction=any(one.needs_correction for one in journal.values() if one.state == "failed"),
             tensorboard_command=_tensorboard_command(work, document, results),
+            tensorboard_note=_tensorboard_note(document, journal),
             drawn_links=_drawn_links(results, folder / "report"),
             links=_links(document),
             edges=list(itertools.pairwise(ORDER)),
@@ -154,6 +159,15 @@ def _tensorboard_command(work: Path, document: RunDocument, results: Mapping[Ste
     return tensorboard_command(tensorboard_folder(work, document.run_id, published))
 
 
+def _tensorboard_note(document: RunDocument, journal: Mapping[str, TaskEntry]) -> str:
+    """Why there is nothing for TensorBoard, where there is nothing."""
+    if "train" not in journal:
+        return "Training did not run."
+    if "tensorboard" in document.configuration.get("train", {}).get("trackers", []):
+        return "Training left no logs for TensorBoard that are still here."
+    return ""
+
+
 def _drawn_links(results: Mapping[StepName, Mapping[str, Any]], page_folder: Path) -> dict[StepName, str]:
     """Where the drawn images of evaluate and test lie, relative to the page, for a bucket that is a folder here."""
     links: dict[StepName, str] = {}
@@ -172,6 +186,7 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
     names = {model.sha256: name for name, model in evaluated.models.items()} if evaluated else {}
     tested = summary_of_result(results["test"], "test", names) if "test" in results else None
     selections = evaluated.selections if evaluated else []
+    found = evaluated is not None and journal["evaluate"].state == "reused"
     link = f"{document.run_id}/report/index.html"
     return RunSummary(
         run_id=document.run_id,
@@ -184,7 +199,8 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
         message=document.message if document.state not in {"succeeded", "running"} else "",
         numbers=key_numbers(METRICS, selections, evaluated, tested),
         decisions={
-            one.selection.metric: f"{one.name}, {one.selection.decision}" for one in choices(selections, evaluated)
+            one.selection.metric: f"{one.name}, {FOUND if found else one.selection.decision}"
+            for one in choices(selections, evaluated)
         },
     )
 

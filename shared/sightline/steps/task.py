@@ -63,7 +63,8 @@ def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *,
     resolved = resolve.run(recipe, overrides, dataset_tag, code_rev)
     _log.info("resolve: %s with code %s", resolved.config.data.tag, resolved.code_rev)
     open_run(resolved, recipe, split_overrides(overrides), steps.split(","))
-    inputs = {"recipe": recipe, "overrides": overrides, "dataset_tag": dataset_tag, "code_rev": code_rev}
+    given = {"recipe": recipe, "overrides": overrides, "dataset tag": dataset_tag, "code revision": code_rev}
+    inputs = {name: value for name, value in given.items() if value}
     with (
         taking_part(resolved.config, "resolve") as turn,
         journalled(
@@ -86,6 +87,7 @@ def run_record(config: str, code_rev: str, html: str) -> Finished:
             "training tag": result.training_tag,
             "images": ", ".join(f"{count} {split}" for split, count in result.images.items()),
         }
+        _log.info("%s has %s images", result.training_tag, entry.outputs["images"])
         _copy(storage, result.files, "report.html", html)
         return _finished(storage, entry, result, {f"{split}_images": n for split, n in result.images.items()})
 
@@ -101,7 +103,9 @@ def run_train(config: str, code_rev: str, record_result: str) -> Finished:
         recorded = _upstream(storage, RecordResult, config, record_result)
         entry.inputs["training tag"] = recorded.training_tag
         result = train.run(config, code_rev, recorded)
-        entry.outputs = {model.name: f"{model.sha256[:12]} at {model.iteration}" for model in result.candidates}
+        entry.outputs = {
+            model.name: f"iteration {model.iteration}, SHA-256 {model.sha256[:12]}" for model in result.candidates
+        }
         return _finished(storage, entry, result, result.candidates[0].metrics)
 
     return _task("train", config, code_rev, step)

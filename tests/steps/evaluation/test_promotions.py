@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import closing
 from dataclasses import replace
 
@@ -113,6 +114,15 @@ def replace_decision(site, first, present):
         promoted=True,
     )
     return replace(result, selections=[won])
+
+
+@pytest.mark.usefixtures("oracle")
+def test_a_decision_is_logged_by_evaluate_alone(here, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "sightline")
+    a = here.model(50)
+    (selection,) = look(here, a, "run-a", monkeypatch).selections
+    run(here, a, "run-a", monkeypatch)
+    assert caplog.messages.count(f"{selection.metric}: {selection.reason}") == 1
 
 
 @pytest.mark.usefixtures("oracle")
