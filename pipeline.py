@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT / "shared")]
 
 from components import BASE_IMAGE  # noqa: E402  (only now can they be found)
-from sightline.cli import kubeflow  # noqa: E402
+from sightline.cli.kubeflow import commands as kubeflow  # noqa: E402
 
 if TYPE_CHECKING:
     from kfp.dsl.base_component import BaseComponent
@@ -53,7 +53,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
     from components.resolve.component import resolve
     from components.test.component import test
     from components.train.component import train
-    from sightline.steps.journal import TASK_TITLES
+    from sightline.runs.journal import TASK_TITLES
 
     @dsl.pipeline(name="sightline", display_name="Sightline")
     def sightline(
@@ -165,7 +165,7 @@ def cli() -> None:
 def compile_command(output: Path, steps: tuple[str, ...]) -> None:
     """Write the pipeline as the YAML file that Kubeflow runs."""
     from sightline.own_file import require_own
-    from sightline.steps.journal import write_atomically
+    from sightline.runs.journal import write_atomically
 
     require_own(output, (b"# PIPELINE DEFINITION", b"# Name: sightline\n"), "a compiled pipeline of Sightline", "-o")
     write_atomically(output, compile_yaml(steps))
@@ -194,7 +194,7 @@ def components_command(check: bool) -> None:
     Pipelines of other teams load them by file or address.
     """
     from components import catalogue
-    from sightline.steps.journal import write_atomically
+    from sightline.runs.journal import write_atomically
 
     wanted = {path: text for path, text in catalogue.files() if not path.is_file() or path.read_text() != text}
     if check and wanted:
@@ -223,7 +223,7 @@ def run_command(local: bool, recipe: str, overrides: tuple[str, ...], steps: tup
         kubeflow.start(lambda: compile_yaml(steps), name, recipe, overrides, options)
         return
     kubeflow.refuse_run_options()
-    from sightline.steps.run import LocalRun
+    from sightline.runs.local_run import LocalRun
 
     run = LocalRun.begin(recipe, overrides, steps, entry_point=f"python {Path(sys.argv[0]).name}")
     with run:
@@ -248,7 +248,7 @@ def run_local(
 
     from kfp import local
 
-    from sightline.steps.console import only_own_lines
+    from sightline.runs.console import only_own_lines
 
     os.environ.update(environment)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "shared"), os.environ.get("PYTHONPATH")]))

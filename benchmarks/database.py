@@ -20,10 +20,11 @@ from pathlib import Path
 from sqlalchemy.orm import Session, registry
 
 from benchmarks.figures import Figure, show
-from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database, tables
-from sightline.database.address import PASSWORD_VARIABLE
-from sightline.database.connection import connect
-from sightline.database.schema import upgrade
+from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
+from sightline.database.engine.address import PASSWORD_VARIABLE
+from sightline.database.engine.connection import connect
+from sightline.database.schema import tables
+from sightline.database.schema.upgrade import upgrade
 from tests.servers.mariadb import PASSWORD, new_database, own_server, wait_for
 
 IMAGES = 100_000

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figures import Figure, show
-from sightline.kubeflow.cluster import Cluster
-from sightline.kubeflow.connection import Kubeflow
-from sightline.kubeflow.http import Server
-from sightline.kubeflow.pipelines_api import PipelinesApi
-from sightline.kubeflow.runs import find_run
-from sightline.kubeflow.status import run_status
+from sightline.kubeflow.client.cluster import Cluster
+from sightline.kubeflow.client.connection import Kubeflow
+from sightline.kubeflow.client.http import Server
+from sightline.kubeflow.client.pipelines_api import PipelinesApi
+from sightline.kubeflow.runs.lookup import find_run
+from sightline.kubeflow.watch.status import run_status
 from tests.kubeflow.recorded import NAMESPACE, crowd, serve, write_kubeconfig
 from tests.servers.answering import Answering, answering_server
 

@@ -18,11 +18,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figure, show
-from sightline.data.commands import git
-from sightline.data.repository import init_repository
+from sightline.data.git.commands import git
+from sightline.data.repository.creation import init_repository
 from sightline.database import open_database
-from sightline.database.connection import connect
-from sightline.database.schema import upgrade
+from sightline.database.engine.connection import connect
+from sightline.database.schema.upgrade import upgrade
 from tests.lineage_crowd import fill, model_sha
 from tests.servers.mariadb import PASSWORD, PASSWORD_VARIABLE, new_database, own_server, wait_for
 

@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figures import Figure, show
-from sightline.data.commands import dvc, git
-from sightline.data.manifest import manifest_bytes, manifest_md5
-from sightline.data.objects import object_key
-from sightline.data.repository import init_repository
+from sightline.data.dvc.manifest import manifest_bytes, manifest_md5
+from sightline.data.dvc.objects import object_key
+from sightline.data.git.commands import dvc, git
+from sightline.data.repository.creation import init_repository
 from sightline.data.tags import DatasetTag
 from sightline.storage import Upload, open_storage
 from tests.servers.google_storage import google_storage
@@ -31,7 +31,7 @@ FILES, MANY_FILES, BYTES = 1_501, 15_000, 20_000
 JOBS = (2, 8, 16)
 ROUNDS = 5
 PULL = (
-    "import sys; from pathlib import Path; from sightline.data.checkout import checkout;"
+    "import sys; from pathlib import Path; from sightline.data.repository.checkout import checkout;"
     "checkout(sys.argv[1], sys.argv[2], Path(sys.argv[3]));"
     # Not ru_maxrss: that begins with the memory of the process which started this one.
     "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"

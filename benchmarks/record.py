@@ -11,9 +11,9 @@ from PIL import Image
 
 from benchmarks.figures import Figure, show
 from sightline.config.decode import decode
-from sightline.data.labelme import read_folder
-from sightline.data.merge import merge
-from sightline.data.split import SplitImage, assign_splits, tying_distance
+from sightline.data.formats.labelme.folder import read_folder
+from sightline.data.recording.merge import merge
+from sightline.data.recording.split import SplitImage, assign_splits, tying_distance
 from sightline.demo.draw import draw_dataset
 
 IMAGES = 600

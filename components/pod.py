@@ -92,7 +92,7 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
     """
     from kfp import dsl, kubernetes
 
-    from sightline.steps.journal import RETRIES
+    from sightline.runs.journal import RETRIES
 
     kubernetes.mount_pvc(task, pvc_name=claims.work_volume, mount_path=WORK_PATH)
     kubernetes.mount_pvc(task, pvc_name=claims.code_volume, mount_path=CODE_PATH)

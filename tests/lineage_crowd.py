@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import insert, text
 
-from sightline.database.tables import METADATA
+from sightline.database.schema.tables import METADATA
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHUNK = 5_000

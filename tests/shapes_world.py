@@ -13,13 +13,13 @@ from pathlib import Path
 
 from sightline.config.decode import decode
 from sightline.config.schema import Config
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.database import Database, open_database
+from sightline.garbage import Sweep, sweep
 from sightline.models.model_file import load_model
+from sightline.runs.local_run import LocalRun
 from sightline.steps import task
-from sightline.steps.garbage import Sweep, sweep
-from sightline.steps.run import LocalRun
 from sightline.storage import Storage, fetch, open_storage
 from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from sightline.config.schema import Augmentation, Model, Train
-from sightline.data.dataset import CocoDataset
+from sightline.data.loading.dataset import CocoDataset
 from sightline.data.rasterizer import encode_mask, rasterize
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import Preprocessing

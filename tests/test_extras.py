@@ -26,10 +26,10 @@ def run_without(blocked, script):
 @pytest.mark.parametrize(
     "module",
     [
-        "sightline.steps.resolve",
+        "sightline.runs.resolve",
         "sightline.steps.record",
         "sightline.steps.task",
-        "sightline.steps.run",
+        "sightline.runs.local_run",
         "sightline.cli.config",
         "sightline.cli.data",
         "sightline.cli.db",
@@ -42,7 +42,7 @@ def test_the_base_extra_is_enough_for(module):
 
 
 def test_the_base_extra_resolves_a_configuration():
-    script = "from sightline.steps.resolve import run\nprint(run('plates', '', 'plates_ann_v1', '').config.data.tag)\n"
+    script = "from sightline.runs.resolve import run\nprint(run('plates', '', 'plates_ann_v1', '').config.data.tag)\n"
     assert run_without(TORCH + CLOUD, script) == "plates_ann_v1\n"
 
 

@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import MetaData, select
 
 from sightline.config.decode import decode
-from sightline.data.history import list_tags
-from sightline.database import open_database, retry
-from sightline.database.connection import connect
+from sightline.data.repository.history import list_tags
+from sightline.database import open_database
+from sightline.database.engine import retry
+from sightline.database.engine.connection import connect
 from sightline.errors import SightlineError
 from sightline.storage import open_storage
 from tests.e2e.conftest import World

@@ -24,8 +24,8 @@ def finish(
         status: How the tasks before ended; Kubeflow gives it.
         run_page: The page of the run, one file.
     """
-    from sightline.kubeflow.run_rows import ask_for_stop
-    from sightline.steps.kubeflow_run import close_run
+    from sightline.kubeflow.runs.rows import ask_for_stop
+    from sightline.runs.kubeflow_run import close_run
 
     failed = status.state == "FAILED"
     close_run(recipe, overrides, dataset_tag, failed=failed, copy_to=run_page.path, stopped=ask_for_stop)

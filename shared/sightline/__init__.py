@@ -9,15 +9,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sightline.models.predictor import Predictor as Predictor
     from sightline.prediction.document import prediction_document as prediction_document
     from sightline.prediction.document import readings_of as readings_of
     from sightline.prediction.models import find_model as find_model
     from sightline.prediction.models import load_predictor as load_predictor
+    from sightline.tasks.instance_segmentation.predictor import Predictor as Predictor
     from sightline.version import __version__ as __version__
 
 _PUBLIC = {
-    "Predictor": "sightline.models.predictor",
+    "Predictor": "sightline.tasks.instance_segmentation.predictor",
     "__version__": "sightline.version",
     "find_model": "sightline.prediction.models",
     "load_predictor": "sightline.prediction.models",

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from sightline.cli.data import command
 from sightline.config.decode import decode
 from sightline.config.settings import settings_path
-from sightline.data import labelme_instances
-from sightline.data.labelme_instances import join
+from sightline.data.formats.labelme import instances as labelme_instances
+from sightline.data.formats.labelme.instances import join
 from sightline.errors import ConfigurationError, RepositoryError, UnknownTagError
 from sightline.steps import record
 from tests.labelled_folder import CLASSES, names, write_images, write_labels

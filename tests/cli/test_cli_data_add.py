@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from sightline.cli.data import command
 from sightline.cli.labelme import command as labelme
 from sightline.config.decode import decode
-from sightline.data import commands
-from sightline.data.labelme import read_folder, stopping_faults
+from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.git import commands
 from sightline.errors import DataError, RepositoryError, UnknownTagError
 from tests.labelled_folder import write_images, write_labels
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sightline.cli import cli
 from sightline.cli.suggested_classes import suggested_overrides
 from sightline.config.decode import decode
-from sightline.data.labels import LabelMap, cleaned, difference
+from sightline.data.formats.labels import LabelMap, cleaned, difference
 from tests.data.labelme_folders import encoded, picture, shape, write
 
 

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from sightline.cli import cli
-from sightline.database.connection import connect
-from sightline.database.schema import head_revision
+from sightline.database.engine.connection import connect
+from sightline.database.schema.upgrade import head_revision
 from sightline.errors import ConfigurationError, DatabaseError
 
 

@@ -16,12 +16,12 @@ from click.testing import CliRunner
 
 from sightline.cli import cli
 from sightline.config.settings import settings_path
-from sightline.data.commands import git
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.git.commands import git
+from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.database import open_database
 from sightline.errors import DatabaseError, ModelFileError, UnknownNameError
-from sightline.steps.champions import ChampionPointer, write_champion
+from sightline.registry.champions import ChampionPointer, write_champion
 from sightline.storage import open_storage
 from tests import lineage_story as story
 from tests.labelled_folder import names, write_images

@@ -8,9 +8,9 @@ from PIL import Image
 from sightline.cli.model import command
 from sightline.errors import ModelFileError
 from sightline.metrics.exact_match import Reading
-from sightline.models.detector import build_detector
 from sightline.models.model_file import save_model
-from sightline.tasks.plates import CLASSES as PLATE_CLASSES
+from sightline.tasks.instance_segmentation.network import build_detector
+from sightline.tasks.readers.plates import CLASSES as PLATE_CLASSES
 from tests.squares import TINY_MODEL, draw, make_card
 
 
@@ -79,7 +79,7 @@ def test_predict_prints_what_is_read(tmp_path, monkeypatch):
         Reading("r_board", ("12a", "3456"), (10.0, 20.0), (30.0, 40.0), 0.9, True),
         Reading("l_board", ("1", "34"), (10.0, 20.0), (30.0, 40.0), 0.9, False),
     ]
-    monkeypatch.setattr("sightline.tasks.plates.PlateReader.read", lambda *_: readings)
+    monkeypatch.setattr("sightline.tasks.readers.plates.PlateReader.read", lambda *_: readings)
     draw(0)[0].save(tmp_path / "0.png")
     output = invoke("predict", tmp_path / "plates.safetensors", tmp_path / "0.png", "--out", tmp_path / "out").output
     assert "; r_board 12a 3456\n" in output

@@ -12,10 +12,10 @@ from PIL import Image
 from sightline.cli.model import command
 from sightline.database import ModelRecord, open_database
 from sightline.errors import DataError, ModelFileError, StepError, UnknownNameError
-from sightline.models.detector import build_detector
 from sightline.models.model_file import save_model
-from sightline.steps.champions import ChampionPointer, write_champion
+from sightline.registry.champions import ChampionPointer, write_champion
 from sightline.storage import open_storage
+from sightline.tasks.instance_segmentation.network import build_detector
 from tests.squares import TINY_MODEL, draw, make_card
 
 

@@ -8,7 +8,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from sightline.cli.code import command
+from sightline.cli.kubeflow.code import command
 from sightline.code import make_snapshot, publish_to_bucket
 from sightline.storage import open_storage
 from sightline_bootstrap import current, verify

@@ -20,7 +20,7 @@ import json, os, subprocess, sys
 from sightline_bootstrap import activate, pin
 revision = activate(pin({code_rev!r}))
 from sightline.errors import EDITED
-from sightline.steps import resolve
+from sightline.runs import resolve
 from sightline.version import code_revision
 child = "from sightline import errors, version; print(errors.EDITED, version.code_revision())"
 resolved = resolve.run("plates", "", "plates_ann_v1", activate(revision))

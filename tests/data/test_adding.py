@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from sightline.data import commands
-from sightline.data.branch import Branch
-from sightline.data.cache import Cache
-from sightline.data.checkout import checkout
-from sightline.data.history import list_tags, open_history
-from sightline.data.repository import add_annotations, init_repository
-from sightline.data.staging import staging_root
+from sightline.data.dvc.cache import Cache
+from sightline.data.git import commands
+from sightline.data.git.branch import Branch
+from sightline.data.repository.checkout import checkout
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.repository.history import list_tags, open_history
+from sightline.data.repository.staging import staging_root
 from sightline.data.tags import DatasetTag
 from sightline.errors import DataError, RepositoryError
 from tests.labelled_folder import write_images, write_labels
@@ -451,7 +451,7 @@ def test_a_git_hook_may_call_it(world):
     elsewhere = world.folder / "elsewhere"
     git(world.folder, "init", "--quiet", str(elsewhere))
     code = (
-        "import sys; from pathlib import Path; from sightline.data.repository import add_annotations;"
+        "import sys; from pathlib import Path; from sightline.data.repository.creation import add_annotations;"
         "from sightline.data.tags import DatasetTag;"
         "add_annotations(Path(sys.argv[1]), Path(sys.argv[2]), DatasetTag.parse(sys.argv[3]))"
     )
@@ -474,8 +474,8 @@ def test_a_note_of_a_killed_addition_is_completed_by_the_next(world, monkeypatch
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("sightline.data.adding.finish", killed)
-        patch.setattr("sightline.data.staging.shutil.rmtree", lambda *arguments, **options: None)
+        patch.setattr("sightline.data.repository.adding.finish", killed)
+        patch.setattr("sightline.data.repository.staging.shutil.rmtree", lambda *arguments, **options: None)
         with pytest.raises(Killed):
             world.add(V2)
     note = json.loads((staging_root(world.path) / "unfinished.json").read_text())

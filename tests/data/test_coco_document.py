@@ -6,8 +6,8 @@ import json
 import pytest
 
 from sightline.data.annotations import Instance, LabelledImage
-from sightline.data.coco import coco_bytes, read_coco, validate_coco
-from sightline.data.merge import merge
+from sightline.data.formats.coco import coco_bytes, read_coco, validate_coco
+from sightline.data.recording.merge import merge
 from sightline.errors import DataError
 
 

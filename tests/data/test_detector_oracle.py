@@ -19,8 +19,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from sightline.data.detections import Detections
-from sightline.data.labelme import read_folder
-from sightline.data.merge import merge
+from sightline.data.formats.labelme.folder import read_folder
+from sightline.data.recording.merge import merge
 from sightline.metrics.coco import evaluate_coco
 from sightline.metrics.divided import evaluate_divided
 from tests.data.labelme_folders import document, encoded, settings, shape

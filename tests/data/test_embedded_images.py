@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.data.embedded import without_orientation
+from sightline.data.formats.labelme.embedded import without_orientation
+from sightline.data.formats.labelme.folder import read_folder, stopping_faults
 from sightline.data.images import exif_orientation, image_facts, read_image
-from sightline.data.labelme import read_folder, stopping_faults
 from tests.data.labelme_folders import encoded, picture, settings, shape, write
 
 WIDTH, HEIGHT = 160, 120

@@ -3,10 +3,10 @@
 import pytest
 from dvc.config import Config
 
-from sightline.data import commands
-from sightline.data.checkout import checkout
-from sightline.data.remote import open_remote
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.dvc.remote import open_remote
+from sightline.data.git import commands
+from sightline.data.repository.checkout import checkout
+from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
 from tests.labelled_folder import write_images

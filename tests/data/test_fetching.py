@@ -11,10 +11,10 @@ import time
 import psutil
 import pytest
 
-from sightline.data import fetching
-from sightline.data.cache import Cache
-from sightline.data.fetching import fetch_objects
-from sightline.data.objects import file_md5, object_key
+from sightline.data.dvc import fetching
+from sightline.data.dvc.cache import Cache
+from sightline.data.dvc.fetching import fetch_objects
+from sightline.data.dvc.objects import file_md5, object_key
 from sightline.errors import SightlineError
 from sightline.logs import Progress
 from sightline.storage import open_storage
@@ -120,7 +120,7 @@ def test_what_stops_a_helper_is_told(google_storage_server, bucket_uri, done_her
 
 STARTER = """
 import sys, time
-from sightline.data.fetching import _Helper
+from sightline.data.dvc.fetching import _Helper
 with _Helper(["file:///nowhere", "/nowhere", "/nowhere", "1"], None, None) as helper:
     print(helper._process.pid, flush=True)
     time.sleep(60)

@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from sightline.data.adding import unstored_images
 from sightline.data.folder_files import first_names, list_files, shown
-from sightline.data.labelme import read_folder
+from sightline.data.formats.labelme.folder import read_folder
+from sightline.data.repository.adding import unstored_images
 from sightline.errors import DataError
 from tests.data.labelme_folders import settings, write
 

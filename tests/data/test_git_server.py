@@ -6,11 +6,11 @@ import subprocess
 
 import pytest
 
-from sightline.data import commands
-from sightline.data.checkout import checkout
-from sightline.data.git_settings import git_configuration
-from sightline.data.history import list_tags, open_history
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.git import commands
+from sightline.data.git.settings import git_configuration
+from sightline.data.repository.checkout import checkout
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError, UnknownTagError
 from tests.labelled_folder import names, write_images
@@ -184,7 +184,7 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch):
     """A stall ends after STALL_SECONDS, long before the limit of the whole command."""
     import socket
 
-    from sightline.data import git_settings
+    from sightline.data.git import settings as git_settings
 
     before = git_settings.BEFORE.replace("lowSpeedTime = 60", "lowSpeedTime = 1")
     assert before != git_settings.BEFORE

@@ -7,9 +7,9 @@ import unicodedata
 import pytest
 from PIL import Image
 
-from sightline.data import labelme
+from sightline.data.formats.labelme import folder as labelme
+from sightline.data.formats.labelme.folder import read_folder, stopping_faults
 from sightline.data.images import image_facts
-from sightline.data.labelme import read_folder, stopping_faults
 from sightline.errors import DataError
 from tests.data.labelme_folders import HEIGHT, SQUARE, WIDTH, document, encoded, picture, settings, shape, write
 

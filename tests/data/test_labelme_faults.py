@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.data.labelme import read_folder
+from sightline.data.formats.labelme.folder import read_folder
 from tests.data.labelme_folders import SQUARE, document, encoded, picture, settings, shape, write
 
 AGAIN = "open it in labelme and save it again, or restore it from an older version"

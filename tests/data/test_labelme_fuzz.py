@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sightline.data.labelme import read_folder
+from sightline.data.formats.labelme.folder import read_folder
 from tests.data.labelme_folders import encoded, picture, settings, write
 
 ANYTHING = st.recursive(

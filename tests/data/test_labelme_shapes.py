@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from sightline.data.labelme import read_folder
+from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.rasterizer import rasterize
 from tests.data.labelme_folders import HEIGHT, SQUARE, WIDTH, encoded, settings, shape, write
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.config.decode import decode
-from sightline.data.labelme import read_folder, stopping_faults
-from sightline.data.labels import LabelMap, cleaned, difference, respelled
+from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats.labels import LabelMap, cleaned, difference, respelled
 from sightline.errors import ConfigurationError
 from tests.data.labelme_folders import settings, shape, write
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from sightline.config.schema import Augmentation
-from sightline.data import loader
-from sightline.data.dataset import CocoDataset
-from sightline.data.loader import batch_indices, batches
+from sightline.data.loading import batches as loader
+from sightline.data.loading.batches import batch_indices, batches
+from sightline.data.loading.dataset import CocoDataset
 from sightline.errors import DataError
 from tests.squares import make_dataset, write_coco
 

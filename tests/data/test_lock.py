@@ -8,13 +8,13 @@ import textwrap
 
 import pytest
 
-from sightline.data.lock import exclusive_lock, shared_lock
 from sightline.errors import RepositoryError
+from sightline.lock import exclusive_lock, shared_lock
 
 HOLDER = """
     import sys, time
     from pathlib import Path
-    from sightline.data.lock import exclusive_lock
+    from sightline.lock import exclusive_lock
 
     with exclusive_lock(Path(sys.argv[1]), 5.0):
         print("held", flush=True)
@@ -35,7 +35,7 @@ def holder(tmp_path):
 
 def test_who_waits_in_vain_is_told_for_whom(holder, caplog, monkeypatch):
     path, process = holder
-    monkeypatch.setattr("sightline.data.lock.FIRST_WORD_SECONDS", 0.0)
+    monkeypatch.setattr("sightline.lock.FIRST_WORD_SECONDS", 0.0)
     with caplog.at_level("INFO"), pytest.raises(RepositoryError) as caught, exclusive_lock(path, 0.3):
         pass
     for text in (str(caught.value), caplog.text):

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from sightline.data import commands
-from sightline.data.cache import Cache
-from sightline.data.checkout import checkout
-from sightline.data.history import list_tags, open_history
-from sightline.data.objects import file_md5, object_key
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.dvc.cache import Cache
+from sightline.data.dvc.objects import file_md5, object_key
+from sightline.data.git import commands
+from sightline.data.repository.checkout import checkout
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
 from sightline.storage import open_storage
@@ -28,7 +28,7 @@ from tests.servers.google_storage import fault
 V1, V2 = DatasetTag("pets", "ann", "v1"), DatasetTag("pets", "ann", "v2")
 IMAGES = 12
 PULL = (
-    "import sys; from pathlib import Path; from sightline.data.checkout import checkout;"
+    "import sys; from pathlib import Path; from sightline.data.repository.checkout import checkout;"
     "print(checkout(sys.argv[1], sys.argv[2], Path(sys.argv[3])).path)"
 )
 

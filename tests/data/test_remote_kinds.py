@@ -13,18 +13,18 @@ from threading import Thread
 import pytest
 
 from sightline.config.decode import decode
-from sightline.data import commands
-from sightline.data.cache import Cache
-from sightline.data.checkout import checkout
-from sightline.data.history import list_tags, open_history
-from sightline.data.objects import file_md5, object_key
-from sightline.data.remote import open_remote
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.dvc.cache import Cache
+from sightline.data.dvc.objects import file_md5, object_key
+from sightline.data.dvc.remote import open_remote
+from sightline.data.git import commands
+from sightline.data.repository.checkout import checkout
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
+from sightline.registry.results import RecordResult
+from sightline.registry.store import find_result
 from sightline.steps import record
-from sightline.steps.results import RecordResult
-from sightline.steps.store import find_result
 from sightline.storage import open_storage
 from tests.labelled_folder import CLASSES, names, write_images
 from tests.servers.google_storage import fault

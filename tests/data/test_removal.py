@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from sightline.data import commands
-from sightline.data.checkout import checkout
-from sightline.data.decisions import decision_reference, last_decision
-from sightline.data.history import list_tags, open_history
-from sightline.data.references import read_references
-from sightline.data.removal import find_removable, remove_version
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.git import commands
+from sightline.data.git.decisions import decision_reference, last_decision
+from sightline.data.git.references import read_references
+from sightline.data.repository.checkout import checkout
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.repository.history import list_tags, open_history
+from sightline.data.repository.removal import find_removable, remove_version
+from sightline.data.repository.tombstones import read_tombstones
 from sightline.data.tags import DatasetTag
-from sightline.data.tombstones import read_tombstones
 from sightline.errors import RepositoryError, UnknownTagError
 from tests.labelled_folder import names, write_images
 from tests.servers.git_http import GitServer
@@ -113,7 +113,7 @@ def test_a_training_set_keeps_its_annotations_and_goes_first(yard):
 
 def test_a_training_set_that_comes_meanwhile_keeps_its_annotations(yard, monkeypatch):
     """A recorder publishes between the look and the push: the push is refused, and the next look sees it."""
-    from sightline.data import removal
+    from sightline.data.repository import removal
 
     real = removal._decide
 
@@ -195,7 +195,7 @@ def test_two_tags_of_one_name_are_told_apart(yard):
 
 
 def test_a_removal_that_was_killed_before_the_clone_followed_is_completed(yard, monkeypatch):
-    from sightline.data import removal
+    from sightline.data.repository import removal
 
     clone = yard.clone(str(yard.path), "jane")
     with monkeypatch.context() as patch:
@@ -211,7 +211,7 @@ def test_a_removal_that_was_killed_before_the_clone_followed_is_completed(yard, 
     "lock", ["packed-refs.lock", "refs/tags/pets_ann_v2.lock", "refs/sightline/pets_versions.lock"]
 )
 def test_the_lock_of_a_killed_git_hinders_no_removal(yard, lock, monkeypatch):
-    from sightline.data import decisions
+    from sightline.data.git import decisions
 
     monkeypatch.setattr(decisions, "STALE_LOCK_SECONDS", 0.2)
     git(yard.path, "pack-refs", "--all")

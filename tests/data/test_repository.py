@@ -14,19 +14,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sightline.data import commands
-from sightline.data.cache import Cache
-from sightline.data.checkout import checkout
-from sightline.data.difference import compare
-from sightline.data.history import git_url, list_tags, open_history
-from sightline.data.lock import exclusive_lock
-from sightline.data.objects import read_dvc_file
-from sightline.data.origin import find_places, require_same_tags
-from sightline.data.remote import open_remote
-from sightline.data.removal import remove_version
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.dvc.cache import Cache
+from sightline.data.dvc.objects import read_dvc_file
+from sightline.data.dvc.remote import open_remote
+from sightline.data.git import commands
+from sightline.data.git.origin import find_places, require_same_tags
+from sightline.data.recording.difference import compare
+from sightline.data.repository.checkout import checkout
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.repository.history import git_url, list_tags, open_history
+from sightline.data.repository.removal import remove_version
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError, DataError, RepositoryError, UnknownTagError
+from sightline.lock import exclusive_lock
 from tests.labelled_folder import names, write_images, write_labels, write_picture
 
 V1, V2 = DatasetTag("pets", "ann", "v1"), DatasetTag("pets", "ann", "v2")
@@ -191,7 +191,7 @@ def test_a_killed_addition_is_completed_by_the_same_command(own_yard, sign):
     tag = DatasetTag("pets", "ann", "v3")
     write_images(own_yard.photos, names(40, start=100))
     code = (
-        "import sys; from pathlib import Path; from sightline.data.repository import add_annotations;"
+        "import sys; from pathlib import Path; from sightline.data.repository.creation import add_annotations;"
         "from sightline.data.tags import DatasetTag;"
         "add_annotations(Path(sys.argv[1]), Path(sys.argv[2]), DatasetTag.parse(sys.argv[3]))"
     )
@@ -455,7 +455,7 @@ def test_an_address_with_a_password_is_refused():
 
 
 def test_a_lock_is_freed_by_the_death_of_its_holder(tmp_path):
-    code = "import sys,time; from pathlib import Path; from sightline.data.lock import exclusive_lock\n"
+    code = "import sys,time; from pathlib import Path; from sightline.lock import exclusive_lock\n"
     code += "with exclusive_lock(Path(sys.argv[1]), 0): print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"held\n"

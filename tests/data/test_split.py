@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.config.schema import Splits
-from sightline.data.fingerprint import near_pairs, tie_images
-from sightline.data.split import EarlierImage, SplitImage, assign_splits, check_leaks
+from sightline.data.recording.fingerprint import near_pairs, tie_images
+from sightline.data.recording.split import EarlierImage, SplitImage, assign_splits, check_leaks
 from sightline.errors import DataError
 
 DISTANCE = 4

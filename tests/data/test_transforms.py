@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from sightline.config.schema import Augmentation
+from sightline.data.loading.transforms import Placement, augment, fit_image
 from sightline.data.rasterizer import encode_mask, rasterize
-from sightline.data.transforms import Placement, augment, fit_image
 from tests.squares import make_dataset
 
 SQUARE = [[10.0, 20.0, 30.0, 20.0, 30.0, 40.0, 10.0, 40.0]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sightline.database import open_database
-from sightline.database.connection import connect
-from sightline.database.schema import upgrade
-from sightline.database.tables import METADATA
+from sightline.database.engine.connection import connect
+from sightline.database.schema.tables import METADATA
+from sightline.database.schema.upgrade import upgrade
 from sightline.errors import DatabaseError
 from tests.servers.mariadb import new_database
 

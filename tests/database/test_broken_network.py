@@ -16,10 +16,9 @@ from sightline.database import (
     RunRecord,
     VersionRecord,
     open_database,
-    retry,
-    server,
 )
-from sightline.database.address import shown
+from sightline.database.engine import retry, server
+from sightline.database.engine.address import shown
 from tests.database.conftest import empty_tables
 from tests.servers.broken_network import ANSWER_LATE, ANSWER_LOST, COMMIT_LOST, BrokenNetwork
 

@@ -201,8 +201,8 @@ def test_uses_are_recorded_once_and_a_new_selection_replaces_the_old(told, refus
 
 
 def test_of_many_models_and_runs_the_newest_are_told(told, monkeypatch):
-    monkeypatch.setattr("sightline.database.lineage.SHOWN_MODELS", 3)
-    monkeypatch.setattr("sightline.database.lineage.SHOWN_RUNS", 2)
+    monkeypatch.setattr("sightline.database.queries.lineage.SHOWN_MODELS", 3)
+    monkeypatch.setattr("sightline.database.queries.lineage.SHOWN_RUNS", 2)
     for number in range(5):
         story.start(told, f"many-{number}", "plates_ann_v2", [])
         story.offer(told, f"many-{number}", "v2", {"best": (story.sha(f"many{number}"), 0.1, 0.2)})
@@ -216,8 +216,8 @@ def test_of_many_models_and_runs_the_newest_are_told(told, monkeypatch):
 @pytest.fixture(scope="module", params=["sqlite", "mariadb"])
 def crowded(request, tmp_path_factory):
     """A database that is large enough for an engine to prefer an index, and whose statistics are up to date."""
-    from sightline.database.connection import connect
-    from sightline.database.schema import upgrade
+    from sightline.database.engine.connection import connect
+    from sightline.database.schema.upgrade import upgrade
     from tests.lineage_crowd import fill
     from tests.servers.mariadb import new_database
 
@@ -267,8 +267,8 @@ def test_every_query_uses_an_index(crowded, ask):
 
 def test_a_database_that_was_made_before_is_filled_with_what_it_knows(own_url):
     """Forget the last migration and what came with it, then upgrade."""
-    from sightline.database.connection import connect
-    from sightline.database.schema import upgrade
+    from sightline.database.engine.connection import connect
+    from sightline.database.schema.upgrade import upgrade
 
     database = open_database(own_url)
     story.tell(database)

@@ -6,8 +6,8 @@ import pytest
 from pymysql import _auth
 from sqlalchemy import create_mock_engine
 
-from sightline.database import server
-from sightline.database.tables import METADATA
+from sightline.database.engine import server
+from sightline.database.schema.tables import METADATA
 
 ONLY_MARIADB = (" UUID", " INET4", " INET6", "CREATE SEQUENCE", "SYSTEM VERSIONING")
 

@@ -20,7 +20,7 @@ from sightline.database import (
 from sightline.database.lineage_records import Named
 from sightline.database.records import ModelUse
 from sightline.database.registry import Database
-from sightline.database.tables import METADATA
+from sightline.database.schema.tables import METADATA
 from tests.database.conftest import empty_tables
 from tests.database.plans import scans, statements
 

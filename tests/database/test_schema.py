@@ -14,11 +14,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from sightline.database import open_database, retry, schema
-from sightline.database.address import PASSWORD_VARIABLE, shown
-from sightline.database.connection import connect, write
-from sightline.database.schema import current_revision, differences, head_revision, require_current, upgrade
-from sightline.database.tables import METADATA
+from sightline.database import open_database
+from sightline.database.engine import retry
+from sightline.database.engine.address import PASSWORD_VARIABLE, shown
+from sightline.database.engine.connection import connect, write
+from sightline.database.schema import upgrade as schema
+from sightline.database.schema.tables import METADATA
+from sightline.database.schema.upgrade import current_revision, differences, head_revision, require_current, upgrade
 from sightline.errors import DatabaseError
 
 

@@ -10,10 +10,11 @@ import traceback
 import pytest
 from sqlalchemy import make_url, text
 
-from sightline.database import RunRecord, open_database, server
-from sightline.database.address import PASSWORD_VARIABLE, shown
-from sightline.database.connection import connect, read, write
-from sightline.database.schema import upgrade
+from sightline.database import RunRecord, open_database
+from sightline.database.engine import server
+from sightline.database.engine.address import PASSWORD_VARIABLE, shown
+from sightline.database.engine.connection import connect, read, write
+from sightline.database.schema.upgrade import upgrade
 from tests.servers.mariadb import PASSWORD, new_database, own_server, wait_for
 
 RUN = RunRecord("run-1", "plates", "{}", "a" * 64, "plates_ann_v1", "abc1234")

@@ -6,8 +6,8 @@ import threading
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sightline.database import sqlite
-from sightline.database.connection import connect
+from sightline.database.engine import sqlite
+from sightline.database.engine.connection import connect
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from sqlalchemy import make_url, text
 
-from sightline.database.address import PASSWORD_VARIABLE, shown
-from sightline.database.connection import connect, read
+from sightline.database.engine.address import PASSWORD_VARIABLE, shown
+from sightline.database.engine.connection import connect, read
 from sightline.errors import DatabaseError
 from tests.servers.mariadb import PASSWORD, own_server, wait_for
 

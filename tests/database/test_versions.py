@@ -18,8 +18,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from sightline.database import CategoryCount, ImageRecord, VersionRecord, image_rows, open_database, versions
-from sightline.database.connection import connect
+from sightline.database import CategoryCount, ImageRecord, VersionRecord, open_database
+from sightline.database.engine.connection import connect
+from sightline.database.queries import image_rows, versions
 from sightline.database.registry import Database
 from sightline.errors import VersionConflictError
 

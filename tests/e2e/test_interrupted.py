@@ -103,8 +103,8 @@ def hang_up(run):
 @pytest.fixture
 def slow_record(world):
     """Record takes long: whoever reads the remote is held up by a lock."""
-    from sightline.data.checkout import cache_lock
-    from sightline.data.lock import exclusive_lock
+    from sightline.data.repository.checkout import cache_lock
+    from sightline.lock import exclusive_lock
 
     with exclusive_lock(cache_lock(world.home / "work"), 5.0):
         yield

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from sightline.database import open_database
-from sightline.database.connection import connect
-from sightline.database.schema import upgrade
+from sightline.database.engine.connection import connect
+from sightline.database.schema.upgrade import upgrade
 from sightline.storage import open_uri
 from tests.e2e.conftest import World, weights_digest
 from tests.servers.mariadb import PASSWORD_VARIABLE, new_database

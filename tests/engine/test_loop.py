@@ -17,7 +17,7 @@ from sightline.engine.optimiser import build_optimiser, set_learning_rate
 from sightline.errors import ConfigurationError, StepError
 from sightline.models.model_file import read_card
 from sightline.models.safetensors_header import LONGEST_HEADER
-from sightline.tasks.segmentation import InstanceSegmentation
+from sightline.tasks.instance_segmentation.task import InstanceSegmentation
 from tests.engine.training import run
 from tests.squares import TINY_TRAIN
 

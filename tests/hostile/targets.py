@@ -13,10 +13,10 @@ import safetensors
 
 from sightline.config import decode
 from sightline.config.schema import Data
-from sightline.data.labelme_instances import ShapeReader
-from sightline.data.labelme_json import parse
-from sightline.data.labels import LabelMap
-from sightline.data.manifest import manifest_bytes, parse_manifest
+from sightline.data.dvc.manifest import manifest_bytes, parse_manifest
+from sightline.data.formats.labelme.document import parse
+from sightline.data.formats.labelme.instances import ShapeReader
+from sightline.data.formats.labels import LabelMap
 from sightline.errors import ConfigurationError, ModelFileError, RepositoryError, StorageError
 from sightline.models.model_file import card_of
 from sightline.models.safetensors_header import parse_header

@@ -7,13 +7,13 @@ import json
 
 import pytest
 
-from sightline.data.coco import decode_coco
-from sightline.data.objects import read_dvc_file
-from sightline.data.training_set import TrainingSet, from_bytes, to_bytes
+from sightline.data.dvc.objects import read_dvc_file
+from sightline.data.formats.coco import decode_coco
+from sightline.data.recording.training_set import TrainingSet, from_bytes, to_bytes
 from sightline.errors import DataError, RepositoryError, StepError
-from sightline.steps import store
-from sightline.steps.champions import ChampionPointer, pointer_key, read_champion
-from sightline.steps.results import Candidate, TrainResult
+from sightline.registry import store
+from sightline.registry.champions import ChampionPointer, pointer_key, read_champion
+from sightline.registry.results import Candidate, TrainResult
 from sightline.storage import open_storage
 
 POINTER = dataclasses.asdict(ChampionPointer("EIR", "ab", "file:///m", "plates_train_v1", 0.5, "", ""))

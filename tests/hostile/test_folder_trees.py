@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sightline.data.history import list_tags
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.repository.history import list_tags
 from sightline.data.tags import DatasetTag
 from sightline.errors import DataError
 from tests.data.test_adding import files_of, git, state, tree

@@ -9,7 +9,7 @@ import pytest
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
 
-from sightline.data.manifest import manifest_bytes, manifest_md5, parse_manifest
+from sightline.data.dvc.manifest import manifest_bytes, manifest_md5, parse_manifest
 from sightline.errors import RepositoryError
 
 MD5 = "0123456789abcdef0123456789abcdef"
@@ -98,7 +98,7 @@ def test_an_empty_folder_is_an_empty_list():
 
 
 def test_too_long_a_list_is_refused_unread(monkeypatch):
-    monkeypatch.setattr("sightline.data.manifest.MAX_MANIFEST_BYTES", 10)
+    monkeypatch.setattr("sightline.data.dvc.manifest.MAX_MANIFEST_BYTES", 10)
     with pytest.raises(RepositoryError, match="it has 12 bytes, more than 10"):
         parse_manifest(b" " * 12, "the list")
 

@@ -7,7 +7,7 @@ import pytest
 from sightline.config.decode import decode, from_json
 from sightline.config.settings import settings_path
 from sightline.data.tags import DatasetTag
-from sightline.database.connection import connect
+from sightline.database.engine.connection import connect
 from sightline.errors import ConfigurationError, DatabaseError, StorageError
 from sightline.storage import open_storage
 from sightline.storage.keys import validate_key

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sightline.kubeflow.connection import Kubeflow
-from sightline.kubeflow.http import Server
-from sightline.kubeflow.pipelines_api import PipelinesApi
-from sightline.kubeflow.profile import VARIABLES
+from sightline.kubeflow.client.connection import Kubeflow
+from sightline.kubeflow.client.http import Server
+from sightline.kubeflow.client.pipelines_api import PipelinesApi
+from sightline.kubeflow.client.profile import VARIABLES
 from tests.servers.answering import answering_server
 
 HEALTH = {"commit_sha": "abc", "tag_name": "2.17.0", "multi_user": False}

@@ -6,7 +6,7 @@ import pytest
 
 from sightline.kubeflow.capacity import Needs, outlook_of, pod_needs, read_nodes
 from sightline.kubeflow.quantity import parse_quantity
-from sightline.kubeflow.waiting_for_node import why_no_node
+from sightline.kubeflow.watch.waiting_for_node import why_no_node
 
 GPU = "nvidia.com/gpu"
 TAINT = {"key": GPU, "value": "present", "effect": "NoSchedule"}

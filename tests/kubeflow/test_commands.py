@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import pipeline
 from sightline.config.decode import RENAMED
 from sightline.errors import ConfigurationError, NoKubeflowError, NotReadyError, NotThereError, TakenError
-from sightline.kubeflow.submit import run_name
+from sightline.kubeflow.runs.submit import run_name
 from sightline.report import terminal
 from tests.kubeflow.recorded import NAMESPACE, answer, serve, write_kubeconfig
 

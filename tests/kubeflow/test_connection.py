@@ -8,10 +8,10 @@ import certifi
 import pytest
 
 from sightline.errors import UnreachableError
-from sightline.kubeflow import connection, profile
-from sightline.kubeflow.connection import connect
-from sightline.kubeflow.port_forward import forwarded_port
-from sightline.kubeflow.profile import find_profile
+from sightline.kubeflow.client import connection, profile
+from sightline.kubeflow.client.connection import connect
+from sightline.kubeflow.client.port_forward import forwarded_port
+from sightline.kubeflow.client.profile import find_profile
 
 
 @pytest.fixture

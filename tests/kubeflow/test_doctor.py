@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 import pipeline
-from sightline.database.connection import connect
-from sightline.database.schema import upgrade
-from sightline.kubeflow import doctor_inside
-from sightline.kubeflow.cluster import Cluster
-from sightline.kubeflow.doctor import examine
-from sightline.kubeflow.doctor_places import examine_places, examine_pod
-from sightline.kubeflow.http import Server
-from sightline.kubeflow.parameters import usual_graph
+from sightline.database.engine.connection import connect
+from sightline.database.schema.upgrade import upgrade
+from sightline.kubeflow.client.cluster import Cluster
+from sightline.kubeflow.client.http import Server
+from sightline.kubeflow.doctor import inside as doctor_inside
+from sightline.kubeflow.doctor.checks import examine
+from sightline.kubeflow.doctor.places import examine_places, examine_pod
+from sightline.kubeflow.runs.parameters import usual_graph
 
 CORE = "/api/v1/namespaces/team"
 
@@ -128,7 +128,7 @@ def test_a_cluster_that_does_not_answer_is_asked_once(sound):
 
 
 def test_places_that_are_well_and_places_that_are_not(tmp_path):
-    from sightline.data.repository import add_annotations, init_repository
+    from sightline.data.repository.creation import add_annotations, init_repository
     from sightline.data.tags import DatasetTag
     from tests.labelled_folder import names, write_images
 

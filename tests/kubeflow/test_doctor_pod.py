@@ -7,17 +7,18 @@ import yaml
 from click.testing import CliRunner
 
 import pipeline
-from sightline.kubeflow import doctor_inside, doctor_pod
-from sightline.kubeflow.cluster import Cluster
-from sightline.kubeflow.doctor import CLAIMS, SECRETS, named
-from sightline.kubeflow.doctor_pod import examine_inside, pod_document
-from sightline.kubeflow.findings import Finding
+from sightline.kubeflow.client.cluster import Cluster
+from sightline.kubeflow.doctor import inside as doctor_inside
+from sightline.kubeflow.doctor import pod as doctor_pod
+from sightline.kubeflow.doctor.checks import CLAIMS, SECRETS, named
+from sightline.kubeflow.doctor.findings import Finding
+from sightline.kubeflow.doctor.pod import examine_inside, pod_document
 from tests.kubeflow.recorded import write_kubeconfig
 
 PODS = "/api/v1/namespaces/team/pods"
 
 NO_SIGHTLINE = (
-    "/usr/bin/python3: Error while finding module specification for 'sightline.kubeflow.doctor_inside' "
+    "/usr/bin/python3: Error while finding module specification for 'sightline.kubeflow.doctor.inside' "
     "(ModuleNotFoundError: No module named 'sightline')"
 )
 NO_PYTHON = (

@@ -14,8 +14,8 @@ import time
 
 import pytest
 
-from sightline.kubeflow.runs import find_run
-from sightline.kubeflow.status import run_status
+from sightline.kubeflow.runs.lookup import find_run
+from sightline.kubeflow.watch.status import run_status
 from sightline.storage import open_uri
 from tests.servers.installation import installation, rows
 from tests.servers.kubeflow import required

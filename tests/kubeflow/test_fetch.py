@@ -7,9 +7,9 @@ import pytest
 from sightline.config.decode import decode
 from sightline.config.digest import config_digest
 from sightline.errors import DataError, NotThereError, StorageError
-from sightline.kubeflow.fetch import fetch
-from sightline.kubeflow.runs import read_run
-from sightline.steps import results, store
+from sightline.kubeflow.runs.fetch import fetch
+from sightline.kubeflow.runs.lookup import read_run
+from sightline.registry import results, store
 from sightline.storage import open_storage
 from tests.kubeflow.test_runs import FIRST, SECOND, document
 

@@ -6,7 +6,7 @@ import yaml
 import components
 import pipeline
 from sightline.errors import KubeflowError
-from sightline.kubeflow.graph import read_graph, split_spec
+from sightline.kubeflow.runs.graph import read_graph, split_spec
 from tests.kubeflow.tiny import story
 
 

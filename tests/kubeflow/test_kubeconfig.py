@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from sightline.errors import ConfigurationError, NotAuthorisedError
-from sightline.kubeflow.connection import connect
-from sightline.kubeflow.kubeconfig import read_kubeconfig
-from sightline.kubeflow.profile import Profile
+from sightline.kubeflow.client.connection import connect
+from sightline.kubeflow.client.kubeconfig import read_kubeconfig
+from sightline.kubeflow.client.profile import Profile
 
 
 def kubeconfig(path, user, *, name="lab", server="http://127.0.0.1:1", **context):

@@ -1,6 +1,6 @@
 """What of a log is the task's own."""
 
-from sightline.kubeflow.log_lines import exit_status, own_lines
+from sightline.kubeflow.watch.log_lines import exit_status, own_lines
 
 LOG = """time=2026-11-21T19:16:43.581Z level=INFO msg="capturing logs" argo=true
 I1121 19:16:43.810727      15 main.go:67] Setting log level to: '1'

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sightline.data.history import list_tags
+from sightline.data.repository.history import list_tags
 from sightline.errors import KubeflowError, NotAuthorisedError, RepositoryError
-from sightline.kubeflow.login_page import asks_to_sign_in, leads_to_sign_in
+from sightline.kubeflow.client.login_page import asks_to_sign_in, leads_to_sign_in
 
 RUNS = "GET /apis/v2beta1/runs"
 

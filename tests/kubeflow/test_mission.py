@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from sightline.database import open_database
-from sightline.kubeflow.launch import wait
-from sightline.kubeflow.runs import find_run
-from sightline.kubeflow.submit import read_version, start_run
-from sightline.kubeflow.upload import upload
+from sightline.kubeflow.runs.launch import wait
+from sightline.kubeflow.runs.lookup import find_run
+from sightline.kubeflow.runs.submit import read_version, start_run
+from sightline.kubeflow.runs.upload import upload
 from sightline.storage import open_uri
 from tests.e2e.conftest import TINY, weights_digest
 from tests.kubeflow.tiny import hello

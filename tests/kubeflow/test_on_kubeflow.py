@@ -9,15 +9,15 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from sightline.cli import kubeflow as commands
+from sightline.cli.kubeflow import commands
 from sightline.errors import NotReadyError
-from sightline.kubeflow import launch
-from sightline.kubeflow.launch import wait
-from sightline.kubeflow.logs import follow_log
-from sightline.kubeflow.preflight import Findings
-from sightline.kubeflow.runs import find_run
-from sightline.kubeflow.status import run_status
-from sightline.kubeflow.submit import start_run, version_of
+from sightline.kubeflow.runs import launch
+from sightline.kubeflow.runs.launch import wait
+from sightline.kubeflow.runs.lookup import find_run
+from sightline.kubeflow.runs.preflight import Findings
+from sightline.kubeflow.runs.submit import start_run, version_of
+from sightline.kubeflow.watch.logs import follow_log
+from sightline.kubeflow.watch.status import run_status
 from tests.kubeflow.tiny import story
 from tests.servers.kubeflow import kubeflow_world  # noqa: F401  (a fixture)
 

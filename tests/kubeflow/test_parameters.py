@@ -4,7 +4,7 @@ import pytest
 
 from sightline.config.decode import RENAMED
 from sightline.errors import ConfigurationError, KubeflowError
-from sightline.kubeflow.parameters import changed_parameters, difference, new_parameters
+from sightline.kubeflow.runs.parameters import changed_parameters, difference, new_parameters
 
 DECLARED = {
     "dataset_tag": {"parameterType": "STRING"},

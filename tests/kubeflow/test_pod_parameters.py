@@ -5,9 +5,9 @@ import yaml
 
 import pipeline
 from sightline.errors import ConfigurationError
-from sightline.kubeflow.parameters import changed_parameters, new_parameters, usual_graph
-from sightline.kubeflow.pod_parameters import as_declared, check_pods
-from sightline.kubeflow.preflight_nodes import check_nodes
+from sightline.kubeflow.runs.parameters import changed_parameters, new_parameters, usual_graph
+from sightline.kubeflow.runs.pod_parameters import as_declared, check_pods
+from sightline.kubeflow.runs.preflight_nodes import check_nodes
 
 TAG = ["data.tag=plates_ann_v1"]
 

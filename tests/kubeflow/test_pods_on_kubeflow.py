@@ -13,18 +13,18 @@ import pipeline
 from components import CODE_PATH, SETTINGS_PATH, STORAGE_KEY_PATH, WORK_PATH
 from components.pod import ENVIRONMENT, SHARED_MEMORY, TIMEOUT_SECONDS, USER
 from sightline.errors import KubeflowError, NotReadyError, TakenError
-from sightline.kubeflow import launch
 from sightline.kubeflow.capacity import read_nodes
-from sightline.kubeflow.cluster import NODE_ANNOTATION
-from sightline.kubeflow.launch import wait
-from sightline.kubeflow.parameters import new_parameters
-from sightline.kubeflow.preflight import Findings
+from sightline.kubeflow.client.cluster import NODE_ANNOTATION
 from sightline.kubeflow.quantity import parse_quantity
-from sightline.kubeflow.runs import find_run
-from sightline.kubeflow.status import run_status
-from sightline.kubeflow.submit import read_version, start_run
-from sightline.kubeflow.upload import upload
-from sightline.kubeflow.waiting_for_node import why_no_node
+from sightline.kubeflow.runs import launch
+from sightline.kubeflow.runs.launch import wait
+from sightline.kubeflow.runs.lookup import find_run
+from sightline.kubeflow.runs.parameters import new_parameters
+from sightline.kubeflow.runs.preflight import Findings
+from sightline.kubeflow.runs.submit import read_version, start_run
+from sightline.kubeflow.runs.upload import upload
+from sightline.kubeflow.watch.status import run_status
+from sightline.kubeflow.watch.waiting_for_node import why_no_node
 from tests.kubeflow.tiny import emptied
 from tests.servers.kubeflow import kubeflow_world  # noqa: F401  (a fixture)
 

@@ -7,11 +7,11 @@ import pytest
 
 from sightline.errors import NotReadyError
 from sightline.kubeflow.capacity import Needs
-from sightline.kubeflow.cluster import Cluster
-from sightline.kubeflow.graph import Vertex, Wants
-from sightline.kubeflow.http import Server
-from sightline.kubeflow.preflight import Findings, check_cluster, check_code, check_dataset
-from sightline.kubeflow.preflight_nodes import check_nodes
+from sightline.kubeflow.client.cluster import Cluster
+from sightline.kubeflow.client.http import Server
+from sightline.kubeflow.runs.graph import Vertex, Wants
+from sightline.kubeflow.runs.preflight import Findings, check_cluster, check_code, check_dataset
+from sightline.kubeflow.runs.preflight_nodes import check_nodes
 
 CORE = "/api/v1/namespaces/team"
 BOUND = {"metadata": {}, "spec": {}, "status": {"phase": "Bound"}}

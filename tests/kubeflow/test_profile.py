@@ -3,8 +3,8 @@
 import pytest
 
 from sightline.errors import ConfigurationError, NoKubeflowError
-from sightline.kubeflow.connection import connect
-from sightline.kubeflow.profile import Profile, find_profile, profile_path
+from sightline.kubeflow.client.connection import connect
+from sightline.kubeflow.client.profile import Profile, find_profile, profile_path
 
 FILE = """
 default: {host: "http://default:1"}

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from sightline.kubeflow.cluster import Cluster
-from sightline.kubeflow.graph import read_graph, split_spec
-from sightline.kubeflow.lost_pods import lost_tasks
-from sightline.kubeflow.nodes import nodes_of_run, nodes_of_workflow
-from sightline.kubeflow.runs import find_run, read_run
-from sightline.kubeflow.status import pods_by_place, run_status
-from sightline.kubeflow.task_states import build, tasks_of
-from sightline.kubeflow.waiting import why_ended, why_waiting
+from sightline.kubeflow.client.cluster import Cluster
+from sightline.kubeflow.runs.graph import read_graph, split_spec
+from sightline.kubeflow.runs.lookup import find_run, read_run
+from sightline.kubeflow.runs.lost_pods import lost_tasks
+from sightline.kubeflow.watch.nodes import nodes_of_run, nodes_of_workflow
+from sightline.kubeflow.watch.status import pods_by_place, run_status
+from sightline.kubeflow.watch.task_states import build, tasks_of
+from sightline.kubeflow.watch.waiting import why_ended, why_waiting
 from tests.kubeflow.recorded import NAMESPACE, answer, serve
 
 LEFT = ("small", "small-2", "small-3")

@@ -5,9 +5,9 @@ import socket
 import pytest
 
 from sightline.errors import KubeflowError, NotAuthorisedError, NotThereError, TakenError, UnreachableError
-from sightline.kubeflow.credentials import FileCredentials
-from sightline.kubeflow.http import Server
-from sightline.kubeflow.pipelines_api import PipelinesApi
+from sightline.kubeflow.client.credentials import FileCredentials
+from sightline.kubeflow.client.http import Server
+from sightline.kubeflow.client.pipelines_api import PipelinesApi
 
 RUNS = "GET /apis/v2beta1/runs"
 COOKIE = "authservice_session=canary-7f3a91"

@@ -6,8 +6,8 @@ import pytest
 
 from sightline.config.settings import embedded_or_own
 from sightline.database import RunRecord, open_database
-from sightline.kubeflow.run_rows import note_resume, note_stop, put_right, stop_message, take_back_stop
-from sightline.kubeflow.runs import read_run
+from sightline.kubeflow.runs.lookup import read_run
+from sightline.kubeflow.runs.rows import note_resume, note_stop, put_right, stop_message, take_back_stop
 
 RUN = "7d3c6a0e-9f3f-4a60-a2a2-0d7a34f5c111"
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from sightline.errors import NotThereError, TakenError
-from sightline.kubeflow.cluster import Cluster
-from sightline.kubeflow.launch import MAX_RESUMES, wait
-from sightline.kubeflow.lost_pods import lost_tasks
-from sightline.kubeflow.runs import find_run, read_run, resume, stop
+from sightline.kubeflow.client.cluster import Cluster
+from sightline.kubeflow.runs.launch import MAX_RESUMES, wait
+from sightline.kubeflow.runs.lookup import find_run, read_run, resume, stop
+from sightline.kubeflow.runs.lost_pods import lost_tasks
 
 RUNS = "/apis/v2beta1/runs"
 FIRST, SECOND = "4f0c1a52-0000-4000-8000-000000000001", "4f0c9b13-0000-4000-8000-000000000002"

@@ -3,8 +3,8 @@
 import pytest
 
 from sightline.errors import ConfigurationError
-from sightline.kubeflow.schedules import trigger, unfit_schedules
-from sightline.kubeflow.submit import Version
+from sightline.kubeflow.runs.schedules import trigger, unfit_schedules
+from sightline.kubeflow.runs.submit import Version
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from sightline.kubeflow.graph import Vertex
-from sightline.kubeflow.log_lines import metrics_of
-from sightline.kubeflow.nodes import Node, nodes_of_run, nodes_of_workflow
-from sightline.kubeflow.runs import read_run
-from sightline.kubeflow.status import RunStatus, pods_by_place
-from sightline.kubeflow.task_states import TaskStatus, build
-from sightline.kubeflow.text import status_text
+from sightline.kubeflow.runs.graph import Vertex
+from sightline.kubeflow.runs.lookup import read_run
+from sightline.kubeflow.watch.log_lines import metrics_of
+from sightline.kubeflow.watch.nodes import Node, nodes_of_run, nodes_of_workflow
+from sightline.kubeflow.watch.status import RunStatus, pods_by_place
+from sightline.kubeflow.watch.task_states import TaskStatus, build
+from sightline.kubeflow.watch.text import status_text
 from tests.kubeflow.test_runs import document
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from sightline.errors import TakenError
-from sightline.kubeflow.upload import upload
+from sightline.kubeflow.runs.upload import upload
 
 PIPELINES = "/apis/v2beta1/pipelines"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightline.kubeflow.waiting import image_lacks, known_cause, why_ended, why_waiting
+from sightline.kubeflow.watch.waiting import image_lacks, known_cause, why_ended, why_waiting
 
 
 def pending(*, reason="", message="", unschedulable="", image="x:1"):
@@ -106,7 +106,7 @@ def test_how_a_pod_ended(pod, says):
     [
         ("ModuleNotFoundError: No module named 'sightline_bootstrap'", "Sightline"),
         # python3 -m, where the package is not there
-        ("/usr/bin/python3: Error while finding module specification for 'sightline.kubeflow.doctor_inside' "
+        ("/usr/bin/python3: Error while finding module specification for 'sightline.kubeflow.doctor.inside' "
          "(ModuleNotFoundError: No module named 'sightline')", "Sightline"),
         ("(ModuleNotFoundError: No module named 'kfp')", "kfp"),
         ("ModuleNotFoundError: No module named 'torch'", "torch"),

@@ -10,7 +10,7 @@ import yaml
 import components
 import pipeline
 from components.pod import ENVIRONMENT
-from sightline.steps import resolve
+from sightline.runs import resolve
 from tests.manifests.kustomize import MANIFESTS, OVERLAYS, build, containers, of_kind, pod_templates
 
 ROOT = MANIFESTS.parent

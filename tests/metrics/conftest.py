@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from sightline.data.coco import CocoAnnotation, CocoDocument, RunLengthEncoding
 from sightline.data.detections import Detections
+from sightline.data.formats.coco import CocoAnnotation, CocoDocument, RunLengthEncoding
 
 SIDE = 200
 Box = tuple[float, float, float, float]

@@ -8,7 +8,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from sightline.config.schema import Model
 from sightline.errors import ConfigurationError, ModelFileError
 from sightline.models.backbone import build_backbone, load_backbone_weights
-from sightline.models.detector import build_detector
+from sightline.tasks.instance_segmentation.network import build_detector
 
 
 def model(backbone, **changes):

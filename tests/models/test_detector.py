@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from sightline.models.detector import build_detector
 from sightline.models.preprocessing import InputBatch, Preprocessing
+from sightline.tasks.instance_segmentation.network import build_detector
 from tests.squares import TINY_MODEL
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from sightline.errors import ModelFileError
-from sightline.models.detector import build_detector
 from sightline.models.model_file import load_model, read_card, save_model
 from sightline.models.safetensors_header import LONGEST_HEADER
+from sightline.tasks.instance_segmentation.network import build_detector
 from tests.squares import TINY_MODEL, make_card
 
 

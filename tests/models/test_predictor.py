@@ -6,10 +6,10 @@ from pycocotools import mask as coco_mask
 from torch import nn
 
 from sightline.errors import ConfigurationError
-from sightline.models.detector import build_detector
 from sightline.models.device import choose_device
 from sightline.models.model_file import save_model
-from sightline.models.predictor import Predictor, paste_mask
+from sightline.tasks.instance_segmentation.network import build_detector
+from sightline.tasks.instance_segmentation.predictor import Predictor, paste_mask
 from tests.squares import TINY_MODEL, draw, make_card
 
 

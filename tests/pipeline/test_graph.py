@@ -232,7 +232,7 @@ def test_a_component_imports_little_and_its_body_is_thin(path):
     assert function.body[-1].end_lineno - function.body[1].lineno + 1 <= 12
     imported = [node.module for node in ast.walk(function) if isinstance(node, ast.ImportFrom)]
     if path.parent.name == "finish":  # no published code can keep a run from being closed
-        assert imported == ["sightline.kubeflow.run_rows", "sightline.steps.kubeflow_run"]
+        assert imported == ["sightline.kubeflow.runs.rows", "sightline.runs.kubeflow_run"]
     else:
         assert imported == ["sightline_bootstrap", "sightline.steps.task"]
 

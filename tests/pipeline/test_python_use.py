@@ -15,11 +15,11 @@ from PIL import Image
 import sightline
 from sightline.data.detections import Detections
 from sightline.errors import DataError
-from sightline.models.detector import build_detector
 from sightline.models.model_file import save_model
-from sightline.steps.champions import ChampionPointer, write_champion
+from sightline.registry.champions import ChampionPointer, write_champion
 from sightline.storage import open_storage
-from sightline.tasks.plates import CLASSES
+from sightline.tasks.instance_segmentation.network import build_detector
+from sightline.tasks.readers.plates import CLASSES
 from tests.squares import TINY_MODEL, draw, make_card
 
 ROOT = Path(__file__).parents[2]

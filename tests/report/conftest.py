@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from pycocotools import mask as coco_mask
 
 from sightline.data.detections import Detections
-from sightline.report.data_report import DataReport, Example, PreviousVersion, quantiles, write_data_report
-from sightline.report.draw import draw_detections, draw_truth
-from sightline.report.run_page import RunPage, TaskView
+from sightline.report.drawing.draw import draw_detections, draw_truth
+from sightline.report.pages.data_report import DataReport, Example, PreviousVersion, quantiles, write_data_report
+from sightline.report.pages.run_page import RunPage, TaskView
 
 CLASSES = [*"0123456789", *"abcde", "r_board", "r_m_n", "r_s_n", "l_board", "l_m_n", "l_s_n"]
 NAMES = dict(enumerate(CLASSES, 1))

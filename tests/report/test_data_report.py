@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from sightline.errors import DataError
-from sightline.report.data_report import DataReport, Example, quantiles, write_data_report
+from sightline.report.pages.data_report import DataReport, Example, quantiles, write_data_report
 
 
 def test_the_report_says_everything(tmp_path, open_page, data_report):

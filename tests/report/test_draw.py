@@ -7,7 +7,7 @@ from pycocotools import mask as coco_mask
 
 from sightline.data.detections import Detections
 from sightline.errors import DataError
-from sightline.report.draw import class_colour, draw_detections, draw_truth
+from sightline.report.drawing.draw import class_colour, draw_detections, draw_truth
 
 GREY = (128, 128, 128)
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from sightline.errors import DataError
-from sightline.report.evaluation_report import write_evaluation_report
+from sightline.report.pages.evaluation_report import write_evaluation_report
 
 
 def test_the_report_shows_models_winners_and_reasons(summary_folder, tmp_path, open_page):

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sightline.report.key_numbers import KeyNumber, Measured
-from sightline.report.run_index import RunSummary, write_run_index
-from sightline.report.run_page import write_run_page
+from sightline.report.pages.key_numbers import KeyNumber, Measured
+from sightline.report.pages.run_index import RunSummary, write_run_index
+from sightline.report.pages.run_page import write_run_page
 from tests.report import browser
 
 

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from sightline.report.label_placement import place_labels
+from sightline.report.drawing.label_placement import place_labels
 
 
 def shared(one, other):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from sightline.report import lettering
-from sightline.report.draw import draw_truth
-from sightline.report.lettering import Lettering, printable
+from sightline.report.drawing import lettering
+from sightline.report.drawing.draw import draw_truth
+from sightline.report.drawing.lettering import Lettering, printable
 
 NAMES = {
     "Korean": "고양이",

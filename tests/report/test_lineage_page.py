@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 
 from sightline.database import open_database
-from sightline.report.lineage_graph import MOST_BOXES, lineage_graph, stack
-from sightline.report.lineage_page import write_lineage_page
-from sightline.report.run_graph import lay_out
+from sightline.report.lineage.graph import MOST_BOXES, lineage_graph, stack
+from sightline.report.lineage.page import write_lineage_page
+from sightline.report.pages.run_graph import lay_out
 from tests import lineage_story as story
 from tests.lineage_story import BEST1, BEST2, LAST1, R1, R2, R3
 

@@ -1,4 +1,4 @@
-from sightline.report.run_graph import lay_out
+from sightline.report.pages.run_graph import lay_out
 
 STEPS = ["resolve", "record", "train", "evaluate", "test"]
 CHAIN = [("resolve", "record"), ("record", "train"), ("train", "evaluate"), ("evaluate", "test")]

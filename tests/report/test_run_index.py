@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
-from sightline.report.key_numbers import KeyNumber, Measured
-from sightline.report.run_index import RunSummary, write_run_index
+from sightline.report.pages.key_numbers import KeyNumber, Measured
+from sightline.report.pages.run_index import RunSummary, write_run_index
 
 
 def run(run_id, day, state="succeeded", **more):

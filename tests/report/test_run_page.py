@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sightline.report.page import alone
-from sightline.report.run_page import TaskView, write_run_page
+from sightline.report.pages.run_page import TaskView, write_run_page
 from tests.report.conftest import Page
 
 

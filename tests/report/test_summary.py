@@ -3,9 +3,9 @@ import json
 import pytest
 
 from sightline.errors import DataError
-from sightline.report.evaluation_report import write_evaluation_report
-from sightline.report.model_view import curve_path, model_views
-from sightline.report.summary import read_summary
+from sightline.report.pages.evaluation_report import write_evaluation_report
+from sightline.report.pages.model_view import curve_path, model_views
+from sightline.report.pages.summary import read_summary
 
 
 def written(folder, document):

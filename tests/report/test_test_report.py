@@ -1,5 +1,5 @@
 from sightline.report.page import alone
-from sightline.report.test_report import write_test_report
+from sightline.report.pages.test_report import write_test_report
 from tests.report.conftest import Page
 
 

@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from sightline.database.connection import connect
-from sightline.kubeflow.connection import connect as connect_to_kubeflow
-from sightline.kubeflow.profile import find_profile
+from sightline.database.engine.connection import connect
+from sightline.kubeflow.client.connection import connect as connect_to_kubeflow
+from sightline.kubeflow.client.profile import find_profile
 from tests.servers.git_http import GitServer
 from tests.servers.google_storage import google_storage
 from tests.servers.kubeflow import remove

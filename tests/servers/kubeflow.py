@@ -12,9 +12,9 @@ import pytest
 
 from components import BASE_IMAGE
 from sightline.errors import KubeflowError, NotThereError
-from sightline.kubeflow.cluster import NODE_ANNOTATION
-from sightline.kubeflow.connection import Kubeflow, connect
-from sightline.kubeflow.profile import find_profile
+from sightline.kubeflow.client.cluster import NODE_ANNOTATION
+from sightline.kubeflow.client.connection import Kubeflow, connect
+from sightline.kubeflow.client.profile import find_profile
 
 
 def absent(reason):

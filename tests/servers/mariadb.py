@@ -14,8 +14,8 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from sightline.database.address import PASSWORD_VARIABLE, shown
-from sightline.database.connection import connect
+from sightline.database.engine.address import PASSWORD_VARIABLE, shown
+from sightline.database.engine.connection import connect
 
 PASSWORD = "canary-b2f1c0"
 

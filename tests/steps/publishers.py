@@ -8,8 +8,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sightline.steps.results import Candidate, TrainResult
-from sightline.steps.store import created, find_result, folder_of, publish_result
+from sightline.registry.results import Candidate, TrainResult
+from sightline.registry.store import created, find_result, folder_of, publish_result
 from sightline.storage import open_storage
 
 TAG = "plates_train_v1"

@@ -10,8 +10,8 @@ from safetensors.numpy import save_file
 from sightline.cli import cli
 from sightline.config.decode import decode
 from sightline.errors import ConfigurationError
-from sightline.steps import resolve
-from sightline.steps.configuration_checks import check_configuration
+from sightline.runs import resolve
+from sightline.runs.configuration_checks import check_configuration
 
 TAG = "pets_ann_v1"
 
@@ -58,7 +58,7 @@ def test_all_come_in_one_message():
 
 
 def test_resolve_and_a_local_run_name_a_bad_tag_beside_the_other_faults():
-    from sightline.steps.run import LocalRun
+    from sightline.runs.local_run import LocalRun
 
     overrides = ["data.classes=[cat]", "train.best_metric=x"]
     with pytest.raises(ConfigurationError, match=r"has 2 faults(.|\n)*data\.tag: 'pets'(.|\n)*train\.best_metric"):
@@ -101,7 +101,7 @@ def test_where_timm_is_not_installed_its_models_are_left_to_train(monkeypatch):
 def test_a_run_on_this_machine_refuses_a_gpu_that_it_has_not(tmp_path):
     import torch
 
-    from sightline.steps.run import LocalRun
+    from sightline.runs.local_run import LocalRun
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")

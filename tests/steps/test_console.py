@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from sightline.logs import PROGRESS_VARIABLE
-from sightline.steps.console import only_own_lines
+from sightline.runs.console import only_own_lines
 
 
 def test_own_lines_pass_and_everything_is_logged(tmp_path, capsys):

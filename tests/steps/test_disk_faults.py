@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sightline.errors import SightlineError, StepError
-from sightline.steps.journal import journalled, write_atomically
+from sightline.runs.journal import journalled, write_atomically
 from tests.shapes_world import World
 
 slow = pytest.mark.slow

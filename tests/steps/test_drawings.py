@@ -1,6 +1,6 @@
 import pytest
 
-from sightline.steps.drawings import worst_and_spread
+from sightline.evaluation.drawings import worst_and_spread
 
 IMAGES = [{"id": number, "file_name": f"{number}.png"} for number in range(1, 11)]
 

@@ -13,13 +13,14 @@ from sightline.config.digest import config_digest
 from sightline.config.settings import home
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, DatabaseError, StepError
+from sightline.registry.results import EvaluateResult, RecordResult, ScoredModel, Selection
+from sightline.registry.store import folder_key, publish_result, to_json
 from sightline.report.page import alone
-from sightline.steps import kubeflow_run, task
-from sightline.steps.journal import journalled, read_journal, run_folder
-from sightline.steps.results import EvaluateResult, RecordResult, ScoredModel, Selection
-from sightline.steps.run import LocalRun
-from sightline.steps.run_pages import write_index
-from sightline.steps.store import folder_key, publish_result, to_json
+from sightline.runs import kubeflow_run
+from sightline.runs.journal import journalled, read_journal, run_folder
+from sightline.runs.local_run import LocalRun
+from sightline.runs.pages import write_index
+from sightline.steps import task
 from sightline.storage import open_storage
 
 RUN = "7d3c6a0e-9f3f-4a60-a2a2-0d7a34f5c111"
@@ -277,7 +278,7 @@ def test_a_webhook_is_asked_again_where_that_can_help(webhook, caplog, answers, 
 
 
 def test_a_webhook_that_is_not_there_fails_nothing_and_is_not_shown(monkeypatch, caplog):
-    monkeypatch.setattr("sightline.steps.notify.ATTEMPTS", 1)
+    monkeypatch.setattr("sightline.runs.notify.ATTEMPTS", 1)
     monkeypatch.setenv("SIGHTLINE_NOTIFY_URL", "http://127.0.0.1:9/services/canary-hook")
     assert kubeflow_run.notify("hello") is False
     assert "nobody was told" in caplog.text
@@ -288,7 +289,7 @@ def test_two_local_runs_of_one_second_have_names_of_their_own(monkeypatch):
     asked = ("plates", [f"data.tag={TAG}"], ["record"])
     for attempt in range(9):  # the clock may pass a second between the two
         digits = iter([f"{attempt}001", f"{attempt}001", f"{attempt}001", f"{attempt}002"])
-        monkeypatch.setattr("sightline.steps.run.secrets.token_hex", lambda _, digits=digits: next(digits))
+        monkeypatch.setattr("sightline.runs.local_run.secrets.token_hex", lambda _, digits=digits: next(digits))
         first, second = (LocalRun.begin(*asked, entry_point="python pipeline.py").document.run_id for _ in range(2))
         if first[:-4] == second[:-4]:
             assert (first[-3:], second[-3:]) == ("001", "002")

@@ -15,19 +15,19 @@ import pytest
 
 from sightline.config.decode import decode
 from sightline.config.schema import Config
-from sightline.data import commands
-from sightline.data.cache import Cache
-from sightline.data.checkout import checkout
-from sightline.data.coco import read_coco
-from sightline.data.history import list_tags, open_history
-from sightline.data.objects import file_md5
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.dvc.cache import Cache
+from sightline.data.dvc.objects import file_md5
+from sightline.data.formats.coco import read_coco
+from sightline.data.git import commands
+from sightline.data.repository.checkout import checkout
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, DataError, RepositoryError, UnknownTagError, VersionConflictError
+from sightline.registry.results import RecordResult
+from sightline.registry.store import find_result
 from sightline.steps import record
-from sightline.steps.results import RecordResult
-from sightline.steps.store import find_result
 from sightline.storage import open_storage
 from tests.labelled_folder import CLASSES, names, write_images, write_labels, write_picture
 from tests.real_labelme import REAL_LABELME, needs_real_labelme
@@ -416,7 +416,7 @@ def test_what_another_published_meanwhile_is_compared_not_overwritten(tmp_path, 
     world = make_world(tmp_path / "world", 8)
     world.add("pets_ann_v1")
     first = world.run("pets_ann_v1", f"work.dir={tmp_path / 'first'}")
-    from sightline.data import training_tag
+    from sightline.data.recording import training_tag
 
     real, calls = training_tag.find_training_tag, []
 

@@ -10,7 +10,7 @@ import pytest
 from sightline.config.decode import decode
 from sightline.config.difference import differences_from_stored
 from sightline.config.digest import relevant_part
-from sightline.data.training_set import from_bytes, to_bytes
+from sightline.data.recording.training_set import from_bytes, to_bytes
 from sightline.errors import RepositoryError
 from sightline.steps import record
 from sightline.storage import open_storage
@@ -71,8 +71,8 @@ def test_a_document_without_what_was_left_out_is_read(earlier):
 
 
 def earlier_set(world):
+    from sightline.data.recording.training_tag import find_training_tag
     from sightline.data.tags import DatasetTag
-    from sightline.data.training_tag import find_training_tag
 
     return find_training_tag(str(world.repository), DatasetTag.parse("pets_train_v1"), 60).training_set
 

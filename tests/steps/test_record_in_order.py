@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sightline.data import commands
-from sightline.data.decisions import OutpacedError, decision_reference, last_decision
-from sightline.data.history import list_tags, open_history
-from sightline.data.removal import remove_version
+from sightline.data.git import commands
+from sightline.data.git.decisions import OutpacedError, decision_reference, last_decision
+from sightline.data.repository.history import list_tags, open_history
+from sightline.data.repository.removal import remove_version
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError, UnknownTagError
 from sightline.steps import record
@@ -180,7 +180,7 @@ def test_a_removed_training_set_is_recorded_again_with_other_settings(twice):
 
 
 def test_what_used_the_removed_commit_is_told(twice):
-    from sightline.steps.inference import training_set_on_disk
+    from sightline.evaluation.inference import training_set_on_disk
 
     world, _, wrong, _, _, _ = twice
     with (

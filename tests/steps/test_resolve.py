@@ -2,7 +2,7 @@ import pytest
 
 from sightline.code import make_snapshot
 from sightline.errors import ConfigurationError
-from sightline.steps import resolve
+from sightline.runs import resolve
 from sightline.version import code_revision
 
 TAG = "plates_ann_v1"

@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 import pytest
 
-from sightline.steps import results
-from sightline.steps.results import EvaluateResult, ScoredModel, Selection
-from sightline.steps.run_document import RunDocument, champion_lines, result_line
+from sightline.registry import results
+from sightline.registry.results import EvaluateResult, ScoredModel, Selection
+from sightline.runs.document import RunDocument, champion_lines, result_line
 
 OWN, OLD = "a" * 64, "b" * 64
 LINE = re.compile(r"result: box_AP50=\d\.\d{4} mask_AP50=\d\.\d{4} EIR=\d\.\d{4} seconds=\d+\.\d")

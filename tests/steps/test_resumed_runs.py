@@ -19,9 +19,11 @@ import pytest
 from sightline.config.digest import config_digest
 from sightline.database import open_database
 from sightline.errors import StepError
-from sightline.steps import kubeflow_run, results, task
-from sightline.steps.journal import read_journal, run_folder
-from sightline.steps.store import folder_key, publish_result, to_json
+from sightline.registry import results
+from sightline.registry.store import folder_key, publish_result, to_json
+from sightline.runs import kubeflow_run
+from sightline.runs.journal import read_journal, run_folder
+from sightline.steps import task
 from sightline.storage import open_storage
 
 RUN = "7d3c6a0e-9f3f-4a60-a2a2-0d7a34f5c111"

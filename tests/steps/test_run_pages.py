@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from sightline.config.decode import decode
-from sightline.steps.journal import TASK_TITLES, TaskEntry
-from sightline.steps.run_document import RunDocument
-from sightline.steps.run_pages import ORDER, _task_views, write_index, write_pages
+from sightline.runs.document import RunDocument
+from sightline.runs.journal import TASK_TITLES, TaskEntry
+from sightline.runs.pages import ORDER, _task_views, write_index, write_pages
 from tests.report.conftest import Page
 
 RUN = "20261121-075300-k3f9"

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from sightline.errors import StepError
-from sightline.steps import store
-from sightline.steps.results import Candidate, RecordResult, TrainResult
+from sightline.registry import store
+from sightline.registry.results import Candidate, RecordResult, TrainResult
 from sightline.storage import open_storage
 
 RECORD = RecordResult(

@@ -7,19 +7,19 @@ import torch
 from safetensors.torch import save_file
 
 from sightline.config.schema import Config, Data, Database, Splits, Storage, Work
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.database import ModelUse, Named, RunUse, open_database
 from sightline.errors import DataError, ModelFileError, RepositoryError
+from sightline.evaluation.environment import processor_name
 from sightline.models.backbone import build_backbone
 from sightline.models.model_file import load_model, read_card
-from sightline.models.predictor import Predictor
+from sightline.registry.store import from_json, to_json
+from sightline.runs.training_logs import tensorboard_folder
 from sightline.steps import record as record_step
 from sightline.steps import train as train_step
-from sightline.steps.environment import processor_name
-from sightline.steps.store import from_json, to_json
-from sightline.steps.training_logs import tensorboard_folder
 from sightline.storage.uris import fetch, open_storage
+from sightline.tasks.instance_segmentation.predictor import Predictor
 from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
 
 REVISION = "0.1.0"

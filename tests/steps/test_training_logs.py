@@ -3,7 +3,7 @@ import shlex
 
 import pytest
 
-from sightline.steps.training_logs import note_training_logs, tensorboard_command, tensorboard_folder
+from sightline.runs.training_logs import note_training_logs, tensorboard_command, tensorboard_folder
 
 RUN = "20261128-061423-288b"
 

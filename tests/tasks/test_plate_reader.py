@@ -10,8 +10,8 @@ import pytest
 from sightline.data.detections import Detections
 from sightline.errors import ConfigurationError
 from sightline.metrics.exact_match import evaluate_exact_match
-from sightline.tasks.plates import CLASSES, PlateReader
-from sightline.tasks.reading import open_reader
+from sightline.tasks.readers.plates import CLASSES, PlateReader
+from sightline.tasks.readers.registry import open_reader
 
 IDS = {name: id_ for id_, name in enumerate(CLASSES, 1)}
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from sightline.data.commands import git
-from sightline.data.history import list_tags, open_history
-from sightline.data.references import TAGS, read_references
-from sightline.data.repository import init_repository
+from sightline.data.git.commands import git
+from sightline.data.git.references import TAGS, read_references
+from sightline.data.repository.creation import init_repository
+from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
 from tests.labelled_folder import names, write_images
 from tests.torture import tortured

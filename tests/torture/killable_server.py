@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sightline.database.address import PASSWORD_VARIABLE
-from sightline.database.connection import connect
-from sightline.database.schema import upgrade
+from sightline.database.engine.address import PASSWORD_VARIABLE
+from sightline.database.engine.connection import connect
+from sightline.database.schema.upgrade import upgrade
 from tests.servers.mariadb import PASSWORD, new_database, own_server, wait_for
 
 

@@ -72,7 +72,7 @@ def where(pid: int, log: Path) -> str:
 
 def kind_of_line(line):
     """``git push`` of the line that says so, or the first words of a statement."""
-    return re.sub(r"^sightline.data.commands |^sqlalchemy\S+ |\[\S+\]", "", line)[:14]
+    return re.sub(r"^sightline.data.git.commands |^sqlalchemy\S+ |\[\S+\]", "", line)[:14]
 
 
 def shown(log, offset):

@@ -16,14 +16,14 @@ from sqlalchemy import text
 
 from sightline.config.decode import decode
 from sightline.config.schema import Config
-from sightline.data.commands import git
-from sightline.data.history import list_tags, open_history
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.git.commands import git
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
 from sightline.database import open_database
-from sightline.database.connection import connect
-from sightline.database.schema import upgrade
-from sightline.database.tables import METADATA
+from sightline.database.engine.connection import connect
+from sightline.database.schema.tables import METADATA
+from sightline.database.schema.upgrade import upgrade
 from sightline.storage import open_storage
 from tests.labelled_folder import CLASSES, names, write_images
 from tests.torture import tortured

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sightline.data.checkout import checkout
+from sightline.data.repository.checkout import checkout
 from sightline.errors import ModelFileError, RepositoryError, StorageError
-from sightline.steps.inference import fetch_model
+from sightline.evaluation.inference import fetch_model
 from sightline.storage import open_storage
 from tests.servers.google_storage import fault
 from tests.torture.recording import World

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from sqlalchemy import text
 
-from sightline.database.connection import connect
+from sightline.database.engine.connection import connect
 from tests.torture import tortured
 from tests.torture.killable_server import killable_server, new_schema
 from tests.torture.killing import where

@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
-from sightline.steps.results import TrainResult
-from sightline.steps.store import find_result, folder_of
+from sightline.registry.results import TrainResult
+from sightline.registry.store import find_result, folder_of
 from sightline.storage import open_storage
 from tests.torture import tortured
 from tests.torture.killing import kill_tree, where

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sightline.data.commands import git
+from sightline.data.git.commands import git
 from tests.torture.recording import World
 from tests.torture.scale import cases
 

@@ -15,27 +15,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import sightline.report.data_report
+import sightline.report.pages.data_report
 import sightline.steps.record_report
 import sightline.storage.gcs
 from sightline.code import bring, make_snapshot, publish_to_bucket, publish_to_volume
 from sightline.config import decode
-from sightline.data.checkout import checkout
-from sightline.data.repository import add_annotations
+from sightline.data.repository.checkout import checkout
+from sightline.data.repository.creation import add_annotations
 from sightline.data.tags import DatasetTag
 from sightline.database import CategoryCount, ImageRecord, VersionRecord, open_database
-from sightline.database.schema import head_revision
+from sightline.database.schema.upgrade import head_revision
+from sightline.registry.removal import Removal
+from sightline.registry.results import TrainResult
+from sightline.registry.store import publish_result
 from sightline.steps import record
-from sightline.steps.removal import Removal
-from sightline.steps.results import TrainResult
-from sightline.steps.store import publish_result
 from sightline.storage import open_storage
 from tests.code.packages import small_package
 
 TAG = "pets_train_v1"
 RESULT_FILES = ("history.json", "log.txt", "candidates/best.safetensors", "candidates/last.safetensors")
 
-assert sightline.report.data_report, (sightline.steps.record_report, sightline.storage.gcs)  # for the warm server
+assert sightline.report.pages.data_report, (sightline.steps.record_report, sightline.storage.gcs)  # for the warm server
 head_revision()  # imports Alembic
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a process that is asked where it is before it listens says nothing
 

@@ -52,7 +52,7 @@ def show(recipe: str, overrides: tuple[str, ...], as_json: bool, describe: bool)
 @configuration_options
 def check(recipe: str, overrides: tuple[str, ...]) -> None:
     """Check a configuration, names and files included; every fault is reported at once."""
-    from sightline.steps.configuration_checks import check_configuration
+    from sightline.runs.configuration_checks import check_configuration
 
     check_configuration(decode(recipe, overrides))
     click.echo(f"{recipe}: no fault")

@@ -47,7 +47,7 @@ def init(path: Path, remote: str) -> None:
     PATH is a folder that is empty or does not exist, or the top of a git repository: that gets DVC, if it has none, and
     the two remotes, in one commit.
     """
-    from sightline.data.repository import init_repository
+    from sightline.data.repository.creation import init_repository
 
     path = path.expanduser().absolute()
     there = (path / ".git").exists()
@@ -78,8 +78,8 @@ def add(folder: Path, dataset: str, version: str, repository: str | None, *, all
     In a clone, the commit goes on top of what origin has, and is pushed with its tag.
     """
     from sightline.cli.data_added import added_lines
-    from sightline.data.references import require_local
-    from sightline.data.repository import add_annotations
+    from sightline.data.git.references import require_local
+    from sightline.data.repository.creation import add_annotations
 
     tag = DatasetTag(dataset, "ann", version)
     source = require_local(repository or _default_repository())
@@ -96,8 +96,8 @@ command.add_command(data_remove.command)
 @json_option
 def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -> None:
     """The dataset versions of a data repository, and what the database knows of them."""
-    from sightline.data.clones import clone_hint
-    from sightline.data.history import list_tags
+    from sightline.data.git.clones import clone_hint
+    from sightline.data.repository.history import list_tags
 
     source = repository or _default_repository()
     commits = list_tags(source, TIMEOUT_SECONDS)
@@ -132,7 +132,7 @@ def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -
 @json_option
 def show(tag: str, repository: str | None, as_json: bool) -> None:
     """What a dataset version holds."""
-    from sightline.data.history import open_history
+    from sightline.data.repository.history import open_history
 
     version = DatasetTag.parse(tag)
     with open_history(repository or _default_repository(), [version], TIMEOUT_SECONDS) as history:
@@ -162,8 +162,8 @@ def show(tag: str, repository: str | None, as_json: bool) -> None:
 @json_option
 def diff(before: str, after: str, repository: str | None, as_json: bool) -> None:
     """What changed from version BEFORE to version AFTER."""
-    from sightline.data.difference import compare
-    from sightline.data.history import open_history
+    from sightline.data.recording.difference import compare
+    from sightline.data.repository.history import open_history
 
     tags = [DatasetTag.parse(before), DatasetTag.parse(after)]
     with open_history(repository or _default_repository(), list(dict.fromkeys(tags)), TIMEOUT_SECONDS) as history:
@@ -190,7 +190,7 @@ def _echo_names(what: str, names: list[str]) -> None:
 
 
 def _training_facts(data: bytes, tag: str) -> dict[str, Any]:
-    from sightline.data.training_set import from_bytes
+    from sightline.data.recording.training_set import from_bytes
 
     found = from_bytes(data, f"dataset.json of {tag}")
     return {
@@ -239,7 +239,7 @@ def _registered() -> dict[str, VersionRow]:
 
 def _removed(source: str) -> list[dict[str, Any]]:
     """Rows for the versions that were taken back; they have ``removed``."""
-    from sightline.data.tombstones import read_tombstones
+    from sightline.data.repository.tombstones import read_tombstones
 
     rows = []
     for stone in read_tombstones(source, TIMEOUT_SECONDS):
@@ -256,7 +256,7 @@ def _default_repository() -> str:
 
 def _make_default(path: Path) -> str | None:
     """Write ``data.repository`` to the settings file; returns what it was (maybe empty), None where it is this one."""
-    from sightline.steps.journal import write_atomically
+    from sightline.runs.journal import write_atomically
 
     settings, document = settings_path(), read_settings()
     if not isinstance(document.setdefault("data", {}), dict):

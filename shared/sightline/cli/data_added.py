@@ -17,7 +17,7 @@ from sightline.data.folder_files import FolderFiles, first_names, suffix_of
 from sightline.plural import counted
 
 if TYPE_CHECKING:
-    from sightline.data.repository import Added
+    from sightline.data.repository.creation import Added
 
 
 def added_lines(added: Added, repository: Path) -> list[str]:

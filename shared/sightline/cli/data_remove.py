@@ -13,7 +13,7 @@ from sightline.config.settings import embedded_or_own
 from sightline.data.tags import DatasetTag
 
 if TYPE_CHECKING:
-    from sightline.data.removal import Removable
+    from sightline.data.repository.removal import Removable
 
 
 @click.command("remove")
@@ -47,7 +47,7 @@ def command(
     An annotation version keeps its name: the same folder, added again, brings it back; other contents need another
     version.  A training set can be recorded again, with other settings.  Commits and files on the DVC remote stay.
     """
-    from sightline.steps.removal import Removal
+    from sightline.registry.removal import Removal
 
     if unchecked and (database or bucket):
         raise click.UsageError("--unchecked excludes --database and --bucket")
@@ -72,7 +72,7 @@ def command(
 
 
 def _echo_plan(found: Removable, origin: str) -> None:
-    from sightline.data.commands import redact
+    from sightline.data.git.commands import redact
 
     context = click.get_current_context()
     given = [f"--{name}" for name in ("unchecked",) if context.params[name]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from sightline.cli.database_option import database_options
-from sightline.database.address import shown
-from sightline.database.connection import connect
-from sightline.database.schema import current_revision, differences, head_revision, require_current, upgrade
+from sightline.database.engine.address import shown
+from sightline.database.engine.connection import connect
+from sightline.database.schema.upgrade import current_revision, differences, head_revision, require_current, upgrade
 from sightline.errors import DatabaseError
 
 

@@ -14,7 +14,7 @@ import click
 from sightline.config.decode import decode, decode_places
 
 if TYPE_CHECKING:
-    from sightline.steps.garbage import Garbage, Sweep
+    from sightline.garbage import Garbage, Sweep
 
 SHOWN_ENTRIES = 20
 _UNITS = {"h": 3600, "d": 86400}
@@ -60,7 +60,7 @@ def command(
     """
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes exclude each other")
-    from sightline.steps.garbage import sweep
+    from sightline.garbage import sweep
 
     config = decode(recipe, overrides) if recipe else decode_places(overrides)
     done = sweep(config, older_than, delete=yes)

@@ -15,12 +15,12 @@ from sightline.cli.data_added import folder_lines
 from sightline.cli.suggested_classes import fit_a_command_line, fitting_recipe
 from sightline.config.decode import decode
 from sightline.config.schema import Data, Faults
-from sightline.data.adding import unstored_images
 from sightline.data.annotations import FAULT_KINDS, Annotations, Fault
 from sightline.data.folder_files import list_files, shown
-from sightline.data.labelme import read_folder, stopping_faults
-from sightline.data.labels import LabelMap
-from sightline.data.training_set import left_out_lines
+from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats.labels import LabelMap
+from sightline.data.recording.training_set import left_out_lines
+from sightline.data.repository.adding import unstored_images
 from sightline.plural import counted
 
 _ANY_CLASS = "\0"

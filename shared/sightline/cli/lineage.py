@@ -36,16 +36,16 @@ def command(*, url: str, name: str, as_json: bool, html: Path | None) -> None:
     with closing(open_database(url, create=False)) as database:
         lineage = database.lineage(_asked(database, name))
     if html is not None:
-        from sightline.report.lineage_page import write_lineage_page
+        from sightline.report.lineage.page import write_lineage_page
 
         write_lineage_page(html, lineage)
         click.echo(f"wrote {html}", err=as_json)
     if as_json:
-        from sightline.report.lineage_document import lineage_document
+        from sightline.report.lineage.document import lineage_document
 
         click.echo(json.dumps(lineage_document(lineage), indent=1, ensure_ascii=False))
     elif html is None:
-        from sightline.report.lineage_text import lineage_text
+        from sightline.report.lineage.text import lineage_text
         from sightline.report.terminal import show, terminal
 
         show(lineage_text(lineage, terminal().width))
@@ -88,7 +88,7 @@ def _sha256(name: str) -> str:
 
 def _explain_unused(name: str, error: UnknownNameError) -> None:
     """Raise what helps further where ``name`` is a version of the data repository that no run has used."""
-    from sightline.data.history import list_tags
+    from sightline.data.repository.history import list_tags
     from sightline.data.tags import DatasetTag
 
     try:

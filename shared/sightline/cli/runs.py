@@ -31,8 +31,8 @@ def command() -> None:
 @database_options
 def list_command(*, url: str, limit: int, as_json: bool) -> None:
     """The newest runs, each with its own best candidates, and the champions that stayed."""
-    from sightline.report.lineage_document import choices_document, run_document
-    from sightline.report.runs_text import runs_text
+    from sightline.report.lineage.document import choices_document, run_document
+    from sightline.report.lineage.runs_text import runs_text
     from sightline.report.terminal import terminal
 
     with closing(open_database(url, create=False)) as database:
@@ -55,10 +55,10 @@ def list_command(*, url: str, limit: int, as_json: bool) -> None:
 @database_options
 def show_command(*, url: str, run: str, as_json: bool) -> None:
     """One RUN (its id or the beginning of it): configuration, models, metrics, champions."""
-    from sightline.report.lineage_document import lineage_document, recipe_document
-    from sightline.report.runs_text import run_text
+    from sightline.report.lineage.document import lineage_document, recipe_document
+    from sightline.report.lineage.runs_text import run_text
     from sightline.report.terminal import terminal
-    from sightline.steps.training_logs import tensorboard_of_run
+    from sightline.runs.training_logs import tensorboard_of_run
 
     with closing(open_database(url, create=False)) as database:
         found = _run(database, run)
@@ -82,8 +82,8 @@ def show_command(*, url: str, run: str, as_json: bool) -> None:
 @database_options
 def compare_command(*, url: str, before: str, after: str, as_json: bool) -> None:
     """How run B differs from run A: configuration, data, code, metrics, time."""
-    from sightline.report.runs_comparison import compare_runs
-    from sightline.report.runs_text import comparison_text
+    from sightline.report.lineage.runs_comparison import compare_runs
+    from sightline.report.lineage.runs_text import comparison_text
 
     with closing(open_database(url, create=False)) as database:
         comparison = compare_runs(_run(database, before), _run(database, after))
@@ -112,7 +112,7 @@ def _close_abandoned(runs: Iterable[RunRow]) -> bool:
     if not running:
         return False
     from sightline.config.settings import embedded_or_own
-    from sightline.steps.abandoned_runs import close_abandoned
+    from sightline.runs.abandoned import close_abandoned
 
     return bool(close_abandoned(Path(embedded_or_own("work", "dir")), running))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import yaml
 
 from sightline.config.decode import recipe_document
-from sightline.data.labels import IGNORED_LABEL, cleaned, respelled
+from sightline.data.formats.labels import IGNORED_LABEL, cleaned, respelled
 
 LONGEST_ARGUMENT = 100_000
 """Characters; Linux takes 131,072 bytes, and some are quoted."""
@@ -29,7 +29,7 @@ def fitting_recipe(labels: Mapping[str, int], ignored: Sequence[str]) -> tuple[s
     Returns:
         An empty name and the overrides of :func:`suggested_overrides` where the labels need classes of their own.
     """
-    from sightline.tasks.plates import TEXTS_OF_BOARD
+    from sightline.tasks.readers.plates import TEXTS_OF_BOARD
 
     classes = recipe_document(PLATES)["data"]["classes"]
     meant = respelled(labels, (IGNORED_LABEL, *ignored, *classes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.data.commands import git
+from sightline.data.git.commands import git
 from sightline.errors import RepositoryError
 
 TIMEOUT_SECONDS = 60.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from sightline.data.coco import Segmentation
+from sightline.data.formats.coco import Segmentation
 
 FaultKind = Literal[
     "unknown_label",

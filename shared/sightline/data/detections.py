@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sightline.data.coco import RunLengthEncoding
+from sightline.data.formats.coco import RunLengthEncoding
 
 
 @dataclass(frozen=True, slots=True)

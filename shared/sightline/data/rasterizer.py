@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from sightline.data.coco import RunLengthEncoding, Segmentation
+    from sightline.data.formats.coco import RunLengthEncoding, Segmentation
 
 
 def encode_outline(segmentation: Segmentation, height: int, width: int) -> RunLengthEncoding:

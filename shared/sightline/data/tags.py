@@ -118,7 +118,7 @@ def unknown_tag(tag: str, repository: str, known: Iterable[str], hint: str = "")
         tag: The tag.
         repository: The repository, as it is shown.
         known: Its tags.
-        hint: Why it may lack tags, and what to do; see :func:`sightline.data.clones.clone_hint`.
+        hint: Why it may lack tags, and what to do; see :func:`sightline.data.git.clones.clone_hint`.
     """
     names = [str(entry) for entry in dataset_tags(known)]
     if not names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sightline.database.dependents import Dependent
 from sightline.database.lineage_records import (
     KIND_TITLES,
     Lineage,
@@ -14,6 +13,7 @@ from sightline.database.lineage_records import (
     Scores,
     VersionLineage,
 )
+from sightline.database.queries.dependents import Dependent
 from sightline.database.records import (
     CategoryCount,
     ImageRecord,

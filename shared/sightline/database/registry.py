@@ -8,11 +8,22 @@ from typing import TypeVar, get_args
 
 from sqlalchemy import Connection, Engine
 
-from sightline.database import dependents, lineage, names, promotions, references, run_models, runs, scores, versions
-from sightline.database.address import shown
-from sightline.database.connection import connect, read
-from sightline.database.dependents import Dependent
+from sightline.database.engine.address import shown
+from sightline.database.engine.connection import connect, read
 from sightline.database.lineage_records import Lineage, Named, NameKind
+from sightline.database.queries import (
+    dependents,
+    lineage,
+    names,
+    promotions,
+    references,
+    run_models,
+    runs,
+    scores,
+    versions,
+)
+from sightline.database.queries.dependents import Dependent
+from sightline.database.queries.references import References
 from sightline.database.records import (
     CategoryCount,
     ImageRecord,
@@ -27,8 +38,7 @@ from sightline.database.records import (
     VersionRecord,
     VersionRow,
 )
-from sightline.database.references import References
-from sightline.database.schema import require_current, upgrade
+from sightline.database.schema.upgrade import require_current, upgrade
 
 Result = TypeVar("Result")
 
@@ -39,7 +49,7 @@ def open_database(url: str, *, create: bool = True) -> Database:
     A SQLite file is created and upgraded without asking; a server's database is upgraded by ``sightline db upgrade``.
 
     Args:
-        url: See :func:`sightline.database.connection.connect`.
+        url: See :func:`sightline.database.engine.connection.connect`.
         create: Whether a SQLite file that does not exist may be created.
 
     Raises:

@@ -13,9 +13,9 @@ from torch import nn
 
 from sightline.config.decode import is_for_gpu
 from sightline.config.schema import Train
-from sightline.data.coco import CocoDocument
-from sightline.data.dataset import CocoDataset, Sample, read_listed_image
-from sightline.data.loader import batches
+from sightline.data.formats.coco import CocoDocument
+from sightline.data.loading.batches import batches
+from sightline.data.loading.dataset import CocoDataset, Sample, read_listed_image
 from sightline.engine.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from sightline.engine.optimiser import build_optimiser, learning_rate_at, set_learning_rate
 from sightline.engine.pace import Pace, log_device

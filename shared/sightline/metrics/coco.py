@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from sightline.data.coco import CocoDocument
 from sightline.data.detections import Detections
+from sightline.data.formats.coco import CocoDocument
 from sightline.errors import DataError
 from sightline.metrics.confidence import ConfidenceCurve, confidence_curve
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sightline.data.coco import CocoAnnotation, CocoDocument
 from sightline.data.detections import Detections
+from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.metrics.coco import box_ious, boxes_xywh, check_detections, check_truth
 
 BACKGROUND = "background"

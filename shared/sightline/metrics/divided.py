@@ -42,8 +42,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sightline.data.coco import CocoAnnotation, CocoDocument, RunLengthEncoding, Segmentation
 from sightline.data.detections import Detections
+from sightline.data.formats.coco import CocoAnnotation, CocoDocument, RunLengthEncoding, Segmentation
 from sightline.data.rasterizer import covered_box, encode_outline
 from sightline.metrics.coco import MAX_DETECTIONS, RECALLS, box_ious, boxes_xywh, check_detections, check_truth
 

@@ -22,9 +22,9 @@ from torch import nn
 from sightline import strict_json
 from sightline.config.schema import Model
 from sightline.errors import ModelFileError
-from sightline.models.detector import build_detector
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.safetensors_header import Header, read_header
+from sightline.tasks.instance_segmentation.network import build_detector
 
 FORMAT_VERSION = 1
 METADATA_KEY = "sightline"

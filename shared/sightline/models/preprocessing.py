@@ -21,7 +21,7 @@ class Preprocessing:
     """From an image to the network's input.
 
     Attributes:
-        image_size: Longer side after resizing (bilinear, :func:`sightline.data.transforms.fit_image`), pixels.
+        image_size: Longer side after resizing (bilinear, :func:`sightline.data.loading.transforms.fit_image`), pixels.
         mean: RGB, subtracted from values of 0 to 1.
         std: RGB, divided by after that.
     """

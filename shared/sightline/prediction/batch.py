@@ -10,10 +10,10 @@ from typing import Any
 
 from sightline.data.images import UnreadableImageError, read_image
 from sightline.data.output_folder import OutputFolder
-from sightline.models.predictor import Predictor
 from sightline.prediction.document import prediction_document
 from sightline.prediction.inputs import InputImage
-from sightline.report.draw import draw_detections
+from sightline.report.drawing.draw import draw_detections
+from sightline.tasks.instance_segmentation.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.data.detections import Detections
 from sightline.metrics.exact_match import Reading
-from sightline.tasks.reading import open_reader
+from sightline.tasks.readers.registry import open_reader
 
 if TYPE_CHECKING:
     from sightline.models.model_file import ModelCard

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from sightline.config.settings import embedded_or_own
 from sightline.database import open_database
-from sightline.database.names import MIN_DIGITS
+from sightline.database.queries.names import MIN_DIGITS
 from sightline.errors import AmbiguousNameError, ModelFileError, UnknownNameError
-from sightline.steps.champions import ChampionPointer, read_champion
-from sightline.steps.inference import fetch_model
+from sightline.evaluation.inference import fetch_model
+from sightline.registry.champions import ChampionPointer, read_champion
 from sightline.storage import Storage, open_storage
 from sightline.storage.uris import fetch
 
 if TYPE_CHECKING:
-    from sightline.models.predictor import Predictor
+    from sightline.tasks.instance_segmentation.predictor import Predictor
 
 CHAMPION = "champion:"
 
@@ -71,7 +71,7 @@ def load_predictor(model: str | Path, device: str = "auto") -> Predictor:
     """
     import tempfile
 
-    from sightline.models.predictor import Predictor
+    from sightline.tasks.instance_segmentation.predictor import Predictor
 
     with tempfile.TemporaryDirectory() as folder:
         return Predictor.load(find_model(model, folder), device)

@@ -18,29 +18,29 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
-from sightline.data.checkout import Checkout
 from sightline.data.detections import Detections
-from sightline.data.lock import exclusive_lock
+from sightline.data.repository.checkout import Checkout
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
+from sightline.evaluation.drawings import draw_split, worst_and_spread
+from sightline.evaluation.inference import class_names, fetch_model, infer_split, read_split, training_set_on_disk
+from sightline.evaluation.measurement import Measurement, measure
+from sightline.evaluation.rivals import Rival, free_memory, load, prepare, rivals, still_unreadable
+from sightline.evaluation.shared_classes import SharedClasses
+from sightline.lock import exclusive_lock
 from sightline.metrics.selection import Champion, best_candidate, check_metrics, choose, metrics_line
-from sightline.report.evaluation_report import write_evaluation_report
-from sightline.steps.champions import ChampionState, look_up_champion
-from sightline.steps.drawings import draw_split, worst_and_spread
-from sightline.steps.inference import class_names, fetch_model, infer_split, read_split, training_set_on_disk
-from sightline.steps.journal import write_atomically
-from sightline.steps.measurement import Measurement, measure
-from sightline.steps.promotion import decision_holds, record_models
-from sightline.steps.results import Candidate, ChampionKind, EvaluateResult, ScoredModel, Selection, TrainResult
-from sightline.steps.rivals import Rival, free_memory, load, prepare, rivals, still_unreadable
-from sightline.steps.selected_models import model_uri, publish_model
-from sightline.steps.shared_classes import SharedClasses
-from sightline.steps.store import find_result, folder_key, publish_result
+from sightline.registry.champions import ChampionState, look_up_champion
+from sightline.registry.promotion import decision_holds, record_models
+from sightline.registry.results import Candidate, ChampionKind, EvaluateResult, ScoredModel, Selection, TrainResult
+from sightline.registry.selected_models import model_uri, publish_model
+from sightline.registry.store import find_result, folder_key, publish_result
+from sightline.report.pages.evaluation_report import write_evaluation_report
+from sightline.runs.journal import write_atomically
 from sightline.storage import Storage, open_storage
-from sightline.tasks.reading import can_read, open_reader
+from sightline.tasks.readers.registry import can_read, open_reader
 
 if TYPE_CHECKING:
-    from sightline.models.predictor import Predictor
+    from sightline.tasks.instance_segmentation.predictor import Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ class _Evaluation:
         return fetch_model(uri, sha256, self._folder / "models")
 
     def _measure(self, contender: _Contender) -> None:
-        from sightline.models.predictor import Predictor
+        from sightline.tasks.instance_segmentation.predictor import Predictor
 
         if contender.sha256 not in self._measured:
             config = self._config

@@ -14,9 +14,9 @@ import logging
 from sightline.config.schema import Config
 from sightline.data.tags import DatasetTag
 from sightline.errors import PreconditionFailedError, StepError
+from sightline.registry.promotion import promote
+from sightline.registry.results import EvaluateResult, TrainResult
 from sightline.steps import evaluate
-from sightline.steps.promotion import promote
-from sightline.steps.results import EvaluateResult, TrainResult
 from sightline.storage import open_storage
 
 MAX_ATTEMPTS = 5

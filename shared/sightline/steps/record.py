@@ -15,25 +15,30 @@ from sightline.config.difference import differences_from_stored
 from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
 from sightline.data.annotations import Annotations, Fault
-from sightline.data.checkout import Checkout, checked_out, remove_abandoned
-from sightline.data.commands import explain_os_errors
-from sightline.data.decisions import OutpacedError
-from sightline.data.earlier import earlier_versions
-from sightline.data.history import list_tags
-from sightline.data.labelme import read_folder, stopping_faults
-from sightline.data.objects import read_dvc_file
-from sightline.data.origin import find_places, follow, require_same_tags
-from sightline.data.references import read_references
+from sightline.data.dvc.objects import read_dvc_file
+from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.git.commands import explain_os_errors
+from sightline.data.git.decisions import OutpacedError
+from sightline.data.git.origin import find_places, follow, require_same_tags
+from sightline.data.git.references import read_references
+from sightline.data.recording.earlier import earlier_versions
+from sightline.data.recording.faults import fault_message
+from sightline.data.recording.training_set import Origin, TrainingSet, build_training_set
+from sightline.data.recording.training_tag import (
+    PublishedSet,
+    find_training_tag,
+    publication_folder,
+    publish_training_tag,
+)
+from sightline.data.repository.checkout import Checkout, checked_out, remove_abandoned
+from sightline.data.repository.history import list_tags
 from sightline.data.tags import DatasetTag
-from sightline.data.training_set import Origin, TrainingSet, build_training_set
-from sightline.data.training_tag import PublishedSet, find_training_tag, publication_folder, publish_training_tag
 from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
 from sightline.errors import ConfigurationError, DataError, RepositoryError
-from sightline.steps.annotation_faults import fault_message
-from sightline.steps.journal import write_atomically
+from sightline.registry.results import RecordResult
+from sightline.registry.store import find_result, folder_key, publish_result
+from sightline.runs.journal import write_atomically
 from sightline.steps.record_report import write_report
-from sightline.steps.results import RecordResult
-from sightline.steps.store import find_result, folder_key, publish_result
 from sightline.storage import Storage, open_storage
 from sightline.temporary_folder import temporary_folder
 

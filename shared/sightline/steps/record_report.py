@@ -10,16 +10,16 @@ from pathlib import Path
 from PIL import Image
 
 from sightline.config.schema import Config
-from sightline.data.checkout import Checkout
-from sightline.data.coco import CocoAnnotation, CocoImage
-from sightline.data.filling import SPLITS
-from sightline.data.history import History, open_history
+from sightline.data.formats.coco import CocoAnnotation, CocoImage
 from sightline.data.images import read_image
+from sightline.data.recording.filling import SPLITS
+from sightline.data.recording.training_set import TrainingSet, from_bytes
+from sightline.data.recording.training_tag import PublishedSet
+from sightline.data.repository.checkout import Checkout
+from sightline.data.repository.history import History, open_history
 from sightline.data.tags import DatasetTag
-from sightline.data.training_set import TrainingSet, from_bytes
-from sightline.data.training_tag import PublishedSet
-from sightline.report.data_report import DataReport, Example, PreviousVersion, quantiles, write_data_report
-from sightline.report.draw import draw_truth
+from sightline.report.drawing.draw import draw_truth
+from sightline.report.pages.data_report import DataReport, Example, PreviousVersion, quantiles, write_data_report
 
 EXAMPLES_PER_SPLIT = 4
 

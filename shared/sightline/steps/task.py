@@ -13,17 +13,18 @@ from sightline import strict_json
 from sightline.config.decode import from_json, split_overrides
 from sightline.config.digest import config_digest
 from sightline.config.schema import Config
-from sightline.data.commands import explain_os_errors
+from sightline.data.git.commands import explain_os_errors
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
+from sightline.evaluation.subjects import subjects
 from sightline.pod import prepare_pod
+from sightline.registry import store
+from sightline.registry.promotion import is_carried_out
+from sightline.registry.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.report.page import alone
-from sightline.steps import resolve, store
-from sightline.steps.journal import TaskEntry, current_run_id, journalled
-from sightline.steps.kubeflow_run import open_run, taking_part
-from sightline.steps.promotion import is_carried_out
-from sightline.steps.results import EvaluateResult, RecordResult, TestResult, TrainResult
-from sightline.steps.subjects import subjects
+from sightline.runs import resolve
+from sightline.runs.journal import TaskEntry, current_run_id, journalled
+from sightline.runs.kubeflow_run import open_run, taking_part
 from sightline.storage import open_storage
 from sightline.storage.base import Storage
 

@@ -14,36 +14,36 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
-from sightline.data.checkout import Checkout
 from sightline.data.detections import Detections
-from sightline.data.lock import exclusive_lock
+from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.errors import StepError
+from sightline.evaluation.drawings import draw_split, drawing_name, plain_name, save_drawing
+from sightline.evaluation.environment import environment
+from sightline.evaluation.inference import class_names, fetch_model, read_split, training_set_on_disk
+from sightline.evaluation.measurement import Measurement, measure
+from sightline.evaluation.rivals import Rival, load, prepare
+from sightline.evaluation.shared_classes import SharedClasses
+from sightline.evaluation.subjects import Subject, subjects
+from sightline.evaluation.unlabelled import UnlabelledImages
+from sightline.lock import exclusive_lock
 from sightline.logs import Progress
 from sightline.metrics.confusion import ImageMistakes
 from sightline.metrics.exact_match import Reading
 from sightline.metrics.selection import metrics_line
-from sightline.report.draw import draw_detections
-from sightline.report.test_report import write_test_report
-from sightline.steps.champions import ChampionPointer
-from sightline.steps.drawings import draw_split, drawing_name, plain_name, save_drawing
-from sightline.steps.environment import environment
-from sightline.steps.inference import class_names, fetch_model, read_split, training_set_on_disk
-from sightline.steps.journal import current_run_id, write_atomically
-from sightline.steps.measurement import Measurement, measure
-from sightline.steps.results import EvaluateResult, TestedModel, TestResult
-from sightline.steps.rivals import Rival, load, prepare
-from sightline.steps.shared_classes import SharedClasses
-from sightline.steps.store import find_result, folder_key, publish_result
-from sightline.steps.subjects import Subject, subjects
-from sightline.steps.unlabelled import UnlabelledImages
+from sightline.registry.champions import ChampionPointer
+from sightline.registry.results import EvaluateResult, TestedModel, TestResult
+from sightline.registry.store import find_result, folder_key, publish_result
+from sightline.report.drawing.draw import draw_detections
+from sightline.report.pages.test_report import write_test_report
+from sightline.runs.journal import current_run_id, write_atomically
 from sightline.storage import Storage, open_storage
-from sightline.tasks.reading import can_read, open_reader
+from sightline.tasks.readers.registry import can_read, open_reader
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from sightline.models.predictor import Predictor
+    from sightline.tasks.instance_segmentation.predictor import Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -215,13 +215,13 @@ class _Test:
         )
 
     def _load(self, subject: Subject) -> Predictor:
-        from sightline.models.predictor import Predictor
+        from sightline.tasks.instance_segmentation.predictor import Predictor
 
         path = fetch_model(subject.uri, subject.sha256, self._folder / "models")
         return Predictor.load(path, device=self._config.train.device, task=self._config.task, classes=self._classes)
 
     def _sources(self) -> list[_Source]:
-        from sightline.data.dataset import read_listed_image
+        from sightline.data.loading.dataset import read_listed_image
 
         limit = self._config.data.max_pixels
         listed = [

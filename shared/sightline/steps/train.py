@@ -12,25 +12,25 @@ import torch
 
 from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
-from sightline.data.checkout import Checkout
-from sightline.data.coco import CocoDocument, read_coco
-from sightline.data.dataset import CocoDataset
-from sightline.data.loader import CACHE_BYTES
-from sightline.data.lock import exclusive_lock
+from sightline.data.formats.coco import CocoDocument, read_coco
+from sightline.data.loading.batches import CACHE_BYTES
+from sightline.data.loading.dataset import CocoDataset
+from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.engine.checkpoint import TrainingState, read_state
 from sightline.engine.loop import Validation, train
 from sightline.errors import DataError
+from sightline.evaluation.environment import environment
+from sightline.evaluation.inference import training_set_on_disk
+from sightline.lock import exclusive_lock
 from sightline.logs import logging_to
 from sightline.models.device import choose_device
 from sightline.models.model_file import ModelCard, read_card
 from sightline.models.preprocessing import Preprocessing
-from sightline.steps.environment import environment
-from sightline.steps.inference import training_set_on_disk
-from sightline.steps.journal import current_run_id
-from sightline.steps.results import Candidate, RecordResult, TrainResult
-from sightline.steps.store import find_result, folder_key, publish_result, run_of
-from sightline.steps.training_logs import note_training_logs
+from sightline.registry.results import Candidate, RecordResult, TrainResult
+from sightline.registry.store import find_result, folder_key, publish_result, run_of
+from sightline.runs.journal import current_run_id
+from sightline.runs.training_logs import note_training_logs
 from sightline.storage.base import Storage
 from sightline.storage.uris import fetch, open_storage
 from sightline.tasks.base import load_task

@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from sightline.config.schema import Model
-from sightline.data.coco import CocoDocument
-from sightline.data.dataset import Sample
 from sightline.data.detections import Detections
+from sightline.data.formats.coco import CocoDocument
+from sightline.data.loading.dataset import Sample
 from sightline.errors import ConfigurationError
 from sightline.models.model_file import ModelCard
-from sightline.models.predictor import Predictor
+from sightline.tasks.instance_segmentation.predictor import Predictor
 
-TASKS = {"instance_segmentation": "sightline.tasks.segmentation:InstanceSegmentation"}
+TASKS = {"instance_segmentation": "sightline.tasks.instance_segmentation.task:InstanceSegmentation"}
 """Name -> module and class, imported on use."""
 
 

@@ -21,16 +21,16 @@ from sightline.config.decode import decode
 from sightline.config.schema import Config
 from sightline.data.detections import Detections
 from sightline.data.images import read_image
-from sightline.data.repository import add_annotations, init_repository
+from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.demo.draw import draw_dataset
-from sightline.models.detector import build_detector
+from sightline.evaluation.inference import file_sha256
 from sightline.models.model_file import ModelCard, save_model
-from sightline.models.predictor import Predictor
 from sightline.models.preprocessing import Preprocessing
+from sightline.registry.results import Candidate, TrainResult
 from sightline.steps import record
-from sightline.steps.inference import file_sha256
-from sightline.steps.results import Candidate, TrainResult
+from sightline.tasks.instance_segmentation.network import build_detector
+from sightline.tasks.instance_segmentation.predictor import Predictor
 
 TINY = [
     "model.image_size=64",
@@ -185,7 +185,7 @@ def teach(truth: dict[str, list[dict]]):
 @pytest.fixture
 def oracle(monkeypatch, site, recorded):
     """Let models find what their card says."""
-    from sightline.steps.inference import training_set_on_disk
+    from sightline.evaluation.inference import training_set_on_disk
 
     for version, commit in site.commits.items():
         with training_set_on_disk(site.config(), f"plates_train_{version}", commit):

@@ -13,8 +13,8 @@ import pytest
 from sightline.config.digest import config_digest
 from sightline.database import ModelRecord, open_database
 from sightline.errors import StepError
-from sightline.steps import store
-from sightline.steps.results import EvaluateResult
+from sightline.registry import store
+from sightline.registry.results import EvaluateResult
 from sightline.steps.task import run_evaluate, run_promote, run_record
 from sightline.storage import open_storage
 

@@ -12,17 +12,17 @@ import torch
 from safetensors import safe_open
 
 from sightline.errors import StorageError
+from sightline.evaluation.inference import file_sha256
 from sightline.models.model_file import METADATA_KEY, write_tensors
-from sightline.models.predictor import Predictor
-from sightline.report.summary import read_summary
+from sightline.registry.champions import look_up_champion
+from sightline.registry.results import EvaluateResult
+from sightline.registry.store import from_json, to_json
+from sightline.report.pages.summary import read_summary
 from sightline.steps import evaluate, promote
 from sightline.steps import test as testing
-from sightline.steps.champions import look_up_champion
-from sightline.steps.inference import file_sha256
-from sightline.steps.results import EvaluateResult
-from sightline.steps.store import from_json, to_json
 from sightline.storage import open_storage
 from sightline.storage.local import LocalStorage
+from sightline.tasks.instance_segmentation.predictor import Predictor
 
 METRICS = ("mask_AP", "EIR")
 

@@ -12,10 +12,11 @@ from dataclasses import asdict, replace
 import pytest
 
 from sightline.database import Database, open_database
-from sightline.models.predictor import Predictor
-from sightline.steps import promote, results
+from sightline.registry import results
+from sightline.steps import promote
 from sightline.steps import test as testing
 from sightline.storage.local import LocalStorage
+from sightline.tasks.instance_segmentation.predictor import Predictor
 from tests.steps.evaluation.conftest import Site
 
 MOMENTS = [

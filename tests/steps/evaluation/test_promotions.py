@@ -11,14 +11,15 @@ import pytest
 from sqlalchemy import select
 
 from sightline.database import open_database
-from sightline.database.connection import connect
-from sightline.database.schema import upgrade
-from sightline.database.tables import PROMOTIONS
-from sightline.steps import evaluate, promote, promotion
-from sightline.steps.champions import ChampionPointer, read_champion, write_champion
-from sightline.steps.inference import file_sha256
-from sightline.steps.promotion import follow_pointer
-from sightline.steps.promotion import promote as carry_out
+from sightline.database.engine.connection import connect
+from sightline.database.schema.tables import PROMOTIONS
+from sightline.database.schema.upgrade import upgrade
+from sightline.evaluation.inference import file_sha256
+from sightline.registry import promotion
+from sightline.registry.champions import ChampionPointer, read_champion, write_champion
+from sightline.registry.promotion import follow_pointer
+from sightline.registry.promotion import promote as carry_out
+from sightline.steps import evaluate, promote
 from sightline.storage import open_storage
 from tests.servers.mariadb import new_database
 

@@ -14,10 +14,10 @@ from PIL import Image
 
 from sightline.database import Named, open_database
 from sightline.errors import ConfigurationError, DataError, ModelFileError, StepError
-from sightline.report.summary import read_summary
+from sightline.evaluation.inference import file_sha256
+from sightline.report.pages.summary import read_summary
 from sightline.steps import promote
 from sightline.steps import test as testing
-from sightline.steps.inference import file_sha256
 
 
 def selected(site, *models, version="v1", overrides=()):
@@ -243,7 +243,7 @@ def test_a_model_that_was_replaced_in_the_bucket_is_refused(site):
 
 
 def test_without_a_selection_evaluate_must_run_again(site):
-    from sightline.steps.results import EvaluateResult
+    from sightline.registry.results import EvaluateResult
 
     with pytest.raises(StepError, match="selected no model for plates_train_v1; run evaluate again"):
         testing.run(site.config(), "code", EvaluateResult("plates_train_v1", [], [], "", 0.0))

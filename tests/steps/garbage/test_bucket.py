@@ -12,11 +12,11 @@ import pytest
 
 from sightline.database import ModelRecord, PromotionRecord, open_database
 from sightline.errors import DatabaseError, StepError
-from sightline.steps.garbage.bucket import Bucket
-from sightline.steps.garbage.found import SafetyAge
-from sightline.steps.garbage.naming import is_named, named_keys
-from sightline.steps.results import TrainResult
-from sightline.steps.store import find_result, publish_result
+from sightline.garbage.bucket import Bucket
+from sightline.garbage.found import SafetyAge
+from sightline.garbage.naming import is_named, named_keys
+from sightline.registry.results import TrainResult
+from sightline.registry.store import find_result, publish_result
 from tests.shapes_world import WEEK, World, restore
 
 KEY = "0123456789abcdef"
@@ -287,7 +287,7 @@ def test_a_clock_of_this_machine_that_is_wrong_makes_nothing_old(aged, monkeypat
         aged.plant(aged.work / "train" / ".checkpoint.1.part", days=1),
     ]
     wrong = datetime.now(UTC) + timedelta(days=days)
-    monkeypatch.setattr("sightline.steps.garbage.found.local_now", lambda: wrong)
+    monkeypatch.setattr("sightline.garbage.found.local_now", lambda: wrong)
     assert aged.sweep(delete=True).garbage == []
     assert all(path.exists() for path in young)
 

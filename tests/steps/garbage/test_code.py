@@ -13,9 +13,9 @@ from sightline.code.bucket import POINTER_KEY, revisions_in_bucket, snapshot_key
 from sightline.config.decode import decode
 from sightline.database import ModelRecord, RunRecord, open_database
 from sightline.errors import CodeError
-from sightline.steps.garbage import sweep
-from sightline.steps.garbage.code import BucketCode, VolumeCode
-from sightline.steps.garbage.found import SafetyAge, local_now
+from sightline.garbage import sweep
+from sightline.garbage.code import BucketCode, VolumeCode
+from sightline.garbage.found import SafetyAge, local_now
 from sightline.storage import open_storage
 from sightline_bootstrap import pin, revisions, verify
 from tests.code.packages import small_package

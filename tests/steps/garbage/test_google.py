@@ -10,9 +10,9 @@ import pytest
 
 from sightline.config.decode import decode
 from sightline.database import open_database
-from sightline.steps.garbage import sweep
-from sightline.steps.garbage.bucket import Bucket
-from sightline.steps.garbage.found import SafetyAge, storage_now
+from sightline.garbage import sweep
+from sightline.garbage.bucket import Bucket
+from sightline.garbage.found import SafetyAge, storage_now
 from sightline.storage import open_storage
 from tests.shapes_world import RECIPE, WEEK
 from tests.steps.garbage.test_bucket import MODEL, MODEL_FILES, UNFINISHED

@@ -13,10 +13,10 @@ import time
 
 import pytest
 
-from sightline.data.checkout import checkout
+from sightline.data.repository.checkout import checkout
 from sightline.errors import RepositoryError
-from sightline.steps.garbage import MIN_AGE
-from sightline.steps.garbage.found import everything_in
+from sightline.garbage import MIN_AGE
+from sightline.garbage.found import everything_in
 from tests.publications import nameless
 
 pytestmark = pytest.mark.slow

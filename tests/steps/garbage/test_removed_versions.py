@@ -7,12 +7,12 @@ from contextlib import closing
 
 import pytest
 
-from sightline.data.history import open_history
-from sightline.data.repository import add_annotations
+from sightline.data.repository.creation import add_annotations
+from sightline.data.repository.history import open_history
 from sightline.data.tags import DatasetTag
 from sightline.errors import DatabaseError, RepositoryError, StepError, StorageError, UnknownTagError
+from sightline.registry.removal import Removal
 from sightline.steps import record
-from sightline.steps.removal import Removal
 from tests.squares import write_labelme
 
 TRAINING, ANNOTATIONS = DatasetTag.parse("shapes_train_v1"), DatasetTag.parse("shapes_ann_v1")
@@ -75,7 +75,7 @@ def test_a_run_that_goes_on_keeps_it(world):
 
 def test_a_run_that_begins_in_that_moment_is_told(world, monkeypatch):
     from sightline.database import RunRecord
-    from sightline.steps import removal as module
+    from sightline.registry import removal as module
 
     record_second(world)
     real = module.remove_version

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from sightline.data.checkout import cache_lock, checked_out, checkout, use_lock
-from sightline.data.commands import git
-from sightline.data.lock import exclusive_lock, shared_lock
-from sightline.data.objects import hash_files
+from sightline.data.dvc.objects import hash_files
+from sightline.data.git.commands import git
+from sightline.data.repository.checkout import cache_lock, checked_out, checkout, use_lock
 from sightline.database import Database
 from sightline.errors import RepositoryError
-from sightline.steps.garbage.checkouts import Checkouts
-from sightline.steps.garbage.data_cache import DataCache
-from sightline.steps.garbage.found import SafetyAge, local_now
-from sightline.steps.garbage.volume import RunFolders, StepFolders
+from sightline.garbage.checkouts import Checkouts
+from sightline.garbage.data_cache import DataCache
+from sightline.garbage.found import SafetyAge, local_now
+from sightline.garbage.volume import RunFolders, StepFolders
+from sightline.lock import exclusive_lock, shared_lock
 from tests.shapes_world import WEEK
 
 TAG = "shapes_train_v1"
@@ -207,7 +207,7 @@ def test_a_checkout_that_is_read_stays_and_its_use_makes_it_young(world):
 
 def test_a_checkout_that_vanishes_before_it_is_locked_is_made_again(world, monkeypatch):
     config = world.config()
-    from sightline.data import checkout as room
+    from sightline.data.repository import checkout as room
 
     removed = []
 

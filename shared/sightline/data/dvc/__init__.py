@@ -1,0 +1,1 @@
+"""What DVC keeps: objects, lists of files, remotes."""

@@ -1,0 +1,1 @@
+"""labelme: a folder of its files -> labelled images."""

@@ -1,0 +1,156 @@
+"""One labelme file and its image: found, decoded, compared, and put together."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sightline.config.schema import Data
+from sightline.data.annotations import Fault, FaultKind, LabelledImage
+from sightline.data.formats.labelme.document import MAX_JSON_BYTES, LabelmeFile, Shape, parse
+from sightline.data.formats.labelme.image import FoundImage, find_image
+from sightline.data.formats.labelme.instances import ShapeReader, ShapesResult, count_dropped
+from sightline.data.formats.labels import LabelMap
+
+
+@dataclass
+class FileReading:
+    """What became of one labelme file.
+
+    Attributes:
+        file: Its path relative to the folder, POSIX.
+        names: Path of the image file that it names, relative to the folder, usable or not; None where there is none.
+        image: The labelled image, or None where the policy leaves it out.
+        faults: Of the file first, then of its shapes.
+        dropped: By kind of fault.
+        left_out: Shapes of a known class that are left out, by class and kind of fault.
+        ignored: Shapes with an ignored label.
+        labels: Shapes of each label, as it is written.
+        places: Index and label of each shape, where the classes are not known.
+    """
+
+    file: str
+    names: str | None = None
+    image: LabelledImage | None = None
+    faults: list[Fault] = field(default_factory=list)
+    dropped: Counter[FaultKind] = field(default_factory=Counter)
+    left_out: Counter[tuple[str, FaultKind]] = field(default_factory=Counter)
+    ignored: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    places: tuple[tuple[int, str], ...] = ()
+
+
+def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileReading:
+    """Read one labelme file and its image.
+
+    Args:
+        root: The folder that is read; nothing outside is opened.
+        file: Path of the JSON file relative to ``root``, POSIX.
+        data: Classes, ignored labels, fault policies, limits.
+        classes_known: Whether labels are checked against ``data.classes``.
+
+    Returns:
+        What became of it; nothing is raised for a fault of the data.
+    """
+    reading = FileReading(_shown(file))
+    parsed, shape_faults = _parse(root, file)
+    if parsed is None:
+        reading.faults = shape_faults
+        count_dropped(reading.dropped, shape_faults, data)
+        return reading
+    reading.labels.update(parsed.labels)
+    labels = LabelMap(data, classes_known=classes_known)
+    meant = tuple(_with_target(shape, labels) for shape in parsed.shapes)
+    if not classes_known:
+        reading.places = tuple((shape.index, shape.label) for shape in meant)
+    found, reading.names, file_faults = find_image(root, file, parsed, data.max_pixels)
+    file_faults += _compare_sizes(file, parsed, found)
+    shapes = ShapeReader(file, data, labels, size=_size(parsed, found), draw=found is not None).read(meant)
+    reading.ignored = shapes.ignored
+    reading.faults = [*file_faults, *sorted([*shape_faults, *shapes.faults], key=lambda fault: fault.shape or 0)]
+    if found is None or any(getattr(data.faults, fault.kind) != "embedded" for fault in file_faults):
+        kind = count_dropped(reading.dropped, file_faults, data)
+        if kind:
+            reading.left_out.update((shape.target, kind) for shape in meant if labels.is_class(shape.target))
+        return reading
+    reading.dropped, reading.left_out = shapes.dropped, shapes.left_out
+    count_dropped(reading.dropped, file_faults, data)
+    for fault in shape_faults:
+        kind = count_dropped(reading.dropped, [fault], data)
+        if kind and fault.label and labels.is_class(target := labels.target(fault.label)):
+            reading.left_out[target, kind] += 1
+    reading.image = _labelled_image(file, parsed, found, shapes, data)
+    return reading
+
+
+def _with_target(shape: Shape, labels: LabelMap) -> Shape:
+    target = labels.target(shape.label)
+    return shape if target == shape.target else replace(shape, target=target)
+
+
+def _shown(file: str) -> str:
+    """A name as text; Python holds the bytes of a name that is not UTF-8 as halves of characters."""
+    return file.encode("utf-8", "backslashreplace").decode()
+
+
+def _parse(root: Path, file: str) -> tuple[LabelmeFile | None, list[Fault]]:
+    if (shown := _shown(file)) != file:
+        return None, [Fault("unsafe_path", shown, None, None, "the file's name is not UTF-8", "rename the file")]
+    path = root / file
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        reason, remedy = "the file is a link that leads outside the folder", "replace it with the file itself"
+        return None, [Fault("unsafe_path", file, None, None, reason, remedy)]
+    try:
+        size = path.stat().st_size if path.is_file() else -1
+        if 0 <= size <= MAX_JSON_BYTES:
+            return parse(path.read_bytes(), file)
+        reason = f"it has {size:,} bytes, more than {MAX_JSON_BYTES:,}" if size >= 0 else "it is not a regular file"
+    except OSError as error:
+        reason = f"the file cannot be read ({error.strerror or error})"
+    remedy = "check what it is, or remove it from the folder"
+    return None, [Fault("broken_json", file, None, None, reason, remedy)]
+
+
+def _size(parsed: LabelmeFile, found: FoundImage | None) -> tuple[int, int] | None:
+    if found is not None:
+        return found.facts.width, found.facts.height
+    return (parsed.width, parsed.height) if parsed.width and parsed.height else None
+
+
+def _compare_sizes(file: str, parsed: LabelmeFile, found: FoundImage | None) -> list[Fault]:
+    if found is None:
+        return []
+    actual = found.facts.width, found.facts.height
+    stated = parsed.width or actual[0], parsed.height or actual[1]
+    if stated == actual:
+        return []
+    turned = ", its sides swapped: labelled under another EXIF orientation" if stated == actual[::-1] else ""
+    reason = (
+        f"imageWidth x imageHeight is {stated[0]} x {stated[1]}, but the image has {actual[0]} x {actual[1]} pixels"
+        f"{turned}"
+    )
+    remedy = "check in labelme that the shapes fit the image, and save it again"
+    return [Fault("wrong_image_size", file, None, None, reason, remedy)]
+
+
+def _labelled_image(
+    file: str, parsed: LabelmeFile, found: FoundImage, shapes: ShapesResult, data: Data
+) -> LabelledImage:
+    facts = found.facts
+    match = re.search(data.group_pattern, found.path) if data.group_pattern else None
+    return LabelledImage(
+        file=file,
+        image=found.path,
+        embedded=found.embedded,
+        width=facts.width,
+        height=facts.height,
+        size_bytes=facts.size_bytes,
+        sha256=facts.sha256,
+        perceptual_hash=facts.perceptual_hash,
+        group=parsed.group or (match and match.group(1)) or facts.sha256,
+        flags=parsed.flags,
+        instances=tuple(shapes.instances),
+    )

@@ -1,0 +1,173 @@
+"""Shapes of one labelme file -> instances, with every faulty shape found and treated as the policy says."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+from sightline import strict_json
+from sightline.config.schema import Data
+from sightline.data.annotations import Fault, FaultKind, Instance
+from sightline.data.formats.labelme.document import Shape
+from sightline.data.formats.labelme.shapes import (
+    AREA_KINDS,
+    LINE_KINDS,
+    Region,
+    extent,
+    is_flat,
+    join,
+    outline_of,
+    region_of,
+    wrong_points,
+)
+from sightline.data.formats.labels import LabelMap
+
+_FARTHEST = 1e9
+"""Coordinates beyond are no pixels of any image."""
+
+
+@dataclass
+class ShapesResult:
+    """What became of the shapes of one file.
+
+    Attributes:
+        instances: Usable ones, in the order of their first shapes.
+        faults: In the order of the shapes.
+        dropped: Shapes left out or mended, by kind of fault.
+        left_out: Shapes of a known class that are left out, by class and kind of fault.
+        ignored: Shapes with a label of ``data.ignored_labels``.
+    """
+
+    instances: list[Instance] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    dropped: Counter[FaultKind] = field(default_factory=Counter)
+    left_out: Counter[tuple[str, FaultKind]] = field(default_factory=Counter)
+    ignored: int = 0
+
+
+class ShapeReader:
+    """Reads the shapes of one file.
+
+    Args:
+        file: What faults call the file.
+        data: Classes, fault policies, pixel limit.
+        labels: What labels mean.
+        size: Width and height of the image, or of what the file says of it; None where neither is known.
+        draw: Whether instances are wanted; without them only what needs no pixels is checked.
+    """
+
+    def __init__(self, file: str, data: Data, labels: LabelMap, *, size: tuple[int, int] | None, draw: bool) -> None:
+        self._file, self._data, self._labels = file, data, labels
+        self._size, self._draw = size, draw
+        self._seen: dict[tuple[object, ...], int] = {}
+
+    def read(self, shapes: tuple[Shape, ...]) -> ShapesResult:
+        """Check all shapes and join the usable ones to instances."""
+        result = ShapesResult()
+        regions: dict[tuple[str, int | None, int], list[Region]] = {}
+        for shape in shapes:
+            if self._labels.is_ignored(shape.target):
+                result.ignored += 1
+                continue
+            faults = self._check(shape)
+            region = None
+            if self._usable(faults) and self._draw and self._size:
+                region, more = self._region(shape, self._size)
+                faults += more
+            result.faults += faults
+            kind = count_dropped(result.dropped, faults, self._data)
+            if kind and kind != "duplicate_shape" and self._labels.is_class(shape.target):
+                result.left_out[shape.target, kind] += 1
+            if region is not None:
+                alone = shape.index if shape.group_id is None else -1
+                regions.setdefault((shape.target, shape.group_id, alone), []).append(region)
+        result.instances = [Instance(label, *join(parts)) for (label, _, _), parts in regions.items()]
+        return result
+
+    def _usable(self, faults: list[Fault]) -> bool:
+        return all(getattr(self._data.faults, fault.kind) == "clip" for fault in faults)
+
+    def _check(self, shape: Shape) -> list[Fault]:
+        """Everything that is wrong with a shape and can be said without drawing it."""
+        faults = []
+        if not self._labels.is_class(shape.target):
+            faults.append(self._fault("unknown_label", shape, *self._labels.fault(shape.label)))
+        if shape.kind not in AREA_KINDS:
+            return [*faults, self._no_area(shape)]
+        if (miscount := wrong_points(shape)) is not None:
+            reason, nothing_enclosed = miscount
+            kind: FaultKind = "zero_area" if nothing_enclosed else "broken_json"
+            return [*faults, self._fault(kind, shape, reason, "draw the shape again or delete it")]
+        far = next((v for point in shape.points for v in point if not math.isfinite(v) or abs(v) > _FARTHEST), None)
+        if far is not None:
+            reason = f"a coordinate is {far:g}, which is no position in an image"
+            faults.append(self._fault("not_finite", shape, reason, "draw the shape again or delete it"))
+            return faults
+        return faults + self._twice(shape) + self._place(shape)
+
+    def _no_area(self, shape: Shape) -> Fault:
+        if shape.kind in LINE_KINDS:
+            reason = f"shape type {shape.kind!r} covers no area"
+            remedy = "draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"
+            return self._fault("unsupported_shape", shape, reason, remedy)
+        known = (*AREA_KINDS, *LINE_KINDS)
+        near = difflib.get_close_matches(shape.kind.lower(), known, n=1)
+        meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        reason = f"shape type {strict_json.shown(shape.kind)} is not known ({meant})"
+        remedy = "draw a polygon, or let record leave it out (data.faults.unknown_shape=drop)"
+        return self._fault("unknown_shape", shape, reason, remedy)
+
+    def _twice(self, shape: Shape) -> list[Fault]:
+        first = self._seen.setdefault((shape.target, shape.kind, shape.points, shape.mask), shape.index)
+        if first == shape.index:
+            return []
+        return [self._fault("duplicate_shape", shape, f"it is the same as shape {first}", "delete one of the two")]
+
+    def _place(self, shape: Shape) -> list[Fault]:
+        if shape.kind != "mask" and is_flat(outline_of(shape)):
+            reason = "its points lie on one line, so it covers no area"
+            return [self._fault("zero_area", shape, reason, "draw the shape again or delete it")]
+        if self._size is None:
+            return []
+        left, top, right, bottom = extent(shape)
+        width, height = self._size
+        if left >= 0 and top >= 0 and right <= width and bottom <= height:
+            return []
+        reason = (
+            f"it reaches from ({left:g}, {top:g}) to ({right:g}, {bottom:g}), outside the image of {width} x {height} "
+            "pixels"
+        )
+        remedy = "move it into the image, or let record clip it (data.faults.outside_image=clip)"
+        return [self._fault("outside_image", shape, reason, remedy)]
+
+    def _region(self, shape: Shape, size: tuple[int, int]) -> tuple[Region | None, list[Fault]]:
+        try:
+            region = region_of(shape, *size, self._data.max_pixels)
+        except ValueError as error:
+            return None, [self._fault("broken_json", shape, str(error), "draw the shape again or delete it")]
+        if region is None:
+            reason = "it covers no pixel of the image"
+            return None, [self._fault("zero_area", shape, reason, "draw the shape again or delete it")]
+        return region, []
+
+    def _fault(self, kind: FaultKind, shape: Shape, reason: str, remedy: str) -> Fault:
+        return Fault(kind, self._file, shape.index, shape.label, reason, remedy)
+
+
+def count_dropped(dropped: Counter[FaultKind], faults: list[Fault], data: Data) -> FaultKind | None:
+    """Count what becomes of one shape or image with these faults: once as left out, or each time it was mended.
+
+    Returns:
+        The kind of fault that it is left out for; None where it is used, or where record stops.
+    """
+    policies = [(fault.kind, getattr(data.faults, fault.kind)) for fault in faults]
+    left_out = [kind for kind, policy in policies if policy == "drop"]
+    if any(policy == "error" for _, policy in policies):
+        return None
+    if not left_out:
+        dropped.update(kind for kind, _ in policies)
+        return None
+    dropped[left_out[0]] += 1
+    return left_out[0]

@@ -1,0 +1,1 @@
+"""Git as Sightline uses it: branches, references, clones."""

@@ -1,0 +1,138 @@
+"""Samples for training: one split of a COCO document with the folder its images lie in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from sightline.config.schema import Augmentation
+from sightline.data.formats.coco import CocoAnnotation, CocoDocument, CocoImage, Segmentation
+from sightline.data.images import read_image
+from sightline.data.loading.transforms import Placement, augment, fit_image
+from sightline.errors import DataError
+
+SMALLEST_SIDE = 0.01
+"""Input pixels; a box thinner than this has no side left in float32 and would stop training in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training image at the size of the network's input.
+
+    Attributes:
+        image_id: The COCO id of the image.
+        image: uint8 [height, width, 3], RGB.
+        boxes_xyxy: float32 [N, 4], input pixels.
+        labels: int64 [N], from 1 on in the order of the document's categories; 0 is the background.
+        segmentations: N outlines in input pixels; masks are drawn from them as late as possible.
+    """
+
+    image_id: int
+    image: npt.NDArray[np.uint8]
+    boxes_xyxy: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    segmentations: list[Segmentation]
+
+
+class CocoDataset:
+    """The images of one split, fitted to the network's input and changed at random.
+
+    A sample is a pure function of the seed, the iteration and the index, so that an interrupted training goes on
+    with exactly the samples it would have seen.
+
+    Args:
+        document: The split, as :func:`sightline.data.formats.coco.read_coco` gives it.
+        root: The folder that the document's file names are relative to.
+        image_size: Longer side of the network's input, pixels.
+        max_pixels: Images with more pixels are refused.
+        augmentation: Random changes.
+        seed: Of the random changes.
+        cache_bytes: Fitted images are kept in memory up to so many bytes.
+    """
+
+    def __init__(
+        self,
+        document: CocoDocument,
+        root: Path,
+        *,
+        image_size: int,
+        max_pixels: int,
+        augmentation: Augmentation,
+        seed: int,
+        cache_bytes: int,
+    ) -> None:
+        self._images = document["images"]
+        self._root = root
+        self._labels = {category["id"]: index + 1 for index, category in enumerate(document["categories"])}
+        self._annotations: dict[int, list[CocoAnnotation]] = defaultdict(list)
+        for annotation in document["annotations"]:
+            self._annotations[annotation["image_id"]].append(annotation)
+        self._image_size = image_size
+        self._max_pixels = max_pixels
+        self._augmentation = augmentation
+        self._seed = seed
+        self._cache: dict[int, tuple[Image.Image, Placement]] = {}
+        self._cache_left = cache_bytes
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def sample(self, index: int, iteration: int) -> Sample:
+        """The image at ``index`` (from 0) as iteration ``iteration`` sees it.
+
+        Raises:
+            DataError: The image cannot be read, or is not as large as the document says.
+        """
+        fitted, fit = self._fitted(index)
+        rng = np.random.default_rng((self._seed, iteration, index))
+        image, change = augment(fitted, self._augmentation, rng)
+        annotations = self._annotations[self._images[index]["id"]]
+        boxes = np.array([annotation["bbox"] for annotation in annotations], dtype=np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        boxes = change.boxes(fit.boxes(boxes))
+        keep = np.flatnonzero((boxes[:, 2:] - boxes[:, :2]).min(axis=1) > SMALLEST_SIDE)
+        labels = np.array([self._labels[annotation["category_id"]] for annotation in annotations], dtype=np.int64)
+        return Sample(
+            image_id=self._images[index]["id"],
+            image=np.array(image),
+            boxes_xyxy=boxes[keep],
+            labels=labels[keep],
+            segmentations=[
+                change.segmentation(fit.segmentation(annotations[position]["segmentation"])) for position in keep
+            ],
+        )
+
+    def _fitted(self, index: int) -> tuple[Image.Image, Placement]:
+        if index in self._cache:
+            return self._cache[index]
+        fitted = fit_image(read_listed_image(self._root, self._images[index], self._max_pixels), self._image_size)
+        size = 3 * fitted[0].width * fitted[0].height
+        if size <= self._cache_left:
+            self._cache[index] = fitted
+            self._cache_left -= size
+        return fitted
+
+
+def read_listed_image(root: Path, image: CocoImage, max_pixels: int) -> Image.Image:
+    """An image of a COCO document, RGB.
+
+    Args:
+        root: The folder that the document's file names are relative to.
+        image: Which one.
+        max_pixels: An image with more pixels is refused.
+
+    Raises:
+        DataError: It cannot be read, or is not as large as the document says.
+    """
+    picture = read_image(root / image["file_name"], max_pixels)
+    if picture.size != (image["width"], image["height"]):
+        raise DataError(
+            f"{image['file_name']}: {picture.width} x {picture.height} pixels, but the training set was recorded with "
+            f"{image['width']} x {image['height']}; the file has changed since, so record it as a new version"
+        )
+    return picture

@@ -1,0 +1,119 @@
+"""From an image and its outlines to the network's input; training and inference share the first half of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from sightline.config.schema import Augmentation
+from sightline.data.formats.coco import RunLengthEncoding, Segmentation
+from sightline.data.rasterizer import encode_mask, rasterize
+
+PADDING_COLOUR = (124, 116, 104)
+"""Mean colour of ImageNet, RGB: after normalisation it is zero, as the padding of a batch is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an image comes to lie on a canvas: ``x' = scale_x * x + offset_x``, and so for y.
+
+    Attributes:
+        scale_x: Negative where the image is mirrored.
+        scale_y: Positive.
+        offset_x: Canvas pixels.
+        offset_y: Canvas pixels.
+        width: Of the canvas, pixels.
+        height: Of the canvas, pixels.
+    """
+
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+    width: int
+    height: int
+
+    def boxes(self, boxes_xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Boxes float32 [N, 4] on the canvas, cut at its border."""
+        x = boxes_xyxy[:, 0::2] * np.float32(self.scale_x) + np.float32(self.offset_x)
+        y = boxes_xyxy[:, 1::2] * np.float32(self.scale_y) + np.float32(self.offset_y)
+        x, y = np.clip(np.sort(x, axis=1), 0, self.width), np.clip(np.sort(y, axis=1), 0, self.height)
+        return np.stack((x[:, 0], y[:, 0], x[:, 1], y[:, 1]), axis=1)
+
+    def segmentation(self, segmentation: Segmentation) -> Segmentation:
+        """An outline on the canvas: polygons stay floats, a run-length encoding is resampled (nearest pixel)."""
+        if isinstance(segmentation, dict):
+            return self._resample(segmentation)
+        placed = []
+        for polygon in segmentation:
+            points = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
+            points = points * (self.scale_x, self.scale_y) + (self.offset_x, self.offset_y)
+            placed.append(points.ravel().tolist())
+        return placed
+
+    def _resample(self, encoding: RunLengthEncoding) -> RunLengthEncoding:
+        height, width = encoding["size"]
+        mask = Image.fromarray(rasterize(encoding, height, width))
+        across, down = (1 / self.scale_x, 0.0, -self.offset_x / self.scale_x), (0.0, 1 / self.scale_y)
+        inverse = (*across, *down, -self.offset_y / self.scale_y)
+        placed = mask.transform((self.width, self.height), Image.Transform.AFFINE, inverse, Image.Resampling.NEAREST)
+        return encode_mask(np.asarray(placed))
+
+
+def fit_image(image: Image.Image, image_size: int) -> tuple[Image.Image, Placement]:
+    """Resize an image so that its longer side has ``image_size`` pixels: the preprocessing of training and inference.
+
+    Args:
+        image: RGB, any size.
+        image_size: Pixels.
+
+    Returns:
+        The resized image, and where it lies: its placement has no offset, and differs a little from one common scale
+        because both sides are whole pixels.
+    """
+    scale = image_size / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    placement = Placement(width / image.width, height / image.height, 0.0, 0.0, width, height)
+    if (width, height) == image.size:
+        return image, placement
+    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0), placement
+
+
+def augment(image: Image.Image, augmentation: Augmentation, rng: np.random.Generator) -> tuple[Image.Image, Placement]:
+    """Change a fitted image at random: brightness and contrast, zoom out, horizontal flip.
+
+    Args:
+        image: RGB.
+        augmentation: How much.
+        rng: The only source of randomness.
+
+    Returns:
+        An image of the same size, and where the old one lies in it.
+    """
+    brightness = 1 + augmentation.brightness * rng.uniform(-1, 1)
+    contrast = 1 + augmentation.contrast * rng.uniform(-1, 1)
+    shrink = 1 - augmentation.scale * rng.uniform(0, 1)
+    across, down = rng.uniform(0, 1, size=2)
+    flip = rng.uniform(0, 1) < augmentation.flip
+    image = _recolour(image, brightness, contrast)
+    width, height = image.size
+    inner = max(1, round(width * shrink)), max(1, round(height * shrink))
+    left, top = round(across * (width - inner[0])), round(down * (height - inner[1]))
+    if inner != (width, height):
+        canvas = Image.new("RGB", (width, height), PADDING_COLOUR)
+        canvas.paste(image.resize(inner, Image.Resampling.BILINEAR), (left, top))
+        image = canvas
+    scale_x, scale_y = inner[0] / width, inner[1] / height
+    if flip:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return image, Placement(-scale_x, scale_y, width - left, top, width, height)
+    return image, Placement(scale_x, scale_y, left, top, width, height)
+
+
+def _recolour(image: Image.Image, brightness: float, contrast: float) -> Image.Image:
+    grey = float(np.asarray(image.convert("L").reduce(4)).mean()) * brightness
+    table = (np.arange(256) * brightness - grey) * contrast + grey
+    return image.point(np.clip(np.rint(table), 0, 255).astype(int).tolist() * 3)

@@ -1,0 +1,116 @@
+"""What changed between two versions of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Set
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from sightline.data.dvc.manifest import Manifest
+from sightline.data.formats.coco import Segmentation, decode_coco
+from sightline.data.recording.filling import SPLITS
+from sightline.data.recording.training_set import TrainingSet, from_bytes
+from sightline.data.repository.history import History
+from sightline.data.tags import DatasetTag
+from sightline.errors import RepositoryError
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Paths of what changed.
+
+    Attributes:
+        before: The first tag.
+        after: The second tag.
+        added: Only the second version has it.
+        removed: Only the first version has it.
+        relabelled: The annotations are others.
+        replaced: The image behind the name is another.
+        moved: Path -> ``train -> val``; record never does this to an image that both versions have.
+        reboxed: The labels are the same, but an earlier release of Sightline computed other boxes from them.
+    """
+
+    before: str
+    after: str
+    added: list[str]
+    removed: list[str]
+    relabelled: list[str]
+    replaced: list[str]
+    moved: dict[str, str] = field(default_factory=dict)
+    reboxed: list[str] = field(default_factory=list)
+
+
+def compare(history: History, before: DatasetTag, after: DatasetTag) -> Difference:
+    """Compare two versions of one kind.
+
+    Args:
+        history: Holds both tags.
+        before: The first.
+        after: The second.
+
+    Raises:
+        RepositoryError: One tag is of annotations and the other of training, so that they have nothing in common.
+    """
+    if before.kind != after.kind:
+        raise RepositoryError(
+            f"{before} and {after} hold different kinds of data; compare {before.annotations} with "
+            f"{after.annotations}, or {before.training} with {after.training}"
+        )
+    if before.kind == "ann":
+        return _compare_annotations(before, after, history.manifest(before), history.manifest(after))
+    return _compare_training(history, before, after)
+
+
+def _compare_annotations(before: DatasetTag, after: DatasetTag, old: Manifest, new: Manifest) -> Difference:
+    """By files: a JSON file stands for a labelled image, every other file for an image."""
+    changed = [name for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+    return Difference(
+        str(before),
+        str(after),
+        _named_once(new.keys() - old.keys()),
+        _named_once(old.keys() - new.keys()),
+        relabelled=[name for name in changed if name.lower().endswith(".json")],
+        replaced=[name for name in changed if not name.lower().endswith(".json")],
+    )
+
+
+def _compare_training(history: History, before: DatasetTag, after: DatasetTag) -> Difference:
+    old, new = ({image.file_name: image for image in _training_set(history, tag).images} for tag in (before, after))
+    both = sorted(old.keys() & new.keys())
+    relabelled = [name for name in both if old[name].labels != new[name].labels]
+    drawn = [_drawn(history, tag, relabelled) for tag in (before, after)]
+    reboxed = [name for name in relabelled if drawn[0][name] == drawn[1][name]]
+    return Difference(
+        str(before),
+        str(after),
+        sorted(new.keys() - old.keys()),
+        sorted(old.keys() - new.keys()),
+        relabelled=sorted(set(relabelled) - set(reboxed)),
+        replaced=[name for name in both if old[name].sha256 != new[name].sha256],
+        moved={name: f"{old[name].split} -> {new[name].split}" for name in both if old[name].split != new[name].split},
+        reboxed=reboxed,
+    )
+
+
+def _training_set(history: History, tag: DatasetTag) -> TrainingSet:
+    return from_bytes(history.read(tag, "dataset.json"), f"dataset.json of {tag}")
+
+
+def _drawn(history: History, tag: DatasetTag, images: Collection[str]) -> dict[str, list[tuple[str, Segmentation]]]:
+    """Class and outline of the objects of some images: all that a person drew, for boxes are computed from it."""
+    drawn: dict[str, list[tuple[str, Segmentation]]] = {name: [] for name in images}
+    for split in SPLITS if drawn else ():
+        name = f"{split}.json"
+        document = decode_coco(history.read(tag, name), f"{name} of {tag}")
+        classes = {category["id"]: category["name"] for category in document["categories"]}
+        names = {image["id"]: image["file_name"] for image in document["images"]}
+        for annotation in document["annotations"]:
+            if (image := names[annotation["image_id"]]) in drawn:
+                drawn[image].append((classes[annotation["category_id"]], annotation["segmentation"]))
+    return drawn
+
+
+def _named_once(names: Set[str]) -> list[str]:
+    """Sorted, without the JSON files whose images are among the names."""
+    images = {str(PurePosixPath(name).with_suffix("")) for name in names if not name.lower().endswith(".json")}
+    return sorted(name for name in names if name.removesuffix(".json") not in images)

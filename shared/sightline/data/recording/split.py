@@ -1,0 +1,210 @@
+"""Train, val and test: images that belong together stay together, and no image moves from version to version.
+
+Images are first tied into groups (:mod:`sightline.data.recording.fingerprint`).  A group with an image of an earlier version
+stays in that image's split; a new image that would tie together images of two splits is left out.  New groups fill the
+splits up to their fractions (:mod:`sightline.data.recording.filling`).  Neither the names nor the order of the files matter: the
+same images always give the same splits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sightline.config.schema import Data, Splits
+from sightline.data.recording.filling import SPLITS, Group, SplitName, fill_splits
+from sightline.data.recording.fingerprint import tie_images
+from sightline.errors import DataError
+
+_KEEP_FIRST: tuple[SplitName, ...] = ("test", "val", "train")
+"""Where images of earlier versions contradict each other, those that measure models stay."""
+
+_EXAMPLES = 3
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitImage:
+    """What the split needs to know of an image.
+
+    Attributes:
+        sha256: Of its bytes.
+        perceptual_hash: 64 bits.
+        group: Images with one group stay together.
+        classes: The classes that it shows.
+        name: What messages call it.
+    """
+
+    sha256: str
+    perceptual_hash: int
+    group: str
+    classes: frozenset[str] = frozenset()
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierImage:
+    """An image of an earlier version, which has a split already.
+
+    Attributes:
+        image: The image.
+        split: Where it is.
+    """
+
+    image: SplitImage
+    split: SplitName
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where every image goes.
+
+    Attributes:
+        splits: One entry an image, in the order given; None for an image that is left out because it would tie together
+            images of two splits.
+        groups: One entry an image: the smallest sha256 among those that are tied to it.
+        alike: A remark on a dataset that is mostly one group of images that look alike; else empty.
+    """
+
+    splits: list[SplitName | None]
+    groups: list[str]
+    alike: str = ""
+
+
+def tying_distance(data: Data) -> int | None:
+    """In how many bits the hashes of tied images may differ; None where near-duplicates are not tied."""
+    return data.near_duplicate_distance if data.near_duplicates else None
+
+
+def assign_splits(
+    images: Sequence[SplitImage],
+    earlier: Sequence[EarlierImage],
+    fractions: Splits,
+    near_duplicate_distance: int | None,
+) -> Assignment:
+    """Give every image a split.
+
+    Args:
+        images: All images of this version.
+        earlier: The images of earlier versions of the dataset, each sha256 once.
+        fractions: Of the images, by split.
+        near_duplicate_distance: Images whose hashes differ in at most so many bits are tied; None: no such images.
+
+    Raises:
+        DataError: There are fewer groups than splits that want images.
+    """
+    fixed = {entry.image.sha256: entry.split for entry in earlier}
+    present = {image.sha256 for image in images}
+    # Earlier images that this version lacks still hold their groups where they were.
+    everything = [*images, *(entry.image for entry in earlier if entry.image.sha256 not in present)]
+    left_out, sets = _tie(everything, fixed, near_duplicate_distance)
+    groups = [group for group in (_group(members, everything, fixed, len(images)) for members in sets) if group.members]
+    alike = _mostly_alike(groups, images, near_duplicate_distance)
+    fill_splits(groups, fractions, alike)
+    splits: list[SplitName | None] = [None] * len(images)
+    names = [image.sha256 for image in images]
+    for group in groups:
+        for index in group.members:
+            splits[index], names[index] = group.split, group.name
+    if left_out:
+        count = sum(index < len(images) for index in left_out)
+        _log.warning("%d images are left out: each would tie together images of two splits", count)
+    return Assignment(splits, names, alike)
+
+
+def check_leaks(images: Sequence[SplitImage], splits: Sequence[SplitName], near_duplicate_distance: int | None) -> None:
+    """Prove that no group, no near-duplicates (unless those are not tied) and no equal files are in two splits.
+
+    Raises:
+        DataError: They are; the message names two images.
+    """
+    for members in _tied(images, near_duplicate_distance):
+        sides = {splits[index]: images[index].sha256 for index in members}
+        if len(sides) > 1:
+            named = " and ".join(f"{sha256} ({split})" for split, sha256 in sorted(sides.items()))
+            raise DataError(
+                f"images that belong together are in different splits: {named}; this is a fault of Sightline: report it"
+            )
+
+
+def _mostly_alike(groups: Sequence[Group], images: Sequence[SplitImage], distance: int | None) -> str:
+    """A remark on a dataset of which more than half is one group, because its images look alike; else empty."""
+    largest = max(groups, key=lambda group: len(group.members), default=None)
+    if distance is None or largest is None or 2 * len(largest.members) <= len(images) or len(largest.members) < 2:
+        return ""
+    parts = _tied([images[index] for index in largest.members], None)
+    if 2 * max(len(part) for part in parts) > len(images):
+        return ""  # its files or its groups tie it together, whatever it looks like
+    hashes = np.array([images[largest.members[part[0]]].perceptual_hash for part in parts], dtype=np.uint64)
+    names = [images[largest.members[part[0]]] for part in parts]
+    nearest = np.argsort(np.bitwise_count(hashes[1:] ^ hashes[0]), kind="stable")[: _EXAMPLES - 1] + 1
+    examples = ", ".join(names[index].name or names[index].sha256[:12] for index in (0, *nearest.tolist()))
+    return (
+        f"{len(largest.members)} of {len(images)} images look alike (such as {examples}) and are tied into one group, "
+        f"because their perceptual hashes differ in at most data.near_duplicate_distance = {distance} bits; where one "
+        "fixed camera took them, that says nothing: switch this off with --set data.near_duplicates=off"
+    )
+
+
+def _tied(images: Sequence[SplitImage], distance: int | None) -> list[list[int]]:
+    hashes = np.array([image.perceptual_hash for image in images], dtype=np.uint64)
+    return tie_images(hashes, [(image.sha256, image.group) for image in images], distance).sets()
+
+
+def _tie(
+    images: Sequence[SplitImage], fixed: Mapping[str, SplitName], distance: int | None
+) -> tuple[list[int], list[list[int]]]:
+    """The images that are left out, and the sets of all others; no set has members in two splits."""
+    left_out: list[int] = []
+    sets: list[list[int]] = []
+    for members in _tied(images, distance):
+        if len({fixed[images[index].sha256] for index in members if images[index].sha256 in fixed}) < 2:
+            sets.append(members)
+        else:
+            kept = _keep_apart(members, images, fixed, distance)
+            left_out += sorted(set(members) - {index for part in kept for index in part})
+            sets += kept
+    return left_out, sets
+
+
+def _keep_apart(
+    members: Sequence[int], images: Sequence[SplitImage], fixed: Mapping[str, SplitName], distance: int | None
+) -> list[list[int]]:
+    """Build up a set again, image by image, without those that would tie two splits together."""
+
+    def order(index: int) -> tuple[int, str, int]:
+        split = fixed.get(images[index].sha256)
+        return (len(SPLITS) if split is None else _KEEP_FIRST.index(split), images[index].sha256, index)
+
+    ordered = [images[index] for index in sorted(members, key=order)]
+    hashes = np.array([image.perceptual_hash for image in ordered], dtype=np.uint64)
+    files = np.unique([image.sha256 for image in ordered], return_inverse=True)[1]
+    groups = np.unique([image.group for image in ordered], return_inverse=True)[1]
+    part_of = np.full(len(ordered), -1, dtype=np.int64)
+    sides: dict[int, set[SplitName]] = {}
+    for row, image in enumerate(ordered):
+        tied = (files == files[row]) | (groups == groups[row])
+        if distance is not None:
+            tied |= np.bitwise_count(hashes ^ hashes[row]) <= distance
+        parts = np.unique(part_of[tied & (part_of >= 0)])
+        own = {fixed[image.sha256]} if image.sha256 in fixed else set()
+        around = own.union(*(sides[int(part)] for part in parts))
+        if len(around) < 2:
+            part_of[np.isin(part_of, parts)] = row
+            part_of[row] = row
+            sides[row] = around
+    original = np.array(sorted(members, key=order))
+    return [sorted(original[part_of == part].tolist()) for part in np.unique(part_of[part_of >= 0])]
+
+
+def _group(indices: Sequence[int], images: Sequence[SplitImage], fixed: Mapping[str, SplitName], present: int) -> Group:
+    """The group of a set of images; its members are those below ``present``, which this version has."""
+    members = [index for index in indices if index < present]
+    splits = {fixed[images[index].sha256] for index in indices if images[index].sha256 in fixed}
+    classes = Counter(name for index in members for name in images[index].classes)
+    return Group(min(images[index].sha256 for index in indices), members, classes, next(iter(splits), None))

@@ -1,0 +1,312 @@
+"""A training set: what record publishes below ``training/<dataset>/``.
+
+``train.json``, ``val.json`` and ``test.json`` are COCO documents, ``images/`` holds the images that were embedded in
+annotation files, and ``dataset.json`` says everything else that is known.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sightline import strict_json
+from sightline.config.schema import Data
+from sightline.data.annotations import Annotations, LabelledImage
+from sightline.data.formats.coco import CocoDocument, coco_bytes
+from sightline.data.recording.filling import SPLITS, SplitName
+from sightline.data.recording.merge import file_name, merge
+from sightline.data.recording.split import EarlierImage, SplitImage, assign_splits, check_leaks, tying_distance
+from sightline.errors import DataError
+from sightline.plural import counted
+
+FORMAT = 1
+FEW_IMAGES = 20
+BRIDGES = "bridges_splits"
+"""The key in ``dropped`` of images that would have tied together images of two splits."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedImage:
+    """One image of a training set.
+
+    Attributes:
+        file_name: As in COCO.
+        sha256: Of the file, hexadecimal.
+        perceptual_hash: 16 hexadecimal digits.
+        split: ``train``, ``val`` or ``test``.
+        group: The group that it was given.
+        tied: The smallest sha256 of the images that must be in its split.
+        width: Pixels, upright.
+        height: Pixels, upright.
+        size_bytes: Of the file.
+        labels: Digest of its instances; another digest in another version means that it was relabelled.
+    """
+
+    __pydantic_config__ = strict_json.CLOSED
+
+    file_name: str
+    sha256: str
+    perceptual_hash: str
+    split: SplitName
+    group: str
+    tied: str
+    width: int
+    height: int
+    size_bytes: int
+    labels: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """What ``dataset.json`` says.
+
+    Attributes:
+        dataset: Its name.
+        version: Such as ``v1``.
+        annotation_tag: Where it came from.
+        annotation_commit: What that tag named.
+        configuration_digest: Of the configuration that it was made with.
+        configuration: The part of it that record depends on.
+        classes: In the order of the category ids.
+        earlier: The training tags whose splits were kept, the oldest first.
+        images: In the order of their COCO ids.
+        instances: Instances a split and class.
+        showing: Images a split and class.
+        dropped: What was left out or mended, a count for each kind.
+        ignored: Shapes with an ignored label.
+        left_out: Class -> kind of fault -> how many shapes of the class it left out.
+        faults: Every fault of the annotations, as text.
+        warnings: What a person should know before training.
+    """
+
+    __pydantic_config__ = strict_json.CLOSED
+
+    dataset: str
+    version: str
+    annotation_tag: str
+    annotation_commit: str
+    configuration_digest: str
+    configuration: dict[str, Any]
+    classes: list[str]
+    earlier: list[str]
+    images: list[RecordedImage]
+    instances: dict[str, dict[str, int]]
+    showing: dict[str, dict[str, int]]
+    dropped: dict[str, int]
+    ignored: int
+    faults: list[str]
+    warnings: list[str] = field(default_factory=list)
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def images_per_split(self) -> dict[str, int]:
+        """Images a split."""
+        counts = Counter(image.split for image in self.images)
+        return {split: counts[split] for split in SPLITS}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a training set comes from; the attributes are those of :class:`TrainingSet`."""
+
+    dataset: str
+    version: str
+    annotation_tag: str
+    annotation_commit: str
+    configuration_digest: str
+    configuration: dict[str, Any]
+    earlier: list[str]
+
+
+def build_training_set(
+    annotations: Annotations, earlier: Sequence[EarlierImage], origin: Origin, data: Data
+) -> tuple[TrainingSet, dict[SplitName, CocoDocument], list[LabelledImage]]:
+    """Split the images and merge them into COCO documents.
+
+    Args:
+        annotations: What was read; nothing in it stops record.
+        earlier: The images of earlier versions with their splits.
+        origin: Where it all comes from.
+        data: Classes, fractions and what ties images together.
+
+    Returns:
+        The training set, its documents, and the images that went into them.
+
+    Raises:
+        DataError: There are no images, or too few for the splits.
+    """
+    if not annotations.images:
+        raise DataError(
+            f"{origin.annotation_tag} holds no labelled image that can be used; add images with sightline data add"
+        )
+    _require_measurable(data)
+    candidates = [_split_image(image) for image in annotations.images]
+    distance = tying_distance(data)
+    assignment = assign_splits(candidates, earlier, data.splits, distance)
+    kept = [(index, split) for index, split in enumerate(assignment.splits) if split is not None]
+    images, splits = [annotations.images[index] for index, _ in kept], [split for _, split in kept]
+    check_leaks([candidates[index] for index, _ in kept], splits, distance)
+    documents = merge(images, splits, data.classes, origin.dataset)
+    instances, showing = _counts(images, splits, data.classes)
+    _require_objects(instances, origin.annotation_tag)
+    dropped = dict(sorted(annotations.dropped.items()))
+    if len(kept) < len(candidates):
+        dropped[BRIDGES] = len(candidates) - len(kept)
+    training_set = TrainingSet(
+        **{name: getattr(origin, name) for name in Origin.__slots__},
+        classes=list(data.classes),
+        images=[
+            _recorded(image, split, origin.dataset, assignment.groups[index])
+            for image, split, (index, _) in zip(images, splits, kept, strict=True)
+        ],
+        instances=instances,
+        showing=showing,
+        dropped=dropped,
+        ignored=annotations.ignored,
+        left_out=annotations.left_out,
+        faults=[str(fault) for fault in annotations.faults],
+    )
+    warnings = warnings_of(training_set) + ([assignment.alike] if assignment.alike else [])
+    return dataclasses.replace(training_set, warnings=warnings), documents, images
+
+
+def write_training_set(
+    folder: Path,
+    training_set: TrainingSet,
+    documents: Mapping[SplitName, CocoDocument],
+    images: Sequence[LabelledImage],
+) -> None:
+    """Write the files of a training set; equal sets give equal bytes."""
+    folder.mkdir(parents=True)
+    for split, document in documents.items():
+        (folder / f"{split}.json").write_bytes(coco_bytes(document))
+    (folder / "dataset.json").write_bytes(to_bytes(training_set))
+    for image in images:
+        if image.embedded is not None:
+            path = folder / PurePosixPath(image.image)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(image.embedded)
+
+
+def to_bytes(training_set: TrainingSet) -> bytes:
+    """``dataset.json``."""
+    document = {"format": FORMAT, **dataclasses.asdict(training_set)}
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def from_bytes(data: bytes, where: str) -> TrainingSet:
+    """Decode ``dataset.json``.
+
+    Raises:
+        DataError: It was written by another version of Sightline, or by hand.
+    """
+    try:
+        document = strict_json.decode(data)
+        if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+            raise strict_json.JsonError(f"it is not in format {FORMAT}")
+        stored = strict_json.decode_as(TrainingSet, json.dumps(document))
+    except strict_json.JsonError as error:
+        raise DataError(
+            f"{where} cannot be read ({error}); it was written by another version of Sightline: use that version, or "
+            "add the annotations as a new version and record it"
+        ) from error
+    ordered = {
+        name: {split: counts[split] for split in SPLITS if split in counts}
+        for name, counts in (("instances", stored.instances), ("showing", stored.showing))
+    }
+    return dataclasses.replace(stored, **ordered)  # type: ignore[arg-type]
+
+
+def warnings_of(training_set: TrainingSet) -> list[str]:
+    """What a person should know before training on this set."""
+    images, instances = training_set.images_per_split, training_set.instances
+    warnings = []
+    if len(training_set.images) < FEW_IMAGES:
+        warnings.append(
+            f"too little data: {counted(len(training_set.images), 'image')}; metrics mean little with fewer than "
+            f"{FEW_IMAGES}"
+        )
+    absent = [name for name in training_set.classes if not any(instances[split][name] for split in SPLITS)]
+    if absent:
+        warnings.append(f"classes without any instance: {', '.join(absent)}")
+    for split in ("train", "val"):
+        lacking = [name for name in training_set.classes if name not in absent and not instances[split][name]]
+        if lacking:
+            warnings.append(f"classes without any instance in {split}: {', '.join(lacking)}")
+    if not images["test"]:
+        warnings.append("test has no image (data.splits.test): the selected models will not be tested")
+    bridging = training_set.dropped.get(BRIDGES, 0)
+    if bridging:
+        warnings.append(f"images left out because they would tie together images of two splits: {bridging}")
+    return warnings + [
+        f"objects left out: {line}" for line in left_out_lines(training_set.left_out, training_set.classes)
+    ]
+
+
+def left_out_lines(left_out: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> list[str]:
+    """A line a class: how many of its shapes are left out, and what for; the most first."""
+    order = {name: place for place, name in enumerate(classes)}
+    totals = {name: sum(kinds.values()) for name, kinds in left_out.items()}
+    lines = []
+    for name in sorted(totals, key=lambda name: (-totals[name], order.get(name, len(order)), name)):
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in left_out[name].items())
+        shown = name if name.isprintable() else repr(name)
+        lines.append(f"{counted(totals[name], 'shape')} of class {shown} ({kinds})")
+    return lines
+
+
+def _require_measurable(data: Data) -> None:
+    for split, purpose in (("train", "train"), ("val", "choose")):
+        if not getattr(data.splits, split):
+            raise DataError(
+                f"data.splits.{split} is 0, but {split} images are needed to {purpose} a model; set it to 0.15 or more"
+            )
+
+
+def _require_objects(instances: Mapping[str, Mapping[str, int]], tag: str) -> None:
+    for split, purpose in (("train", "learn"), ("val", "measure")):
+        if not any(instances[split].values()):
+            raise DataError(
+                f"{tag}: no image of {split} shows an object of data.classes, so there is nothing to {purpose}; "
+                "label more images (sightline labelme check FOLDER counts the labels) and add them as a new version"
+            )
+
+
+def _split_image(image: LabelledImage) -> SplitImage:
+    classes = frozenset(instance.label for instance in image.instances)
+    return SplitImage(image.sha256, image.perceptual_hash, image.group, classes, image.image)
+
+
+def _recorded(image: LabelledImage, split: SplitName, dataset: str, tied: str) -> RecordedImage:
+    instances = [[instance.label, instance.segmentation, instance.bbox] for instance in image.instances]
+    return RecordedImage(
+        file_name(dataset, image),
+        image.sha256,
+        f"{image.perceptual_hash:016x}",
+        split,
+        image.group,
+        tied,
+        image.width,
+        image.height,
+        image.size_bytes,
+        hashlib.sha256(json.dumps(instances, sort_keys=True).encode()).hexdigest()[:16],
+    )
+
+
+def _counts(
+    images: Sequence[LabelledImage], splits: Sequence[SplitName], classes: Sequence[str]
+) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
+    """Instances, and images that show any, by split and class."""
+    instances: dict[str, dict[str, int]] = {split: dict.fromkeys(classes, 0) for split in SPLITS}
+    showing: dict[str, dict[str, int]] = {split: dict.fromkeys(classes, 0) for split in SPLITS}
+    for image, split in zip(images, splits, strict=True):
+        for name, count in Counter(instance.label for instance in image.instances).items():
+            instances[split][name] += count
+            showing[split][name] += 1
+    return instances, showing

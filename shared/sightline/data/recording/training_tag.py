@@ -1,0 +1,163 @@
+"""Training tags: publishing a training set so that it is there as a whole or not at all, and reading it back.
+
+The commit of a training tag is a child of the annotation tag's commit and on no branch: only the tag is pushed.  So two
+records never fight over a branch, the branch of annotations stays readable, and one commit names both kinds of data.
+The commit is a pure function of the training set, its parent and the training sets that were removed before it: whoever
+makes it again gets the same one.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightline.data.annotations import LabelledImage
+from sightline.data.dvc.publish import publish_folder
+from sightline.data.formats.coco import CocoDocument, decode_coco
+from sightline.data.git.commands import explain_os_errors, git
+from sightline.data.git.decisions import SIGHTLINE, Change, OutpacedError, decide
+from sightline.data.git.references import TAGS, References, read_references
+from sightline.data.recording.filling import SPLITS, SplitName
+from sightline.data.recording.training_set import TrainingSet, from_bytes, write_training_set
+from sightline.data.repository.checkout import Checkout, cache_lock, clone
+from sightline.data.repository.history import list_tags, open_history
+from sightline.data.repository.tombstones import missing_tag
+from sightline.data.tags import DatasetTag
+from sightline.lock import LOCK_SECONDS, exclusive_lock, shared_lock
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSet:
+    """A training set behind its tag.
+
+    Attributes:
+        training_set: What is known of it.
+        documents: COCO, one a split.
+        commit: What the tag names.
+        digest: MD5 of its DVC directory, with ``.dir`` at its end.
+    """
+
+    training_set: TrainingSet
+    documents: Mapping[SplitName, CocoDocument]
+    commit: str
+    digest: str
+
+
+def publication_folder(work_dir: Path) -> Path:
+    """Where training sets lie until they are published; nothing in it outlives a call that was not killed."""
+    return work_dir / "publish"
+
+
+def find_training_tag(repository: str, tag: DatasetTag, timeout_seconds: float) -> PublishedSet | None:
+    """Read what a training tag names, without a pull; None where there is no such tag, or it was removed.
+
+    Raises:
+        RepositoryError: Its files are missing or damaged on the DVC remote.
+    """
+    if str(tag) not in list_tags(repository, timeout_seconds):
+        return None
+    with open_history(repository, [tag], timeout_seconds) as history:
+        return PublishedSet(
+            from_bytes(history.read(tag, "dataset.json"), f"dataset.json of {tag}"),
+            {split: decode_coco(history.read(tag, f"{split}.json"), f"{split}.json of {tag}") for split in SPLITS},
+            history.commit(tag),
+            history.tracked(tag).md5,
+        )
+
+
+def publish_training_tag(
+    repository: str,
+    source: Checkout,
+    training_set: TrainingSet,
+    documents: Mapping[SplitName, CocoDocument],
+    images: Sequence[LabelledImage],
+    *,
+    last_decision: str,
+    work_dir: Path,
+    jobs: int,
+    timeout_seconds: float,
+    lock_seconds: float = LOCK_SECONDS,
+) -> PublishedSet:
+    """Push the files to the DVC remote, then the tag; where another made the same tag first, theirs is returned.
+
+    Args:
+        repository: The data repository.
+        source: The annotation tag that the set was made from.
+        training_set: The set.
+        documents: Its COCO documents.
+        images: Its images, of which the embedded ones are written.
+        last_decision: The dataset's, before the earlier versions were read that the splits agree with.
+        work_dir: The work volume.
+        jobs: Parallel transfers.
+        timeout_seconds: Limit for one git or DVC command.
+        lock_seconds: How long to wait for another process that publishes the same.
+
+    Raises:
+        OutpacedError: Another version of the dataset was recorded or removed meanwhile; read the earlier ones again.
+        UnknownTagError: The annotation tag was removed meanwhile.
+        RepositoryError: Git or DVC failed, the disk is full, or the annotation tag moved meanwhile.
+    """
+    tag = DatasetTag.parse(source.tag).training
+    folder = publication_folder(work_dir)
+    with (
+        explain_os_errors(f"write the training set {tag}"),
+        exclusive_lock(folder / ".locks" / str(tag), lock_seconds),
+        shared_lock(cache_lock(work_dir), lock_seconds),
+    ):
+        found = find_training_tag(repository, tag, timeout_seconds)
+        if found is not None:
+            return found
+        workspace = folder / f"{tag}.part"
+        clone(repository, source.tag, source.commit, workspace, work_dir=work_dir, timeout_seconds=timeout_seconds)
+        write_training_set(workspace / tag.folder, training_set, documents, images)
+        tracked = publish_folder(workspace, tag, jobs=jobs, timeout_seconds=timeout_seconds)
+        references = _require_present(repository, source, timeout_seconds)
+        commit = _commit(workspace, tag, source, references.removed.get(str(tag), ()), timeout_seconds)
+        reference = f"{TAGS}{tag}"
+        # A tag that a clone pushed again after its removal is moved; one that counts is not.
+        before = "" if str(tag) in references.tags else references.objects.get(reference, "")
+        change = Change(reference, before, commit)
+        try:
+            decide(
+                workspace, repository, tag.dataset, last=last_decision, changes=[change], commit=commit,
+                timeout_seconds=timeout_seconds,
+            )  # fmt: skip
+        except OutpacedError:
+            found = find_training_tag(repository, tag, timeout_seconds)
+            if found is None:
+                raise
+        else:
+            _log.info("published %s (commit %s)", tag, commit[:12])
+        shutil.rmtree(workspace)
+        return found or PublishedSet(training_set, documents, commit, tracked.md5)
+
+
+def _require_present(repository: str, source: Checkout, timeout_seconds: float) -> References:
+    """The tags of the repository now, among which the annotation tag must be."""
+    references = read_references(repository, timeout_seconds)
+    if source.tag not in references.tags:
+        raise missing_tag(repository, source.tag, references, timeout_seconds)
+    return references
+
+
+def _commit(workspace: Path, tag: DatasetTag, source: Checkout, removed: Iterable[str], timeout_seconds: float) -> str:
+    """Commit with a fixed author at the time of the annotation commit, so that the same set gives the same commit.
+
+    It names the training sets in whose place it comes, so that it is never one that was removed.
+    """
+    date = git("show", "-s", "--format=%ct", "HEAD", cwd=workspace, timeout_seconds=timeout_seconds).strip()
+    variables = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in SIGHTLINE.items()}
+    variables |= {f"GIT_{role}_DATE": f"{date} +0000" for role in ("AUTHOR", "COMMITTER")}
+    paths = [tag.dvc_file, f"{tag.room}/.gitignore"]
+    git("add", "--", *paths, cwd=workspace, timeout_seconds=timeout_seconds)
+    message = f"Record {tag}\n\nMade by sightline record from {source.tag} (commit {source.commit})."
+    if removed:
+        message += f"\nIn the place of what was removed: {', '.join(sorted(removed))}."
+    commit = ["commit", "--quiet", "--no-verify", "--message", message]
+    git(*commit, cwd=workspace, timeout_seconds=timeout_seconds, variables=variables)
+    return git("rev-parse", "HEAD", cwd=workspace, timeout_seconds=timeout_seconds).strip()

@@ -1,0 +1,1 @@
+"""The data repository: versions added, checked out, taken back."""

@@ -1,0 +1,238 @@
+"""A verified copy of one dataset version on the work volume, made once and shared by all steps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from configobj import ConfigObj
+
+from sightline.data.dvc.cache import Cache
+from sightline.data.dvc.configuration import local_configuration
+from sightline.data.dvc.pull import Pull
+from sightline.data.git.commands import explain_os_errors, git, redact
+from sightline.data.git.references import References, git_url, read_references
+from sightline.data.repository.tombstones import missing_tag
+from sightline.data.tags import DatasetTag
+from sightline.errors import RepositoryError, UnknownTagError
+from sightline.lock import LOCK_SECONDS, exclusive_lock, shared_lock
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A dataset version on disk; it is never changed.
+
+    Attributes:
+        path: The root: ``annotations/<dataset>/``, and for a training tag ``training/<dataset>/``, lie below.
+        tag: The dataset tag.
+        commit: What the tag names.
+    """
+
+    path: Path
+    tag: str
+    commit: str
+
+
+def checkout(
+    repository: str,
+    tag: str,
+    work_dir: Path,
+    *,
+    jobs: int = 2,
+    timeout_seconds: float = 3600.0,
+    lock_seconds: float = LOCK_SECONDS,
+    expected_commit: str = "",
+    recorded_in: str = "",
+) -> Checkout:
+    """Clone the tag, pull its data and check every file; a finished checkout of an earlier call is taken as it is.
+
+    Args:
+        repository: Git URL or path of the data repository.
+        tag: ``<dataset>_ann_<version>``, or ``<dataset>_train_<version>`` to get images and COCO documents.
+        work_dir: The work volume.
+        jobs: Parallel transfers and hashing.
+        timeout_seconds: Limit for one git or DVC command.
+        lock_seconds: How long to wait for another process.
+        expected_commit: What the tag named when it was used before; empty when nobody knows.
+        recorded_in: The database that knows ``expected_commit``, for messages.
+
+    Raises:
+        UnknownTagError: There is no such tag, or its version was removed; the message lists those there are.
+        RepositoryError: The tag moved; objects are missing or damaged on the remote (each file is named); git or DVC
+            failed; the disk is full.
+    """
+    wanted = DatasetTag.parse(tag)
+    known = read_references(repository, timeout_seconds)
+    folder = work_dir / "checkouts"
+    other = _other_repository(redact(repository), recorded_in)
+    if tag not in known.tags:
+        gone = None if tag in known.removed else _gone(folder, tag, redact(repository), expected_commit, other)
+        raise gone or missing_tag(repository, tag, known, timeout_seconds)
+    commit = known.tags[tag]
+    _require_unmoved(folder, wanted, known, expected_commit, other)
+    final = folder / f"{tag}-{commit[:12]}"
+    if final.is_dir():
+        return Checkout(final, tag, commit)
+    with explain_os_errors(f"check out {tag} to {folder}", folder):
+        remove_abandoned(folder)
+        with exclusive_lock(use_lock(final), lock_seconds), shared_lock(cache_lock(work_dir), lock_seconds):
+            if not final.is_dir():
+                part = folder / f"{final.name}.part"
+                with _removed_if_it_fails(part), cache(work_dir).temporary_folder() as temporary:
+                    clone(repository, tag, commit, part, work_dir=work_dir, timeout_seconds=timeout_seconds)
+                    faults = work_dir / "faults" / f"{tag}.remote.txt"
+                    for source in {str(wanted.annotations): wanted.annotations, tag: wanted}.values():
+                        Pull(part, source, cache(work_dir), temporary, faults, jobs, timeout_seconds).run()
+                # Once for all files: under its last name, a checkout has everything on the disk.
+                os.sync()
+                os.replace(part, final)  # noqa: PTH105
+                _log.info("checked out %s (commit %s) to %s", tag, commit[:12], final)
+    return Checkout(final, tag, commit)
+
+
+@contextmanager
+def checked_out(
+    repository: str,
+    tag: str,
+    work_dir: Path,
+    *,
+    jobs: int = 2,
+    timeout_seconds: float = 3600.0,
+    lock_seconds: float = LOCK_SECONDS,
+    expected_commit: str = "",
+    recorded_in: str = "",
+) -> Iterator[Checkout]:
+    """A :func:`checkout` that nobody removes while the context is open; the arguments and errors are the same."""
+    while True:
+        found = checkout(
+            repository,
+            tag,
+            work_dir,
+            jobs=jobs,
+            timeout_seconds=timeout_seconds,
+            lock_seconds=lock_seconds,
+            expected_commit=expected_commit,
+            recorded_in=recorded_in,
+        )
+        with shared_lock(use_lock(found.path), lock_seconds):
+            if found.path.is_dir():  # it may have been removed as unused before the lock was ours
+                yield found
+                return
+
+
+def use_lock(path: Path) -> Path:
+    """The lock file of a checkout: held together by those who use it, alone by the one who makes or removes it."""
+    return path.parent / ".locks" / path.name
+
+
+def cache_lock(work_dir: Path) -> Path:
+    """The lock file of DVC's cache: held together by those who fill or read it, alone by one who removes objects."""
+    return cache(work_dir).root / "use.lock"  # there, because several work volumes may share one cache
+
+
+def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path, timeout_seconds: float) -> None:
+    """Clone one tag without its history and without data; DVC's cache is the one of the work volume.
+
+    Raises:
+        UnknownTagError: The tag was deleted since it was looked up.
+        RepositoryError: The tag does not name ``commit`` any more, or git failed.
+    """
+    if path.exists():
+        shutil.rmtree(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    url = git_url(repository)
+    options = ["--quiet", "--depth", "1", "--single-branch", "--no-tags", "--template=", "--branch", tag]
+    try:
+        git("clone", *options, "--", url, str(path), cwd=path.parent, timeout_seconds=timeout_seconds, trusted=[url])
+    except RepositoryError as error:
+        known = read_references(repository, timeout_seconds)
+        if tag in known.tags:
+            raise
+        raise missing_tag(repository, tag, known, timeout_seconds) from error
+    found = git("rev-parse", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()
+    if found != commit:
+        raise RepositoryError(
+            f"{tag} moved just now: it named {commit} and now names {found}; run the same command again"
+        )
+    if not (path / ".dvc" / "config").is_file():
+        raise RepositoryError(f"{redact(repository)} has no .dvc/config at {tag}: it is not a data repository")
+    settings = ConfigObj(interpolation=False)
+    settings["core"] = {"analytics": "false", "check_update": "false"}
+    settings["cache"] = {"dir": str(cache(work_dir).root), "type": "reflink,copy"}
+    (path / ".dvc" / "config.local").write_bytes(local_configuration(settings))
+
+
+def cache(work_dir: Path) -> Cache:
+    """DVC's cache on the work volume, shared by all checkouts."""
+    return Cache(work_dir.absolute() / "dvc-cache")
+
+
+def _gone(folder: Path, tag: str, repository: str, expected_commit: str, other: str) -> UnknownTagError | None:
+    """The error for a tag that was there before, with what is known of it; None where nothing is known."""
+    made = sorted(folder.glob(f"{tag}-{'[0-9a-f]' * 12}"))
+    if not made and not expected_commit:
+        return None
+    commit = expected_commit or made[-1].name[-12:]
+    where = f"; its checkout is {made[-1]}" if made else ""
+    source = f"git -C {made[-1]} push origin HEAD" if made else f"git push origin {commit}"
+    return UnknownTagError(
+        f"{tag} is gone from {repository}; it named commit {commit}{where}; nothing of it was removed here: set the "
+        f"tag again ({source}:refs/tags/{tag}), or choose another version; {other}"
+    )
+
+
+def _other_repository(repository: str, recorded_in: str) -> str:
+    """The other reason why a tag names another commit than before, and what to do then."""
+    database = f"the database {recorded_in}" if recorded_in else "the database"
+    return (
+        f"or, if {database} knows this tag from another data repository than {repository}: use a SIGHTLINE_HOME of its "
+        "own for each (or another database.url and work.dir), or another dataset name"
+    )
+
+
+def _require_unmoved(folder: Path, tag: DatasetTag, known: References, expected_commit: str, other: str) -> None:
+    commit = known.tags[str(tag)]
+    if expected_commit and known.is_removed(str(tag), expected_commit):
+        raise RepositoryError(
+            f"{tag} at commit {expected_commit} was removed, and the tag names {commit} now; run record again, or "
+            "start a new run"
+        )
+    if expected_commit and expected_commit != commit:
+        raise RepositoryError(
+            f"{tag} names commit {commit}, but {expected_commit} was recorded for it. If the tag moved: set it back, "
+            f"or add the new data as a new version; {other}"
+        )
+    for earlier in folder.glob(f"{tag}-{'[0-9a-f]' * 12}"):
+        if earlier.name != f"{tag}-{commit[:12]}" and not known.is_removed(str(tag), earlier.name[-12:]):
+            raise RepositoryError(
+                f"{tag} names commit {commit}, but it named {earlier.name[-12:]} when it was checked out to {earlier}. "
+                "If the tag moved: set it back, or add the new data as a new version (or remove that folder if it is "
+                f"meant); {other}"
+            )
+
+
+@contextmanager
+def _removed_if_it_fails(path: Path) -> Iterator[None]:
+    """What was fetched stays in the cache; half a checkout would only fill a disk that may be full."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left half-made in ``folder``; the lock of a live one is still held."""
+    for part in folder.glob("*.part"):
+        try:
+            with exclusive_lock(folder / ".locks" / part.stem, 0.0):
+                shutil.rmtree(part, ignore_errors=True)
+        except RepositoryError:
+            continue

@@ -1,0 +1,95 @@
+"""Who became the champion, when, and instead of whom."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from sightline.database.engine.connection import write
+from sightline.database.queries.scores import model_id, model_row
+from sightline.database.records import PromotionRecord, PromotionRow
+from sightline.database.schema.checks import check_row
+from sightline.database.schema.tables import MODELS, PROMOTIONS
+from sightline.errors import DatabaseError
+
+MAX_ATTEMPTS = 8
+
+
+def record(engine: Engine, promotion: PromotionRecord) -> None:
+    """See :meth:`sightline.database.Database.record_promotion`.
+
+    Each promotion has a number among those of its dataset, task and metric; of two writers who take the same, one is
+    refused by the unique key, and looks again.
+    """
+    what = f"promote model {promotion.model_sha256} of {promotion.dataset} by {promotion.metric}"
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            return write(engine, what, lambda connection: _record(connection, promotion))
+        except IntegrityError:
+            continue
+    raise DatabaseError(f"cannot {what}: {MAX_ATTEMPTS} other promotions came first; run evaluate again")
+
+
+def latest(connection: Connection, dataset: str, metric: str, task: str) -> PromotionRow | None:
+    """The present champion, or None."""
+    table = PROMOTIONS
+    previous = MODELS.alias("previous")
+    query = (
+        select(table, MODELS.c.sha256, previous.c.sha256.label("previous_sha256"))
+        .join(MODELS, MODELS.c.id == table.c.model_id)
+        .join(previous, previous.c.id == table.c.previous_model_id, isouter=True)
+        .where(table.c.task == task, table.c.dataset == dataset, table.c.metric == metric)
+        .order_by(table.c.sequence.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    model = connection.execute(select(MODELS).where(MODELS.c.id == row.model_id)).one()
+    return PromotionRow(
+        record=PromotionRecord(
+            dataset=row.dataset,
+            metric=row.metric,
+            model_sha256=row.sha256,
+            previous_sha256=row.previous_sha256,
+            value=row.value,
+            previous_value=row.previous_value,
+            run_id=row.run_id,
+            task=row.task,
+            sequence=row.sequence,
+        ),
+        model=model_row(model),
+        promoted_at=row.promoted_at,
+    )
+
+
+def _record(connection: Connection, promotion: PromotionRecord) -> None:
+    table = PROMOTIONS
+    row: dict[str, Any] = {
+        "dataset": promotion.dataset,
+        "task": promotion.task,
+        "metric": promotion.metric,
+        "value": promotion.value,
+        "previous_value": promotion.previous_value,
+        "run_id": promotion.run_id,
+        "promoted_at": datetime.now(UTC),
+    }
+    check_row(table, row)
+    row["model_id"] = model_id(connection, promotion.model_sha256)
+    if promotion.previous_sha256 is not None:
+        row["previous_model_id"] = model_id(connection, promotion.previous_sha256)
+    key = (
+        (table.c.task == promotion.task) & (table.c.dataset == promotion.dataset) & (table.c.metric == promotion.metric)
+    )
+    if promotion.sequence:
+        taken = connection.scalar(select(table.c.id).where(key, table.c.sequence == promotion.sequence))
+        if taken is None:
+            connection.execute(insert(table).values(row | {"sequence": promotion.sequence}))
+        return
+    query = select(table.c.sequence, table.c.model_id).where(key).order_by(table.c.sequence.desc()).limit(1)
+    before = connection.execute(query).one_or_none()
+    if before is None or before.model_id != row["model_id"]:
+        connection.execute(insert(table).values(row | {"sequence": before.sequence + 1 if before else 1}))

@@ -1,0 +1,105 @@
+"""The classes that a model and a dataset have in common, by name: what both can be measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sightline.data.detections import Detections
+from sightline.data.formats.coco import CocoDocument
+
+SHOWN_NAMES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SharedClasses:
+    """How the classes of a model relate to those of a dataset.
+
+    Attributes:
+        names: Classes of both, in the dataset's order.
+        added: Classes of the dataset that the model does not know.
+        removed: Classes of the model that the dataset does not have.
+        ids: Category id of the model -> category id of the dataset, for the shared classes.
+    """
+
+    names: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    ids: dict[int, int]
+
+    @property
+    def complete(self) -> bool:
+        """Whether both have the same classes, in whatever order."""
+        return not self.added and not self.removed
+
+    @property
+    def difference(self) -> str:
+        """The classes that only one of them has, as a part of a sentence; empty where there is none."""
+        parts = [("added", self.added), ("removed", self.removed)]
+        return "; ".join(f"{word}: {listed(names)}" for word, names in parts if names)
+
+    def translated(self, detections: Sequence[Detections]) -> list[Detections]:
+        """The model's detections of shared classes, with the dataset's category ids."""
+        kept = only_classes(detections, self.ids)
+        return [
+            replace(found, category_ids=np.array([self.ids[int(id_)] for id_ in found.category_ids], np.int64))
+            for found in kept
+        ]
+
+    def restricted(self, detections: Sequence[Detections]) -> list[Detections]:
+        """Detections with the dataset's category ids, those of other classes left out."""
+        return only_classes(detections, set(self.ids.values()))
+
+    def truth(self, document: CocoDocument) -> CocoDocument:
+        """A split of the dataset with the shared classes alone."""
+        if self.complete:
+            return document
+        kept = set(self.ids.values())
+        return {
+            **document,
+            "annotations": [entry for entry in document["annotations"] if entry["category_id"] in kept],
+            "categories": [entry for entry in document["categories"] if entry["id"] in kept],
+        }
+
+
+def shared_classes(model_classes: Sequence[str], model_ids: Sequence[int], document: CocoDocument) -> SharedClasses:
+    """Match the classes of a model with those of a split, by name.
+
+    Args:
+        model_classes: Their names.
+        model_ids: Their category ids, in the same order.
+        document: One split of the dataset.
+    """
+    of_model = dict(zip(model_classes, model_ids, strict=True))
+    of_data = {entry["name"]: entry["id"] for entry in sorted(document["categories"], key=lambda entry: entry["id"])}
+    return SharedClasses(
+        names=tuple(name for name in of_data if name in of_model),
+        added=tuple(name for name in of_data if name not in of_model),
+        removed=tuple(name for name in of_model if name not in of_data),
+        ids={of_model[name]: id_ for name, id_ in of_data.items() if name in of_model},
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence: the first of them, and how many more there are."""
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + more
+
+
+def only_classes(detections: Sequence[Detections], category_ids: Collection[int]) -> list[Detections]:
+    """The detections of some classes; every image keeps its entry."""
+    kept = []
+    for found in detections:
+        chosen = np.flatnonzero(np.isin(found.category_ids, list(category_ids)))
+        kept.append(
+            Detections(
+                found.image_id,
+                found.boxes_xyxy[chosen],
+                found.scores[chosen],
+                found.category_ids[chosen],
+                [found.masks[index] for index in chosen],
+            )
+        )
+    return kept

@@ -1,0 +1,199 @@
+"""Garbage in the result bucket.
+
+A new name for an object is only ever given by somebody who just wrote or renewed that object, or who copies the name
+from a document that stands.  So what no document names at an old generation stays unnamed, and is deleted by that
+generation.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sightline.database import Database
+from sightline.errors import PreconditionFailedError, StepError
+from sightline.garbage.found import CLOCKS, Garbage, Kind, SafetyAge
+from sightline.garbage.naming import is_named, named_keys, read_document
+from sightline.logs import Progress
+from sightline.storage import ObjectInfo, Storage
+
+_RESULT = re.compile(r"results/(?:record|train|evaluate|test)/[^/]+/[0-9a-f]{16}(?=/.)")
+_MODEL = re.compile(r"evaluation/[^/]+/[^/]+/[0-9a-f]{16}(?=/.)")
+_MODEL_FILE = re.compile(r"manifest\.json|model\.safetensors|summary(?:-[0-9a-f]{16})?\.json")
+_CURRENT = re.compile(r"evaluation/[^/]+/[^/]+/CURRENT\.json")
+_CHAMPION = re.compile(r"champions/[^/]+/(?:[^/]+/)?[^/]+\.json")
+_CODE = re.compile(r"code/(?:snapshots/[0-9a-f]{64}|CURRENT)\.json")
+_POINTERS = "pointers"
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """Objects that are old and not named by what lies beside them."""
+
+    kind: Kind
+    folder: str
+    objects: list[ObjectInfo]
+    reason: str
+
+
+class Bucket:
+    """The result bucket as a place where garbage may lie.
+
+    Args:
+        storage: The bucket.
+        database: The database that knows its models.
+        safety_age: By the bucket's clock.
+    """
+
+    def __init__(self, storage: Storage, database: Database, safety_age: SafetyAge) -> None:
+        self.notes: list[str] = []
+        self._storage, self._database, self._safety_age = storage, database, safety_age
+        self._named: set[str] = set()
+        self._champions: dict[str, str] = {}
+        self._strangers: list[str] = []
+        self._judged: dict[str, list[ObjectInfo]] = {}
+
+    def find(self) -> Iterator[Garbage]:
+        """See :class:`~sightline.garbage.found.Place`.
+
+        Raises:
+            StepError: A document that may name objects cannot be read, or the database is not that of this bucket.
+        """
+        with Progress("look through the result bucket", unit="objects") as progress:
+            suspects = list(self._suspects(progress.track(self._storage.list())))
+        rows = self._database.references()
+        self._require_known_champions(rows.models)
+        self._named.update(key for uri in rows.models.values() for key in named_keys(uri))
+        for suspect in suspects:
+            objects = suspect.objects
+            promoted = any(sha256[:16] == _name(suspect.folder) for sha256 in rows.promoted)
+            if promoted or any(is_named(info.key, self._named) for info in objects):
+                continue
+            self._judged[suspect.folder] = objects
+            yield Garbage(
+                suspect.kind,
+                suspect.folder,
+                sum(info.size for info in objects),
+                len(objects),
+                max(info.updated for info in objects if info.updated is not None),
+                suspect.reason,
+            )
+        if self._strangers:
+            self.notes.append(
+                f"{len(self._strangers)} objects of {self._storage.uri} are not Sightline's and stay, "
+                f"such as {self._strangers[0]}"
+            )
+
+    def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
+        """See :class:`~sightline.garbage.found.Place`."""
+        for entry in garbage:
+            objects, named = self._judged[entry.what], self._named_now(entry)
+            if not any(is_named(info.key, named) for info in objects) and self._delete(objects):
+                yield entry
+
+    def _suspects(self, found: Iterable[ObjectInfo]) -> Iterator[_Suspect]:
+        """Go through all objects in the order of their keys; what documents name is added up on the way."""
+        for folder, group in itertools.groupby(found, lambda info: _folder(info.key)):
+            objects = list(group)
+            if folder == _POINTERS:
+                self._follow(objects)
+            elif folder.startswith("results/"):
+                yield from self._suspects_of_result(folder, objects)
+            elif folder.startswith("evaluation/") and all(_MODEL_FILE.fullmatch(_name(info.key)) for info in objects):
+                if self._all_old(objects):
+                    reason = "no result, champion or row of the database names it"
+                    yield _Suspect("model", folder, objects, reason)
+            elif folder == CLOCKS:
+                if self._all_old(objects):
+                    yield _Suspect("temporary", folder, objects, "left by a process that was killed")
+            else:  # of the code, another place decides
+                self._strangers += [info.key for info in objects if not _CODE.fullmatch(info.key)]
+
+    def _follow(self, pointers: Iterable[ObjectInfo]) -> None:
+        for info in pointers:
+            document = read_document(self._storage, info.key)
+            self._named.update(named_keys(document))
+            if _CHAMPION.fullmatch(info.key) and document is not None:
+                self._champions[info.key] = str(document.get("sha256")) if isinstance(document, dict) else ""
+
+    def _suspects_of_result(self, folder: str, objects: list[ObjectInfo]) -> Iterator[_Suspect]:
+        manifest = f"{folder}/result.json"
+        document = read_document(self._storage, manifest) if any(info.key == manifest for info in objects) else None
+        files = _files(folder, document)
+        # A result names its own folder too, which says nothing of what lies there.
+        self._named.update({*named_keys(document), *files} - {folder})
+        reason = "its result.json never came" if document is None else "result.json does not name it any more"
+        unnamed = (info for info in objects if info.key not in files)
+        for publication, group in itertools.groupby(unnamed, lambda info: _publication(folder, info.key)):
+            left = list(group)
+            if self._all_old(left):
+                yield _Suspect("result", publication, left, reason)
+
+    def _require_known_champions(self, models: dict[str, str]) -> None:
+        """A champion is registered before its pointer moves; so one that is not known belongs to another database."""
+        for key, sha256 in self._champions.items():
+            if sha256 not in models:
+                raise StepError(
+                    f"{self._storage.uri_of(key)} names the champion {sha256[:16]}, which {self._database} does not "
+                    "know: that is not the database of this bucket, so nothing is removed; set database.url and "
+                    "storage.uri to two that belong together"
+                )
+
+    def _named_now(self, entry: Garbage) -> set[str]:
+        """What is named at this moment by the documents beside it, which may have come meanwhile."""
+        if entry.kind == "result":
+            folder = _folder(f"{entry.what}/file")
+            return _files(folder, read_document(self._storage, f"{folder}/result.json"))
+        if entry.kind == "model":
+            pointers = [f"{entry.what.rpartition('/')[0]}/CURRENT.json"]
+            pointers += [info.key for info in self._storage.list("champions/")]
+            return {key for pointer in pointers for key in named_keys(read_document(self._storage, pointer))}
+        return set()
+
+    def _delete(self, objects: Iterable[ObjectInfo]) -> bool:
+        """Delete objects at the generation that was judged, a manifest first; False when one was written meanwhile."""
+        for info in sorted(objects, key=lambda info: not info.key.endswith("/manifest.json")):
+            try:
+                self._storage.delete(info.key, if_generation=info.generation)
+            except PreconditionFailedError:
+                return False
+        return True
+
+    def _all_old(self, objects: Iterable[ObjectInfo]) -> bool:
+        return all(self._safety_age.reached_by(info.updated) for info in objects)
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _folder(key: str) -> str:
+    """The folder that is judged as one; empty for what is not Sightline's."""
+    if _CURRENT.fullmatch(key) or _CHAMPION.fullmatch(key):
+        return _POINTERS
+    if key.startswith(CLOCKS):
+        return CLOCKS
+    match = _RESULT.match(key) or _MODEL.match(key)
+    return match[0] if match else ""
+
+
+def _publication(folder: str, key: str) -> str:
+    """The publication in the folder of a result that an object belongs to; the folder itself where it lies outside."""
+    match = re.compile(rf"{re.escape(folder)}/[0-9a-f]{{16}}(?=/.)").match(key)
+    return match[0] if match else folder
+
+
+def _files(folder: str, document: Any) -> set[str]:  # noqa: ANN401
+    """The keys of ``result.json`` and of the files that it names; none where it is not there."""
+    if document is None:
+        return set()
+    files = document.get("files") if isinstance(document, dict) else None
+    if not isinstance(files, dict):
+        raise StepError(
+            f"{folder}/result.json does not say which files it needs, so nothing is removed; run that step again"
+        )
+    publication = document.get("folder", folder)
+    return {f"{folder}/result.json", *(f"{publication}/{name}" for name in files)}

@@ -1,0 +1,101 @@
+"""Checkouts of dataset versions that nobody uses any more."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sightline.config.schema import Config
+from sightline.data.git.commands import git, redact
+from sightline.data.git.references import git_url, read_references
+from sightline.data.repository.checkout import use_lock
+from sightline.data.tags import DatasetTag
+from sightline.database import Database
+from sightline.errors import ConfigurationError, RepositoryError
+from sightline.garbage.found import Garbage, SafetyAge, changed, measure, remove_tree
+from sightline.lock import exclusive_lock
+
+_NAME = re.compile(r"(?P<tag>.+)-(?P<commit>[0-9a-f]{12})")
+
+
+class Checkouts:
+    """``checkouts/<tag>-<commit>`` on the work volume; the steps that read one hold its lock together.
+
+    Args:
+        config: Where the data repository and the work volume are.
+        database: The database that knows the versions.
+        safety_age: By the clock of the volume.
+    """
+
+    def __init__(self, config: Config, database: Database, safety_age: SafetyAge) -> None:
+        self.notes: list[str] = []
+        self._config, self._database, self._safety_age = config, database, safety_age
+        self._work = Path(config.work.dir)
+
+    def find(self) -> Iterator[Garbage]:
+        """See :class:`~sightline.garbage.found.Place`.
+
+        Raises:
+            RepositoryError: The data repository cannot be reached, so nobody knows which tags it has.
+        """
+        folder = self._work / "checkouts"
+        unused = [path for path in _checkouts(folder) if self._safety_age.reached_by(_last_used(path))]
+        if not unused:
+            return
+        repository, timeout = self._config.data.repository, self._config.data.timeout_seconds
+        known = read_references(repository, timeout)
+        registered = {tag: commit for tag, (commit, _) in self._database.references().versions.items()}
+        for path in unused:
+            tag, _, commit = path.name.rpartition("-")
+            if _origin(path, timeout) != git_url(repository):
+                self.notes.append(f"{path} is a checkout of another data repository, and stays")
+            elif known.is_removed(tag, commit):
+                yield self._garbage(path, f"{tag} at that commit was removed (sightline data remove)")
+            elif known.tags.get(tag, "").startswith(commit):
+                yield self._garbage(path, "not used any more; it is checked out again when needed")
+            elif registered.get(tag, "").startswith(commit):
+                self.notes.append(
+                    f"{path} stays: {redact(repository)} has no {tag} at commit {commit} any more, but the database "
+                    "knows it, and this may be the only copy; set the tag again, or remove the folder by hand"
+                )
+            else:
+                yield self._garbage(path, f"neither the data repository nor the database knows {tag} at that commit")
+
+    def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
+        """See :class:`~sightline.garbage.found.Place`; one that somebody uses stays."""
+        for entry in garbage:
+            path = Path(entry.what)
+            never_used = not use_lock(path).exists()
+            with contextlib.suppress(RepositoryError), exclusive_lock(use_lock(path), 0.0):
+                if path.is_dir() and (never_used or self._safety_age.reached_by(_last_used(path))):
+                    remove_tree(self._work, path)
+                    yield entry
+
+    def _garbage(self, path: Path, reason: str) -> Garbage:
+        tree, last_used = measure(path), _last_used(path)
+        return Garbage("checkout", str(path), tree.size_bytes, tree.files, last_used or tree.changed, reason)
+
+
+def _checkouts(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        match = _NAME.fullmatch(path.name)
+        with contextlib.suppress(ConfigurationError):
+            if match and path.is_dir() and DatasetTag.parse(match["tag"]):
+                yield path
+
+
+def _last_used(path: Path) -> datetime | None:
+    """When it was made, or its lock held, whichever is later."""
+    times = [time for time in (changed(path), changed(use_lock(path))) if time is not None]
+    return max(times, default=None)
+
+
+def _origin(path: Path, timeout_seconds: float) -> str:
+    """Where it was cloned from; empty where nobody can say."""
+    try:
+        return git("config", "--get", "remote.origin.url", cwd=path, timeout_seconds=timeout_seconds).strip()
+    except RepositoryError:
+        return ""

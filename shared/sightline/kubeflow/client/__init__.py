@@ -1,0 +1,1 @@
+"""Speaking to a cluster and its Kubeflow."""

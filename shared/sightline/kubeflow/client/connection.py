@@ -1,0 +1,143 @@
+"""From a profile to the two APIs that the commands speak to."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sightline.errors import KubeflowError, NoKubeflowError
+from sightline.kubeflow.client.cluster import Cluster
+from sightline.kubeflow.client.credentials import FileCredentials
+from sightline.kubeflow.client.http import Headers, Server
+from sightline.kubeflow.client.kubeconfig import ClusterAccess, read_kubeconfig
+from sightline.kubeflow.client.pipelines_api import PipelinesApi
+from sightline.kubeflow.client.port_forward import forwarded_port
+from sightline.kubeflow.client.profile import PIPELINES_TOKEN, SERVICE_ACCOUNT, Profile, in_cluster
+
+ENVIRONMENT = "sightline-environment"
+"""The ConfigMap whose keys are variables of the tasks (manifests/)."""
+
+_TITLE = "the Kubeflow Pipelines API"
+_HOST_REMEDY = "set --host or KFP_HOST to the address of the API, and --token-file or --cookie-file if it wants a login"
+
+
+@dataclass(frozen=True)
+class Kubeflow:
+    """One Kubeflow, as one person in one namespace sees it.
+
+    Attributes:
+        api: Pipelines, runs, schedules.
+        cluster: Pods, secrets, volumes; None where no cluster can be reached from here.
+        dashboard: Address of the web page; empty where none is known.
+        namespace: Where runs are.
+        service_account: Service account of the pods of new runs; empty: the back end's choice.
+        parameters: Parameters of new runs where none are given.
+    """
+
+    api: PipelinesApi
+    cluster: Cluster | None
+    dashboard: str
+    namespace: str
+    service_account: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def run_link(self, run_id: str) -> str:
+        """Where the dashboard shows a run; empty where no dashboard is known.
+
+        The API's own address is never one: it answers a browser with nothing to look at.
+        """
+        dashboard = self.dashboard or self._cluster_dashboard
+        return f"{dashboard}/#/runs/details/{run_id}" if dashboard else ""
+
+    @cached_property
+    def _cluster_dashboard(self) -> str:
+        """The address that the tasks of the cluster are told, as far as it may be read."""
+        try:
+            told = self.cluster.thing("configmaps", ENVIRONMENT) if self.cluster else None
+        except KubeflowError:
+            return ""
+        address = str(((told or {}).get("data") or {}).get("SIGHTLINE_DASHBOARD") or "")
+        return address.rstrip("/") if address.startswith(("http://", "https://")) else ""
+
+
+@contextmanager
+def connect(profile: Profile) -> Iterator[Kubeflow]:
+    """Reach what a profile names.
+
+    Where the profile says no namespace, the API is asked whether it has many users: then it is that of the kubeconfig
+    or of this pod, else that of Kubeflow itself, whatever the kubeconfig says.
+
+    Raises:
+        NoKubeflowError: Nothing says where Kubeflow is.
+        ConfigurationError: A file that the profile names cannot be used.
+    """
+    access = _cluster_access(profile)
+    own = profile.namespace or (access.namespace if access else "")
+    with ExitStack() as stack:
+        forwarded = ""
+        if profile.port_forward:
+            place = (profile.system_namespace, profile.kubeconfig, profile.context)
+            forwarded = stack.enter_context(forwarded_port(*place))
+        server = _api_server(profile, access, forwarded)
+        api = PipelinesApi(server, own)
+        namespace = profile.namespace or (own if _has_many_users(api) else profile.system_namespace)
+        cluster = None
+        if access is not None:
+            remedy = f"this is {access.source}: set KUBECONFIG or --kubeconfig, or log in to the cluster again"
+            cluster = Cluster(Server("the cluster", access.url, remedy, access.headers, access.tls), namespace)
+        yield Kubeflow(api, cluster, profile.dashboard, namespace, profile.service_account, profile.parameters)
+
+
+def _has_many_users(api: PipelinesApi) -> bool:
+    try:
+        return api.health.multi_user
+    except KubeflowError:  # the command's own first request will say so
+        return False
+
+
+def _api_server(profile: Profile, access: ClusterAccess | None, forwarded: str) -> Server:
+    host = forwarded or profile.host
+    if not host and in_cluster():
+        host = f"http://ml-pipeline.{profile.system_namespace}:8888"
+    if host:
+        tls = ssl.create_default_context(cafile=profile.ca_file) if profile.ca_file else None
+        return Server(_TITLE, host, _HOST_REMEDY, _own_headers(profile), tls)
+    if access is None:
+        raise NoKubeflowError(
+            "no Kubeflow is configured: set --host or KFP_HOST to the address of its API, or KUBECONFIG to a "
+            "kubeconfig of its cluster, or write a profile file (docs/kubeflow.md)"
+        )
+    # As kfp's own SDK does: through the API server, which knows the way to every service.
+    service = f"/api/v1/namespaces/{profile.system_namespace}/services/ml-pipeline:8888/proxy"
+    remedy = f"this way leads through {access.source}; set --host or KFP_HOST where there is a direct one"
+    return Server(_TITLE, access.url + service, remedy, access.headers, access.tls)
+
+
+def _own_headers(profile: Profile) -> Headers:
+    token_file = profile.token_file
+    if not token_file and not profile.cookie_file and PIPELINES_TOKEN.exists():
+        token_file = str(PIPELINES_TOKEN)
+    return FileCredentials(token_file, profile.cookie_file)
+
+
+def _cluster_access(profile: Profile) -> ClusterAccess | None:
+    if in_cluster() and not profile.kubeconfig:
+        host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+        return ClusterAccess(
+            url=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+            namespace=_own_namespace(SERVICE_ACCOUNT / "namespace"),
+            headers=FileCredentials(token_file=str(SERVICE_ACCOUNT / "token")),
+            tls=ssl.create_default_context(cafile=str(SERVICE_ACCOUNT / "ca.crt")),
+            source="this pod's service account",
+        )
+    return read_kubeconfig(profile.kubeconfig, profile.context)
+
+
+def _own_namespace(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""

@@ -1,0 +1,1 @@
+"""Runs on Kubeflow: started, found, resumed, fetched."""

@@ -1,0 +1,183 @@
+"""The graph of a pipeline, from its compiled text: tasks in the order in which they may run, groups with theirs inside.
+
+The walk also follows parameters from the run down into groups, so that names of secrets, claims and ConfigMaps that are
+parameters become the names of this run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sightline.errors import KubeflowError
+from sightline.kubeflow.capacity import Needs
+from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.runs.pod_requests import (
+    PARAMETER,
+    amount_parameters,
+    dropped_parameters,
+    node_choice,
+    requests_of,
+)
+
+Kind = Literal["task", "condition", "loop", "group"]
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What a pod cannot start without, by name.
+
+    Attributes:
+        secrets: Secret -> keys that it must have.
+        config_maps: ConfigMap -> keys that it must have.
+        claims: Persistent volume claims.
+        welcome: Secrets that it starts without, but uses where they are, with the keys that it looks for.
+    """
+
+    secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    config_maps: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    claims: frozenset[str] = frozenset()
+    welcome: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Vertex:
+    """A task, or a group of them.
+
+    Attributes:
+        name: Its key in the compiled text, which is also what the back end calls it.
+        title: Its display name.
+        kind: What it is.
+        image: Of a task: its container image in this run.
+        after: Names of those that must end before, in the same group.
+        wants: Of a task: what its pod cannot start without.
+        needs: Of a task: what its pod asks of a node.
+        dropped: Of a task: parameters that say how many accelerators it gets, but of a type that the driver drops.
+        inside: Of a group: what is in it, in order.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    image: str = ""
+    after: tuple[str, ...] = ()
+    wants: Wants = field(default_factory=Wants)
+    needs: Needs = field(default_factory=Needs)
+    dropped: tuple[str, ...] = ()
+    inside: tuple[Vertex, ...] = ()
+
+    def tasks(self) -> list[Vertex]:
+        """This task, or all tasks of this group."""
+        return [self] if self.kind == "task" else [task for part in self.inside for task in part.tasks()]
+
+
+def split_spec(compiled: Document) -> tuple[Document, Document]:
+    """The pipeline's and the platform's part of a version's ``pipeline_spec``."""
+    if "pipeline_spec" in compiled:
+        return compiled["pipeline_spec"], compiled.get("platform_spec") or {}
+    return compiled, {}
+
+
+def read_graph(spec: Document, platform: Document, given: Mapping[str, Any]) -> tuple[Vertex, ...]:
+    """The graph of a compiled pipeline.
+
+    Args:
+        spec: The pipeline's part.
+        platform: The platform's part, as it follows the ``---``; may be empty.
+        given: Parameters of the run; those that are missing have the pipeline's defaults.
+
+    Raises:
+        KubeflowError: The text is no compiled pipeline of this kind.
+    """
+    try:
+        declared = (spec["root"].get("inputDefinitions") or {}).get("parameters") or {}
+        values = {name: entry["defaultValue"] for name, entry in declared.items() if "defaultValue" in entry}
+        return _Walk(spec, platform).group(spec["root"]["dag"]["tasks"], {**values, **given})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise KubeflowError(
+            f"the pipeline's compiled text is of an unknown make ({type(error).__name__}: {error}); upload it again"
+        ) from error
+
+
+class _Walk:
+    def __init__(self, spec: Document, platform: Document) -> None:
+        self.components = spec.get("components") or {}
+        self.executors = (spec.get("deploymentSpec") or {}).get("executors") or {}
+        kubernetes = (platform.get("platforms") or {}).get("kubernetes") or {}
+        self.pods = (kubernetes.get("deploymentSpec") or {}).get("executors") or {}
+
+    def group(self, tasks: Document, values: Mapping[str, Any]) -> tuple[Vertex, ...]:
+        """The members of a group, each after those it depends on; equals stay in the order of the text."""
+        made = {name: self.vertex(name, task, values) for name, task in tasks.items()}
+        ordered: dict[str, Vertex] = {}
+        while len(ordered) < len(made):
+            ready = [one for name, one in made.items() if name not in ordered and set(one.after) <= ordered.keys()]
+            for one in ready or [one for name, one in made.items() if name not in ordered]:
+                ordered[one.name] = one
+        return tuple(ordered.values())
+
+    def vertex(self, name: str, task: Document, values: Mapping[str, Any]) -> Vertex:
+        component = self.components[task["componentRef"]["name"]]
+        parameters = (task.get("inputs") or {}).get("parameters") or {}
+        passed = {key: value for key, given in parameters.items() if (value := _value(given, values)) is not None}
+        after = tuple(task.get("dependentTasks") or ())
+        title = str((task.get("taskInfo") or {}).get("name") or name)
+        if "dag" in component:
+            kind: Kind = "group"
+            if "condition" in (task.get("triggerPolicy") or {}):
+                kind = "condition"
+            elif "parameterIterator" in task or "artifactIterator" in task:
+                kind = "loop"
+            inside = self.group(component["dag"]["tasks"], passed)
+            return Vertex(name, title, kind, after=after, inside=inside)
+        label = component["executorLabel"]
+        container = self.executors.get(label, {}).get("container") or {}
+        image = PARAMETER.sub(lambda match: str(passed.get(match["name"], "")), str(container.get("image") or ""))
+        resources, pod = container.get("resources") or {}, self.pods.get(label) or {}
+        # What its pod needs is written in the terms of the group around it, not in those of the task.
+        choice = node_choice(pod, lambda given: _value(given, values))
+        return Vertex(
+            name,
+            title,
+            "task",
+            image,
+            after,
+            wants=_wants(pod, values),
+            needs=Needs(requests_of(resources, passed), *choice, amount_parameters(resources, passed)),
+            dropped=dropped_parameters(resources, passed),
+        )
+
+
+def _wants(pod: Document, values: Mapping[str, Any]) -> Wants:
+    claims = (_value(entry.get("pvcNameParameter") or {}, values) or entry.get("constant") for entry in _mounts(pod))
+    return Wants(
+        secrets=_named(pod, "secret", values, optional=False),
+        config_maps=_named(pod, "configMap", values, optional=False),
+        claims=frozenset(str(name) for name in claims if name),
+        welcome=_named(pod, "secret", values, optional=True),
+    )
+
+
+def _named(pod: Document, section: str, values: Mapping[str, Any], *, optional: bool) -> dict[str, frozenset[str]]:
+    """The secrets or ConfigMaps that a pod names, with their keys."""
+    found: dict[str, frozenset[str]] = {}
+    for entry in [*(pod.get(f"{section}AsEnv") or []), *(pod.get(f"{section}AsVolume") or [])]:
+        name = _value(entry.get(f"{section}NameParameter") or {}, values) or entry.get(f"{section}Name")
+        if name and bool(entry.get("optional")) == optional:
+            keys = {str(pair[f"{section}Key"]) for pair in entry.get("keyToEnv") or []}
+            found[str(name)] = found.get(str(name), frozenset()) | keys
+    return found
+
+
+def _mounts(pod: Document) -> list[Document]:
+    return [entry for entry in pod.get("pvcMount") or [] if "taskOutputParameter" not in entry]
+
+
+def _value(given: Document, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  (any parameter's value)
+    """What a parameter is in this run, as far as it is known before the run; else None."""
+    if "runtimeValue" in given:
+        return given["runtimeValue"].get("constant")
+    if "componentInputParameter" in given:
+        return values.get(given["componentInputParameter"])
+    return None

@@ -1,0 +1,183 @@
+"""The parameters of a run: from a recipe and its overrides, or from another run and what is to be different."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sightline import strict_json
+from sightline.config.decode import RENAMED, decode, recipe_names, split_overrides
+from sightline.errors import ConfigurationError, KubeflowError
+from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.runs.graph import Vertex
+from sightline.kubeflow.runs.pod_parameters import as_declared, check_pods
+from sightline.kubeflow.runs.submit import compiled_version
+from sightline.runs.configuration_checks import check_configuration
+
+OWN = ("dataset_tag", "recipe", "overrides", "code_rev")
+"""The parameters that say what is done; all others say how the pods are made."""
+
+Parameters = dict[str, Any]
+
+
+def new_parameters(
+    declared: Mapping[str, Document],
+    recipe: str,
+    overrides: Sequence[str],
+    code_rev: str,
+    pods: Sequence[str],
+    *,
+    usual: Mapping[str, Any],
+) -> Parameters:
+    """The parameters of a new run, checked with this machine's code.
+
+    Args:
+        declared: The pipeline's parameters, from its compiled text.
+        recipe: The name of a recipe.
+        overrides: ``a.b=value``.
+        code_rev: Which code the run uses.
+        pods: ``name=value`` for other parameters of the pipeline.
+        usual: Those of the profile; what ``pods`` says wins.
+
+    Raises:
+        ConfigurationError: With every fault of the configuration.
+    """
+    tag, rest = _merged([], overrides)
+    own = _checked({"dataset_tag": tag, "recipe": recipe, "overrides": "\n".join(rest), "code_rev": code_rev})
+    return _for_pods(declared, {**own, **_known(declared, usual), **_typed(declared, pods)})
+
+
+def changed_parameters(
+    declared: Mapping[str, Document],
+    before: Mapping[str, Any],
+    overrides: Sequence[str],
+    code_rev: str,
+    pods: Sequence[str],
+) -> Parameters:
+    """The parameters of another run, but for what is set.
+
+    Args:
+        declared: The pipeline's parameters, from its compiled text.
+        before: Those of the other run.
+        overrides: ``a.b=value``; each takes the place of one of the same name, or of the name it had formerly.
+        code_rev: Empty: as before.
+        pods: ``name=value`` for other parameters of the pipeline.
+
+    Raises:
+        ConfigurationError: With every fault, such as a name that a recipe does not have any more.
+        KubeflowError: The other run is none of Sightline's.
+    """
+    if not declared.keys() >= {"recipe", "overrides", "dataset_tag"}:
+        raise KubeflowError("that run is not one of Sightline's pipeline; it has other parameters")
+    renewed = {override.partition("=")[0].strip() for override in overrides}
+    kept = [line for line in split_overrides(str(before.get("overrides", ""))) if _now(line) not in renewed]
+    tag, rest = _merged(kept, overrides)
+    changed = {**before, "overrides": "\n".join(rest)}
+    changed["dataset_tag"] = tag or before.get("dataset_tag", "")
+    if code_rev:
+        changed["code_rev"] = code_rev
+    return _for_pods(declared, _checked(changed) | _typed(declared, pods))
+
+
+def usual_graph(compiled: str, usual: Mapping[str, Any]) -> tuple[Vertex, ...]:
+    """The graph of a run for which nothing is said but what the profile says.
+
+    Args:
+        compiled: The text of the pipeline.
+        usual: Parameters of the profile.
+
+    Raises:
+        ConfigurationError: With every fault of them.
+    """
+    version = compiled_version(compiled)
+    return version.graph(_for_pods(version.parameters, {**_known(version.parameters, usual)}))
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What differs between the parameters of two runs: name, before, now; overrides one by one."""
+    rows = []
+    for name in sorted({*before, *now} - {"overrides"}):
+        one, other = before.get(name), now.get(name)
+        if one != other:
+            rows.append((name, _shown(one), _shown(other)))
+    one, other = _by_path(str(before.get("overrides", ""))), _by_path(str(now.get("overrides", "")))
+    rows += [
+        (path, one.get(path, ""), other.get(path, ""))
+        for path in sorted({*one, *other})
+        if one.get(path) != other.get(path)
+    ]
+    return rows
+
+
+def _merged(before: Sequence[str], changes: Sequence[str]) -> tuple[str, list[str]]:
+    """The dataset tag, where one is set, and the overrides without it; the last of a name counts."""
+    merged = {line.partition("=")[0].strip(): line for line in [*before, *changes]}
+    line = merged.pop("data.tag", "")
+    return line.partition("=")[2].strip(), list(merged.values())
+
+
+def _now(line: str) -> str:
+    """The name that an override has now."""
+    path = line.partition("=")[0].strip()
+    return RENAMED.get(path, path)
+
+
+def _by_path(text: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in split_overrides(text))
+    return {path.strip(): value for path, _, value in pairs}
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _checked(parameters: Parameters) -> Parameters:
+    recipe = str(parameters.get("recipe", ""))
+    if recipe and recipe not in recipe_names():
+        raise ConfigurationError(
+            f"recipe {recipe!r} does not come with Sightline, and a file of this machine is not in the pod; expected "
+            f"one of {', '.join(recipe_names())}, changed with --set"
+        )
+    tag = str(parameters.get("dataset_tag", ""))
+    lines = [*split_overrides(str(parameters.get("overrides", ""))), *([f"data.tag={tag}"] if tag else [])]
+    config = decode(recipe, lines)
+    if not config.data.tag:
+        raise ConfigurationError("no dataset tag; give one with --set data.tag=plates_ann_v1")
+    check_configuration(config, elsewhere=True)
+    return {**parameters, "dataset_tag": tag or config.data.tag}
+
+
+def _known(declared: Mapping[str, Document], usual: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of the profile, all of which the pipeline must have."""
+    others = sorted(set(declared) - set(OWN))
+    if unknown := sorted(set(usual) - set(others)):
+        raise ConfigurationError(
+            f"the profile sets the parameters {', '.join(unknown)}, which the pipeline does not have; it has "
+            f"{', '.join(others) or 'none'}"
+        )
+    return usual
+
+
+def _for_pods(declared: Mapping[str, Document], parameters: Parameters) -> Parameters:
+    """The same in the declared types, checked together with the defaults of those that are not set."""
+    typed = as_declared(declared, parameters)
+    defaults = {name: one["defaultValue"] for name, one in declared.items() if "defaultValue" in one}
+    check_pods({**defaults, **typed})
+    return typed
+
+
+def _typed(declared: Mapping[str, Document], pairs: Sequence[str]) -> Parameters:
+    """``name=value`` as the types that the pipeline declares."""
+    typed: Parameters = {}
+    others = sorted(set(declared) - set(OWN))
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or name not in others:
+            known = ", ".join(others) or "none"
+            raise ConfigurationError(f"--param {pair}: expected NAME=VALUE with one of the names {known}")
+        kind = str(declared[name].get("parameterType", "STRING"))
+        try:
+            typed[name] = text if kind == "STRING" else strict_json.decode(text)
+        except strict_json.JsonError as error:
+            raise ConfigurationError(f"--param {pair}: a value of {kind} is written as JSON ({error})") from error
+    return typed

@@ -1,0 +1,87 @@
+"""Put the compiled pipeline where Kubeflow finds it: each content once, as a version that is named by it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from sightline.errors import TakenError
+from sightline.kubeflow.client.pipelines_api import PipelinesApi
+
+DIGITS = 12
+"""Hexadecimal digits of the content's SHA-256 in a version's name."""
+
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A version of the pipeline that holds the text.
+
+    Attributes:
+        pipeline: Its name.
+        pipeline_id: Its id.
+        version: The version's name.
+        version_id: The version's id.
+        change: What was done.
+    """
+
+    pipeline: str
+    pipeline_id: str
+    version: str
+    version_id: str
+    change: str
+
+    def __str__(self) -> str:
+        return f"{self.change} {self.pipeline}, version {self.version} ({self.version_id})"
+
+
+def upload(api: PipelinesApi, pipeline: str, text: str, description: str = "") -> Uploaded:
+    """Make the newest version of a pipeline hold this text; where it does already, nothing is sent.
+
+    The newest counts, because schedules follow it: a text that was uploaded before and then replaced becomes a
+    version again.
+
+    Args:
+        api: Where.
+        pipeline: Its name; it is made if it is not there.
+        text: The compiled pipeline.
+        description: Of the version.
+
+    Raises:
+        KubeflowError: The back end refuses the text or the name.
+    """
+    digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+    pipeline_id = api.pipeline_id(pipeline)
+    change = "new version of pipeline" if pipeline_id else "new pipeline"
+    pipeline_id = pipeline_id or _create(api, pipeline)
+    for _ in range(_ATTEMPTS):
+        there = [(str(one["display_name"]), str(one["pipeline_version_id"])) for one in api.versions(pipeline_id)]
+        if there and there[0][0].partition("-")[0] == digest:
+            return Uploaded(pipeline, pipeline_id, *there[0], "unchanged: pipeline")
+        same = sum(name.partition("-")[0] == digest for name, _ in there)
+        name = f"{digest}-{same + 1}" if same else digest
+        try:
+            made = api.upload_version(pipeline_id, name, description, text)
+        except TakenError:  # somebody uploads the same at this moment
+            time.sleep(_PAUSE_SECONDS)
+            continue
+        return Uploaded(pipeline, pipeline_id, name, str(made["pipeline_version_id"]), change)
+    raise TakenError(
+        f"pipeline {pipeline} has a version {digest} that is not shown; remove it in the dashboard, or choose another "
+        "name with --pipeline"
+    )
+
+
+def _create(api: PipelinesApi, name: str) -> str:
+    try:
+        return api.create_pipeline(name, "Labelled images in; a selected, tested and traceable vision model out.")
+    except TakenError as error:
+        made = api.pipeline_id(name)  # by somebody else, a moment ago
+        if made is None:
+            raise TakenError(
+                f"the name {name} is taken by a pipeline that you cannot see; choose another with --pipeline ({error})"
+            ) from error
+        return made

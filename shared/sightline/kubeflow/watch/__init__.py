@@ -1,0 +1,1 @@
+"""How a run on Kubeflow stands."""

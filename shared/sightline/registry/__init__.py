@@ -1,0 +1,1 @@
+"""What was published: results, selected models, champions."""

@@ -1,0 +1,142 @@
+"""Taking a dataset version back that nothing was made from: the tombstone, then the row of the database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from sightline.data.git.origin import find_places
+from sightline.data.recording.earlier import later_versions
+from sightline.data.repository.removal import Removable, find_removable, remove_version
+from sightline.data.tags import DatasetTag
+from sightline.database import Database, Dependent, open_database
+from sightline.errors import DatabaseError, RepositoryError, StepError, StorageError
+from sightline.registry.champions import DEFAULT_TASK, read_champion
+from sightline.storage import open_storage
+from sightline.storage.uris import path_of
+
+_RESULT = re.compile(r"results/(?P<step>train|evaluate|test)/[^/]+/[0-9a-f]{16}/result\.json")
+_CHAMPION = re.compile(r"champions/(?P<dataset>[^/]+)/(?:(?P<task>[^/]+)/)?(?P<metric>[^/]+)\.json")
+
+
+class Removal:
+    """The removal of one version.
+
+    Args:
+        repository: The data repository, or a clone of it on this machine.
+        tag: The version.
+        database_url: The database that knows what was made from it; empty: it is not asked.
+        bucket: URI of the result bucket; empty: it is not asked.
+        timeout_seconds: Limit for one git command.
+    """
+
+    def __init__(
+        self, repository: str, tag: DatasetTag, database_url: str, bucket: str, timeout_seconds: float = 3600.0
+    ) -> None:
+        self.tag = tag
+        self._repository, self._timeout = repository, timeout_seconds
+        self._database_url, self._bucket = database_url, bucket
+
+    def look(self) -> Removable:
+        """What :meth:`remove` would take back.
+
+        Raises:
+            UnknownTagError: There is no such version.
+            RepositoryError: Something was made from it, which is named.
+            DatabaseError: The database cannot be asked.
+            StorageError: The result bucket cannot be asked.
+        """
+        found = find_removable(self._repository, self.tag, self._timeout)
+        if not found.done:
+            self._require_unused()
+        return found
+
+    def remove(self, why: str) -> Removable:
+        """Take it back; the errors are those of :meth:`look`.
+
+        Raises:
+            StepError: Something was made from it in the moment in which it was removed.
+        """
+        planned = self.look()
+        found = remove_version(self._repository, self.tag, why, self._timeout)
+        if not planned.done:
+            self._require_unused_still(found)
+        database = self._open()
+        if database is not None:
+            with closing(database):
+                database.retire_version(found.tombstone.tag, found.tombstone.commit)
+        return found
+
+    def later(self) -> list[str]:
+        """The training sets that keep the splits of this one, so that its images keep them too."""
+        return later_versions(self.origin, self.tag, self._timeout) if self.tag.kind == "train" else []
+
+    @property
+    def origin(self) -> str:
+        """The repository that it is removed from."""
+        return find_places(self._repository, self._timeout).origin
+
+    def _require_unused(self) -> None:
+        used = self._dependents()
+        if used:
+            raise RepositoryError(
+                f"{self.tag} cannot be removed, because it is needed: {'; '.join(map(str, used))}. Only a version that "
+                "nothing was trained on or measured on can be taken back; add corrected data as a new version. (Stop a "
+                "run that is still going on; one whose process was killed is closed by the next run on its machine.)"
+            )
+
+    def _require_unused_still(self, found: Removable) -> None:
+        used = self._dependents()
+        if used:
+            raise StepError(
+                f"{found.tombstone}, but meanwhile somebody began to use it: {'; '.join(map(str, used))}; stop that "
+                "run, and run it again with another version"
+            )
+
+    def _dependents(self) -> list[Dependent]:
+        database = self._open()
+        known = []
+        if database is not None:
+            with closing(database):
+                known = database.dependents(str(self.tag.annotations), str(self.tag.training))
+        return list(dict.fromkeys([*known, *self._published()]))
+
+    def _open(self) -> Database | None:
+        """The database; None where it is not to be asked, or where this machine has none yet."""
+        url = self._database_url
+        if not url or (url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file()):
+            return None
+        try:
+            return open_database(url, create=False)
+        except DatabaseError as error:
+            raise DatabaseError(
+                f"{self.tag} stays, because the database that knows what was made from it cannot be asked: {error}. "
+                "Name it with --database URL, or add --unchecked if nothing was made from it"
+            ) from error
+
+    def _published(self) -> Iterator[Dependent]:
+        """What the result bucket has of it."""
+        if not self._bucket:
+            return
+        training = str(self.tag.training)
+        try:
+            storage = open_storage(self._bucket)
+            if storage.uri.startswith("file:") and not path_of(storage.uri).is_dir():
+                return
+            for step in ("train", "evaluate", "test"):
+                for key in storage.names(f"results/{step}/{training}/"):
+                    if _RESULT.fullmatch(key):
+                        yield Dependent(f"{step} result", storage.uri_of(key))
+            for key in storage.names(f"champions/{self.tag.dataset}/"):
+                match = _CHAMPION.fullmatch(key)
+                task = (match and match["task"]) or DEFAULT_TASK
+                pointer = read_champion(storage, match["dataset"], match["metric"], task)[0] if match else None
+                if pointer is not None and pointer.training_tag == training:
+                    yield Dependent("champion", storage.uri_of(key))
+        except StorageError as error:
+            raise StorageError(
+                f"{self.tag} stays, because the result bucket cannot be asked what was made from it: {error}. Name it "
+                "with --bucket URI, or add --unchecked if nothing was made from it"
+            ) from error

@@ -1,0 +1,247 @@
+"""Finished results in the result bucket: found by what they were made from, published with ``result.json`` last.
+
+Two processes may publish the same result at once, with files of the same names but other bytes: a report tells when it
+was made.  So the files of one publication lie in a folder that is named after their contents,
+``results/<step>/<tag>/<key>/<publication>/``, and ``results/<step>/<tag>/<key>/result.json``, which is written only if
+it is not there, names one of them.  Whoever reads begins with ``result.json`` and never sees files of two publications.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import mimetypes
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sightline import strict_json
+from sightline.config.digest import StepName
+from sightline.errors import PreconditionFailedError, StepError
+from sightline.logs import Progress
+from sightline.registry.results import EvaluateResult, RecordResult, TestResult, TrainResult
+from sightline.runs.journal import current_run_id
+from sightline.storage import ObjectInfo, Storage, Upload
+
+Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)
+
+STEP_OF: dict[type, StepName] = {
+    RecordResult: "record",
+    TrainResult: "train",
+    EvaluateResult: "evaluate",
+    TestResult: "test",
+}
+
+
+def folder_key(step: str, tag: str, key: str) -> str:
+    """Where the ``result.json`` of a result and its publications lie: ``results/<step>/<tag>/<key>``."""
+    return f"results/{step}/{tag}/{key}"
+
+
+def to_json(result: Result) -> str:
+    """A result as the string that travels between tasks."""
+    return json.dumps(dataclasses.asdict(result))
+
+
+def from_json(kind: type[Result], text: str) -> Result:
+    """The result that :func:`to_json` wrote.
+
+    Raises:
+        StepError: The text is not a result of this kind.
+    """
+    try:
+        return strict_json.decode_as(kind, text)
+    except strict_json.JsonError as error:
+        raise StepError(
+            f"the result of {STEP_OF[kind]} cannot be read ({error}); it was written by another version of Sightline: "
+            f"run {STEP_OF[kind]} again"
+        ) from error
+
+
+def find_result(storage: Storage, kind: type[Result], tag: str, key: str) -> Result | None:
+    """The finished result of this step for this tag and key, or None."""
+    path = f"{folder_key(STEP_OF[kind], tag, key)}/result.json"
+    if storage.stat(path) is None:
+        return None
+    return from_json(kind, json.dumps(_read(storage, path)["result"]))
+
+
+def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Result | None:
+    """The newest finished result of this step for this tag and configuration, whatever code made it, or None."""
+    return next(results(storage, kind, tag, config_digest), None)
+
+
+def results(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Iterator[Result]:
+    """The finished results of this step for this tag and configuration, whatever code made them, newest first.
+
+    The clock of the storage decides: those of the machines that publish may differ by days.
+    """
+    found = [
+        (key, document)
+        for key, document in _documents(storage, kind, tag)
+        if document["config_digest"] == config_digest
+    ]
+    for document in _newest_first(storage, found):
+        yield from_json(kind, json.dumps(document["result"]))
+
+
+def latest_of_dataset(storage: Storage, kind: type[Result], dataset: str, config_digest: str) -> Result | None:
+    """As :func:`latest_result`, for the newest result on any version of a dataset."""
+    prefix = f"results/{STEP_OF[kind]}/"
+    tags = {key.split("/")[2] for key in storage.names(f"{prefix}{dataset}_train_") if key.count("/") == 4}
+    found = [
+        (key, document)
+        for tag in sorted(tags)
+        for key, document in _documents(storage, kind, tag)
+        if document["config_digest"] == config_digest
+    ]
+    newest = _newest_first(storage, found)
+    return from_json(kind, json.dumps(newest[0]["result"])) if newest else None
+
+
+def result_of_run(storage: Storage, kind: type[Result], tag: str, run_id: str) -> Result | None:
+    """The result of this step for this tag that a run published, or None where it published none."""
+    for _, document in _documents(storage, kind, tag):
+        if document.get("run_id") == run_id:
+            return from_json(kind, json.dumps(document["result"]))
+    return None
+
+
+def folder_of(storage: Storage, result: Result) -> str:
+    """The key of the folder in the bucket that holds the files of a published result."""
+    uri = result.history.rpartition("/")[0] if isinstance(result, TrainResult) else result.files
+    return uri.removeprefix(storage.uri + "/")
+
+
+def created(storage: Storage, result: Result) -> datetime:
+    """When a result was published, UTC."""
+    return datetime.fromisoformat(_document(storage, result)["created"])
+
+
+def run_of(storage: Storage, result: Result) -> str:
+    """The run that published a result; empty where none did, or where an older Sightline did not say."""
+    return str(_document(storage, result).get("run_id", ""))
+
+
+def publish_result(
+    storage: Storage, result: Result, tag: str, key: str, *, files: Path, config_digest: str, replace: bool = False
+) -> Result:
+    """Upload the files of a result, then ``result.json``; where another did so first, theirs is returned.
+
+    Args:
+        storage: The result bucket.
+        result: What to publish; its URIs point below :func:`folder_key` and are moved to the folder of the publication.
+        tag: The dataset tag that the result belongs to.
+        key: What it was made from (:func:`sightline.config.digest.step_key`).
+        files: A folder; everything in it is uploaded under its relative path.
+        config_digest: Digest of the part of the configuration that the step depends on.
+        replace: Put this result in the place of an older one with the same key.
+
+    Returns:
+        The result that is published now.
+
+    Raises:
+        StorageError: The bucket could not be written; calling again goes on.
+        StepError: What was uploaded is not there any more.
+    """
+    step = STEP_OF[type(result)]
+    folder = folder_key(step, tag, key)
+    paths = {path.relative_to(files).as_posix(): path for path in sorted(files.rglob("*")) if path.is_file()}
+    publication = f"{folder}/{_digest(paths)}"
+    uploaded = _upload(storage, step, publication, paths)
+    moved = _moved(dataclasses.asdict(result), storage.uri_of(folder), storage.uri_of(publication))
+    document = {
+        "result": moved,
+        "config_digest": config_digest,
+        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "run_id": current_run_id(),
+        "folder": publication,
+        "files": {
+            name: {"type": mimetypes.guess_type(name)[0], "size": info.size, "crc32c": info.crc32c}
+            for name, info in uploaded.items()
+        },
+    }
+    data = json.dumps(document, indent=1).encode()
+    try:
+        storage.write_bytes(f"{folder}/result.json", data, if_generation=None if replace else 0)
+    except PreconditionFailedError:
+        published = find_result(storage, type(result), tag, key)
+        if published is None:
+            raise
+        return published
+    return from_json(type(result), json.dumps(moved))
+
+
+def _digest(paths: Mapping[str, Path]) -> str:
+    """What a publication is called: 16 hexadecimal digits that stand for the names and contents of its files."""
+    whole = hashlib.sha256()
+    for name, path in paths.items():
+        with path.open("rb") as stream:
+            whole.update(f"{name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\0".encode())
+    return whole.hexdigest()[:16]
+
+
+def _upload(storage: Storage, step: str, folder: str, paths: Mapping[str, Path]) -> dict[str, ObjectInfo]:
+    """Upload the files of a publication, and look at what the bucket has then; by relative path."""
+    written: dict[str, ObjectInfo] = {}
+    total = sum(path.stat().st_size for path in paths.values())
+    with Progress(f"publish {step} result", total=total, unit="bytes") as progress:
+        items = (Upload(path, f"{folder}/{name}") for name, path in paths.items())
+        for outcome in storage.upload_many(items, progress):
+            if outcome.error:
+                raise outcome.error
+            assert outcome.info is not None  # noqa: S101
+            written[outcome.key] = outcome.info
+    present = {info.key: info for info in storage.list(f"{folder}/")}
+    for key, info in written.items():
+        if present.get(key) != info:
+            raise StepError(f"{storage.uri_of(key)} was changed or removed while it was published; run {step} again")
+    return {name: written[f"{folder}/{name}"] for name in paths}
+
+
+def _moved(value: Any, before: str, after: str) -> Any:  # noqa: ANN401
+    """A JSON value in which every URI at or below ``before`` lies at or below ``after``."""
+    if isinstance(value, dict):
+        return {name: _moved(entry, before, after) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_moved(entry, before, after) for entry in value]
+    if isinstance(value, str) and (value == before or value.startswith(f"{before}/")):
+        return after + value.removeprefix(before)
+    return value
+
+
+def _document(storage: Storage, result: Result) -> dict[str, Any]:
+    """The ``result.json`` that lies beside the folder of a result's files."""
+    return _read(storage, f"{folder_of(storage, result).rpartition('/')[0]}/result.json")
+
+
+def _documents(storage: Storage, kind: type[Result], tag: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for key in storage.names(f"results/{STEP_OF[kind]}/{tag}/"):
+        if key.count("/") == 4 and key.endswith("/result.json"):
+            yield key, _read(storage, key)
+
+
+def _newest_first(storage: Storage, found: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    if len(found) > 1:
+        found.sort(key=lambda entry: (_written(storage, entry[0]), str(entry[1]["created"])), reverse=True)
+    return [document for _, document in found]
+
+
+def _written(storage: Storage, key: str) -> datetime:
+    info = storage.stat(key)
+    return info.updated if info and info.updated else datetime.min.replace(tzinfo=UTC)
+
+
+def _read(storage: Storage, key: str) -> dict[str, Any]:
+    try:
+        document = strict_json.decode(storage.read_bytes(key)[0])
+        if not isinstance(document, dict) or not {"result", "config_digest", "created"} <= document.keys():
+            raise strict_json.JsonError("result, config_digest or created is missing")
+        datetime.fromisoformat(str(document["created"]))
+    except ValueError as error:
+        raise StepError(
+            f"{storage.uri_of(key)} is not a result of a step ({error}); remove it and run the step again"
+        ) from error
+    return document

@@ -1,0 +1,1 @@
+"""Detections drawn on images."""

@@ -1,0 +1,1 @@
+"""Where something came from, as page, text and JSON."""

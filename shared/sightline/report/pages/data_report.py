@@ -1,0 +1,146 @@
+"""The data report: what record shows a person about one version of a dataset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from sightline.report.page import write_page
+
+_SHOWN_SIZES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One drawn example, embedded in the page as a JPEG of at most 900 pixels.
+
+    Attributes:
+        title: What it is, such as the image's path.
+        image: The drawn image (:func:`sightline.report.drawing.draw.draw_truth`) or the path of its file.
+        split: ``train``, ``val`` or ``test``.
+    """
+
+    title: str
+    image: Image.Image | Path
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousVersion:
+    """What became of the images of the version before.
+
+    Attributes:
+        tag: Its training tag.
+        kept: Images that are in both versions.
+        new: Images that only the new version has.
+        removed: Images that only the previous version has.
+    """
+
+    tag: str
+    kept: int
+    new: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """Everything the data report shows.  All counts are after the fault policies were applied.
+
+    Attributes:
+        dataset: The dataset's name, such as ``plates``.
+        version: Such as ``v1``.
+        annotation_tag: Where it came from.
+        training_tag: What was published.
+        commit: The commit that the annotation tag names.
+        classes: Class names in the configuration's order.
+        images: Images a split: ``{"train": 300, "val": 60, "test": 60}``.
+        instances: Instances a split and class: ``{"train": {"0": 123, ...}, ...}``; absent classes count as 0.
+        image_sizes: How many images have each (width, height) in pixels; ``dict(Counter(...))``.
+        areas: Instance areas a class in square pixels as five numbers (:func:`quantiles`): minimum, lower quartile,
+            median, upper quartile, maximum.  Classes without instances are absent.
+        dropped: What the fault policies left out or fixed, a count for each kind of fault.
+        ignored: Shapes that carried an ignored label.
+        left_out: Class -> kind of fault -> how many shapes of the class it left out.
+        warnings: What a person should know before training.
+        faults: Every fault as text (``str(fault)``); the page shows the first 200 and says how many more there are.
+        groups: Distinct groups of images that must stay in one split.
+        near_duplicate_groups: Groups that near-duplicates made of several images.
+        previous: What became of the previous version's images; None for a first version.
+        examples: Drawn examples; a dozen or two, the page holds them all.
+    """
+
+    dataset: str
+    version: str
+    annotation_tag: str
+    training_tag: str
+    commit: str
+    classes: list[str]
+    images: dict[str, int]
+    instances: dict[str, dict[str, int]]
+    image_sizes: dict[tuple[int, int], int] = field(default_factory=dict)
+    areas: dict[str, list[float]] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    ignored: int = 0
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    groups: int = 0
+    near_duplicate_groups: int = 0
+    previous: PreviousVersion | None = None
+    examples: list[Example] = field(default_factory=list)
+
+
+def quantiles(values: Sequence[float] | npt.NDArray[np.float64]) -> list[float]:
+    """Minimum, lower quartile, median, upper quartile and maximum of at least one value, for ``DataReport.areas``."""
+    return [float(value) for value in np.quantile(np.asarray(values, dtype=np.float64), (0, 0.25, 0.5, 0.75, 1))]
+
+
+def write_data_report(path: Path, report: DataReport) -> None:
+    """Write the data report as one HTML file that opens offline; parent folders are made.
+
+    Args:
+        path: The HTML file; replaced as a whole.
+        report: What to show.
+
+    Raises:
+        DataError: An example's image file that cannot be read.
+    """
+    sizes = sorted(report.image_sizes.items(), key=lambda item: (-item[1], item[0]))
+    write_page(
+        path,
+        "data_report.html",
+        report=report,
+        instances=sum(sum(counts.values()) for counts in report.instances.values()),
+        areas=_area_rows(report),
+        sizes=[(width, height, number) for (width, height), number in sizes[:_SHOWN_SIZES]],
+        other_sizes=len(sizes[_SHOWN_SIZES:]),
+        other_images=sum(number for _, number in sizes[_SHOWN_SIZES:]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _AreaRow:
+    """Sides in pixels of squares of the five areas, and where they lie on the common scale in per cent."""
+
+    name: str
+    sides: list[float]
+    places: list[float]
+
+
+def _area_rows(report: DataReport) -> list[_AreaRow]:
+    sides = {name: [math.sqrt(area) for area in report.areas[name]] for name in report.classes if name in report.areas}
+    everything = [max(side, 1.0) for five in sides.values() for side in five]
+    if not everything:
+        return []
+    low, high = math.log(min(everything)), math.log(max(everything))
+    span = (high - low) or 1.0
+    return [
+        _AreaRow(name, five, [round(98 * (math.log(max(side, 1.0)) - low) / span, 2) for side in five])
+        for name, five in sides.items()
+    ]

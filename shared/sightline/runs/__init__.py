@@ -1,0 +1,1 @@
+"""One run's life, on this machine or on Kubeflow."""

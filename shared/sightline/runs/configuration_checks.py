@@ -1,0 +1,113 @@
+"""What no schema can see of a configuration: names that another part must know, and files that must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sightline.config.decode import refuse_faults
+from sightline.config.schema import Config
+from sightline.data.tags import DatasetTag
+from sightline.errors import ConfigurationError, SightlineError
+
+
+def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
+    """Refuse a configuration that a step would refuse later, perhaps after hours.
+
+    Args:
+        config: The whole configuration.
+        elsewhere: Whether the steps run on another machine, whose places and files this one does not know.
+
+    Raises:
+        ConfigurationError: With every fault.
+    """
+    checks: list[Callable[[Config], None]] = [_tag, _backbone, _warmup, _best_metric, _select_by, _reading]
+    if not elsewhere:
+        checks += [_weights, _storage, _database]
+    faults = []
+    for check in checks:
+        try:
+            check(config)
+        except SightlineError as error:
+            faults.append(str(error))
+    refuse_faults(config.recipe, faults)
+
+
+def _tag(config: Config) -> None:
+    if not config.data.tag:  # a command that checks a recipe needs no version
+        return
+    try:
+        tag = DatasetTag.parse(config.data.tag)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"data.tag: {error}") from error
+    if tag.kind != "ann":
+        raise ConfigurationError(
+            f"data.tag: {tag} is a training tag; record starts from annotations: set it to {tag.annotations}"
+        )
+
+
+def _backbone(config: Config) -> None:
+    from sightline.models.backbone_names import check_backbone
+
+    check_backbone(config.model)
+
+
+def _weights(config: Config) -> None:
+    if not config.model.weights:
+        return
+    from sightline.models.safetensors_header import read_header
+    from sightline.storage.uris import open_uri
+
+    storage, key = open_uri(config.model.weights)
+    if storage.stat(key) is None:
+        raise ConfigurationError(
+            f"model.weights: there is no file {config.model.weights}; expected the path or URI of a .safetensors file, "
+            "or nothing to begin with random weights"
+        )
+    if storage.uri.startswith("file:"):
+        read_header(Path(config.model.weights.removeprefix("file://")).expanduser())
+
+
+def _warmup(config: Config) -> None:
+    train = config.train
+    if train.warmup_iterations > train.iterations:
+        raise ConfigurationError(
+            f"train.warmup_iterations: {train.warmup_iterations} is more than train.iterations = {train.iterations}, "
+            "so the learning rate would never reach its value; make the warm-up shorter, such as "
+            f"--set train.warmup_iterations={train.iterations // 10}"
+        )
+
+
+def _best_metric(config: Config) -> None:
+    from sightline.metrics.selection import VALIDATION_METRICS
+
+    if config.train.best_metric not in VALIDATION_METRICS:
+        raise ConfigurationError(
+            f"train.best_metric: validation computes no {config.train.best_metric!r}; choose one of "
+            f"{', '.join(VALIDATION_METRICS)}"
+        )
+
+
+def _select_by(config: Config) -> None:
+    from sightline.metrics.selection import check_metrics
+
+    minimum = config.evaluate.minimum
+    check_metrics(config.evaluate.select_by, config.reading, minimum if isinstance(minimum, dict) else ())
+
+
+def _reading(config: Config) -> None:
+    from sightline.tasks.readers.registry import open_reader
+
+    open_reader(config.reading, config.data.classes)
+
+
+def _storage(config: Config) -> None:
+    from sightline.storage import require_known
+
+    require_known(config.storage.uri)
+
+
+def _database(config: Config) -> None:
+    from sightline.database.engine.address import require_supported
+
+    require_supported(config.database.url)

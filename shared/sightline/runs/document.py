@@ -1,0 +1,166 @@
+"""What a run is and how it stands: ``run.json`` in its folder on the work volume, from which its page is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sightline import strict_json
+from sightline.database import RunRecord, RunState
+from sightline.runs.journal import read_journal, run_folder, write_atomically
+
+_RESULT_METRICS = ("box_AP50", "mask_AP50", "dv_mAP", "EIR")
+
+
+@dataclass(slots=True)
+class RunDocument:
+    """``run.json`` in the run's folder.
+
+    Attributes:
+        run_id: Begins with the time, so that names sort by it.
+        recipe: The recipe's name or path.
+        overrides: As given.
+        steps: The steps that were asked for.
+        dataset_tag: The annotation tag.
+        code_rev: The code that runs.
+        configuration: The full configuration.
+        command: What does the run again.
+        state: Where it is.
+        started: UTC, ISO 8601.
+        seconds: How long it took.
+        pid: The process that keeps the run on a laptop; 0 where Kubeflow keeps it.
+        host: The machine of that process.
+        message: Why it failed, or who stopped it.
+        resumed: How often a task began on a run of Kubeflow that was closed.  Kubeflow does not run a finish again that
+            has ended, so from then on the last task closes the run.
+        told: The state that the webhook was told of last.
+    """
+
+    run_id: str
+    recipe: str
+    overrides: list[str]
+    steps: list[str]
+    dataset_tag: str
+    code_rev: str
+    configuration: dict[str, Any]
+    command: str
+    state: RunState
+    started: str
+    seconds: float
+    pid: int
+    host: str = ""
+    message: str = ""
+    resumed: int = 0
+    told: str = ""
+
+
+def write_document(work: Path, document: RunDocument) -> None:
+    """Write ``run.json``.
+
+    Raises:
+        StepError: The work volume does not take it.
+    """
+    write_atomically(run_folder(work, document.run_id) / "run.json", json.dumps(asdict(document), indent=1))
+
+
+def read_document(work: Path, run_id: str) -> RunDocument | None:
+    """``run.json`` of a run; None where there is none."""
+    path = run_folder(work, run_id) / "run.json"
+    return _document(path) if path.is_file() else None
+
+
+def read_runs(work: Path) -> list[RunDocument]:
+    """Every run on this work volume, newest first."""
+    documents = []
+    for path in sorted((work / "runs").glob("*/run.json"), reverse=True):
+        with suppress(FileNotFoundError):  # garbage collection may remove an old run meanwhile
+            documents.append(_document(path))
+    return documents
+
+
+def _document(path: Path) -> RunDocument:
+    """A run as it was written down, by this release or a newer one: finish runs the image's code, tasks may not."""
+    known = {each.name for each in fields(RunDocument)}
+    document = strict_json.decode(path.read_bytes())
+    return RunDocument(**{name: value for name, value in document.items() if name in known})
+
+
+def run_record(document: RunDocument) -> RunRecord:
+    """What the database keeps of a run."""
+    configuration = json.dumps(document.configuration, sort_keys=True)
+    return RunRecord(
+        run_id=document.run_id,
+        recipe=document.configuration["recipe"],
+        configuration=configuration,
+        configuration_digest=hashlib.sha256(configuration.encode()).hexdigest(),
+        dataset_tag=document.dataset_tag,
+        code_rev=document.code_rev,
+    )
+
+
+def result_line(work: Path, document: RunDocument) -> str:
+    """``result: box_AP50=... seconds=...`` of the run's own best candidate, on the test split where it was tested."""
+    evaluated, tested = _outcome(work, document)
+    metrics = tested[0]["metrics"] if tested else best_candidate_metrics(evaluated)
+    return " ".join(["result:", *_numbers(metrics), f"seconds={document.seconds:.1f}"])
+
+
+def champion_lines(work: Path, document: RunDocument) -> list[str]:
+    """What became of the champion where the run made none: it stays, with its metrics, or could not be measured."""
+    evaluated, tested = _outcome(work, document)
+    selections = evaluated.get("selections", [])
+    staying: dict[str, list[str]] = {}
+    reasons = []
+    for one in selections:
+        if one.get("promoted") or not one.get("candidate"):
+            continue
+        if one["champion"] == "measured" and one["sha256"] != one["candidate_sha256"]:
+            staying.setdefault(one["sha256"], []).append(one["metric"])
+        else:
+            reason = str(one["reason"])
+            none, text = "no champion: ", reason.removeprefix("no champion: ")
+            reasons.append(f"champion: {'none: ' if reason.startswith(none) else ''}{text}")
+    lines = []
+    for sha256, chosen in staying.items():
+        models = [model for model in (tested or evaluated.get("models", [])) if model["sha256"] == sha256]
+        tag = next(one["champion_tag"] for one in selections if one["sha256"] == sha256)
+        by = "" if len(chosen) == len(selections) else f" by {', '.join(chosen)}"
+        lines.append(" ".join([f"champion: {tag} stays{by}:", *_numbers(models[0]["metrics"] if models else {})]))
+    return lines + reasons
+
+
+def best_candidate_metrics(evaluated: Mapping[str, Any]) -> dict[str, float]:
+    """The val metrics of the best candidate by the first metric that selects; of evaluate's result as JSON values."""
+    models: list[dict[str, Any]] = evaluated.get("models", [])
+    selections: list[dict[str, Any]] = evaluated.get("selections", [])
+    first = selections[0].get("candidate_sha256", "") if selections else ""
+    best = next((model for model in models if model["sha256"] == first), models[0] if models else {"metrics": {}})
+    metrics: dict[str, float] = best["metrics"]
+    return metrics
+
+
+def _outcome(work: Path, document: RunDocument) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What evaluate found, and the models that test measured; empty as far as nothing is known."""
+    journal = read_journal(work, document.run_id)
+    results = {
+        step: strict_json.decode(journal[step].result)
+        for step in ("evaluate", "test")
+        if step in journal and journal[step].result
+    }
+    return results.get("evaluate", {}), results.get("test", {}).get("models", [])
+
+
+def _numbers(metrics: Mapping[str, float]) -> list[str]:
+    return [f"{name}={metrics[name]:.4f}" for name in _RESULT_METRICS if name in metrics]
+
+
+def run_address(run_id: str) -> str:
+    """Where Kubeflow's dashboard shows a run; empty where no dashboard is known."""
+    dashboard = os.environ.get("SIGHTLINE_DASHBOARD", "").rstrip("/")
+    return f"{dashboard}/#/runs/details/{run_id}" if dashboard else ""

@@ -1,0 +1,242 @@
+"""The journal of a run on the work volume: which task is in which state, since when, with which inputs and outputs.
+
+The run's name comes from the environment (``SIGHTLINE_RUN_ID``) and is no parameter of any task: a parameter that
+differs from run to run would keep Kubeflow from ever finding a finished task.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from sightline import strict_json
+from sightline.errors import ConfigurationError, DataError, StepError, UnknownTagError
+from sightline.runs.signals import TaskTerminated, ending_on_signals, is_running
+
+_log = logging.getLogger(__name__)
+
+TASK_TITLES = {
+    "resolve": "Resolve",
+    "record": "Record dataset",
+    "train": "Train candidates",
+    "evaluate": "Evaluate, select",
+    "promote": "Promote",
+    "test": "Test selected",
+    "finish": "Finish run",
+}
+"""The display name of each task of a run, in the order in which every page and command shows them."""
+
+RETRIES = {"record": 2, "train": 3, "evaluate": 2, "promote": 2, "test": 2}
+"""How often Kubeflow starts a container of a task again that failed.  Every step goes on where it was."""
+
+GONE = "its process is gone; run the same command to resume"
+BY_HAND = "interrupted by hand; run the same command to resume"
+
+TO_CORRECT = (ConfigurationError, DataError, UnknownTagError)
+"""Errors that stay until somebody corrects the configuration or the data."""
+
+TaskState = Literal["running", "succeeded", "reused", "failed", "interrupted"]
+
+
+@dataclass(slots=True)
+class TaskEntry:
+    """One task of a run.
+
+    Attributes:
+        step: One of :data:`TASK_TITLES`.
+        state: Where it is; ``reused`` is a success that found its work done already.
+        started: When, UTC, ISO 8601.
+        seconds: How long it took; while it runs, 0.
+        pid: The process that runs it.
+        host: The machine or pod that it runs on.
+        inputs: Name -> value, as a person reads it.
+        outputs: Name -> value, as a person reads it.
+        message: Why it failed.
+        result: The result as JSON; empty until there is one.
+        attempt: 1, or more where Kubeflow started a container that failed again.
+        resumed: How often the run had been resumed when it began.
+        needs_correction: Whether its configuration or data made it fail, so that the same command fails again.
+    """
+
+    step: str
+    state: TaskState = "running"
+    started: str = ""
+    seconds: float = 0.0
+    pid: int = 0
+    host: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    message: str = ""
+    result: str = ""
+    attempt: int = 1
+    resumed: int = 0
+    needs_correction: bool = False
+
+
+def current_run_id() -> str:
+    """The name of the run that this process belongs to; empty where there is none."""
+    return os.environ.get("SIGHTLINE_RUN_ID", "")
+
+
+def run_folder(work: Path, run_id: str) -> Path:
+    """Where the journal and the page of a run lie."""
+    return work / "runs" / run_id
+
+
+@contextmanager
+def journalled(
+    work: Path, step: str, inputs: dict[str, str], *, attempt: int = 1, resumed: int = 0
+) -> Iterator[TaskEntry]:
+    """Keep the journal of one task: running when it begins, succeeded or failed when it ends.
+
+    Args:
+        work: The work volume.
+        step: The task's name.
+        inputs: What it was given.
+        attempt: Which try of Kubeflow this is.
+        resumed: How often the run was resumed.
+
+    Yields:
+        The entry, to be filled with outputs and result.
+
+    Raises:
+        StepError: The journal cannot be written.
+    """
+    run_id = current_run_id()
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = TaskEntry(step, started=started, inputs=inputs, attempt=attempt, resumed=resumed)
+    entry.pid, entry.host = os.getpid(), socket.gethostname()
+    began = time.monotonic()
+    try:
+        write_entry(work, run_id, entry)
+        with ending_on_signals():
+            yield entry
+        if entry.state == "running":
+            entry.state = "succeeded"
+    except KeyboardInterrupt:
+        entry.state, entry.message = "interrupted", BY_HAND
+        raise
+    except TaskTerminated as error:
+        entry.state, entry.message = "interrupted", str(error)
+        raise
+    except Exception as error:
+        entry.state, entry.message = "failed", str(error) or type(error).__name__
+        entry.needs_correction = isinstance(error, TO_CORRECT)
+        raise
+    finally:
+        entry.seconds = time.monotonic() - began
+        try:
+            write_entry(work, run_id, entry)
+        except StepError as fault:
+            if entry.state not in {"failed", "interrupted"}:
+                raise
+            _log.warning("%s", fault)  # why the task failed is what counts
+
+
+@contextmanager
+def finishing(work: Path, run_id: str) -> Iterator[Callable[[], None]]:
+    """Keep the journal of finish, which closes a run, whoever does its work.
+
+    Yields:
+        What is called when all but the page is done: the page shows finish with the time until then.
+    """
+    entry = TaskEntry("finish", started=datetime.now(UTC).isoformat(timespec="seconds"))
+    entry.pid, entry.host = os.getpid(), socket.gethostname()
+    began = time.monotonic()
+
+    def write(state: TaskState, message: str = "") -> None:
+        entry.state, entry.message, entry.seconds = state, message, time.monotonic() - began
+        try:
+            write_entry(work, run_id, entry)
+        except StepError as error:
+            _log.warning("%s", error)  # to close the run is what counts
+
+    write("running")
+    try:
+        yield lambda: write("succeeded")
+    except BaseException as error:
+        write("failed", str(error) or type(error).__name__)
+        raise
+    write("succeeded")
+
+
+def remove_entry(work: Path, run_id: str, step: str) -> None:
+    """Take a task out of the journal; one that is not in it is no fault."""
+    with suppress(FileNotFoundError):
+        (run_folder(work, run_id) / "tasks" / f"{step}.json").unlink()
+
+
+def note_reused(work: Path, step: str, result: str) -> None:
+    """Write down a task that never began, because Kubeflow has its result from another run.
+
+    Raises:
+        StepError: The journal cannot be written.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = TaskEntry(step, "reused", started, outputs={"taken from": "Kubeflow's cache"}, result=result)
+    write_entry(work, current_run_id(), entry)
+
+
+def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
+    """The tasks of a run by step; one that says running while its process is gone is interrupted."""
+    entries = {}
+    for path in sorted((run_folder(work, run_id) / "tasks").glob("*.json")):
+        entry = _entry(path)
+        if entry.state == "running" and not process_is_alive(entry.pid, entry.host):
+            entry.state, entry.message = "interrupted", GONE
+        entries[entry.step] = entry
+    return entries
+
+
+def _entry(path: Path) -> TaskEntry:
+    """A task as it was written down, by this release or a newer one."""
+    known = {each.name for each in fields(TaskEntry)}
+    document = strict_json.decode(path.read_bytes())
+    return TaskEntry(**{name: value for name, value in document.items() if name in known})
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace the file ``path`` by one with this text: a reader sees the old file or the new, never a part.
+
+    Raises:
+        StepError: The disk does not take it.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StepError(
+            f"cannot write {path}: {error.strerror or error}; make room or set the permissions, then run the same "
+            "command again"
+        ) from error
+
+
+def write_entry(work: Path, run_id: str, entry: TaskEntry) -> None:
+    """Write a task down; outside a run nothing happens.
+
+    Raises:
+        StepError: The journal cannot be written.
+    """
+    if run_id:
+        write_atomically(run_folder(work, run_id) / "tasks" / f"{entry.step}.json", json.dumps(asdict(entry), indent=1))
+
+
+def process_is_alive(pid: int, host: str) -> bool:
+    """Whether there is a process ``pid`` on this machine; what runs on another ``host`` is taken for alive."""
+    return host not in {"", socket.gethostname()} or is_running(pid)

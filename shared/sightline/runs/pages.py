@@ -1,0 +1,218 @@
+"""The pages of a run: its own, and the index of all runs beside it; made from its journal and results alone."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sightline import strict_json
+from sightline.config.digest import StepName
+from sightline.config.schema import Config
+from sightline.data.git.commands import explain_os_errors
+from sightline.registry.store import STEP_OF
+from sightline.report.pages.key_numbers import choices, key_numbers, summary_of_result
+from sightline.report.pages.run_index import METRICS, RunSummary, write_run_index
+from sightline.report.pages.run_page import RunPage, TaskView, write_run_page
+from sightline.runs.document import RunDocument, read_runs, run_address, write_document
+from sightline.runs.journal import TASK_TITLES, TaskEntry, read_journal, run_folder
+from sightline.runs.training_logs import tensorboard_command, tensorboard_folder
+from sightline.storage import Download, open_storage
+from sightline.storage.files import written_whole
+
+ORDER = tuple(TASK_TITLES)
+
+FOUND = "its results were there already"
+"""What the index says of a run whose evaluation an earlier run did."""
+
+
+def write_pages(config: Config, document: RunDocument) -> None:
+    """Write ``run.json``, the page of the run, and the index of all runs.
+
+    Raises:
+        SightlineError: The work volume does not take them, or the result bucket cannot be read.
+    """
+    folder = run_folder(Path(config.work.dir), document.run_id)
+    with explain_os_errors("write the page of the run", folder):
+        _write_pages(config, document, folder)
+
+
+def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
+    work = Path(config.work.dir)
+    write_document(work, document)
+    journal = read_journal(work, document.run_id)
+    tasks = _task_views(document, journal)
+    results: dict[StepName, dict[str, Any]] = {
+        step: strict_json.decode(journal[step].result)
+        for step in STEP_OF.values()
+        if step in journal and journal[step].result
+    }
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        page = RunPage(
+            run_id=document.run_id,
+            recipe=document.recipe,
+            overrides=document.overrides,
+            dataset_tag=document.dataset_tag,
+            code_rev=document.code_rev,
+            configuration=yaml.safe_dump(document.configuration, sort_keys=False),
+            state=document.state,
+            started=datetime.fromisoformat(document.started),
+            seconds=document.seconds or None,  # nobody knows how long a killed run took
+            command=document.command,
+            tasks=tasks,
+            message=document.message,
+            index_link="../../index.html",
+            resume_command=_resume_command(document),
+            needs_correction=any(one.needs_correction for one in journal.values() if one.state == "failed"),
+            tensorboard_command=_tensorboard_command(work, document, results),
+            tensorboard_note=_tensorboard_note(document, journal),
+            drawn_links=_drawn_links(results, folder / "report"),
+            links=_links(document),
+            edges=list(itertools.pairwise(ORDER)),
+            results=results,
+            files={step: _fetch(config, result, Path(scratch) / step) for step, result in results.items()},
+        )
+        write_run_page(folder / "report" / "index.html", page)
+    write_index(work)
+
+
+def _links(document: RunDocument) -> dict[str, str]:
+    """To the dashboard for a run of Kubeflow, and to the trackers that the environment names."""
+    links = {
+        "Kubeflow": "" if document.pid else run_address(document.run_id),
+        "TensorBoard": os.environ.get("SIGHTLINE_TENSORBOARD", ""),
+        "MLflow": os.environ.get("MLFLOW_TRACKING_URI", ""),
+    }
+    return {title: address for title, address in links.items() if address.startswith(("http://", "https://"))}
+
+
+def write_index(work: Path) -> None:
+    """Write ``runs/index.html``: every run on this work volume, newest first."""
+    write_run_index(work / "runs" / "index.html", [_summary(work, document) for document in read_runs(work)])
+
+
+def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list[TaskView]:
+    """The seven tasks in their order; a run that failed has a failed task, even one that could not say so itself."""
+    views = [_task_view(step, journal.get(step), document) for step in ORDER]
+    told = {"failed", "interrupted", "stopped"}
+    if document.state != "failed" or any(view.state in told for view in views):
+        return views
+    last = max((ORDER.index(step) for step in journal if step in ORDER[:-1]), default=-1)
+    for index in range(last + 1, len(ORDER) - 1):  # the first one that never began; finish wrote this page
+        if _is_asked(ORDER[index], document) and not (ORDER[index] == "promote" and not _promotes(journal)):
+            message = document.message or "it failed before it could say why; its log says more"
+            views[index] = replace(views[index], state="failed", message=message)
+            break
+    return views
+
+
+def _promotes(journal: Mapping[str, TaskEntry]) -> bool:
+    """Whether evaluate left something to promote."""
+    entry = journal.get("evaluate")
+    result = strict_json.decode(entry.result) if entry and entry.result else {}
+    return any(selection["promoted"] for selection in result.get("selections", []))
+
+
+def _is_asked(step: str, document: RunDocument) -> bool:
+    return step in {"resolve", "finish", *document.steps} or (step == "promote" and "evaluate" in document.steps)
+
+
+def _task_view(step: str, entry: TaskEntry | None, document: RunDocument) -> TaskView:
+    title, run_state = TASK_TITLES[step], document.state
+    if entry is not None:
+        seconds = None if entry.state == "running" else entry.seconds
+        state, message = entry.state, entry.message
+        if state == "running" and run_state != "running" and step != "finish":
+            state = "failed" if run_state == "failed" else "interrupted"
+            message = "it was stopped, evicted or lost while it ran"  # its pod could not say so any more
+        return TaskView(step, title, state, seconds, entry.inputs, entry.outputs, message)
+    if not _is_asked(step, document):
+        return TaskView(step, title, "skipped", message="not asked for; its last result is used")
+    if run_state == "running":
+        return TaskView(step, title, "skipped", message="waits for the tasks before it")
+    if step == "finish":
+        return TaskView(step, title, "succeeded", message="it wrote this page")
+    if step == "promote" and run_state == "succeeded":
+        return TaskView(step, title, "skipped", message="there was no new champion to promote")
+    return TaskView(step, title, "skipped", message="not reached")
+
+
+def _resume_command(document: RunDocument) -> str:
+    """What goes on with a run that ended too early: on a laptop the same command, on Kubeflow one of its own."""
+    if document.state in {"succeeded", "running"}:
+        return ""
+    return document.command if document.pid else f"python pipeline.py resume {document.run_id}"
+
+
+def _tensorboard_command(work: Path, document: RunDocument, results: Mapping[StepName, Mapping[str, Any]]) -> str:
+    if "tensorboard" not in document.configuration.get("train", {}).get("trackers", []):
+        return ""
+    published = str(results.get("train", {}).get("history", "")).rpartition("/")[0]
+    return tensorboard_command(tensorboard_folder(work, document.run_id, published))
+
+
+def _tensorboard_note(document: RunDocument, journal: Mapping[str, TaskEntry]) -> str:
+    """Why there is nothing for TensorBoard, where there is nothing."""
+    if "train" not in journal:
+        return "Training did not run."
+    if "tensorboard" in document.configuration.get("train", {}).get("trackers", []):
+        return "Training left no logs for TensorBoard that are still here."
+    return ""
+
+
+def _drawn_links(results: Mapping[StepName, Mapping[str, Any]], page_folder: Path) -> dict[StepName, str]:
+    """Where the drawn images of evaluate and test lie, relative to the page, for a bucket that is a folder here."""
+    links: dict[StepName, str] = {}
+    steps: tuple[StepName, ...] = ("evaluate", "test")
+    for step in steps:
+        place = str(results.get(step, {}).get("files", "")).removeprefix("file://")
+        if place.startswith("/") and Path(place).is_dir():
+            links[step] = Path(os.path.relpath(place, page_folder)).as_posix()
+    return links
+
+
+def _summary(work: Path, document: RunDocument) -> RunSummary:
+    journal = read_journal(work, document.run_id)
+    results = {step: strict_json.decode(entry.result) for step, entry in journal.items() if entry.result}
+    evaluated = summary_of_result(results["evaluate"], "val") if "evaluate" in results else None
+    names = {model.sha256: name for name, model in evaluated.models.items()} if evaluated else {}
+    tested = summary_of_result(results["test"], "test", names) if "test" in results else None
+    selections = evaluated.selections if evaluated else []
+    found = evaluated is not None and journal["evaluate"].state == "reused"
+    link = f"{document.run_id}/report/index.html"
+    return RunSummary(
+        run_id=document.run_id,
+        started=datetime.fromisoformat(document.started),
+        dataset_tag=document.dataset_tag,
+        recipe=document.recipe,
+        state=document.state,
+        seconds=document.seconds or None,  # nobody knows how long a killed run took
+        link=link if (work / "runs" / link).is_file() else "",  # a run of Kubeflow has its page when it ends
+        message=document.message if document.state not in {"succeeded", "running"} else "",
+        numbers=key_numbers(METRICS, selections, evaluated, tested),
+        decisions={
+            one.selection.metric: f"{one.name}, {FOUND if found else one.selection.decision}"
+            for one in choices(selections, evaluated)
+        },
+    )
+
+
+def _fetch(config: Config, result: Mapping[str, Any], folder: Path) -> Path:
+    """Copy the files of a result that its report shows; models stay where they are."""
+    storage = open_storage(config.storage.uri)
+    uri = str(result.get("files") or str(result["history"]).rpartition("/")[0])
+    prefix = uri.removeprefix(storage.uri + "/") + "/"
+    shown = (key for key in storage.names(prefix) if not key.endswith(".safetensors"))
+    items = (Download(key, partial(written_whole, folder / key.removeprefix(prefix))) for key in shown)
+    for outcome in storage.download_many(items):
+        if outcome.error:
+            raise outcome.error
+    return folder

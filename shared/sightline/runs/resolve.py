@@ -1,0 +1,67 @@
+"""resolve: recipe + overrides -> one full configuration, and the code revision that the whole run uses.
+
+It is the first task and never cached, so every later task may be: they get what it found as plain parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sightline.config.decode import decode, split_overrides
+from sightline.config.schema import Config
+from sightline.errors import ConfigurationError
+from sightline.runs.configuration_checks import check_configuration
+from sightline.version import code_revision
+from sightline_bootstrap import IMAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What every later task is given.
+
+    Attributes:
+        config: The full configuration.
+        code_rev: The code revision that the whole run uses.
+    """
+
+    config: Config
+    code_rev: str
+
+
+def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolved:
+    """Resolve the parameters of a run.
+
+    Args:
+        recipe: The name of a recipe.
+        overrides: ``a.b=value``, one a line.
+        dataset_tag: The annotation tag; it wins over ``data.tag`` of recipe and overrides.  Empty: theirs counts.
+        code_rev: The code revision to run, which must be that of the code here: a snapshot is activated before
+            Sightline is imported (:mod:`sightline_bootstrap`).  Empty or ``image``: whatever code is here.
+
+    Raises:
+        ConfigurationError: With every fault of the configuration, or because the code asked for is not here.
+    """
+    config = configuration(recipe, overrides, dataset_tag)
+    check_configuration(config)
+    installed = code_revision()
+    if code_rev not in {"", IMAGE, installed}:
+        raise ConfigurationError(
+            f"code_rev asks for {code_rev}, but the code here is {installed}; leave code_rev empty to run this code"
+        )
+    return Resolved(config, installed)
+
+
+def configuration(recipe: str, overrides: str, dataset_tag: str) -> Config:
+    """The full configuration that a run's parameters mean; see :func:`run`.
+
+    Raises:
+        ConfigurationError: With every fault.
+    """
+    tag = [f"data.tag={dataset_tag}"] if dataset_tag else []
+    config = decode(recipe, [*split_overrides(overrides), *tag])
+    if not config.data.tag:
+        raise ConfigurationError(
+            "no dataset tag; set the run's dataset_tag (or data.tag) to an annotation tag such as plates_ann_v1; "
+            "`sightline data list` shows those there are"
+        )
+    return config

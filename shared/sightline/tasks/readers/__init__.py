@@ -1,0 +1,1 @@
+"""Readers: structured text from detections."""
