@@ -18,9 +18,9 @@ import google_crc32c
 import pytest
 
 from sightline.errors import DataError, ObjectNotFoundError, PreconditionFailedError, StorageError
+from sightline.files import written_whole
 from sightline.logs import Progress
 from sightline.storage import Download, ObjectInfo, Upload, fetch, open_storage, open_uri
-from sightline.storage.files import written_whole
 
 BACK_ENDS = {
     "local": lambda request: (request.getfixturevalue("tmp_path") / "a bucket").as_uri(),

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from sightline.errors import SightlineError, StepError
-from sightline.runs.journal import journalled, write_atomically
+from sightline.files import write_atomically
+from sightline.runs.journal import journalled
 from tests.shapes_world import World
 
 slow = pytest.mark.slow

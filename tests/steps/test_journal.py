@@ -4,7 +4,8 @@ import os
 import pytest
 
 from sightline.errors import ConfigurationError, DataError, RepositoryError, StorageError, UnknownTagError
-from sightline.runs.journal import journalled, process_is_alive, read_journal, run_folder, write_atomically
+from sightline.files import write_atomically
+from sightline.runs.journal import journalled, process_is_alive, read_journal, run_folder
 
 
 @pytest.fixture

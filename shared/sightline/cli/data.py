@@ -256,7 +256,7 @@ def _default_repository() -> str:
 
 def _make_default(path: Path) -> str | None:
     """Write ``data.repository`` to the settings file; returns what it was (maybe empty), None where it is this one."""
-    from sightline.runs.journal import write_atomically
+    from sightline.files import write_atomically
 
     settings, document = settings_path(), read_settings()
     if not isinstance(document.setdefault("data", {}), dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from contextlib import closing
@@ -14,6 +13,7 @@ from sightline.cli.database_option import database_options
 from sightline.config.settings import embedded_or_own
 from sightline.database import Database, Named, open_database
 from sightline.errors import SightlineError, UnknownNameError
+from sightline.files import file_sha256
 from sightline.own_file import require_own
 
 TIMEOUT_SECONDS = 60.0
@@ -81,9 +81,7 @@ def _sha256(name: str) -> str:
     from sightline.storage.uris import fetch
 
     with tempfile.TemporaryDirectory() as folder:
-        file_path = path if path.is_file() else fetch(name, Path(folder))
-        with file_path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path if path.is_file() else fetch(name, Path(folder)))
 
 
 def _explain_unused(name: str, error: UnknownNameError) -> None:

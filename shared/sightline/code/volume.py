@@ -18,7 +18,7 @@ import sightline_bootstrap
 from sightline import strict_json
 from sightline.code.snapshot import Manifest, Published, Snapshot
 from sightline.errors import CodeError, SightlineError
-from sightline.storage.files import sync, sync_folder
+from sightline.files import sync, sync_folder
 from sightline_bootstrap import MANIFEST, SOURCE, SnapshotError
 
 _SYNCED_AT_ONCE = 8

@@ -17,6 +17,7 @@ from typing import Any
 
 from sightline import strict_json
 from sightline.errors import DataError, StepError
+from sightline.files import file_sha256, written_whole
 
 FORMAT = 1
 
@@ -182,13 +183,10 @@ class OutputFolder:
             ) from error
 
     def _replace(self, path: Path, content: bytes) -> None:
-        part = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(content)
-            part.replace(path)
+            with written_whole(path) as stream:
+                stream.write(content)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise self._unwritable(path, error) from error
 
     def _unwritable(self, path: Path, error: OSError) -> StepError:
@@ -215,8 +213,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,8 +15,8 @@ from sightline.data.formats.coco import CocoDocument, read_coco
 from sightline.data.repository.checkout import Checkout, checked_out
 from sightline.data.tags import DatasetTag
 from sightline.errors import ModelFileError, ObjectNotFoundError, StepError
+from sightline.files import file_sha256, write_atomically
 from sightline.logs import Progress
-from sightline.runs.journal import write_atomically
 from sightline.storage import open_uri
 
 if TYPE_CHECKING:
@@ -78,12 +77,6 @@ def fetch_model(uri: str, sha256: str, folder: Path) -> Path:
             "somebody replaced the file: put the right one back, or train and evaluate again"
         )
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def infer_split(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightline.errors import DataError
+from sightline.files import written_whole
 from sightline.report.wording import count_text, duration_text, metric_text, moment_text
 from sightline.version import __version__
 
@@ -26,18 +25,8 @@ MAX_DRAWN_PIXELS = 150_000_000
 def write_page(path: Path, template: str, **values: object) -> None:
     """Render a template of this room and put the page in place as a whole; parent folders are made."""
     text = render(template, **values)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with written_whole(path) as file:
+        file.write(text.encode())
 
 
 def render(template: str, **values: object) -> str:

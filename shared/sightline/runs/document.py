@@ -13,7 +13,8 @@ from typing import Any
 
 from sightline import strict_json
 from sightline.database import RunRecord, RunState
-from sightline.runs.journal import read_journal, run_folder, write_atomically
+from sightline.files import write_atomically
+from sightline.runs.journal import read_journal, run_folder
 
 _RESULT_METRICS = ("box_AP50", "mask_AP50", "dv_mAP", "EIR")
 

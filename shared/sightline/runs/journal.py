@@ -20,6 +20,7 @@ from typing import Literal
 
 from sightline import strict_json
 from sightline.errors import ConfigurationError, DataError, StepError, UnknownTagError
+from sightline.files import write_atomically
 from sightline.runs.signals import TaskTerminated, ending_on_signals, is_running
 
 _log = logging.getLogger(__name__)
@@ -202,29 +203,6 @@ def _entry(path: Path) -> TaskEntry:
     known = {each.name for each in fields(TaskEntry)}
     document = strict_json.decode(path.read_bytes())
     return TaskEntry(**{name: value for name, value in document.items() if name in known})
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace the file ``path`` by one with this text: a reader sees the old file or the new, never a part.
-
-    Raises:
-        StepError: The disk does not take it.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise StepError(
-            f"cannot write {path}: {error.strerror or error}; make room or set the permissions, then run the same "
-            "command again"
-        ) from error
 
 
 def write_entry(work: Path, run_id: str, entry: TaskEntry) -> None:

@@ -5,8 +5,8 @@ Kubeflow keeps what has ended, finish too.  So the first task that begins on a c
 each task that ends looks whether it was the last, and closes the run if so; a finish that runs after all changes
 nothing any more.
 
-A run on a laptop has a process that does all this (:mod:`sightline.runs.local_run`); its ``run.json`` names that process,
-and what is here leaves it alone.
+A run on a laptop has a process that does all this (:mod:`sightline.runs.local_run`); its ``run.json`` names that
+process, and what is here leaves it alone.
 """
 
 from __future__ import annotations

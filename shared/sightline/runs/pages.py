@@ -26,7 +26,7 @@ from sightline.runs.document import RunDocument, read_runs, run_address, write_d
 from sightline.runs.journal import TASK_TITLES, TaskEntry, read_journal, run_folder
 from sightline.runs.training_logs import tensorboard_command, tensorboard_folder
 from sightline.storage import Download, open_storage
-from sightline.storage.files import written_whole
+from sightline.storage.files import downloaded
 
 ORDER = tuple(TASK_TITLES)
 
@@ -211,7 +211,7 @@ def _fetch(config: Config, result: Mapping[str, Any], folder: Path) -> Path:
     uri = str(result.get("files") or str(result["history"]).rpartition("/")[0])
     prefix = uri.removeprefix(storage.uri + "/") + "/"
     shown = (key for key in storage.names(prefix) if not key.endswith(".safetensors"))
-    items = (Download(key, partial(written_whole, folder / key.removeprefix(prefix))) for key in shown)
+    items = (Download(key, partial(downloaded, folder / key.removeprefix(prefix))) for key in shown)
     for outcome in storage.download_many(items):
         if outcome.error:
             raise outcome.error

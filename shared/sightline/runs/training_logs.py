@@ -12,7 +12,8 @@ from pathlib import Path
 
 from sightline import strict_json
 from sightline.database import Lineage
-from sightline.runs.journal import current_run_id, run_folder, write_atomically
+from sightline.files import write_atomically
+from sightline.runs.journal import current_run_id, run_folder
 
 _POINTER = "training.json"
 

@@ -27,6 +27,7 @@ from sightline.evaluation.inference import class_names, fetch_model, infer_split
 from sightline.evaluation.measurement import Measurement, measure
 from sightline.evaluation.rivals import Rival, free_memory, load, prepare, rivals, still_unreadable
 from sightline.evaluation.shared_classes import SharedClasses
+from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
 from sightline.metrics.selection import Champion, best_candidate, check_metrics, choose, metrics_line
 from sightline.registry.champions import ChampionState, look_up_champion
@@ -35,7 +36,6 @@ from sightline.registry.results import Candidate, ChampionKind, EvaluateResult, 
 from sightline.registry.selected_models import model_uri, publish_model
 from sightline.registry.store import find_result, folder_key, publish_result
 from sightline.report.pages.evaluation_report import write_evaluation_report
-from sightline.runs.journal import write_atomically
 from sightline.storage import Storage, open_storage
 from sightline.tasks.readers.registry import can_read, open_reader
 

@@ -35,9 +35,9 @@ from sightline.data.repository.history import list_tags
 from sightline.data.tags import DatasetTag
 from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
 from sightline.errors import ConfigurationError, DataError, RepositoryError
+from sightline.files import write_atomically
 from sightline.registry.results import RecordResult
 from sightline.registry.store import find_result, folder_key, publish_result
-from sightline.runs.journal import write_atomically
 from sightline.steps.record_report import write_report
 from sightline.storage import Storage, open_storage
 from sightline.temporary_folder import temporary_folder

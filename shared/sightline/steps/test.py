@@ -26,6 +26,7 @@ from sightline.evaluation.rivals import Rival, load, prepare
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.evaluation.subjects import Subject, subjects
 from sightline.evaluation.unlabelled import UnlabelledImages
+from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
 from sightline.logs import Progress
 from sightline.metrics.confusion import ImageMistakes
@@ -36,7 +37,7 @@ from sightline.registry.results import EvaluateResult, TestedModel, TestResult
 from sightline.registry.store import find_result, folder_key, publish_result
 from sightline.report.drawing.draw import draw_detections
 from sightline.report.pages.test_report import write_test_report
-from sightline.runs.journal import current_run_id, write_atomically
+from sightline.runs.journal import current_run_id
 from sightline.storage import Storage, open_storage
 from sightline.tasks.readers.registry import can_read, open_reader
 

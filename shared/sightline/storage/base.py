@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from sightline.errors import PreconditionFailedError, SightlineError, StorageError
 from sightline.logs import Progress
-from sightline.storage.files import written_whole
+from sightline.storage.files import downloaded
 from sightline.storage.keys import validate_key
 from sightline.storage.object_info import ObjectInfo
 from sightline.storage.transfer import Download, Outcome, Sink, Upload, in_pool
@@ -121,7 +121,7 @@ class Storage(ABC):
         Raises:
             ObjectNotFoundError: There is no such object.
         """
-        return self.read(key, lambda: written_whole(path), progress)
+        return self.read(key, lambda: downloaded(path), progress)
 
     def download_many(
         self, items: Iterable[Download], progress: Progress | None = None, *, jobs: int | None = None

@@ -1,16 +1,15 @@
-"""Writing files on the local disk so that a reader sees the whole file or none, and a fault has a place and a hint."""
+"""Faults of the local disk, told with the place and a hint."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from sightline.errors import SightlineError, StorageError
+from sightline.files import written_whole
 
 NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _HINTS = {
@@ -39,52 +38,11 @@ def explained(action: str, path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def temporary_file(folder: Path, prefix: str) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file, removed at the end unless it was renamed."""
-    path = folder / f"{prefix}{secrets.token_hex(8)}.part"
-    stream = path.open("xb")
-    try:
-        with stream:
-            yield path, stream
-    finally:
-        path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A hidden ``.part`` file beside ``path``, synced and renamed to it at the end, removed if that is not reached.
+def downloaded(path: Path) -> Iterator[BinaryIO]:
+    """The file ``path`` in the making: there as a whole at the end, or not at all.
 
     Raises:
         StorageError: The disk is full, the folder cannot be written, and the like.
     """
-    with explained("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_file(path.parent, f".{path.name[:64]}.") as (part, stream):
-            yield stream
-            sync(stream)
-            part.replace(path)
-        sync_folder(path.parent)
-
-
-def sync(stream: BinaryIO) -> None:
-    """Bring what was written to the disk."""
-    stream.flush()
-    os.fsync(stream.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_folders(folder: Path) -> None:
-    """Create a folder and its parents so that they outlive a power failure."""
-    if folder.is_dir():
-        return
-    make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    with explained("write", path), written_whole(path) as stream:
+        yield stream

@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 import google_crc32c
 
 from sightline.errors import DamagedObjectError, ObjectNotFoundError, StorageError
+from sightline.files import make_folders, sync, sync_folder, temporary_file
 from sightline.logs import Progress
 from sightline.storage.base import FRESH_SECONDS, Storage, moved_error
-from sightline.storage.files import NO_FILE, explained, make_folders, sync, sync_folder, temporary_file
+from sightline.storage.files import NO_FILE, explained
 from sightline.storage.keys import RESERVED_PART, validate_key, validate_prefix
 from sightline.storage.object_info import ObjectInfo
 from sightline.storage.transfer import Sink

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline import strict_json
+from sightline.files import write_atomically
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -25,7 +26,7 @@ class TextTracker:
         self._folder = folder
         path = folder / METRICS_FILE
         lines = [line for line in read_metrics(path) if line["iteration"] <= resume_iteration]
-        _replace(path, "".join(json.dumps(line) + "\n" for line in lines))
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
         self._stream = path.open("a", encoding="utf-8")
 
     def log_metrics(self, iteration: int, values: Mapping[str, float]) -> None:
@@ -35,7 +36,7 @@ class TextTracker:
 
     def log_text(self, name: str, text: str) -> None:
         """See :meth:`sightline.tracking.Tracker.log_text`."""
-        _replace(self._folder / f"{name.replace('/', '_')}.txt", text)
+        write_atomically(self._folder / f"{name.replace('/', '_')}.txt", text)
 
     def close(self) -> None:
         """See :meth:`sightline.tracking.Tracker.close`."""
@@ -62,12 +63,3 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             break
         lines.append(document)
     return lines
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)

@@ -24,7 +24,7 @@ from sightline.data.images import read_image
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.demo.draw import draw_dataset
-from sightline.evaluation.inference import file_sha256
+from sightline.files import file_sha256
 from sightline.models.model_file import ModelCard, save_model
 from sightline.models.preprocessing import Preprocessing
 from sightline.registry.results import Candidate, TrainResult

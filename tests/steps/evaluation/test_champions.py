@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 
 from sightline.errors import StorageError
-from sightline.evaluation.inference import file_sha256
+from sightline.files import file_sha256
 from sightline.models.model_file import METADATA_KEY, write_tensors
 from sightline.registry.champions import look_up_champion
 from sightline.registry.results import EvaluateResult

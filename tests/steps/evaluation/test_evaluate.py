@@ -10,7 +10,7 @@ import torch
 
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, ModelFileError, StepError
-from sightline.evaluation.inference import file_sha256
+from sightline.files import file_sha256
 from sightline.registry.promotion import is_carried_out
 from sightline.report.pages.summary import read_summary
 from sightline.steps import evaluate, promote

@@ -11,8 +11,8 @@ import pytest
 
 from sightline.data.detections import Detections
 from sightline.database import open_database
-from sightline.evaluation.inference import file_sha256
 from sightline.evaluation.shared_classes import shared_classes
+from sightline.files import file_sha256
 from sightline.report.pages.summary import read_summary
 from sightline.steps import promote
 from sightline.steps import test as testing

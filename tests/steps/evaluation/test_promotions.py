@@ -14,7 +14,7 @@ from sightline.database import open_database
 from sightline.database.engine.connection import connect
 from sightline.database.schema.tables import PROMOTIONS
 from sightline.database.schema.upgrade import upgrade
-from sightline.evaluation.inference import file_sha256
+from sightline.files import file_sha256
 from sightline.registry import promotion
 from sightline.registry.champions import ChampionPointer, read_champion, write_champion
 from sightline.registry.promotion import follow_pointer

@@ -14,7 +14,7 @@ from PIL import Image
 
 from sightline.database import Named, open_database
 from sightline.errors import ConfigurationError, DataError, ModelFileError, StepError
-from sightline.evaluation.inference import file_sha256
+from sightline.files import file_sha256
 from sightline.report.pages.summary import read_summary
 from sightline.steps import promote
 from sightline.steps import test as testing

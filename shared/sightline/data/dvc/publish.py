@@ -17,6 +17,7 @@ from sightline.data.folder_files import first_names
 from sightline.data.git.commands import dvc, site_cache
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
+from sightline.files import write_atomically
 
 SHOWN_FILES = 10
 
@@ -149,6 +150,4 @@ def _name_remote(path: Path, remote: str) -> None:
     if document["outs"][0].get("remote") == remote:
         return
     document["outs"][0]["remote"] = remote
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    os.replace(temporary, path)  # noqa: PTH105  (Path.replace reads like a change of the text)
+    write_atomically(path, yaml.safe_dump(document, sort_keys=False))

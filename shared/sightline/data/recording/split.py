@@ -1,9 +1,9 @@
 """Train, val and test: images that belong together stay together, and no image moves from version to version.
 
-Images are first tied into groups (:mod:`sightline.data.recording.fingerprint`).  A group with an image of an earlier version
-stays in that image's split; a new image that would tie together images of two splits is left out.  New groups fill the
-splits up to their fractions (:mod:`sightline.data.recording.filling`).  Neither the names nor the order of the files matter: the
-same images always give the same splits.
+Images are first tied into groups (:mod:`sightline.data.recording.fingerprint`).  A group with an image of an earlier
+version stays in that image's split; a new image that would tie together images of two splits is left out.  New groups
+fill the splits up to their fractions (:mod:`sightline.data.recording.filling`).  Neither the names nor the order of the
+files matter: the same images always give the same splits.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from sightline.data.repository.staging import staging_root, with_line
 from sightline.data.repository.working_folder import Known, replace_folder
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
+from sightline.files import write_atomically
 
 NOTE = "unfinished.json"
 
@@ -47,11 +48,7 @@ class Finish:
 
     def write(self, root: Path) -> None:
         """Write the note."""
-        path = staging_root(root) / NOTE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        part.replace(path)
+        write_atomically(staging_root(root) / NOTE, json.dumps(asdict(self)))
 
 
 def read_note(root: Path) -> Finish | None:

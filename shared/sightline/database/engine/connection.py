@@ -24,8 +24,8 @@ def connect(url: str, *, create: bool = True) -> Engine:
 
     Args:
         url: ``sqlite:////absolute/path`` or ``mysql+pymysql://user@host:3306/name``, which may ask for the options of
-            :class:`~sightline.database.engine.address.ServerOptions`: ``...?ssl_ca=/etc/ssl/our-ca.pem``.  The password of a
-            server comes from the environment variable ``SIGHTLINE_DATABASE_PASSWORD``.
+            :class:`~sightline.database.engine.address.ServerOptions`: ``...?ssl_ca=/etc/ssl/our-ca.pem``.  The password
+            of a server comes from the environment variable ``SIGHTLINE_DATABASE_PASSWORD``.
         create: Whether a SQLite file that does not exist may be created.
 
     Raises:

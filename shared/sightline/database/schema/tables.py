@@ -1,8 +1,8 @@
 """The tables.
 
 Keys compare byte by byte on every engine: MySQL's default collation would take ``v1`` for ``V1``, and its padding takes
-``v1`` for ``v1`` with a blank, which is why :mod:`sightline.database.schema.checks` refuses blanks at the ends.  A path is too
-long for a MySQL index, so its SHA-256 is the key.
+``v1`` for ``v1`` with a blank, which is why :mod:`sightline.database.schema.checks` refuses blanks at the ends.  A path
+is too long for a MySQL index, so its SHA-256 is the key.
 
 Whoever asks where something came from asks by its tag, its run or its model: each such column has an index, so that the
 answer takes as long with a thousand versions as with one.
