@@ -17,10 +17,10 @@ from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.database import Database, open_database
 from sightline.garbage import Sweep, sweep
-from sightline.models.model_file import load_model
 from sightline.runs.local_run import LocalRun
 from sightline.steps import task
 from sightline.storage import Storage, fetch, open_storage
+from sightline.tasks.instance_segmentation.loading import load_model
 from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
 
 WEEK = timedelta(days=7)

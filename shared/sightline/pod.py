@@ -1,4 +1,4 @@
-"""What the mounts of a pod mean to the libraries that a task uses."""
+"""The process of a task: the run that it belongs to, and what the mounts of its pod mean to the libraries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from pathlib import Path
 from sightline.logs import configure_logging
 
 GOOGLE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+
+
+def current_run_id() -> str:
+    """The name of the run that this process belongs to; empty where there is none."""
+    return os.environ.get("SIGHTLINE_RUN_ID", "")
 
 
 def prepare_pod() -> None:

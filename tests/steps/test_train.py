@@ -13,12 +13,13 @@ from sightline.database import ModelUse, Named, RunUse, open_database
 from sightline.errors import DataError, ModelFileError, RepositoryError
 from sightline.evaluation.environment import processor_name
 from sightline.models.backbone import build_backbone
-from sightline.models.model_file import load_model, read_card
+from sightline.models.model_file import read_card
 from sightline.registry.store import from_json, to_json
-from sightline.runs.training_logs import tensorboard_folder
+from sightline.runs.tensorboard import tensorboard_folder
 from sightline.steps import record as record_step
 from sightline.steps import train as train_step
 from sightline.storage.uris import fetch, open_storage
+from sightline.tasks.instance_segmentation.loading import load_model
 from sightline.tasks.instance_segmentation.predictor import Predictor
 from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
 

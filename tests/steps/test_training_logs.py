@@ -3,7 +3,8 @@ import shlex
 
 import pytest
 
-from sightline.runs.training_logs import note_training_logs, tensorboard_command, tensorboard_folder
+from sightline.runs.tensorboard import tensorboard_command, tensorboard_folder
+from sightline.runs.training_logs import note_training_logs
 
 RUN = "20261128-061423-288b"
 

@@ -17,6 +17,7 @@ from sightline.pod import prepare_pod
 from sightline.version import __version__
 
 COMMANDS = {
+    "code": ("sightline.cli.code", "The code that decides what is done again."),
     "config": ("sightline.cli.config", "Show and check configurations."),
     "data": ("sightline.cli.data", "Data repositories and dataset versions."),
     "db": ("sightline.cli.db", "The database and its schema."),

@@ -58,7 +58,7 @@ def show_command(*, url: str, run: str, as_json: bool) -> None:
     from sightline.report.lineage.document import lineage_document, recipe_document
     from sightline.report.lineage.runs_text import run_text
     from sightline.report.terminal import terminal
-    from sightline.runs.training_logs import tensorboard_of_run
+    from sightline.runs.tensorboard import tensorboard_of_run
 
     with closing(open_database(url, create=False)) as database:
         found = _run(database, run)

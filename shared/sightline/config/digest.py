@@ -57,7 +57,7 @@ def step_key(step: StepName, config: Config, *inputs: str) -> str:
     Args:
         step: The step.
         config: The whole configuration; only what the step depends on counts.
-        inputs: Commits, digests and the code revision.
+        inputs: Commits, digests, and what stands for the code of the step (:func:`sightline.code.reach.step_code`).
     """
     text = json.dumps([step, config_digest(step, config), *inputs])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from sightline import strict_json
@@ -24,7 +24,6 @@ from sightline.config.schema import Model
 from sightline.errors import ModelFileError
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.safetensors_header import Header, read_header
-from sightline.tasks.instance_segmentation.network import build_detector
 
 FORMAT_VERSION = 1
 METADATA_KEY = "sightline"
@@ -143,7 +142,9 @@ def card_of(header: Header, path: Path) -> ModelCard:
             f"{path}: the description in the header names no {error}, so nobody knows how to read it; {_AGAIN}"
         ) from error
     except (ValueError, TypeError) as error:
-        raise ModelFileError(f"{path}: the description in the header is damaged ({_short(error)}); {_AGAIN}") from error
+        raise ModelFileError(
+            f"{path}: the description in the header is damaged ({shortened(error)}); {_AGAIN}"
+        ) from error
     if version != FORMAT_VERSION:
         raise ModelFileError(
             f"{path}: written in format {version!r}, but this Sightline reads format {FORMAT_VERSION}; use the version "
@@ -157,36 +158,8 @@ def card_of(header: Header, path: Path) -> ModelCard:
     return card
 
 
-def load_model(
-    path: Path, *, task: str | None = None, classes: Sequence[str] | None = None
-) -> tuple[nn.Module, ModelCard]:
-    """The network in a model file, on the CPU and in evaluation; needs this file and nothing else.
-
-    Args:
-        path: The file.
-        task: The task that it must be for; None: any.
-        classes: The classes that it must know, in their order; None: any.
-
-    Raises:
-        ModelFileError: The file cannot be used, or was made for another task or other classes.
-    """
-    card = read_card(path)
-    if task is not None and task != card.task:
-        raise ModelFileError(f"{path}: made for the task {card.task}, but {task} is asked for")
-    if classes is not None and tuple(classes) != card.classes:
-        raise ModelFileError(
-            f"{path}: made for the classes {', '.join(card.classes)}, but {', '.join(classes)} are asked for; "
-            "the names and their order must be the same"
-        )
-    try:
-        network = build_detector(card.architecture, len(card.classes))
-        network.load_state_dict(load_file(path))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelFileError(f"{path}: the weights do not fit the description ({_short(error)})") from error
-    return network.eval(), card
-
-
-def _short(error: Exception) -> str:
+def shortened(error: Exception) -> str:
+    """What an error says, on one line of 300 characters."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -12,9 +12,9 @@ from sightline.config.schema import Config
 from sightline.data.tags import DatasetTag
 from sightline.database import Database, ModelRecord, ModelUse, PromotionRecord, open_database
 from sightline.errors import DatabaseError, PreconditionFailedError
+from sightline.pod import current_run_id
 from sightline.registry.champions import ChampionPointer, ChampionState, look_up_champion, write_champion
 from sightline.registry.results import EvaluateResult, Selection, TrainResult
-from sightline.runs.journal import current_run_id
 from sightline.storage import Storage
 
 MAX_ATTEMPTS = 8

@@ -21,8 +21,8 @@ from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.errors import PreconditionFailedError, StepError
 from sightline.logs import Progress
+from sightline.pod import current_run_id
 from sightline.registry.results import EvaluateResult, RecordResult, TestResult, TrainResult
-from sightline.runs.journal import current_run_id
 from sightline.storage import ObjectInfo, Storage, Upload
 
 Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)

@@ -21,6 +21,7 @@ from typing import Literal
 from sightline import strict_json
 from sightline.errors import ConfigurationError, DataError, StepError, UnknownTagError
 from sightline.files import write_atomically
+from sightline.pod import current_run_id
 from sightline.runs.signals import TaskTerminated, ending_on_signals, is_running
 
 _log = logging.getLogger(__name__)
@@ -81,11 +82,6 @@ class TaskEntry:
     attempt: int = 1
     resumed: int = 0
     needs_correction: bool = False
-
-
-def current_run_id() -> str:
-    """The name of the run that this process belongs to; empty where there is none."""
-    return os.environ.get("SIGHTLINE_RUN_ID", "")
 
 
 def run_folder(work: Path, run_id: str) -> Path:

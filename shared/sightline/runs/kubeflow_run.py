@@ -24,7 +24,7 @@ from sightline.config.schema import Config
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, SightlineError, StepError
 from sightline.lock import exclusive_lock
-from sightline.pod import prepare_pod
+from sightline.pod import current_run_id, prepare_pod
 from sightline.runs import resolve
 from sightline.runs.document import (
     RunDocument,
@@ -35,7 +35,7 @@ from sightline.runs.document import (
     run_record,
     write_document,
 )
-from sightline.runs.journal import RETRIES, current_run_id, finishing, read_journal, remove_entry, run_folder
+from sightline.runs.journal import RETRIES, finishing, read_journal, remove_entry, run_folder
 from sightline.runs.notify import notify
 from sightline.runs.outcome import Outcome, outcome_after_task, outcome_at_finish
 from sightline.runs.signals import end_with

@@ -24,7 +24,7 @@ from sightline.report.pages.run_index import METRICS, RunSummary, write_run_inde
 from sightline.report.pages.run_page import RunPage, TaskView, write_run_page
 from sightline.runs.document import RunDocument, read_runs, run_address, write_document
 from sightline.runs.journal import TASK_TITLES, TaskEntry, read_journal, run_folder
-from sightline.runs.training_logs import tensorboard_command, tensorboard_folder
+from sightline.runs.tensorboard import tensorboard_command, tensorboard_folder
 from sightline.storage import Download, open_storage
 from sightline.storage.files import downloaded
 

@@ -56,12 +56,12 @@ class _Contender:
     path: Path
 
 
-def run(config: Config, code_rev: str, train: TrainResult, *, device: str = "") -> EvaluateResult:
+def run(config: Config, code: str, train: TrainResult, *, device: str = "") -> EvaluateResult:
     """Measure the candidates and the champion, and select the best by each of ``evaluate.select_by``.
 
     Args:
         config: The whole configuration.
-        code_rev: The code revision.
+        code: Stands for the code of the step (:func:`sightline.code.reach.step_code`).
         train: The candidates.
         device: Where to measure; empty: ``train.device``.  It changes nothing of what a decision is called.
 
@@ -71,14 +71,14 @@ def run(config: Config, code_rev: str, train: TrainResult, *, device: str = "") 
         ModelFileError: A candidate is damaged, or of other classes or another task than the training set.
         StepError: There are no candidates, or a model is gone.
     """
-    result = decide(config, code_rev, train, device=device)
+    result = decide(config, code, train, device=device)
     for selection in result.selections:
         if not selection.obstacle:
             _log.info("%s: %s", selection.metric, selection.reason)
     return result
 
 
-def decide(config: Config, code_rev: str, train: TrainResult, *, device: str = "") -> EvaluateResult:
+def decide(config: Config, code: str, train: TrainResult, *, device: str = "") -> EvaluateResult:
     """What :func:`run` does, without a word about a decision that nothing was in the way of."""
     minimum = config.evaluate.minimum
     check_metrics(config.evaluate.select_by, config.reading, minimum if isinstance(minimum, dict) else ())
@@ -87,7 +87,7 @@ def decide(config: Config, code_rev: str, train: TrainResult, *, device: str = "
     device = device or config.train.device
     storage = open_storage(config.storage.uri)
     key = step_key(
-        "evaluate", config, train.training_commit, *(candidate.sha256 for candidate in train.candidates), code_rev
+        "evaluate", config, train.training_commit, *(candidate.sha256 for candidate in train.candidates), code
     )
     folder = Path(config.work.dir) / "evaluate" / key
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):

@@ -24,12 +24,12 @@ MAX_ATTEMPTS = 5
 _log = logging.getLogger(__name__)
 
 
-def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
+def run(config: Config, code: str, train: TrainResult) -> EvaluateResult:
     """Carry out what evaluate decided; where another run was faster, compare with its champion first.
 
     Args:
         config: The whole configuration.
-        code_rev: The code revision.
+        code: Stands for the code of evaluate.
         train: The candidates.
 
     Returns:
@@ -44,7 +44,7 @@ def run(config: Config, code_rev: str, train: TrainResult) -> EvaluateResult:
     device = "auto" if config.train.device == "cuda" else config.train.device
     decide = evaluate.decide  # the log of evaluate has the decision, but not one that follows another run's champion
     for _ in range(MAX_ATTEMPTS):
-        result = decide(config, code_rev, train, device=device)
+        result = decide(config, code, train, device=device)
         try:
             promote(config, dataset, storage, result)
         except PreconditionFailedError:

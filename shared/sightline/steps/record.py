@@ -45,12 +45,12 @@ from sightline.temporary_folder import temporary_folder
 _log = logging.getLogger(__name__)
 
 
-def run(config: Config, code_rev: str) -> RecordResult:
+def run(config: Config, code: str) -> RecordResult:
     """Turn an annotation tag into a training tag, at the origin where ``data.repository`` is a clone.
 
     Args:
         config: ``data.tag`` names the annotation tag.
-        code_rev: The code revision; another one writes the report again, but never changes a training tag.
+        code: Stands for the code of the step; another one writes the report again, but never changes a training tag.
 
     Returns:
         The published training set; it lies under the training tag in the result bucket.
@@ -69,15 +69,15 @@ def run(config: Config, code_rev: str) -> RecordResult:
     storage = open_storage(config.storage.uri)
     with closing(open_database(config.database.url)) as database:
         _retire_removed(origin, tag, database)
-        result = _record(origin, tag, code_rev, storage, database)
+        result = _record(origin, tag, code, storage, database)
     follow(places, tag.dataset, config.data.timeout_seconds)
     return result
 
 
-def _record(config: Config, tag: DatasetTag, code_rev: str, storage: Storage, database: Database) -> RecordResult:
+def _record(config: Config, tag: DatasetTag, code: str, storage: Storage, database: Database) -> RecordResult:
     began = time.monotonic()
     with _source(config, tag, database) as source:
-        key = step_key("record", config, source.commit, code_rev)
+        key = step_key("record", config, source.commit, code)
         finished = find_result(storage, RecordResult, str(tag.training), key)
         if finished is not None and _stands(finished, config, database):
             _log.info("%s is recorded already: %s", tag, tag.training)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sightline import strict_json
+from sightline.code.reach import step_code
 from sightline.config.decode import from_json, split_overrides
 from sightline.config.digest import config_digest
 from sightline.config.schema import Config
@@ -17,13 +18,13 @@ from sightline.data.git.commands import explain_os_errors
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
 from sightline.evaluation.subjects import subjects
-from sightline.pod import prepare_pod
+from sightline.pod import current_run_id, prepare_pod
 from sightline.registry import store
 from sightline.registry.promotion import is_carried_out
 from sightline.registry.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.report.page import alone
 from sightline.runs import resolve
-from sightline.runs.journal import TaskEntry, current_run_id, journalled
+from sightline.runs.journal import TaskEntry, journalled
 from sightline.runs.kubeflow_run import open_run, taking_part
 from sightline.storage import open_storage
 from sightline.storage.base import Storage
@@ -83,7 +84,7 @@ def run_record(config: str, code_rev: str, html: str) -> Finished:
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import record
 
-        result = record.run(config, code_rev)
+        result = record.run(config, step_code("record"))
         entry.outputs = {
             "training tag": result.training_tag,
             "images": ", ".join(f"{count} {split}" for split, count in result.images.items()),
@@ -123,7 +124,7 @@ def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Fi
 
         trained = _trained(storage, config, train_result)
         entry.inputs["candidates"] = ", ".join(f"{model.name} {model.sha256[:12]}" for model in trained.candidates)
-        result = evaluate.run(config, code_rev, trained)
+        result = evaluate.run(config, step_code("evaluate"), trained)
         entry.outputs = {selection.metric: selection.reason for selection in result.selections}
         _copy(storage, result.files, "report.html", html)
         dataset = DatasetTag.parse(result.training_tag).dataset
@@ -145,7 +146,7 @@ def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import promote
 
-        result = promote.run(config, code_rev, _trained(storage, config, train_result))
+        result = promote.run(config, step_code("evaluate"), _trained(storage, config, train_result))
         promoted = [selection for selection in result.selections if selection.promoted]
         entry.outputs = {selection.metric: selection.name for selection in promoted}
         entry.message = "" if promoted else "there was no new champion to promote"
@@ -165,7 +166,7 @@ def run_test(config: str, code_rev: str, evaluate_result: str, html: str) -> Fin
         entry.inputs["models"] = ", ".join(
             f"{one.name} {one.sha256[:12]} by {', '.join(one.metrics)}" for one in models
         )
-        result = test.run(config, code_rev, evaluated)
+        result = test.run(config, step_code("test"), evaluated)
         metrics = result.models[0].metrics
         entry.outputs = {name: f"{value:.4f}" for name, value in metrics.items()}
         _copy(storage, result.files, "report.html", html)

@@ -32,12 +32,12 @@ from sightline.logs import Progress
 from sightline.metrics.confusion import ImageMistakes
 from sightline.metrics.exact_match import Reading
 from sightline.metrics.selection import metrics_line
+from sightline.pod import current_run_id
 from sightline.registry.champions import ChampionPointer
 from sightline.registry.results import EvaluateResult, TestedModel, TestResult
 from sightline.registry.store import find_result, folder_key, publish_result
 from sightline.report.drawing.draw import draw_detections
 from sightline.report.pages.test_report import write_test_report
-from sightline.runs.journal import current_run_id
 from sightline.storage import Storage, open_storage
 from sightline.tasks.readers.registry import can_read, open_reader
 
@@ -67,14 +67,14 @@ class _Seen:
     readings: list[Reading]
 
 
-def run(config: Config, code_rev: str, evaluate: EvaluateResult) -> TestResult:
+def run(config: Config, code: str, evaluate: EvaluateResult) -> TestResult:
     """Infer the test split and ``test.images`` with the best candidates and the champions that stay; draw, read, time.
 
     A champion that cannot be tested is left out, with a note; a candidate that cannot be is an error.
 
     Args:
         config: The whole configuration.
-        code_rev: The code revision.
+        code: Stands for the code of the step (:func:`sightline.code.reach.step_code`).
         evaluate: The selections.
 
     Raises:
@@ -89,7 +89,7 @@ def run(config: Config, code_rev: str, evaluate: EvaluateResult) -> TestResult:
     unlabelled = UnlabelledImages(config.test.images)
     models = subjects(evaluate)
     tag = evaluate.training_tag
-    key = step_key("test", config, tag, *(model.sha256 for model in models), unlabelled.digest, code_rev)
+    key = step_key("test", config, tag, *(model.sha256 for model in models), unlabelled.digest, code)
     folder = Path(config.work.dir) / "test" / key
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, TestResult, tag, key)

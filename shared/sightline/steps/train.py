@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from sightline.code.reach import step_code
 from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
 from sightline.data.formats.coco import CocoDocument, read_coco
@@ -27,9 +28,9 @@ from sightline.logs import logging_to
 from sightline.models.device import choose_device
 from sightline.models.model_file import ModelCard, read_card
 from sightline.models.preprocessing import Preprocessing
+from sightline.pod import current_run_id
 from sightline.registry.results import Candidate, RecordResult, TrainResult
 from sightline.registry.store import find_result, folder_key, publish_result, run_of
-from sightline.runs.journal import current_run_id
 from sightline.runs.training_logs import note_training_logs
 from sightline.storage.base import Storage
 from sightline.storage.uris import fetch, open_storage
@@ -44,7 +45,7 @@ def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
 
     Args:
         config: The whole configuration.
-        code_rev: The code revision.
+        code_rev: The code revision, for the model's description; the key holds the code that the step can reach.
         record: The training set.
 
     Raises:
@@ -54,7 +55,7 @@ def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
         StepError: Training cannot go on.
     """
     storage = open_storage(config.storage.uri)
-    key = step_key("train", config, record.digest, code_rev)
+    key = step_key("train", config, record.digest, step_code("train"))
     lock = Path(config.work.dir) / "train" / f"{key}.lock"
     note_training_logs(Path(config.work.dir), Path(config.work.dir) / "train" / key / "files")
     result = find_result(storage, TrainResult, record.training_tag, key)

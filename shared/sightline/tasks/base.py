@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import nn
@@ -16,7 +16,9 @@ from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.dataset import Sample
 from sightline.errors import ConfigurationError
 from sightline.models.model_file import ModelCard
-from sightline.tasks.instance_segmentation.predictor import Predictor
+
+if TYPE_CHECKING:
+    from sightline.tasks.instance_segmentation.predictor import Predictor
 
 TASKS = {"instance_segmentation": "sightline.tasks.instance_segmentation.task:InstanceSegmentation"}
 """Name -> module and class, imported on use."""

@@ -198,7 +198,7 @@ def _runs_of(
 
 
 def _used(connection: Connection, asked: Named, training: dict[str, VersionRow]) -> dict[str, list[str]]:
-    """By run, which of some training sets it used; see :func:`~sightline.database.queries.run_data.used_training_sets`."""
+    """By run, which of some training sets it used (:func:`~sightline.database.queries.run_data.used_training_sets`)."""
     tags = set(training) | {row.record.parent_tag for row in training.values()} - {""}
     only = asked.name if asked.kind == "run" else None
     return used_training_sets(connection, tags, training.values(), only)

@@ -22,7 +22,7 @@ from sightline.errors import SightlineError
 from sightline.kubeflow.client.connection import connect
 from sightline.kubeflow.client.profile import find_profile
 from sightline.kubeflow.runs.lookup import Run, read_run, stopped_at
-from sightline.runs.journal import current_run_id
+from sightline.pod import current_run_id
 
 _CONNECT_SECONDS = 3
 _NO_WORD = "its pods ended without a word"

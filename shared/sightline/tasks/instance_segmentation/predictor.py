@@ -19,8 +19,9 @@ from sightline.data.loading.transforms import fit_image
 from sightline.data.rasterizer import encode_mask
 from sightline.errors import DataError
 from sightline.models.device import choose_device
-from sightline.models.model_file import ModelCard, load_model
+from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
+from sightline.tasks.instance_segmentation.loading import load_model
 
 MASK_THRESHOLD = 0.5
 

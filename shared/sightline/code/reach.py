@@ -1,0 +1,132 @@
+"""The code that a step can reach: what its results depend on, besides data and configuration.
+
+A step's key holds a digest of the files that its imports lead to, so that a change of a page or of a command never
+trains again, and a change of the engine always does.  The imports are read from the sources, wherever they stand in a
+file; a table that names modules as text (such as the tasks) counts like an import of all of them.  What is imported for
+the type checker alone does not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import sightline
+
+LIBRARIES = {
+    "PIL": "pillow",
+    "numpy": "numpy",
+    "pycocotools": "pycocotools",
+    "timm": "timm",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+"""Import name -> distribution, for the libraries whose version decides numbers."""
+
+STEPS = ("record", "train", "evaluate", "test")
+
+_MODULE = re.compile(r"(sightline(?:\.\w+)+)(?::\w+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a step can reach.
+
+    Attributes:
+        digest: 16 hexadecimal digits over the files and the versions.
+        files: POSIX paths below the folder that holds the package, sorted.
+        libraries: Distribution -> version, of those that decide numbers.
+    """
+
+    digest: str
+    files: tuple[str, ...]
+    libraries: dict[str, str]
+
+
+def step_code(step: str) -> str:
+    """The digest of the code that a step can reach."""
+    return step_reach(step).digest
+
+
+@cache
+def step_reach(step: str) -> Reach:
+    """What the step of the code that runs can reach.
+
+    Args:
+        step: One of :data:`STEPS`.
+    """
+    return reach(Path(sightline.__file__).parent, f"sightline.steps.{step}")
+
+
+def reach(package: Path, module: str) -> Reach:
+    """What a module can reach.
+
+    Args:
+        package: The folder of the package.
+        module: Such as ``sightline.steps.train``.
+
+    Raises:
+        ModuleNotFoundError: There is no such module.
+    """
+    if _file_of(package, module) is None:
+        raise ModuleNotFoundError(f"{package} has no module {module}", name=module)
+    found: dict[str, Path] = {}
+    used: set[str] = set()
+    waiting = [module]
+    while waiting:
+        parts = waiting.pop().split(".")
+        if parts[0] != package.name:
+            used.update(LIBRARIES.keys() & {parts[0]})
+            continue
+        # Importing a.b.c runs a and a.b before.
+        for name in (".".join(parts[:end]) for end in range(1, len(parts) + 1)):
+            path = _file_of(package, name)
+            if path is not None and name not in found:
+                found[name] = path
+                waiting.extend(_imported(path, tables=name != package.name))
+    names = {path.relative_to(package.parent).as_posix(): path for path in found.values()}
+    digests = {name: hashlib.sha256(names[name].read_bytes()).hexdigest() for name in sorted(names)}
+    libraries = {LIBRARIES[name]: _version(LIBRARIES[name]) for name in sorted(used)}
+    text = json.dumps([digests, libraries], sort_keys=True)
+    return Reach(hashlib.sha256(text.encode()).hexdigest()[:16], tuple(digests), libraries)
+
+
+def _file_of(package: Path, module: str) -> Path | None:
+    """The file of a module; None for a name in a module."""
+    path = package.parent.joinpath(*module.split("."))
+    files = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
+
+
+def _imported(path: Path, *, tables: bool) -> Iterator[str]:
+    """Names of what a file imports: modules, and perhaps names in them."""
+    waiting: list[ast.AST] = [ast.parse(path.read_bytes(), str(path))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            waiting.extend(node.orelse)
+            continue
+        waiting.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif tables and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            match = _MODULE.fullmatch(node.value)
+            if match:
+                yield match[1]
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,58 @@
+"""TensorBoard for the training curves of a run, found by the run's name."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from sightline import strict_json
+from sightline.database import Lineage
+from sightline.runs.journal import run_folder
+from sightline.runs.training_logs import POINTER
+
+
+def tensorboard_folder(work: Path, run_id: str, published: str = "") -> str:
+    """Where TensorBoard finds the curves of a run; empty where it left none.
+
+    Args:
+        work: The work volume.
+        run_id: The run.
+        published: URI of the folder with the published files of its training: the place where the curves are when
+            the work volume has lost them, or is another machine's.
+    """
+    pointer = run_folder(work, run_id) / POINTER
+    if pointer.is_file():
+        folder = work / str(strict_json.decode(pointer.read_bytes())["files"]) / "tensorboard"
+        if folder.is_dir():
+            return str(folder)
+    place = published.removeprefix("file://")
+    if place.startswith("/"):
+        return f"{place}/tensorboard" if Path(place, "tensorboard").is_dir() else ""
+    return f"{place}/tensorboard" if place else ""
+
+
+def tensorboard_of_run(lineage: Lineage) -> str:
+    """The command that shows the training curves of the one run of a lineage; empty where it left none.
+
+    Where the work volume of the run is not here, its published files are looked for beside its candidates.
+    """
+    from sightline.report.lineage.document import run_configuration
+
+    (run,) = lineage.runs
+    configuration = run_configuration(run)
+    if "tensorboard" not in configuration.get("train", {}).get("trackers", []):
+        return ""
+    offered = (
+        model.record.uri
+        for model in lineage.models
+        for one in model.uses
+        if one.run_id == run.record.run_id and one.use.role in {"best", "last"}
+    )
+    published = next(offered, "").rpartition("/")[0]
+    work = Path(str(configuration.get("work", {}).get("dir", "")))
+    return tensorboard_command(tensorboard_folder(work, run.record.run_id, published))
+
+
+def tensorboard_command(folder: str) -> str:
+    """What shows the curves of :func:`tensorboard_folder` in a browser; empty where there are none."""
+    return shlex.join(["tensorboard", "--logdir", folder]) if folder else ""

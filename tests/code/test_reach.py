@@ -1,0 +1,142 @@
+"""What a change of a file makes a step do again: real files of the package are changed, both ways."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sightline
+from sightline.code.reach import STEPS, reach
+
+PACKAGE = Path(sightline.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    package = tmp_path_factory.mktemp("copy") / "sightline"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    return package
+
+
+@pytest.fixture(scope="module")
+def before(copy):
+    return digests(copy)
+
+
+def digests(package, steps=STEPS):
+    return {step: reach(package, f"sightline.steps.{step}").digest for step in steps}
+
+
+def changed(copy, before, name, steps=STEPS):
+    """The steps that are done again when a line is added to a file."""
+    path = copy / name
+    source = path.read_bytes()
+    path.write_bytes(source + b"\n# changed\n")
+    try:
+        after = digests(copy, steps)
+    finally:
+        path.write_bytes(source)
+    return {step for step in steps if after[step] != before[step]}
+
+
+def test_the_same_files_have_the_same_digest(copy, before):
+    assert digests(copy) == before
+    assert len(set(before.values())) == len(STEPS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cli/runs.py", "cli/kubeflow/commands.py", "kubeflow/client/http.py", "runs/pages.py", "runs/local_run.py",
+        "report/pages/run_page.py", "report/pages/run_index.py", "report/lineage/page.py", "report/templates/style.css",
+        "report/templates/page.js", "garbage/sweep.py", "demo/draw.py", "prediction/batch.py",
+        "config/recipes/plates.yaml",
+    ],
+)  # fmt: skip
+def test_what_no_step_reaches_does_nothing_again(copy, before, name):
+    assert changed(copy, before, name) == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["report/pages/data_report.py", "report/pages/evaluation_report.py", "report/drawing/draw.py"],
+)
+def test_pages_train_nothing(copy, before, name):
+    assert changed(copy, before, name, ["train"]) == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "engine/loop.py", "engine/optimiser.py", "models/backbone.py", "models/preprocessing.py",
+        "tasks/instance_segmentation/network.py", "tasks/instance_segmentation/task.py", "data/loading/transforms.py",
+        "data/loading/batches.py", "config/schema.py", "steps/train.py", "steps/__init__.py", "storage/gcs.py",
+    ],
+)  # fmt: skip
+def test_what_training_reaches_trains_again(copy, before, name):
+    assert changed(copy, before, name, ["train"]) == {"train"}
+
+
+def test_the_reader_of_labelme_is_record_s_alone(copy, before):
+    assert changed(copy, before, "data/formats/labelme/shapes.py") == {"record"}
+
+
+@pytest.mark.slow
+def test_everything_that_a_step_imports_is_found():
+    """Against Python itself: the modules that a process has after it imported a step."""
+    for step in STEPS:
+        program = (
+            f"import sightline.steps.{step}, sys\n"
+            "print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'sightline'), sep='\\n')"
+        )
+        output = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment()
+        ).stdout
+        loaded = {Path(line).relative_to(PACKAGE.parent).as_posix() for line in output.splitlines()}
+        assert loaded <= set(reach(PACKAGE, f"sightline.steps.{step}").files)
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+
+
+@pytest.mark.parametrize(
+    ("source", "reached"),
+    [
+        ("import sightline.b", True),
+        ("from sightline import b", True),
+        ("from sightline.b import c", True),
+        ("def f():\n    from sightline.b import (\n        c,\n        d,\n    )", True),
+        ("TABLE = {'x': 'sightline.b:Class'}", True),
+        ("TABLE = ('sightline.b', 'Class')", True),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sightline.b import c", False),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import sightline.b", True),
+        ("# import sightline.b", False),
+        ("'see sightline.b for more'", False),
+        ("import other.sightline.b", False),
+    ],
+)
+def test_which_imports_count(tmp_path, source, reached):
+    package = tmp_path / "sightline"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text(source)
+    (package / "b.py").write_text("")
+    assert ("sightline/b.py" in reach(package, "sightline.a").files) is reached
+
+
+def test_a_circle_of_imports_ends(tmp_path):
+    package = tmp_path / "sightline"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("import sightline.b")
+    (package / "b.py").write_text("import sightline.a")
+    assert reach(package, "sightline.a").files == ("sightline/__init__.py", "sightline/a.py", "sightline/b.py")
+
+
+def test_an_unknown_module_is_refused(tmp_path):
+    with pytest.raises(ModuleNotFoundError):
+        reach(tmp_path / "sightline", "sightline.steps.none")
