@@ -13,7 +13,7 @@ from sightline.cli import cli
 from sightline.cli.suggested_classes import suggested_overrides
 from sightline.config.decode import decode
 from sightline.data.formats.labels import LabelMap, cleaned, difference
-from tests.data.labelme_folders import encoded, picture, shape, write
+from tests.data.formats.labelme_folders import encoded, picture, shape, write
 
 
 def check(*arguments):

@@ -23,7 +23,7 @@ from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.recording.merge import merge
 from sightline.metrics.coco import evaluate_coco
 from sightline.metrics.divided import evaluate_divided
-from tests.data.labelme_folders import document, encoded, settings, shape
+from tests.data.formats.labelme_folders import document, encoded, settings, shape
 
 CLASSES = ("car", "bus")
 

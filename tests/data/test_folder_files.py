@@ -9,7 +9,7 @@ from sightline.data.folder_files import first_names, list_files, shown
 from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.repository.adding import unstored_images
 from sightline.errors import DataError
-from tests.data.labelme_folders import settings, write
+from tests.data.formats.labelme_folders import settings, write
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sightline.data.images import (
     read_image,
 )
 from sightline.errors import DataError
-from tests.data.labelme_folders import encoded, picture
+from tests.data.formats.labelme_folders import encoded, picture
 
 LIMIT = 1_000_000
 ORIENTATION = 0x0112

@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 
-from tests.data.labelme_folders import document, encoded, picture
-from tests.data.test_labelme_faults import FILES
+from tests.data.formats.labelme_folders import document, encoded, picture
+from tests.data.formats.test_labelme_faults import FILES
 from tests.hostile.test_images import REFUSED
 
 MEASURE = """

@@ -11,7 +11,7 @@ from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.repository.history import list_tags
 from sightline.data.tags import DatasetTag
 from sightline.errors import DataError
-from tests.data.test_adding import files_of, git, state, tree
+from tests.data.repository.test_adding import files_of, git, state, tree
 from tests.labelled_folder import write_images
 
 FOLDERS = [

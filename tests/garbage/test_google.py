@@ -14,8 +14,8 @@ from sightline.garbage import sweep
 from sightline.garbage.bucket import Bucket
 from sightline.garbage.found import SafetyAge, storage_now
 from sightline.storage import open_storage
+from tests.garbage.test_bucket import MODEL, MODEL_FILES, UNFINISHED
 from tests.shapes_world import RECIPE, WEEK
-from tests.steps.garbage.test_bucket import MODEL, MODEL_FILES, UNFINISHED
 
 MONTH = timedelta(days=30)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.steps.publishers import publish_at_once
+from tests.registry.publishers import publish_at_once
 
 
 @pytest.mark.parametrize("back_end", ["local", "gcs"])

@@ -11,7 +11,7 @@ from sightline.data.formats.labelme import folder as labelme
 from sightline.data.formats.labelme.folder import read_folder, stopping_faults
 from sightline.data.images import image_facts
 from sightline.errors import DataError
-from tests.data.labelme_folders import HEIGHT, SQUARE, WIDTH, document, encoded, picture, settings, shape, write
+from tests.data.formats.labelme_folders import HEIGHT, SQUARE, WIDTH, document, encoded, picture, settings, shape, write
 
 
 def test_clipped_outlines_stay_in_the_image(tmp_path):

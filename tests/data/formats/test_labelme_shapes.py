@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 
 from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.rasterizer import rasterize
-from tests.data.labelme_folders import HEIGHT, SQUARE, WIDTH, encoded, settings, shape, write
+from tests.data.formats.labelme_folders import HEIGHT, SQUARE, WIDTH, encoded, settings, shape, write
 
 TRIANGLE = [[40, 5], [60, 5], [60, 40]]
 CONCAVE = [[20, 5], [-9, 5], [-9, 40], [20, 40], [20, 35], [-5, 35], [-5, 9], [20, 9]]

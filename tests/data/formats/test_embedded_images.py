@@ -10,7 +10,7 @@ from PIL import Image
 from sightline.data.formats.labelme.embedded import without_orientation
 from sightline.data.formats.labelme.folder import read_folder, stopping_faults
 from sightline.data.images import exif_orientation, image_facts, read_image
-from tests.data.labelme_folders import encoded, picture, settings, shape, write
+from tests.data.formats.labelme_folders import encoded, picture, settings, shape, write
 
 WIDTH, HEIGHT = 160, 120
 RED = [[12, 10], [70, 12], [64, 50]]

@@ -10,7 +10,7 @@ import pytest
 from sightline.config.schema import Data
 from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.images import hash_distance
-from tests.data.labelme_folders import settings
+from tests.data.formats.labelme_folders import settings
 from tests.real_labelme import REAL_LABELME, needs_real_labelme
 
 

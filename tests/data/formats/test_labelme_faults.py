@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sightline.data.formats.labelme.folder import read_folder
-from tests.data.labelme_folders import SQUARE, document, encoded, picture, settings, shape, write
+from tests.data.formats.labelme_folders import SQUARE, document, encoded, picture, settings, shape, write
 
 AGAIN = "open it in labelme and save it again, or restore it from an older version"
 REDRAW = "draw the shape again or delete it"

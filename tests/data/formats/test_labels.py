@@ -8,7 +8,7 @@ from sightline.config.decode import decode
 from sightline.data.formats.labelme.folder import read_folder, stopping_faults
 from sightline.data.formats.labels import LabelMap, cleaned, difference, respelled
 from sightline.errors import ConfigurationError
-from tests.data.labelme_folders import settings, shape, write
+from tests.data.formats.labelme_folders import settings, shape, write
 
 DECOMPOSED, COMPOSED = "cafe\u0301", "caf\u00e9"
 

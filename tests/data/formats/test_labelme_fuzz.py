@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from sightline.data.formats.labelme.folder import read_folder
-from tests.data.labelme_folders import encoded, picture, settings, write
+from tests.data.formats.labelme_folders import encoded, picture, settings, write
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
