@@ -24,6 +24,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import importlib
+import importlib.util
 import json
 import os
 import re
@@ -46,6 +47,9 @@ CURRENT = "current"
 MANIFEST = "MANIFEST.json"
 SOURCE = "shared"
 """The folder of a snapshot that goes on the path."""
+
+CODE_SUFFIXES = frozenset({".py", ".yaml", ".html", ".css", ".js", ".typed"})
+"""Of the files that make up the package."""
 
 _READ_AT_ONCE = 16
 """A network file system answers each request after some time, but many at once."""
@@ -159,6 +163,26 @@ def revision_of(hashes: Mapping[str, str]) -> str:
     """
     lines = (f"{name}\0{sha256}\n" for name, sha256 in sorted(hashes.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def package_revision(package: Path) -> str:
+    """The revision that a snapshot of a package would have."""
+    files = code_files(package)
+    return revision_of({name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()})
+
+
+def code_files(package: Path) -> dict[str, Path]:
+    """The files that make up the package, installed or checked out; hidden and compiled ones are none of them.
+
+    Args:
+        package: The folder of the package.
+
+    Returns:
+        POSIX path below the folder that holds the package, such as ``sightline/version.py`` -> the file.
+    """
+    found = (path for path in package.rglob("*") if path.suffix in CODE_SUFFIXES and path.is_file())
+    names = {path.relative_to(package.parent).as_posix(): path for path in found}
+    return {name: names[name] for name in sorted(names) if "/." not in name}
 
 
 def revisions(volume: Path) -> list[str]:
@@ -286,13 +310,12 @@ def _require_own(code_rev: str) -> None:
     """Refuse another image than that which resolve ran in; without a volume this is no image, and resolve compared."""
     if not os.environ.get(VARIABLE):
         return
-    from sightline.version import code_revision
-
-    own = code_revision()
-    if own != code_rev:
+    spec = importlib.util.find_spec("sightline")
+    own = package_revision(Path(str(((spec and spec.submodule_search_locations) or [""])[0])))[:12]
+    if not code_rev.endswith(f"-{own}"):
         raise SnapshotError(
-            f"the run uses the code {code_rev} of the image in which it was resolved, but this image has {own}; build "
-            "all images from the same code, then start the run anew"
+            f"the run uses the code {code_rev} of the image in which it was resolved, but this image has another, "
+            f"...-{own}; build all images from the same code, then start the run again"
         )
 
 

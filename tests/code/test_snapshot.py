@@ -14,8 +14,8 @@ from sightline.code import make_snapshot
 from sightline.code import snapshot as limits
 from sightline.code.snapshot import read_snapshot
 from sightline.errors import CodeError
-from sightline.version import code_files, code_revision
-from sightline_bootstrap import revision_of
+from sightline.version import code_revision
+from sightline_bootstrap import code_files, revision_of
 from tests.code.packages import REAL, ROOT, small_package
 
 

@@ -14,8 +14,8 @@ import sightline
 from sightline import strict_json
 from sightline.code.git_state import git_state
 from sightline.errors import CodeError
-from sightline.version import CODE_SUFFIXES, __version__, code_files
-from sightline_bootstrap import revision_of
+from sightline.version import __version__
+from sightline_bootstrap import CODE_SUFFIXES, code_files, revision_of
 
 MAX_FILES = 5_000
 MAX_FILE_BYTES = 4 << 20

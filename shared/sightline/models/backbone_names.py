@@ -1,9 +1,8 @@
-"""Which backbones there are, and what can be checked of one before anything is built; without torch."""
+"""The names of the backbones that there are, without torch."""
 
 from __future__ import annotations
 
 import difflib
-import importlib.util
 from collections.abc import Sequence
 
 from sightline.config.schema import Model
@@ -25,23 +24,6 @@ RESNETS = (
 
 PYRAMID_STRIDES = (4, 8, 16, 32)
 TIMM = "timm:"
-
-
-def check_backbone(model: Model) -> None:
-    """Refuse a backbone that cannot be built.
-
-    Where timm is installed its models are built without memory; where it is not, as in the image of resolve, the name
-    of a timm model is taken as it is, and train finds out.
-
-    Raises:
-        ConfigurationError: There is no such backbone, or the number of anchor sizes does not fit its pyramid.
-    """
-    if not model.backbone.startswith(TIMM):
-        if model.backbone.removesuffix("_gn") not in RESNETS:
-            raise unknown_backbone(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
-        require_anchor_sizes(model, levels=len(PYRAMID_STRIDES))
-    elif importlib.util.find_spec("timm"):
-        importlib.import_module("sightline.models.backbone").check_timm(model)
 
 
 def require_anchor_sizes(model: Model, levels: int) -> None:

@@ -47,7 +47,7 @@ def _tag(config: Config) -> None:
 
 
 def _backbone(config: Config) -> None:
-    from sightline.models.backbone_names import check_backbone
+    from sightline.models.backbone_check import check_backbone
 
     check_backbone(config.model)
 

@@ -20,41 +20,18 @@ from sightline.cli.kubeflow.options import (
     launch_options,
     pipeline_option,
     print_json,
+    set_option,
 )
+from sightline.cli.kubeflow.uploading import checked, upload_version
 
 if TYPE_CHECKING:
     from sightline.kubeflow.client.connection import Kubeflow
     from sightline.kubeflow.runs.lookup import Run
-    from sightline.kubeflow.runs.submit import Version
 
 Compile = Callable[[Sequence[str]], str]
 """Steps -> the compiled text of the pipeline with these steps."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable."
-)
-
-
-def upload_version(kubeflow: Kubeflow, compiled: str, pipeline: str) -> Version:
-    """Upload a compiled text where that is needed, and say what was done."""
-    from sightline.kubeflow.runs.schedules import unfit_schedules
-    from sightline.kubeflow.runs.submit import read_version
-    from sightline.kubeflow.runs.upload import upload
-    from sightline.version import code_revision
-
-    uploaded = upload(kubeflow.api, pipeline, compiled, f"Sightline {code_revision()}")
-    click.echo(str(uploaded))
-    version = read_version(kubeflow.api, uploaded.pipeline_id, uploaded.version_id)
-    if uploaded.change.startswith("new version"):
-        for schedule, names in unfit_schedules(kubeflow.api, version):
-            click.echo(
-                f"schedule {schedule.name} cannot start runs of this version, which takes {', '.join(names)} as "
-                f"another type or not at all: python pipeline.py schedule remove {schedule.name}, then add it again",
-                err=True,
-            )
-    return version
 
 
 def pipeline_name(pipeline: str, steps: Sequence[str], every_step: Sequence[str]) -> str:
@@ -100,34 +77,6 @@ def start(
         }
         run = read_run(start_run(kubeflow.api, version, parameters, **place))
         _started(kubeflow, run, waiting=options["waiting"])
-
-
-def checked(
-    kubeflow: Kubeflow, compiled: Callable[[], str], asked: tuple[str, Sequence[str], str, Sequence[str]]
-) -> tuple[str, dict[str, Any]]:
-    """Check everything about a new run, or a schedule of them, before anything is sent to Kubeflow.
-
-    Args:
-        kubeflow: Where it is to run.
-        compiled: Compiles the pipeline.
-        asked: Recipe, overrides, code revision and ``name=value`` of other parameters.
-
-    Returns:
-        The compiled text and the parameters of the run.
-
-    Raises:
-        ConfigurationError: With every fault of the configuration.
-        NotReadyError: Something is missing in the cluster.
-    """
-    from sightline.kubeflow.runs.launch import require_ready
-    from sightline.kubeflow.runs.parameters import new_parameters
-    from sightline.kubeflow.runs.submit import compiled_version
-
-    text = compiled()
-    version = compiled_version(text)
-    parameters = new_parameters(version.parameters, *asked, usual=kubeflow.parameters)
-    require_ready(kubeflow, version, parameters, kubeflow.service_account)
-    return text, parameters
 
 
 def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:

@@ -27,6 +27,10 @@ _CONNECTION = (
     ("service-account", "NAME", "Service account of the pods of new runs; KFP_SERVICE_ACCOUNT."),
 )
 
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable."
+)
+
 CONNECTION_NAMES = ("profile", *(name.replace("-", "_") for name, _, _ in _CONNECTION), "port_forward")
 
 

@@ -14,7 +14,9 @@ from sightline.cli.kubeflow.options import (
     json_option,
     pipeline_option,
     print_json,
+    set_option,
 )
+from sightline.cli.kubeflow.uploading import checked, upload_version
 
 
 @click.group("schedule")
@@ -83,7 +85,6 @@ def remove_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN
 
 def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Sequence[str]) -> click.Group:
     """The group with ``add``, which uploads the pipeline where that is needed."""
-    from sightline.cli.kubeflow.commands import set_option
 
     @schedule.command("add")
     @click.argument("name")
@@ -115,7 +116,6 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
 
 
 def _add(name: str, cron: str, every: str, compiled: Callable[[], str], options: dict[str, Any]) -> None:
-    from sightline.cli.kubeflow.commands import checked, upload_version
     from sightline.kubeflow.runs.schedules import add_schedule, require_new, trigger
 
     when = trigger(cron, every)
