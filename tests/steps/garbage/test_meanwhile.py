@@ -33,7 +33,7 @@ def sweep_again_and_again(world, stop, sweeps):
         try:
             world.sweep(delete=True, older_than=MIN_AGE)
         except RepositoryError as error:
-            assert "works there" in str(error)  # noqa: PT017  (another gc)
+            assert "working there" in str(error)  # noqa: PT017  (another gc)
         with sweeps.get_lock():
             sweeps.value += 1
 
