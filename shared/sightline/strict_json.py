@@ -7,6 +7,7 @@ and the remedy.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from pydantic import ConfigDict
+    from pydantic import ConfigDict, TypeAdapter
 
 MAX_BYTES = 1024**3
 """A longer text is refused unread."""
@@ -97,24 +98,39 @@ def may_overflow(content: bytes) -> bool:
 
 
 def decode_as(kind: type[Document], content: bytes | str) -> Document:
-    """Decode a JSON text as a dataclass: exactly its fields, in exactly their types.
+    """Decode a JSON text as a dataclass; other types than those of its fields are refused.
 
     Args:
-        kind: A dataclass that closes itself to other fields by ``__pydantic_config__ = CLOSED``.
+        kind: A dataclass; fields that it does not have are ignored, or refused if ``__pydantic_config__ = CLOSED``.
         content: As for :func:`decode`.
 
     Raises:
-        JsonError: It is no JSON, or a field is missing, unknown, or of another type.
+        JsonError: It is not strict JSON, or a field is missing, unknown, or of another type.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     decode(content)
+    return validate(kind, content)
+
+
+def validate(kind: type[Document], content: bytes | str) -> Document:
+    """:func:`decode_as` for a text that :func:`decode` accepts."""
+    from pydantic import ValidationError
+
+    if isinstance(content, bytes):
+        content = content.removeprefix(b"\xef\xbb\xbf")
     try:
-        return TypeAdapter(kind).validate_json(content, strict=True)
+        validated: Document = _adapter(kind).validate_json(content, strict=True)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise JsonError(f"{where}: {first['msg']}" if where else str(first["msg"])) from error
+    return validated
+
+
+@functools.cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def _text(content: bytes) -> str:

@@ -1,8 +1,8 @@
 """Writes one of each stored document, as the code of today writes it, for the tests of all later releases.
 
-``python -m tests.documents.make_fixtures`` runs the pipeline once in a temporary folder and adds, for each document, the
-file ``fixtures/<document>/format-<n>.*`` of its present format.  What is there already is never written again: those
-files are what earlier releases wrote.
+``python -m tests.documents.make_fixtures`` runs the pipeline once in a temporary folder and adds for each document the
+file ``fixtures/<document>/format-<n>`` of its present format.  What is there is never written again: it is what an
+earlier release wrote.
 """
 
 import json

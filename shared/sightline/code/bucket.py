@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sightline import strict_json
 from sightline.code.snapshot import MAX_BYTES, Manifest, Published, Snapshot, read_snapshot
 from sightline.code.volume import publish_to_volume
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import CodeError, ObjectNotFoundError, PreconditionFailedError
 from sightline.storage import Storage
 
@@ -30,10 +31,11 @@ class Pointer:
         published: Since when it is; UTC, ISO 8601.
     """
 
-    __pydantic_config__ = strict_json.CLOSED
-
     revision: str
     published: str
+
+
+POINTER = DocumentKind("code pointer", Pointer)
 
 
 def snapshot_key(revision: str) -> str:
@@ -66,7 +68,7 @@ def publish_to_bucket(snapshot: Snapshot, storage: Storage) -> Published:
             return Published(manifest, place, new, moved=False)
         mine = Pointer(snapshot.revision, datetime.now(UTC).isoformat(timespec="seconds"))
         try:
-            storage.write_bytes(POINTER_KEY, json.dumps(asdict(mine)).encode(), if_generation=generation)
+            storage.write_bytes(POINTER_KEY, json.dumps(POINTER.encode(mine)).encode(), if_generation=generation)
         except PreconditionFailedError:
             pointer, generation = read_pointer(storage)
         else:
@@ -120,13 +122,12 @@ def read_pointer(storage: Storage) -> tuple[Pointer | None, int]:
     except ObjectNotFoundError:
         return None, 0
     try:
-        pointer = strict_json.decode_as(Pointer, text)
+        pointer = POINTER.decode(text)
         if not _REVISION.fullmatch(pointer.revision):
-            raise strict_json.JsonError(f"revision: {strict_json.shown(pointer.revision)} is none")
-    except strict_json.JsonError as error:
-        raise CodeError(
-            f"{storage.uri_of(POINTER_KEY)} cannot be read ({error}); remove it and publish the code again"
-        ) from error
+            raise DocumentError(f"revision: {strict_json.shown(pointer.revision)} is none")
+    except DocumentError as error:
+        remedy = error.remedy("remove it and publish the code again")
+        raise CodeError(f"{storage.uri_of(POINTER_KEY)} cannot be read ({error}); {remedy}") from error
     return pointer, info.generation
 
 

@@ -6,13 +6,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import sightline
 from sightline import strict_json
 from sightline.code.git_state import git_state
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import CodeError
 from sightline.version import __version__
 from sightline_bootstrap import CODE_SUFFIXES, code_files, revision_of
@@ -38,8 +39,6 @@ class Manifest:
         created: When the snapshot was made; UTC, ISO 8601.
     """
 
-    __pydantic_config__ = strict_json.CLOSED
-
     revision: str
     files: dict[str, str]
     version: str
@@ -49,7 +48,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """As it lies in a snapshot on a volume."""
-        return json.dumps(asdict(self), indent=1).encode()
+        return json.dumps(MANIFEST.encode(self), indent=1).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,6 @@ class Snapshot:
         contents: POSIX path -> UTF-8 text of the file.
     """
 
-    __pydantic_config__ = strict_json.CLOSED
-
     manifest: Manifest
     contents: dict[str, str]
 
@@ -73,7 +70,11 @@ class Snapshot:
 
     def to_json(self) -> bytes:
         """As it lies in a bucket: one object, so that it is there whole or not at all."""
-        return json.dumps(asdict(self), ensure_ascii=False).encode()
+        return json.dumps(SNAPSHOT.encode(self), ensure_ascii=False).encode()
+
+
+MANIFEST = DocumentKind("code manifest", Manifest)
+SNAPSHOT = DocumentKind("code snapshot", Snapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +133,9 @@ def read_snapshot(revision: str, text: bytes, where: str) -> Snapshot:
         CodeError: It is another snapshot or none, names a file outside the package, or is too large.
     """
     try:
-        snapshot = strict_json.decode_as(Snapshot, text)
-    except strict_json.JsonError as error:
-        raise _untrusted(where, str(error)) from error
+        snapshot = SNAPSHOT.decode(text)
+    except DocumentError as error:
+        raise _untrusted(where, str(error), error.remedy("")) from error
     contents = snapshot.contents
     _require_limits(where, ((name, len(content.encode())) for name, content in contents.items()))
     hashes = _hashes(contents)
@@ -166,5 +167,5 @@ def _require_limits(where: str, sizes: Iterable[tuple[str, int]]) -> None:
             )
 
 
-def _untrusted(where: str, fault: str) -> CodeError:
-    return CodeError(f"{where} cannot be a snapshot of the code: {fault}")
+def _untrusted(where: str, fault: str, remedy: str = "") -> CodeError:
+    return CodeError(f"{where} cannot be a snapshot of the code: {'; '.join(filter(None, [fault, remedy]))}")

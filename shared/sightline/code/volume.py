@@ -15,11 +15,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sightline_bootstrap
-from sightline import strict_json
-from sightline.code.snapshot import Manifest, Published, Snapshot
+from sightline.code.snapshot import MANIFEST, Manifest, Published, Snapshot
+from sightline.documents import DocumentError
 from sightline.errors import CodeError, SightlineError
 from sightline.files import sync, sync_folder
-from sightline_bootstrap import MANIFEST, SOURCE, SnapshotError
+from sightline_bootstrap import MANIFEST as MANIFEST_FILE
+from sightline_bootstrap import SOURCE, SnapshotError
 
 _SYNCED_AT_ONCE = 8
 _ATTEMPTS = 10
@@ -87,9 +88,10 @@ def read_manifest(folder: Path) -> Manifest:
         CodeError: Its manifest is damaged.
     """
     try:
-        return strict_json.decode_as(Manifest, (folder / MANIFEST).read_bytes())
-    except strict_json.JsonError as error:
-        raise CodeError(f"{folder / MANIFEST} cannot be read: {error}; remove {folder} and publish again") from error
+        return MANIFEST.decode((folder / MANIFEST_FILE).read_bytes())
+    except DocumentError as error:
+        remedy = error.remedy(f"remove {folder} and publish again")
+        raise CodeError(f"{folder / MANIFEST_FILE} cannot be read: {error}; {remedy}") from error
 
 
 def remove_snapshot(volume: Path, revision: str, still: Callable[[Path], bool]) -> bool:
@@ -178,7 +180,7 @@ def _write(snapshot: Snapshot, part: Path) -> None:
         folder.mkdir()
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
         list(pool.map(_write_file, contents.keys(), contents.values()))
-    _write_file(part / MANIFEST, snapshot.manifest.to_json())
+    _write_file(part / MANIFEST_FILE, snapshot.manifest.to_json())
     for folder in reversed(folders):
         sync_folder(folder)
         folder.chmod(0o555)

@@ -9,7 +9,7 @@ random generator have a state to keep: they are functions of the iteration.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sightline import strict_json
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import StepError
 from sightline.models.model_file import write_tensors
 from sightline.models.safetensors_header import read_header
 
 METADATA_KEY = "sightline-checkpoint"
-FORMAT = 2
-"""2: the history is a tensor.  Before, it was in the header, and there was no format."""
-
 _HISTORY = "history.json"
 _ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 _DAMAGES = (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError)
@@ -58,6 +56,16 @@ class TrainingState:
             self.history.append({"iteration": self.iteration, **values})
 
 
+def _with_history_in_the_header(header: dict[str, Any]) -> dict[str, Any]:
+    """Format 1; from format 2 on the history is a tensor."""
+    if not isinstance(header["history"], list):
+        raise TypeError("history is not a list")
+    return header
+
+
+CHECKPOINT = DocumentKind("checkpoint", TrainingState, upgrades=(_with_history_in_the_header,))
+
+
 def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, state: TrainingState) -> None:
     """Write a checkpoint in the place of the one before.
 
@@ -70,7 +78,7 @@ def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     tensors[_HISTORY] = torch.frombuffer(bytearray(json.dumps(state.history).encode()), dtype=torch.uint8)
     header = {entry.name: getattr(state, entry.name) for entry in fields(state) if entry.name != "history"}
-    write_tensors(path, tensors, {METADATA_KEY: json.dumps({"format": FORMAT, **header})})
+    write_tensors(path, tensors, {METADATA_KEY: json.dumps({"format": CHECKPOINT.format, **header})})
 
 
 def read_state(path: Path) -> TrainingState:
@@ -82,14 +90,12 @@ def read_state(path: Path) -> TrainingState:
     if not path.exists():
         return TrainingState()
     try:
-        document: dict[str, Any] = strict_json.decode(read_header(path).metadata[METADATA_KEY])
-        written = document.pop("format", 1)
-        if written > FORMAT:
-            raise ValueError(f"it has format {written!r}, but this Sightline reads formats up to {FORMAT}")
-        if written == FORMAT:
+        document = CHECKPOINT.upgrade(strict_json.decode(read_header(path).metadata[METADATA_KEY]))
+        history = document.pop("history", None)
+        if history is None:
             with safe_open(path, "pt") as file:
-                document["history"] = strict_json.decode(file.get_tensor(_HISTORY).numpy().tobytes())
-        return TrainingState(**document)
+                history = strict_json.decode(file.get_tensor(_HISTORY).numpy().tobytes())
+        return replace(CHECKPOINT.decode_value(document), history=history)
     except _DAMAGES as error:
         raise _unusable(path, error) from error
 
@@ -128,6 +134,7 @@ def _on(parameter: nn.Parameter, name: str, kind: str, moment: torch.Tensor | No
 
 
 def _unusable(path: Path, error: Exception) -> StepError:
-    return StepError(
-        f"the checkpoint {path} cannot be used ({error}); remove the folder {path.parent} to train from the start"
-    )
+    remedy = f"remove the folder {path.parent} to train from the start"
+    if isinstance(error, DocumentError):
+        remedy = error.remedy(remedy)
+    return StepError(f"the checkpoint {path} cannot be used ({error}); {remedy}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +16,7 @@ from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument, read_coco
 from sightline.data.repository.checkout import Checkout, checked_out
 from sightline.data.tags import DatasetTag
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import ModelFileError, ObjectNotFoundError, StepError
 from sightline.files import file_sha256, write_atomically
 from sightline.logs import Progress
@@ -21,6 +24,26 @@ from sightline.storage import open_uri
 
 if TYPE_CHECKING:
     from sightline.tasks.instance_segmentation.predictor import Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPredictions:
+    """What a model found in the images of a split, kept on the work volume for a task that is killed.
+
+    Attributes:
+        images: One object for each image, with the fields of :class:`Detections`.
+    """
+
+    images: list[dict[str, Any]]
+
+
+def _from_list(images: list[Any]) -> dict[str, Any]:
+    if not isinstance(images, list):
+        raise TypeError("it is not a list")
+    return {"images": images}
+
+
+KEPT_PREDICTIONS = DocumentKind("kept predictions", KeptPredictions, upgrades=(_from_list,))
 
 
 def training_set_on_disk(config: Config, tag: str, expected_commit: str = "") -> AbstractContextManager[Checkout]:
@@ -97,7 +120,12 @@ def infer_split(
     from sightline.data.loading.dataset import read_listed_image
 
     if kept.is_file():
-        return detections_from_json(kept.read_text(encoding="utf-8"))
+        try:
+            return detections_from_json(kept.read_text(encoding="utf-8"))
+        except ValueError as error:
+            otherwise = "remove the file to infer the images again"
+            remedy = error.remedy(otherwise) if isinstance(error, DocumentError) else otherwise
+            raise StepError(f"the kept predictions {kept} cannot be read ({error}); {remedy}") from error
     found = []
     with Progress("infer images", total=len(truth["images"]), unit="images") as progress:
         for listed in progress.track(truth["images"]):
@@ -119,11 +147,24 @@ def detections_to_json(detections: list[Detections]) -> str:
         }
         for found in detections
     ]
-    return json.dumps(documents)
+    return json.dumps(KEPT_PREDICTIONS.encode(KeptPredictions(documents)))
 
 
 def detections_from_json(text: str) -> list[Detections]:
-    """The detections that :func:`detections_to_json` wrote."""
+    """The detections that :func:`detections_to_json` wrote.
+
+    Raises:
+        DocumentError: The text is something else.
+    """
+    try:
+        return _detections(KEPT_PREDICTIONS.decode(text, max_bytes=sys.maxsize))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, DocumentError):
+            raise
+        raise DocumentError(f"its detections cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _detections(kept: KeptPredictions) -> list[Detections]:
     return [
         Detections(
             image_id=document["image_id"],
@@ -132,5 +173,5 @@ def detections_from_json(text: str) -> list[Detections]:
             category_ids=np.array(document["category_ids"], np.int64),
             masks=document["masks"],
         )
-        for document in json.loads(text)  # noqa: TID251  (written by this task; of any length)
+        for document in kept.images
     ]

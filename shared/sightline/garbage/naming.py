@@ -8,8 +8,19 @@ from typing import Any
 from urllib.parse import unquote
 
 from sightline import strict_json
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import ObjectNotFoundError, StepError
+from sightline.registry.champions import CHAMPION
+from sightline.registry.results import PUBLICATION
+from sightline.registry.selected_models import CURRENT_MODEL, SELECTED_MODEL
 from sightline.storage import Storage
+
+_KINDS: dict[str, DocumentKind[Any]] = {
+    "result.json": PUBLICATION,
+    "manifest.json": SELECTED_MODEL,
+    "CURRENT.json": CURRENT_MODEL,
+}
+"""By the name of the object; all others are champion pointers."""
 
 _ROOMS = re.compile(r"(?:^|(?<=/))(?=(?:results|evaluation)/)")
 
@@ -42,10 +53,17 @@ def read_document(storage: Storage, key: str) -> Any:  # noqa: ANN401
     """A JSON document that may name objects; None where it is gone.
 
     Raises:
-        StepError: It cannot be read, so nobody knows what it names.
+        StepError: It cannot be read, or a later Sightline wrote it, so that what it names is unknown.
     """
     try:
-        return strict_json.decode(storage.read_bytes(key)[0])
+        document = strict_json.decode(storage.read_bytes(key)[0])
+        _KINDS.get(key.rpartition("/")[2], CHAMPION).refuse_newer(document)
+        return document
+    except DocumentError as error:
+        raise StepError(
+            f"{storage.uri_of(key)} cannot be read ({error}), so what it needs is unknown; nothing is removed: "
+            f"{error.remedy('put the right document there')}"
+        ) from error
     except ObjectNotFoundError:
         return None
     except ValueError as error:

@@ -24,6 +24,7 @@ from sightline.garbage.found import (
     trash,
 )
 from sightline.lock import exclusive_lock
+from sightline.runs.document import RUN
 from sightline.runs.pages import write_index
 from sightline.storage import Storage
 from sightline.temporary_folder import is_left_behind
@@ -163,7 +164,7 @@ class Leftovers:
 def _state_of_run(folder: Path) -> str:
     """As ``run.json`` has it; empty where it cannot be read."""
     try:
-        return str(strict_json.decode((folder / "run.json").read_bytes())["state"])
+        return str(RUN.upgrade(strict_json.decode((folder / "run.json").read_bytes()))["state"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

@@ -21,17 +21,17 @@ from torch import nn
 
 from sightline import strict_json
 from sightline.config.schema import Model
+from sightline.documents import FIRST_FORMAT, DocumentError, DocumentKind, newer_format
 from sightline.errors import ModelFileError
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.safetensors_header import Header, read_header
 
-FORMAT_VERSION = 1
 METADATA_KEY = "sightline"
 
 _AGAIN = "fetch the file again, or train again"
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+@dataclass(frozen=True, config=ConfigDict(extra="ignore", allow_inf_nan=False))
 class ModelCard:
     """What a model file says about its weights.
 
@@ -49,7 +49,6 @@ class ModelCard:
         code_rev: The code that trained it.
         iteration: After how many iterations the weights were taken.
         metrics: On the val split, by name.
-        format_version: Of this description.
     """
 
     task: str
@@ -65,16 +64,23 @@ class ModelCard:
     code_rev: str
     iteration: int
     metrics: dict[str, float]
-    format_version: int = FORMAT_VERSION
 
 
+def _without_its_own_number(card: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 was called ``format_version``."""
+    number = card.pop("format_version", FIRST_FORMAT)
+    if number != FIRST_FORMAT:
+        raise newer_format(number, MODEL_CARD.format)
+    return card
+
+
+MODEL_CARD = DocumentKind("model card", ModelCard, upgrades=(_without_its_own_number,))
 _CARD = TypeAdapter(ModelCard)
 
 
 def card_document(card: ModelCard) -> dict[str, Any]:
     """A card as JSON values."""
-    document: dict[str, Any] = _CARD.dump_python(card, mode="json")
-    return document
+    return {"format": MODEL_CARD.format, **_CARD.dump_python(card, mode="json")}
 
 
 def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
@@ -131,25 +137,15 @@ def card_of(header: Header, path: Path) -> ModelCard:
             "model.weights, and a model to use comes from training with Sightline"
         )
     try:
-        document = strict_json.decode(text)
-        if not isinstance(document, dict):
-            raise TypeError("it is not a JSON object")
-        version = document["format_version"]
-        if version == FORMAT_VERSION:
-            card = _CARD.validate_python(document)
-    except KeyError as error:
+        card = _CARD.validate_python(MODEL_CARD.upgrade(strict_json.decode(text)))
+    except DocumentError as error:
         raise ModelFileError(
-            f"{path}: the description in the header names no {error}, so nobody knows how to read it; {_AGAIN}"
+            f"{path}: the description in the header cannot be read ({error}); {error.remedy(_AGAIN)}"
         ) from error
     except (ValueError, TypeError) as error:
         raise ModelFileError(
             f"{path}: the description in the header is damaged ({shortened(error)}); {_AGAIN}"
         ) from error
-    if version != FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path}: written in format {version!r}, but this Sightline reads format {FORMAT_VERSION}; use the version "
-            "of Sightline that wrote it, or train again"
-        )
     if len(card.classes) != len(card.category_ids) or not card.classes:
         raise ModelFileError(
             f"{path}: the description in the header has {len(card.classes)} classes, but "

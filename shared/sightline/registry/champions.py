@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
 
-from sightline import strict_json
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import DamagedObjectError, ObjectNotFoundError, StepError
 from sightline.storage import Storage
 
 DEFAULT_TASK = "instance_segmentation"
 """The task of pointers that were written before pointers named one."""
+
+_REMOVE = "remove it to begin without a champion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,6 @@ class ChampionPointer:
         previous_value: The value of the champion before on the same images and classes; None where it was not measured.
     """
 
-    __pydantic_config__ = strict_json.CLOSED
-
     metric: str
     sha256: str
     uri: str
@@ -47,6 +46,9 @@ class ChampionPointer:
     previous_value: float | None = None
 
 
+CHAMPION = DocumentKind("champion pointer", ChampionPointer)
+
+
 @dataclass(frozen=True, slots=True)
 class ChampionState:
     """What lies in the place of a pointer.
@@ -55,11 +57,13 @@ class ChampionState:
         pointer: The champion; None where there is none, or where the pointer cannot be read.
         generation: Of the pointer; 0 where there is none.
         fault: Why the pointer cannot be read; empty where it can, or where there is none.
+        remedy: What to do about the fault.
     """
 
     pointer: ChampionPointer | None
     generation: int
     fault: str = ""
+    remedy: str = ""
 
     @property
     def sha256(self) -> str:
@@ -90,14 +94,14 @@ def look_up_champion(storage: Storage, dataset: str, metric: str, task: str = DE
     except DamagedObjectError as error:
         info_of_damaged = storage.stat(key)
         generation = 0 if info_of_damaged is None else info_of_damaged.generation
-        return ChampionState(None, generation, f"{where} is damaged ({error})")
+        return ChampionState(None, generation, f"{where} is damaged ({error})", _REMOVE)
     try:
-        pointer = strict_json.decode_as(ChampionPointer, data)
+        pointer = CHAMPION.decode(data)
         if (pointer.metric, pointer.task) != (metric, task):
-            raise strict_json.JsonError(f"it is for {pointer.metric} of task {pointer.task}")
-    except strict_json.JsonError as error:
+            raise DocumentError(f"it is for {pointer.metric} of task {pointer.task}")
+    except DocumentError as error:
         fault = f"{where} is not a champion pointer of this version of Sightline ({error})"
-        return ChampionState(None, info.generation, fault)
+        return ChampionState(None, info.generation, fault, error.remedy(_REMOVE))
     return ChampionState(pointer, info.generation)
 
 
@@ -111,7 +115,7 @@ def read_champion(
     """
     state = look_up_champion(storage, dataset, metric, task)
     if state.fault:
-        raise StepError(f"{state.fault}; remove it to begin without a champion")
+        raise StepError(f"{state.fault}; {state.remedy}")
     return state.pointer, state.generation
 
 
@@ -127,5 +131,5 @@ def write_champion(storage: Storage, dataset: str, pointer: ChampionPointer, gen
     Raises:
         PreconditionFailedError: Another run has moved the pointer since.
     """
-    data = json.dumps(dataclasses.asdict(pointer), indent=1, sort_keys=True).encode()
+    data = json.dumps(CHAMPION.encode(pointer), indent=1, sort_keys=True).encode()
     storage.write_bytes(pointer_key(dataset, pointer.metric, pointer.task), data, if_generation=generation)

@@ -7,9 +7,11 @@ A result travels between tasks as a JSON string parameter of a few kB and lies i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from sightline.strict_json import CLOSED
+from sightline import strict_json
+from sightline.documents import DocumentError, DocumentKind
+from sightline.errors import StepError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,6 @@ class Environment:
         memory_gb: The most memory that the process held, in GiB.
         gpu_memory_gb: The most memory that torch held on the GPU, in GiB; None without one.
     """
-
-    __pydantic_config__ = CLOSED
 
     device: str
     accelerators: int
@@ -63,8 +63,6 @@ class RecordResult:
         seconds: How long the step took when it was done.
     """
 
-    __pydantic_config__ = CLOSED
-
     dataset: str
     version: str
     annotation_tag: str
@@ -92,8 +90,6 @@ class Candidate:
         metrics: Its metrics on the val split, by name.
     """
 
-    __pydantic_config__ = CLOSED
-
     name: str
     uri: str
     sha256: str
@@ -110,15 +106,12 @@ class TrainResult:
         training_commit: What the tag named.
         candidates: In the order in which ties are decided.
         iterations: Iterations done.
-        history: URI of ``history.json``: ``[{"iteration": 20, "loss": 1.2, "learning_rate": ..., ...,
-            "val/mask_AP": ...}, ...]``.
+        history: URI of ``history.json`` (:class:`sightline.registry.training_history.History`).
         log: URI of the text log.
         seconds: How long training took, all its sessions together.
         environment: Where its last session computed.
         trained_on: The tag that the candidates were trained on, where it is another than they are measured on.
     """
-
-    __pydantic_config__ = CLOSED
 
     training_tag: str
     training_commit: str
@@ -143,8 +136,6 @@ class ScoredModel:
         metrics: By name, such as ``box_AP50``, ``mask_AP``, ``dv_mAP``, ``EIR``.
         classes: The classes that it was measured on, where it does not know all of them; empty: all.
     """
-
-    __pydantic_config__ = CLOSED
 
     name: str
     uri: str
@@ -186,8 +177,6 @@ class Selection:
         removed_classes: Classes of the champion that the dataset does not have any more.
     """
 
-    __pydantic_config__ = CLOSED
-
     metric: str
     uri: str
     sha256: str
@@ -226,8 +215,6 @@ class EvaluateResult:
         seconds: How long the step took.
     """
 
-    __pydantic_config__ = CLOSED
-
     training_tag: str
     models: list[ScoredModel]
     selections: list[Selection]
@@ -250,8 +237,6 @@ class TestedModel:
         role: ``candidate`` or ``champion``; empty in results of earlier releases, which tested what was selected.
         classes: The classes that it was measured on, where it does not know all of them; empty: all.
     """
-
-    __pydantic_config__ = CLOSED
 
     metric: str
     uri: str
@@ -279,8 +264,6 @@ class TestResult:
         environment: Where the models were timed.
     """
 
-    __pydantic_config__ = CLOSED
-
     training_tag: str
     images: int
     unlabelled_images: int
@@ -289,3 +272,53 @@ class TestResult:
     seconds: float
     notes: list[str] = field(default_factory=list)
     environment: Environment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """``result.json``: a published result with the files that belong to it.
+
+    Attributes:
+        result: The result as JSON values.
+        config_digest: Of the part of the configuration that the step depends on.
+        created: When it was published; UTC, ISO 8601.
+        run_id: The run that published it; empty outside of runs.
+        folder: Key of the folder in the bucket that holds its files.
+        files: Path relative to ``folder`` -> ``type``, ``size`` and ``crc32c``.
+    """
+
+    result: dict[str, Any]
+    config_digest: str
+    created: str
+    run_id: str = ""
+    folder: str = ""
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+RESULTS: dict[type, DocumentKind[Any]] = {
+    RecordResult: DocumentKind("result of record", RecordResult),
+    TrainResult: DocumentKind("result of train", TrainResult),
+    EvaluateResult: DocumentKind("result of evaluate", EvaluateResult),
+    TestResult: DocumentKind("result of test", TestResult),
+}
+PUBLICATION = DocumentKind("published result", Publication)
+
+_OF_STEP = {kind.title.rpartition(" ")[2]: kind for kind in RESULTS.values()}
+
+
+def result_values(step: str, text: str) -> dict[str, Any]:
+    """A result as JSON values of the present format, as pages show it.
+
+    Args:
+        step: ``record``, ``train``, ``evaluate`` or ``test``.
+        text: As it travels between tasks.
+
+    Raises:
+        StepError: It cannot be read.
+    """
+    try:
+        return _OF_STEP[step].upgrade(strict_json.decode(text))
+    except (DocumentError, strict_json.JsonError) as error:
+        otherwise = f"run {step} again"
+        remedy = error.remedy(otherwise) if isinstance(error, DocumentError) else otherwise
+        raise StepError(f"the result of {step} cannot be read ({error}); {remedy}") from error

@@ -7,15 +7,51 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sightline.documents import DocumentKind
 from sightline.errors import ObjectNotFoundError, PreconditionFailedError, StepError
 from sightline.registry.results import Selection
 from sightline.storage import Storage
 
 MODEL_FILE = "model.safetensors"
 _ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedModel:
+    """``manifest.json`` beside a selected model.
+
+    Attributes:
+        sha256: Of the model file.
+        metric: What selected it.
+        training_tag: The data that it was selected on.
+        files: Name -> ``size`` and ``crc32c``.
+    """
+
+    sha256: str
+    metric: str
+    training_tag: str
+    files: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentModel:
+    """``CURRENT.json``: the champion on a training tag by a metric.
+
+    Attributes:
+        sha256: Of the model file.
+        folder: Key of the folder in the bucket that holds it.
+    """
+
+    sha256: str
+    folder: str
+
+
+SELECTED_MODEL = DocumentKind("manifest of a selected model", SelectedModel)
+CURRENT_MODEL = DocumentKind("pointer to a selected model", CurrentModel)
 
 
 def model_uri(storage: Storage, training_tag: str, metric: str, sha256: str) -> str:
@@ -46,18 +82,15 @@ def publish_model(
     described = _json(summary)
     name = f"summary-{hashlib.sha256(described).hexdigest()[:16]}.json"
     written = storage.write_bytes(f"{folder}/{name}", described, if_generation=0)
-    manifest = {
-        "sha256": sha256,
-        "metric": metric,
-        "training_tag": training_tag,
-        "files": {
-            MODEL_FILE: {"size": uploaded.size, "crc32c": uploaded.crc32c},
-            name: {"size": written.size, "crc32c": written.crc32c},
-        },
+    files = {
+        MODEL_FILE: {"size": uploaded.size, "crc32c": uploaded.crc32c},
+        name: {"size": written.size, "crc32c": written.crc32c},
     }
+    manifest = SELECTED_MODEL.encode(SelectedModel(sha256, metric, training_tag, files))
     storage.write_bytes(f"{folder}/manifest.json", _json(manifest))
     if selection.promoted or selection.champion in {"", "measured"}:
-        _point(storage, f"evaluation/{training_tag}/{metric}/CURRENT.json", {"sha256": sha256, "folder": folder})
+        current = CURRENT_MODEL.encode(CurrentModel(sha256, folder))
+        _point(storage, f"evaluation/{training_tag}/{metric}/CURRENT.json", current)
 
 
 def _folder(training_tag: str, metric: str, sha256: str) -> str:

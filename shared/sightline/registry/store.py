@@ -8,7 +8,6 @@ it is not there, names one of them.  Whoever reads begins with ``result.json`` a
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import mimetypes
@@ -17,12 +16,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sightline import strict_json
 from sightline.config.digest import StepName
+from sightline.documents import DocumentError
 from sightline.errors import PreconditionFailedError, StepError
 from sightline.logs import Progress
 from sightline.pod import current_run_id
-from sightline.registry.results import EvaluateResult, RecordResult, TestResult, TrainResult
+from sightline.registry.results import (
+    PUBLICATION,
+    RESULTS,
+    EvaluateResult,
+    Publication,
+    RecordResult,
+    TestResult,
+    TrainResult,
+)
 from sightline.storage import ObjectInfo, Storage, Upload
 
 Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)
@@ -42,7 +49,7 @@ def folder_key(step: str, tag: str, key: str) -> str:
 
 def to_json(result: Result) -> str:
     """A result as the string that travels between tasks."""
-    return json.dumps(dataclasses.asdict(result))
+    return json.dumps(RESULTS[type(result)].encode(result))
 
 
 def from_json(kind: type[Result], text: str) -> Result:
@@ -52,12 +59,23 @@ def from_json(kind: type[Result], text: str) -> Result:
         StepError: The text is not a result of this kind.
     """
     try:
-        return strict_json.decode_as(kind, text)
-    except strict_json.JsonError as error:
-        raise StepError(
-            f"the result of {STEP_OF[kind]} cannot be read ({error}); it was written by another version of Sightline: "
-            f"run {STEP_OF[kind]} again"
-        ) from error
+        result: Result = RESULTS[kind].decode(text)
+    except DocumentError as error:
+        raise _unreadable(kind, error) from error
+    return result
+
+
+def _result(kind: type[Result], publication: Publication) -> Result:
+    try:
+        result: Result = RESULTS[kind].decode_value(publication.result)
+    except DocumentError as error:
+        raise _unreadable(kind, error) from error
+    return result
+
+
+def _unreadable(kind: type, error: DocumentError) -> StepError:
+    step = STEP_OF[kind]
+    return StepError(f"the result of {step} cannot be read ({error}); {error.remedy(f'run {step} again')}")
 
 
 def find_result(storage: Storage, kind: type[Result], tag: str, key: str) -> Result | None:
@@ -65,7 +83,7 @@ def find_result(storage: Storage, kind: type[Result], tag: str, key: str) -> Res
     path = f"{folder_key(STEP_OF[kind], tag, key)}/result.json"
     if storage.stat(path) is None:
         return None
-    return from_json(kind, json.dumps(_read(storage, path)["result"]))
+    return _result(kind, _read(storage, path))
 
 
 def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Result | None:
@@ -79,12 +97,10 @@ def results(storage: Storage, kind: type[Result], tag: str, config_digest: str) 
     The clock of the storage decides: those of the machines that publish may differ by days.
     """
     found = [
-        (key, document)
-        for key, document in _documents(storage, kind, tag)
-        if document["config_digest"] == config_digest
+        (key, document) for key, document in _documents(storage, kind, tag) if document.config_digest == config_digest
     ]
     for document in _newest_first(storage, found):
-        yield from_json(kind, json.dumps(document["result"]))
+        yield _result(kind, document)
 
 
 def latest_of_dataset(storage: Storage, kind: type[Result], dataset: str, config_digest: str) -> Result | None:
@@ -95,17 +111,17 @@ def latest_of_dataset(storage: Storage, kind: type[Result], dataset: str, config
         (key, document)
         for tag in sorted(tags)
         for key, document in _documents(storage, kind, tag)
-        if document["config_digest"] == config_digest
+        if document.config_digest == config_digest
     ]
     newest = _newest_first(storage, found)
-    return from_json(kind, json.dumps(newest[0]["result"])) if newest else None
+    return _result(kind, newest[0]) if newest else None
 
 
 def result_of_run(storage: Storage, kind: type[Result], tag: str, run_id: str) -> Result | None:
     """The result of this step for this tag that a run published, or None where it published none."""
     for _, document in _documents(storage, kind, tag):
-        if document.get("run_id") == run_id:
-            return from_json(kind, json.dumps(document["result"]))
+        if document.run_id == run_id:
+            return _result(kind, document)
     return None
 
 
@@ -117,12 +133,12 @@ def folder_of(storage: Storage, result: Result) -> str:
 
 def created(storage: Storage, result: Result) -> datetime:
     """When a result was published, UTC."""
-    return datetime.fromisoformat(_document(storage, result)["created"])
+    return datetime.fromisoformat(_document(storage, result).created)
 
 
 def run_of(storage: Storage, result: Result) -> str:
     """The run that published a result; empty where none did, or where an older Sightline did not say."""
-    return str(_document(storage, result).get("run_id", ""))
+    return _document(storage, result).run_id
 
 
 def publish_result(
@@ -151,19 +167,18 @@ def publish_result(
     paths = {path.relative_to(files).as_posix(): path for path in sorted(files.rglob("*")) if path.is_file()}
     publication = f"{folder}/{_digest(paths)}"
     uploaded = _upload(storage, step, publication, paths)
-    moved = _moved(dataclasses.asdict(result), storage.uri_of(folder), storage.uri_of(publication))
-    document = {
-        "result": moved,
-        "config_digest": config_digest,
-        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
-        "run_id": current_run_id(),
-        "folder": publication,
-        "files": {
+    document = Publication(
+        result=_moved(RESULTS[type(result)].encode(result), storage.uri_of(folder), storage.uri_of(publication)),
+        config_digest=config_digest,
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
+        run_id=current_run_id(),
+        folder=publication,
+        files={
             name: {"type": mimetypes.guess_type(name)[0], "size": info.size, "crc32c": info.crc32c}
             for name, info in uploaded.items()
         },
-    }
-    data = json.dumps(document, indent=1).encode()
+    )
+    data = json.dumps(PUBLICATION.encode(document), indent=1).encode()
     try:
         storage.write_bytes(f"{folder}/result.json", data, if_generation=None if replace else 0)
     except PreconditionFailedError:
@@ -171,7 +186,7 @@ def publish_result(
         if published is None:
             raise
         return published
-    return from_json(type(result), json.dumps(moved))
+    return _result(type(result), document)
 
 
 def _digest(paths: Mapping[str, Path]) -> str:
@@ -212,20 +227,20 @@ def _moved(value: Any, before: str, after: str) -> Any:  # noqa: ANN401
     return value
 
 
-def _document(storage: Storage, result: Result) -> dict[str, Any]:
+def _document(storage: Storage, result: Result) -> Publication:
     """The ``result.json`` that lies beside the folder of a result's files."""
     return _read(storage, f"{folder_of(storage, result).rpartition('/')[0]}/result.json")
 
 
-def _documents(storage: Storage, kind: type[Result], tag: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _documents(storage: Storage, kind: type[Result], tag: str) -> Iterator[tuple[str, Publication]]:
     for key in storage.names(f"results/{STEP_OF[kind]}/{tag}/"):
         if key.count("/") == 4 and key.endswith("/result.json"):
             yield key, _read(storage, key)
 
 
-def _newest_first(storage: Storage, found: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+def _newest_first(storage: Storage, found: list[tuple[str, Publication]]) -> list[Publication]:
     if len(found) > 1:
-        found.sort(key=lambda entry: (_written(storage, entry[0]), str(entry[1]["created"])), reverse=True)
+        found.sort(key=lambda entry: (_written(storage, entry[0]), entry[1].created), reverse=True)
     return [document for _, document in found]
 
 
@@ -234,14 +249,12 @@ def _written(storage: Storage, key: str) -> datetime:
     return info.updated if info and info.updated else datetime.min.replace(tzinfo=UTC)
 
 
-def _read(storage: Storage, key: str) -> dict[str, Any]:
+def _read(storage: Storage, key: str) -> Publication:
     try:
-        document = strict_json.decode(storage.read_bytes(key)[0])
-        if not isinstance(document, dict) or not {"result", "config_digest", "created"} <= document.keys():
-            raise strict_json.JsonError("result, config_digest or created is missing")
-        datetime.fromisoformat(str(document["created"]))
+        document = PUBLICATION.decode(storage.read_bytes(key)[0])
+        datetime.fromisoformat(document.created)
     except ValueError as error:
-        raise StepError(
-            f"{storage.uri_of(key)} is not a result of a step ({error}); remove it and run the step again"
-        ) from error
+        otherwise = "remove it and run the step again"
+        remedy = error.remedy(otherwise) if isinstance(error, DocumentError) else otherwise
+        raise StepError(f"{storage.uri_of(key)} is not a result of a step ({error}); {remedy}") from error
     return document

@@ -7,13 +7,15 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sightline import strict_json
 from sightline.database import RunRecord, RunState
+from sightline.documents import DocumentError, DocumentKind
+from sightline.errors import StepError
 from sightline.files import write_atomically
+from sightline.registry.results import result_values
 from sightline.runs.journal import read_journal, run_folder
 
 _RESULT_METRICS = ("box_AP50", "mask_AP50", "dv_mAP", "EIR")
@@ -61,23 +63,34 @@ class RunDocument:
     told: str = ""
 
 
+RUN = DocumentKind("run document", RunDocument)
+
+
 def write_document(work: Path, document: RunDocument) -> None:
     """Write ``run.json``.
 
     Raises:
         StepError: The work volume does not take it.
     """
-    write_atomically(run_folder(work, document.run_id) / "run.json", json.dumps(asdict(document), indent=1))
+    write_atomically(run_folder(work, document.run_id) / "run.json", json.dumps(RUN.encode(document), indent=1))
 
 
 def read_document(work: Path, run_id: str) -> RunDocument | None:
-    """``run.json`` of a run; None where there is none."""
+    """``run.json`` of a run; None where there is none.
+
+    Raises:
+        StepError: It cannot be read.
+    """
     path = run_folder(work, run_id) / "run.json"
     return _document(path) if path.is_file() else None
 
 
 def read_runs(work: Path) -> list[RunDocument]:
-    """Every run on this work volume, newest first."""
+    """Every run on this work volume, newest first.
+
+    Raises:
+        StepError: A ``run.json`` cannot be read.
+    """
     documents = []
     for path in sorted((work / "runs").glob("*/run.json"), reverse=True):
         with suppress(FileNotFoundError):  # garbage collection may remove an old run meanwhile
@@ -87,9 +100,11 @@ def read_runs(work: Path) -> list[RunDocument]:
 
 def _document(path: Path) -> RunDocument:
     """A run as it was written down, by this release or a newer one: finish runs the image's code, tasks may not."""
-    known = {each.name for each in fields(RunDocument)}
-    document = strict_json.decode(path.read_bytes())
-    return RunDocument(**{name: value for name, value in document.items() if name in known})
+    try:
+        return RUN.decode(path.read_bytes())
+    except DocumentError as error:
+        remedy = error.remedy(f"restore it, or remove the folder {path.parent} to forget the run")
+        raise StepError(f"{path} cannot be read ({error}); {remedy}") from error
 
 
 def run_record(document: RunDocument) -> RunRecord:
@@ -150,7 +165,7 @@ def _outcome(work: Path, document: RunDocument) -> tuple[dict[str, Any], list[di
     """What evaluate found, and the models that test measured; empty as far as nothing is known."""
     journal = read_journal(work, document.run_id)
     results = {
-        step: strict_json.decode(journal[step].result)
+        step: result_values(step, journal[step].result)
         for step in ("evaluate", "test")
         if step in journal and journal[step].result
     }

@@ -13,12 +13,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from sightline import strict_json
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import ConfigurationError, DataError, StepError, UnknownTagError
 from sightline.files import write_atomically
 from sightline.pod import current_run_id
@@ -82,6 +82,9 @@ class TaskEntry:
     attempt: int = 1
     resumed: int = 0
     needs_correction: bool = False
+
+
+TASK_ENTRY = DocumentKind("journal entry", TaskEntry)
 
 
 def run_folder(work: Path, run_id: str) -> Path:
@@ -184,7 +187,11 @@ def note_reused(work: Path, step: str, result: str) -> None:
 
 
 def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
-    """The tasks of a run by step; one that says running while its process is gone is interrupted."""
+    """The tasks of a run by step; one that says running while its process is gone is interrupted.
+
+    Raises:
+        StepError: An entry cannot be read.
+    """
     entries = {}
     for path in sorted((run_folder(work, run_id) / "tasks").glob("*.json")):
         entry = _entry(path)
@@ -196,9 +203,11 @@ def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
 
 def _entry(path: Path) -> TaskEntry:
     """A task as it was written down, by this release or a newer one."""
-    known = {each.name for each in fields(TaskEntry)}
-    document = strict_json.decode(path.read_bytes())
-    return TaskEntry(**{name: value for name, value in document.items() if name in known})
+    try:
+        return TASK_ENTRY.decode(path.read_bytes())
+    except DocumentError as error:
+        remedy = error.remedy("restore it, or remove it to forget the task")
+        raise StepError(f"{path} cannot be read ({error}); {remedy}") from error
 
 
 def write_entry(work: Path, run_id: str, entry: TaskEntry) -> None:
@@ -208,7 +217,9 @@ def write_entry(work: Path, run_id: str, entry: TaskEntry) -> None:
         StepError: The journal cannot be written.
     """
     if run_id:
-        write_atomically(run_folder(work, run_id) / "tasks" / f"{entry.step}.json", json.dumps(asdict(entry), indent=1))
+        write_atomically(
+            run_folder(work, run_id) / "tasks" / f"{entry.step}.json", json.dumps(TASK_ENTRY.encode(entry), indent=1)
+        )
 
 
 def process_is_alive(pid: int, host: str) -> bool:

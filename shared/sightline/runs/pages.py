@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.config.schema import Config
 from sightline.data.git.commands import explain_os_errors
+from sightline.registry.results import result_values
 from sightline.registry.store import STEP_OF
 from sightline.report.pages.key_numbers import choices, key_numbers, summary_of_result
 from sightline.report.pages.run_index import METRICS, RunSummary, write_run_index
@@ -51,7 +51,7 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
     journal = read_journal(work, document.run_id)
     tasks = _task_views(document, journal)
     results: dict[StepName, dict[str, Any]] = {
-        step: strict_json.decode(journal[step].result)
+        step: result_values(step, journal[step].result)
         for step in STEP_OF.values()
         if step in journal and journal[step].result
     }
@@ -117,7 +117,7 @@ def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list
 def _promotes(journal: Mapping[str, TaskEntry]) -> bool:
     """Whether evaluate left something to promote."""
     entry = journal.get("evaluate")
-    result = strict_json.decode(entry.result) if entry and entry.result else {}
+    result = result_values("evaluate", entry.result) if entry and entry.result else {}
     return any(selection["promoted"] for selection in result.get("selections", []))
 
 
@@ -181,7 +181,11 @@ def _drawn_links(results: Mapping[StepName, Mapping[str, Any]], page_folder: Pat
 
 def _summary(work: Path, document: RunDocument) -> RunSummary:
     journal = read_journal(work, document.run_id)
-    results = {step: strict_json.decode(entry.result) for step, entry in journal.items() if entry.result}
+    results = {
+        step: result_values(step, journal[step].result)
+        for step in ("evaluate", "test")
+        if step in journal and journal[step].result
+    }
     evaluated = summary_of_result(results["evaluate"], "val") if "evaluate" in results else None
     names = {model.sha256: name for name, model in evaluated.models.items()} if evaluated else {}
     tested = summary_of_result(results["test"], "test", names) if "test" in results else None

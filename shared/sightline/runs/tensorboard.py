@@ -5,10 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from sightline import strict_json
 from sightline.database import Lineage
-from sightline.runs.journal import run_folder
-from sightline.runs.training_logs import POINTER
+from sightline.runs.training_logs import read_training_logs
 
 
 def tensorboard_folder(work: Path, run_id: str, published: str = "") -> str:
@@ -20,11 +18,9 @@ def tensorboard_folder(work: Path, run_id: str, published: str = "") -> str:
         published: URI of the folder with the published files of its training: the place where the curves are when
             the work volume has lost them, or is another machine's.
     """
-    pointer = run_folder(work, run_id) / POINTER
-    if pointer.is_file():
-        folder = work / str(strict_json.decode(pointer.read_bytes())["files"]) / "tensorboard"
-        if folder.is_dir():
-            return str(folder)
+    files = read_training_logs(work, run_id)
+    if files is not None and (files / "tensorboard").is_dir():
+        return str(files / "tensorboard")
     place = published.removeprefix("file://")
     if place.startswith("/"):
         return f"{place}/tensorboard" if Path(place, "tensorboard").is_dir() else ""

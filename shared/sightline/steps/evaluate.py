@@ -36,6 +36,7 @@ from sightline.registry.results import Candidate, ChampionKind, EvaluateResult, 
 from sightline.registry.selected_models import model_uri, publish_model
 from sightline.registry.store import find_result, folder_key, publish_result
 from sightline.report.pages.evaluation_report import write_evaluation_report
+from sightline.report.pages.summary import SUMMARY
 from sightline.storage import Storage, open_storage
 from sightline.tasks.readers.registry import can_read, open_reader
 
@@ -322,6 +323,7 @@ class _Evaluation:
         }
         images = worst_and_spread(self._truth["images"], self._config.evaluate.drawn_images, together)
         summary = {
+            "format": SUMMARY.format,
             "training_tag": self._tag,
             "split": "val",
             "score_threshold": threshold,

@@ -18,6 +18,7 @@ from sightline.data.recording.training_tag import PublishedSet
 from sightline.data.repository.checkout import Checkout
 from sightline.data.repository.history import History, open_history
 from sightline.data.tags import DatasetTag
+from sightline.documents import FIRST_FORMAT
 from sightline.report.drawing.draw import draw_truth
 from sightline.report.pages.data_report import DataReport, Example, PreviousVersion, quantiles, write_data_report
 
@@ -60,7 +61,9 @@ def write_report(folder: Path, published: PublishedSet, source: Checkout, config
         )
     write_data_report(folder / "report.html", report)
     numbers = {name: value for name, value in vars_of(report).items() if name != "examples"}
-    (folder / "report.json").write_text(json.dumps(numbers, indent=1, sort_keys=True), encoding="utf-8")
+    (folder / "report.json").write_text(
+        json.dumps({"format": FIRST_FORMAT, **numbers}, indent=1, sort_keys=True), encoding="utf-8"
+    )
 
 
 def vars_of(report: DataReport) -> dict[str, object]:

@@ -17,6 +17,7 @@ from sightline.config.schema import Config
 from sightline.data.detections import Detections
 from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
+from sightline.documents import FIRST_FORMAT
 from sightline.errors import StepError
 from sightline.evaluation.drawings import draw_split, drawing_name, plain_name, save_drawing
 from sightline.evaluation.environment import environment
@@ -37,6 +38,7 @@ from sightline.registry.champions import ChampionPointer
 from sightline.registry.results import EvaluateResult, TestedModel, TestResult
 from sightline.registry.store import find_result, folder_key, publish_result
 from sightline.report.drawing.draw import draw_detections
+from sightline.report.pages.summary import SUMMARY
 from sightline.report.pages.test_report import write_test_report
 from sightline.storage import Storage, open_storage
 from sightline.tasks.readers.registry import can_read, open_reader
@@ -130,6 +132,7 @@ class _Test:
             shutil.rmtree(self._files)
         base = self._storage.uri_of(folder_key("test", self._tag, key))
         summary: dict[str, Any] = {
+            "format": SUMMARY.format,
             "training_tag": self._tag,
             "split": "test",
             "score_threshold": self._config.test.score_threshold,
@@ -275,6 +278,7 @@ class _Test:
     def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
         """``predictions.json``: what was found and read, image by image."""
         return {
+            "format": FIRST_FORMAT,
             "model": {"sha256": subject.sha256, "uri": subject.uri},
             "score_threshold": self._config.test.score_threshold,
             "images": [

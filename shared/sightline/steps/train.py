@@ -31,6 +31,7 @@ from sightline.models.preprocessing import Preprocessing
 from sightline.pod import current_run_id
 from sightline.registry.results import Candidate, RecordResult, TrainResult
 from sightline.registry.store import find_result, folder_key, publish_result, run_of
+from sightline.registry.training_history import HISTORY, History
 from sightline.runs.training_logs import note_training_logs
 from sightline.storage.base import Storage
 from sightline.storage.uris import fetch, open_storage
@@ -81,7 +82,7 @@ def _train_and_publish(config: Config, code_rev: str, record: RecordResult, stor
         training_set_on_disk(config, record.training_tag, record.training_commit) as source,
     ):
         state = _train(config, code_rev, record, source, checkpoint=folder / "checkpoint.safetensors", files=files)
-    (files / "history.json").write_text(json.dumps(state.history, indent=1), encoding="utf-8")
+    (files / "history.json").write_text(json.dumps(HISTORY.encode(History(state.history)), indent=1), encoding="utf-8")
     base = storage.uri_of(folder_key("train", record.training_tag, key))
     result = TrainResult(
         training_tag=record.training_tag,

@@ -15,17 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sightline import strict_json
 from sightline.config.schema import Data
 from sightline.data.annotations import Annotations, LabelledImage
 from sightline.data.formats.coco import CocoDocument, coco_bytes
 from sightline.data.recording.filling import SPLITS, SplitName
 from sightline.data.recording.merge import file_name, merge
 from sightline.data.recording.split import EarlierImage, SplitImage, assign_splits, check_leaks, tying_distance
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import DataError
 from sightline.plural import counted
 
-FORMAT = 1
 FEW_IMAGES = 20
 BRIDGES = "bridges_splits"
 """The key in ``dropped`` of images that would have tied together images of two splits."""
@@ -47,8 +46,6 @@ class RecordedImage:
         size_bytes: Of the file.
         labels: Digest of its instances; another digest in another version means that it was relabelled.
     """
-
-    __pydantic_config__ = strict_json.CLOSED
 
     file_name: str
     sha256: str
@@ -85,8 +82,6 @@ class TrainingSet:
         warnings: What a person should know before training.
     """
 
-    __pydantic_config__ = strict_json.CLOSED
-
     dataset: str
     version: str
     annotation_tag: str
@@ -109,6 +104,9 @@ class TrainingSet:
         """Images a split."""
         counts = Counter(image.split for image in self.images)
         return {split: counts[split] for split in SPLITS}
+
+
+TRAINING_SET = DocumentKind("training set", TrainingSet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +194,7 @@ def write_training_set(
 
 def to_bytes(training_set: TrainingSet) -> bytes:
     """``dataset.json``."""
-    document = {"format": FORMAT, **dataclasses.asdict(training_set)}
+    document = TRAINING_SET.encode(training_set)
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -204,18 +202,13 @@ def from_bytes(data: bytes, where: str) -> TrainingSet:
     """Decode ``dataset.json``.
 
     Raises:
-        DataError: It was written by another version of Sightline, or by hand.
+        DataError: It was written by a later version of Sightline, or by hand.
     """
     try:
-        document = strict_json.decode(data)
-        if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
-            raise strict_json.JsonError(f"it is not in format {FORMAT}")
-        stored = strict_json.decode_as(TrainingSet, json.dumps(document))
-    except strict_json.JsonError as error:
-        raise DataError(
-            f"{where} cannot be read ({error}); it was written by another version of Sightline: use that version, or "
-            "add the annotations as a new version and record it"
-        ) from error
+        stored = TRAINING_SET.decode(data)
+    except DocumentError as error:
+        remedy = error.remedy("add the annotations as a new version and record that")
+        raise DataError(f"{where} cannot be read ({error}); {remedy}") from error
     ordered = {
         name: {split: counts[split] for split in SPLITS if split in counts}
         for name, counts in (("instances", stored.instances), ("showing", stored.showing))

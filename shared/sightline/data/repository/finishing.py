@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from sightline import strict_json
 from sightline.data.folder_files import first_names
 from sightline.data.git.branch import NO_COMMIT, Branch
 from sightline.data.git.fast_forward import changes, move, obstacles, stage, unchanged, update_files
 from sightline.data.repository.staging import staging_root, with_line
 from sightline.data.repository.working_folder import Known, replace_folder
 from sightline.data.tags import DatasetTag
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import RepositoryError
 from sightline.files import write_atomically
 
@@ -48,17 +48,22 @@ class Finish:
 
     def write(self, root: Path) -> None:
         """Write the note."""
-        write_atomically(staging_root(root) / NOTE, json.dumps(asdict(self)))
+        write_atomically(staging_root(root) / NOTE, json.dumps(FINISH.encode(self)))
+
+
+FINISH = DocumentKind("note of an unfinished addition", Finish)
 
 
 def read_note(root: Path) -> Finish | None:
     """The note of a killed command; None where there is none."""
     try:
-        return Finish(**strict_json.decode((staging_root(root) / NOTE).read_bytes()))
+        return FINISH.decode((staging_root(root) / NOTE).read_bytes())
     except FileNotFoundError:
         return None
-    except (strict_json.JsonError, TypeError) as error:
-        raise RepositoryError(f"{staging_root(root) / NOTE} cannot be read: {error}; remove it") from error
+    except DocumentError as error:
+        raise RepositoryError(
+            f"{staging_root(root) / NOTE} cannot be read: {error}; {error.remedy('remove it')}"
+        ) from error
 
 
 def remove_note(root: Path) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sightline import strict_json
+from sightline.documents import DocumentError
 from sightline.errors import DataError
+from sightline.registry.training_history import HISTORY
 from sightline.report.charts import Chart, Series, line_chart
 from sightline.report.page import reason_of
 
@@ -16,14 +18,15 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     """Read ``history.json`` of a folder: one dictionary a logged iteration, values by name; other values are left out.
 
     Raises:
-        DataError: It is missing, or is not a list of dictionaries.
+        DataError: It is missing, newer, or not a history.
     """
     path = folder / "history.json"
     try:
-        entries = strict_json.decode(path.read_bytes(), finite=False)
+        entries = HISTORY.upgrade(strict_json.decode(path.read_bytes(), finite=False))["entries"]
         return [{name: float(value) for name, value in entry.items() if _is_number(value)} for entry in entries]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: no training history to draw: {reason_of(error)}; run train again") from error
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        remedy = error.remedy("run train again") if isinstance(error, DocumentError) else "run train again"
+        raise DataError(f"{path}: no training history to draw: {reason_of(error)}; {remedy}") from error
 
 
 def _is_number(value: object) -> bool:

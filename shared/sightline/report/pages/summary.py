@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sightline import strict_json
+from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import DataError
 from sightline.plural import counted
 from sightline.report.page import reason_of
@@ -230,6 +231,9 @@ class Summary(_Part):
         return max(own, key=lambda name: own[name], default="")
 
 
+SUMMARY = DocumentKind("summary", Summary)
+
+
 def is_champion(name: str) -> bool:
     """Whether a model of this name is the champion of before, and not one of the run's own candidates."""
     return name == "champion" or name.startswith("champion (")
@@ -244,17 +248,11 @@ def read_summary(folder: Path) -> Summary:
     path = folder / "summary.json"
     try:
         raw: dict[str, Any] = {"folder": folder}
-        return Summary.model_validate(raw | _json_object(path.read_bytes()))
+        return Summary.model_validate(SUMMARY.upgrade(strict_json.decode(path.read_bytes())) | raw)
     except (OSError, ValueError, TypeError) as error:
         reason = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else reason_of(error)
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) if isinstance(error, ValidationError) else ""
+        remedy = error.remedy("run the step again") if isinstance(error, DocumentError) else "run the step again"
         raise DataError(
-            f"{path}{': ' + where if where else ''}: no summary to report on: {reason}; run the step again"
+            f"{path}{': ' + where if where else ''}: no summary to report on: {reason}; {remedy}"
         ) from error
-
-
-def _json_object(text: bytes) -> dict[str, Any]:
-    value = strict_json.decode(text)
-    if not isinstance(value, dict):
-        raise TypeError(f"a JSON object was expected, not {type(value).__name__}")
-    return value
