@@ -102,6 +102,8 @@ class DocumentKind(Generic[Stored]):
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 if isinstance(error, DocumentError):
                     raise
+                if not isinstance(document, dict):
+                    raise DocumentError("it is not a JSON object") from error
                 raise DocumentError(f"it is not a {self.title} of format {number} ({error})") from error
         if not isinstance(document, dict):
             raise DocumentError("it is not a JSON object")
@@ -120,7 +122,9 @@ class DocumentKind(Generic[Stored]):
         if type(written) is not int or written < FIRST_FORMAT:
             raise DocumentError(f"format: {strict_json.shown(str(written))}; expected a whole number from 1 on")
         if written > self.format:
-            raise newer_format(written, self.format)
+            raise DocumentError(
+                f"it has format {written}, but Sightline {__version__} reads formats up to {self.format}", is_newer=True
+            )
         return written
 
     def _validate(self, content: bytes | str) -> Stored:
@@ -128,10 +132,3 @@ class DocumentKind(Generic[Stored]):
             return strict_json.validate(self.type, content)
         except strict_json.JsonError as error:
             raise DocumentError(str(error)) from error
-
-
-def newer_format(written: object, readable: int) -> DocumentError:
-    """The error for a document of a later version of Sightline."""
-    return DocumentError(
-        f"it has format {written}, but Sightline {__version__} reads formats up to {readable}", is_newer=True
-    )

@@ -40,7 +40,7 @@ def test_show_as_json_holds_the_whole_header(model):
     card = json.loads(invoke("show", model.as_uri(), "--json").output)
     assert card["architecture"]["anchor_sizes"] == [8, 16, 32, 64]
     assert card["configuration"] == {"seed": 0}
-    assert card["format_version"] == 1
+    assert card["format"] == 2
 
 
 def test_show_of_something_else_is_an_error(tmp_path):

@@ -126,7 +126,7 @@ def _safetensors(header: object, data: bytes = b"") -> bytes:
 
 
 _TENSOR = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
-_CARD = json.dumps({"format_version": 1, "task": "instance_segmentation", "classes": ["0"]})
+_CARD = json.dumps({"format": 2, "task": "instance_segmentation", "classes": ["0"]})
 
 TARGETS = {
     "labelme": Target(
@@ -158,7 +158,7 @@ TARGETS = {
             _safetensors({"__metadata__": {"a": "b"}, "a": {"dtype": "U8", "shape": [], "data_offsets": [0, 1]}}, b"1"),
             _safetensors({"__metadata__": {"sightline": _CARD}}),
         ),
-        ("__metadata__", "sightline", "dtype", "shape", "data_offsets", "F32", "BF16", "BOOL", "I64", "format_version",
-         "PK\x03\x04", "NaN", "\\ud800"),
+        ("__metadata__", "sightline", "dtype", "shape", "data_offsets", "F32", "BF16", "BOOL", "I64", "format",
+         "format_version", "PK\x03\x04", "NaN", "\\ud800"),
     ),
 }  # fmt: skip

@@ -28,10 +28,9 @@ def changed(document, **fields):
 # What lies in the place of champions/plates/EIR.json, what is said in the brackets.
 POINTERS = {
     "nothing": (b"", "it is empty"),
-    "a list": (b"[]", "Input should be an object"),
+    "a list": (b"[]", "it is not a JSON object"),
     "a key twice": (b'{"metric": "a", "metric": "b"}', "duplicate key 'metric'"),
     "a field too few": (json.dumps({**POINTER, "uri": None}).replace('"uri": null, ', "").encode(), "uri: Field required"),
-    "a field too many": (changed(POINTER, owner="me"), "owner: Unexpected keyword argument"),
     "a number for a URI": (changed(POINTER, uri=5), "uri: Input should be a valid string"),
     "a text for a value": (changed(POINTER, value="0.5"), "value: Input should be a valid number"),
     "NaN for a value": (changed(POINTER, value=float("nan")), "it holds NaN, which JSON does not allow"),
@@ -71,15 +70,13 @@ def test_a_result_is_read_strictly(case):
     text, message = RESULTS[case]
     with pytest.raises(StepError) as caught:
         store.from_json(TrainResult, text)
-    assert str(caught.value) == (
-        f"the result of train cannot be read ({message}); it was written by another version of Sightline: run train again"
-    )
+    assert str(caught.value) == (f"the result of train cannot be read ({message}); run train again")
 
 
 # What lies in the place of result.json, what is said in the brackets.
 STORED = {
     "nothing": (b"", "it is empty"),
-    "no result": (b'{"created": "2026-01-01"}', "result, config_digest or created is missing"),
+    "no result": (b'{"created": "2026-01-01"}', "result: Field required"),
     "a time that is none": (b'{"result": {}, "config_digest": "", "created": "yesterday"}', "Invalid isoformat string: 'yesterday'"),
 }  # fmt: skip
 
@@ -100,11 +97,10 @@ def test_a_stored_result_is_read_strictly(case, tmp_path):
 # dataset.json of a training tag, what is said in the brackets.
 DATASETS = {
     "nothing": (b"", "it is empty"),
-    "another format": (changed(DATASET, format=99), "it is not in format 1"),
-    "a list": (b"[]", "it is not in format 1"),
+    "no format at all": (changed(DATASET, format=0), "format: '0'; expected a whole number from 1 on"),
+    "a list": (b"[]", "it is not a JSON object"),
     "an image that is a text": (changed(DATASET, images=["a.jpg"]), "images.0: Input should be an object"),
     "a count that is a text": (changed(DATASET, instances={"train": {"0": "many"}}), "instances.train.0: Input should be a valid integer"),
-    "a field of tomorrow": (changed(DATASET, keypoints=[]), "keypoints: Unexpected keyword argument"),
 }  # fmt: skip
 
 
@@ -114,8 +110,8 @@ def test_dataset_json_is_read_strictly(case):
     with pytest.raises(DataError) as caught:
         from_bytes(content, "dataset.json of plates_train_v1")
     assert str(caught.value) == (
-        f"dataset.json of plates_train_v1 cannot be read ({message}); it was written by another version of Sightline: "
-        "use that version, or add the annotations as a new version and record it"
+        f"dataset.json of plates_train_v1 cannot be read ({message}); "
+        "add the annotations as a new version and record that"
     )
 
 

@@ -12,6 +12,7 @@ from sightline.errors import ModelFileError, StepError
 from sightline.models.backbone import build_backbone, load_backbone_weights
 from sightline.models.model_file import card_of, read_card
 from sightline.models.safetensors_header import parse_header, read_header
+from sightline.version import __version__
 from tests.squares import TINY_MODEL
 
 PICKLE = "a pickle can run any code when it is loaded, so Sightline reads .safetensors alone; convert it where you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
@@ -130,9 +131,10 @@ AGAIN = "fetch the file again, or train again"
 CARDS = {
     "nothing": ("", f"the description in the header is damaged (it is empty); {AGAIN}"),
     "no JSON": ("{", f"the description in the header is damaged (not valid JSON: Expecting property name enclosed in double quotes (line 1, column 2)); {AGAIN}"),
-    "a list": ("[1]", f"the description in the header is damaged (it is not a JSON object); {AGAIN}"),
-    "no format": ("{}", f"the description in the header names no 'format_version', so nobody knows how to read it; {AGAIN}"),
-    "tomorrow's format": ('{"format_version": 99}', "written in format 99, but this Sightline reads format 1; use the version of Sightline that wrote it, or train again"),
+    "a list": ("[1]", f"the description in the header cannot be read (it is not a JSON object); {AGAIN}"),
+    "no format": ("{}", f"the description in the header is damaged (task: Field required); {AGAIN}"),
+    "tomorrow's format": ('{"format": 99}', f"the description in the header cannot be read (it has format 99, but Sightline {__version__} reads formats up to 2); install a version of Sightline later than {__version__}"),
+    "a format of before that never was": ('{"format_version": 2}', f"the description in the header cannot be read (format_version: '2'; expected 1); {AGAIN}"),
     "its format alone": ('{"format_version": 1}', f"the description in the header is damaged (task: Field required); {AGAIN}"),
     "Infinity": ('{"format_version": 1, "metrics": {"EIR": Infinity}}', f"the description in the header is damaged (it holds Infinity, which JSON does not allow); {AGAIN}"),
 }  # fmt: skip

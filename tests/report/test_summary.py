@@ -63,7 +63,7 @@ def test_the_worst_drawn_images_come_first_and_documents_of_before_keep_their_or
     ("text", "message"),
     [
         ("{", "no summary to report on: .*line 1"),
-        ("[]", "a JSON object was expected, not list; run the step again"),
+        ("[]", "it is not a JSON object; run the step again"),
         ('{"models": {"best": {"metrics": {"EIR": "high"}}}}', r"summary\.json: models\.best\.metrics\.EIR: .*number"),
     ],
 )

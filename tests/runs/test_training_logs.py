@@ -31,7 +31,7 @@ def test_a_volume_that_was_moved_keeps_them(noted, tmp_path):
     noted.rename(tmp_path / "elsewhere")
     assert tensorboard_folder(tmp_path / "elsewhere", RUN).startswith(str(tmp_path / "elsewhere"))
     text = (tmp_path / "elsewhere" / "runs" / RUN / "training.json").read_text()
-    assert json.loads(text) == {"files": "train/abc/files"}
+    assert json.loads(text) == {"format": 1, "files": "train/abc/files"}
 
 
 def test_published_curves_stand_in_for_those_that_are_gone(noted, tmp_path):

@@ -89,7 +89,7 @@ def test_history_log_and_curves_lie_beside_them(recorded, trained):
     assert storage.stat(f"{folder.rpartition('/')[0]}/result.json") is not None
     assert any(name.startswith("tensorboard/events") for name in names)
     assert not any(name.endswith(".part") or "checkpoint" in name for name in names)
-    history = json.loads(storage.read_bytes(f"{folder}/history.json")[0])
+    history = json.loads(storage.read_bytes(f"{folder}/history.json")[0])["entries"]
     assert history[-1]["iteration"] == TINY_TRAIN.iterations
     assert "val/mask_AP" in history[-1]
     assert b"6/6 loss" in storage.read_bytes(f"{folder}/log.txt")[0]

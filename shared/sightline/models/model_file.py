@@ -21,7 +21,7 @@ from torch import nn
 
 from sightline import strict_json
 from sightline.config.schema import Model
-from sightline.documents import FIRST_FORMAT, DocumentError, DocumentKind, newer_format
+from sightline.documents import FIRST_FORMAT, DocumentError, DocumentKind
 from sightline.errors import ModelFileError
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.safetensors_header import Header, read_header
@@ -70,7 +70,7 @@ def _without_its_own_number(card: dict[str, Any]) -> dict[str, Any]:
     """Format 1 was called ``format_version``."""
     number = card.pop("format_version", FIRST_FORMAT)
     if number != FIRST_FORMAT:
-        raise newer_format(number, MODEL_CARD.format)
+        raise DocumentError(f"format_version: {strict_json.shown(str(number))}; expected {FIRST_FORMAT}")
     return card
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def publish(site, config, key, *models, version="v1"):
     (folder / "history.json").write_text("[]")
     trained = site.trained(*models, version=version)
     place = storage.uri_of(store.folder_key("train", trained.training_tag, key))
-    trained = store.dataclasses.replace(trained, history=f"{place}/history.json")
+    trained = dataclasses.replace(trained, history=f"{place}/history.json")
     digest = config_digest("train", config)
     store.publish_result(storage, trained, trained.training_tag, key, files=folder, config_digest=digest)
     with closing(open_database(config.database.url)) as database:
