@@ -59,7 +59,9 @@ def test_a_new_field_that_is_set_is_a_difference(earlier):
 ])  # fmt: skip
 def test_what_a_stored_configuration_lacks_counts_as_the_default(stored, overrides, paths):
     now = relevant_part("record", decode("instance_segmentation", ["data.classes=[a]", *overrides]))
-    found = differences_from_stored({"task": now["task"], "data": {"tag": "", "classes": ["a"], **stored}}, now)
+    found = differences_from_stored(
+        {"task": "instance_segmentation", "data": {"tag": "", "classes": ["a"], **stored}}, now
+    )
     assert [one.path for one in found] == paths
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from copy import copy
 from importlib import resources
 from pathlib import Path
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
 from sightline import strict_json, strict_yaml
 from sightline.config.schema import Config, Model
@@ -117,7 +117,19 @@ def refuse_faults(recipe: str, faults: Sequence[str]) -> None:
 
 def default_document() -> Document:
     """The defaults of all fields that have one, section by section, as JSON holds them."""
-    return _defaults(Config)
+    return defaults_of(Config)
+
+
+def defaults_of(section: type[BaseModel]) -> Document:
+    """The defaults of a section and of those in it, as JSON holds them."""
+    document: Document = {}
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            document[name] = defaults_of(kind)
+        elif not field.is_required():
+            document[name] = to_jsonable_python(field.get_default(call_default_factory=True))
+    return document
 
 
 def recipe_document(recipe: str) -> Document:
@@ -128,7 +140,7 @@ def recipe_document(recipe: str) -> Document:
     Raises:
         ConfigurationError: There is no such recipe.
     """
-    document = _defaults(Config)
+    document = defaults_of(Config)
     merge(document, _read_recipe(recipe))
     return document
 
@@ -156,18 +168,6 @@ def split_overrides(text: str) -> list[str]:
     """The overrides of a run as one string, one a line; empty lines and ``#`` comments are left out."""
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
-
-
-def _defaults(section: type[BaseModel]) -> Document:
-    """The defaults of a section and of those in it, as JSON holds them."""
-    document: Document = {}
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            document[name] = _defaults(kind)
-        elif not field.is_required():
-            document[name] = list(field.default) if isinstance(field.default, tuple) else copy(field.default)
-    return document
 
 
 def _read_recipe(recipe: str) -> Document:

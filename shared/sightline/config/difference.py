@@ -39,7 +39,7 @@ def differences_from_stored(stored: Mapping[str, Any], now: Mapping[str, Any]) -
     """Where a configuration differs from one that an earlier version of Sightline may have stored.
 
     A field that the stored one lacks counts as its default: what that version did is what the default of a new field
-    says.
+    says.  A section that only the stored one has is left out: the step does not depend on it any more.
 
     Args:
         stored: Sections, or parts of them.
@@ -47,7 +47,8 @@ def differences_from_stored(stored: Mapping[str, Any], now: Mapping[str, Any]) -
     """
     from sightline.config.decode import default_document
 
-    return differences(_completed(dict(stored), now, default_document()), now)
+    known = {name: value for name, value in stored.items() if name in now}
+    return differences(_completed(known, now, default_document()), now)
 
 
 def _completed(stored: Any, now: Any, defaults: Any) -> Any:  # noqa: ANN401

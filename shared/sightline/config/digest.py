@@ -14,7 +14,7 @@ StepName = Literal["record", "train", "evaluate", "test"]
 
 _COMMON: set[str] = {"task", "seed"}
 _SECTIONS: dict[StepName, set[str]] = {
-    "record": {"task", "data"},
+    "record": {"data"},
     "train": _COMMON | {"model", "train", "reading"},
     "evaluate": _COMMON | {"model", "train", "evaluate", "reading"},
     "test": _COMMON | {"model", "train", "evaluate", "test", "reading"},
@@ -22,33 +22,54 @@ _SECTIONS: dict[StepName, set[str]] = {
 _PLACES: dict[str, set[str]] = {"data": {"repository", "jobs", "timeout_seconds"}, "train": {"workers", "trackers"}}
 """Fields that say where and how fast, not what: they leave the digest alone."""
 
-_ADDED: dict[str, set[str]] = {"evaluate": {"minimum", "replace_unreadable"}}
-"""Fields that came after the first release: at their defaults they leave the digest as it was without them."""
+_TASK_OF_RECORD = {"task": "instance_segmentation"}
+"""Part of every digest of record: it was, when there was one task alone.  Record depends on the data settings only."""
+
+_FIRST_FIELDS = frozenset({
+    "task", "reading", "seed", "data.tag", "data.classes", "data.ignored_labels", "data.aliases",
+    "data.splits.train", "data.splits.val", "data.splits.test", "data.group_pattern", "data.near_duplicates",
+    "data.near_duplicate_distance", "data.max_pixels", "data.faults.unknown_label", "data.faults.outside_image",
+    "data.faults.not_finite", "data.faults.zero_area", "data.faults.duplicate_shape",
+    "data.faults.unsupported_shape", "data.faults.unknown_shape", "data.faults.wrong_image_size",
+    "data.faults.missing_image", "data.faults.embedded_differs", "data.faults.broken_image",
+    "data.faults.broken_json", "data.faults.unsafe_path", "data.faults.duplicate_image", "model.backbone",
+    "model.weights", "model.image_size", "model.fpn_channels", "model.head_channels", "model.mask_channels",
+    "model.mask_layers", "model.anchor_sizes", "model.anchor_ratios", "model.proposals", "model.sampled_proposals",
+    "model.positive_share", "model.max_detections", "model.score_threshold", "model.nms_iou", "train.iterations",
+    "train.batch_size", "train.learning_rate", "train.weight_decay", "train.warmup_iterations", "train.clip_norm",
+    "train.validate_every", "train.checkpoint_every", "train.log_every", "train.device", "train.best_metric",
+    "train.augmentation.flip", "train.augmentation.brightness", "train.augmentation.contrast",
+    "train.augmentation.scale", "evaluate.select_by", "evaluate.min_improvement", "evaluate.score_threshold",
+    "evaluate.drawn_images", "test.images", "test.score_threshold",
+})  # fmt: skip
+"""The fields of the first release: they are in the digest whatever their value.
+
+Every other field came later and is in the digest only where it differs from its default, so that a new field changes no
+digest of work that is finished.  Nothing is added here for a new field.  Whoever changes the default of a field that is
+not listed adds the field here, since its absence would then mean another value than before.
+"""
 
 
 def relevant_part(step: StepName, config: Config) -> dict[str, Any]:
     """The part of the configuration that ``step`` depends on, as JSON holds it."""
-    part = config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
-    for section, names in _ADDED.items():
-        fields = type(getattr(config, section)).model_fields
-        for name in names:
-            if section in part and part[section][name] == fields[name].default:
-                del part[section][name]
-    return part
+    return config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
 
 
 def config_digest(step: StepName, config: Config) -> str:
     """SHA-256 (hexadecimal) of the part of the configuration that ``step`` depends on."""
-    document = relevant_part(step, config)
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    from sightline.config.decode import defaults_of
+
+    return _digest(step, relevant_part(step, config), defaults_of(type(config)))
 
 
 def record_digest(configuration: Mapping[str, Any]) -> str:
     """:func:`config_digest` of record, of a whole configuration as a run stored it; nothing is validated."""
+    from sightline.config.decode import default_document
+
     part = {name: configuration.get(name) for name in _SECTIONS["record"]}
     if isinstance(part["data"], dict):
         part["data"] = {name: value for name, value in part["data"].items() if name not in _PLACES["data"]}
-    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
+    return _digest("record", part, default_document())
 
 
 def step_key(step: StepName, config: Config, *inputs: str) -> str:
@@ -61,3 +82,23 @@ def step_key(step: StepName, config: Config, *inputs: str) -> str:
     """
     text = json.dumps([step, config_digest(step, config), *inputs])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _digest(step: StepName, part: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    document = _without_new_defaults(part, defaults) | (_TASK_OF_RECORD if step == "record" else {})
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _without_new_defaults(part: Mapping[str, Any], defaults: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """A part of the configuration without the later fields that are at their defaults."""
+    kept: dict[str, Any] = {}
+    for name, value in part.items():
+        field = f"{path}{name}"
+        if field in _FIRST_FIELDS or name not in defaults:
+            kept[name] = value
+        elif isinstance(value, Mapping) and isinstance(defaults[name], Mapping):
+            section = _without_new_defaults(value, defaults[name], f"{field}.")
+            kept |= {name: section} if section else {}
+        elif value != defaults[name]:
+            kept[name] = value
+    return kept
