@@ -23,8 +23,10 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     path = folder / "history.json"
     try:
         entries = HISTORY.upgrade(strict_json.decode(path.read_bytes(), finite=False))["entries"]
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise DocumentError("entries: expected a list of objects")
         return [{name: float(value) for name, value in entry.items() if _is_number(value)} for entry in entries]
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         remedy = error.remedy("run train again") if isinstance(error, DocumentError) else "run train again"
         raise DataError(f"{path}: no training history to draw: {reason_of(error)}; {remedy}") from error
 
