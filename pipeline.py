@@ -53,7 +53,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
     from components.resolve.component import resolve
     from components.test.component import test
     from components.train.component import train
-    from sightline.runs.journal import TASK_TITLES
+    from sightline.runs.journal import OPEN_ME, TASK_TITLES
 
     @dsl.pipeline(name="sightline", display_name="Sightline")
     def sightline(
@@ -114,8 +114,11 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
             return task if local else in_pod(task, step, claims, pods.get(step, light))
 
         asked = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides}
-        with dsl.ExitHandler(add("finish", finish, **asked), name="Steps") if not local else nullcontext():
-            resolved = add("resolve", resolve, **asked, code_rev=code_rev, steps=",".join(steps)).outputs
+        inside = OPEN_ME + ", ".join(steps)
+        with dsl.ExitHandler(add("finish", finish, **asked), name=inside) if not local else nullcontext():
+            run_name = "" if local else dsl.PIPELINE_JOB_NAME_PLACEHOLDER
+            more = {"code_rev": code_rev, "steps": ",".join(steps), "run_name": run_name}
+            resolved = add("resolve", resolve, **asked, **more).outputs
             given = {"config": resolved["config"], "code_rev": resolved["code_rev"]}
             recorded = trained = evaluated = ""
             if "record" in steps:

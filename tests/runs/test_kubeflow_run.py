@@ -128,6 +128,33 @@ def test_a_run_is_opened_and_closed_with_row_page_copy_and_message(pod, webhook,
     assert message["text"].endswith(f"https://kubeflow.example/pipeline/#/runs/details/{RUN}")
 
 
+@pytest.mark.parametrize(
+    ("given", "title"),
+    [
+        ("plates plates_ann_v1 20261121-091530-3f2a", "plates plates_ann_v1 20261121-091530-3f2a"),
+        ("{{$.pipeline_job_name}}", RUN),  # a back end that does not fill it in
+        ("", RUN),
+    ],
+)
+def test_the_page_has_the_name_of_the_run_as_its_title(pod, tmp_path, given, title):
+    task.run_resolve("plates", "", TAG, "", steps="record", run_name=given)
+    finish(tmp_path, failed=True)
+    page = (tmp_path / "page" / "out").read_text()
+    assert f"<h1>{title}</h1>" in page
+    assert f"<title>{title} · failed</title>" in page
+    assert f"run {RUN}" in page  # the footer
+
+
+def test_a_run_that_was_opened_before_runs_had_names_keeps_its_id_as_title(pod, tmp_path):
+    resolve()
+    path = run_folder(home() / "work", RUN) / "run.json"
+    document = json.loads(path.read_text())
+    del document["name"]
+    path.write_text(json.dumps(document))
+    finish(tmp_path, failed=True)
+    assert f"<h1>{RUN}</h1>" in (tmp_path / "page" / "out").read_text()
+
+
 def test_the_index_leads_to_the_page_of_a_run_when_it_has_one(pod, webhook, tmp_path):
     resolve()
     write_index(home() / "work")

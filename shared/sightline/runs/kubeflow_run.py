@@ -47,7 +47,9 @@ LOCK_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
-def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], steps: Sequence[str]) -> None:
+def open_run(
+    resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], steps: Sequence[str], name: str = ""
+) -> None:
     """Record that a run of Kubeflow began, or goes on; without a name of the run, or with a keeper, nothing happens.
 
     Args:
@@ -55,6 +57,7 @@ def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], 
         recipe: As asked for.
         overrides: As asked for.
         steps: The steps of its graph but resolve.
+        name: What Kubeflow calls the run.
 
     Raises:
         SightlineError: Neither database nor work volume took it.
@@ -79,6 +82,7 @@ def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], 
         pid=0,
         resumed=known.resumed if known else 0,
         told=known.told if known else "",
+        name=name,
     )
     with closing(open_database(config.database.url)) as database:
         database.start_run(run_record(document))
