@@ -209,7 +209,7 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
 @cli.command("components")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a file is out of date.")
 def components_command(check: bool) -> None:
-    """Write component.yaml and README.md of every component.
+    """Write component.yaml, README.md and metadata.yaml of every component.
 
     Pipelines of other teams load them by file or address.
     """
@@ -222,7 +222,9 @@ def components_command(check: bool) -> None:
         raise click.ClickException(f"{names}: out of date; run python pipeline.py components")
     for path, text in wanted.items():
         write_atomically(path, text)
-    click.echo(f"{len(wanted)} files written" if wanted else "every component.yaml and README.md is current")
+    click.echo(
+        f"{len(wanted)} files written" if wanted else "every component.yaml, README.md and metadata.yaml is current"
+    )
 
 
 @cli.command("run")
