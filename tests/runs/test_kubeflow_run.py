@@ -8,7 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from kfp import dsl
 
+from components.finish.component import finish as finish_component
 from sightline.config.digest import config_digest
 from sightline.config.settings import home
 from sightline.database import open_database
@@ -143,6 +145,17 @@ def test_the_page_has_the_name_of_the_run_as_its_title(pod, tmp_path, given, tit
     assert f"<h1>{title}</h1>" in page
     assert f"<title>{title} · failed</title>" in page
     assert f"run {RUN}" in page  # the footer
+
+
+@pytest.mark.parametrize(("given", "called"), [("nightly 7", {"display_name": "nightly 7"}), ("", {})])
+def test_the_artifact_of_the_page_is_called_as_the_run(pod, tmp_path, given, called):
+    task.run_resolve("plates", "", TAG, "", steps="record", run_name=given)
+    page = dsl.HTML(uri="minio://mlpipeline/run_page")
+    page.custom_path = str(tmp_path / "page" / "out")
+    closing = dsl.PipelineTaskFinalStatus("FAILED", "", "exit-handler-1", None, None)
+    finish_component.python_func(dataset_tag=TAG, recipe="plates", overrides="", status=closing, run_page=page)
+    assert page.metadata == called
+    assert given in Path(page.path).read_text()
 
 
 def test_a_run_that_was_opened_before_runs_had_names_keeps_its_id_as_title(pod, tmp_path):
