@@ -30,10 +30,13 @@ def resolve(
         config: The configuration as JSON.
         code_rev: The code revision that every later task uses.
     """
+    import os
+
     from sightline_bootstrap import activate, pin
 
+    os.environ["SIGHTLINE_RUN_NAME"] = run_name  # and no argument: helper code of an earlier release has none for it
     pinned = activate(pin(code_rev))
     from sightline.steps.task import run_resolve
 
-    resolved = run_resolve(recipe, overrides, dataset_tag, pinned, steps=steps, run_name=run_name)
+    resolved = run_resolve(recipe, overrides, dataset_tag, pinned, steps=steps)
     return (resolved.config.model_dump_json(), resolved.code_rev)

@@ -11,6 +11,7 @@ import pytest
 from kfp import dsl
 
 from components.finish.component import finish as finish_component
+from components.resolve.component import resolve as resolve_component
 from sightline.config.digest import config_digest
 from sightline.config.settings import home
 from sightline.database import open_database
@@ -138,8 +139,9 @@ def test_a_run_is_opened_and_closed_with_row_page_copy_and_message(pod, webhook,
         ("", RUN),
     ],
 )
-def test_the_page_has_the_name_of_the_run_as_its_title(pod, tmp_path, given, title):
-    task.run_resolve("plates", "", TAG, "", steps="record", run_name=given)
+def test_the_page_has_the_name_of_the_run_as_its_title(pod, tmp_path, monkeypatch, given, title):
+    monkeypatch.setenv("SIGHTLINE_RUN_NAME", given)
+    resolve()
     finish(tmp_path, failed=True)
     page = (tmp_path / "page" / "out").read_text()
     assert f"<h1>{title}</h1>" in page
@@ -148,8 +150,10 @@ def test_the_page_has_the_name_of_the_run_as_its_title(pod, tmp_path, given, tit
 
 
 @pytest.mark.parametrize(("given", "called"), [("nightly 7", {"display_name": "nightly 7"}), ("", {})])
-def test_the_artifact_of_the_page_is_called_as_the_run(pod, tmp_path, given, called):
-    task.run_resolve("plates", "", TAG, "", steps="record", run_name=given)
+def test_the_artifact_of_the_page_is_called_as_the_run(pod, tmp_path, monkeypatch, given, called):
+    monkeypatch.setenv("SIGHTLINE_RUN_NAME", "")  # and as it was, when the component has set it
+    resolved = resolve_component.python_func(TAG, "plates", steps="record", run_name=given)
+    assert resolved[0] == resolve().config.model_dump_json()
     page = dsl.HTML(uri="minio://mlpipeline/run_page")
     page.custom_path = str(tmp_path / "page" / "out")
     closing = dsl.PipelineTaskFinalStatus("FAILED", "", "exit-handler-1", None, None)

@@ -24,7 +24,7 @@ from sightline.config.schema import Config
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, SightlineError, StepError
 from sightline.lock import exclusive_lock
-from sightline.pod import current_run_id, prepare_pod
+from sightline.pod import current_run_id, current_run_name, prepare_pod
 from sightline.runs import resolve
 from sightline.runs.document import (
     RunDocument,
@@ -47,9 +47,7 @@ LOCK_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
-def open_run(
-    resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], steps: Sequence[str], name: str = ""
-) -> None:
+def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], steps: Sequence[str]) -> None:
     """Record that a run of Kubeflow began, or goes on; without a name of the run, or with a keeper, nothing happens.
 
     Args:
@@ -57,7 +55,6 @@ def open_run(
         recipe: As asked for.
         overrides: As asked for.
         steps: The steps of its graph but resolve.
-        name: What Kubeflow calls the run.
 
     Raises:
         SightlineError: Neither database nor work volume took it.
@@ -82,7 +79,7 @@ def open_run(
         pid=0,
         resumed=known.resumed if known else 0,
         told=known.told if known else "",
-        name=name,
+        name=current_run_name(),
     )
     with closing(open_database(config.database.url)) as database:
         database.start_run(run_record(document))

@@ -59,25 +59,12 @@ class Finished:
         return chosen["confusion"]["labels"], chosen["confusion"]["matrix"]
 
 
-def run_resolve(
-    recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str, run_name: str = ""
-) -> resolve.Resolved:
-    """Resolve the parameters of a run, and open it where Kubeflow keeps it.
-
-    Args:
-        recipe: The name of a recipe.
-        overrides: ``a.b=value``, one a line.
-        dataset_tag: The annotation tag.
-        code_rev: The code revision to run.
-        steps: Those after resolve, separated by commas.
-        run_name: What Kubeflow calls the run, for the title of its page.  A back end that does not fill
-            ``{{$.pipeline_job_name}}`` in gives that text itself, and the page shows the run's id.
-    """
+def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:
+    """Resolve the parameters of a run, and open it where Kubeflow keeps it; ``steps`` are those after resolve."""
     prepare_pod()
     resolved = resolve.run(recipe, overrides, dataset_tag, code_rev)
     _log.info("resolve: %s with code %s", resolved.config.data.tag, resolved.code_rev)
-    name = "" if run_name.startswith("{{") else run_name
-    open_run(resolved, recipe, split_overrides(overrides), steps.split(","), name)
+    open_run(resolved, recipe, split_overrides(overrides), steps.split(","))
     given = {"recipe": recipe, "overrides": overrides, "dataset tag": dataset_tag, "code revision": code_rev}
     inputs = {name: value for name, value in given.items() if value}
     with (
