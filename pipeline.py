@@ -45,14 +45,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
     from kfp import dsl
 
     from components import BASE_IMAGE, TRAIN_IMAGE
-    from components.evaluate.component import evaluate
-    from components.finish.component import finish
     from components.pod import Claims, Resources, in_pod
-    from components.promote.component import promote
-    from components.record.component import record
-    from components.resolve.component import resolve
-    from components.test.component import test
-    from components.train.component import train
     from sightline.runs.journal import TASK_TITLES
 
     @dsl.pipeline(name="sightline", display_name="Sightline")
@@ -114,29 +107,56 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
             return task if local else in_pod(task, step, claims, pods.get(step, light))
 
         asked = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides}
-        with dsl.ExitHandler(add("finish", finish, **asked), name="Steps") if not local else nullcontext():
-            resolved = add("resolve", resolve, **asked, code_rev=code_rev, steps=",".join(steps)).outputs
-            given = {"config": resolved["config"], "code_rev": resolved["code_rev"]}
-            recorded = trained = evaluated = ""
-            if "record" in steps:
-                recorded = add("record", record, cached=True, **given).outputs["result"]
-            if "train" in steps:
-                task = add("train", train, cached="record" in steps, **given, record_result=recorded)
-                trained = task.outputs["result"]
-            if "evaluate" in steps:
-                decided = add("evaluate", evaluate, **given, train_result=trained)
-                evaluated = decided.outputs["result"]
-                better = decided.outputs["promoted"] == "yes"
-                with dsl.If(better, name="New champion") if not local else nullcontext():
-                    promoted = add("promote", promote, **given, train_result=trained)
-            if "test" in steps:
-                tested = add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
-            if local and "evaluate" in steps:
-                promoted.after(decided)
-                if "test" in steps:
-                    tested.after(promoted)
+        _graph(steps, add, asked, code_rev, local=local)
 
     return sightline
+
+
+def _graph(steps: Sequence[str], add: Callable[..., Any], asked: dict[str, Any], code_rev: Any, *, local: bool) -> None:
+    """The tasks, and what each hands to the next; kfp notes every task that is made here.
+
+    Args:
+        steps: As for :func:`build`.
+        add: Makes a task of a component: ``add(step, component, cached=..., **inputs)``.
+        asked: What the run was asked for.
+        code_rev: The code revision that was asked for.
+        local: As for :func:`build`.
+    """
+    from kfp import dsl
+
+    from components.evaluate.component import evaluate
+    from components.finish.component import finish
+    from components.promote.component import promote
+    from components.record.component import record
+    from components.resolve.component import resolve
+    from components.test.component import test
+    from components.train.component import train
+    from sightline.runs.journal import OPEN_ME
+
+    inside = OPEN_ME + ", ".join(steps)
+    with dsl.ExitHandler(add("finish", finish, **asked), name=inside) if not local else nullcontext():
+        run_name = "" if local else dsl.PIPELINE_JOB_NAME_PLACEHOLDER
+        more = {"code_rev": code_rev, "steps": ",".join(steps), "run_name": run_name}
+        resolved = add("resolve", resolve, **asked, **more).outputs
+        given = {"config": resolved["config"], "code_rev": resolved["code_rev"]}
+        recorded = trained = evaluated = ""
+        if "record" in steps:
+            recorded = add("record", record, cached=True, **given).outputs["result"]
+        if "train" in steps:
+            task = add("train", train, cached="record" in steps, **given, record_result=recorded)
+            trained = task.outputs["result"]
+        if "evaluate" in steps:
+            decided = add("evaluate", evaluate, **given, train_result=trained)
+            evaluated = decided.outputs["result"]
+            better = decided.outputs["promoted"] == "yes"
+            with dsl.If(better, name="New champion") if not local else nullcontext():
+                promoted = add("promote", promote, **given, train_result=trained)
+        if "test" in steps:
+            tested = add("test", test, cached="evaluate" in steps, **given, evaluate_result=evaluated)
+        if local and "evaluate" in steps:
+            promoted.after(decided)
+            if "test" in steps:
+                tested.after(promoted)
 
 
 def _steps(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:  # noqa: ARG001
@@ -189,7 +209,7 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
 @cli.command("components")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a file is out of date.")
 def components_command(check: bool) -> None:
-    """Write component.yaml and README.md of every component.
+    """Write component.yaml, README.md and metadata.yaml of every component.
 
     Pipelines of other teams load them by file or address.
     """
@@ -202,7 +222,9 @@ def components_command(check: bool) -> None:
         raise click.ClickException(f"{names}: out of date; run python pipeline.py components")
     for path, text in wanted.items():
         write_atomically(path, text)
-    click.echo(f"{len(wanted)} files written" if wanted else "every component.yaml and README.md is current")
+    click.echo(
+        f"{len(wanted)} files written" if wanted else "every component.yaml, README.md and metadata.yaml is current"
+    )
 
 
 @cli.command("run")

@@ -1,6 +1,12 @@
-"""The components as files that other teams load into pipelines of their own: component.yaml and README.md of each."""
+"""The components as files that other teams load into pipelines of their own.
 
+Beside each component.py lie component.yaml, README.md and metadata.yaml, which has the fields of Kubeflow's own
+repository of components (kubeflow/pipelines-components): name, stability, dependencies, tags, lastVerified.
+"""
+
+import re
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -8,6 +14,25 @@ from typing import Any
 
 NAMES = ("resolve", "record", "train", "evaluate", "promote", "test", "finish")
 FOLDER = Path(__file__).parent
+
+STABILITY = "beta"
+"""Of every component: inputs and outputs may still change with a release, and the changelog says so."""
+
+BACK_END = "2.17.0"
+"""The Kubeflow Pipelines that ``make kubeflow-test`` passed on last."""
+
+VERIFIED = "2026-11-21T19:10:38Z"
+"""When that was, UTC: whoever runs it writes both down here."""
+
+_TAGS = {
+    "resolve": ["configuration"],
+    "record": ["data-processing", "computer-vision", "labelme", "coco", "dvc"],
+    "train": ["training", "computer-vision", "pytorch"],
+    "evaluate": ["evaluation", "computer-vision", "pytorch"],
+    "promote": ["model-registry", "computer-vision"],
+    "test": ["evaluation", "computer-vision", "pytorch"],
+    "finish": ["reporting"],
+}
 
 _RESOURCES = {
     "resolve": "an instant, 0.5 GiB",
@@ -18,6 +43,26 @@ _RESOURCES = {
     "test": "as train",
     "finish": "an instant, 0.5 GiB",
 }
+
+_METADATA = """name: {name}
+stability: {stability}
+dependencies:
+  kubeflow:
+    - name: Pipelines
+      version: '>={back_end}'
+    - name: kfp
+      version: '=={kfp}'
+    - name: kfp-kubernetes
+      version: '=={kfp_kubernetes}'
+  external_services:
+    - name: MySQL
+      version: '>={mysql}'
+tags: [{tags}]
+lastVerified: {verified}
+links:
+  documentation: README.md
+  source: component.py
+"""
 
 _EXAMPLE = """from kfp import components, dsl
 
@@ -59,6 +104,33 @@ def files() -> Iterator[tuple[Path, str]]:
         component = getattr(import_module(f"components.{name}.component"), name)
         yield FOLDER / name / "component.yaml", compiled(component)
         yield FOLDER / name / "README.md", readme(name, component)
+        yield FOLDER / name / "metadata.yaml", metadata(name)
+
+
+def metadata(name: str) -> str:
+    """What a catalogue of components wants to know of one; versions are those of pyproject.toml and of the code.
+
+    MySQL stands for the database of a team; MariaDB and, on one machine, SQLite do as well.
+    """
+    from sightline.database.engine.server import OLDEST
+
+    return _METADATA.format(
+        name=name,
+        stability=STABILITY,
+        back_end=BACK_END,
+        kfp=_pinned("kfp"),
+        kfp_kubernetes=_pinned("kfp-kubernetes"),
+        mysql=".".join(map(str, (*OLDEST["MySQL"], 0))),
+        tags=", ".join(_TAGS[name]),
+        verified=VERIFIED,
+    )
+
+
+def _pinned(distribution: str) -> str:
+    """The version that pyproject.toml pins a distribution to."""
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [one.partition("==") for one in project["optional-dependencies"]["kfp"]]
+    return next(version for name, _, version in wanted if name == distribution and re.fullmatch(r"[\d.]+", version))
 
 
 def compiled(component: Any) -> str:

@@ -11,6 +11,6 @@ def sightline_home(tmp_path_factory, monkeypatch):
     """An empty SIGHTLINE_HOME for every test."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("SIGHTLINE_HOME", str(home))
-    for variable in ("SIGHTLINE_RUN_ID", "SIGHTLINE_SETTINGS", "SIGHTLINE_CODE"):
+    for variable in ("SIGHTLINE_RUN_ID", "SIGHTLINE_RUN_NAME", "SIGHTLINE_SETTINGS", "SIGHTLINE_CODE"):
         monkeypatch.delenv(variable, raising=False)
     return home

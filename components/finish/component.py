@@ -28,4 +28,6 @@ def finish(
     from sightline.runs.kubeflow_run import close_run
 
     failed = status.state == "FAILED"
-    close_run(recipe, overrides, dataset_tag, failed=failed, copy_to=run_page.path, stopped=ask_for_stop)
+    name = close_run(recipe, overrides, dataset_tag, failed=failed, copy_to=run_page.path, stopped=ask_for_stop)
+    if name:
+        run_page.metadata["display_name"] = name  # else every run's page is called run_page in the dashboard

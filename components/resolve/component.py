@@ -14,6 +14,7 @@ def resolve(
     overrides: str = "",
     code_rev: str = "image",
     steps: str = "record,train,evaluate,test",
+    run_name: str = "",
 ) -> NamedTuple("Resolved", [("config", str), ("code_rev", str)]):
     """Turn the parameters of a run into one full configuration, and decide the code revision.
 
@@ -23,13 +24,17 @@ def resolve(
         overrides: Changes of the recipe, one a line: train.iterations=800
         code_rev: Code revision to run: image, current, or a snapshot's digest.
         steps: The steps of this graph after resolve, with commas.
+        run_name: Title of the run's page; dsl.PIPELINE_JOB_NAME_PLACEHOLDER is the run's name. Empty: its id.
 
     Returns:
         config: The configuration as JSON.
         code_rev: The code revision that every later task uses.
     """
+    import os
+
     from sightline_bootstrap import activate, pin
 
+    os.environ["SIGHTLINE_RUN_NAME"] = run_name  # and no argument: helper code of an earlier release has none for it
     pinned = activate(pin(code_rev))
     from sightline.steps.task import run_resolve
 

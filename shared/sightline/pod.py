@@ -15,6 +15,15 @@ def current_run_id() -> str:
     return os.environ.get("SIGHTLINE_RUN_ID", "")
 
 
+def current_run_name() -> str:
+    """What Kubeflow calls that run; empty where nobody says so.
+
+    A back end that does not fill in ``{{$.pipeline_job_name}}`` hands on that text itself.
+    """
+    name = os.environ.get("SIGHTLINE_RUN_NAME", "")
+    return "" if name.startswith("{{") else name
+
+
 def prepare_pod() -> None:
     """Set the log up, and use the key file of Google Storage that ``SIGHTLINE_STORAGE_KEY`` names, where it is mounted.
 

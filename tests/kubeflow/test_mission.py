@@ -288,6 +288,7 @@ def test_fetch(mission):
     mission.pipeline("fetch", mission.runs[0], "-o", str(folder))
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert {"index.html", "EIR/model.safetensors", "test/report.html", "evaluate/summary.json"} <= names
+    assert f"<h1>{mission.status(0)['name']}</h1>" in (folder / "index.html").read_text()
     assert "plates_train_v1" in mission.it.python(
         "-m", "sightline", "model", "show", str(folder / "EIR/model.safetensors")
     )

@@ -200,6 +200,16 @@ def shown(width):
     return output.getvalue()
 
 
+def test_a_tree_shows_what_is_inside_and_asks_nobody_to_open_it():
+    (inside,) = (TaskStatus("record", "Record dataset", "task", "running", START),)
+    group = TaskStatus("exit-handler-1", "Open me: record", "group", "running", START, inside=(inside,))
+    output = io.StringIO()
+    for part in status_text(RunStatus(read_run(document(state="RUNNING")), "", (group,), ())):
+        Console(file=output, width=100).print(part)
+    assert "├── > record " in output.getvalue().replace("└", "├")
+    assert "Open me" not in output.getvalue()
+
+
 def test_the_tree_reads_well_in_100_columns_and_has_no_colours_in_a_pipe():
     text = shown(100)
     lines = [line.rstrip() for line in text.splitlines()]

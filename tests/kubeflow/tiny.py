@@ -57,9 +57,9 @@ def emptied(compiled_text):
     return yaml.safe_dump_all([specification, platform], sort_keys=False)
 
 
-def story(image=BASE_IMAGE, name="sightline-story"):
-    """Groups, a condition, a loop, retries, secrets, volumes, an exit task; parameters as Sightline's pipeline has."""
-    from kfp import dsl, kubernetes
+def components_of_the_story(image):
+    """resolve, work, small and finish."""
+    from kfp import dsl
 
     @dsl.component(base_image=image, install_kfp_package=False)
     def resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> str:
@@ -97,6 +97,15 @@ def story(image=BASE_IMAGE, name="sightline-story"):
     @dsl.component(base_image=image, install_kfp_package=False)
     def finish(status: dsl.PipelineTaskFinalStatus):
         print("the run ended", status.state)
+
+    return resolve, work, small, finish
+
+
+def story(image=BASE_IMAGE, name="sightline-story"):
+    """Groups, a condition, a loop, retries, secrets, volumes, an exit task; parameters as Sightline's pipeline has."""
+    from kfp import dsl, kubernetes
+
+    resolve, work, small, finish = components_of_the_story(image)
 
     @dsl.pipeline(name=name)
     def pipeline(

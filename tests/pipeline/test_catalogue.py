@@ -1,7 +1,10 @@
-"""component.yaml and README.md of every component: current, and of use to a pipeline that is not ours."""
+"""The files beside every component: current, true, and of use to a pipeline that is not ours."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,45 @@ def test_a_file_that_is_not_current_is_named_and_mended(tmp_path, monkeypatch):
     assert stale.read_text() == "old"
     assert "1 files written" in CliRunner().invoke(pipeline.cli, ["components"]).output
     assert stale.read_text() == "new"
+
+
+def constraint(distribution):
+    """The version in constraints.txt."""
+    (found,) = re.findall(rf"^{re.escape(distribution)}==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    return found
+
+
+@pytest.mark.parametrize("name", catalogue.NAMES)
+def test_the_metadata_has_the_fields_of_kubeflows_own_repository_of_components(name):
+    document = yaml.safe_load((ROOT / "components" / name / "metadata.yaml").read_text())
+    assert {"name", "stability", "dependencies", "lastVerified"} <= set(document)
+    assert set(document) <= {"name", "stability", "dependencies", "lastVerified", "tags", "ci", "links", "description"}
+    assert document["name"] == name
+    assert document["stability"] in {"alpha", "beta", "stable"}
+    assert set(document["dependencies"]) <= {"kubeflow", "external_services"}
+    assert "Pipelines" in [one["name"] for one in document["dependencies"]["kubeflow"]]
+    entries = [one for group in document["dependencies"].values() for one in group]
+    assert all(re.fullmatch(r"(==|>=|<=|~=)?\d+\.\d+\.\d+", one["version"]) for one in entries), entries
+    assert document["tags"]
+    assert all(re.fullmatch(r"[a-z0-9-]+", tag) for tag in document["tags"])
+    assert document["lastVerified"] <= datetime.now(UTC)
+    assert all((ROOT / "components" / name / page).is_file() for page in document["links"].values())
+
+
+@pytest.mark.parametrize("name", catalogue.NAMES)
+def test_the_metadata_is_true(name):
+    groups = yaml.safe_load((ROOT / "components" / name / "metadata.yaml").read_text())["dependencies"]
+    needed = {one["name"]: one["version"] for group in groups.values() for one in group}
+    for distribution in ("kfp", "kfp-kubernetes"):
+        assert needed[distribution] == f"=={constraint(distribution)}"
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["kfp"]
+        assert f"{distribution}{needed[distribution]}" in extras
+    compiled = yaml.safe_load((ROOT / "components" / name / "component.yaml").read_text())
+    assert compiled["sdkVersion"] == needed["kfp"].replace("==", "kfp-")
+    tested = re.search(r"tested with ([\d.]+)", (ROOT / "docs" / "kubeflow.md").read_text())[1]
+    assert needed["Pipelines"] == f">={tested}"
+    oldest = re.search(r"MySQL ([\d.]+) or MariaDB", (ROOT / "docs" / "production.md").read_text())[1]
+    assert needed["MySQL"].startswith(f">={oldest}.")
 
 
 @pytest.mark.parametrize("name", catalogue.NAMES)

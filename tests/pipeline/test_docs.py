@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import click
@@ -14,7 +15,8 @@ from sightline.cli import cli as sightline_cli
 ROOT = Path(__file__).parents[2]
 PAGES = [
     "README.md",
-    *(f"docs/{name}.md" for name in ("python", "kubeflow", "production", "labelme")),
+    "CONTRIBUTING.md",
+    *(f"docs/{name}.md" for name in ("architecture", "extending", "python", "kubeflow", "production", "labelme")),
     "manifests/README.md",
 ]
 PROGRAMS = {"python pipeline.py": pipeline.cli, "sightline": sightline_cli}
@@ -97,3 +99,41 @@ def test_links_to_headings_lead_to_one(page):
     links = re.findall(r"\]\(([^)#:]*)#([^)]*)\)", (ROOT / page).read_text(encoding="utf-8"))
     pages = {path: (ROOT / page).parent / path if path else ROOT / page for path, _ in links}
     assert not [(path, name) for path, name in links if name not in anchors(pages[path].read_text(encoding="utf-8"))]
+
+
+def test_the_floors_of_the_page_are_those_that_import_linter_checks():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = [one for one in project["tool"]["importlinter"]["contracts"] if one["type"] == "layers"]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (floors,) = re.findall(r"^```\ncli\n.*?^```$", page, re.DOTALL | re.MULTILINE)
+    assert floors.splitlines()[1:-1] == [layer.replace("sightline.", "") for layer in contract["layers"]]
+    described = {
+        name for row in re.findall(r"^\| (`\w+`[^|]*) \|", page, re.MULTILINE) for name in re.findall(r"\w+", row)
+    }
+    assert {path.parent.name for path in (ROOT / "shared" / "sightline").glob("*/__init__.py")} <= described
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/extending.md", "CONTRIBUTING.md"])
+def test_files_that_a_page_for_developers_names_are_there(page):
+    text = re.sub(r"```.*?```|New file `[^`]*`", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = re.findall(r"`([\w./-]+(?:\.(?:py|toml|txt|yaml|md|svg)|/))`", text)
+    folders = (
+        "",
+        "shared",
+        "shared/sightline",
+        "shared/sightline/data",
+        "shared/sightline/kubeflow",
+        "components/train",
+    )
+    assert len(named) > 5
+    assert not [name for name in named if not any((ROOT / folder / name).exists() for folder in folders)]
+
+
+def test_the_map_of_the_data_names_every_task_of_the_graph():
+    from sightline.runs.journal import TASK_TITLES
+
+    drawn = (ROOT / "docs" / "images" / "data-way.svg").read_text(encoding="utf-8")
+    assert re.findall(r'class="name"[^>]*>(\w+)<', drawn) == list(TASK_TITLES)
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| task | reads |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == list(TASK_TITLES)

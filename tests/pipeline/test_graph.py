@@ -21,7 +21,7 @@ TASKS = {
         "Resolve",
         set(),
         False,
-        {"dataset_tag", "recipe", "overrides", "code_rev", "record,train,evaluate,test"},
+        {"dataset_tag", "recipe", "overrides", "code_rev", "record,train,evaluate,test", "{{$.pipeline_job_name}}"},
     ),
     "record": ("Record dataset", {"resolve"}, True, FROM_RESOLVE),
     "train": ("Train candidates", {"resolve", "record"}, True, FROM_RESOLVE | {"record.result"}),
@@ -96,6 +96,20 @@ def test_the_graph_shows_whether_there_is_a_new_champion():
     assert promote["taskInfo"]["name"] == "Promote"
     assert promote["cachingOptions"].get("enableCache", False) is False
     assert set(own_inputs("promote", promote).values()) == {"resolve-config", "resolve-code_rev", "train-result"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "title"),
+    [
+        (pipeline.STEPS, "Open me: record, train, evaluate, test"),
+        (("test",), "Open me: test"),
+        (("evaluate", "test"), "Open me: evaluate, test"),
+    ],
+)
+def test_the_box_that_the_dashboard_shows_first_says_what_is_in_it(steps, title):
+    root = compiled(steps)[0]["root"]["dag"]["tasks"]
+    assert root["exit-handler-1"]["taskInfo"]["name"] == title
+    assert root["finish"]["taskInfo"]["name"] == "Finish run"
 
 
 def test_finish_comes_after_the_steps_however_they_end():

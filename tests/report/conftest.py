@@ -219,25 +219,12 @@ class Finished:
     page: RunPage
 
 
-def build_run(root):
-    folders = {name: root / name for name in ("record", "train", "evaluate", "test")}
-    for folder in folders.values():
-        folder.mkdir(parents=True)
-    report = sample_data_report()
-    write_data_report(folders["record"] / "report.html", report)
-    write_history(folders["train"])
-    best, last, champion = "b" * 64, "1" * 64, "c" * 64
-    scored = {"best": (best, 0.93, 1), "last": (last, 0.91, 2), "champion": (champion, 0.83, 3)}
-    models = {name: measured(*value, "val") for name, value in scored.items()}
-    models["last"]["metrics"]["EIR"] = 0.8823
-    write_summary(folders["evaluate"], "val", models, 3)
-    tested = {"best": measured(best, 0.915, 7, "test"), "last": measured(last, 0.905, 8, "test")}
-    tested["last"]["metrics"]["EIR"] = 0.8711
-    write_summary(folders["test"], "test", tested)
+def results_of(report, best):
+    """The results of the steps, as JSON values."""
     environment = {"device": "AMD EPYC 7763", "accelerators": 0, "threads": 2, "host": "node-3", "system": "Linux 6.1",
                    "python": "3.11.7", "torch": "2.9.1+cpu", "sightline": "0.1.0", "memory_gb": 1.234,
                    "gpu_memory_gb": None}  # fmt: skip
-    results = {
+    return {
         "record": {
             "dataset": "plates",
             "version": "v2",
@@ -261,6 +248,23 @@ def build_run(root):
             "environment": environment | {"memory_gb": 0.5},
         },
     }
+
+
+def build_run(root):
+    folders = {name: root / name for name in ("record", "train", "evaluate", "test")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    report = sample_data_report()
+    write_data_report(folders["record"] / "report.html", report)
+    write_history(folders["train"])
+    best, last, champion = "b" * 64, "1" * 64, "c" * 64
+    scored = {"best": (best, 0.93, 1), "last": (last, 0.91, 2), "champion": (champion, 0.83, 3)}
+    models = {name: measured(*value, "val") for name, value in scored.items()}
+    models["last"]["metrics"]["EIR"] = 0.8823
+    write_summary(folders["evaluate"], "val", models, 3)
+    tested = {"best": measured(best, 0.915, 7, "test"), "last": measured(last, 0.905, 8, "test")}
+    tested["last"]["metrics"]["EIR"] = 0.8711
+    write_summary(folders["test"], "test", tested)
     names = ("resolve", "record", "train", "evaluate", "promote", "test", "finish")
     states = ("succeeded", "reused", "succeeded", "succeeded", "succeeded", "succeeded", "succeeded")
     seconds = (0.2, 1.4, 262.4, 41.0, 0.7, 23.9, None)
@@ -283,7 +287,7 @@ def build_run(root):
         edges=[*itertools.pairwise(names), ("resolve", "train"), ("record", "test")],
         index_link="../index.html",
         tensorboard_command="tensorboard --logdir '/work/my runs/tensorboard'",
-        results=results,
+        results=results_of(report, best),
         files=folders,
     )
     return Finished(folders, page)

@@ -171,7 +171,9 @@ def test_a_failed_run_says_why_and_what_is_missing(finished, tmp_path, open_page
         finished.page, state="failed", tasks=tasks, results={}, files={}, seconds=None, message=reason
     )
     page = shown(run, tmp_path, open_page)
-    page.has(f"Train failed {reason}", "Record left no result", "Train left no history", "Neither train nor test ended")
+    page.has(
+        f"Train failed {reason}", "Record left no result", "Train left no history", "Neither train nor test finished"
+    )
     assert page.source.count('class="failed"><title>Train: failed') == 2  # red, in both graphs
     page.has("Train \N{EN DASH} failed")
     page.has("Neither evaluate nor test left a summary")

@@ -8,7 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from kfp import dsl
 
+from components.finish.component import finish as finish_component
+from components.resolve.component import resolve as resolve_component
 from sightline.config.digest import config_digest
 from sightline.config.settings import home
 from sightline.database import open_database
@@ -126,6 +129,47 @@ def test_a_run_is_opened_and_closed_with_row_page_copy_and_message(pod, webhook,
     (message,) = webhook[0]
     assert message["text"].startswith(f"Sightline run {RUN} on {TAG} succeeded: result: seconds=")
     assert message["text"].endswith(f"https://kubeflow.example/pipeline/#/runs/details/{RUN}")
+
+
+@pytest.mark.parametrize(
+    ("given", "title"),
+    [
+        ("plates plates_ann_v1 20261121-091530-3f2a", "plates plates_ann_v1 20261121-091530-3f2a"),
+        ("{{$.pipeline_job_name}}", RUN),  # a back end that does not fill it in
+        ("", RUN),
+    ],
+)
+def test_the_page_has_the_name_of_the_run_as_its_title(pod, tmp_path, monkeypatch, given, title):
+    monkeypatch.setenv("SIGHTLINE_RUN_NAME", given)
+    resolve()
+    finish(tmp_path, failed=True)
+    page = (tmp_path / "page" / "out").read_text()
+    assert f"<h1>{title}</h1>" in page
+    assert f"<title>{title} · failed</title>" in page
+    assert f"run {RUN}" in page  # the footer
+
+
+@pytest.mark.parametrize(("given", "called"), [("nightly 7", {"display_name": "nightly 7"}), ("", {})])
+def test_the_artifact_of_the_page_is_called_as_the_run(pod, tmp_path, monkeypatch, given, called):
+    monkeypatch.setenv("SIGHTLINE_RUN_NAME", "")  # and as it was, when the component has set it
+    resolved = resolve_component.python_func(TAG, "plates", steps="record", run_name=given)
+    assert resolved[0] == resolve().config.model_dump_json()
+    page = dsl.HTML(uri="minio://mlpipeline/run_page")
+    page.custom_path = str(tmp_path / "page" / "out")
+    closing = dsl.PipelineTaskFinalStatus("FAILED", "", "exit-handler-1", None, None)
+    finish_component.python_func(dataset_tag=TAG, recipe="plates", overrides="", status=closing, run_page=page)
+    assert page.metadata == called
+    assert given in Path(page.path).read_text()
+
+
+def test_a_run_that_was_opened_before_runs_had_names_keeps_its_id_as_title(pod, tmp_path):
+    resolve()
+    path = run_folder(home() / "work", RUN) / "run.json"
+    document = json.loads(path.read_text())
+    del document["name"]
+    path.write_text(json.dumps(document))
+    finish(tmp_path, failed=True)
+    assert f"<h1>{RUN}</h1>" in (tmp_path / "page" / "out").read_text()
 
 
 def test_the_index_leads_to_the_page_of_a_run_when_it_has_one(pod, webhook, tmp_path):

@@ -43,6 +43,7 @@ class RunDocument:
         resumed: How often a task began on a run of Kubeflow that was closed.  Kubeflow does not run a finish again that
             has ended, so from then on the last task closes the run.
         told: The state that the webhook was told of last.
+        name: What Kubeflow calls the run; empty on a laptop, where the id is the name.
     """
 
     run_id: str
@@ -61,6 +62,7 @@ class RunDocument:
     message: str = ""
     resumed: int = 0
     told: str = ""
+    name: str = ""
 
 
 RUN = DocumentKind("run document", RunDocument)

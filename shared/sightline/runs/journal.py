@@ -38,6 +38,9 @@ TASK_TITLES = {
 }
 """The display name of each task of a run, in the order in which every page and command shows them."""
 
+OPEN_ME = "Open me: "
+"""How the title of the group of steps begins: Kubeflow's dashboard shows it as one box, with the graph inside."""
+
 RETRIES = {"record": 2, "train": 3, "evaluate": 2, "promote": 2, "test": 2}
 """How often Kubeflow starts a container of a task again that failed.  Every step goes on where it was."""
 

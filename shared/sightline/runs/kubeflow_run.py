@@ -24,7 +24,7 @@ from sightline.config.schema import Config
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, SightlineError, StepError
 from sightline.lock import exclusive_lock
-from sightline.pod import current_run_id, prepare_pod
+from sightline.pod import current_run_id, current_run_name, prepare_pod
 from sightline.runs import resolve
 from sightline.runs.document import (
     RunDocument,
@@ -79,6 +79,7 @@ def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], 
         pid=0,
         resumed=known.resumed if known else 0,
         told=known.told if known else "",
+        name=current_run_name(),
     )
     with closing(open_database(config.database.url)) as database:
         database.start_run(run_record(document))
@@ -142,7 +143,7 @@ def close_run(
     failed: bool,
     copy_to: str,
     stopped: Callable[[], str] = str,
-) -> None:
+) -> str:
     """Close the run: its row, its page, and a message to whom it concerns.
 
     Kubeflow says at this point FAILED of a run that was resumed and went well since, and RUNNING of one that succeeded
@@ -155,6 +156,9 @@ def close_run(
         failed: Whether Kubeflow says that a task failed, now or before the run was resumed.
         copy_to: Where Kubeflow wants the page of the run.
         stopped: Asks whether somebody stopped the run: who and when, or empty; asked only where it matters.
+
+    Returns:
+        What Kubeflow calls the run; empty where that is not known.
 
     Raises:
         SightlineError: The row or the page could not be written; the message was sent.  Or resolve did not begin the
@@ -175,7 +179,7 @@ def close_run(
         _tell(run_id, dataset_tag, Outcome("failed", message))
         raise StepError(message)
     if document is None or document.pid:
-        return
+        return ""
     with _alone(work, run_id), finishing(work, run_id) as done:
         fault: SightlineError | None = None
         try:
@@ -188,6 +192,7 @@ def close_run(
             raise fault
         Path(copy_to).parent.mkdir(parents=True, exist_ok=True)
         Path(copy_to).write_bytes(_page(work, run_id))
+    return document.name
 
 
 def _was_closed(work: Path, document: RunDocument | None, run_id: str) -> bool:

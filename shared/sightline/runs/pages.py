@@ -58,6 +58,7 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         page = RunPage(
             run_id=document.run_id,
+            name=document.name,
             recipe=document.recipe,
             overrides=document.overrides,
             dataset_tag=document.dataset_tag,

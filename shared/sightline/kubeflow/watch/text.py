@@ -18,6 +18,7 @@ from sightline.kubeflow.watch.status import RunStatus
 from sightline.kubeflow.watch.task_states import TaskStatus
 from sightline.report.terminal import table
 from sightline.report.wording import NOTHING, duration_text
+from sightline.runs.journal import OPEN_ME
 
 STYLES = {
     "succeeded": "green",
@@ -89,7 +90,7 @@ def status_text(status: RunStatus) -> Iterator[RenderableType]:
 
 def _widths(tasks: Iterable[TaskStatus], indent: int = 0) -> Iterator[int]:
     for task in tasks:
-        yield indent + len(task.title)
+        yield indent + len(_title(task))
         yield from _widths(task.inside, indent + GUIDE)
 
 
@@ -99,10 +100,15 @@ def _grow(tree: Tree, tasks: Iterable[TaskStatus], width: int) -> None:
         _grow(branch, task.inside, width - GUIDE)
 
 
+def _title(task: TaskStatus) -> str:
+    """Its display name; a tree shows what is inside, so that nobody needs to be told to open it."""
+    return task.title.removeprefix(OPEN_ME)
+
+
 def _line(task: TaskStatus, width: int) -> Text:
     style = STYLES.get(task.state, "")
     sign = SIGNS.get(task.state, " ")
-    line = Text.assemble((f"{sign} ", style), (f"{task.title:<{max(width, 0)}}  ", "bold" if task.inside else ""))
+    line = Text.assemble((f"{sign} ", style), (f"{_title(task):<{max(width, 0)}}  ", "bold" if task.inside else ""))
     line.append(f"{task.state:<12}", style)
     line.append(f"{_took(task):>12}")
     rest = [task.host] if task.host else []

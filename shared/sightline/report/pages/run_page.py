@@ -77,6 +77,7 @@ class RunPage:
             ``train``, ``evaluate`` and ``test``; steps without a result are absent.
         files: The local folder of each step's files, by the same names: record's ``report.html``, train's
             ``history.json``, evaluate's and test's ``summary.json`` with the drawn images that it names.
+        name: The title of the page, where that is not ``run_id``: what Kubeflow calls the run.
     """
 
     run_id: str
@@ -101,6 +102,7 @@ class RunPage:
     links: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[StepName, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[StepName, Path] = field(default_factory=dict)
+    name: str = ""
 
 
 def write_run_page(path: Path, run: RunPage) -> None:
