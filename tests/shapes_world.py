@@ -20,7 +20,7 @@ from sightline.garbage import Sweep, sweep
 from sightline.runs.local_run import LocalRun
 from sightline.steps import task
 from sightline.storage import Storage, fetch, open_storage
-from sightline.tasks.instance_segmentation.loading import load_model
+from sightline.tasks.base import load_model
 from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
 
 WEEK = timedelta(days=7)

@@ -20,7 +20,7 @@ from sightline.logs import Progress
 from sightline.storage import open_uri
 
 if TYPE_CHECKING:
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import Predictor
 
 
 def training_set_on_disk(config: Config, tag: str, expected_commit: str = "") -> AbstractContextManager[Checkout]:
@@ -130,7 +130,7 @@ def detections_from_json(text: str) -> list[Detections]:
             boxes_xyxy=np.array(document["boxes_xyxy"], np.float32).reshape(-1, 4),
             scores=np.array(document["scores"], np.float32),
             category_ids=np.array(document["category_ids"], np.int64),
-            masks=document["masks"],
+            masks=document.get("masks"),
         )
         for document in json.loads(text)  # noqa: TID251  (written by this task; of any length)
     ]

@@ -17,7 +17,7 @@ from sightline.storage import Storage, open_storage
 from sightline.storage.uris import fetch
 
 if TYPE_CHECKING:
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import Predictor
 
 CHAMPION = "champion:"
 
@@ -71,10 +71,10 @@ def load_predictor(model: str | Path, device: str = "auto") -> Predictor:
     """
     import tempfile
 
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks import base
 
     with tempfile.TemporaryDirectory() as folder:
-        return Predictor.load(find_model(model, folder), device)
+        return base.load_predictor(find_model(model, folder), device)
 
 
 def _registered(digits: str) -> tuple[str, str]:

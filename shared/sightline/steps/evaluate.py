@@ -40,7 +40,7 @@ from sightline.storage import Storage, open_storage
 from sightline.tasks.readers.registry import can_read, open_reader
 
 if TYPE_CHECKING:
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -188,11 +188,11 @@ class _Evaluation:
         return fetch_model(uri, sha256, self._folder / "models")
 
     def _measure(self, contender: _Contender) -> None:
-        from sightline.tasks.instance_segmentation.predictor import Predictor
+        from sightline.tasks.base import load_predictor
 
         if contender.sha256 not in self._measured:
             config = self._config
-            predictor = Predictor.load(contender.path, device=self._device, task=config.task, classes=self._classes)
+            predictor = load_predictor(contender.path, self._device, task=config.task, classes=self._classes)
             found = self._infer(predictor, contender.sha256)
             self._keep(contender, found, measure(self._truth, found, self._reader, config.evaluate.score_threshold))
 

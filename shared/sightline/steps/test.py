@@ -44,7 +44,7 @@ from sightline.tasks.readers.registry import can_read, open_reader
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -216,10 +216,10 @@ class _Test:
         )
 
     def _load(self, subject: Subject) -> Predictor:
-        from sightline.tasks.instance_segmentation.predictor import Predictor
+        from sightline.tasks.base import load_predictor
 
         path = fetch_model(subject.uri, subject.sha256, self._folder / "models")
-        return Predictor.load(path, device=self._config.train.device, task=self._config.task, classes=self._classes)
+        return load_predictor(path, self._config.train.device, task=self._config.task, classes=self._classes)
 
     def _sources(self) -> list[_Source]:
         from sightline.data.loading.dataset import read_listed_image
@@ -296,8 +296,8 @@ class _Test:
                 "category_id": int(found.category_ids[index]),
                 "score": round(float(found.scores[index]), 4),
                 "box_xyxy": [round(value, 1) for value in found.boxes_xyxy[index].tolist()],
-                "mask": found.masks[index],
             }
+            | ({} if found.masks is None else {"mask": found.masks[index]})
             for index in range(len(found))
         ]
 
