@@ -46,8 +46,11 @@ def differences_from_stored(stored: Mapping[str, Any], now: Mapping[str, Any]) -
         now: The same, as this version has them.
     """
     from sightline.config.decode import default_document
+    from sightline.config.task_declarations import DEFAULT_TASK
 
-    return differences(_completed(dict(stored), now, default_document()), now)
+    return differences(
+        _completed(dict(stored), now, default_document(now.get("task", stored.get("task", DEFAULT_TASK)))), now
+    )
 
 
 def _completed(stored: Any, now: Any, defaults: Any) -> Any:  # noqa: ANN401

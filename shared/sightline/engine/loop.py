@@ -89,7 +89,9 @@ def train(
     if state.iteration:
         _log.info("resume after iteration %d of %d", state.iteration, settings.iterations)
     log_device(device)
-    pace = Pace(state.iteration, state.seconds, settings.iterations, device, for_gpu=is_for_gpu(card.architecture))
+    pace = Pace(
+        state.iteration, state.seconds, settings.iterations, device, for_gpu=is_for_gpu(card.task, card.architecture)
+    )
     plan = batches(
         dataset,
         batch_size=settings.batch_size,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import nn
 
-    from sightline.config.schema import Model
+    from sightline.config.network import Network
     from sightline.data.loading.dataset import Sample
     from sightline.models.model_file import ModelCard
 
@@ -86,7 +86,7 @@ class Task(Protocol):
     name: str
     metrics: tuple[str, ...]
 
-    def build_network(self, model: Model, num_classes: int) -> nn.Module:
+    def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """The network with random weights; ``num_classes`` without the background."""
         ...
 

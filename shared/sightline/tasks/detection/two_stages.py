@@ -9,7 +9,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
-from sightline.config.schema import Model
+from sightline.config.network import Detector
 from sightline.models.backbone_names import PYRAMID_STRIDES
 
 _BOX_POOL = 7
@@ -17,7 +17,7 @@ _SAMPLES = 0
 """Points a bin of region pooling: as many as the bin has cells; small regions are cheap and large ones exact."""
 
 
-def two_stages(model: Model, num_classes: int) -> dict[str, Any]:
+def two_stages(model: Detector, num_classes: int) -> dict[str, Any]:
     """The arguments of torchvision's ``FasterRCNN`` besides the backbone, with random weights.
 
     Args:
@@ -45,7 +45,7 @@ def two_stages(model: Model, num_classes: int) -> dict[str, Any]:
     }
 
 
-def region_pooling(model: Model, size: int) -> MultiScaleRoIAlign:
+def region_pooling(model: Detector, size: int) -> MultiScaleRoIAlign:
     """Regions of the pyramid as maps of ``size`` x ``size``.
 
     The map on top of the pyramid serves large anchors alone; regions are pooled from the others.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from torchvision.models.detection.mask_rcnn import MaskRCNN, MaskRCNNHeads, MaskRCNNPredictor
 
-from sightline.config.schema import Model
 from sightline.models.backbone import build_backbone
 from sightline.models.preprocessing import InputBatch, Preprocessing
 from sightline.tasks.detection.two_stages import region_pooling, two_stages
+from sightline.tasks.instance_segmentation.declaration import MaskDetector
 
 _MASK_POOL = 14
 
 
-def build_detector(model: Model, num_classes: int) -> MaskRCNN:
+def build_detector(model: MaskDetector, num_classes: int) -> MaskRCNN:
     """Mask R-CNN with random weights.
 
     In training it takes images (uint8 [3, H, W], fitted to the input size) and targets (``boxes`` float32 [N, 4] xyxy,

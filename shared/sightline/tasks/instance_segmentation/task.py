@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from sightline.config.schema import Model
+from sightline.config.network import Network
 from sightline.data.loading.dataset import Sample
 from sightline.data.rasterizer import rasterize
 from sightline.metrics.coco import Overlap
-from sightline.metrics.selection import VALIDATION_METRICS
 from sightline.tasks.detection.task import DetectionTask
+from sightline.tasks.instance_segmentation.declaration import MaskDetector
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.predictor import MaskPredictor
 
@@ -22,10 +22,10 @@ class InstanceSegmentation(DetectionTask):
     name = "instance_segmentation"
     overlaps: tuple[Overlap, ...] = ("box", "mask")
     predictor_class = MaskPredictor
-    metrics = VALIDATION_METRICS
 
-    def build_network(self, model: Model, num_classes: int) -> nn.Module:
+    def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """Mask R-CNN with random weights; ``num_classes`` without the background."""
+        assert isinstance(model, MaskDetector)  # noqa: S101
         network: nn.Module = build_detector(model, num_classes)
         return network
 
