@@ -7,6 +7,8 @@ import re
 import tempfile
 from typing import Literal
 
+from sightline.processes import is_running
+
 Kind = Literal["git", "history", "init", "record", "remote"]
 
 _NAME = re.compile(r"sightline-(?:git|history|init|record|remote)-(?:(\d+)-)?[a-z0-9_]{8}")
@@ -20,14 +22,4 @@ def temporary_folder(kind: Kind) -> tempfile.TemporaryDirectory[str]:
 def is_left_behind(name: str) -> bool:
     """Whether a folder of this name was made here by a process that has ended; earlier releases wrote no process id."""
     match = _NAME.fullmatch(name)
-    return match is not None and (match[1] is None or not _is_running(int(match[1])))
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+    return match is not None and (match[1] is None or not is_running(int(match[1])))

@@ -17,15 +17,13 @@ def test_text_lines_come_back(tmp_path):
     tracker = open_trackers(["text"], tmp_path / "logs")
     tracker.log_metrics(1, {"loss": 1.5})
     tracker.log_metrics(2, {"loss": 1.25, "val/mask_AP": 0.1})
-    tracker.log_text("configuration", "seed: 0\nä")
     assert read_metrics(tmp_path / "logs" / "metrics.jsonl") == [
         {"iteration": 1, "loss": 1.5},
         {"iteration": 2, "loss": 1.25, "val/mask_AP": 0.1},
     ]
     tracker.close()
     tracker.close()
-    assert (tmp_path / "logs" / "configuration.txt").read_text(encoding="utf-8") == "seed: 0\nä"
-    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["configuration.txt", "metrics.jsonl"]
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["metrics.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +78,6 @@ def test_tensorboard_shows_a_resumed_curve_once(tmp_path):
     tracker = open_trackers(["tensorboard"], tmp_path)
     for iteration in (1, 2, 3):
         tracker.log_metrics(iteration, {"loss": 1.0})
-    tracker.log_text("configuration", "seed: 0")
     tracker.close()
     tracker = open_trackers(["tensorboard"], tmp_path, resume_iteration=2)
     tracker.log_metrics(3, {"loss": 0.5})
@@ -88,4 +85,3 @@ def test_tensorboard_shows_a_resumed_curve_once(tmp_path):
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 1.0), (2, 1.0), (3, 0.5)]
-    assert events.Tags()["tensors"] == ["configuration/text_summary"]

@@ -18,8 +18,6 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-import sightline
-
 LIBRARIES = {
     "PIL": "pillow",
     "numpy": "numpy",
@@ -62,7 +60,7 @@ def step_reach(step: str) -> Reach:
     Args:
         step: One of :data:`STEPS`.
     """
-    return reach(Path(sightline.__file__).parent, f"sightline.steps.{step}")
+    return reach(Path(__file__).parents[1], f"sightline.steps.{step}")
 
 
 def reach(package: Path, module: str) -> Reach:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import sightline
 from sightline import strict_json
 from sightline.code.git_state import git_state
 from sightline.errors import CodeError
@@ -102,7 +101,7 @@ def make_snapshot(package: Path | None = None) -> Snapshot:
     Raises:
         CodeError: It is no package of Sightline, or has files that no snapshot may hold.
     """
-    package = package or Path(sightline.__file__).parent
+    package = package or Path(__file__).parents[1]
     paths = code_files(package)
     if package.name != "sightline" or "sightline/version.py" not in paths:
         raise CodeError(f"{package} is not the package sightline; name the folder that holds version.py")

@@ -78,10 +78,6 @@ class FolderFiles:
         """Those of :attr:`files` whose ending promises an image of a kind that Sightline does not read."""
         return [name for name in self.files if suffix_of(name) in FOREIGN_IMAGE_SUFFIXES]
 
-    def leaves_out(self, name: str) -> bool:
-        """Whether a file of the folder, or a folder above it, is left out."""
-        return any(map(_is_left_out, name.split("/")))
-
     def require_accepted(self) -> None:
         """Refuse the folder if anything in it is refused.
 

@@ -257,11 +257,6 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def hash_distance(first: int, second: int) -> int:
-    """In how many of 64 bits two perceptual hashes differ."""
-    return (first ^ second).bit_count()
-
-
 def _open(
     content: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS, setting: str = "data.max_pixels"
 ) -> Image.Image:

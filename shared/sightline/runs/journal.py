@@ -22,7 +22,8 @@ from sightline import strict_json
 from sightline.errors import ConfigurationError, DataError, StepError, UnknownTagError
 from sightline.files import write_atomically
 from sightline.pod import current_run_id
-from sightline.runs.signals import TaskTerminated, ending_on_signals, is_running
+from sightline.processes import is_running
+from sightline.runs.signals import TaskTerminated, ending_on_signals
 
 _log = logging.getLogger(__name__)
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from sightline.processes import is_running
+
 POLL_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
@@ -92,14 +94,3 @@ def end_with(pid: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def is_running(pid: int) -> bool:
-    """Whether there is a process ``pid`` on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -28,9 +28,6 @@ class Tracker(Protocol):
             values: Finite numbers by name, such as ``loss`` or ``val/mask_AP``.
         """
 
-    def log_text(self, name: str, text: str) -> None:
-        """Keep a text, such as the configuration, under a name."""
-
     def close(self) -> None:
         """Write what is left and let go of the files."""
 
@@ -56,11 +53,6 @@ class TrackerGroup:
             raise ValueError(f"metrics at iteration {iteration} must be finite numbers, but {bad} are not")
         for tracker in self._trackers:
             tracker.log_metrics(iteration, values)
-
-    def log_text(self, name: str, text: str) -> None:
-        """See :meth:`Tracker.log_text`."""
-        for tracker in self._trackers:
-            tracker.log_text(name, text)
 
     def close(self) -> None:
         """See :meth:`Tracker.close`."""

@@ -35,10 +35,6 @@ class TensorBoardTracker:
         for name, value in values.items():
             self._writer.add_scalar(name, value, iteration)
 
-    def log_text(self, name: str, text: str) -> None:
-        """See :meth:`sightline.tracking.Tracker.log_text`."""
-        self._writer.add_text(name, text)
-
     def close(self) -> None:
         """See :meth:`sightline.tracking.Tracker.close`."""
         self._writer.close()

@@ -34,10 +34,6 @@ class TextTracker:
         self._stream.write(json.dumps({"iteration": iteration, **values}, allow_nan=False) + "\n")
         self._stream.flush()
 
-    def log_text(self, name: str, text: str) -> None:
-        """See :meth:`sightline.tracking.Tracker.log_text`."""
-        write_atomically(self._folder / f"{name.replace('/', '_')}.txt", text)
-
     def close(self) -> None:
         """See :meth:`sightline.tracking.Tracker.close`."""
         if not self._stream.closed:

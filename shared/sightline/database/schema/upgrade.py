@@ -17,7 +17,7 @@ from sightline.database.engine.sqlite import WRITES
 from sightline.database.schema.tables import METADATA
 from sightline.errors import DatabaseError
 
-SCRIPTS = "sightline.database:migrations"
+SCRIPTS = "sightline.database.schema:migrations"
 LOCK_SECONDS = 50
 """How long an upgrade waits for another one."""
 
