@@ -107,6 +107,11 @@ def reading_names() -> list[str]:
     return list(dict.fromkeys(name for task in task_names() for name in task_declaration(task).readings))
 
 
+def reading_metrics() -> set[str]:
+    """The names of the metrics of all readings."""
+    return {read.metric.name for task in task_names() for read in task_declaration(task).readings.values()}
+
+
 def known_metrics(tasks: Iterable[str] = ()) -> dict[str, Metric]:
     """The metrics of some tasks by name, each once, in the order in which the tasks declare them.
 
@@ -120,6 +125,12 @@ def known_metrics(tasks: Iterable[str] = ()) -> dict[str, Metric]:
 def headline_metrics(task: str = "") -> list[Metric]:
     """The few metrics that stand for a run of a task; empty: of any task."""
     return [metric for metric in known_metrics([task]).values() if metric.headline]
+
+
+def index_metrics(task: str) -> list[str]:
+    """The names of what an index shows of a run of a task: the main metric, then the headlines."""
+    main = [task_declaration(task).main_metric] if task in DECLARATIONS else []
+    return list(dict.fromkeys([*main, *(metric.name for metric in headline_metrics(task))]))
 
 
 def listed_metrics() -> list[str]:

@@ -135,6 +135,7 @@ def train(
             state.record(scores)
             report(state.iteration, scores)
             _keep_best(state, card, settings.best_metric, network, models / "best.safetensors")
+            _log_validation(state, card, settings.best_metric, task.metrics)
             pace.leave_out()
         if last:
             save_model(models / "last.safetensors", network, card)
@@ -175,12 +176,11 @@ def _keep_best(state: TrainingState, card: ModelCard, metric: str, network: nn.M
     if better:
         state.best_iteration, state.best_metrics = card.iteration, card.metrics
         save_model(path, network, card)
-    _log.info(
-        "validation after iteration %d: %s%s",
-        card.iteration,
-        metrics_line(card.metrics),
-        f" (best {metric} so far)" if better else "",
-    )
+
+
+def _log_validation(state: TrainingState, card: ModelCard, metric: str, names: Iterable[str]) -> None:
+    best = f" (best {metric} so far)" if state.best_iteration == card.iteration else ""
+    _log.info("validation after iteration %d: %s%s", card.iteration, metrics_line(card.metrics, names), best)
 
 
 def _require_metric(metric: str, known: Collection[str]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
+from sightline.config.task_declarations import known_metrics
 from sightline.data.detections import Detections
 from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
@@ -21,7 +22,6 @@ from sightline.errors import StepError
 from sightline.evaluation.drawings import draw_split, drawing_name, plain_name, save_drawing
 from sightline.evaluation.environment import environment
 from sightline.evaluation.inference import class_names, fetch_model, read_split, training_set_on_disk
-from sightline.evaluation.measurement import Measurement, measure
 from sightline.evaluation.rivals import Rival, load, prepare
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.evaluation.subjects import Subject, subjects
@@ -39,6 +39,7 @@ from sightline.registry.store import find_result, folder_key, publish_result
 from sightline.report.drawing.draw import draw_detections
 from sightline.report.pages.test_report import write_test_report
 from sightline.storage import Storage, open_storage
+from sightline.tasks.measurements import Measurement, task_measure
 from sightline.tasks.readers.registry import can_read, open_reader
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class _Test:
             "images_per_second": images_per_second,
             **measured.document(self._truth),
         }
-        summary["drawn"] += self._draw_split(subject.name, seen, measured.confusion.mistakes)
+        summary["drawn"] += self._draw_split(subject.name, seen, measured.mistakes)
         summary["unlabelled"] += self._draw_unlabelled(subject.name, seen)
         predictions = f"predictions/{plain_name(subject.name)}/predictions.json"
         write_atomically(self._files / predictions, json.dumps(self._predictions(subject, seen), indent=1))
@@ -270,7 +271,7 @@ class _Test:
         if shared is not None and not shared.complete:
             truth = shared.truth(truth)
             reader = reader if can_read(self._config.reading, shared.names) else None
-        return measure(truth, labelled, reader, self._config.test.score_threshold)
+        return task_measure(self._config.task)(truth, labelled, reader, self._config.test.score_threshold)
 
     def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
         """``predictions.json``: what was found and read, image by image."""
@@ -341,6 +342,8 @@ def _record(config: Config, result: TestResult, trained_on: Mapping[str, str]) -
             role = {"champion": "the champion that stays", "candidate": "the best candidate"}.get(
                 model.role, "the model selected"
             )
-            _log.info("tested %s by %s: %s", role, model.metric, metrics_line(model.metrics))
+            _log.info(
+                "tested %s by %s: %s", role, model.metric, metrics_line(model.metrics, known_metrics([config.task]))
+            )
         if run_id := current_run_id():
             database.record_uses(run_id, [ModelUse(model.sha256, "tested") for model in result.models])

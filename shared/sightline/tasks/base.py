@@ -80,11 +80,14 @@ class Task(Protocol):
 
     Attributes:
         name: As in the configuration.
-        metrics: What :meth:`evaluate` gives wherever there is truth, by name.
     """
 
     name: str
-    metrics: tuple[str, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of what :meth:`evaluate` gives wherever there is truth."""
+        ...
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """The network with random weights; ``num_classes`` without the background."""
@@ -107,7 +110,7 @@ class Task(Protocol):
         ...
 
     def evaluate(self, truth: CocoDocument, detections: Sequence[Detections]) -> dict[str, float]:
-        """Metrics by name, 0 to 1; one that cannot be computed is absent."""
+        """The metrics of a validation by name; one that cannot be computed is absent."""
         ...
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from sightline.config.task_declarations import task_declaration
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.dataset import Sample
@@ -32,6 +33,11 @@ class DetectionTask:
     name: str
     overlaps: tuple[Overlap, ...] = ("box",)
     predictor_class: type[DetectionPredictor] = DetectionPredictor
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of what :meth:`evaluate` gives wherever there is truth."""
+        return tuple(metric.name for metric in task_declaration(self.name).validation_metrics)
 
     def load_backbone(self, network: nn.Module, path: Path) -> None:
         """Put pretrained weights (``.safetensors``) into the backbone of a network.
