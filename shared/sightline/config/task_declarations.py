@@ -14,6 +14,7 @@ DEFAULT_TASK = "instance_segmentation"
 
 DECLARATIONS = {
     "instance_segmentation": "sightline.tasks.instance_segmentation.declaration:DECLARATION",
+    "object_detection": "sightline.tasks.object_detection.declaration:DECLARATION",
 }
 """Name -> module and name in it, imported on use.
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from sightline.data.loading.dataset import Sample
     from sightline.models.model_file import ModelCard
 
-TASKS = {"instance_segmentation": "sightline.tasks.instance_segmentation.task:InstanceSegmentation"}
+TASKS = {
+    "instance_segmentation": "sightline.tasks.instance_segmentation.task:InstanceSegmentation",
+    "object_detection": "sightline.tasks.object_detection.task:ObjectDetection",
+}
 """Name -> module and class, imported on use."""
 
 MAX_PIXELS = 50_000_000

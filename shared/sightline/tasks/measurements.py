@@ -14,7 +14,10 @@ from sightline.data.formats.coco import CocoDocument
 from sightline.metrics.confusion import ImageMistakes
 from sightline.metrics.exact_match import Reader
 
-MEASURES = {"instance_segmentation": "sightline.tasks.instance_segmentation.measurement:measure"}
+MEASURES = {
+    "instance_segmentation": "sightline.tasks.instance_segmentation.measurement:measure",
+    "object_detection": "sightline.tasks.object_detection.measurement:measure",
+}
 """Task -> module and function, imported on use."""
 
 

@@ -136,9 +136,9 @@ def _class_curves(classes: Sequence[str], model: ModelSummary) -> list[ClassCurv
 
 
 def _columns(model: ModelSummary) -> list[str]:
-    """The metrics of the table per class, in the order in which they were measured."""
+    """The average precisions of the table per class, in the order in which they were measured."""
     names = dict.fromkeys(name for row in model.per_class.values() for name in row)
-    return [name for name in names if name != "instances"]
+    return [name for name in names if name.endswith(("AP", "AP50"))]
 
 
 def curve_path(precisions: Sequence[float]) -> str:
