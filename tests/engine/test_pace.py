@@ -92,6 +92,9 @@ def test_a_network_for_small_machines_is_not_warned_of(clock, said):
         ("instance_segmentation_small", ["data.classes=[cat]", "model.image_size=800"], True),
         ("plates", [], False),
         ("plates", ["model.backbone=resnet50"], True),
+        ("object_detection", ["data.classes=[cat]"], True),
+        ("object_detection_small", ["data.classes=[cat]"], False),
+        ("object_detection_plates", [], False),
     ],
 )
 def test_which_networks_are_made_for_a_gpu(recipe, overrides, for_gpu):

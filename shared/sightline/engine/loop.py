@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sightline.config.decode import is_for_gpu
+from sightline.config.decode import is_for_gpu, small_recipe
 from sightline.config.schema import Train
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.batches import batches
@@ -90,7 +90,12 @@ def train(
         _log.info("resume after iteration %d of %d", state.iteration, settings.iterations)
     log_device(device)
     pace = Pace(
-        state.iteration, state.seconds, settings.iterations, device, for_gpu=is_for_gpu(card.task, card.architecture)
+        state.iteration,
+        state.seconds,
+        settings.iterations,
+        device,
+        for_gpu=is_for_gpu(card.task, card.architecture),
+        small_recipe=small_recipe(card.task),
     )
     plan = batches(
         dataset,
