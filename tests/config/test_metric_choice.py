@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightline.config.decode import decode
+from sightline.config.decode import decode, default_document
 from sightline.config.metric_choice import check_best_metric, check_select_by
 from sightline.config.task_declarations import known_metrics, listed_metrics, task_declaration, task_names
 from sightline.errors import ConfigurationError
@@ -40,6 +40,21 @@ def test_training_chooses_by_what_validation_computes(metric):
     with pytest.raises(ConfigurationError) as caught:
         check_best_metric(decode("plates", [f"train.best_metric={metric}"]))
     assert f"computes no '{metric}'; choose one of box_AP, box_AP50" in str(caught.value)
+
+
+@pytest.mark.parametrize(("task", "metric"), [("instance_segmentation", "mask_AP"), ("object_detection", "box_AP")])
+def test_where_none_is_named_the_main_metric_of_the_task_decides(task, metric, tmp_path):
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text(f"task: {task}\ndata: {{classes: [cat]}}\ntrain: {{iterations: 5000}}\n")
+    config = decode(str(recipe))
+    assert (config.train.best_metric, config.evaluate.select_by) == (metric, (metric,))
+    assert config.train.iterations == 5000
+    check_best_metric(config)
+    check_select_by(config)
+    defaults = default_document(task)
+    assert (defaults["train"]["best_metric"], defaults["evaluate"]["select_by"]) == (metric, [metric])
+    named = decode(str(recipe), ["train.best_metric=box_AP50", "evaluate.select_by=[box_AP75]"])
+    assert (named.train.best_metric, named.evaluate.select_by) == ("box_AP50", ("box_AP75",))
 
 
 def test_a_task_that_is_declared_is_there():

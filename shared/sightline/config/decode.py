@@ -15,7 +15,7 @@ from sightline import strict_json, strict_yaml
 from sightline.config.network import Network
 from sightline.config.schema import Config
 from sightline.config.settings import Document, embedded_defaults, merge, read_settings, read_yaml
-from sightline.config.task_declarations import DECLARATIONS, DEFAULT_TASK, task_declaration
+from sightline.config.task_declarations import DECLARATIONS, DEFAULT_TASK, chosen_metrics, task_declaration
 from sightline.errors import ConfigurationError
 from sightline.plural import counted
 from sightline.url_secrets import redact
@@ -132,7 +132,10 @@ def default_document(task: object = DEFAULT_TASK) -> Document:
     Args:
         task: Whose network; of a task that does not exist, what every network has.
     """
-    return _defaults(Config) | {"task": task, "model": _defaults(_network(task))}
+    document = _defaults(Config) | {"task": task, "model": _defaults(_network(task))}
+    if isinstance(task, str) and task in DECLARATIONS:
+        merge(document, chosen_metrics(task))
+    return document
 
 
 def recipe_document(recipe: str) -> Document:

@@ -23,6 +23,7 @@ from sightline.config.section import Address, Fraction, PositiveFloat, PositiveI
 from sightline.config.task_declarations import (
     DEFAULT_TASK,
     as_the_task_has_it,
+    chosen_metrics,
     reading_names,
     task_declaration,
     task_names,
@@ -207,7 +208,9 @@ class Train(Section):
     log_every: PositiveInt = Field(20, description="Iterations from one log line to the next")
     workers: Annotated[int, Field(ge=0)] = Field(1, description="Processes that prepare batches")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if there is one")
-    best_metric: str = Field("mask_AP", description="Validation metric that decides which checkpoint is best")
+    best_metric: str = Field(
+        "mask_AP", description="Validation metric that decides which checkpoint is best; of another task its own"
+    )
     trackers: tuple[Literal["text", "tensorboard"], ...] = Field(
         ("text", "tensorboard"), description="Where training curves are written"
     )
@@ -217,7 +220,9 @@ class Train(Section):
 class Evaluate(Section):
     """Which metrics choose a model."""
 
-    select_by: tuple[str, ...] = Field(("mask_AP",), min_length=1, description="One model is selected per metric")
+    select_by: tuple[str, ...] = Field(
+        ("mask_AP",), min_length=1, description="One model is selected per metric; of another task its own"
+    )
     min_improvement: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="How much better a model must be to replace the champion"
     )
@@ -299,6 +304,19 @@ class Config(Section):
     storage: Storage
     database: Database
     work: Work
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metrics_of_the_task(cls, given: object) -> object:
+        """Where no metric is named, the main one of the task decides."""
+        task = given.get("task", DEFAULT_TASK) if isinstance(given, dict) else None
+        if not isinstance(given, dict) or task not in task_names():
+            return given
+        filled: dict[str, object] = dict(given)
+        for section, choice in chosen_metrics(task).items():
+            named = filled.get(section, {})
+            filled[section] = {**choice, **named} if isinstance(named, dict) else named
+        return filled
 
     @field_validator("task")
     @classmethod

@@ -140,6 +140,16 @@ def listed_metrics() -> list[str]:
     return [metric.name for metric in sorted(placed, key=lambda metric: metric.place)]
 
 
+def chosen_metrics(task: str) -> dict[str, dict[str, object]]:
+    """What decides where a configuration names no metric, by section.
+
+    Args:
+        task: One of :func:`task_names`.
+    """
+    main = task_declaration(task).main_metric
+    return {"train": {"best_metric": main}, "evaluate": {"select_by": [main]}}
+
+
 def as_the_task_has_it(task: str, given: object) -> Network:
     """The settings of a task's network.
 
