@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 from sightline.config.decode import decode
 from sightline.config.schema import Augmentation
 from sightline.data.detections import Detections
-from sightline.errors import DataError, ModelFileError
+from sightline.errors import ConfigurationError, DataError, ModelFileError
 from sightline.evaluation.inference import detections_from_json, detections_to_json
 from sightline.metrics.coco import evaluate_coco
 from sightline.metrics.divided import evaluate_divided
@@ -29,6 +29,7 @@ from tests.squares import CLASSES, TINY_MODEL, draw, make_card, make_dataset, wr
 
 CPU = torch.device("cpu")
 NETWORK = BoxDetector(**TINY_MODEL.model_dump(include=set(BoxDetector.model_fields)))
+FCOS = NETWORK.model_copy(update={"detector": "fcos", "fpn_channels": 32})
 CARD = {"task": "object_detection", "architecture": NETWORK, "metrics": {"box_AP": 0.5}}
 NAMES = dict(enumerate(CLASSES, start=1))
 
@@ -38,10 +39,15 @@ def task():
     return load_task("object_detection")
 
 
+@pytest.fixture(scope="module", params=[NETWORK, FCOS], ids=lambda model: model.detector)
+def model(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def network(task):
+def network(task, model):
     torch.manual_seed(0)
-    return task.build_network(NETWORK, 2)
+    return task.build_network(model, 2)
 
 
 def noisy(truth, seed=0, drop=0.2):
@@ -59,12 +65,18 @@ def noisy(truth, seed=0, drop=0.2):
     return found
 
 
-def test_the_loss_has_no_masks_and_every_parameter_a_gradient(task, tmp_path):
+def test_the_loss_has_no_masks_and_every_parameter_a_gradient(task, model, tmp_path):
     torch.manual_seed(0)
-    network = task.build_network(NETWORK, 2).train()
+    network = task.build_network(model, 2).train()
     dataset = make_dataset(tmp_path)
     losses = task.losses(network, [dataset.sample(0, 1), dataset.sample(1, 1)], CPU)
-    assert set(losses) == {"classifier", "box_reg", "objectness", "rpn_box_reg"}
+    assert (
+        set(losses)
+        == {
+            "faster_rcnn": {"classifier", "box_reg", "objectness", "rpn_box_reg"},
+            "fcos": {"classification", "bbox_regression", "bbox_ctrness"},
+        }[model.detector]
+    )
     assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
     sum(losses.values()).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
@@ -84,14 +96,17 @@ def test_the_box_of_a_shape_is_what_the_network_is_to_find(task, tmp_path):
     assert target["boxes"].numpy() == pytest.approx(boxes * scale, abs=1e-3)
 
 
-def test_a_model_file_gives_boxes_alone(network, tmp_path):
+def test_a_model_file_gives_boxes_alone(network, model, tmp_path):
     path = tmp_path / "model.safetensors"
-    save_model(path, network, make_card(**CARD))
-    assert isinstance(read_card(path).architecture, BoxDetector)
+    # A threshold of 0 lets FCOS answer with the background's label too, which is no class.
+    sure_of_nothing = model.model_copy(update={"score_threshold": 0.0})
+    save_model(path, network, make_card(**CARD | {"architecture": sure_of_nothing}))
+    assert read_card(path).architecture == sure_of_nothing
     predictor = load_predictor(path, "cpu", task="object_detection", classes=CLASSES)
     image, _ = draw(0)
     found = predictor.predict(image)
     assert len(found)
+    assert set(found.category_ids.tolist()) <= {1, 2}
     assert found.masks is None
     assert found.above(0.5).masks is None
     assert (found.boxes_xyxy[:, 2:] <= np.array(image.size)).all()
@@ -191,3 +206,9 @@ def test_the_settings_of_masks_are_not_its_own():
     config = decode("object_detection", ["data.classes=[cat]", "model.fpn_channels=32"])
     assert isinstance(config.model, BoxDetector)
     assert not {"mask_channels", "mask_layers"} & set(config.model_dump()["model"])
+
+
+def test_fcos_needs_channels_in_groups_of_32():
+    with pytest.raises(ConfigurationError) as caught:
+        decode("object_detection", ["data.classes=[cat]", "model.detector=fcos", "model.fpn_channels=48"])
+    assert "fpn_channels to be a multiple of 32" in str(caught.value)

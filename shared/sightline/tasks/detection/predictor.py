@@ -49,12 +49,13 @@ class DetectionPredictor(Predictor):
             (found,) = self._network([as_tensor(np.array(fitted)).to(self._device)])
         boxes = found["boxes"].cpu().numpy() / np.array([placement.scale_x, placement.scale_y] * 2, dtype=np.float32)
         boxes = boxes.clip(0, np.array([image.width, image.height] * 2, dtype=np.float32))
-        keep = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+        labels = found["labels"].cpu().numpy()
+        keep = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (labels > 0))  # label 0 is the background
         return Detections(
             image_id=image_id,
             boxes_xyxy=boxes[keep],
             scores=found["scores"].cpu().numpy()[keep],
-            category_ids=self._category_ids[found["labels"].cpu().numpy()[keep]],
+            category_ids=self._category_ids[labels[keep]],
             masks=self._masks(found, boxes, keep, image.height, image.width),
         )
 
