@@ -30,6 +30,7 @@ from sightline.models.preprocessing import Preprocessing
 from sightline.registry.results import Candidate, TrainResult
 from sightline.steps import record
 from sightline.tasks.detection.predictor import DetectionPredictor
+from sightline.tasks.instance_segmentation.declaration import MaskDetector
 from sightline.tasks.instance_segmentation.network import build_detector
 
 TINY = [
@@ -85,7 +86,8 @@ class Site:
             metrics={},
         )
         made = replace(plain, **card)
-        save_model(path, build_detector(made.architecture, len(made.classes)), made)
+        known = isinstance(made.architecture, MaskDetector)  # of another task it is whatever it is
+        save_model(path, build_detector(made.architecture if known else config.model, len(made.classes)), made)
         return path
 
     def trained(self, *models: Path, version: str = "v1") -> TrainResult:
