@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SIGHTLINE_HOME ?= $(CURDIR)/.demo
 DEMO := SIGHTLINE_HOME=$(SIGHTLINE_HOME)
 DEMO_IMAGES ?= 420
+TASK ?= instance_segmentation
+DEMO_RECIPE := $(if $(filter instance_segmentation,$(TASK)),plates,$(TASK)_plates)
 FUZZ_EXECUTIONS ?= 1000000
 REGISTRY ?= sightline
 TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' shared/sightline/version.py)
@@ -37,13 +39,13 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 # What a command says, but for the next one, which the demo gives itself.
 WITHOUT_NEXT = said=$$($(DEMO) $(BIN)/sightline $(1)) || exit; printf '%s\n' "$$said" | sed '/^next: /d'
 
-demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the result and the report's path
+demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the result and the report's path: TASK=instance_segmentation, object_detection
 	@$(DEMO) $(BIN)/sightline demo draw $(SIGHTLINE_HOME)/plates --images $(DEMO_IMAGES) --seed 1
 	@$(call WITHOUT_NEXT,data init $(SIGHTLINE_HOME)/data --remote file://$(SIGHTLINE_HOME)/remote)
 	@$(call WITHOUT_NEXT,data add $(SIGHTLINE_HOME)/plates --dataset plates --version v1)
-	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe plates --set data.tag=plates_ann_v1
+	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe $(DEMO_RECIPE) --set data.tag=plates_ann_v1
 	@printf '%s\n' '' 'next:' \
-		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" model predict champion:plates "$(SIGHTLINE_HOME)"/plates/000?.jpg --out "$(SIGHTLINE_HOME)/predictions"' \
+		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" model predict champion:plates$(if $(filter plates,$(DEMO_RECIPE)),,/$(TASK)/EIR) "$(SIGHTLINE_HOME)"/plates/000?.jpg --out "$(SIGHTLINE_HOME)/predictions"' \
 		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" lineage plates_train_v1' \
 		'your own images: "Your own data" in README.md'
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sightline.config.decode import decode
 from sightline.config.schema import Config
+from sightline.config.task_declarations import task_declaration
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.database import Database, open_database
@@ -20,7 +21,7 @@ from sightline.garbage import Sweep, sweep
 from sightline.runs.local_run import LocalRun
 from sightline.steps import task
 from sightline.storage import Storage, fetch, open_storage
-from sightline.tasks.instance_segmentation.loading import load_model
+from sightline.tasks.base import load_model
 from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
 
 WEEK = timedelta(days=7)
@@ -33,6 +34,7 @@ class World:
     """Places, and the pipeline as a run goes through it, in this process."""
 
     folder: Path
+    task: str = RECIPE
 
     @property
     def work(self) -> Path:
@@ -46,13 +48,14 @@ class World:
         def section(name: str, values: dict) -> list[str]:
             return [f"{name}.{key}={json.dumps(value)}" for key, value in values.items()]
 
+        network = set(task_declaration(self.task).network.model_fields)
         return [
             "data.tag=shapes_ann_v1",
             f"data.classes=[{', '.join(CLASSES)}]",
             "data.splits={train: 0.5, val: 0.25, test: 0.25}",
             "data.near_duplicate_distance=0",
-            *section("model", TINY_MODEL.model_dump(mode="json")),
-            *section("train", TINY_TRAIN.model_dump(mode="json")),
+            *section("model", TINY_MODEL.model_dump(mode="json", include=network)),
+            *section("train", TINY_TRAIN.model_dump(mode="json", exclude={"best_metric"})),
             "train.iterations=2",
             "evaluate.drawn_images=1",
             "evaluate.minimum=0",
@@ -64,7 +67,7 @@ class World:
         ]
 
     def config(self, *more: str) -> Config:
-        return decode(RECIPE, self.overrides(*more))
+        return decode(self.task, self.overrides(*more))
 
     def storage(self) -> Storage:
         return open_storage(self.config().storage.uri)
@@ -81,13 +84,13 @@ class World:
     def run(self, *more: str) -> str:
         """Resolve, record, train, evaluate and test; returns the run's id."""
         with LocalRun.begin(
-            RECIPE, self.overrides(*more), ["record", "train", "evaluate", "test"], entry_point="x"
+            self.task, self.overrides(*more), ["record", "train", "evaluate", "test"], entry_point="x"
         ) as run:
             os.environ["SIGHTLINE_RUN_ID"] = run.document.run_id
             html = str(run.folder / "report.html")
             try:
                 resolved = task.run_resolve(
-                    RECIPE, "\n".join(self.overrides(*more)), "", "", steps="record,train,evaluate,test"
+                    self.task, "\n".join(self.overrides(*more)), "", "", steps="record,train,evaluate,test"
                 )
                 given = resolved.config.model_dump_json(), resolved.code_rev
                 result = task.run_record(*given, html).result
@@ -144,7 +147,7 @@ class World:
                 } == set()
                 for model in [*document["result"].get("models", []), *document["result"].get("candidates", [])]:
                     assert Path(model["uri"].removeprefix("file://")).is_file()
-        for pointer in self.bucket.glob("champions/*/*.json"):
+        for pointer in self.bucket.glob("champions/**/*.json"):
             champion = json.loads(pointer.read_text())
             for uri in filter(None, [champion["uri"], champion["previous_uri"]]):
                 load_model(fetch(uri, self.folder / "fetched"))

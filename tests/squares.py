@@ -6,15 +6,16 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sightline.config.schema import Augmentation, Model, Train
+from sightline.config.schema import Augmentation, Train
 from sightline.data.loading.dataset import CocoDataset
 from sightline.data.rasterizer import encode_mask, rasterize
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import Preprocessing
+from sightline.tasks.instance_segmentation.declaration import MaskDetector
 
 CLASSES = ("square", "disc")
 
-TINY_MODEL = Model(
+TINY_MODEL = MaskDetector(
     backbone="timm:test_resnet",
     image_size=64,
     fpn_channels=16,

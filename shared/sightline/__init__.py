@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from sightline.prediction.document import readings_of as readings_of
     from sightline.prediction.models import find_model as find_model
     from sightline.prediction.models import load_predictor as load_predictor
-    from sightline.tasks.instance_segmentation.predictor import Predictor as Predictor
+    from sightline.tasks.base import Predictor as Predictor
     from sightline.version import __version__ as __version__
 
 _PUBLIC = {
-    "Predictor": "sightline.tasks.instance_segmentation.predictor",
+    "Predictor": "sightline.tasks.base",
     "__version__": "sightline.version",
     "find_model": "sightline.prediction.models",
     "load_predictor": "sightline.prediction.models",

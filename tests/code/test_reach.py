@@ -60,6 +60,17 @@ def test_what_no_step_reaches_does_nothing_again(copy, before, name):
     assert changed(copy, before, name) == set()
 
 
+def test_what_is_measured_after_training_trains_nothing(copy, before):
+    names = (
+        "metrics/divided.py",
+        "metrics/exact_match.py",
+        "tasks/detection/measurement.py",
+        "tasks/readers/plates.py",
+    )
+    for name in names:
+        assert changed(copy, before, name) == {"evaluate", "test"}
+
+
 @pytest.mark.parametrize(
     "name",
     ["report/pages/data_report.py", "report/pages/evaluation_report.py", "report/drawing/draw.py"],
@@ -72,7 +83,8 @@ def test_pages_train_nothing(copy, before, name):
     "name",
     [
         "engine/loop.py", "engine/optimiser.py", "models/backbone.py", "models/preprocessing.py",
-        "tasks/instance_segmentation/network.py", "tasks/instance_segmentation/task.py", "data/loading/transforms.py",
+        "tasks/instance_segmentation/network.py", "tasks/object_detection/task.py",
+        "tasks/detection/two_stages.py", "data/loading/transforms.py",
         "data/loading/batches.py", "config/schema.py", "steps/train.py", "steps/__init__.py", "storage/gcs.py",
     ],
 )  # fmt: skip

@@ -85,7 +85,7 @@ def test_a_recipe_may_be_a_file(tmp_path):
         ("data.splits.train=0.9", "data.splits: "),
         ("data.splits.train=0.9", "must be 1, but they are 1.2"),
         ("data.faults.zero_area=clip", "data.faults.zero_area: 'clip' does not fit; expected 'error' or 'drop'"),
-        ("task=cooking", "task: 'cooking' does not fit; expected 'instance_segmentation'"),
+        ("task=cooking", "task: 'cooking' does not fit; expected instance_segmentation"),
         ("data.tag", "'data.tag': an override looks like data.tag=plates_ann_v1"),
         ("data..tag=1", "'data..tag=1': an override looks like"),
         ("data.tag=[", "data.tag: '[' is not valid YAML"),

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sightline.tasks.instance_segmentation.loading import load_model
 
 from sightline.config.digest import config_digest
 from sightline.database import open_database
@@ -25,7 +26,6 @@ from sightline.report.pages.history_charts import read_history
 from sightline.runs.document import read_runs
 from sightline.runs.journal import read_journal
 from sightline.storage import fetch
-from sightline.tasks.instance_segmentation.loading import load_model
 from tests.shapes_world import World
 
 STORED = Path(__file__).parent / "world"

@@ -92,10 +92,14 @@ def test_a_network_for_small_machines_is_not_warned_of(clock, said):
         ("instance_segmentation_small", ["data.classes=[cat]", "model.image_size=800"], True),
         ("plates", [], False),
         ("plates", ["model.backbone=resnet50"], True),
+        ("object_detection", ["data.classes=[cat]"], True),
+        ("object_detection_small", ["data.classes=[cat]"], False),
+        ("object_detection_plates", [], False),
     ],
 )
 def test_which_networks_are_made_for_a_gpu(recipe, overrides, for_gpu):
-    assert is_for_gpu(decode(recipe, ["data.tag=x_ann_v1", *overrides]).model) is for_gpu
+    config = decode(recipe, ["data.tag=x_ann_v1", *overrides])
+    assert is_for_gpu(config.task, config.model) is for_gpu
 
 
 def test_neither_earlier_sessions_nor_validations_count_for_the_pace(clock):

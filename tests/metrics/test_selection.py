@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sightline.errors import ConfigurationError, DataError
-from sightline.metrics.selection import METRICS, Champion, check_metrics, choose
+from sightline.errors import DataError
+from sightline.metrics.selection import Champion, choose
 
 
 @pytest.mark.parametrize(
@@ -87,15 +87,3 @@ def test_a_candidate_without_the_metric_is_passed_over():
     assert choose("EIR", {"best": {}, "last": {"EIR": 0.1}}, None).candidate == "last"
     with pytest.raises(DataError, match="no model can be selected by EIR: the split has no truth"):
         choose("EIR", {"best": {}, "last": {"mask_AP": 0.3}}, None)
-
-
-def test_check_metrics():
-    check_metrics(METRICS, "plates")
-    with pytest.raises(
-        ConfigurationError, match=r"unknown metric 'mAP'; a model can be selected by box_AP, .*dv_mAP, EIR"
-    ):
-        check_metrics(["mask_AP", "mAP"], "plates")
-    with pytest.raises(ConfigurationError, match=r"EIR counts structures .* but reading is none; set reading=plates"):
-        check_metrics(["EIR"], "none")
-    with pytest.raises(ConfigurationError, match="mask_AP stands there twice"):
-        check_metrics(["mask_AP", "mask_AP"], "none")

@@ -5,15 +5,15 @@ from torch import nn
 from torchvision.models import resnet18
 from torchvision.ops import FrozenBatchNorm2d
 
-from sightline.config.schema import Model
 from sightline.errors import ConfigurationError, ModelFileError
 from sightline.models.backbone import build_backbone, load_backbone_weights
+from sightline.tasks.instance_segmentation.declaration import MaskDetector
 from sightline.tasks.instance_segmentation.network import build_detector
 
 
 def model(backbone, **changes):
     values = {"image_size": 64, "fpn_channels": 16, "anchor_sizes": (8, 16, 32, 64)}
-    return Model(backbone=backbone, **(values | changes))
+    return MaskDetector(backbone=backbone, **(values | changes))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from sightline.errors import ModelFileError
 from sightline.models.model_file import read_card, save_model
 from sightline.models.safetensors_header import LONGEST_HEADER
-from sightline.tasks.instance_segmentation.loading import load_model
+from sightline.tasks.base import load_model
 from sightline.tasks.instance_segmentation.network import build_detector
 from tests.squares import TINY_MODEL, make_card
 

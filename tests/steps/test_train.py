@@ -19,8 +19,7 @@ from sightline.runs.tensorboard import tensorboard_folder
 from sightline.steps import record as record_step
 from sightline.steps import train as train_step
 from sightline.storage.uris import fetch, open_storage
-from sightline.tasks.instance_segmentation.loading import load_model
-from sightline.tasks.instance_segmentation.predictor import Predictor
+from sightline.tasks.base import Predictor, load_model
 from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
 
 REVISION = "0.1.0"

@@ -12,15 +12,17 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from sightline import strict_json, strict_yaml
-from sightline.config.schema import Config, Model
+from sightline.config.network import Network
+from sightline.config.schema import Config
 from sightline.config.settings import Document, embedded_defaults, merge, read_settings, read_yaml
+from sightline.config.task_declarations import DECLARATIONS, DEFAULT_TASK, chosen_metrics, task_declaration
 from sightline.errors import ConfigurationError
 from sightline.plural import counted
 from sightline.url_secrets import redact
 
 SHOWN_CHARACTERS = 200
 
-SMALL_RECIPE = "instance_segmentation_small"
+SMALL_RECIPE = f"{DEFAULT_TASK}_small"
 """The recipe for classes of one's own on a machine without a GPU."""
 
 RENAMED: dict[str, str] = {}
@@ -36,12 +38,21 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in recipes.iterdir() if entry.name.endswith(".yaml"))
 
 
-def is_for_gpu(model: Model) -> bool:
-    """Whether a network is larger than that of :data:`SMALL_RECIPE`, which a machine without a GPU can train."""
-    small = Model(**recipe_document(SMALL_RECIPE)["model"])
-    return model.backbone != small.backbone or any(
-        getattr(model, size) > getattr(small, size) for size in ("image_size", "fpn_channels", "mask_channels")
-    )
+def small_recipe(task: str) -> str:
+    """The recipe of a task for classes of one's own on a machine without a GPU; empty where there is none."""
+    name = f"{task}_small"
+    return name if name in recipe_names() else ""
+
+
+def is_for_gpu(task: str, model: Network) -> bool:
+    """Whether a network is larger than that of :func:`small_recipe`, which a machine without a GPU can train."""
+    recipe = small_recipe(task)
+    if not recipe:
+        return False
+    small = recipe_document(recipe)["model"]
+    mine = model.model_dump()
+    sizes = [name for name in small if name == "image_size" or name.endswith("_channels")]
+    return mine["backbone"] != small["backbone"] or any(mine[name] > small[name] for name in sizes)
 
 
 def recipe_summary(name: str) -> str:
@@ -99,7 +110,7 @@ def assemble(document: Document, overrides: Sequence[str], recipe: str) -> Confi
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        faults.extend(_explain(error))
+        faults.extend(_explain(error, document.get("task", DEFAULT_TASK)))
     refuse_faults(recipe, faults)
     return config
 
@@ -115,9 +126,16 @@ def refuse_faults(recipe: str, faults: Sequence[str]) -> None:
         raise ConfigurationError(f"the configuration (recipe {recipe}) has {counted(len(faults), 'fault')}:\n{lines}")
 
 
-def default_document() -> Document:
-    """The defaults of all fields that have one, section by section, as JSON holds them."""
-    return defaults_of(Config)
+def default_document(task: object = DEFAULT_TASK) -> Document:
+    """The defaults of all fields that have one, section by section, as JSON holds them.
+
+    Args:
+        task: Whose network; of a task that does not exist, what every network has.
+    """
+    document = defaults_of(Config) | {"task": task, "model": defaults_of(_network(task))}
+    if isinstance(task, str) and task in DECLARATIONS:
+        merge(document, chosen_metrics(task))
+    return document
 
 
 def defaults_of(section: type[BaseModel]) -> Document:
@@ -140,8 +158,9 @@ def recipe_document(recipe: str) -> Document:
     Raises:
         ConfigurationError: There is no such recipe.
     """
-    document = defaults_of(Config)
-    merge(document, _read_recipe(recipe))
+    read = _read_recipe(recipe)
+    document = default_document(read.get("task", DEFAULT_TASK))
+    merge(document, read)
     return document
 
 
@@ -152,10 +171,10 @@ def from_json(text: str) -> Config:
         ConfigurationError: The text was written by another version of Sightline, or by hand.
     """
     try:
-        strict_json.decode(text)
+        document = strict_json.decode(text)
         return Config.model_validate_json(text)
     except ValidationError as error:
-        faults = _explain(error)
+        faults = _explain(error, document.get("task", DEFAULT_TASK) if isinstance(document, dict) else DEFAULT_TASK)
     except strict_json.JsonError as error:
         faults = [str(error)]
     raise ConfigurationError(
@@ -222,20 +241,20 @@ def _apply(document: Document, override: str, faults: list[str]) -> None:
         section[keys[-1]] = "" if value is None else value
 
 
-def _explain(error: ValidationError) -> list[str]:
-    """One line a fault: dotted path, value, what was expected."""
+def _explain(error: ValidationError, task: object) -> list[str]:
+    """One line a fault: dotted path, value, what was expected; ``task`` is what the document gives."""
     lines = []
     for fault in error.errors(include_url=False):
         path = ".".join(str(part) for part in fault["loc"])
         if path in RENAMED:
             lines.append(f"{path}: is called {RENAMED[path]} now; set that to {_shown(fault['input'])} instead")
         elif fault["type"] == "extra_forbidden":
-            section = _section(fault["loc"][:-1])
+            section = _section(fault["loc"][:-1], task)
             known = sorted(section.model_fields)
             name = str(fault["loc"][-1])
             lines.append(f"{path}: unknown name{_nearest(name, known)}; known here are {', '.join(known)}")
         elif fault["type"] == "missing":
-            section = _section(fault["loc"][:-1])
+            section = _section(fault["loc"][:-1], task)
             meaning = section.model_fields[str(fault["loc"][-1])].description or "needed"
             lines.append(f"{path}: missing; give it with --set {path}=... ({meaning})")
         else:
@@ -250,12 +269,17 @@ def _shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
-def _section(location: Iterable[int | str]) -> type[BaseModel]:
+def _network(task: object) -> type[Network]:
+    return task_declaration(task).network if isinstance(task, str) and task in DECLARATIONS else Network
+
+
+def _section(location: Iterable[int | str], task: object) -> type[BaseModel]:
     section: type[BaseModel] = Config
     for part in location:
         annotation = section.model_fields[str(part)].annotation if isinstance(part, str) else None
         candidates = [annotation, *get_args(annotation)]
         section = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), section)
+        section = _network(task) if section is Network else section
     return section
 
 

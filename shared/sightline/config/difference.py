@@ -46,9 +46,11 @@ def differences_from_stored(stored: Mapping[str, Any], now: Mapping[str, Any]) -
         now: The same, as this version has them.
     """
     from sightline.config.decode import default_document
+    from sightline.config.task_declarations import DEFAULT_TASK
 
     known = {name: value for name, value in stored.items() if name in now}
-    return differences(_completed(known, now, default_document()), now)
+    task = now.get("task", stored.get("task", DEFAULT_TASK))
+    return differences(_completed(known, now, default_document(task)), now)
 
 
 def _completed(stored: Any, now: Any, defaults: Any) -> Any:  # noqa: ANN401

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from sightline.config.task_declarations import DEFAULT_TASK
+
 if TYPE_CHECKING:
     from sightline.config.schema import Config
 
@@ -22,8 +24,8 @@ _SECTIONS: dict[StepName, set[str]] = {
 _PLACES: dict[str, set[str]] = {"data": {"repository", "jobs", "timeout_seconds"}, "train": {"workers", "trackers"}}
 """Fields that say where and how fast, not what: they leave the digest alone."""
 
-_TASK_OF_RECORD = {"task": "instance_segmentation"}
-"""Part of every digest of record: it was, when there was one task alone.  Record depends on the data settings only."""
+_ANY_TASK = {"task": DEFAULT_TASK}
+"""What record's digest has always held: every task trains on the same training sets, so none has its own."""
 
 _FIRST_FIELDS = frozenset({
     "task", "reading", "seed", "data.tag", "data.classes", "data.ignored_labels", "data.aliases",
@@ -59,7 +61,8 @@ def config_digest(step: StepName, config: Config) -> str:
     """SHA-256 (hexadecimal) of the part of the configuration that ``step`` depends on."""
     from sightline.config.decode import defaults_of
 
-    return _digest(step, relevant_part(step, config), defaults_of(type(config)))
+    defaults = defaults_of(type(config)) | {"model": defaults_of(type(config.model))}
+    return _digest(step, relevant_part(step, config), defaults)
 
 
 def record_digest(configuration: Mapping[str, Any]) -> str:
@@ -85,7 +88,7 @@ def step_key(step: StepName, config: Config, *inputs: str) -> str:
 
 
 def _digest(step: StepName, part: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    document = _without_new_defaults(part, defaults) | (_TASK_OF_RECORD if step == "record" else {})
+    document = _without_new_defaults(part, defaults) | (_ANY_TASK if step == "record" else {})
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

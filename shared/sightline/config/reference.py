@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
+from sightline.config.network import Network
 from sightline.config.schema import Config
+from sightline.config.task_declarations import task_declaration, task_names
 
 _EMBEDDED = {
     "data.repository": "~/.sightline/data",
@@ -54,8 +56,15 @@ class Key:
 
 
 def keys() -> list[Key]:
-    """Every key, in the order of the schema."""
-    return list(_keys(Config.model_json_schema(), Config.model_json_schema(), ""))
+    """Every key, in the order of the schema; those of the network for every task."""
+    found: dict[str, Key] = {}
+    for key in _keys(Config.model_json_schema(), Config.model_json_schema(), ""):
+        if key.path != f"model.{next(iter(Network.model_fields))}":
+            found.setdefault(key.path, key)
+            continue
+        for one in _network_keys():
+            found[one.path] = one
+    return list(found.values())
 
 
 def described(document: Mapping[str, Any]) -> str:
@@ -93,6 +102,20 @@ def _keys(whole: Schema, section: Schema, path: str) -> Iterator[Key]:
         else:
             default = _inline(given["default"]) if "default" in given else _EMBEDDED.get(where, "")
             yield Key(where, given.get("description", ""), _values(whole, field), default)
+
+
+def _network_keys() -> Iterator[Key]:
+    """The settings of the networks of all tasks; what not every task has says which have it."""
+    owners: dict[str, list[str]] = {}
+    known: dict[str, Key] = {}
+    for task in task_names():
+        schema = task_declaration(task).network.model_json_schema()
+        for key in _keys(schema, schema, "model"):
+            owners.setdefault(key.path, []).append(task)
+            known.setdefault(key.path, key)
+    for path, key in known.items():
+        only = "" if len(owners[path]) == len(task_names()) else f"; {', '.join(owners[path])} only"
+        yield replace(key, meaning=key.meaning + only)
 
 
 def _resolved(whole: Schema, field: Schema) -> Schema:

@@ -6,31 +6,34 @@ Decode with :func:`sightline.config.decode.decode`; steps read attributes and ne
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
+    SerializeAsAny,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from sightline.config.network import Network
+from sightline.config.section import Address, Fraction, PositiveFloat, PositiveInt, Section
+from sightline.config.task_declarations import (
+    DEFAULT_TASK,
+    as_the_task_has_it,
+    chosen_metrics,
+    reading_names,
+    task_declaration,
+    task_names,
+)
 from sightline.url_secrets import holds_secret
 
 
 def _without_token(url: str) -> str:
     if holds_secret(url):
         raise ValueError("a URL without a password or token; set SIGHTLINE_GIT_TOKEN in the environment instead")
-    return url
-
-
-def _without_secret(url: str) -> str:
-    if holds_secret(url):
-        raise ValueError("a URL without a password; credentials come from the environment, as Google's tools take them")
     return url
 
 
@@ -46,22 +49,11 @@ def _fractions(value: object) -> object:
     return value
 
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-PositiveInt = Annotated[int, Field(gt=0)]
-RegionCount = Annotated[int, Field(gt=0, le=100_000)]
-PositiveFloat = Annotated[float, Field(gt=0.0)]
 GitAddress = Annotated[str, AfterValidator(_without_token)]
-Address = Annotated[str, AfterValidator(_without_secret)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Policy = Literal["error", "drop"]
 FaultPolicy = Literal["error", "drop", "clip"]
 EmbeddedPolicy = Literal["error", "drop", "embedded"]
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, and closed to names it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class Splits(Section):
@@ -189,32 +181,6 @@ class Data(Section):
         return aliases
 
 
-class Model(Section):
-    """The network."""
-
-    backbone: str = Field("resnet50", description="resnet18_gn, a torchvision backbone, or timm:<name>")
-    weights: Address = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
-    image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
-        800, description="Longer side of the network's input, in pixels"
-    )
-    fpn_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the feature pyramid")
-    head_channels: Annotated[int, Field(ge=16, le=4096)] = Field(1024, description="Width of the box head")
-    mask_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the mask head")
-    mask_layers: Annotated[int, Field(ge=1, le=16)] = Field(4, description="Convolutions of the mask head")
-    anchor_sizes: tuple[PositiveInt, ...] = Field(
-        (32, 64, 128, 256, 512), max_length=16, description="One per pyramid level, in input pixels"
-    )
-    anchor_ratios: tuple[PositiveFloat, ...] = Field((0.5, 1.0, 2.0), max_length=16, description="Height / width")
-    proposals: RegionCount = Field(1000, description="Regions per image that the proposal network passes on")
-    sampled_proposals: RegionCount = Field(512, description="How many of them per image the heads are trained on")
-    positive_share: Fraction = Field(0.25, description="Largest share of the sampled regions that show objects")
-    max_detections: RegionCount = Field(100, description="Detections kept per image")
-    score_threshold: Fraction = Field(0.05, description="Detections with a lower score are not kept")
-    nms_iou: Fraction = Field(
-        0.5, description="Of detections that overlap by more than this IoU, only the best is kept"
-    )
-
-
 class Augmentation(Section):
     """Random changes of training images."""
 
@@ -242,7 +208,9 @@ class Train(Section):
     log_every: PositiveInt = Field(20, description="Iterations from one log line to the next")
     workers: Annotated[int, Field(ge=0)] = Field(1, description="Processes that prepare batches")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if there is one")
-    best_metric: str = Field("mask_AP", description="Validation metric that decides which checkpoint is best")
+    best_metric: str = Field(
+        "mask_AP", description="Validation metric that decides which checkpoint is best; of another task its own"
+    )
     trackers: tuple[Literal["text", "tensorboard"], ...] = Field(
         ("text", "tensorboard"), description="Where training curves are written"
     )
@@ -252,7 +220,9 @@ class Train(Section):
 class Evaluate(Section):
     """Which metrics choose a model."""
 
-    select_by: tuple[str, ...] = Field(("mask_AP",), min_length=1, description="One model is selected per metric")
+    select_by: tuple[str, ...] = Field(
+        ("mask_AP",), min_length=1, description="One model is selected per metric; of another task its own"
+    )
     min_improvement: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="How much better a model must be to replace the champion"
     )
@@ -306,20 +276,66 @@ class Work(Section):
     )
 
 
+def _default_network(given: dict[str, Any]) -> Network:
+    """The network of the task that is given before it, with every setting at its default."""
+    return task_declaration(given.get("task", DEFAULT_TASK)).network()
+
+
 class Config(Section):
     """Everything that decides what a run does.  Two runs with equal configuration, data and code do the same."""
 
     recipe: Name = Field(description="Name of the recipe, given by --recipe")
-    task: Literal["instance_segmentation"] = Field("instance_segmentation", description="What the network predicts")
-    reading: Literal["none", "plates"] = Field(
-        "none", description="Structured reading of the detections, measured by EIR"
+    task: str = Field(
+        DEFAULT_TASK, description="What the network predicts", json_schema_extra={"enum": list(task_names())}
+    )
+    reading: str = Field(
+        "none",
+        description="Structured reading of what is predicted; one that the task has",
+        json_schema_extra=lambda schema: schema.update(enum=["none", *reading_names()]),
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed for weights, order and augmentation")
     data: Data
-    model: Model = Model()
+    model: SerializeAsAny[Network] = Field(
+        default_factory=_default_network, description="The network, as the task has it"
+    )
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     test: Test = Test()
     storage: Storage
     database: Database
     work: Work
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metrics_of_the_task(cls, given: object) -> object:
+        """Where no metric is named, the main one of the task decides."""
+        task = given.get("task", DEFAULT_TASK) if isinstance(given, dict) else None
+        if not isinstance(given, dict) or task not in task_names():
+            return given
+        filled: dict[str, object] = dict(given)
+        for section, choice in chosen_metrics(task).items():
+            named = filled.get(section, {})
+            filled[section] = {**choice, **named} if isinstance(named, dict) else named
+        return filled
+
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, task: str) -> str:
+        if task not in task_names():
+            raise ValueError(" or ".join(task_names()))
+        return task
+
+    @field_validator("reading")
+    @classmethod
+    def _reading_of_the_task(cls, reading: str, info: ValidationInfo) -> str:
+        known = ["none", *task_declaration(info.data["task"]).readings] if "task" in info.data else [reading]
+        if reading not in known:
+            raise ValueError(" or ".join(known))
+        return reading
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _network_of_the_task(cls, given: object, info: ValidationInfo) -> Network:
+        if "task" not in info.data:  # it is a fault of its own, and without it none of the network's can be told
+            return Network()
+        return as_the_task_has_it(info.data["task"], given)

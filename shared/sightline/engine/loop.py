@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sightline.config.decode import is_for_gpu
+from sightline.config.decode import is_for_gpu, small_recipe
 from sightline.config.schema import Train
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.batches import batches
@@ -89,7 +89,14 @@ def train(
     if state.iteration:
         _log.info("resume after iteration %d of %d", state.iteration, settings.iterations)
     log_device(device)
-    pace = Pace(state.iteration, state.seconds, settings.iterations, device, for_gpu=is_for_gpu(card.architecture))
+    pace = Pace(
+        state.iteration,
+        state.seconds,
+        settings.iterations,
+        device,
+        for_gpu=is_for_gpu(card.task, card.architecture),
+        small_recipe=small_recipe(card.task),
+    )
     plan = batches(
         dataset,
         batch_size=settings.batch_size,
@@ -133,6 +140,7 @@ def train(
             state.record(scores)
             report(state.iteration, scores)
             _keep_best(state, card, settings.best_metric, network, models / "best.safetensors")
+            _log_validation(state, card, settings.best_metric, task.metrics)
             pace.leave_out()
         if last:
             save_model(models / "last.safetensors", network, card)
@@ -173,12 +181,11 @@ def _keep_best(state: TrainingState, card: ModelCard, metric: str, network: nn.M
     if better:
         state.best_iteration, state.best_metrics = card.iteration, card.metrics
         save_model(path, network, card)
-    _log.info(
-        "validation after iteration %d: %s%s",
-        card.iteration,
-        metrics_line(card.metrics),
-        f" (best {metric} so far)" if better else "",
-    )
+
+
+def _log_validation(state: TrainingState, card: ModelCard, metric: str, names: Iterable[str]) -> None:
+    best = f" (best {metric} so far)" if state.best_iteration == card.iteration else ""
+    _log.info("validation after iteration %d: %s%s", card.iteration, metrics_line(card.metrics, names), best)
 
 
 def _require_metric(metric: str, known: Collection[str]) -> None:

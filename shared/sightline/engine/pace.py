@@ -47,12 +47,23 @@ class Pace:
         total: Iterations in all.
         device: Where it is computed.
         for_gpu: Whether the network is made for a GPU.
+        small_recipe: The recipe that a machine without a GPU can train.
     """
 
-    def __init__(self, iteration: int, seconds: float, total: int, device: torch.device, *, for_gpu: bool) -> None:
+    def __init__(
+        self,
+        iteration: int,
+        seconds: float,
+        total: int,
+        device: torch.device,
+        *,
+        for_gpu: bool,
+        small_recipe: str = SMALL_RECIPE,
+    ) -> None:
         self._begin = self._lap = self._mark = time.monotonic()
         self._seconds_before, self._total = seconds, total
         self._misplaced = for_gpu and device.type == "cpu"
+        self._small_recipe = small_recipe
         self._iteration, self._done = iteration, 0
         self._computing, self._first, self._images, self._said = 0.0, 0.0, 0, False
 
@@ -133,5 +144,5 @@ class Pace:
             _log.warning(
                 "without a GPU this takes about %s; --recipe %s is made for such a machine",
                 duration_text(self.seconds_left),
-                SMALL_RECIPE,
+                self._small_recipe,
             )

@@ -89,12 +89,13 @@ def draw_split(
     from sightline.data.loading.dataset import read_listed_image
 
     names = {category["id"]: category["name"] for category in truth["categories"]}
+    masks = any(one.masks is not None for of_model in found.values() for one in of_model.values()) or not found
     entries = []
     for listed in images:
         picture = read_listed_image(root, listed, max_pixels)
         annotations = [entry for entry in truth["annotations"] if entry["image_id"] == listed["id"]]
         drawing = drawing_name(listed["id"], listed["file_name"])
-        save_drawing(draw_truth(picture, annotations, names), files / "drawn" / "truth" / drawing)
+        save_drawing(draw_truth(picture, annotations, names, masks=masks), files / "drawn" / "truth" / drawing)
         for model, detections in found.items():
             folder = f"drawn/{plain_name(model)}"
             save_drawing(draw_detections(picture, detections[listed["id"]], names), files / folder / drawing)

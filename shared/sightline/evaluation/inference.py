@@ -23,7 +23,7 @@ from sightline.logs import Progress
 from sightline.storage import open_uri
 
 if TYPE_CHECKING:
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import Predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def _detections(kept: KeptPredictions) -> list[Detections]:
             boxes_xyxy=np.array(document["boxes_xyxy"], np.float32).reshape(-1, 4),
             scores=np.array(document["scores"], np.float32),
             category_ids=np.array(document["category_ids"], np.int64),
-            masks=document["masks"],
+            masks=document.get("masks"),
         )
         for document in kept.images
     ]

@@ -30,7 +30,7 @@ from sightline.registry.results import ChampionKind
 from sightline.storage import open_uri
 
 if TYPE_CHECKING:
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import Predictor
 
 _NETWORK_FAULTS = (ImportError, MemoryError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
 """What building and running the network of a model file raises: a missing library, torch, CUDA."""
@@ -129,10 +129,10 @@ def prepare(rival: Rival, config: Config, truth: CocoDocument, folder: Path) -> 
 
 def load(rival: Rival, task: str, device: str) -> Predictor:
     """A champion's network; call it within :meth:`Rival.attempt`."""
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import load_predictor
 
     assert rival.path is not None  # noqa: S101
-    return Predictor.load(rival.path, device=device, task=task)
+    return load_predictor(rival.path, device, task=task)
 
 
 def still_unreadable(pointer: ChampionPointer, config: Config, truth: CocoDocument, folder: Path, device: str) -> bool:

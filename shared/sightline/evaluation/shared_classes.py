@@ -90,16 +90,5 @@ def listed(names: Sequence[str]) -> str:
 
 def only_classes(detections: Sequence[Detections], category_ids: Collection[int]) -> list[Detections]:
     """The detections of some classes; every image keeps its entry."""
-    kept = []
-    for found in detections:
-        chosen = np.flatnonzero(np.isin(found.category_ids, list(category_ids)))
-        kept.append(
-            Detections(
-                found.image_id,
-                found.boxes_xyxy[chosen],
-                found.scores[chosen],
-                found.category_ids[chosen],
-                [found.masks[index] for index in chosen],
-            )
-        )
-    return kept
+    wanted = list(category_ids)
+    return [found.chosen(np.flatnonzero(np.isin(found.category_ids, wanted))) for found in detections]

@@ -1,4 +1,4 @@
-"""Average precision as COCO defines it, for boxes and masks; pycocotools is the evaluator.
+"""Average precision as COCO defines it, for boxes and, where a task has them, masks; pycocotools is the evaluator.
 
 pycocotools answers wrong input with a wrong number: an annotation id of 0 or one that stands twice makes matches
 vanish, a score that is not a number is sorted somewhere, a class without truth gives -1.  All of these are caught here.
@@ -40,13 +40,13 @@ class CocoScores:
     """Average precision, 0 to 1; what cannot be computed, because there is no truth for it, is left out.
 
     Attributes:
-        values: ``box_AP`` (mean over IoU 0.50, 0.55, ... 0.95), ``box_AP50``, ``box_AP75``, ``mask_AP``,
-            ``mask_AP50``, ``mask_AP75``, each the mean over the classes with truth, and ``box_AP_small``,
-            ``box_AP_medium``, ``box_AP_large`` (likewise for masks) where there is truth of that size.
-        per_class: The first six for each class with truth.
-        curves: ``"box"`` and ``"mask"`` -> class name -> precision at :data:`RECALLS`, at IoU 0.5.
+        values: ``box_AP`` (mean over IoU 0.50, 0.55, ... 0.95), ``box_AP50``, ``box_AP75``, each the mean over the
+            classes with truth, and ``box_AP_small``, ``box_AP_medium``, ``box_AP_large`` where there is truth of that
+            size; likewise ``mask_AP`` and so on where masks are measured.
+        per_class: Those of every size for each class with truth.
+        curves: ``"box"``, ``"mask"`` -> class name -> precision at :data:`RECALLS`, at IoU 0.5.
         instances: Truths a class, for every class.
-        confidence: ``"box"`` and ``"mask"`` -> precision, recall and F1 by score, at IoU 0.5, all classes together.
+        confidence: ``"box"``, ``"mask"`` -> precision, recall and F1 by score, at IoU 0.5, all classes together.
     """
 
     values: dict[str, float]
@@ -56,7 +56,9 @@ class CocoScores:
     confidence: dict[str, ConfidenceCurve] = field(default_factory=dict)
 
 
-def evaluate_coco(truth: CocoDocument, detections: Sequence[Detections]) -> CocoScores:
+def evaluate_coco(
+    truth: CocoDocument, detections: Sequence[Detections], overlaps: Sequence[Overlap] = ("box", "mask")
+) -> CocoScores:
     """Average precision of ``detections`` against ``truth``.
 
     Images of ``truth`` that no entry of ``detections`` names count as images in which nothing was found.
@@ -64,9 +66,11 @@ def evaluate_coco(truth: CocoDocument, detections: Sequence[Detections]) -> Coco
     Args:
         truth: One split; it is not changed.
         detections: At most one entry an image, in any order.
+        overlaps: By what detections are matched with the truth; masks are needed for ``"mask"`` alone.
 
     Raises:
-        DataError: Ids that are 0 or stand twice, detections of an unknown image or class, scores outside 0 to 1.
+        DataError: Ids that are 0 or stand twice, detections of an unknown image or class, scores outside 0 to 1, or no
+            masks where they are needed.
 
     Example:
         One square, found exactly:
@@ -82,15 +86,14 @@ def evaluate_coco(truth: CocoDocument, detections: Sequence[Detections]) -> Coco
         (1.0, 1.0)
     """
     check_truth(truth)
-    check_detections(truth, detections)
+    check_detections(truth, detections, masks="mask" in overlaps)
     names = {category["id"]: category["name"] for category in truth["categories"]}
     counts = Counter(annotation["category_id"] for annotation in truth["annotations"])
     values: dict[str, float] = {}
     per_class: dict[str, dict[str, float]] = {name: {} for id_, name in names.items() if counts[id_]}
-    curves: dict[str, dict[str, list[float]]] = {"box": {}, "mask": {}}
+    curves: dict[str, dict[str, list[float]]] = {overlap: {} for overlap in overlaps}
     confidence: dict[str, ConfidenceCurve] = {}
-    overlaps: tuple[Overlap, ...] = ("box", "mask") if truth["annotations"] else ()
-    for overlap in overlaps:
+    for overlap in overlaps if truth["annotations"] else ():
         sizes = _sizes_with_truth(truth)
         precision, matches = _precision(truth, detections, overlap, sizes)
         confidence[overlap] = confidence_curve(matches)
@@ -129,12 +132,17 @@ def check_truth(truth: CocoDocument) -> None:
             raise DataError(f"{where} has bbox {annotation['bbox']} and area {annotation['area']}; run record again")
 
 
-def check_detections(truth: CocoDocument, detections: Sequence[Detections]) -> None:
+def check_detections(truth: CocoDocument, detections: Sequence[Detections], *, masks: bool = False) -> None:
     """Refuse detections that do not belong to ``truth``.
+
+    Args:
+        truth: One split.
+        detections: At most one entry an image.
+        masks: Whether masks are needed.
 
     Raises:
         DataError: An image stands twice or is unknown, a class is unknown, boxes are not finite, scores are not
-            within 0 to 1, or there is not one mask for each.
+            within 0 to 1, there is not one box, class and mask for each, or there are no masks where they are needed.
     """
     images = {image["id"] for image in truth["images"]}
     categories = sorted(category["id"] for category in truth["categories"])
@@ -152,7 +160,10 @@ def check_detections(truth: CocoDocument, detections: Sequence[Detections]) -> N
             raise DataError(f"{where} have scores that are not within 0 to 1; the model is broken, train it again")
         if not bool(np.all(np.isfinite(found.boxes_xyxy))):
             raise DataError(f"{where} have boxes that are not finite; the model is broken, train it again")
-        if len({len(found.scores), len(found.boxes_xyxy), len(found.category_ids), len(found.masks)}) != 1:
+        if masks and found.masks is None:
+            raise DataError(f"{where} have no masks, which this metric needs; measure boxes alone")
+        counts = {len(found.scores), len(found.boxes_xyxy), len(found.category_ids)}
+        if len(counts if found.masks is None else counts | {len(found.masks)}) != 1:
             raise DataError(f"{where} have {len(found.scores)} scores, but not as many boxes, classes and masks")
 
 
@@ -219,7 +230,8 @@ def _as_annotations(detections: Sequence[Detections], overlap: Overlap) -> list[
     annotations: list[dict[str, Any]] = []
     for found in detections:
         first, boxes = len(annotations) + 1, boxes_xywh(found)
-        areas = boxes[:, 2] * boxes[:, 3] if overlap == "box" else [float(coco_mask.area(mask)) for mask in found.masks]
+        masks = found.masks or []
+        areas = boxes[:, 2] * boxes[:, 3] if overlap == "box" else [float(coco_mask.area(mask)) for mask in masks]
         annotations.extend(
             {
                 "id": first + index,
@@ -228,7 +240,7 @@ def _as_annotations(detections: Sequence[Detections], overlap: Overlap) -> list[
                 "score": float(found.scores[index]),
                 "bbox": boxes[index].tolist(),
                 "area": float(areas[index]),
-                "segmentation": found.masks[index],
+                "segmentation": masks[index] if masks else [],
                 "iscrowd": 0,
             }
             for index in range(len(found))

@@ -86,7 +86,7 @@ def evaluate_divided(truth: CocoDocument, detections: Sequence[Detections]) -> D
         detections: At most one entry an image, in any order.
 
     Raises:
-        DataError: As :func:`sightline.metrics.coco.evaluate_coco`.
+        DataError: As :func:`sightline.metrics.coco.evaluate_coco`; also where there are no masks.
 
     Example:
         A square and a triangle, both found as squares in exactly the right boxes:
@@ -110,7 +110,7 @@ def evaluate_divided(truth: CocoDocument, detections: Sequence[Detections]) -> D
         0.5
     """
     check_truth(truth)
-    check_detections(truth, detections)
+    check_detections(truth, detections, masks=True)
     truths: dict[int, dict[int, list[CocoAnnotation]]] = defaultdict(lambda: defaultdict(list))
     for annotation in truth["annotations"]:
         truths[annotation["category_id"]][annotation["image_id"]].append(annotation)
@@ -168,7 +168,8 @@ def _match(
     if not truths or not len(chosen):
         return scores, by_box, by_outline
     ious = box_ious(boxes_xywh(found)[chosen], np.array([truth["bbox"] for truth in truths], np.float64))
-    agree = _slices_agree([found.masks[index] for index in chosen], [truth["segmentation"] for truth in truths], size)
+    masks = found.masks or []
+    agree = _slices_agree([masks[index] for index in chosen], [truth["segmentation"] for truth in truths], size)
     open_by_box, open_by_outline = set(range(len(truths))), set[int]()
     for rank in range(len(chosen)):
         fitting = np.flatnonzero(ious[rank] >= IOU_THRESHOLD).tolist()

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sightline.errors import ConfigurationError, DataError
-
-METRICS = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75", "dv_mAP", "EIR")
-"""The metrics that a model can be selected by; of all of them more is better."""
-
-VALIDATION_METRICS = METRICS[:6]
-"""Those of them that training computes at each validation, and that ``train.best_metric`` can be."""
+from sightline.errors import DataError
 
 
-def metrics_line(values: Mapping[str, float]) -> str:
-    """The metrics that a model can be selected by, for a line of a log.
+def metrics_line(values: Mapping[str, float], names: Iterable[str]) -> str:
+    """Some metrics, for a line of a log; those without a value are left out.
 
     Example:
-        >>> metrics_line({"EIR": 0.5, "mask_AP": 0.25, "mask_AP_small": 0.1})
+        >>> metrics_line({"EIR": 0.5, "mask_AP": 0.25, "mask_AP_small": 0.1}, ["mask_AP", "dv_mAP", "EIR"])
         'mask_AP=0.2500 EIR=0.5000'
     """
-    return " ".join(f"{name}={values[name]:.4f}" for name in METRICS if name in values)
+    return " ".join(f"{name}={values[name]:.4f}" for name in names if name in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +56,11 @@ class Choice:
     reason: str
 
 
-def check_metrics(names: Sequence[str], reading: str, minimum: Iterable[str] = ()) -> None:
-    """Refuse metrics that no model will have, before anything is measured.
-
-    Args:
-        names: ``evaluate.select_by``.
-        reading: ``reading``: EIR measures it.
-        minimum: The metrics that ``evaluate.minimum`` names.
-
-    Raises:
-        ConfigurationError: A name is unknown or stands twice, or EIR is asked for where nothing is read.
-    """
-    for name in names:
-        if name not in METRICS:
-            raise ConfigurationError(
-                f"evaluate.select_by: unknown metric {name!r}; a model can be selected by {', '.join(METRICS)}"
-            )
-        if names.count(name) > 1:
-            raise ConfigurationError(f"evaluate.select_by: {name} stands there twice; give every metric once")
-    for name in minimum:
-        if name not in METRICS:
-            raise ConfigurationError(
-                f"evaluate.minimum: unknown metric {name!r}; a model can be selected by {', '.join(METRICS)}"
-            )
-    if "EIR" in names and reading == "none":
-        raise ConfigurationError(
-            "evaluate.select_by: EIR counts structures that were read exactly, but reading is none; "
-            "set reading=plates, or select by another metric"
-        )
-
-
 def best_candidate(metric: str, candidates: Mapping[str, Mapping[str, float]]) -> str:
     """The name of the best candidate by one metric; of equal ones the earlier.
 
     Args:
-        metric: One of :data:`METRICS`.
+        metric: Its name.
         candidates: Name -> metrics by name, all on one split; at least one.
 
     Raises:
@@ -127,7 +91,7 @@ def choose(
     ``replace_unmeasurable`` says otherwise.
 
     Args:
-        metric: One of :data:`METRICS`.
+        metric: Its name.
         candidates: Name -> metrics by name, all on one split; at least one.
         champion: None when there is none.
         min_improvement: 0 or more.

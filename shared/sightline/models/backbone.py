@@ -17,7 +17,7 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from sightline.config.schema import Model
+from sightline.config.network import Detector
 from sightline.errors import ConfigurationError, ModelFileError
 from sightline.models.backbone_names import (
     PYRAMID_STRIDES,
@@ -45,7 +45,7 @@ class Backbone(nn.Module):
         ConfigurationError: Another number of anchor sizes.
     """
 
-    def __init__(self, body: nn.Module, channels: list[int], model: Model) -> None:
+    def __init__(self, body: nn.Module, channels: list[int], model: Detector) -> None:
         super().__init__()
         require_anchor_sizes(model, len(channels))
         extra = len(model.anchor_sizes) > len(channels)
@@ -62,7 +62,7 @@ class Backbone(nn.Module):
         return features
 
 
-def build_backbone(model: Model) -> Backbone:
+def build_backbone(model: Detector) -> Backbone:
     """The backbone that ``model.backbone`` names, with random weights.
 
     ``<resnet>`` has BatchNorm, frozen when ``model.weights`` names pretrained weights (batches of a detector are too
@@ -86,7 +86,7 @@ def build_backbone(model: Model) -> Backbone:
     return Backbone(body, [network.inplanes // 8 * 2**level for level in range(4)], model)
 
 
-def check_timm(model: Model) -> None:
+def check_timm(model: Detector) -> None:
     """Build a model of timm without memory for its weights, to see that it fits.
 
     Raises:

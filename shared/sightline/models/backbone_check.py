@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 
-from sightline.config.schema import Model
+from sightline.config.network import Detector, Network
 from sightline.models.backbone_names import PYRAMID_STRIDES, RESNETS, TIMM, require_anchor_sizes, unknown_backbone
 
 
-def check_backbone(model: Model) -> None:
+def check_backbone(model: Network) -> None:
     """Refuse a backbone that cannot be built.
 
     Where timm is installed its models are built without memory; where it is not, as in the image of resolve, the name
@@ -20,6 +20,7 @@ def check_backbone(model: Model) -> None:
     if not model.backbone.startswith(TIMM):
         if model.backbone.removesuffix("_gn") not in RESNETS:
             raise unknown_backbone(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
-        require_anchor_sizes(model, levels=len(PYRAMID_STRIDES))
-    elif importlib.util.find_spec("timm"):
+        if isinstance(model, Detector):
+            require_anchor_sizes(model, levels=len(PYRAMID_STRIDES))
+    elif isinstance(model, Detector) and importlib.util.find_spec("timm"):
         importlib.import_module("sightline.models.backbone").check_timm(model)

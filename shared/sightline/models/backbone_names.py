@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from sightline.config.schema import Model
+from sightline.config.network import Detector
 from sightline.errors import ConfigurationError
 
 RESNETS = (
@@ -26,7 +26,7 @@ PYRAMID_STRIDES = (4, 8, 16, 32)
 TIMM = "timm:"
 
 
-def require_anchor_sizes(model: Model, levels: int) -> None:
+def require_anchor_sizes(model: Detector, levels: int) -> None:
     """Refuse another number of anchor sizes than one a pyramid level, or one more for a coarser level on top.
 
     Args:

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, SerializeAsAny, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
 from sightline import strict_json
-from sightline.config.schema import Model
+from sightline.config.network import Network
+from sightline.config.task_declarations import as_the_task_has_it, task_names
 from sightline.documents import FIRST_FORMAT, DocumentError, DocumentKind
 from sightline.errors import ModelFileError
 from sightline.models.preprocessing import Preprocessing
@@ -52,7 +53,7 @@ class ModelCard:
     """
 
     task: str
-    architecture: Model
+    architecture: SerializeAsAny[Network]
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
     preprocessing: Preprocessing
@@ -64,6 +65,18 @@ class ModelCard:
     code_rev: str
     iteration: int
     metrics: dict[str, float]
+
+    @field_validator("architecture", mode="plain")
+    @classmethod
+    def _as_the_task_has_it(cls, given: object, info: ValidationInfo) -> Network:
+        """Settings of a task that this version does not know are read as far as every network has them."""
+        task = info.data.get("task", "")
+        if task in task_names():
+            return as_the_task_has_it(task, given)
+        document = given.model_dump() if isinstance(given, Network) else given
+        if not isinstance(document, dict):
+            raise ValueError("a JSON object")
+        return Network.model_validate({name: document[name] for name in Network.model_fields if name in document})
 
 
 def _without_its_own_number(card: dict[str, Any]) -> dict[str, Any]:

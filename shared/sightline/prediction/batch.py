@@ -13,7 +13,7 @@ from sightline.data.output_folder import OutputFolder
 from sightline.prediction.document import prediction_document
 from sightline.prediction.inputs import InputImage
 from sightline.report.drawing.draw import draw_detections
-from sightline.tasks.instance_segmentation.predictor import Predictor
+from sightline.tasks.base import Predictor
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,21 +38,18 @@ def prediction_document(detections: Detections, card: ModelCard, image: str | Pa
 
     Returns:
         ``image``; ``detections``, the surest first, each with ``class``, ``category_id``, ``score`` (0 to 1),
-        ``box_xyxy`` (pixels) and ``mask`` (COCO run-length encoding); ``readings`` where the model reads something.
+        ``box_xyxy`` (pixels) and, where the task has masks, ``mask`` (COCO run-length encoding); ``readings`` where the
+        model reads something.
     """
     names = dict(zip(card.category_ids, card.classes, strict=True))
-    rows = zip(
-        detections.category_ids.tolist(),
-        detections.scores.tolist(),
-        detections.boxes_xyxy.tolist(),
-        detections.masks,
-        strict=True,
-    )
+    boxes, scores = detections.boxes_xyxy.tolist(), detections.scores.tolist()
+    masks = detections.masks
     document: dict[str, Any] = {
         "image": str(image),
         "detections": [
-            {"class": names[id_], "category_id": id_, "score": score, "box_xyxy": box, "mask": mask}
-            for id_, score, box, mask in rows
+            {"class": names[id_], "category_id": id_, "score": scores[index], "box_xyxy": boxes[index]}
+            | ({} if masks is None else {"mask": masks[index]})
+            for index, id_ in enumerate(detections.category_ids.tolist())
         ],
     }
     if card.reading != "none":

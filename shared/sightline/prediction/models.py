@@ -12,12 +12,12 @@ from sightline.database import open_database
 from sightline.database.queries.names import MIN_DIGITS
 from sightline.errors import AmbiguousNameError, ModelFileError, UnknownNameError
 from sightline.evaluation.inference import fetch_model
-from sightline.registry.champions import ChampionPointer, read_champion
+from sightline.registry.champions import DEFAULT_TASK, ChampionPointer, read_champion
 from sightline.storage import Storage, open_storage
 from sightline.storage.uris import fetch
 
 if TYPE_CHECKING:
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import Predictor
 
 CHAMPION = "champion:"
 
@@ -29,7 +29,8 @@ def find_model(model: str | Path, folder: str | Path) -> Path:
 
     Args:
         model: The path of a model file; its URI; its SHA-256 or six digits or more of its beginning, as the database
-            knows it; ``champion:DATASET``, or ``champion:DATASET/METRIC`` where a dataset has several champions.
+            knows it; ``champion:DATASET``, or ``champion:DATASET/METRIC`` where a dataset has several champions
+            (``champion:DATASET/TASK/METRIC`` for another task than instance segmentation).
         folder: Where a file that is fetched is put; it must stay there as long as the path is used.
 
     Raises:
@@ -71,10 +72,10 @@ def load_predictor(model: str | Path, device: str = "auto") -> Predictor:
     """
     import tempfile
 
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks import base
 
     with tempfile.TemporaryDirectory() as folder:
-        return Predictor.load(find_model(model, folder), device)
+        return base.load_predictor(find_model(model, folder), device)
 
 
 def _registered(digits: str) -> tuple[str, str]:
@@ -99,7 +100,7 @@ def _registered(digits: str) -> tuple[str, str]:
 
 
 def find_champion(model: str) -> ChampionPointer:
-    """The champion that ``champion:DATASET`` or ``champion:DATASET/METRIC`` means.
+    """The champion that ``champion:DATASET``, ``champion:DATASET/METRIC`` or ``champion:DATASET/TASK/METRIC`` means.
 
     Raises:
         ModelFileError: There is none, or several.
@@ -110,9 +111,9 @@ def find_champion(model: str) -> ChampionPointer:
     storage = open_storage(embedded_or_own("storage", "uri"))
     if not dataset or (slash and not metric):
         raise ModelFileError(f"{CHAMPION}{name}: expected {CHAMPION}DATASET or {CHAMPION}DATASET/METRIC")
-    pointers = {pointer.metric: pointer for pointer in _pointers(storage, dataset)}
+    pointers = {_name_of(pointer): pointer for pointer in _pointers(storage, dataset)}
     if not pointers:
-        known = sorted({key.split("/")[1] for key in storage.names("champions/") if key.count("/") == 2})
+        known = sorted({key.split("/")[1] for key in storage.names("champions/") if key.count("/") in {2, 3}})
         said = f"it has champions of {', '.join(known)}" if known else "it has no champion at all"
         raise ModelFileError(
             f"{storage.uri} has no champion of the dataset {dataset}; {said}; train, evaluate and promote a model, or "
@@ -138,7 +139,13 @@ def _pointers(storage: Storage, dataset: str) -> list[ChampionPointer]:
     found = []
     for key in storage.names(f"champions/{dataset}/" if dataset else "champions/"):
         folder, _, name = key.removeprefix("champions/").partition("/")
-        if name.endswith(".json") and "/" not in name:
-            pointer, _ = read_champion(storage, folder, name.removesuffix(".json"))
+        task, _, metric = name.rpartition("/")
+        if name.endswith(".json") and "/" not in task:
+            pointer, _ = read_champion(storage, folder, metric.removesuffix(".json"), task or DEFAULT_TASK)
             found += [pointer] if pointer is not None else []
     return found
+
+
+def _name_of(pointer: ChampionPointer) -> str:
+    """What a champion is called after its dataset: its metric, with the task where that is not the first one."""
+    return pointer.metric if pointer.task == DEFAULT_TASK else f"{pointer.task}/{pointer.metric}"

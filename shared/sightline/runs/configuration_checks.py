@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sightline.config.decode import refuse_faults
+from sightline.config.metric_choice import check_best_metric, check_select_by
 from sightline.config.schema import Config
 from sightline.data.tags import DatasetTag
 from sightline.errors import ConfigurationError, SightlineError
@@ -21,7 +22,7 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
     Raises:
         ConfigurationError: With every fault.
     """
-    checks: list[Callable[[Config], None]] = [_tag, _backbone, _warmup, _best_metric, _select_by, _reading]
+    checks: list[Callable[[Config], None]] = [_tag, _backbone, _warmup, check_best_metric, check_select_by, _reading]
     if not elsewhere:
         checks += [_weights, _storage, _database]
     faults = []
@@ -76,23 +77,6 @@ def _warmup(config: Config) -> None:
             "so the learning rate would never reach its value; make the warm-up shorter, such as "
             f"--set train.warmup_iterations={train.iterations // 10}"
         )
-
-
-def _best_metric(config: Config) -> None:
-    from sightline.metrics.selection import VALIDATION_METRICS
-
-    if config.train.best_metric not in VALIDATION_METRICS:
-        raise ConfigurationError(
-            f"train.best_metric: validation computes no {config.train.best_metric!r}; choose one of "
-            f"{', '.join(VALIDATION_METRICS)}"
-        )
-
-
-def _select_by(config: Config) -> None:
-    from sightline.metrics.selection import check_metrics
-
-    minimum = config.evaluate.minimum
-    check_metrics(config.evaluate.select_by, config.reading, minimum if isinstance(minimum, dict) else ())
 
 
 def _reading(config: Config) -> None:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sightline.config.task_declarations import headline_metrics
 from sightline.database import RunRecord, RunState
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import StepError
 from sightline.files import write_atomically
 from sightline.registry.results import result_values
 from sightline.runs.journal import read_journal, run_folder
-
-_RESULT_METRICS = ("box_AP50", "mask_AP50", "dv_mAP", "EIR")
 
 
 @dataclass(slots=True)
@@ -175,7 +174,7 @@ def _outcome(work: Path, document: RunDocument) -> tuple[dict[str, Any], list[di
 
 
 def _numbers(metrics: Mapping[str, float]) -> list[str]:
-    return [f"{name}={metrics[name]:.4f}" for name in _RESULT_METRICS if name in metrics]
+    return [f"{one.name}={metrics[one.name]:.4f}" for one in headline_metrics() if one.name in metrics]
 
 
 def run_address(run_id: str) -> str:

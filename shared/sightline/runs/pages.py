@@ -16,11 +16,12 @@ import yaml
 
 from sightline.config.digest import StepName
 from sightline.config.schema import Config
+from sightline.config.task_declarations import DEFAULT_TASK, index_metrics
 from sightline.data.git.commands import explain_os_errors
 from sightline.registry.results import result_values
 from sightline.registry.store import STEP_OF
 from sightline.report.pages.key_numbers import choices, key_numbers, summary_of_result
-from sightline.report.pages.run_index import METRICS, RunSummary, write_run_index
+from sightline.report.pages.run_index import RunSummary, write_run_index
 from sightline.report.pages.run_page import RunPage, TaskView, write_run_page
 from sightline.runs.document import RunDocument, read_runs, run_address, write_document
 from sightline.runs.journal import TASK_TITLES, TaskEntry, read_journal, run_folder
@@ -193,6 +194,7 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
     selections = evaluated.selections if evaluated else []
     found = evaluated is not None and journal["evaluate"].state == "reused"
     link = f"{document.run_id}/report/index.html"
+    task = str(document.configuration.get("task", DEFAULT_TASK))
     return RunSummary(
         run_id=document.run_id,
         started=datetime.fromisoformat(document.started),
@@ -202,7 +204,7 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
         seconds=document.seconds or None,  # nobody knows how long a killed run took
         link=link if (work / "runs" / link).is_file() else "",  # a run of Kubeflow has its page when it ends
         message=document.message if document.state not in {"succeeded", "running"} else "",
-        numbers=key_numbers(METRICS, selections, evaluated, tested),
+        numbers=key_numbers(index_metrics(task), selections, evaluated, tested),
         decisions={
             one.selection.metric: f"{one.name}, {FOUND if found else one.selection.decision}"
             for one in choices(selections, evaluated)

@@ -17,19 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
+from sightline.config.metric_choice import check_select_by
 from sightline.config.schema import Config
+from sightline.config.task_declarations import known_metrics
 from sightline.data.detections import Detections
 from sightline.data.repository.checkout import Checkout
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
 from sightline.evaluation.drawings import draw_split, worst_and_spread
 from sightline.evaluation.inference import class_names, fetch_model, infer_split, read_split, training_set_on_disk
-from sightline.evaluation.measurement import Measurement, measure
 from sightline.evaluation.rivals import Rival, free_memory, load, prepare, rivals, still_unreadable
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
-from sightline.metrics.selection import Champion, best_candidate, check_metrics, choose, metrics_line
+from sightline.metrics.selection import Champion, best_candidate, choose, metrics_line
 from sightline.registry.champions import ChampionState, look_up_champion
 from sightline.registry.promotion import decision_holds, record_models
 from sightline.registry.results import Candidate, ChampionKind, EvaluateResult, ScoredModel, Selection, TrainResult
@@ -38,10 +39,11 @@ from sightline.registry.store import find_result, folder_key, publish_result
 from sightline.report.pages.evaluation_report import write_evaluation_report
 from sightline.report.pages.summary import SUMMARY
 from sightline.storage import Storage, open_storage
+from sightline.tasks.measurements import Measurement, task_measure
 from sightline.tasks.readers.registry import can_read, open_reader
 
 if TYPE_CHECKING:
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -81,8 +83,7 @@ def run(config: Config, code: str, train: TrainResult, *, device: str = "") -> E
 
 def decide(config: Config, code: str, train: TrainResult, *, device: str = "") -> EvaluateResult:
     """What :func:`run` does, without a word about a decision that nothing was in the way of."""
-    minimum = config.evaluate.minimum
-    check_metrics(config.evaluate.select_by, config.reading, minimum if isinstance(minimum, dict) else ())
+    check_select_by(config)
     if not train.candidates:
         raise StepError(f"training on {train.training_tag} left no candidate; run train again")
     device = device or config.train.device
@@ -141,6 +142,7 @@ class _Evaluation:
         self._truth, self._root = read_split(source, "val"), source.path
         self._classes = class_names(self._truth)
         self._reader = open_reader(config.reading, self._classes)
+        self._measure_with = task_measure(config.task)
         self._states = {
             metric: look_up_champion(storage, dataset, metric, config.task) for metric in config.evaluate.select_by
         }
@@ -189,13 +191,14 @@ class _Evaluation:
         return fetch_model(uri, sha256, self._folder / "models")
 
     def _measure(self, contender: _Contender) -> None:
-        from sightline.tasks.instance_segmentation.predictor import Predictor
+        from sightline.tasks.base import load_predictor
 
         if contender.sha256 not in self._measured:
             config = self._config
-            predictor = Predictor.load(contender.path, device=self._device, task=config.task, classes=self._classes)
+            predictor = load_predictor(contender.path, self._device, task=config.task, classes=self._classes)
             found = self._infer(predictor, contender.sha256)
-            self._keep(contender, found, measure(self._truth, found, self._reader, config.evaluate.score_threshold))
+            measured = self._measure_with(self._truth, found, self._reader, config.evaluate.score_threshold)
+            self._keep(contender, found, measured)
 
     def _measure_rival(self, rival: Rival) -> None:
         """Measure a champion on the classes that it shares with the dataset; or remember why not."""
@@ -222,13 +225,15 @@ class _Evaluation:
 
     def _keep(self, contender: _Contender, found: list[Detections], measured: Measurement) -> None:
         self._found[contender.sha256], self._measured[contender.sha256] = found, measured
-        _log.info("evaluated %s: %s", contender.name, metrics_line(measured.metrics))
+        _log.info(
+            "evaluated %s: %s", contender.name, metrics_line(measured.metrics, known_metrics([self._config.task]))
+        )
 
     def _measured_on(self, shared: SharedClasses, found: list[Detections]) -> Measurement:
         """Every metric on some classes alone; nothing is read where a class is missing that the reader needs."""
         reader = self._reader if shared.complete or can_read(self._config.reading, shared.names) else None
         threshold = self._config.evaluate.score_threshold
-        return measure(shared.truth(self._truth), shared.restricted(found), reader, threshold)
+        return self._measure_with(shared.truth(self._truth), shared.restricted(found), reader, threshold)
 
     def _metrics(self, sha256: str) -> dict[str, float]:
         return self._measured[sha256].metrics
@@ -317,7 +322,7 @@ class _Evaluation:
         for entry in self._contenders:
             if entry.sha256 not in {other.sha256 for other in self._contenders if other.name in shown}:
                 shown[entry.name] = {found.image_id: found.above(threshold) for found in self._found[entry.sha256]}
-        mistakes = {entry.name: self._measured[entry.sha256].confusion.mistakes for entry in self._contenders}
+        mistakes = {entry.name: self._measured[entry.sha256].mistakes for entry in self._contenders}
         together = {
             image["id"]: sum(mistakes[name][image["id"]].total for name in shown) for image in self._truth["images"]
         }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
+from sightline.config.task_declarations import known_metrics
 from sightline.data.detections import Detections
 from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
@@ -22,7 +23,6 @@ from sightline.errors import StepError
 from sightline.evaluation.drawings import draw_split, drawing_name, plain_name, save_drawing
 from sightline.evaluation.environment import environment
 from sightline.evaluation.inference import class_names, fetch_model, read_split, training_set_on_disk
-from sightline.evaluation.measurement import Measurement, measure
 from sightline.evaluation.rivals import Rival, load, prepare
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.evaluation.subjects import Subject, subjects
@@ -41,12 +41,13 @@ from sightline.report.drawing.draw import draw_detections
 from sightline.report.pages.summary import SUMMARY
 from sightline.report.pages.test_report import write_test_report
 from sightline.storage import Storage, open_storage
+from sightline.tasks.measurements import Measurement, task_measure
 from sightline.tasks.readers.registry import can_read, open_reader
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    from sightline.tasks.base import Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -202,7 +203,7 @@ class _Test:
             "images_per_second": images_per_second,
             **measured.document(self._truth),
         }
-        summary["drawn"] += self._draw_split(subject.name, seen, measured.confusion.mistakes)
+        summary["drawn"] += self._draw_split(subject.name, seen, measured.mistakes)
         summary["unlabelled"] += self._draw_unlabelled(subject.name, seen)
         predictions = f"predictions/{plain_name(subject.name)}/predictions.json"
         write_atomically(self._files / predictions, json.dumps(self._predictions(subject, seen), indent=1))
@@ -219,10 +220,10 @@ class _Test:
         )
 
     def _load(self, subject: Subject) -> Predictor:
-        from sightline.tasks.instance_segmentation.predictor import Predictor
+        from sightline.tasks.base import load_predictor
 
         path = fetch_model(subject.uri, subject.sha256, self._folder / "models")
-        return Predictor.load(path, device=self._config.train.device, task=self._config.task, classes=self._classes)
+        return load_predictor(path, self._config.train.device, task=self._config.task, classes=self._classes)
 
     def _sources(self) -> list[_Source]:
         from sightline.data.loading.dataset import read_listed_image
@@ -273,7 +274,7 @@ class _Test:
         if shared is not None and not shared.complete:
             truth = shared.truth(truth)
             reader = reader if can_read(self._config.reading, shared.names) else None
-        return measure(truth, labelled, reader, self._config.test.score_threshold)
+        return task_measure(self._config.task)(truth, labelled, reader, self._config.test.score_threshold)
 
     def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
         """``predictions.json``: what was found and read, image by image."""
@@ -300,8 +301,8 @@ class _Test:
                 "category_id": int(found.category_ids[index]),
                 "score": round(float(found.scores[index]), 4),
                 "box_xyxy": [round(value, 1) for value in found.boxes_xyxy[index].tolist()],
-                "mask": found.masks[index],
             }
+            | ({} if found.masks is None else {"mask": found.masks[index]})
             for index in range(len(found))
         ]
 
@@ -345,6 +346,8 @@ def _record(config: Config, result: TestResult, trained_on: Mapping[str, str]) -
             role = {"champion": "the champion that stays", "candidate": "the best candidate"}.get(
                 model.role, "the model selected"
             )
-            _log.info("tested %s by %s: %s", role, model.metric, metrics_line(model.metrics))
+            _log.info(
+                "tested %s by %s: %s", role, model.metric, metrics_line(model.metrics, known_metrics([config.task]))
+            )
         if run_id := current_run_id():
             database.record_uses(run_id, [ModelUse(model.sha256, "tested") for model in result.models])

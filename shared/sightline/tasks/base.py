@@ -1,4 +1,4 @@
-"""What differs between tasks, and nothing else: a table of names, and what a task can do."""
+"""What differs between tasks, and nothing else: a table of names, what a task can do, and the way to a predictor."""
 
 from __future__ import annotations
 
@@ -7,21 +7,75 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch import nn
-
-from sightline.config.schema import Model
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
-from sightline.data.loading.dataset import Sample
-from sightline.errors import ConfigurationError
-from sightline.models.model_file import ModelCard
+from sightline.errors import ConfigurationError, ModelFileError
 
 if TYPE_CHECKING:
-    from sightline.tasks.instance_segmentation.predictor import Predictor
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+    from PIL.Image import Image
+    from torch import nn
 
-TASKS = {"instance_segmentation": "sightline.tasks.instance_segmentation.task:InstanceSegmentation"}
+    from sightline.config.network import Network
+    from sightline.data.loading.dataset import Sample
+    from sightline.models.model_file import ModelCard
+
+TASKS = {
+    "instance_segmentation": "sightline.tasks.instance_segmentation.task:InstanceSegmentation",
+    "object_detection": "sightline.tasks.object_detection.task:ObjectDetection",
+}
 """Name -> module and class, imported on use."""
+
+MAX_PIXELS = 50_000_000
+"""Of an image file, where no other limit is given; as ``data.max_pixels`` has it."""
+
+
+class Predictor(Protocol):
+    """A network with everything needed to use it.
+
+    Example::
+
+        predictor = Predictor.load("best.safetensors")
+        detections = predictor.predict("photo.jpg").above(0.5)
+
+    Attributes:
+        card: What is known of the network: classes, preprocessing, where it came from.
+    """
+
+    card: ModelCard
+
+    @staticmethod
+    def load(
+        path: str | Path, device: str = "auto", task: str | None = None, classes: Sequence[str] | None = None
+    ) -> Predictor:
+        """The model in a model file, of whatever task it is; see :func:`load_predictor`."""
+        return load_predictor(path, device, task=task, classes=classes)
+
+    @property
+    def class_names(self) -> dict[int, str]:
+        """COCO category id -> the name of the class."""
+        return dict(zip(self.card.category_ids, self.card.classes, strict=True))
+
+    def predict(
+        self, image: Image | npt.NDArray[np.uint8] | Path | str, image_id: int = 0, *, max_pixels: int = MAX_PIXELS
+    ) -> Detections:
+        """What the network finds in one image.
+
+        Args:
+            image: The path of an image file, which is turned as its EXIF orientation says; or pixels, which are taken
+                as they are: a Pillow image, or uint8 [height, width, 3] RGB or [height, width] grey.
+            image_id: The COCO id that the detections are to carry.
+            max_pixels: An image file with more pixels is refused.
+
+        Returns:
+            Detections in the image's own pixels, the surest first.
+
+        Raises:
+            DataError: The file cannot be read, or the array is not an image.
+        """
+        ...
 
 
 class Task(Protocol):
@@ -29,13 +83,16 @@ class Task(Protocol):
 
     Attributes:
         name: As in the configuration.
-        metrics: What :meth:`evaluate` gives wherever there is truth, by name.
     """
 
     name: str
-    metrics: tuple[str, ...]
 
-    def build_network(self, model: Model, num_classes: int) -> nn.Module:
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of what :meth:`evaluate` gives wherever there is truth."""
+        ...
+
+    def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """The network with random weights; ``num_classes`` without the background."""
         ...
 
@@ -51,8 +108,12 @@ class Task(Protocol):
         """The network as something that looks at images."""
         ...
 
+    def load(self, path: Path, device: str) -> Predictor:
+        """The model in a model file of this task, on a device: ``auto``, ``cpu`` or ``cuda``."""
+        ...
+
     def evaluate(self, truth: CocoDocument, detections: Sequence[Detections]) -> dict[str, float]:
-        """Metrics by name, 0 to 1; one that cannot be computed is absent."""
+        """The metrics of a validation by name; one that cannot be computed is absent."""
         ...
 
 
@@ -67,3 +128,69 @@ def load_task(name: str) -> Task:
     module, _, kind = TASKS[name].partition(":")
     task: Task = getattr(importlib.import_module(module), kind)()
     return task
+
+
+def load_predictor(
+    path: str | Path, device: str = "auto", *, task: str | None = None, classes: Sequence[str] | None = None
+) -> Predictor:
+    """The model in a model file, ready to predict; needs this file and nothing else.
+
+    Args:
+        path: The file.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        task: The task that it must be for; None: any.
+        classes: The classes that it must know, in their order; None: any.
+
+    Raises:
+        ModelFileError: The file cannot be used, or was made for another task or other classes.
+        ConfigurationError: The device is not there.
+    """
+    path = Path(path)
+    return load_task(checked_card(path, task=task, classes=classes).task).load(path, device)
+
+
+def load_model(
+    path: Path, *, task: str | None = None, classes: Sequence[str] | None = None
+) -> tuple[nn.Module, ModelCard]:
+    """The network in a model file, on the CPU and in evaluation, with its card; arguments as :func:`load_predictor`.
+
+    Raises:
+        ModelFileError: The file cannot be used, or was made for another task or other classes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from sightline.models.model_file import shortened
+
+    card = checked_card(path, task=task, classes=classes)
+    try:
+        network = load_task(card.task).build_network(card.architecture, len(card.classes))
+        network.load_state_dict(load_file(path))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelFileError(f"{path}: the weights do not fit the description ({shortened(error)})") from error
+    return network.eval(), card
+
+
+def checked_card(path: Path, *, task: str | None = None, classes: Sequence[str] | None = None) -> ModelCard:
+    """What a model file says about itself, if it is for this task and these classes; None: for any.
+
+    Raises:
+        ModelFileError: The file cannot be used, was made for another task or other classes, or for a task that this
+            version of Sightline does not have.
+    """
+    from sightline.models.model_file import read_card
+
+    card = read_card(path)
+    if task is not None and task != card.task:
+        raise ModelFileError(f"{path}: made for the task {card.task}, but {task} is asked for")
+    if card.task not in TASKS:
+        raise ModelFileError(
+            f"{path}: made for the task {card.task}, which this version of Sightline does not have; known are "
+            f"{', '.join(sorted(TASKS))}"
+        )
+    if classes is not None and tuple(classes) != card.classes:
+        raise ModelFileError(
+            f"{path}: made for the classes {', '.join(card.classes)}, but {', '.join(classes)} are asked for; "
+            "the names and their order must be the same"
+        )
+    return card

@@ -29,8 +29,9 @@ from sightline.models.model_file import ModelCard, save_model
 from sightline.models.preprocessing import Preprocessing
 from sightline.registry.results import Candidate, TrainResult
 from sightline.steps import record
+from sightline.tasks.detection.predictor import DetectionPredictor
+from sightline.tasks.instance_segmentation.declaration import MaskDetector
 from sightline.tasks.instance_segmentation.network import build_detector
-from sightline.tasks.instance_segmentation.predictor import Predictor
 
 TINY = [
     "model.image_size=64",
@@ -85,7 +86,8 @@ class Site:
             metrics={},
         )
         made = replace(plain, **card)
-        save_model(path, build_detector(made.architecture, len(made.classes)), made)
+        known = isinstance(made.architecture, MaskDetector)  # of another task it is whatever it is
+        save_model(path, build_detector(made.architecture if known else config.model, len(made.classes)), made)
         return path
 
     def trained(self, *models: Path, version: str = "v1") -> TrainResult:
@@ -190,4 +192,4 @@ def oracle(monkeypatch, site, recorded):
     for version, commit in site.commits.items():
         with training_set_on_disk(site.config(), f"plates_train_{version}", commit):
             pass
-    monkeypatch.setattr(Predictor, "predict", teach(known_truth(recorded[0])))
+    monkeypatch.setattr(DetectionPredictor, "predict", teach(known_truth(recorded[0])))

@@ -22,7 +22,7 @@ from sightline.steps import evaluate, promote
 from sightline.steps import test as testing
 from sightline.storage import open_storage
 from sightline.storage.local import LocalStorage
-from sightline.tasks.instance_segmentation.predictor import Predictor
+from sightline.tasks.instance_segmentation.task import InstanceSegmentation
 
 METRICS = ("mask_AP", "EIR")
 
@@ -199,15 +199,15 @@ def test_a_champion_that_cannot_be_used_never_blocks(site, damage, caplog):
 def test_a_champion_whose_network_fails_never_blocks(site, fault, monkeypatch):
     first, other = site.model(90), site.model(50)
     promote.run(site.config(), "code", site.trained(first))
-    load = Predictor.load.__func__
+    load = InstanceSegmentation.load
 
-    def failing(cls, path, *arguments, **options):
+    def failing(task, path, device):
         if path.stem == file_sha256(first):
             raise fault
-        return load(cls, path, *arguments, **options)
+        return load(task, path, device)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Predictor, "load", classmethod(failing))
+        patched.setattr(InstanceSegmentation, "load", failing)
         kept = promote.run(site.config(), "code", site.trained(other))
         assert promote.run(site.config(), "code", site.trained(other)) == kept
 

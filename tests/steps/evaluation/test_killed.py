@@ -16,7 +16,7 @@ from sightline.registry import results
 from sightline.steps import promote
 from sightline.steps import test as testing
 from sightline.storage.local import LocalStorage
-from sightline.tasks.instance_segmentation.predictor import Predictor
+from sightline.tasks.detection.predictor import DetectionPredictor
 from tests.steps.evaluation.conftest import Site
 
 MOMENTS = [
@@ -88,7 +88,7 @@ def _watch(moment: str) -> None:
         if what.startswith(begin) and end in what:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    predict, write, promote = Predictor.predict, LocalStorage._write, Database.record_promotion
+    predict, write, promote = DetectionPredictor.predict, LocalStorage._write, Database.record_promotion
     calls = iter(range(1, 10**6))
 
     def watched_predict(self, image, image_id=0):
@@ -103,7 +103,11 @@ def _watch(moment: str) -> None:
         die_at(f"promote {promotion.metric}")
         return promote(self, promotion)
 
-    Predictor.predict, LocalStorage._write, Database.record_promotion = watched_predict, watched_write, watched_promote
+    DetectionPredictor.predict, LocalStorage._write, Database.record_promotion = (
+        watched_predict,
+        watched_write,
+        watched_promote,
+    )
 
 
 @pytest.mark.usefixtures("oracle")

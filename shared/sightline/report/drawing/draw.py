@@ -31,7 +31,7 @@ class _Mark:
     category_id: int
     name: str
     score: str
-    segmentation: Segmentation
+    segmentation: Segmentation | None
 
 
 def class_colour(category_id: int) -> Colour:
@@ -47,7 +47,7 @@ def class_colour(category_id: int) -> Colour:
 
 
 def draw_detections(image: Image.Image, detections: Detections, class_names: Mapping[int, str]) -> Image.Image:
-    """Draw boxes, translucent masks and "name NN %" for every detection.
+    """Draw boxes, translucent masks where there are any, and "name NN %" for every detection.
 
     Args:
         image: The image as it is on disk, EXIF orientation applied; it is not changed.
@@ -60,6 +60,7 @@ def draw_detections(image: Image.Image, detections: Detections, class_names: Map
     Raises:
         DataError: A category id without a name, or a mask of another size than the image.
     """
+    masks = [None] * len(detections) if detections.masks is None else detections.masks
     marks = [
         _Mark(
             (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
@@ -69,22 +70,31 @@ def draw_detections(image: Image.Image, detections: Detections, class_names: Map
             mask,
         )
         for box, category_id, score, mask in zip(
-            detections.boxes_xyxy, detections.category_ids, detections.scores, detections.masks, strict=True
+            detections.boxes_xyxy, detections.category_ids, detections.scores, masks, strict=True
         )
     ]
     return _draw(image, marks)
 
 
 def draw_truth(
-    image: Image.Image, annotations: Sequence[CocoAnnotation], class_names: Mapping[int, str]
+    image: Image.Image, annotations: Sequence[CocoAnnotation], class_names: Mapping[int, str], *, masks: bool = True
 ) -> Image.Image:
-    """Draw boxes, translucent masks and class names of the ground truth; arguments as :func:`draw_detections`."""
+    """Draw boxes, translucent masks and class names of the ground truth; arguments as :func:`draw_detections`.
+
+    Without ``masks``, boxes alone are drawn, as for a task that has no outlines.
+    """
     marks = []
     for annotation in annotations:
         x, y, width, height = annotation["bbox"]
         name = _name(class_names, annotation["category_id"])
         marks.append(
-            _Mark((x, y, x + width, y + height), annotation["category_id"], name, "", annotation["segmentation"])
+            _Mark(
+                (x, y, x + width, y + height),
+                annotation["category_id"],
+                name,
+                "",
+                annotation["segmentation"] if masks else None,
+            )
         )
     return _draw(image, marks)
 
@@ -127,7 +137,7 @@ def _area(box_xyxy: tuple[float, float, float, float]) -> float:
 
 def _paint_mask(canvas: Image.Image, mark: _Mark, scale: int, image_size: tuple[int, int]) -> None:
     """Tint the mask's pixels and trace its rim; only the mask's bounding box is touched."""
-    found = _cropped_mask(mark.segmentation, image_size)
+    found = None if mark.segmentation is None else _cropped_mask(mark.segmentation, image_size)
     if found is None:
         return
     bitmap, left, top = found

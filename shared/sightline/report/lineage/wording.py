@@ -7,14 +7,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sightline.config.difference import Difference, differences_from_recipe
+from sightline.config.task_declarations import known_metrics, listed_metrics
 from sightline.database import ModelLineage, ModelUse, PromotionLineage, RunRow, Scores, VersionLineage
 from sightline.report.lineage.document import run_configuration
 from sightline.report.wording import NOTHING, count_text
 
-KEY_METRICS = ("mask_AP", "box_AP", "dv_mAP", "EIR", "mask_AP50", "box_AP50")
-"""The metrics that a list of models shows, the most telling first."""
-
-_METRIC_ORDER = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75", "dv_mAP", "EIR")
 _SHOWN_DIGITS = 12
 
 
@@ -92,12 +89,13 @@ def difference_rows(found: Sequence[Difference]) -> list[tuple[str, str, str]]:
 def shown_metrics(models: Iterable[ModelLineage], limit: int) -> list[str]:
     """The key metrics that any of the models has, at most ``limit``."""
     present = {name for model in models for scores in model.scores for name in scores.values}
-    return [name for name in KEY_METRICS if name in present][:limit] or sorted(present)[:limit]
+    return [name for name in listed_metrics() if name in present][:limit] or sorted(present)[:limit]
 
 
 def metric_order(name: str) -> tuple[int, str]:
-    """Sorts metrics: boxes, masks, then what is built on them; by size of object last."""
-    return (_METRIC_ORDER.index(name) if name in _METRIC_ORDER else len(_METRIC_ORDER), name)
+    """Sorts metrics as the tasks declare them; others, such as those by size of object, last."""
+    declared = list(known_metrics())
+    return (declared.index(name) if name in declared else len(declared), name)
 
 
 def told_scores(model: ModelLineage, tags: Sequence[str]) -> list[Scores]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sightline import strict_json
+from sightline.config.task_declarations import listed_metrics
 from sightline.documents import DocumentError
 from sightline.errors import DataError
 from sightline.registry.training_history import HISTORY
@@ -35,9 +36,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-_VALIDATION = ("val/box_AP50", "val/box_AP", "val/mask_AP50", "val/mask_AP")
-"""More lines than these cannot be told apart; the rest stands in the table of models."""
-
 _Y_LABELS = {
     "Loss": "loss",
     "Validation": "AP on val, 0 to 1",
@@ -49,9 +47,11 @@ _Y_LABELS = {
 def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
     """Charts of the losses, the validation metrics and the learning rate; those without values are left out."""
     names = list(dict.fromkeys(name for entry in history for name in entry))
+    validation = {f"val/{name}" for name in listed_metrics()}
     groups = {
         "Loss": [*(["loss"] if "loss" in names else []), *(name for name in names if name.startswith("loss_"))],
-        "Validation": [name for name in names if name in _VALIDATION],
+        # More lines than these cannot be told apart; the rest stands in the table of models.
+        "Validation": [name for name in names if name in validation],
         "Learning rate": [name for name in names if name == "learning_rate"],
         "Images per second": [name for name in names if name == "images_per_second"],
     }

@@ -9,13 +9,6 @@ from typing import Any
 
 from sightline.report.pages.summary import ModelSummary, SelectionSummary, Summary, is_champion
 
-KEY_METRICS = {
-    "box_AP50": "boxes: average precision at IoU 0.5, every score",
-    "mask_AP50": "outlines: average precision at IoU 0.5, every score",
-    "dv_mAP": "outlines correct in all six slices, IoU 0.6, every score",
-    "EIR": "plates read exactly",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:

@@ -9,8 +9,6 @@ from pathlib import Path
 from sightline.report.charts import Chart, Series, line_chart
 from sightline.report.pages.summary import Confusion, DrawnImage, ModelSummary, ReadPlate, Summary
 
-CLASS_METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50", "dv_AP")
-_BAR_METRICS = ("mask_AP50", "box_AP50")
 _WRONG_READINGS = 30
 _RIGHT_READINGS = 8
 MAX_CLASSES = 100
@@ -20,13 +18,17 @@ _CONFUSED_PAIRS = 50
 
 @dataclass(frozen=True, slots=True)
 class ClassCurve:
-    """Precision over recall of one class as SVG path data in a square of 100 x 100; empty where there is no curve."""
+    """Precision over recall of one class, by what is matched: boxes, outlines.
+
+    Attributes:
+        name: Of the class.
+        paths: SVG path data in a square of 100 x 100; empty where there is no curve.
+        ap50: Average precision at IoU 0.5; None where it was not measured.
+    """
 
     name: str
-    box: str
-    mask: str
-    box_ap50: float | None
-    mask_ap50: float | None
+    paths: dict[str, str]
+    ap50: dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class ModelView:
         bar_metric: The one of them that is drawn as bars; empty where there is none.
         curves: One a class that has a curve.
         mean: Mean precision over recall of all classes.
-        confidence: Precision, recall and F1 over the score threshold, for boxes and for masks.
+        confidence: Precision, recall and F1 over the score threshold, for each overlap.
         curves_hidden: How many classes with a curve are not in ``curves``, which has those with the lowest AP50 then.
         confusion: Rows of the confusion matrix; empty where there is none, or where it has too many classes.
         confused: Of a matrix with too many classes (true class, predicted class, count), the most frequent first.
@@ -99,13 +101,13 @@ def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> Mode
     examples = len(model.readings.examples) if model.readings else 0
     curves = _class_curves(summary.classes, model)
     too_many = model.confusion is not None and len(model.confusion.labels) > MAX_CLASSES + 1
-    class_metrics = [metric for metric in CLASS_METRICS if any(metric in row for row in model.per_class.values())]
+    class_metrics = _columns(model)
     return ModelView(
         name=name,
         roles=roles,
         summary=model,
         class_metrics=class_metrics,
-        bar_metric=next((metric for metric in _BAR_METRICS if metric in class_metrics), ""),
+        bar_metric=next((metric for metric in reversed(class_metrics) if metric.endswith("AP50")), ""),
         curves=curves if len(curves) <= MAX_CLASSES else sorted(curves, key=_lowest_ap50)[:MAX_CLASSES],
         curves_hidden=max(0, len(curves) - MAX_CLASSES),
         mean=_mean_chart(f"{key} {name} mean", model),
@@ -119,18 +121,24 @@ def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> Mode
 
 
 def _class_curves(classes: Sequence[str], model: ModelSummary) -> list[ClassCurve]:
-    names = [*classes, *(name for name in {**model.curves.box, **model.curves.mask} if name not in classes)]
+    drawn = {overlap: curves for overlap, curves in model.curves.items() if curves}
+    known = {name for curves in drawn.values() for name in curves}
+    others = dict.fromkeys(name for curves in drawn.values() for name in curves if name not in classes)
     return [
         ClassCurve(
             name,
-            curve_path(model.curves.box.get(name, [])),
-            curve_path(model.curves.mask.get(name, [])),
-            model.per_class.get(name, {}).get("box_AP50"),
-            model.per_class.get(name, {}).get("mask_AP50"),
+            {overlap: curve_path(curves.get(name, [])) for overlap, curves in drawn.items()},
+            {overlap: model.per_class.get(name, {}).get(f"{overlap}_AP50") for overlap in drawn},
         )
-        for name in names
-        if name in model.curves.box or name in model.curves.mask
+        for name in [*classes, *others]
+        if name in known
     ]
+
+
+def _columns(model: ModelSummary) -> list[str]:
+    """The average precisions of the table per class, in the order in which they were measured."""
+    names = dict.fromkeys(name for row in model.per_class.values() for name in row)
+    return [name for name in names if name.endswith(("AP", "AP50"))]
 
 
 def curve_path(precisions: Sequence[float]) -> str:
@@ -150,7 +158,7 @@ def curve_path(precisions: Sequence[float]) -> str:
 
 def _mean_chart(key: str, model: ModelSummary) -> Chart | None:
     series = []
-    for name, curves in (("box", model.curves.box), ("mask", model.curves.mask)):
+    for name, curves in model.curves.items():
         columns = list(zip(*curves.values(), strict=False))
         if columns:
             steps = max(1, len(columns) - 1)
@@ -213,7 +221,7 @@ def _confused_pairs(confusion: Confusion) -> list[tuple[str, str, int]]:
 
 
 def _lowest_ap50(curve: ClassCurve) -> float:
-    return curve.box_ap50 if curve.box_ap50 is not None else 1.0
+    return next((value for value in curve.ap50.values() if value is not None), 1.0)
 
 
 def _reading_rows(summary: Summary, name: str) -> list[ReadingRow]:

@@ -12,9 +12,6 @@ from sightline.report.page import write_page
 from sightline.report.pages.key_numbers import KeyNumber
 from sightline.report.pages.run_page import RunState
 
-METRICS = ("mask_AP", "box_AP50", "mask_AP50", "dv_mAP", "EIR")
-"""The columns of numbers; those that no run has are left out."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
@@ -29,7 +26,7 @@ class RunSummary:
         seconds: How long it took; None while it runs.
         link: Path of the run's page relative to the index, POSIX; empty where there is none.
         message: Why it failed or was stopped; may be empty.
-        numbers: Of :data:`METRICS`: of the run's own candidates, and of the champions that stayed.
+        numbers: Those that stand for it: of the run's own candidates, and of the champions that stayed.
         decisions: What was decided by each metric that selects, such as ``{"mask_AP": "best, new champion"}``.
     """
 
@@ -49,7 +46,7 @@ def write_run_index(path: Path, runs: Sequence[RunSummary]) -> None:
     """Write the index as one HTML file that opens offline; ``runs`` in any order, parent folders are made."""
     newest_first = sorted(runs, key=lambda run: (run.started, run.run_id), reverse=True)
     known = {run.run_id: {number.metric: number for number in run.numbers} for run in runs}
-    metrics = [metric for metric in METRICS if any(metric in numbers for numbers in known.values())]
+    metrics = list(dict.fromkeys(number.metric for run in newest_first for number in run.numbers))
     # Quoting leaves no scheme in a link: a folder called "javascript:..." stays a folder.
     links = {run.run_id: quote(run.link) for run in runs}
     write_page(path, "run_index.html", runs=newest_first, metrics=metrics, numbers=known, links=links)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+from sightline.config.task_declarations import headline_metrics, reading_metrics
 from sightline.errors import DataError
 from sightline.report.charts import Chart
 from sightline.report.page import reason_of, write_page
 from sightline.report.pages.history_charts import history_charts, read_history
-from sightline.report.pages.key_numbers import KEY_METRICS, choices, key_numbers, summary_of_result
+from sightline.report.pages.key_numbers import choices, key_numbers, summary_of_result
 from sightline.report.pages.model_view import model_views
 from sightline.report.pages.run_graph import SMALL, lay_out
 from sightline.report.pages.summary import SelectionSummary, Summary, read_summary
@@ -122,6 +123,7 @@ def write_run_page(path: Path, run: RunPage) -> None:
     known_evaluate = evaluate or _summary_of_result(run, "evaluate", {})
     names = {model.sha256: name for name, model in (known_evaluate.models.items() if known_evaluate else ())}
     known_test = test or _summary_of_result(run, "test", names)
+    headlines = headline_metrics()
     write_page(
         path,
         "run_page.html",
@@ -130,8 +132,9 @@ def write_run_page(path: Path, run: RunPage) -> None:
         across=lay_out([task.name for task in run.tasks], run.edges, down=False, size=SMALL),
         down=lay_out([task.name for task in run.tasks], run.edges, down=True),
         choices=choices(selections, known_evaluate),
-        key_numbers=key_numbers(list(KEY_METRICS), selections, known_evaluate, known_test),
-        meanings=KEY_METRICS,
+        key_numbers=key_numbers([metric.name for metric in headlines], selections, known_evaluate, known_test),
+        meanings={metric.name: metric.title for metric in headlines},
+        read_metrics=reading_metrics(),
         record=run.results.get("record"),
         classes=_classes(run, evaluate),
         train=run.results.get("train"),

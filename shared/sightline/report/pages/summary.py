@@ -18,11 +18,8 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Curves(_Part):
-    """Precision at recall 0, 0.01, ..., 1 a class, for boxes and for masks, at IoU 0.5."""
-
-    box: dict[str, list[float]] = {}
-    mask: dict[str, list[float]] = {}
+Curves = dict[str, dict[str, list[float]]]
+"""``box``, ``mask`` -> class -> precision at recall 0, 0.01, ..., 1, at IoU 0.5."""
 
 
 class ConfidenceCurve(_Part):
@@ -86,7 +83,7 @@ class ModelSummary(_Part):
     training_tag: str = ""
     metrics: dict[str, float] = {}
     per_class: dict[str, dict[str, float]] = {}
-    curves: Curves = Curves()
+    curves: Curves = {}
     confidence: dict[str, ConfidenceCurve] = {}
     confusion: Confusion | None = None
     readings: Readings | None = None

@@ -1,4 +1,4 @@
-"""Every metric of one model on one split, and how ``summary.json`` tells it."""
+"""Every metric of one detector on one split, and how ``summary.json`` tells it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
-from sightline.metrics.coco import CocoScores, evaluate_coco
-from sightline.metrics.confusion import Confusion, confusion_matrix
-from sightline.metrics.divided import evaluate_divided
+from sightline.metrics.coco import CocoScores, Overlap, evaluate_coco
+from sightline.metrics.confusion import Confusion, ImageMistakes, confusion_matrix
+from sightline.metrics.divided import DividedScores, evaluate_divided
 from sightline.metrics.exact_match import ExactMatch, Reader, evaluate_exact_match
 
-CLASS_METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50")
-"""The columns of COCO in the table per class."""
+_CLASS_METRICS = ("AP", "AP50")
+"""The columns of COCO in the table per class, for each overlap."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class DetectionMeasurement:
     """One model on one split.
 
     Attributes:
         metrics: By name, 0 to 1; what cannot be computed is left out.
         coco: Per class, with curves.
-        divided: dv_AP of each class with truth.
+        divided: dv_AP of each class with truth; empty where there are no masks.
         confusion: Of the detections above the score threshold.
         readings: Of the detections above the score threshold; None where nothing is read.
     """
@@ -34,6 +34,11 @@ class Measurement:
     divided: dict[str, float]
     confusion: Confusion
     readings: ExactMatch | None
+
+    @property
+    def mistakes(self) -> dict[int, ImageMistakes]:
+        """What is wrong in each image, by its id."""
+        return self.confusion.mistakes
 
     def document(self, truth: CocoDocument) -> dict[str, Any]:
         """The measurement as JSON values."""
@@ -51,13 +56,19 @@ class Measurement:
     def _class_row(self, name: str) -> dict[str, float]:
         scores = self.coco.per_class.get(name, {})
         row: dict[str, float] = {"instances": self.coco.instances[name]}
-        row |= {metric: scores[metric] for metric in CLASS_METRICS if metric in scores}
+        columns = [f"{overlap}_{metric}" for overlap in self.coco.curves for metric in _CLASS_METRICS]
+        row |= {metric: scores[metric] for metric in columns if metric in scores}
         return row | ({"dv_AP": self.divided[name]} if name in self.divided else {})
 
 
-def measure(
-    truth: CocoDocument, detections: Sequence[Detections], reader: Reader | None, score_threshold: float
-) -> Measurement:
+def measure_detections(
+    truth: CocoDocument,
+    detections: Sequence[Detections],
+    reader: Reader | None,
+    score_threshold: float,
+    *,
+    overlaps: Sequence[Overlap],
+) -> DetectionMeasurement:
     """Compute every metric.
 
     Args:
@@ -65,16 +76,17 @@ def measure(
         detections: One entry an image, of every score: average precision needs them all.
         reader: What to read; None: nothing.
         score_threshold: Detections below it are neither read nor counted in the confusion matrix.
+        overlaps: By what detections are matched with the truth; outlines are compared where masks are among them.
 
     Raises:
         DataError: Truth or detections that cannot be measured.
     """
-    coco = evaluate_coco(truth, detections)
-    divided = evaluate_divided(truth, detections)
+    coco = evaluate_coco(truth, detections, overlaps)
+    divided = evaluate_divided(truth, detections) if "mask" in overlaps else DividedScores({}, {}, {})
     sure = [found.above(score_threshold) for found in detections]
     readings = None if reader is None else evaluate_exact_match(truth, sure, reader)
     metrics = coco.values | divided.values | ({} if readings is None else readings.values)
-    return Measurement(metrics, coco, divided.per_class, confusion_matrix(truth, sure), readings)
+    return DetectionMeasurement(metrics, coco, divided.per_class, confusion_matrix(truth, sure), readings)
 
 
 def _readings_document(readings: ExactMatch, truth: CocoDocument) -> dict[str, Any]:

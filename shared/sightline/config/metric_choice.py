@@ -1,0 +1,50 @@
+"""Whether the metrics that a configuration names are those that its task and its reading produce."""
+
+from __future__ import annotations
+
+from sightline.config.schema import Config
+from sightline.config.task_declarations import task_declaration
+from sightline.errors import ConfigurationError
+
+
+def check_best_metric(config: Config) -> None:
+    """Refuse a ``train.best_metric`` that no validation computes.
+
+    Raises:
+        ConfigurationError: It is unknown, or comes later than training.
+    """
+    known = [metric.name for metric in task_declaration(config.task).validation_metrics]
+    if config.train.best_metric not in known:
+        raise ConfigurationError(
+            f"train.best_metric: validation computes no {config.train.best_metric!r}; choose one of {', '.join(known)}"
+        )
+
+
+def check_select_by(config: Config) -> None:
+    """Refuse metrics that no model will have, before anything is measured.
+
+    Raises:
+        ConfigurationError: A name in ``evaluate.select_by`` or ``evaluate.minimum`` is unknown or stands twice, or
+            needs a reading that is not the configuration's.
+    """
+    declared = task_declaration(config.task)
+    known = declared.metric_names
+    names, minimum = config.evaluate.select_by, config.evaluate.minimum
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(
+                f"evaluate.select_by: unknown metric {name!r}; a model can be selected by {', '.join(known)}"
+            )
+        if names.count(name) > 1:
+            raise ConfigurationError(f"evaluate.select_by: {name} stands there twice; give every metric once")
+    for name in minimum if isinstance(minimum, dict) else ():
+        if name not in known:
+            raise ConfigurationError(
+                f"evaluate.minimum: unknown metric {name!r}; a model can be selected by {', '.join(known)}"
+            )
+    for reading, read in declared.readings.items():
+        if read.metric.name in names and reading != config.reading:
+            raise ConfigurationError(
+                f"evaluate.select_by: {read.metric.name} {read.meaning}, but reading is {config.reading}; "
+                f"set reading={reading}, or select by another metric"
+            )

@@ -1,0 +1,40 @@
+"""What the networks of several tasks have in common; a task adds its own (``tasks/<name>/declaration.py``)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sightline.config.section import Address, Fraction, PositiveFloat, PositiveInt, Section
+
+RegionCount = Annotated[int, Field(gt=0, le=100_000)]
+
+
+class Network(Section):
+    """The network of any task."""
+
+    backbone: str = Field("resnet50", description="resnet18_gn, a torchvision backbone, or timm:<name>")
+    weights: Address = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
+    image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
+        800, description="Longer side of the network's input, in pixels"
+    )
+
+
+class Detector(Network):
+    """A detector of two stages, Faster R-CNN or Mask R-CNN, on a feature pyramid."""
+
+    fpn_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the feature pyramid")
+    head_channels: Annotated[int, Field(ge=16, le=4096)] = Field(1024, description="Width of the box head")
+    anchor_sizes: tuple[PositiveInt, ...] = Field(
+        (32, 64, 128, 256, 512), max_length=16, description="One per pyramid level, in input pixels"
+    )
+    anchor_ratios: tuple[PositiveFloat, ...] = Field((0.5, 1.0, 2.0), max_length=16, description="Height / width")
+    proposals: RegionCount = Field(1000, description="Regions per image that the proposal network passes on")
+    sampled_proposals: RegionCount = Field(512, description="How many of them per image the heads are trained on")
+    positive_share: Fraction = Field(0.25, description="Largest share of the sampled regions that show objects")
+    max_detections: RegionCount = Field(100, description="Detections kept per image")
+    score_threshold: Fraction = Field(0.05, description="Detections with a lower score are not kept")
+    nms_iou: Fraction = Field(
+        0.5, description="Of detections that overlap by more than this IoU, only the best is kept"
+    )

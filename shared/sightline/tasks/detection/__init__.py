@@ -1,0 +1,1 @@
+"""What the tasks that find objects share: detectors, their predictors, targets and measurement."""

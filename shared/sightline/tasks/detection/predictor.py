@@ -1,0 +1,93 @@
+"""From an image to detections in its own coordinates, with exactly the preprocessing of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import nn
+
+from sightline.data.detections import Detections
+from sightline.data.formats.coco import RunLengthEncoding
+from sightline.data.images import read_image
+from sightline.data.loading.transforms import fit_image
+from sightline.errors import DataError
+from sightline.models.model_file import ModelCard
+from sightline.models.preprocessing import as_tensor
+from sightline.tasks.base import MAX_PIXELS, Predictor
+
+
+class DetectionPredictor(Predictor):
+    """A detector of torchvision with everything needed to use it; it gives boxes.
+
+    Args:
+        network: The detector; it is put into evaluation.
+        card: What is known of it.
+        device: Where the network is.
+    """
+
+    def __init__(self, network: nn.Module, card: ModelCard, device: torch.device) -> None:
+        self.card = card
+        self._network = network.to(device).eval()
+        self._device = device
+        self._category_ids = np.array((0, *card.category_ids), dtype=np.int64)
+
+    def predict(
+        self,
+        image: Image.Image | npt.NDArray[np.uint8] | Path | str,
+        image_id: int = 0,
+        *,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Detections:
+        """What the network finds in one image; see :meth:`sightline.tasks.base.Predictor.predict`."""
+        image = _rgb(image, max_pixels)
+        fitted, placement = fit_image(image, self.card.preprocessing.image_size)
+        with torch.inference_mode():
+            (found,) = self._network([as_tensor(np.array(fitted)).to(self._device)])
+        boxes = found["boxes"].cpu().numpy() / np.array([placement.scale_x, placement.scale_y] * 2, dtype=np.float32)
+        boxes = boxes.clip(0, np.array([image.width, image.height] * 2, dtype=np.float32))
+        labels = found["labels"].cpu().numpy()
+        keep = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (labels > 0))  # label 0 is the background
+        return Detections(
+            image_id=image_id,
+            boxes_xyxy=boxes[keep],
+            scores=found["scores"].cpu().numpy()[keep],
+            category_ids=self._category_ids[labels[keep]],
+            masks=self._masks(found, boxes, keep, image.height, image.width),
+        )
+
+    def _masks(
+        self,
+        found: dict[str, torch.Tensor],  # noqa: ARG002
+        boxes_xyxy: npt.NDArray[np.float32],  # noqa: ARG002
+        keep: npt.NDArray[np.intp],  # noqa: ARG002
+        height: int,  # noqa: ARG002
+        width: int,  # noqa: ARG002
+    ) -> list[RunLengthEncoding] | None:
+        """The masks of the detections at ``keep``; None for a network that gives none.
+
+        Args:
+            found: What the network said.
+            boxes_xyxy: float32 [N, 4], pixels of the image, of all that it found.
+            keep: int64 [M].
+            height: Of the image.
+            width: Of the image.
+        """
+        return None
+
+
+def _rgb(image: Image.Image | npt.NDArray[np.uint8] | Path | str, max_pixels: int) -> Image.Image:
+    if isinstance(image, (str, Path)):
+        return read_image(Path(image), max_pixels, "max_pixels")
+    if isinstance(image, np.ndarray):
+        colours = image.shape[2:] in {(), (3,)}
+        if image.dtype != np.uint8 or image.ndim not in {2, 3} or not colours or not image.size:
+            raise DataError(
+                f"an array of {image.dtype} {list(image.shape)} is not an image; expected uint8 [height, width, 3] RGB "
+                "or [height, width] grey, with at least one pixel"
+            )
+        image = Image.fromarray(np.ascontiguousarray(image))
+    return image if image.mode == "RGB" else image.convert("RGB")

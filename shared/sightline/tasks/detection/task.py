@@ -1,0 +1,81 @@
+"""What instance segmentation and object detection do alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sightline.config.task_declarations import task_declaration
+from sightline.data.detections import Detections
+from sightline.data.formats.coco import CocoDocument
+from sightline.data.loading.dataset import Sample
+from sightline.metrics.coco import Overlap, evaluate_coco
+from sightline.models.backbone import Backbone, load_backbone_weights
+from sightline.models.device import choose_device
+from sightline.models.model_file import ModelCard
+from sightline.models.preprocessing import as_tensor
+from sightline.tasks.base import load_model
+from sightline.tasks.detection.predictor import DetectionPredictor
+
+
+class DetectionTask:
+    """A task whose network is a detector of torchvision with a backbone of :mod:`sightline.models.backbone`.
+
+    Attributes:
+        name: As in the configuration.
+        overlaps: By what detections are matched with the truth.
+        predictor_class: What makes detections of what the network says.
+    """
+
+    name: str
+    overlaps: tuple[Overlap, ...] = ("box",)
+    predictor_class: type[DetectionPredictor] = DetectionPredictor
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of what :meth:`evaluate` gives wherever there is truth."""
+        return tuple(metric.name for metric in task_declaration(self.name).validation_metrics)
+
+    def load_backbone(self, network: nn.Module, path: Path) -> None:
+        """Put pretrained weights (``.safetensors``) into the backbone of a network.
+
+        Raises:
+            ModelFileError: They do not fit.
+        """
+        backbone = network.get_submodule("backbone")
+        assert isinstance(backbone, Backbone)  # noqa: S101
+        load_backbone_weights(backbone, path)
+
+    def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
+        """The parts of the detector's loss."""
+        images = [as_tensor(sample.image).to(device, non_blocking=True) for sample in batch]
+        losses: dict[str, torch.Tensor] = network(images, [self.target(sample, device) for sample in batch])
+        return {name.removeprefix("loss_"): loss for name, loss in losses.items()}
+
+    def target(self, sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
+        """What the network is to find in one image: ``boxes`` float32 [N, 4] xyxy and ``labels`` int64 [N]."""
+        return {
+            "boxes": torch.from_numpy(sample.boxes_xyxy).to(device),
+            "labels": torch.from_numpy(sample.labels).to(device),
+        }
+
+    def predictor(self, network: nn.Module, card: ModelCard, device: torch.device) -> DetectionPredictor:
+        """The network as something that looks at images."""
+        return self.predictor_class(network, card, device)
+
+    def load(self, path: Path, device: str) -> DetectionPredictor:
+        """The model in a model file of this task, on a device: ``auto``, ``cpu`` or ``cuda``.
+
+        Raises:
+            ModelFileError: The file cannot be used, or was made for another task.
+            ConfigurationError: The device is not there.
+        """
+        network, card = load_model(path, task=self.name)
+        return self.predictor(network, card, choose_device(device))
+
+    def evaluate(self, truth: CocoDocument, detections: Sequence[Detections]) -> dict[str, float]:
+        """COCO's average precision by each of :attr:`overlaps`."""
+        return dict(evaluate_coco(truth, detections, self.overlaps).values)

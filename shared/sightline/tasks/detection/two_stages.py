@@ -1,0 +1,54 @@
+"""The parts that Faster R-CNN and Mask R-CNN share: proposals, and a box head over regions of a feature pyramid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.rpn import RPNHead
+from torchvision.ops import MultiScaleRoIAlign
+
+from sightline.config.network import Detector
+from sightline.models.backbone_names import PYRAMID_STRIDES
+
+_BOX_POOL = 7
+_SAMPLES = 0
+"""Points a bin of region pooling: as many as the bin has cells; small regions are cheap and large ones exact."""
+
+
+def two_stages(model: Detector, num_classes: int) -> dict[str, Any]:
+    """The arguments of torchvision's ``FasterRCNN`` besides the backbone, with random weights.
+
+    Args:
+        model: The network's part of the configuration.
+        num_classes: Without the background, which is label 0.
+    """
+    levels = len(model.anchor_sizes)
+    return {
+        "rpn_anchor_generator": AnchorGenerator(
+            tuple((size,) for size in model.anchor_sizes), (model.anchor_ratios,) * levels
+        ),
+        "rpn_head": RPNHead(model.fpn_channels, len(model.anchor_ratios)),
+        "rpn_pre_nms_top_n_train": 2 * model.proposals,
+        "rpn_pre_nms_top_n_test": model.proposals,
+        "rpn_post_nms_top_n_train": model.proposals,
+        "rpn_post_nms_top_n_test": model.proposals,
+        "box_roi_pool": region_pooling(model, _BOX_POOL),
+        "box_head": TwoMLPHead(model.fpn_channels * _BOX_POOL**2, model.head_channels),
+        "box_predictor": FastRCNNPredictor(model.head_channels, num_classes + 1),
+        "box_score_thresh": model.score_threshold,
+        "box_nms_thresh": model.nms_iou,
+        "box_detections_per_img": model.max_detections,
+        "box_batch_size_per_image": model.sampled_proposals,
+        "box_positive_fraction": model.positive_share,
+    }
+
+
+def region_pooling(model: Detector, size: int) -> MultiScaleRoIAlign:
+    """Regions of the pyramid as maps of ``size`` x ``size``.
+
+    The map on top of the pyramid serves large anchors alone; regions are pooled from the others.
+    """
+    pooled = [str(level) for level in range(min(len(model.anchor_sizes), len(PYRAMID_STRIDES)))]
+    return MultiScaleRoIAlign(pooled, size, _SAMPLES)

@@ -1,0 +1,9 @@
+"""How object detection is measured: boxes, and what is read from them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sightline.tasks.detection.measurement import measure_detections
+
+measure = partial(measure_detections, overlaps=("box",))

@@ -1,0 +1,52 @@
+"""Faster R-CNN and FCOS as the configuration describes them."""
+
+from __future__ import annotations
+
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FasterRCNN
+from torchvision.models.detection.fcos import FCOS
+
+from sightline.models.backbone import Backbone, build_backbone
+from sightline.models.backbone_names import PYRAMID_STRIDES
+from sightline.models.preprocessing import InputBatch, Preprocessing
+from sightline.tasks.detection.two_stages import two_stages
+from sightline.tasks.object_detection.declaration import BoxDetector
+
+
+def build_detector(model: BoxDetector, num_classes: int) -> FasterRCNN | FCOS:
+    """The detector that ``model.detector`` names, with random weights.
+
+    In training it takes images (uint8 [3, H, W], fitted to the input size) and targets (``boxes`` float32 [N, 4] xyxy,
+    ``labels`` int64 [N]) and gives its losses by name; in evaluation it gives ``boxes`` (input pixels), ``scores`` and
+    ``labels`` an image.
+
+    Args:
+        model: The network's part of the configuration.
+        num_classes: Without the background, which is label 0.
+
+    Raises:
+        ConfigurationError: The backbone is unknown, or its pyramid and the anchor sizes do not fit.
+    """
+    backbone = build_backbone(model)
+    if model.detector == "fcos":
+        detector = _fcos(backbone, model, num_classes)
+    else:
+        detector = FasterRCNN(backbone, **two_stages(model, num_classes))
+    detector.transform = InputBatch(Preprocessing(model.image_size))
+    return detector
+
+
+def _fcos(backbone: Backbone, model: BoxDetector, num_classes: int) -> FCOS:
+    """FCOS on the pyramid of the backbone.
+
+    torchvision takes the labels as indices of its classes, so there is one for label 0 that is never right.
+    """
+    strides = (*PYRAMID_STRIDES, 2 * PYRAMID_STRIDES[-1])[: len(model.anchor_sizes)]
+    return FCOS(
+        backbone,
+        num_classes + 1,
+        anchor_generator=AnchorGenerator(tuple((stride,) for stride in strides), ((1.0,),) * len(strides)),
+        score_thresh=model.score_threshold,
+        nms_thresh=model.nms_iou,
+        detections_per_img=model.max_detections,
+    )

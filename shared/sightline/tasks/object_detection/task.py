@@ -1,0 +1,25 @@
+"""Object detection: boxes and classes with Faster R-CNN or FCOS."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from sightline.config.network import Network
+from sightline.tasks.detection.task import DetectionTask
+from sightline.tasks.object_detection.declaration import BoxDetector
+from sightline.tasks.object_detection.network import build_detector
+
+
+class ObjectDetection(DetectionTask):
+    """Faster R-CNN or FCOS, measured by COCO's average precision of boxes.
+
+    The box of a shape of any kind is its extent in the image.
+    """
+
+    name = "object_detection"
+
+    def build_network(self, model: Network, num_classes: int) -> nn.Module:
+        """The detector with random weights; ``num_classes`` without the background."""
+        assert isinstance(model, BoxDetector)  # noqa: S101
+        network: nn.Module = build_detector(model, num_classes)
+        return network

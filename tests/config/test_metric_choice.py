@@ -1,0 +1,71 @@
+"""The metrics that a configuration names are those that its task and its reading produce."""
+
+import pytest
+
+from sightline.config.decode import decode, default_document
+from sightline.config.metric_choice import check_best_metric, check_select_by
+from sightline.config.task_declarations import known_metrics, listed_metrics, task_declaration, task_names
+from sightline.errors import ConfigurationError
+from sightline.tasks.base import TASKS, load_task
+from sightline.tasks.measurements import MEASURES, task_measure
+
+ALL = "box_AP, box_AP50, box_AP75, mask_AP, mask_AP50, mask_AP75, dv_mAP, EIR"
+
+
+def test_every_metric_of_the_task_and_its_reading_can_select():
+    check_select_by(decode("plates", [f"evaluate.select_by=[{ALL}]", "evaluate.minimum={EIR: 0.1, dv_mAP: 0.2}"]))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["evaluate.select_by=[mask_AP, mAP]"], f"unknown metric 'mAP'; a model can be selected by {ALL}"),
+        (["evaluate.minimum={mAP: 0.1}"], f"evaluate.minimum: unknown metric 'mAP'; a model can be selected by {ALL}"),
+        (
+            ["reading=none", "evaluate.select_by=[EIR]"],
+            "EIR counts structures that were read exactly, but reading is none; set reading=plates",
+        ),
+        (["evaluate.select_by=[mask_AP, mask_AP]"], "mask_AP stands there twice"),
+    ],
+)
+def test_another_metric_is_refused(overrides, says):
+    with pytest.raises(ConfigurationError) as caught:
+        check_select_by(decode("plates", overrides))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("metric", ["dv_mAP", "EIR", "accuracy"])
+def test_training_chooses_by_what_validation_computes(metric):
+    check_best_metric(decode("plates", ["train.best_metric=box_AP75"]))
+    with pytest.raises(ConfigurationError) as caught:
+        check_best_metric(decode("plates", [f"train.best_metric={metric}"]))
+    assert f"computes no '{metric}'; choose one of box_AP, box_AP50" in str(caught.value)
+
+
+@pytest.mark.parametrize(("task", "metric"), [("instance_segmentation", "mask_AP"), ("object_detection", "box_AP")])
+def test_where_none_is_named_the_main_metric_of_the_task_decides(task, metric, tmp_path):
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text(f"task: {task}\ndata: {{classes: [cat]}}\ntrain: {{iterations: 5000}}\n")
+    config = decode(str(recipe))
+    assert (config.train.best_metric, config.evaluate.select_by) == (metric, (metric,))
+    assert config.train.iterations == 5000
+    check_best_metric(config)
+    check_select_by(config)
+    defaults = default_document(task)
+    assert (defaults["train"]["best_metric"], defaults["evaluate"]["select_by"]) == (metric, [metric])
+    named = decode(str(recipe), ["train.best_metric=box_AP50", "evaluate.select_by=[box_AP75]"])
+    assert (named.train.best_metric, named.evaluate.select_by) == ("box_AP50", ("box_AP75",))
+
+
+def test_a_task_that_is_declared_is_there():
+    assert set(task_names()) == set(TASKS) == set(MEASURES)
+    for name in task_names():
+        assert load_task(name).name == name
+        assert callable(task_measure(name))
+        assert task_declaration(name).main_metric in task_declaration(name).metric_names
+
+
+def test_lists_of_metrics_are_made_from_the_declarations():
+    assert listed_metrics() == ["mask_AP", "box_AP", "dv_mAP", "EIR", "mask_AP50", "box_AP50"]
+    assert list(known_metrics(["instance_segmentation", "unknown"])) == ALL.split(", ")
+    assert all(metric.higher_is_better and metric.title for metric in known_metrics().values())
