@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sightline.tasks.instance_segmentation.loading import load_model
+from sightline.tasks.base import load_model
 
 from sightline.config.digest import config_digest
 from sightline.database import open_database
