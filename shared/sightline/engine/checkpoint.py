@@ -95,6 +95,8 @@ def read_state(path: Path) -> TrainingState:
         if history is None:
             with safe_open(path, "pt") as file:
                 history = strict_json.decode(file.get_tensor(_HISTORY).numpy().tobytes())
+        if not isinstance(history, list):
+            raise DocumentError("history: expected a list")
         return replace(CHECKPOINT.decode_value(document), history=history)
     except _DAMAGES as error:
         raise _unusable(path, error) from error
