@@ -4,7 +4,15 @@ import pytest
 
 from sightline.config.decode import decode, default_document
 from sightline.config.metric_choice import check_best_metric, check_select_by
-from sightline.config.task_declarations import known_metrics, listed_metrics, task_declaration, task_names
+from sightline.config.task_declarations import (
+    charted_metrics,
+    headline_metrics,
+    index_metrics,
+    known_metrics,
+    listed_metrics,
+    task_declaration,
+    task_names,
+)
 from sightline.errors import ConfigurationError
 from sightline.tasks.base import TASKS, load_task
 from sightline.tasks.measurements import MEASURES, task_measure
@@ -67,5 +75,8 @@ def test_a_task_that_is_declared_is_there():
 
 def test_lists_of_metrics_are_made_from_the_declarations():
     assert listed_metrics() == ["mask_AP", "box_AP", "dv_mAP", "EIR", "mask_AP50", "box_AP50"]
+    assert charted_metrics() == ["box_AP", "box_AP50", "mask_AP", "mask_AP50"]
+    assert [metric.name for metric in headline_metrics("object_detection")] == ["box_AP50", "EIR"]
+    assert index_metrics("instance_segmentation") == ["mask_AP", "box_AP50", "mask_AP50", "dv_mAP", "EIR"]
     assert list(known_metrics(["instance_segmentation", "unknown"])) == ALL.split(", ")
     assert all(metric.higher_is_better and metric.title for metric in known_metrics().values())

@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sightline.tasks.base import load_model
 
 from sightline.config.digest import config_digest
 from sightline.database import open_database
@@ -26,6 +25,7 @@ from sightline.report.pages.history_charts import read_history
 from sightline.runs.document import read_runs
 from sightline.runs.journal import read_journal
 from sightline.storage import fetch
+from sightline.tasks.base import load_model
 from tests.shapes_world import World
 
 STORED = Path(__file__).parent / "world"

@@ -140,6 +140,12 @@ def listed_metrics() -> list[str]:
     return [metric.name for metric in sorted(placed, key=lambda metric: metric.place)]
 
 
+def charted_metrics() -> list[str]:
+    """Those of :func:`listed_metrics` that a validation computes, in the order of their declaration."""
+    declared = (metric for task in task_names() for metric in task_declaration(task).validation_metrics)
+    return list(dict.fromkeys(metric.name for metric in declared if metric.place))
+
+
 def chosen_metrics(task: str) -> dict[str, dict[str, object]]:
     """What decides where a configuration names no metric, by section.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sightline import strict_json
-from sightline.config.task_declarations import listed_metrics
+from sightline.config.task_declarations import charted_metrics
 from sightline.documents import DocumentError
 from sightline.errors import DataError
 from sightline.registry.training_history import HISTORY
@@ -47,7 +47,7 @@ _Y_LABELS = {
 def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
     """Charts of the losses, the validation metrics and the learning rate; those without values are left out."""
     names = list(dict.fromkeys(name for entry in history for name in entry))
-    validation = {f"val/{name}" for name in listed_metrics()}
+    validation = {f"val/{name}" for name in charted_metrics()}
     groups = {
         "Loss": [*(["loss"] if "loss" in names else []), *(name for name in names if name.startswith("loss_"))],
         # More lines than these cannot be told apart; the rest stands in the table of models.
