@@ -21,6 +21,13 @@ def test_a_change_reaches_the_steps_that_depend_on_it_and_no_others():
     assert changed("data.near_duplicate_distance=0") == {"record"}
 
 
+def test_every_task_trains_on_the_same_training_sets():
+    classes = ["data.classes=[cat]"]
+    one, other = (decode(recipe, classes) for recipe in ("instance_segmentation", "object_detection"))
+    assert config_digest("record", one) == config_digest("record", other)
+    assert config_digest("train", one) != config_digest("train", other)
+
+
 def test_where_and_how_fast_is_not_what():
     assert changed("data.repository=/else", "data.jobs=9", "train.workers=0", "train.trackers=[text]") == set()
     assert changed("work.dir=/else", "storage.uri=/else", "database.url=sqlite:////else") == set()
