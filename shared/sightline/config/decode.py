@@ -246,6 +246,8 @@ def _explain(error: ValidationError, task: object) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False):
         path = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "default_factory_not_called":
+            continue  # what the default of this field depends on has a fault of its own
         if path in RENAMED:
             lines.append(f"{path}: is called {RENAMED[path]} now; set that to {_shown(fault['input'])} instead")
         elif fault["type"] == "extra_forbidden":
