@@ -157,7 +157,7 @@ def test_other_contents_under_a_known_version_are_refused(yard):
 def test_folders_without_annotations_are_refused(yard, tmp_path):
     with pytest.raises(DataError, match="is not a folder"):
         yard.add(V1, tmp_path / "nothing")
-    with pytest.raises(DataError, match=r"but no \.json file"):
+    with pytest.raises(DataError, match=r"is empty"):
         yard.add(V1, tmp_path)
     (tmp_path / "secret.json").symlink_to("/etc/hostname")
     with pytest.raises(DataError, match=r"secret\.json: it is a link that leads out"):
