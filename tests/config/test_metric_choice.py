@@ -2,7 +2,8 @@
 
 import pytest
 
-from sightline.config.decode import decode, default_document
+from sightline.config.decode import decode
+from sightline.config.defaults import default_document
 from sightline.config.metric_choice import check_best_metric, check_select_by
 from sightline.config.task_declarations import (
     charted_metrics,

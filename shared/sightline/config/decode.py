@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_jsonable_python
 
 from sightline import strict_json, strict_yaml
+from sightline.config.defaults import default_document, network_of
 from sightline.config.network import Network
 from sightline.config.schema import Config
 from sightline.config.settings import Document, embedded_defaults, merge, read_settings, read_yaml
-from sightline.config.task_declarations import DECLARATIONS, DEFAULT_TASK, chosen_metrics, task_declaration
+from sightline.config.task_declarations import DEFAULT_TASK
 from sightline.errors import ConfigurationError
 from sightline.plural import counted
 from sightline.url_secrets import redact
@@ -124,30 +124,6 @@ def refuse_faults(recipe: str, faults: Sequence[str]) -> None:
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
         raise ConfigurationError(f"the configuration (recipe {recipe}) has {counted(len(faults), 'fault')}:\n{lines}")
-
-
-def default_document(task: object = DEFAULT_TASK) -> Document:
-    """The defaults of all fields that have one, section by section, as JSON holds them.
-
-    Args:
-        task: Whose network; of a task that does not exist, what every network has.
-    """
-    document = defaults_of(Config) | {"task": task, "model": defaults_of(_network(task))}
-    if isinstance(task, str) and task in DECLARATIONS:
-        merge(document, chosen_metrics(task))
-    return document
-
-
-def defaults_of(section: type[BaseModel]) -> Document:
-    """The defaults of a section and of those in it, as JSON holds them."""
-    document: Document = {}
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            document[name] = defaults_of(kind)
-        elif not field.is_required():
-            document[name] = to_jsonable_python(field.get_default(call_default_factory=True))
-    return document
 
 
 def recipe_document(recipe: str) -> Document:
@@ -271,17 +247,13 @@ def _shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
-def _network(task: object) -> type[Network]:
-    return task_declaration(task).network if isinstance(task, str) and task in DECLARATIONS else Network
-
-
 def _section(location: Iterable[int | str], task: object) -> type[BaseModel]:
     section: type[BaseModel] = Config
     for part in location:
         annotation = section.model_fields[str(part)].annotation if isinstance(part, str) else None
         candidates = [annotation, *get_args(annotation)]
         section = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), section)
-        section = _network(task) if section is Network else section
+        section = network_of(task) if section is Network else section
     return section
 
 

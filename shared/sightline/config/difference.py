@@ -45,7 +45,7 @@ def differences_from_stored(stored: Mapping[str, Any], now: Mapping[str, Any]) -
         stored: Sections, or parts of them.
         now: The same, as this version has them.
     """
-    from sightline.config.decode import default_document
+    from sightline.config.defaults import default_document
     from sightline.config.task_declarations import DEFAULT_TASK
 
     known = {name: value for name, value in stored.items() if name in now}

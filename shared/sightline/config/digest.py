@@ -59,7 +59,7 @@ def relevant_part(step: StepName, config: Config) -> dict[str, Any]:
 
 def config_digest(step: StepName, config: Config) -> str:
     """SHA-256 (hexadecimal) of the part of the configuration that ``step`` depends on."""
-    from sightline.config.decode import defaults_of
+    from sightline.config.defaults import defaults_of
 
     defaults = defaults_of(type(config)) | {"model": defaults_of(type(config.model))}
     return _digest(step, relevant_part(step, config), defaults)
@@ -67,7 +67,7 @@ def config_digest(step: StepName, config: Config) -> str:
 
 def record_digest(configuration: Mapping[str, Any]) -> str:
     """:func:`config_digest` of record, of a whole configuration as a run stored it; nothing is validated."""
-    from sightline.config.decode import default_document
+    from sightline.config.defaults import default_document
 
     part = {name: configuration.get(name) for name in _SECTIONS["record"]}
     if isinstance(part["data"], dict):
