@@ -114,7 +114,7 @@ def test_a_history_without_values_gives_no_chart():
 
 def test_the_room_is_imported_without_matplotlib_and_jinja():
     """Commands that write no page start fast."""
-    rooms = "draw data_report evaluation_report test_report run_page run_index"
+    rooms = "drawing.draw pages.data_report pages.evaluation_report pages.test_report pages.run_page pages.run_index"
     code = f"import sys, {', '.join(f'sightline.report.{name}' for name in rooms.split())}\n"
     code += "print({'matplotlib', 'jinja2', 'pycocotools', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
