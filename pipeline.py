@@ -209,9 +209,9 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
 @cli.command("components")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a file is out of date.")
 def components_command(check: bool) -> None:
-    """Write component.yaml, README.md and metadata.yaml of every component.
+    """Write the files that describe the components.
 
-    Pipelines of other teams load them by file or address.
+    These are component.yaml, README.md and metadata.yaml of each.  Pipelines of other teams load them by file or address.
     """
     from components import catalogue
     from sightline.runs.journal import write_atomically

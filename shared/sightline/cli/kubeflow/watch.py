@@ -192,7 +192,7 @@ def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -
 )
 @connection_options
 def fetch_command(run: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401
-    """Copy page, reports and best candidates of a RUN into a folder."""
+    """Copy pages and best candidates of a RUN into a folder."""
     from sightline.kubeflow.runs.fetch import fetch
     from sightline.kubeflow.runs.lookup import find_run
 
