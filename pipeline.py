@@ -211,7 +211,8 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
 def components_command(check: bool) -> None:
     """Write the files that describe the components.
 
-    These are component.yaml, README.md and metadata.yaml of each.  Pipelines of other teams load them by file or address.
+    These are component.yaml, README.md and metadata.yaml of each.  Pipelines of other teams load them by file or
+    address.
     """
     from components import catalogue
     from sightline.runs.journal import write_atomically
