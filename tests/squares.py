@@ -11,7 +11,7 @@ from sightline.data.loading.dataset import CocoDataset
 from sightline.data.rasterizer import encode_mask, rasterize
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import Preprocessing
-from sightline.tasks.instance_segmentation.declaration import MaskDetector
+from sightline.tasks.instance_segmentation.settings import MaskDetector
 
 CLASSES = ("square", "disc")
 

@@ -7,8 +7,8 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from sightline.errors import ConfigurationError, ModelFileError
 from sightline.models.backbone import build_backbone, load_backbone_weights
-from sightline.tasks.instance_segmentation.declaration import MaskDetector
 from sightline.tasks.instance_segmentation.network import build_detector
+from sightline.tasks.instance_segmentation.settings import MaskDetector
 
 
 def model(backbone, **changes):

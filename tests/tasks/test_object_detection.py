@@ -24,7 +24,7 @@ from sightline.prediction.document import prediction_document
 from sightline.report.drawing.draw import draw_detections, draw_truth
 from sightline.tasks.base import load_predictor, load_task
 from sightline.tasks.measurements import task_measure
-from sightline.tasks.object_detection.declaration import BoxDetector
+from sightline.tasks.object_detection.settings import BoxDetector
 from tests.squares import CLASSES, TINY_MODEL, draw, make_card, make_dataset, write_coco
 
 CPU = torch.device("cpu")

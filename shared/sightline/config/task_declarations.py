@@ -6,8 +6,11 @@ import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING
 
-from sightline.config.network import Network
+if TYPE_CHECKING:
+    from sightline.config.network import Network
+
 
 DEFAULT_TASK = "instance_segmentation"
 """The task of documents that were written before there were several."""
@@ -61,18 +64,25 @@ class TaskDeclaration:
     """What a task says about itself.
 
     Attributes:
-        network: The settings of its network, ``model`` in the configuration.
+        settings: Module and class of the settings of its network, imported on use.
         validation_metrics: What training computes at each validation.
         evaluation_metrics: What evaluate and test compute besides.
         main_metric: The first of the metrics that tell models apart.
         readings: By the name that ``reading`` in the configuration has.
     """
 
-    network: type[Network]
+    settings: str
     validation_metrics: tuple[Metric, ...]
     evaluation_metrics: tuple[Metric, ...]
     main_metric: str
     readings: Mapping[str, Reading] = field(default_factory=dict)
+
+    @property
+    def network(self) -> type[Network]:
+        """The settings of its network, ``model`` in the configuration."""
+        module, _, name = self.settings.partition(":")
+        settings: type[Network] = getattr(importlib.import_module(module), name)
+        return settings
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -166,6 +176,8 @@ def as_the_task_has_it(task: str, given: object) -> Network:
     Raises:
         pydantic.ValidationError: They do not fit.
     """
+    from sightline.config.network import Network
+
     kind = task_declaration(task).network
     if isinstance(given, kind):
         return given

@@ -30,8 +30,8 @@ from sightline.models.preprocessing import Preprocessing
 from sightline.registry.results import Candidate, TrainResult
 from sightline.steps import record
 from sightline.tasks.detection.predictor import DetectionPredictor
-from sightline.tasks.instance_segmentation.declaration import MaskDetector
 from sightline.tasks.instance_segmentation.network import build_detector
+from sightline.tasks.instance_segmentation.settings import MaskDetector
 
 TINY = [
     "model.image_size=64",

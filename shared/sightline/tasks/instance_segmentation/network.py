@@ -7,7 +7,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNN, MaskRCNNHeads, Mask
 from sightline.models.backbone import build_backbone
 from sightline.models.preprocessing import InputBatch, Preprocessing
 from sightline.tasks.detection.two_stages import region_pooling, two_stages
-from sightline.tasks.instance_segmentation.declaration import MaskDetector
+from sightline.tasks.instance_segmentation.settings import MaskDetector
 
 _MASK_POOL = 14
 

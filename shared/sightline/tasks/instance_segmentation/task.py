@@ -11,9 +11,9 @@ from sightline.data.loading.dataset import Sample
 from sightline.data.rasterizer import rasterize
 from sightline.metrics.coco import Overlap
 from sightline.tasks.detection.task import DetectionTask
-from sightline.tasks.instance_segmentation.declaration import MaskDetector
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.predictor import MaskPredictor
+from sightline.tasks.instance_segmentation.settings import MaskDetector
 
 
 class InstanceSegmentation(DetectionTask):

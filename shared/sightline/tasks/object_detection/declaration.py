@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import Field, model_validator
-
-from sightline.config.network import Detector
 from sightline.config.task_declarations import TaskDeclaration
 from sightline.tasks.detection.metrics import BOX_METRICS, READINGS
 
-
-class BoxDetector(Detector):
-    """Faster R-CNN, or FCOS, which has one stage and no anchors."""
-
-    detector: Literal["faster_rcnn", "fcos"] = Field(
-        "faster_rcnn",
-        description="fcos has one stage: head_channels, anchor_ratios, proposals, sampled_proposals and positive_share "
-        "do not apply, and anchor_sizes gives the number of pyramid levels alone",
-    )
-
-    @model_validator(mode="after")
-    def _channels_of_groups(self) -> BoxDetector:
-        if self.detector == "fcos" and self.fpn_channels % 32:
-            raise ValueError(f"fpn_channels to be a multiple of 32 with fcos, but it is {self.fpn_channels}")
-        return self
-
-
 DECLARATION = TaskDeclaration(
-    network=BoxDetector,
+    settings="sightline.tasks.object_detection.settings:BoxDetector",
     validation_metrics=BOX_METRICS,
     evaluation_metrics=(),
     main_metric="box_AP",

@@ -10,7 +10,7 @@ from sightline.models.backbone import Backbone, build_backbone
 from sightline.models.backbone_names import PYRAMID_STRIDES
 from sightline.models.preprocessing import InputBatch, Preprocessing
 from sightline.tasks.detection.two_stages import two_stages
-from sightline.tasks.object_detection.declaration import BoxDetector
+from sightline.tasks.object_detection.settings import BoxDetector
 
 
 def build_detector(model: BoxDetector, num_classes: int) -> FasterRCNN | FCOS:

@@ -6,8 +6,8 @@ from torch import nn
 
 from sightline.config.network import Network
 from sightline.tasks.detection.task import DetectionTask
-from sightline.tasks.object_detection.declaration import BoxDetector
 from sightline.tasks.object_detection.network import build_detector
+from sightline.tasks.object_detection.settings import BoxDetector
 
 
 class ObjectDetection(DetectionTask):
