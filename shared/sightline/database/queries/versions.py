@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -22,6 +23,9 @@ CHUNK_ROWS = 5_000
 
 STATEMENT_ROWS = 500
 """Rows in one statement to a server; at most about 3 MB, and an MB less than any server takes for the usual path."""
+
+GONE_SECONDS = (0.1, 0.5, 2.0)
+"""Waits before a row is written again that was refused for one which is gone: of a killed server's last transaction."""
 
 RETIRED = "@"
 """Between the name of a removed version and its commit."""
@@ -53,12 +57,18 @@ def register(
             _insert(connection, CATEGORY_COUNTS, version_id, CategoryCount.__slots__, category_rows)
             connection.execute(update(VERSIONS).where(VERSIONS.c.id == version_id).values(state="published"))
 
-        try:
-            write(engine, f"register {version.tag}", work)
-        except IntegrityError as error:
-            _compare(engine, version, error)
-            return False
-    return True
+        for delay in (*GONE_SECONDS, None):
+            try:
+                write(engine, f"register {version.tag}", work)
+            except IntegrityError as error:
+                if _is_registered(engine, version):
+                    return False
+                if delay is None:
+                    raise DatabaseError(f"cannot register {version.tag}: {error.orig}") from error
+                time.sleep(delay)
+            else:
+                return True
+    raise AssertionError  # unreachable: the last attempt returns or raises
 
 
 def retire(engine: Engine, tag: str, commit: str) -> bool:
@@ -153,14 +163,16 @@ def _one_statement(
     return statement + values, tuple(itertools.chain.from_iterable(itertools.compress(row, texts) for row in rows))
 
 
-def _compare(engine: Engine, version: VersionRecord, error: IntegrityError) -> None:
-    """Accept that another writer recorded the same version before, and nothing else."""
+def _is_registered(engine: Engine, version: VersionRecord) -> bool:
+    """Whether another writer recorded the same version before; False where what was in the way is gone.
+
+    Raises:
+        VersionConflictError: It has other contents.
+    """
     table = VERSIONS
     names = (table.c.dataset == version.dataset) & (table.c.version == version.version) & (table.c.kind == version.kind)
     query = select(table).where(names | (table.c.tag == version.tag))
     found = read(engine, f"find {version.tag}", lambda connection: connection.execute(query).all())
-    if not found:
-        raise DatabaseError(f"cannot register {version.tag}: {error.orig}") from error
     for row in found:
         if (row.tag, row.digest) != (version.tag, version.digest):
             raise VersionConflictError(
@@ -168,7 +180,8 @@ def _compare(engine: Engine, version: VersionRecord, error: IntegrityError) -> N
                 f"{version.digest}) cannot be registered: {row.kind} {row.version} of dataset {row.dataset} is there "
                 f"already with tag {row.tag} and digest {row.digest}. A version never changes its contents: publish "
                 "the new contents under a new version"
-            ) from error
+            )
+    return bool(found)
 
 
 def _version_row(version: VersionRecord, number_of_images: int) -> Values:
