@@ -6,6 +6,7 @@ from sightline.config.decode import decode
 from sightline.config.defaults import default_document
 from sightline.config.metric_choice import check_best_metric, check_select_by
 from sightline.config.task_declarations import (
+    Reading,
     charted_metrics,
     headline_metrics,
     index_metrics,
@@ -16,6 +17,7 @@ from sightline.config.task_declarations import (
 )
 from sightline.errors import ConfigurationError
 from sightline.tasks.base import TASKS, load_task
+from sightline.tasks.detection.metrics import READINGS
 from sightline.tasks.measurements import MEASURES, task_measure
 
 ALL = "box_AP, box_AP50, box_AP75, mask_AP, mask_AP50, mask_AP75, dv_mAP, EIR"
@@ -34,13 +36,21 @@ def test_every_metric_of_the_task_and_its_reading_can_select():
             ["reading=none", "evaluate.select_by=[EIR]"],
             "EIR counts structures that were read exactly, but reading is none; set reading=plates",
         ),
-        (["evaluate.select_by=[mask_AP, mask_AP]"], "mask_AP stands there twice"),
+        (["evaluate.select_by=[mask_AP, mask_AP]"], "mask_AP is given twice"),
     ],
 )
 def test_another_metric_is_refused(overrides, says):
     with pytest.raises(ConfigurationError) as caught:
         check_select_by(decode("plates", overrides))
     assert says in str(caught.value)
+
+
+def test_readings_may_share_a_metric(monkeypatch):
+    meters = Reading(READINGS["plates"].metric, "counts meters that were read exactly")
+    monkeypatch.setitem(READINGS, "meters", meters)
+    check_select_by(decode("plates", ["evaluate.select_by=[EIR]"]))
+    with pytest.raises(ConfigurationError):
+        check_select_by(decode("plates", ["reading=none", "evaluate.select_by=[EIR]"]))
 
 
 @pytest.mark.parametrize("metric", ["dv_mAP", "EIR", "accuracy"])

@@ -24,8 +24,8 @@ def check_select_by(config: Config) -> None:
     """Refuse metrics that no model will have, before anything is measured.
 
     Raises:
-        ConfigurationError: A name in ``evaluate.select_by`` or ``evaluate.minimum`` is unknown or stands twice, or
-            needs a reading that is not the configuration's.
+        ConfigurationError: A name in ``evaluate.select_by`` or ``evaluate.minimum`` is unknown or given twice, or needs
+            a reading that is not the configuration's.
     """
     declared = task_declaration(config.task)
     known = declared.metric_names
@@ -36,14 +36,15 @@ def check_select_by(config: Config) -> None:
                 f"evaluate.select_by: unknown metric {name!r}; a model can be selected by {', '.join(known)}"
             )
         if names.count(name) > 1:
-            raise ConfigurationError(f"evaluate.select_by: {name} stands there twice; give every metric once")
+            raise ConfigurationError(f"evaluate.select_by: {name} is given twice; give every metric once")
     for name in minimum if isinstance(minimum, dict) else ():
         if name not in known:
             raise ConfigurationError(
                 f"evaluate.minimum: unknown metric {name!r}; a model can be selected by {', '.join(known)}"
             )
+    read_now = declared.readings[config.reading].metric.name if config.reading in declared.readings else ""
     for reading, read in declared.readings.items():
-        if read.metric.name in names and reading != config.reading:
+        if read.metric.name in names and read.metric.name != read_now:
             raise ConfigurationError(
                 f"evaluate.select_by: {read.metric.name} {read.meaning}, but reading is {config.reading}; "
                 f"set reading={reading}, or select by another metric"

@@ -46,7 +46,7 @@ class ImageRows:
 
     Raises:
         DatabaseError: A value that the table cannot hold exactly; no room for the temporary file; and while iterating,
-            a path that stands there twice.
+            a path that is given twice.
     """
 
     def __init__(self, tag: str, images: Iterable[ImageRecord]) -> None:
@@ -86,7 +86,7 @@ class ImageRows:
             for before, row in itertools.pairwise(rows):
                 if before[0] == row[0]:
                     raise DatabaseError(
-                        f"cannot register {self._tag}: image {row[1]} stands there twice; each path once"
+                        f"cannot register {self._tag}: image {row[1]} is given twice; give each path once"
                     )
             yield from rows
 
