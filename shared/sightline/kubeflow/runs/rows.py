@@ -14,17 +14,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sightline.config.settings import embedded_or_own
-from sightline.database import Database, RunState, open_database
-from sightline.database.engine.address import require_supported
 from sightline.errors import SightlineError
 from sightline.kubeflow.client.connection import connect
 from sightline.kubeflow.client.profile import find_profile
 from sightline.kubeflow.runs.lookup import Run, read_run, stopped_at
 from sightline.pod import current_run_id
 
+if TYPE_CHECKING:
+    from sightline.database import Database, RunState
+
 _CONNECT_SECONDS = 3
+_FILE = "sqlite:///"
 _NO_WORD = "its pods ended without a word"
 
 _log = logging.getLogger(__name__)
@@ -68,8 +71,10 @@ def put_right(runs: Iterable[Run]) -> list[str]:
     """
     ended = {run.run_id: run for run in runs if run.ended and run.state != "skipped"}
     lines: list[str] = []
+    if not ended:
+        return lines
     with _database() as database:
-        rows = database.find_runs(ended) if database is not None and ended else {}
+        rows = {} if database is None else database.find_runs(ended)
         for run_id, row in rows.items():
             right = _right(ended[run_id], row.state)
             if right and database is not None and database.correct_run(run_id, row.state, *right):
@@ -130,6 +135,8 @@ def _database() -> Iterator[Database | None]:
         if not _is_near(url):
             yield None
             return
+        from sightline.database import open_database
+
         with closing(open_database(url, create=False)) as database:
             yield database
     except SightlineError as error:
@@ -137,10 +144,12 @@ def _database() -> Iterator[Database | None]:
 
 
 def _is_near(url: str) -> bool:
-    """Whether a database is there, or its server takes connections."""
+    """Whether a database is there, or its server takes connections; a file that is not there is seen without SQL."""
+    if url.startswith(_FILE):
+        return Path(url.removeprefix(_FILE).partition("?")[0]).expanduser().is_file()
+    from sightline.database.engine.address import require_supported
+
     parsed = require_supported(url)
-    if parsed.get_backend_name() == "sqlite":
-        return Path(parsed.database or "").expanduser().is_file()
     try:
         socket.create_connection((parsed.host or "localhost", parsed.port or 3306), _CONNECT_SECONDS).close()
     except OSError as error:
