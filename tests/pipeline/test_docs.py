@@ -64,7 +64,8 @@ def test_a_slip_of_the_pen_would_be_seen():
 
 
 def test_what_the_demo_prints_to_paste_changes_nothing_in_the_shell():
-    made = subprocess.run(["make", "--just-print", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    asked = ["make", "--just-print", "--no-print-directory", "demo"]
+    made = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     said = subprocess.run(
         ["sh", "-c", made[made.rindex("printf ") :]], capture_output=True, text=True, check=True
     ).stdout
