@@ -15,6 +15,7 @@ from sightline.data.formats.labelme import instances as labelme_instances
 from sightline.data.formats.labelme.instances import join
 from sightline.errors import ConfigurationError, RepositoryError, UnknownTagError
 from sightline.steps import record
+from tests.golden import raises
 from tests.labelled_folder import CLASSES, names, write_images, write_labels
 
 
@@ -93,7 +94,7 @@ def test_init_names_the_repository_that_was_the_default_before(story, tmp_path):
 def test_settings_that_are_no_sections_are_left_alone(story):
     folder, _ = story
     settings_path().write_text("- data")
-    with pytest.raises(ConfigurationError, match=r"settings\.yaml must hold sections"):
+    with raises(ConfigurationError, "settings.yaml"):
         run("init", folder / "data", "--remote", folder / "remote")
     assert settings_path().read_text() == "- data"
 
@@ -122,7 +123,7 @@ def test_list_shows_no_facts_of_another_repository_with_the_same_tags(tmp_path, 
 def test_a_repository_without_versions_says_how_to_add_one(tmp_path):
     run("init", tmp_path / "data", "--remote", tmp_path / "remote")
     assert "has no dataset version yet; add one" in run("list")
-    with pytest.raises(UnknownTagError, match="has no dataset version yet"):
+    with raises(UnknownTagError):
         run("show", "pets_ann_v1")
 
 
@@ -136,7 +137,7 @@ def test_show_says_what_a_version_holds():
     assert annotations["annotation_files"] == 13
     assert annotations["files"] == 26
     assert annotations["commit"] != training["commit"]
-    with pytest.raises(UnknownTagError, match="it has pets_train_v"):
+    with raises(UnknownTagError, "pets_train_v"):
         run("show", "pets_train_v3")
 
 
@@ -149,7 +150,7 @@ def test_diff_names_what_changed(story):
     lines = run("diff", "pets_ann_v1", "pets_ann_v2").splitlines()
     assert lines[:2] == ["added: 4", "  010.jpg"]
     assert "  001.json" in lines
-    with pytest.raises(RepositoryError, match="different kinds"):
+    with raises(RepositoryError):
         run("diff", "pets_ann_v1", "pets_train_v2")
 
 

@@ -11,6 +11,7 @@ from sightline.config.decode import decode
 from sightline.data.formats.labelme.folder import read_folder, stopping_faults
 from sightline.data.git import commands
 from sightline.errors import DataError, RepositoryError, UnknownTagError
+from tests.golden import compare, raises
 from tests.labelled_folder import write_images, write_labels
 
 
@@ -95,16 +96,15 @@ def test_check_lists_what_add_would_refuse(tmp_path, sightline_home):
     assert result.exit_code == 1
     assert "  loop: it is a link to a folder that holds it; remove it" in result.output
     run("init", tmp_path / "data", "--remote", tmp_path / "remote")
-    with pytest.raises(DataError, match="loop: it is a link to a folder that holds it; remove it"):
+    with raises(DataError):
         run("add", photos, "--dataset", "pets", "--version", "v1")
     (photos / "loop").unlink()
     (photos / "a.jpg").rename(photos / ".a.jpg")
     (photos / "a.json").write_text((photos / "a.json").read_text().replace("a.jpg", ".a.jpg"))
-    fault = "a.json: image .a.jpg is a hidden or temporary file"
     result = CliRunner().invoke(labelme, ["check", str(photos)])
     assert result.exit_code == 1
-    assert fault in result.output
-    with pytest.raises(DataError, match=fault):
+    compare(result.output)
+    with raises(DataError, "a.json", ".a.jpg"):
         run("add", photos, "--dataset", "pets", "--version", "v1")
     said = run("add", photos, "--dataset", "pets", "--version", "v1", "--allow-faults")
     assert "note: record will stop at 1 fault" in said
@@ -132,11 +132,11 @@ def test_a_clone_that_lacks_tags_says_so(tmp_path, sightline_home):
 ])  # fmt: skip
 def test_a_repository_on_a_server_needs_a_clone(address, tmp_path, sightline_home):
     photos = write_images(tmp_path / "photos", ["a"])
-    with pytest.raises(RepositoryError, match=r"git clone .* pets-data, then .*--repository pets-data") as caught:
+    with raises(RepositoryError, "--repository") as caught:
         run("add", photos, "--dataset", "pets", "--version", "v1", "--repository", address)
     assert str(tmp_path) not in str(caught.value)
     (sightline_home / "settings.yaml").write_text(f"data: {{repository: '{address}'}}")
-    with pytest.raises(RepositoryError, match="git clone"):
+    with raises(RepositoryError):
         run("add", photos, "--dataset", "pets", "--version", "v1")
 
 
@@ -151,7 +151,7 @@ def test_another_spelling_is_refused_with_a_way_that_works(tmp_path, sightline_h
     photos = write_images(tmp_path / "photos", ["a", "b"])
     write_labels(photos, "a", ["cat", "cat", "Cat"])
     run("init", tmp_path / "data", "--remote", tmp_path / "remote")
-    with pytest.raises(DataError, match=r"--allow-faults and record them with the data\.aliases for other spellings"):
+    with raises(DataError, "--allow-faults", "data.aliases"):
         run("add", photos, "--dataset", "pets", "--version", "v1")
     said = run("add", photos, "--dataset", "pets", "--version", "v1", "--allow-faults")
     assert "note: 1 label in another spelling; data.aliases in the next command maps them" in said
@@ -160,9 +160,7 @@ def test_another_spelling_is_refused_with_a_way_that_works(tmp_path, sightline_h
     data = decode(words[5], words[7::2]).data
     assert stopping_faults(read_folder(photos, data), data.faults) == []
     (photos / "b.jpg").unlink()
-    with pytest.raises(
-        DataError, match=r"record them with --set data\.faults\.missing_image=drop and the data\.aliases"
-    ):
+    with raises(DataError, "--set", "data.faults.missing_image=drop", "data.aliases"):
         run("add", photos, "--dataset", "pets", "--version", "v2")
     said = run("add", photos, "--dataset", "pets", "--version", "v2", "--allow-faults")
     assert "note: record will stop at 1 fault (" in said

@@ -11,6 +11,7 @@ from sightline.cli.data import command
 from sightline.config.decode import decode
 from sightline.errors import DatabaseError, RepositoryError, UnknownTagError
 from sightline.steps import record
+from tests.golden import raises
 from tests.labelled_folder import CLASSES, names, write_images
 
 
@@ -61,7 +62,7 @@ def test_lists_show_it_with_all_alone(photos):
     assert rows["pets_train_v1"]["removed"]["why"] == "wrong splits"
     assert rows["pets_train_v1"]["registered"] is None
     for arguments in (["show", "pets_train_v1"], ["diff", "pets_train_v1", "pets_train_v1"]):
-        with pytest.raises(UnknownTagError, match=r"was removed .*\(wrong splits\)"):
+        with raises(UnknownTagError):
             run(*arguments)
 
 
@@ -85,14 +86,14 @@ def test_json_says_the_same(photos):
 
 
 def test_what_a_training_set_needs_is_refused(photos):
-    with pytest.raises(RepositoryError, match=r"pets_ann_v1 cannot be removed.*sightline data remove pets_train_v1"):
+    with raises(RepositoryError, "pets_ann_v1", "pets_train_v1"):
         run("remove", "pets_ann_v1", "--yes")
     assert "pets_ann_v1" in run("list")
 
 
 def test_a_database_that_cannot_be_asked_stops_it_unless_told(photos, sightline_home):
     (sightline_home / "sightline.sqlite").write_bytes(b"no database, it only has the name of one" * 100)
-    with pytest.raises(DatabaseError, match=r"pets_train_v1 stays.*--database URL, or add --unchecked"):
+    with raises(DatabaseError, "pets_train_v1", "--database", "--unchecked"):
         run("remove", "pets_train_v1", "--yes")
     assert "pets_train_v1" in run("list")
     said = run("remove", "pets_train_v1", "--unchecked")

@@ -10,6 +10,7 @@ from sightline.cli import cli
 from sightline.database.engine.connection import connect
 from sightline.database.schema.upgrade import head_revision
 from sightline.errors import ConfigurationError, DatabaseError
+from tests.golden import raises
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def run(*arguments):
 
 def test_upgrade_current_check(url):
     head = head_revision()
-    with pytest.raises(DatabaseError, match="there is no database"):
+    with raises(DatabaseError):
         run("current", "--url", url)
     assert run("upgrade", "--url", url) == f"{url}: schema none -> {head}\n"
     assert run("upgrade", "--url", url) == f"{url}: schema {head} -> {head}\n"
@@ -35,7 +36,7 @@ def test_the_url_may_come_from_the_configuration(url, tmp_path, monkeypatch):
     monkeypatch.setenv("SIGHTLINE_HOME", str(tmp_path / "home"))
     assert run("upgrade", "--set", f"database.url={url}").startswith(url)
     assert f"{tmp_path}/home/sightline.sqlite" in run("upgrade", "--recipe", "plates")
-    with pytest.raises(ConfigurationError, match="unknown recipe"):
+    with raises(ConfigurationError):
         run("upgrade", "--recipe", "none")
 
 
@@ -45,5 +46,5 @@ def test_check_names_what_was_changed_by_hand(url):
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE metrics"))
     engine.dispose()
-    with pytest.raises(DatabaseError, match=r"changed by hand; undo this:\n  \('add_table', .*metrics"):
+    with raises(DatabaseError, "add_table"):
         run("check", "--url", url)

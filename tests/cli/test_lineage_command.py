@@ -24,6 +24,7 @@ from sightline.errors import DatabaseError, ModelFileError, UnknownNameError
 from sightline.registry.champions import ChampionPointer, write_champion
 from sightline.storage import open_storage
 from tests import lineage_story as story
+from tests.golden import raises
 from tests.labelled_folder import names, write_images
 from tests.lineage_story import BEST1, BEST2, R1, R2, R3
 
@@ -100,7 +101,7 @@ def test_a_model_file_is_known_by_its_contents(tmp_path):
     for name in (str(model), model.as_uri()):
         assert run("lineage", name, "--url", url).startswith(f"model {story.sha('weights')}")
     model.write_bytes(b"others")
-    with pytest.raises(UnknownNameError, match=rf"{model} \(sha256 {story.sha('others')}\) is not a model that sqlite"):
+    with raises(UnknownNameError, model, "sha256", story.sha("others")):
         run("lineage", str(model), "--url", url)
 
 
@@ -113,10 +114,10 @@ def test_a_champion_is_known_by_its_dataset(tmp_path, sightline_home):
     write_champion(storage, "plates", pointer, 0)
     for name in ("champion:plates", "champion:plates/mask_AP"):
         assert run("lineage", name, "--url", url).startswith(f"model {BEST2}")
-    with pytest.raises(ModelFileError, match="has no champion of the dataset signs; it has champions of plates"):
+    with raises(ModelFileError):
         run("lineage", "champion:signs", "--url", url)
     write_champion(storage, "signs", dataclasses.replace(pointer, sha256="ab" * 32), 0)
-    with pytest.raises(UnknownNameError, match=rf"champion:signs \(sha256 {'ab' * 32}\) is not a model that sqlite"):
+    with raises(UnknownNameError, "champion:signs", "sha256", "ab" * 32):
         run("lineage", "champion:signs", "--url", url)
 
 
@@ -126,14 +127,13 @@ def test_a_version_that_no_run_has_used_is_told_from_an_unknown_name(tmp_path, u
     added = DatasetTag("pets", "ann", "v2")
     add_annotations(tmp_path / "data", photos, added, timeout_seconds=600, allow_faults=False)
     settings_path().write_text(f"data: {{repository: '{tmp_path}/data'}}\n")
-    said = r"pets_ann_v2 is a version in the data repository .* no run has used yet; record it: .*data.tag=pets_ann_v2$"
-    with pytest.raises(UnknownNameError, match=said):
+    with raises(UnknownNameError, "pets_ann_v2", "data.tag=pets_ann_v2"):
         run("lineage", "pets_ann_v2", "--url", url)
-    with pytest.raises(UnknownNameError, match="has no model, tag or run 'pets_ann_v3'"):
+    with raises(UnknownNameError, "pets_ann_v3"):
         run("lineage", "pets_ann_v3", "--url", url)
     git("tag", "pets_train_v2", cwd=tmp_path / "data", timeout_seconds=60)
     for name in ("pets_ann_v2", "pets_train_v2"):
-        with pytest.raises(UnknownNameError, match=f"{name} is a version in .* recorded with another database"):
+        with raises(UnknownNameError, name):
             run("lineage", name, "--url", url)
 
 
@@ -151,7 +151,7 @@ def test_the_database_comes_from_the_configuration(url, sightline_home):
     (sightline_home / "settings.yaml").write_text(f"database: {{url: '{url}'}}\n")
     assert R1 in run("lineage", R1)
     (sightline_home / "settings.yaml").unlink()
-    with pytest.raises(DatabaseError, match=r"^no run was made here yet: there is no database .*`make demo`"):
+    with raises(DatabaseError):
         run("lineage", R1)
 
 

@@ -11,6 +11,7 @@ from sightline.metrics.exact_match import Reading
 from sightline.models.model_file import save_model
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.readers.plates import CLASSES as PLATE_CLASSES
+from tests.golden import raises
 from tests.squares import TINY_MODEL, draw, make_card
 
 
@@ -45,7 +46,7 @@ def test_show_as_json_holds_the_whole_header(model):
 
 def test_show_of_something_else_is_an_error(tmp_path):
     (tmp_path / "model.pth").write_bytes(b"PK\x03\x04")
-    with pytest.raises(ModelFileError, match="pickle"):
+    with raises(ModelFileError):
         invoke("show", tmp_path / "model.pth")
 
 

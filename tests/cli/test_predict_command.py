@@ -16,6 +16,7 @@ from sightline.models.model_file import save_model
 from sightline.registry.champions import ChampionPointer, write_champion
 from sightline.storage import open_storage
 from sightline.tasks.instance_segmentation.network import build_detector
+from tests.golden import raises
 from tests.squares import TINY_MODEL, draw, make_card
 
 
@@ -85,7 +86,7 @@ class TestNothingIsLost:
         (tmp_path / "twin").mkdir()
         (tmp_path / "twin" / "a-link.png").hardlink_to(tmp_path / "photos" / "a.png")
         before = contents(tmp_path)
-        with pytest.raises(DataError, match="predict did not write"):
+        with raises(DataError):
             predict(NOWHERE, image, "--out", out)
         assert contents(tmp_path) == before
 
@@ -111,7 +112,7 @@ class TestNothingIsLost:
             place.parent.rmdir()
             place.parent.write_text("mine")
         before = contents(tmp_path)
-        with pytest.raises(DataError, match=r"predict did not write|a file is where a folder is needed"):
+        with raises(DataError):
             predict(NOWHERE, "photos", "--out", "out")
         assert contents(tmp_path) == before
 
@@ -119,7 +120,7 @@ class TestNothingIsLost:
         images(tmp_path, "photos/sub/a.png")
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "sub").symlink_to(tmp_path / "photos" / "sub")
-        with pytest.raises(DataError, match="predict did not write"):
+        with raises(DataError):
             predict(NOWHERE, "photos", "--out", "out")
 
     def test_own_files_are_replaced_and_changed_ones_are_not(self, model, tmp_path):
@@ -131,7 +132,7 @@ class TestNothingIsLost:
         assert first.keys() == second.keys()
         assert first["a.json"] != second["a.json"]
         (tmp_path / "out" / "a.json").write_text('{"mine": true}')
-        with pytest.raises(DataError, match=r"out/a\.json would be overwritten"):
+        with raises(DataError, "out/a.json"):
             predict(NOWHERE, "a.png", "b.png", "--out", "out")
         assert (tmp_path / "out" / "a.json").read_text() == '{"mine": true}'
 
@@ -162,20 +163,20 @@ class TestNothingIsLost:
         images(tmp_path, "a.png")
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "predictions.jsonl").write_text(content)
-        with pytest.raises(DataError, match="is not the list that predict keeps"):
+        with raises(DataError):
             predict(NOWHERE, "a.png", "--out", "out")
         assert (tmp_path / "out" / "predictions.jsonl").read_text() == content
 
     def test_the_output_is_a_file(self, tmp_path):
         images(tmp_path, "a.png")
-        with pytest.raises(DataError, match="is not a folder"):
+        with raises(DataError):
             predict(NOWHERE, "a.png", "--out", "a.png")
 
     def test_an_image_that_somebody_put_into_the_output_folder_is_not_passed_over(self, tmp_path, model):
         images(tmp_path, "photos/a.png")
         predict(model, "photos", "--out", "photos/out")
         images(tmp_path, "photos/out/mine.png")
-        with pytest.raises(DataError, match=r"photos/out/mine\.png is in the output folder"):
+        with raises(DataError, "photos/out/mine.png"):
             predict(NOWHERE, "photos", "--out", "photos/out")
 
 
@@ -239,17 +240,17 @@ class TestImages:
     @pytest.mark.parametrize(
         ("named", "message"),
         [
-            ("none.png", "there is no such file or folder"),
-            ("empty", "the folder has no image"),
-            ("empty/*.png", "no image matches this pattern"),
-            ("broken-link.png", "a link that leads nowhere"),
+            ("none.png", "none.png"),
+            ("empty", "empty"),
+            ("empty/*.png", "empty/*.png"),
+            ("broken-link.png", "broken-link.png"),
         ],
     )
     def test_what_is_no_image(self, tmp_path, named, message):
         (tmp_path / "empty").mkdir()
         (tmp_path / "empty" / "notes.txt").write_text("")
         (tmp_path / "broken-link.png").symlink_to("nowhere")
-        with pytest.raises(DataError, match=message):
+        with raises(DataError, message):
             predict(NOWHERE, named)
         assert not (tmp_path / "predictions").exists()
 
@@ -318,20 +319,20 @@ class TestModels:
             (
                 "champion:two",
                 ModelFileError,
-                r"several champions; say which: champion:two/box_AP .*champion:two/mask_AP",
+                "champion:two/mask_AP",
             ),
-            ("champion:two/EIR", ModelFileError, "no champion by EIR; it has champions by box_AP, mask_AP"),
-            ("champion:three", ModelFileError, "no champion of the dataset three; it has champions of one, two"),
-            ("champion:", ModelFileError, "expected champion:DATASET"),
-            ("champion:one/", ModelFileError, "expected champion:DATASET"),
-            ("000000", UnknownNameError, "has no model"),
-            ("12345", ModelFileError, "there is no such file; expected"),
-            ("model.safetensors", ModelFileError, "there is no such file; expected"),
-            (".", ModelFileError, "is a folder"),
+            ("champion:two/EIR", ModelFileError, "mask_AP"),
+            ("champion:three", ModelFileError, "three"),
+            ("champion:", ModelFileError, "champion:DATASET"),
+            ("champion:one/", ModelFileError, "champion:DATASET"),
+            ("000000", UnknownNameError, "000000"),
+            ("12345", ModelFileError, "12345"),
+            ("model.safetensors", ModelFileError, "model.safetensors"),
+            (".", ModelFileError, "."),
         ],
     )
     def test_what_is_no_model(self, bucket, name, error, message):
-        with pytest.raises(error, match=message):
+        with raises(error, message):
             self.shown(name)
 
     def test_a_digest_that_is_ambiguous(self, bucket, tmp_path):
@@ -339,7 +340,7 @@ class TestModels:
         with closing(open_database(f"sqlite:///{tmp_path / 'db.sqlite'}")) as database:
             other = shas[0][:-1] + ("0" if shas[0][-1] != "0" else "1")
             database.register_model(ModelRecord(other, "file:///x/y", "instance_segmentation", "s_train_v1", None, ""))
-        with pytest.raises(UnknownNameError, match="the beginning of several"):
+        with raises(UnknownNameError):
             self.shown(shas[0][:10])
 
     def test_a_champion_that_the_database_does_not_know(self, bucket, sightline_home, tmp_path):
@@ -354,5 +355,5 @@ class TestModels:
     def test_a_model_whose_file_is_gone(self, bucket):
         storage, shas = bucket
         storage.delete("models/0/model.safetensors")
-        with pytest.raises(StepError, match="not in the result bucket any more"):
+        with raises(StepError):
             self.shown(shas[0][:6])

@@ -14,6 +14,7 @@ from sightline.database import ModelUse, open_database
 from sightline.errors import UnknownNameError
 from sightline.report.wording import NOTHING
 from tests import lineage_story as story
+from tests.golden import raises
 from tests.lineage_story import BEST1, BEST2, R1, R2, R3
 
 
@@ -150,12 +151,12 @@ def test_a_run_without_models(tmp_path):
 
 
 def test_names_that_are_no_run(url, tmp_path):
-    with pytest.raises(UnknownNameError, match=f"has no run 'r7'; it has run {R3}"):
+    with raises(UnknownNameError, "r7", R3):
         run("show", "r7", "--url", url)
-    with pytest.raises(UnknownNameError, match="is the beginning of several in"):
+    with raises(UnknownNameError):
         run("compare", R1, "2026", "--url", url)
     elsewhere = f"sqlite:///{tmp_path}/x.sqlite"
     with closing(open_database(elsewhere)) as database:
         story.offer(database, "r-elsewhere", "v1", {"best": (BEST1, 0.5, 0.5)})
-    with pytest.raises(UnknownNameError, match=r"run r-elsewhere made models that .* knows, but has no row of its own"):
+    with raises(UnknownNameError):
         run("show", "r-elsewhere", "--url", elsewhere)

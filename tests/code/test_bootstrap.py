@@ -14,6 +14,7 @@ from sightline.config.settings import home
 from sightline.version import code_revision
 from sightline_bootstrap import SnapshotError, activate, pin, verify
 from tests.code.packages import edited_package, pod, small_package, snapshot_folder, unprotect
+from tests.golden import raises
 
 PROGRAM = """
 import json, os, subprocess, sys
@@ -123,12 +124,10 @@ def test_current_that_is_missing_damaged_or_points_nowhere(volume, storage, snap
         f"CURRENT; publish the code (publish-code), or run with code_rev=image"
     )
     (volume / "CURRENT").write_text("main\n")
-    with pytest.raises(SnapshotError, match=r"/CURRENT holds 'main', expected the 64 hexadecimal digits of a revision"):
+    with raises(SnapshotError, "/CURRENT", "main"):
         pin("current")
     (volume / "CURRENT").write_text(snapshot.revision)
-    with pytest.raises(
-        SnapshotError, match=rf"/CURRENT names the code snapshot {snapshot.revision}, which is not ther"
-    ):
+    with raises(SnapshotError, "/CURRENT", snapshot.revision):
         pin("current")
     publish_to_volume(snapshot, volume)
     assert pin("current") == snapshot.revision
@@ -140,23 +139,21 @@ def test_a_beginning_is_enough_where_it_fits_one(volume, storage, snapshot, othe
     assert pin(snapshot.revision[:8]) == pin(snapshot.revision) == snapshot.revision
     twin = snapshot_folder(volume, snapshot.revision[:20] + "0" * 44)
     twin.mkdir()
-    with pytest.raises(SnapshotError, match=rf"{snapshot.revision[:8]} fits 2 snapshots in .*; give more digits"):
+    with raises(SnapshotError, snapshot.revision[:8]):
         pin(snapshot.revision[:8])
-    with pytest.raises(
-        SnapshotError, match=r"00000000 fits no code snapshot, neither on the volume nor in (file|gs)://"
-    ):
+    with raises(SnapshotError):
         pin("00000000")
 
 
 @pytest.mark.parametrize("code_rev", ["main", "abc1234", "CURRENT", "../../etc", "0" * 65, "ABCDEF0123", "current "])
 def test_what_is_no_revision_is_refused(volume, code_rev):
-    with pytest.raises(SnapshotError, match="is no code revision; expected image, current, or a snapshot's revision"):
+    with raises(SnapshotError):
         pin(code_rev)
 
 
 @pytest.mark.parametrize("code_rev", ["current", "0123abcd", "main"])
 def test_only_what_was_pinned_is_activated(volume, code_rev):
-    with pytest.raises(SnapshotError, match="is no code revision"):
+    with raises(SnapshotError):
         activate(code_rev)
 
 
@@ -174,9 +171,7 @@ def test_image_touches_neither_volume_nor_bucket(monkeypatch, tmp_path):
 
 
 def test_an_image_with_other_code_than_that_which_was_pinned_is_refused(monkeypatch, volume):
-    with pytest.raises(
-        SnapshotError, match=rf"uses the code 0\.1\.0-0{{12}} of the image .*-{code_revision()[-12:]}; build"
-    ):
+    with raises(SnapshotError, "0.1.0-000000000000", f"-{code_revision()[-12:]}"):
         activate("0.1.0-000000000000")
     monkeypatch.delenv("SIGHTLINE_CODE")
     assert activate("0.1.0-000000000000")  # on a laptop the code may be edited while a run goes on
@@ -184,13 +179,13 @@ def test_an_image_with_other_code_than_that_which_was_pinned_is_refused(monkeypa
 
 def test_without_a_volume_there_are_no_snapshots(snapshot):
     for what in (pin, activate):
-        with pytest.raises(SnapshotError, match=r"but SIGHTLINE_CODE does not say where that is; set it to the folder"):
+        with raises(SnapshotError, "SIGHTLINE_CODE"):
             what(snapshot.revision)
 
 
 def test_code_that_was_imported_before_is_refused(volume, snapshot):
     publish_to_volume(snapshot, volume)
-    with pytest.raises(SnapshotError, match=r"sightline was imported from \S+/shared/sightline before code_rev .* was"):
+    with raises(SnapshotError, "/shared/sightline", "code_rev"):
         activate(snapshot.revision)
 
 
@@ -235,7 +230,7 @@ def test_a_pod_brings_it_with_the_key_that_is_mounted(volume, tmp_path, monkeypa
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     home().mkdir(exist_ok=True)
     (home() / "settings.yaml").write_text("storage: {uri: gs://team/results}")
-    with pytest.raises(SnapshotError, match=f"{key}"):
+    with raises(SnapshotError, key):
         pin("current")
 
 
@@ -252,7 +247,7 @@ def test_what_is_damaged_on_the_volume_is_brought_again(volume, storage, snapsho
 def test_what_is_damaged_and_nowhere_else_is_said_so(volume, storage, snapshot):
     publish_to_volume(snapshot, volume)
     other_content(unprotect(snapshot_folder(volume, snapshot.revision)))
-    with pytest.raises(SnapshotError, match=r"version\.py has the SHA-256 \w+, expected \w+; publish the code again"):
+    with raises(SnapshotError, "version.py", "SHA-256"):
         pin(snapshot.revision[:8])
 
 
@@ -269,7 +264,7 @@ def test_a_bucket_that_cannot_be_read_is_no_empty_one(volume, snapshot, monkeypa
     publish_to_volume(snapshot, volume)
     (tmp_path / "settings.yaml").write_text("storage: {uri: 'ftp://host/bucket'}")
     monkeypatch.setenv("SIGHTLINE_SETTINGS", str(tmp_path / "settings.yaml"))
-    with pytest.raises(SnapshotError, match=r"code_rev current: storage URI 'ftp://host/bucket' has the scheme ftp://"):
+    with raises(SnapshotError, "code_rev", "ftp://host/bucket", "ftp://"):
         pin("current")
 
 

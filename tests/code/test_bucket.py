@@ -14,6 +14,7 @@ from sightline.errors import CodeError, PreconditionFailedError
 from sightline.storage import base
 from sightline_bootstrap import current, revisions, verify
 from tests.code.packages import small_package
+from tests.golden import raises
 
 
 def state(storage):
@@ -61,12 +62,12 @@ def test_what_was_brought_is_what_was_published(storage, volume, snapshot):
 
 
 def test_what_the_bucket_lacks_cannot_be_brought(storage, volume, snapshot, other):
-    with pytest.raises(CodeError, match=rf"has no code snapshot {snapshot.revision}; publish that code again"):
+    with raises(CodeError, snapshot.revision):
         bring_from_bucket(storage, snapshot.revision, volume)
     publish_to_bucket(snapshot, storage)
     publish_to_bucket(other, storage)
     storage.write_bytes(snapshot_key(snapshot.revision[:10] + "0" * 54), b"")
-    with pytest.raises(CodeError, match=rf"{snapshot.revision[:8]} fits 2 snapshots of .*; give more digits"):
+    with raises(CodeError, snapshot.revision[:8]):
         bring(snapshot.revision[:8], storage, volume)
     assert bring(other.revision[:8], storage, volume) == other.revision
     assert revisions(volume) == [other.revision]
@@ -76,7 +77,7 @@ def test_a_damaged_object_never_reaches_the_volume_and_is_replaced(storage, volu
     publish_to_bucket(snapshot, storage)
     for bad in (b"", other.to_json(), snapshot.to_json().replace(b"'first'", b"'fIrst'"), b"[" * 100_000):
         storage.write_bytes(snapshot_key(snapshot.revision), bad)
-        with pytest.raises(CodeError, match="cannot be a snapshot of the code"):
+        with raises(CodeError):
             bring("current", storage, volume)
         assert list(volume.iterdir()) == []
         assert publish_to_bucket(snapshot, storage).new
@@ -87,25 +88,22 @@ def test_a_damaged_object_never_reaches_the_volume_and_is_replaced(storage, volu
 def test_an_object_that_is_too_large_is_not_even_read(storage, volume, snapshot, monkeypatch):
     publish_to_bucket(snapshot, storage)
     monkeypatch.setattr(on_bucket, "MAX_BYTES", 100)
-    with pytest.raises(CodeError, match=r"cannot be a snapshot of the code: it has [\d,]+ bytes"):
+    with raises(CodeError):
         bring("current", storage, volume)
 
 
 POINTERS = {
-    "nothing": (b"", "it is empty"),
-    "a list": (b"[]", "it is not a JSON object"),
-    "a path": (b'{"revision": "../../etc", "published": ""}', r"revision: '\.\./\.\./etc' is none"),
-    "a field too few": (b'{"revision": "a"}', "published: Field required"),
+    "nothing": b"",
+    "a list": b"[]",
+    "a path": b'{"revision": "../../etc", "published": ""}',
+    "a field too few": b'{"revision": "a"}',
 }
 
 
 @pytest.mark.parametrize("case", POINTERS)
 def test_a_pointer_that_is_none_is_refused(storage, volume, case):
-    text, reason = POINTERS[case]
-    storage.write_bytes(POINTER_KEY, text)
-    with pytest.raises(
-        CodeError, match=rf"CURRENT\.json cannot be read \({reason}\); remove it and publish the code ag"
-    ):
+    storage.write_bytes(POINTER_KEY, POINTERS[case])
+    with raises(CodeError, "CURRENT.json"):
         bring("current", storage, volume)
 
 

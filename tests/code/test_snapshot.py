@@ -17,6 +17,7 @@ from sightline.errors import CodeError
 from sightline.version import code_revision
 from sightline_bootstrap import code_files, revision_of
 from tests.code.packages import REAL, ROOT, small_package
+from tests.golden import raises
 
 
 def git(folder, *arguments):
@@ -97,16 +98,14 @@ def test_commit_and_changes_are_named(tmp_path):
 
 
 def test_what_is_no_package_or_no_text_is_refused(tmp_path):
-    with pytest.raises(
-        CodeError, match=r"nothing is not the package sightline; name the folder that holds version\.py"
-    ):
+    with raises(CodeError, "version.py"):
         make_snapshot(tmp_path / "nothing")
     package = small_package(tmp_path)
     (package / "latin.py").write_bytes(b"# Gr\xf6\xdfe")
-    with pytest.raises(CodeError, match=r"latin\.py is not UTF-8 \(at byte 4\); save it as UTF-8"):
+    with raises(CodeError, "latin.py", "UTF-8"):
         make_snapshot(package)
     (package / "latin.py").rename(package / "größe.py")
-    with pytest.raises(CodeError, match=r"it holds 'sightline/größe\.py'; expected files below sightline/"):
+    with raises(CodeError, "sightline/größe.py", "sightline/"):
         make_snapshot(package)
 
 
@@ -136,9 +135,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_that_leads_elsewhere_is_refused(snapshot, name):
     revision, text = consistent(snapshot, {**snapshot.contents, name: "evil = True"})
-    with pytest.raises(
-        CodeError, match=r"gs://b/x\.json cannot be a snapshot of the code: it holds .*; expected files"
-    ):
+    with raises(CodeError, "gs://b/x.json"):
         read_snapshot(revision, text, "gs://b/x.json")
 
 
@@ -157,31 +154,30 @@ def test_another_snapshot_and_a_changed_one_are_refused(snapshot, other):
         document(snapshot, {}),
         document(snapshot, {}, files={}),
     ):
-        with pytest.raises(CodeError, match=r"its files have the revision [0-9a-f]{64}, expected " + snapshot.revision):
+        with raises(CodeError, snapshot.revision):
             read_snapshot(snapshot.revision, json.dumps(bad).encode(), where)
 
 
 TEXTS = {
-    "nothing": (b"", "it is empty"),
-    "half of it": (b'{"manifest": {', "not valid JSON"),
-    "a list": (b"[]", "it is not a JSON object"),
-    "bytes": (b"\xff\xfe", "not UTF-8"),
-    "an empty manifest": (b'{"manifest": {}, "contents": {}}', "Field required"),
-    "100,000 brackets": (b"[" * 100_000, "brackets are nested too deeply"),
+    "nothing": b"",
+    "half of it": b'{"manifest": {',
+    "a list": b"[]",
+    "bytes": b"\xff\xfe",
+    "an empty manifest": b'{"manifest": {}, "contents": {}}',
+    "100,000 brackets": b"[" * 100_000,
 }
 
 
 @pytest.mark.parametrize("case", TEXTS)
 def test_a_text_that_is_no_snapshot_is_refused(case):
-    text, reason = TEXTS[case]
-    with pytest.raises(CodeError, match=rf"^gs://b/x cannot be a snapshot of the code: .*({reason})"):
-        read_snapshot("0" * 64, text, "gs://b/x")
+    with raises(CodeError, "gs://b/x"):
+        read_snapshot("0" * 64, TEXTS[case], "gs://b/x")
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_FILES", 5), ("MAX_FILE_BYTES", 10), ("MAX_BYTES", 20)])
 def test_what_is_too_large_is_refused(snapshot, monkeypatch, tmp_path, limit, value):
     monkeypatch.setattr(limits, limit, value)
-    with pytest.raises(CodeError, match="it is too large: at most"):
+    with raises(CodeError):
         read_snapshot(snapshot.revision, snapshot.to_json(), "gs://b/x")
-    with pytest.raises(CodeError, match="it is too large: at most"):
+    with raises(CodeError):
         make_snapshot(small_package(tmp_path / "large"))

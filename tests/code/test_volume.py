@@ -16,6 +16,7 @@ from sightline.code.volume import read_manifest, remove_snapshot
 from sightline.errors import CodeError
 from sightline_bootstrap import current, revisions, verify
 from tests.code.packages import ROOT, small_package, snapshot_folder, unprotect
+from tests.golden import raises
 
 
 def state(volume):
@@ -83,9 +84,7 @@ def test_what_is_in_the_way_goes(volume, snapshot, obstacle):
 
 def test_a_volume_that_cannot_be_written(tmp_path, snapshot):
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        CodeError, match=r"cannot publish to \S+/file: Not a directory .*; make room, or give this user"
-    ):
+    with raises(CodeError, "/file"):
         publish_to_volume(snapshot, tmp_path / "file")
 
 

@@ -19,6 +19,7 @@ from sightline.errors import ConfigurationError
 from sightline.tasks.base import TASKS, load_task
 from sightline.tasks.detection.metrics import READINGS
 from sightline.tasks.measurements import MEASURES, task_measure
+from tests.golden import raises
 
 ALL = "box_AP, box_AP50, box_AP75, mask_AP, mask_AP50, mask_AP75, dv_mAP, EIR"
 
@@ -30,19 +31,18 @@ def test_every_metric_of_the_task_and_its_reading_can_select():
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["evaluate.select_by=[mask_AP, mAP]"], f"unknown metric 'mAP'; a model can be selected by {ALL}"),
-        (["evaluate.minimum={mAP: 0.1}"], f"evaluate.minimum: unknown metric 'mAP'; a model can be selected by {ALL}"),
+        (["evaluate.select_by=[mask_AP, mAP]"], "mAP"),
+        (["evaluate.minimum={mAP: 0.1}"], "evaluate.minimum"),
         (
             ["reading=none", "evaluate.select_by=[EIR]"],
-            "EIR counts structures that were read exactly, but reading is none; set reading=plates",
+            "reading=plates",
         ),
-        (["evaluate.select_by=[mask_AP, mask_AP]"], "mask_AP is given twice"),
+        (["evaluate.select_by=[mask_AP, mask_AP]"], "mask_AP"),
     ],
 )
 def test_another_metric_is_refused(overrides, says):
-    with pytest.raises(ConfigurationError) as caught:
+    with raises(ConfigurationError, says):
         check_select_by(decode("plates", overrides))
-    assert says in str(caught.value)
 
 
 def test_readings_may_share_a_metric(monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 from sightline.config.decode import decode
 from sightline.config.settings import embedded_or_own, settings_path
 from sightline.errors import ConfigurationError
+from tests.golden import raises
 
 
 @pytest.fixture
@@ -31,5 +32,5 @@ def test_without_it_the_one_at_home_counts(mounted, sightline_home, monkeypatch)
 
 def test_a_settings_file_that_is_named_and_missing_is_a_fault(mounted):
     mounted.unlink()
-    with pytest.raises(ConfigurationError, match=rf"names the settings file {mounted}, which is not there; mount"):
+    with raises(ConfigurationError, mounted):
         decode("plates")

@@ -10,6 +10,7 @@ from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.repository.adding import unstored_images
 from sightline.errors import DataError
 from tests.data.formats.labelme_folders import settings, write
+from tests.golden import raises
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_long_paths_are_refused(folder):
 
 
 def test_a_gone_folder_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="is not a folder"):
+    with raises(DataError):
         list_files(tmp_path / "gone")
 
 

@@ -17,6 +17,7 @@ from sightline.data.images import (
 )
 from sightline.errors import DataError
 from tests.data.formats.labelme_folders import encoded, picture
+from tests.golden import raises
 
 LIMIT = 1_000_000
 ORIENTATION = 0x0112
@@ -95,13 +96,13 @@ def test_an_unknown_orientation_leaves_the_pixels_alone():
 def test_a_truncated_jpeg_is_noticed(options, cut, read):
     content = encoded(picture(size=(256, 192)), quality=90, **options)
     read(content, LIMIT)
-    with pytest.raises(UnreadableImageError, match=r"damaged|not a readable"):
+    with raises(UnreadableImageError):
         read(content[:cut], LIMIT)
 
 
 def test_a_truncated_png_is_noticed():
     content = encoded(picture(), "PNG")
-    with pytest.raises(UnreadableImageError, match="damaged"):
+    with raises(UnreadableImageError):
         image_facts(content[: len(content) // 2], LIMIT)
 
 
@@ -116,13 +117,13 @@ def test_what_is_not_an_image_is_refused():
 
 def test_pixels_of_sixteen_bits_are_refused():
     content = encoded(Image.fromarray(np.zeros((4, 4), np.uint16)), "PNG")
-    with pytest.raises(UnreadableImageError, match="more than 8 bits a channel"):
+    with raises(UnreadableImageError):
         read_image(content, LIMIT)
 
 
 def test_the_pixel_limit_holds_before_decoding():
     bomb = encoded(Image.new("1", (20_000, 20_000)), "PNG")
-    with pytest.raises(UnreadableImageError, match="too large to decode"):
+    with raises(UnreadableImageError):
         image_facts(bomb, 50_000_000)
     large = encoded(Image.new("1", (10_000, 10_000)), "PNG")
     with pytest.raises(UnreadableImageError) as caught:
@@ -137,14 +138,14 @@ def test_the_pixel_limit_holds_before_decoding():
 def test_a_file_that_no_image_needs_is_not_read(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(bytes(801))
-    with pytest.raises(UnreadableImageError, match=r"801 bytes, more than an image of data\.max_pixels = 100"):
+    with raises(UnreadableImageError, "801", "data.max_pixels", "100"):
         read_image(path, 100)
     path.write_bytes(bytes(800))
     assert len(read_bytes(path, 100)) == 800
 
 
 def test_a_missing_file_is_a_data_error_with_its_name(tmp_path):
-    with pytest.raises(DataError, match="No such file or directory") as caught:
+    with raises(DataError) as caught:
         read_image(tmp_path / "a.jpg", LIMIT)
     assert str(caught.value).startswith(str(tmp_path / "a.jpg"))
 
@@ -160,9 +161,9 @@ def test_a_mask_has_one_channel():
     pixels = np.zeros((3, 4), np.uint8)
     pixels[1, 2] = 255
     np.testing.assert_array_equal(open_mask(encoded(Image.fromarray(pixels), "PNG"), LIMIT), pixels > 0)
-    with pytest.raises(UnreadableImageError, match="its mode is RGB, not one channel"):
+    with raises(UnreadableImageError, "RGB"):
         open_mask(encoded(picture(), "PNG"), LIMIT)
-    with pytest.raises(UnreadableImageError, match="not a readable PNG image"):
+    with raises(UnreadableImageError, "PNG"):
         open_mask(encoded(picture(), "JPEG"), LIMIT)
 
 

@@ -8,7 +8,6 @@ from sightline.database import open_database
 from sightline.database.engine.connection import connect
 from sightline.database.schema.tables import METADATA
 from sightline.database.schema.upgrade import upgrade
-from sightline.errors import DatabaseError
 from tests.servers.mariadb import new_database
 
 
@@ -62,9 +61,3 @@ def database(url):
     database = open_database(url)
     yield database
     database.close()
-
-
-@pytest.fixture
-def refused():
-    """A check that a call is refused with this text."""
-    return lambda match: pytest.raises(DatabaseError, match=match)

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import text
 
 from sightline.database import ModelUse, Named, RunChoice, open_database
-from sightline.errors import UnknownNameError
+from sightline.errors import DatabaseError, UnknownNameError
 from tests import lineage_story as story
 from tests.database.plans import scans, statements
+from tests.golden import raises
 from tests.lineage_story import BEST1, BEST2, LAST1, LAST2, R1, R2, R3
 
 
@@ -149,33 +150,19 @@ def test_a_tag_that_only_runs_and_models_speak_of_is_known(told):
     assert (models(found), found.training_sets) == ({story.sha("x")}, [])
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("2026", f"'2026' is the beginning of several in .*: run {R1}, run {R2}, run {R3}; give more of it"),
-        (
-            "plates_train_v3",
-            "no model, tag or run 'plates_train_v3'; the nearest are training tag plates_train_v2, train",
-        ),
-        ("PLATES_TRAIN_V1", "no model, tag or run 'PLATES_TRAIN_V1'; "),
-        (BEST1[:5], f"no model, tag or run '{BEST1[:5]}'; of a model give at least 6 digits"),
-        ("", "no model, tag or run ''; it has "),
-        ("%", "no model, tag or run '%'; it has "),
-        ("plates_train_v", "no model, tag or run 'plates_train_v'; the nearest are training tag plates_train_v"),
-    ],
-)
-def test_names_that_name_nothing_or_several(told, name, message):
-    with pytest.raises(UnknownNameError, match=message):
+@pytest.mark.parametrize("name", ["2026", "plates_train_v3", "PLATES_TRAIN_V1", BEST1[:5], "", "%", "plates_train_v"])
+def test_names_that_name_nothing_or_several(told, name):
+    with raises(UnknownNameError, f"'{name}'"):
         told.named(name)
 
 
 def test_a_name_of_another_kind(told):
-    with pytest.raises(UnknownNameError, match=f"has no run 'plates_train_v1'; it has run {R3}, run {R2}, run {R1}"):
+    with raises(UnknownNameError, "plates_train_v1", R3, R2, R1):
         told.named("plates_train_v1", ["run"])
 
 
 def test_an_empty_database_says_so(database):
-    with pytest.raises(UnknownNameError, match="knows no model, tag or run yet, so no 'x'; run the pipeline first"):
+    with raises(UnknownNameError, "x"):
         database.named("x")
 
 
@@ -187,13 +174,13 @@ def test_what_runs_selected(told):
     }
 
 
-def test_uses_are_recorded_once_and_a_new_selection_replaces_the_old(told, refused):
+def test_uses_are_recorded_once_and_a_new_selection_replaces_the_old(told):
     before = trace(told, R2)
     told.record_uses(R2, [ModelUse(BEST1, "best"), ModelUse(BEST1, "best")])
     assert trace(told, R2) == before
     told.record_uses(R2, [ModelUse(LAST1, "selected", "EIR")])
     assert told.selections(told.runs())[R2] == {"mask_AP": RunChoice(BEST1, 0.51), "EIR": RunChoice(LAST1, 0.90)}
-    with refused("model ffff.* is not registered"):
+    with raises(DatabaseError):
         told.record_uses(R2, [ModelUse(LAST1, "tested"), ModelUse("f" * 64, "tested")])
     assert ("tested", "") not in [
         key for model in trace(told, R2).models for key in uses(model, R2) if model.record.sha256 == LAST1

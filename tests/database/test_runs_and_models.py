@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sightline.database import ModelRecord, PromotionRecord, RunRecord, open_database
+from sightline.errors import DatabaseError
+from tests.golden import raises
 
 RUN = RunRecord("run-1", "plates", '{"task": "é"}', "a" * 64, "plates_ann_v1", "abc1234")
 MODELS = [ModelRecord(c * 64, f"file:///bucket/{c}", "instance_segmentation", "t_train_v1", None, "abc") for c in "abc"]
@@ -39,13 +41,13 @@ def test_a_run_begins_and_ends(database):
     assert row.finished_at >= row.started_at
 
 
-def test_a_run_goes_on_with_the_same_configuration_only(database, refused):
+def test_a_run_goes_on_with_the_same_configuration_only(database):
     database.start_run(RUN)
     database.finish_run("run-1", "failed", "killed")
     database.start_run(RUN)
     (row,) = database.runs()
     assert (row.state, row.finished_at, row.message) == ("running", None, "")
-    with refused("run run-1 is known with configuration aaaa.*start a new run"):
+    with raises(DatabaseError, "run-1"):
         database.start_run(dataclasses.replace(RUN, configuration_digest="b" * 64))
 
 
@@ -55,16 +57,16 @@ def test_the_latest_runs_come_first(database):
     assert [row.record.run_id for row in database.runs(limit=2)] == ["run-4", "run-3"]
 
 
-def test_long_messages_are_cut_and_long_configurations_refused(database, refused):
+def test_long_messages_are_cut_and_long_configurations_refused(database):
     database.start_run(RUN)
     database.finish_run("run-1", "failed", "é" * 5_000)
     assert database.runs()[0].message == "é" * 3_999 + "…"
-    with refused(r"runs\.configuration: 70000 bytes, the limit is 65535"):
+    with raises(DatabaseError, "runs.configuration", "70000", "65535"):
         database.start_run(dataclasses.replace(RUN, run_id="run-2", configuration="x" * 70_000))
 
 
-def test_only_a_known_run_ends(database, refused):
-    with refused("run none is not known"):
+def test_only_a_known_run_ends(database):
+    with raises(DatabaseError):
         database.finish_run("none", "succeeded")
 
 
@@ -96,18 +98,18 @@ def test_metrics_are_replaced_one_by_one(scored):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_metric_is_a_finite_number(scored, refused, value):
-    with refused(r"metrics\.value: .* is not a finite number; leave a value out"):
+def test_a_metric_is_a_finite_number(scored, value):
+    with raises(DatabaseError, "metrics.value"):
         scored.record_metrics(A, "t_train_v1", "val", {"EIR": 0.5, "mask_AP": value})
     assert scored.metrics(A, "t_train_v1", "val") == {}
 
 
-def test_metrics_and_promotions_need_a_registered_model(scored, refused):
-    with refused("model ffff.* is not registered"):
+def test_metrics_and_promotions_need_a_registered_model(scored):
+    with raises(DatabaseError):
         scored.record_metrics("f" * 64, "t_train_v1", "val", {"EIR": 0.5})
-    with refused("model ffff.* is not registered"):
+    with raises(DatabaseError):
         scored.record_promotion(promotion("f" * 64))
-    with refused("model ffff.* is not registered"):
+    with raises(DatabaseError):
         scored.record_promotion(promotion(A, "f" * 64))
     assert scored.champion("plates", "mask_AP") is None
 

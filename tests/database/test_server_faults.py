@@ -15,6 +15,8 @@ from sightline.database.engine import server
 from sightline.database.engine.address import PASSWORD_VARIABLE, shown
 from sightline.database.engine.connection import connect, read, write
 from sightline.database.schema.upgrade import upgrade
+from sightline.errors import DatabaseError
+from tests.golden import raises
 from tests.servers.mariadb import PASSWORD, new_database, own_server, wait_for
 
 RUN = RunRecord("run-1", "plates", "{}", "a" * 64, "plates_ann_v1", "abc1234")
@@ -63,12 +65,12 @@ def with_rights(own, name, rights):
 
 
 @pytest.fixture
-def at_once(refused, caplog):
-    """A check that a call is refused with this text, without another attempt, and without showing a password."""
+def at_once(caplog):
+    """A check that a call is refused, without another attempt, and without showing a password."""
 
-    def check(match, call):
+    def check(call, *tokens):
         caplog.set_level(logging.DEBUG)
-        with refused(match) as caught:
+        with raises(DatabaseError, *tokens) as caught:
             call()
         assert "waiting for the database" not in caplog.text
         everything = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(caught.value)
@@ -80,12 +82,9 @@ def at_once(refused, caplog):
 
 def test_a_wrong_password(own, at_once, monkeypatch):
     monkeypatch.setenv(PASSWORD_VARIABLE, "canary-wrong-é€")
-    match = (
-        r"mysql\+pymysql://tester@.*Access denied.*check the user in the URL and the password in SIGHTLINE_DATABASE_"
-    )
-    at_once(match, lambda: open_database(own[0]))
+    at_once(lambda: open_database(own[0]), "mysql+pymysql://tester@", PASSWORD_VARIABLE)
     monkeypatch.delenv(PASSWORD_VARIABLE)
-    at_once("the password in SIGHTLINE_DATABASE_PASSWORD, which is not set", lambda: open_database(own[0]))
+    at_once(lambda: open_database(own[0]), PASSWORD_VARIABLE)
 
 
 def test_a_password_beyond_latin_1(own, monkeypatch):
@@ -98,50 +97,41 @@ def test_a_kind_of_password_that_needs_a_package(own, at_once):
     own[1](
         "INSTALL SONAME 'auth_ed25519'", f"CREATE USER curve@'%' IDENTIFIED VIA ed25519 USING PASSWORD('{PASSWORD}')"
     )
-    at_once(
-        "pynacl.*install it, or give the user another kind", lambda: open_database(changed(own[0], username="curve"))
-    )
+    at_once(lambda: open_database(changed(own[0], username="curve")), "pynacl")
 
 
 def test_an_unknown_database(own, at_once):
     url = changed(own[0], database="nowhere")
-    at_once("Unknown database 'nowhere'.*or create it: CREATE DATABASE nowhere", lambda: open_database(url))
+    at_once(lambda: open_database(url), "CREATE DATABASE nowhere")
 
 
 def test_an_unknown_host(own, at_once):
     url = changed(own[0], host="no-such-host.invalid")
-    at_once(
-        r"@no-such-host\.invalid.*there is no host no-such-host\.invalid: check the URL", lambda: open_database(url)
-    )
+    at_once(lambda: open_database(url), "no-such-host.invalid")
 
 
 def test_a_user_without_rights(own, at_once):
     own[1](f"CREATE OR REPLACE USER nobody@'%' IDENTIFIED BY '{PASSWORD}'")
     url = changed(own[0], username="nobody")
     name = make_url(url).database
-    at_once(
-        f"Access denied.*GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.\\* TO 'nobody'@'%'", lambda: open_database(url)
-    )
+    at_once(lambda: open_database(url), f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO 'nobody'@'%'")
 
 
 def test_a_user_who_may_only_read(own, at_once):
     database = open_database(with_rights(own, "reader", "SELECT"))
     assert database.runs() == []
-    at_once(
-        "cannot start run run-1.*INSERT command denied.*GRANT SELECT, INSERT.* TO 'reader'",
-        lambda: database.start_run(RUN),
-    )
+    at_once(lambda: database.start_run(RUN), "run-1", "GRANT SELECT, INSERT", "TO 'reader'")
     database.close()
 
 
-def test_the_rights_that_are_said_to_be_enough(own, refused):
+def test_the_rights_that_are_said_to_be_enough(own):
     url, order = own
     database = open_database(with_rights(own, "worker", "SELECT, INSERT, UPDATE, DELETE"))
     database.start_run(RUN)
     database.close()
     order("CREATE OR REPLACE DATABASE fresh")
     url = with_rights((changed(url, database="fresh"), order), "owner", "SELECT, INSERT, UPDATE, DELETE")
-    with refused("CREATE command denied.*also CREATE, ALTER, INDEX, DROP, REFERENCES"):
+    with raises(DatabaseError, "CREATE", "ALTER", "INDEX", "DROP", "REFERENCES"):
         upgrade(connect(url))
     order("GRANT CREATE, ALTER, INDEX, DROP, REFERENCES ON fresh.* TO owner@'%'")
     upgrade(connect(url))
@@ -152,7 +142,7 @@ def test_a_server_that_only_reads(own, at_once):
     database = open_database(with_rights(own, "writer", "ALL"))
     own[1]("SET GLOBAL read_only = 1")
     try:
-        at_once("read-only.*connect to the primary server", lambda: database.start_run(RUN))
+        at_once(lambda: database.start_run(RUN), "read-only")
     finally:
         own[1]("SET GLOBAL read_only = 0")
     database.close()
@@ -160,7 +150,7 @@ def test_a_server_that_only_reads(own, at_once):
 
 def test_a_server_that_is_too_old(own, at_once, monkeypatch):
     monkeypatch.setattr(server, "OLDEST", {"MySQL": (8, 0), "MariaDB": (99, 0)})
-    at_once("the server is MariaDB .*, but MySQL 8.0 or MariaDB 99.0 or newer is needed", lambda: open_database(own[0]))
+    at_once(lambda: open_database(own[0]), "MariaDB 99.0")
 
 
 @pytest.mark.parametrize(
@@ -176,10 +166,10 @@ def test_a_server_that_is_too_old(own, at_once, monkeypatch):
         ("nonsense", None),
     ],
 )
-def test_versions_of_servers(version, kind, refused):
+def test_versions_of_servers(version, kind):
     url = make_url("mysql+pymysql://user@host/name")
     if kind is None:
-        with refused("mysql.*://user@host/name: the server is .* or newer is needed"):
+        with raises(DatabaseError, "//user@host/name"):
             server._require_version(url, version)
     else:
         assert server._require_version(url, version) == kind
@@ -188,27 +178,24 @@ def test_versions_of_servers(version, kind, refused):
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("statement_timeout=0", "statement_timeout: '0' is not a whole number from 2 to 86400"),
-        ("statement_timeout=1.5", "statement_timeout: '1.5' is not"),
-        ("connect_timeout=99999999999999", "connect_timeout: '99999999999999' is not a whole number from 1 to 3600"),
-        ("pool_size=x", "pool_size: 'x' is not a whole number from 1 to 100"),
-        ("pool_size=1&pool_size=2", "pool_size needs one value"),
-        (
-            "charset=latin1",
-            r"the URL asks for charset, which is not known; choose from ssl_mode \(disabled \| preferred",
-        ),
-        ("password=canary", "the URL asks for password, which is not known"),
+        ("statement_timeout=0", "statement_timeout: '0'"),
+        ("statement_timeout=1.5", "statement_timeout: '1.5'"),
+        ("connect_timeout=99999999999999", "connect_timeout: '99999999999999'"),
+        ("pool_size=x", "pool_size: 'x'"),
+        ("pool_size=1&pool_size=2", "pool_size"),
+        ("charset=latin1", "charset"),
+        ("password=canary", "password"),
     ],
 )
 def test_options_of_the_url_that_do_not_fit(query, message, at_once):
-    at_once(rf"database mysql\+pymysql://user@host/name: {message}", lambda: connect(f"mysql://user@host/name?{query}"))
+    at_once(lambda: connect(f"mysql://user@host/name?{query}"), "mysql+pymysql://user@host/name", message)
 
 
 @pytest.mark.parametrize(
     "url", ["mysql://user:canary@host/name", "mysql://user:can/ary@host/n", "mysql://u:canary/x:y@h/n"]
 )
 def test_a_password_in_the_url_is_refused_and_not_shown(url, at_once):
-    at_once("holds a password.*set SIGHTLINE_DATABASE_PASSWORD|cannot be read; expected", lambda: connect(url))
+    at_once(lambda: connect(url))
 
 
 def test_every_limit_is_set(own):
@@ -229,8 +216,7 @@ def test_every_limit_is_set(own):
 def test_a_statement_that_takes_too_long(own, at_once):
     engine = connect(changed(own[0], query={"statement_timeout": "2"}))
     slow = text("SELECT count(*) FROM seq_1_to_100000 a, seq_1_to_100000 b")
-    match = r"max_statement_time exceeded.*\?statement_timeout=SECONDS"
-    at_once(match, lambda: read(engine, "count", lambda connection: connection.scalar(slow)))
+    at_once(lambda: read(engine, "count", lambda connection: connection.scalar(slow)), "?statement_timeout=SECONDS")
     engine.dispose()
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import make_url, text
 from sightline.database.engine.address import PASSWORD_VARIABLE, shown
 from sightline.database.engine.connection import connect, read
 from sightline.errors import DatabaseError
+from tests.golden import raises
 from tests.servers.mariadb import PASSWORD, own_server, wait_for
 
 
@@ -91,15 +92,15 @@ def test_no_encryption_when_it_is_not_wanted(tls_server, certificates):
 @pytest.mark.parametrize(
     ("host", "user", "options", "message"),
     [
-        (None, None, {"ssl_ca": "other.pem"}, "certificate verify failed.*check ssl_ca, ssl_cert and ssl_key"),
-        (None, None, {"ssl_mode": "verify_ca"}, "certificate verify failed"),  # the authorities of this machine
-        ("localhost", None, {"ssl_ca": "ca.pem"}, "Hostname mismatch.*and its host name"),
-        (None, "needs_SSL", {"ssl_mode": "disabled"}, "Access denied"),
-        (None, "needs_X509", {"ssl_mode": "required"}, "Access denied"),
+        (None, None, {"ssl_ca": "other.pem"}, "ssl_cert"),
+        (None, None, {"ssl_mode": "verify_ca"}, "certificate"),  # the authorities of this machine
+        ("localhost", None, {"ssl_ca": "ca.pem"}, "localhost"),
+        (None, "needs_SSL", {"ssl_mode": "disabled"}, "needs_SSL"),
+        (None, "needs_X509", {"ssl_mode": "required"}, "needs_X509"),
     ],
 )
-def test_connections_that_are_refused(tls_server, certificates, refused, caplog, host, user, options, message):
-    with refused(message) as caught:
+def test_connections_that_are_refused(tls_server, certificates, caplog, host, user, options, message):
+    with raises(DatabaseError, message) as caught:
         cipher(asking(tls_server, certificates, host=host, user=user, **options))
     assert caplog.text == ""  # at once
     assert PASSWORD not in str(caught.value)
@@ -110,10 +111,10 @@ def test_the_host_name_counts_with_verify_identity_only(tls_server, certificates
 
 
 @pytest.mark.parametrize("options", [{"ssl_mode": "required"}, {"ssl_ca": "ca.pem"}])
-def test_a_server_without_tls_is_refused(mariadb_server, certificates, refused, caplog, options):
+def test_a_server_without_tls_is_refused(mariadb_server, certificates, caplog, options):
     if cipher(asking(mariadb_server, certificates)) != "":
         pytest.skip("this server offers TLS by itself, as MySQL does")
-    with refused("SSL is required.*the URL demands TLS and the server offers none"):
+    with raises(DatabaseError, "SSL", "TLS"):
         cipher(asking(mariadb_server, certificates, **options))
     assert caplog.text == ""
 
@@ -121,17 +122,17 @@ def test_a_server_without_tls_is_refused(mariadb_server, certificates, refused, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ssl_ca": "none.pem"}, r"database mysql\+pymysql://tester@127.*/mysql: ssl_ca: there is no file .*none\.pem"),
-        ({"ssl_ca": "ca.key"}, r"ssl_ca: .*ca\.key is no PEM file of certificates"),
-        ({"ssl_cert": "client.pem", "ssl_key": "server.key"}, "are no PEM certificate with its key"),
-        ({"ssl_cert": "client.pem"}, r"ssl_cert .* and ssl_key \(the same file\) are no PEM"),
-        ({"ssl_cert": "client.pem", "ssl_key": "locked.key"}, "or the key has a passphrase; give a key without one"),
-        ({"ssl_key": "client.key"}, "ssl_key needs ssl_cert"),
-        ({"ssl_ca": "ca.pem", "ssl_mode": "required"}, "ssl_ca has no effect with ssl_mode=required; choose verify_ca"),
-        ({"ssl_cert": "client.pem", "ssl_mode": "preferred"}, "ssl_cert has no effect with ssl_mode=preferred"),
-        ({"ssl_mode": "yes"}, "ssl_mode: 'yes' is not known; choose from disabled, preferred, required, verify_ca"),
+        ({"ssl_ca": "none.pem"}, "mysql+pymysql://tester@127"),
+        ({"ssl_ca": "ca.key"}, "ssl_ca"),
+        ({"ssl_cert": "client.pem", "ssl_key": "server.key"}, "PEM"),
+        ({"ssl_cert": "client.pem"}, "ssl_cert"),
+        ({"ssl_cert": "client.pem", "ssl_key": "locked.key"}, "locked.key"),
+        ({"ssl_key": "client.key"}, "ssl_cert"),
+        ({"ssl_ca": "ca.pem", "ssl_mode": "required"}, "ssl_mode=required"),
+        ({"ssl_cert": "client.pem", "ssl_mode": "preferred"}, "ssl_mode=preferred"),
+        ({"ssl_mode": "yes"}, "verify_ca"),
     ],
 )
 def test_options_that_do_not_fit(certificates, options, message):
-    with pytest.raises(DatabaseError, match=message):
+    with raises(DatabaseError, message):
         connect(asking("mysql+pymysql://tester@127.0.0.1/mysql", certificates, **options))

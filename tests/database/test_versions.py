@@ -23,7 +23,8 @@ from sightline.database.engine.connection import connect
 from sightline.database.queries import image_rows, versions
 from sightline.database.registry import Database
 from sightline.database.schema.tables import VERSIONS
-from sightline.errors import VersionConflictError
+from sightline.errors import DatabaseError, VersionConflictError
+from tests.golden import raises
 
 VERSION = VersionRecord(
     dataset="plates",
@@ -100,7 +101,7 @@ def test_one_version_has_one_content(database, change):
     other = dataclasses.replace(VERSION, **change)
     if change == {"version": "v2"}:
         other = dataclasses.replace(other, digest="0" * 32)
-    with pytest.raises(VersionConflictError, match=r"publish the new contents under a new version") as caught:
+    with raises(VersionConflictError) as caught:
         database.register_version(other, make_images(5), [])
     assert VERSION.digest in str(caught.value)
     assert other.digest in str(caught.value)
@@ -121,42 +122,42 @@ IMAGE = ImageRecord("train", "a.jpg", "0" * 64, 1, 1, 1)
 @pytest.mark.parametrize(
     ("version", "image", "message"),
     [
-        ({"tag": "plates_train_v1 "}, {}, r"dataset_versions\.tag: 'plates_train_v1 ' ends in a blank"),
-        ({"dataset": "p" * 101}, {}, r"dataset_versions\.dataset: .* has 101 characters, the limit is 100"),
-        ({"digest": ""}, {}, "needs a digest"),
-        ({"parent_tag": "\ud800"}, {}, r"parent_tag: .* is not valid Unicode"),
-        ({}, {"path": "a" * 1025}, r"images\.path: .* has 1025 characters"),
-        ({}, {"path": "a.jpg\n"}, r"images\.path: .* ends in a blank"),
-        ({}, {"path": "a\0.jpg"}, r"images\.path: .* holds a NUL"),
-        ({}, {"path": "\udcff.jpg"}, r"images\.path: .* is not valid Unicode"),
-        ({}, {"group": "g" * 256}, r"images\.group: .* the limit is 255"),
-        ({}, {"split": "s" * 17}, r"images\.split: .* the limit is 16"),
-        ({}, {"width": None}, r"images\.width of a\.jpg: None is not a whole number from 0 to 2147483647"),
-        ({}, {"height": -1}, r"images\.height of a\.jpg: -1 is not"),
-        ({}, {"width": 2**31}, r"images\.width of a\.jpg: 2147483648 is not"),
-        ({}, {"size_bytes": 2**63}, r"images\.size_bytes of a\.jpg: 9223372036854775808 is not"),
-        ({}, {"size_bytes": 1.5}, r"images\.size_bytes of a\.jpg: 1\.5 is not"),
+        ({"tag": "plates_train_v1 "}, {}, "dataset_versions.tag"),
+        ({"dataset": "p" * 101}, {}, "dataset_versions.dataset"),
+        ({"digest": ""}, {}, "digest"),
+        ({"parent_tag": "\ud800"}, {}, "parent_tag"),
+        ({}, {"path": "a" * 1025}, "images.path"),
+        ({}, {"path": "a.jpg\n"}, "images.path"),
+        ({}, {"path": "a\0.jpg"}, "images.path"),
+        ({}, {"path": "\udcff.jpg"}, "images.path"),
+        ({}, {"group": "g" * 256}, "images.group"),
+        ({}, {"split": "s" * 17}, "images.split"),
+        ({}, {"width": None}, "images.width"),
+        ({}, {"height": -1}, "images.height"),
+        ({}, {"width": 2**31}, "images.width"),
+        ({}, {"size_bytes": 2**63}, "9223372036854775808"),
+        ({}, {"size_bytes": 1.5}, "images.size_bytes"),
     ],
 )
-def test_values_that_would_not_come_back_are_refused(database, refused, version, image, message):
-    with refused(message):
+def test_values_that_would_not_come_back_are_refused(database, version, image, message):
+    with raises(DatabaseError, message):
         database.register_version(dataclasses.replace(VERSION, **version), [dataclasses.replace(IMAGE, **image)], [])
     assert database.versions() == []
 
 
-def test_what_is_given_twice_is_refused(database, refused):
-    with refused("image a.jpg is given twice"):
+def test_what_is_given_twice_is_refused(database):
+    with raises(DatabaseError, "a.jpg"):
         database.register_version(VERSION, [IMAGE, IMAGE], [])
-    with refused("category e of split train is given twice"):
+    with raises(DatabaseError):
         database.register_version(VERSION, [IMAGE], [CATEGORIES[1], CATEGORIES[1]])
     assert database.versions() == []
 
 
-def test_a_fault_halfway_leaves_nothing(database, refused, monkeypatch):
+def test_a_fault_halfway_leaves_nothing(database, monkeypatch):
     monkeypatch.setattr(versions, "CHUNK_ROWS", 10)
     monkeypatch.setattr(versions, "STATEMENT_ROWS", 10)
     last = max(make_images(1_000), key=lambda image: hashlib.sha256(image.path.encode()).digest())
-    with refused(f"image {last.path} is given twice"):  # found after the others were sent
+    with raises(DatabaseError, last.path):  # found after the others were sent
         database.register_version(VERSION, [*make_images(1_000), last], [])
     assert database.versions() == []
     assert database.register_version(VERSION, make_images(1_000), []) is True
@@ -173,12 +174,12 @@ def test_images_that_do_not_fit_into_memory_are_sorted_on_disk(database, monkeyp
     assert list(database.images(VERSION.tag)) == in_order
 
 
-def test_no_room_for_the_list_of_images(database, refused, monkeypatch, tmp_path):
+def test_no_room_for_the_list_of_images(database, monkeypatch, tmp_path):
     monkeypatch.setattr(image_rows, "BLOCK_ROWS", 1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with refused("no room for a list of its images in .*: File too large; make room, or set TMPDIR"):
+        with raises(DatabaseError, "TMPDIR"):
             database.register_version(VERSION, make_images(1_000), [])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

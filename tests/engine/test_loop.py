@@ -19,6 +19,7 @@ from sightline.models.model_file import read_card
 from sightline.models.safetensors_header import LONGEST_HEADER
 from sightline.tasks.instance_segmentation.task import InstanceSegmentation
 from tests.engine.training import run
+from tests.golden import raises
 from tests.squares import TINY_TRAIN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,17 +122,17 @@ def test_a_loss_that_is_not_finite_stops_training(tmp_path):
         def losses(self, network, batch, device):
             return {name: loss * math.nan for name, loss in super().losses(network, batch, device).items()}
 
-    with pytest.raises(StepError, match=r"iteration 1: the loss .* not finite .*try a smaller train.learning_rate"):
+    with raises(StepError, "train.learning_rate"):
         run(tmp_path, task=Task())
 
 
 def test_a_best_metric_that_does_not_exist_names_those_that_do(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"train.best_metric: validation gives no EIR, only .*mask_AP50"):
+    with raises(ConfigurationError, "train.best_metric", "EIR", "mask_AP50"):
         run(tmp_path, TINY_TRAIN.model_copy(update={"best_metric": "EIR"}), task=interrupted_at(1))
 
 
 def test_a_val_split_without_annotations_cannot_choose(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"only nothing; .* see that the val split has annotations"):
+    with raises(ConfigurationError):
         run(tmp_path, annotated=False)
 
 
@@ -166,7 +167,7 @@ class TestCheckpoint:
         save_checkpoint(path, layer, optimiser, TrainingState(iteration=3))
         assert load_checkpoint(path, layer, optimiser).iteration == 3
         path.write_bytes(damage(path.read_bytes()))
-        with pytest.raises(StepError, match=r"cannot be used .* remove the folder"):
+        with raises(StepError):
             load_checkpoint(path, layer, optimiser)
 
     def test_a_history_of_any_length_stays_out_of_the_header(self, tmp_path, layer):
@@ -188,7 +189,7 @@ class TestCheckpoint:
     def test_one_of_a_later_release_is_refused(self, tmp_path, layer):
         path = tmp_path / "checkpoint.safetensors"
         save_file(layer.state_dict(), path, {"sightline-checkpoint": json.dumps({"format": 3, "iteration": 2})})
-        with pytest.raises(StepError, match=r"has format 3, but Sightline .* reads formats up to 2"):
+        with raises(StepError):
             read_state(path)
 
     def test_a_parameter_without_optimiser_state_resumes(self, tmp_path):
@@ -224,12 +225,12 @@ class TestCheckpoint:
         for state in optimiser.state.values():
             del state["exp_avg_sq"]
         save_checkpoint(path, layer, optimiser, TrainingState(iteration=1))
-        with pytest.raises(StepError, match="the optimiser state of weight has no exp_avg_sq"):
+        with raises(StepError, "exp_avg_sq"):
             load_checkpoint(path, layer, optimiser)
 
     def test_one_of_another_network_is_refused(self, tmp_path, layer):
         path = tmp_path / "checkpoint.safetensors"
         save_checkpoint(path, layer, build_optimiser(layer, 0.0), TrainingState(iteration=3))
         other = torch.nn.Linear(3, 2)
-        with pytest.raises(StepError, match="size mismatch"):
+        with raises(StepError):
             load_checkpoint(path, other, build_optimiser(other, 0.0))

@@ -17,6 +17,7 @@ from sightline.garbage.found import SafetyAge
 from sightline.garbage.naming import is_named, named_keys
 from sightline.registry.results import TrainResult
 from sightline.registry.store import find_result, publish_result
+from tests.golden import raises
 from tests.shapes_world import WEEK, World, restore
 
 KEY = "0123456789abcdef"
@@ -194,7 +195,7 @@ def test_a_clock_that_a_killed_gc_left(aged):
 def test_nothing_is_removed_where_nobody_knows_what_is_needed(aged, key, text):
     aged.storage().write_bytes(key, text.encode())
     plant_model(aged)
-    with pytest.raises(StepError, match=r"nothing is removed"):
+    with raises(StepError):
         aged.sweep(delete=True)
     assert (aged.bucket / MODEL / "model.safetensors").exists()
 
@@ -202,10 +203,10 @@ def test_nothing_is_removed_where_nobody_knows_what_is_needed(aged, key, text):
 def test_nothing_is_removed_without_its_database(aged, tmp_path):
     plant_model(aged)
     missing = aged.config(f"database.url=sqlite:///{tmp_path / 'other.sqlite'}")
-    with pytest.raises(DatabaseError, match="there is no database"):
+    with raises(DatabaseError):
         aged.sweep(delete=True, config=missing)
     open_database(missing.database.url).close()
-    with pytest.raises(StepError, match=r"that is not the database of this bucket"):
+    with raises(StepError):
         aged.sweep(delete=True, config=missing)
     assert (aged.bucket / MODEL / "model.safetensors").exists()
 

@@ -19,6 +19,7 @@ from sightline.garbage.found import SafetyAge, local_now
 from sightline.storage import open_storage
 from sightline_bootstrap import pin, revisions, verify
 from tests.code.packages import small_package
+from tests.golden import raises
 from tests.shapes_world import RECIPE, WEEK
 
 NAMES = ("unused", "of a run", "of a model", "current")
@@ -144,7 +145,7 @@ def test_nothing_goes_while_nobody_knows_what_is_current(storage, volume, databa
     (volume / "CURRENT").write_text("")
     storage.write_bytes(POINTER_KEY, b"")
     for place in (VolumeCode(volume, database, later()), BucketCode(storage, database, later())):
-        with pytest.raises(CodeError, match=r"CURRENT(\.json)? (holds ''|cannot be read \(it is empty\))"):
+        with raises(CodeError):
             list(place.find())
 
 

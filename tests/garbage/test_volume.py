@@ -23,6 +23,7 @@ from sightline.garbage.data_cache import DataCache
 from sightline.garbage.found import SafetyAge, local_now
 from sightline.garbage.volume import RunFolders, StepFolders
 from sightline.lock import exclusive_lock, shared_lock
+from tests.golden import raises
 from tests.shapes_world import WEEK
 
 TAG = "shapes_train_v1"
@@ -281,7 +282,7 @@ def test_what_is_no_checkout_stays(world):
 def test_a_data_repository_that_cannot_be_reached_stops_it(world):
     world.age()
     shutil.move(world.folder / "data", world.folder / "away")
-    with pytest.raises(RepositoryError, match=r"no such data repository"):
+    with raises(RepositoryError):
         world.sweep(delete=True)
     assert len(checkouts(world)) == 2
 
@@ -376,7 +377,7 @@ def test_a_tag_that_is_published_between_the_look_and_the_removal_keeps_its_obje
 def test_one_gc_at_a_time(world):
     with (
         exclusive_lock(world.work / "gc.lock", 0.0),
-        pytest.raises(RepositoryError, match="another process is still working"),
+        raises(RepositoryError),
     ):
         world.sweep(delete=True)
 

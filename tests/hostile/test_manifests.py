@@ -11,6 +11,7 @@ from dvc_data.hashfile.tree import Tree
 
 from sightline.data.dvc.manifest import manifest_bytes, manifest_md5, parse_manifest
 from sightline.errors import RepositoryError
+from tests.golden import raises
 
 MD5 = "0123456789abcdef0123456789abcdef"
 REMEDY = "nothing was fetched: do not use this version; add its folder, or record it, as a new version"
@@ -99,7 +100,7 @@ def test_an_empty_folder_is_an_empty_list():
 
 def test_too_long_a_list_is_refused_unread(monkeypatch):
     monkeypatch.setattr("sightline.data.dvc.manifest.MAX_MANIFEST_BYTES", 10)
-    with pytest.raises(RepositoryError, match="it has 12 bytes, more than 10"):
+    with raises(RepositoryError):
         parse_manifest(b" " * 12, "the list")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from sightline.errors import DataError
 from sightline.metrics.selection import Champion, choose
+from tests.golden import raises
 
 
 @pytest.mark.parametrize(
@@ -85,5 +86,5 @@ def test_a_candidate_that_is_the_champion():
 
 def test_a_candidate_without_the_metric_is_passed_over():
     assert choose("EIR", {"best": {}, "last": {"EIR": 0.1}}, None).candidate == "last"
-    with pytest.raises(DataError, match="no model can be selected by EIR: the split has no truth"):
+    with raises(DataError, "EIR"):
         choose("EIR", {"best": {}, "last": {"mask_AP": 0.3}}, None)

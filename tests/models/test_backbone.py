@@ -9,6 +9,7 @@ from sightline.errors import ConfigurationError, ModelFileError
 from sightline.models.backbone import build_backbone, load_backbone_weights
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.settings import MaskDetector
+from tests.golden import raises
 
 
 def model(backbone, **changes):
@@ -48,7 +49,7 @@ def test_a_fifth_anchor_size_adds_a_coarser_level():
 
 @pytest.mark.parametrize("sizes", [(8, 16, 32), (8, 16, 32, 64, 128, 256)])
 def test_the_number_of_anchor_sizes_must_fit_the_pyramid(sizes):
-    with pytest.raises(ConfigurationError, match=r"model.anchor_sizes: .* resnet18 has 4 levels.* give 4 or 5 sizes"):
+    with raises(ConfigurationError, "model.anchor_sizes", "resnet18"):
         build_backbone(model("resnet18", anchor_sizes=sizes))
 
 
@@ -62,12 +63,12 @@ def test_the_number_of_anchor_sizes_must_fit_the_pyramid(sizes):
     ],
 )
 def test_an_unknown_backbone_names_the_nearest(name, nearest):
-    with pytest.raises(ConfigurationError, match=f"model.backbone: unknown backbone '{name}'.*{nearest}"):
+    with raises(ConfigurationError, "model.backbone", name, nearest):
         build_backbone(model(name))
 
 
 def test_a_timm_model_without_feature_maps_is_refused():
-    with pytest.raises(ConfigurationError, match="gives no feature maps at strides 4, 8, 16 and 32"):
+    with raises(ConfigurationError):
         build_backbone(model("timm:mixer_s16_224"))
 
 
@@ -119,5 +120,5 @@ def test_unreadable_weights_are_refused(tmp_path, content):
     path = tmp_path / "weights.safetensors"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ModelFileError, match=r"cannot be read|not a safetensors file, or cut off"):
+    with raises(ModelFileError):
         load_backbone_weights(build_backbone(model("timm:test_resnet")), path)

@@ -11,6 +11,7 @@ from sightline.models.model_file import save_model
 from sightline.tasks.base import Predictor
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.predictor import MaskPredictor, paste_mask
+from tests.golden import raises
 from tests.squares import TINY_MODEL, draw, make_card
 
 
@@ -99,5 +100,5 @@ def test_loading_needs_the_file_alone(tmp_path):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_there_is_an_error():
     assert choose_device("auto") == torch.device("cpu")
-    with pytest.raises(ConfigurationError, match="torch finds no GPU here"):
+    with raises(ConfigurationError, "GPU"):
         choose_device("cuda")

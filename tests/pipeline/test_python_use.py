@@ -20,6 +20,7 @@ from sightline.registry.champions import ChampionPointer, write_champion
 from sightline.storage import open_storage
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.readers.plates import CLASSES
+from tests.golden import raises
 from tests.squares import TINY_MODEL, draw, make_card
 
 ROOT = Path(__file__).parents[2]
@@ -84,13 +85,13 @@ def test_paths_arrays_and_images_give_the_same(place):
 )
 def test_an_array_that_is_no_image_is_refused(place, array):
     predictor = sightline.load_predictor("model.safetensors", "cpu")
-    with pytest.raises(DataError, match=r"is not an image; expected uint8 \[height, width, 3\] RGB"):
+    with raises(DataError, "uint8", "RGB"):
         predictor.predict(array)
 
 
 @pytest.mark.usefixtures("place")
 def test_a_file_with_too_many_pixels_is_refused():
-    with pytest.raises(DataError, match="more than max_pixels = 4,000"):
+    with raises(DataError, "max_pixels", "4,000"):
         sightline.load_predictor("model.safetensors", "cpu").predict("plate.png", max_pixels=4_000)
 
 

@@ -8,6 +8,7 @@ from pycocotools import mask as coco_mask
 from sightline.data.detections import Detections
 from sightline.errors import DataError
 from sightline.report.drawing.draw import class_colour, draw_detections, draw_truth
+from tests.golden import raises
 
 GREY = (128, 128, 128)
 
@@ -156,11 +157,11 @@ def test_no_detections_leave_the_image_as_it_is():
 
 def test_a_class_without_a_name_is_an_error():
     image = Image.new("RGB", (300, 300))
-    with pytest.raises(DataError, match="category id 4 cannot be drawn: it has no name among the ids 1, 2"):
+    with raises(DataError):
         draw_detections(image, one_detection(image.size, (1, 1, 9, 9), category_id=4), {1: "a", 2: "b"})
 
 
 def test_a_mask_of_another_image_is_an_error():
     detections = one_detection((200, 300), (10, 10, 50, 50))
-    with pytest.raises(DataError, match=r"a mask of 300 x 200 .* an image of 200 x 300"):
+    with raises(DataError, "300", "200"):
         draw_detections(Image.new("RGB", (300, 200)), detections, {1: "a"})

@@ -1,9 +1,8 @@
 import json
 
-import pytest
-
 from sightline.errors import DataError
 from sightline.report.pages.evaluation_report import write_evaluation_report
+from tests.golden import raises
 
 
 def test_the_report_shows_models_winners_and_reasons(summary_folder, tmp_path, open_page):
@@ -97,5 +96,5 @@ def test_an_almost_empty_summary_has_a_page(tmp_path, open_page):
 
 
 def test_a_missing_summary_is_an_error(tmp_path):
-    with pytest.raises(DataError, match=r"summary\.json"):
+    with raises(DataError, "summary.json"):
         write_evaluation_report(tmp_path / "report.html", tmp_path)

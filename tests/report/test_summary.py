@@ -6,6 +6,7 @@ from sightline.errors import DataError
 from sightline.report.pages.evaluation_report import write_evaluation_report
 from sightline.report.pages.model_view import curve_path, model_views
 from sightline.report.pages.summary import read_summary
+from tests.golden import raises
 
 
 def written(folder, document):
@@ -62,19 +63,19 @@ def test_the_worst_drawn_images_come_first_and_documents_of_before_keep_their_or
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "no summary to report on: .*line 1"),
-        ("[]", "it is not a JSON object; run the step again"),
-        ('{"models": {"best": {"metrics": {"EIR": "high"}}}}', r"summary\.json: models\.best\.metrics\.EIR: .*number"),
+        ("{", "line 1"),
+        ("[]", "JSON"),
+        ('{"models": {"best": {"metrics": {"EIR": "high"}}}}', "models.best.metrics.EIR"),
     ],
 )
 def test_a_damaged_summary_is_an_error_that_names_the_place(tmp_path, text, message):
     (tmp_path / "summary.json").write_text(text)
-    with pytest.raises(DataError, match=message):
+    with raises(DataError, message):
         read_summary(tmp_path)
 
 
 def test_a_missing_summary_is_an_error(tmp_path):
-    with pytest.raises(DataError, match=r"summary\.json: no summary to report on: No such file or directory; run"):
+    with raises(DataError, "summary.json"):
         read_summary(tmp_path)
 
 

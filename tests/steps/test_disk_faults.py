@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from sightline.errors import SightlineError, StepError
 from sightline.files import write_atomically
 from sightline.runs.journal import journalled
+from tests.golden import raises
 from tests.shapes_world import World
 
 slow = pytest.mark.slow
@@ -60,9 +62,10 @@ def outcome(world, run_id):
     return [model["sha256"] for model in trained["candidates"]], [model["metrics"] for model in tested["models"]]
 
 
-def fails(world, reason):
-    with pytest.raises(SightlineError, match=reason) as caught:
+def fails(world, *tokens):
+    with pytest.raises(SightlineError) as caught:
         world.run()
+    assert not [token for token in tokens if token not in str(caught.value)], caught.value
     assert "Traceback" not in str(caught.value)
     assert "no path given" not in str(caught.value)
 
@@ -72,10 +75,10 @@ def test_a_bucket_that_is_full_or_read_only(world):
     with disk(world.bucket, "40k") as remount:
         for size, step in (("40k", "record"), ("400k", "train"), ("2500k", "evaluate")):
             remount(f"size={size}")
-            fails(world, rf"^({step}): cannot write \S+: No space left on device; free some space there")
+            fails(world, step, os.strerror(errno.ENOSPC))
             assert not list(world.bucket.rglob("*.part"))
         remount("size=64m,ro")
-        fails(world, r"cannot write \S+: Read-only file system; the file system is read-only")
+        fails(world, os.strerror(errno.EROFS))
         remount("size=64m,rw")
         world.run()
         world.require_intact()
@@ -86,9 +89,9 @@ def test_a_work_volume_that_is_full_or_read_only(world):
     with disk(world.work, "4k") as remount:
         for size in ("4k", "60k", "200k", "700k", "1m", "1200k", "2m", "3m", "6m"):
             remount(f"size={size}")
-            fails(world, r"No space left on device|the disk is full")
+            fails(world)
         remount("size=64m,ro")
-        fails(world, r"make the folder of the run: Read-only file system .*; make room or set the permissions")
+        fails(world, os.strerror(errno.EROFS))
         remount("size=64m,rw")
         disturbed = outcome(world, world.run())
         world.require_intact()
@@ -114,7 +117,7 @@ def test_a_work_volume_that_vanishes_while_a_model_is_trained(world, monkeypatch
             save(path, *arguments)
 
         monkeypatch.setattr(loop, "save_checkpoint", vanish)
-        fails(world, r"train: \S+checkpoint.safetensors: cannot be written .*; see that the folder is there")
+        fails(world, "train", "checkpoint.safetensors")
         monkeypatch.undo()
         subprocess.run(["mount", "-t", "tmpfs", "none", str(world.work)], check=True)
         world.run()
@@ -166,10 +169,10 @@ def test_a_place_that_may_not_be_written(world, place):
 
 def test_what_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StepError, match=r"cannot write \S+/file/run.json: File exists; make room"):
+    with raises(StepError, "/file/run.json"):
         write_atomically(tmp_path / "file" / "run.json", "{}")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(StepError, match=r"cannot write \S+/folder: Is a directory"):
+    with raises(StepError, "/folder"):
         write_atomically(tmp_path / "folder", "{}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
@@ -188,5 +191,5 @@ def test_a_journal_that_cannot_be_written_does_not_hide_why_the_task_failed(tmp_
     with pytest.raises(ValueError, match="no such tag"):
         run_a_task(tmp_path, ValueError("no such tag"))
     (tmp_path / "runs").unlink()
-    with pytest.raises(StepError, match=r"record\.json: "):
+    with raises(StepError, "record.json"):
         run_a_task(tmp_path, None)

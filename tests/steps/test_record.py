@@ -29,6 +29,7 @@ from sightline.registry.results import RecordResult
 from sightline.registry.store import find_result
 from sightline.steps import record
 from sightline.storage import open_storage
+from tests.golden import raises
 from tests.labelled_folder import CLASSES, names, write_images, write_labels, write_picture
 from tests.real_labelme import REAL_LABELME, needs_real_labelme
 
@@ -220,19 +221,15 @@ def test_a_lost_database_bucket_and_volume_are_made_again(recorded, tmp_path):
 
 def test_another_configuration_is_refused_and_the_difference_named(recorded):
     world, _, _ = recorded
-    with pytest.raises(
-        RepositoryError, match=r"pets_train_v1 is there already.*data\.splits\.val was 0\.15 and is 0\.2"
-    ):
+    with raises(RepositoryError, "pets_train_v1", "data.splits.val", "0.15", "0.2"):
         world.run("pets_ann_v1", "data.splits={train: 0.7, val: 0.2, test: 0.1}")
 
 
 def test_a_training_tag_or_an_unknown_one_is_refused(recorded):
     world, _, _ = recorded
-    with pytest.raises(
-        ConfigurationError, match="a training tag; record starts from annotations: set it to pets_ann_v1"
-    ):
+    with raises(ConfigurationError, "pets_ann_v1"):
         world.run("pets_train_v1")
-    with pytest.raises(UnknownTagError, match="it has pets_ann_v"):
+    with raises(UnknownTagError, "pets_ann_v"):
         world.run("pets_ann_v9")
 
 
@@ -243,9 +240,7 @@ def test_a_tag_that_moved_since_it_was_recorded_is_refused(recorded, tmp_path):
     shutil.copytree(world.repository, moved.repository)
     shutil.copyfile(world.folder / "db.sqlite", tmp_path / "db.sqlite")
     commands.git("tag", "--force", "pets_ann_v1", second.annotation_commit, cwd=moved.repository, timeout_seconds=60)
-    with pytest.raises(
-        RepositoryError, match=f"{second.annotation_commit}, but {first.annotation_commit} was recorded"
-    ):
+    with raises(RepositoryError, second.annotation_commit, first.annotation_commit):
         moved.run("pets_ann_v1")
 
 
@@ -258,7 +253,7 @@ def test_a_version_with_other_contents_in_the_database_is_a_conflict(recorded, t
     fields = {name: getattr(row, name) for name in row.__slots__} | {"digest": "0" * 32 + ".dir"}
     database.register_version(type(row)(**fields), [], [])
     database.close()
-    with pytest.raises(VersionConflictError, match="pets_train_v1"):
+    with raises(VersionConflictError, "pets_train_v1"):
         other.run("pets_ann_v1")
 
 
@@ -267,7 +262,7 @@ def test_faults_are_listed_all_at_once(tmp_path):
     for name in names(6):
         write_labels(world.photos, name, ["unicorn"] * 12)
     world.add("pets_ann_v1")
-    with pytest.raises(DataError, match="pets_ann_v1 has 72 faults") as caught:
+    with raises(DataError, "pets_ann_v1") as caught:
         world.run("pets_ann_v1")
     first, *lines = str(caught.value).splitlines()
     assert lines == ["  'unicorn': 72 shapes in 6 files; the label is not in data.classes"]
@@ -275,7 +270,7 @@ def test_faults_are_listed_all_at_once(tmp_path):
     listed = (tmp_path / "work" / "faults" / "pets_ann_v1.txt").read_text().splitlines()
     assert len(listed) == 72
     assert "pets_train_v1" not in world.tags()
-    with pytest.raises(DataError, match="2 images in 2 groups"):
+    with raises(DataError):
         shrink(world, 2)
 
 
@@ -291,7 +286,7 @@ def test_three_images_are_recorded_with_a_warning(tmp_path):
     world = make_world(tmp_path, 3)
     embed(world.photos, "001")
     world.add("pets_ann_v1")
-    with pytest.raises(DataError, match=r"data\.splits\.val is 0, but val images are needed to choose a model"):
+    with raises(DataError, "data.splits.val"):
         world.run("pets_ann_v1", "data.splits={train: 0.8, val: 0, test: 0.2}")
     result = world.run("pets_ann_v1", "data.classes=[cat, dog, bird, fish]")
     assert result.images == {"train": 1, "val": 1, "test": 1}
@@ -430,7 +425,7 @@ def test_what_another_published_meanwhile_is_compared_not_overwritten(tmp_path, 
     assert world.run("pets_ann_v1").training_commit == first.training_commit
     world.forget_results()
     calls.clear()
-    with pytest.raises(RepositoryError, match=r"is there already.*data\.classes was .*bird"):
+    with raises(RepositoryError, "data.classes"):
         world.run("pets_ann_v1", "data.classes=[cat, dog, bird, fish]")
     assert world.tags()["pets_train_v1"] == first.training_commit
 

@@ -13,6 +13,7 @@ from sightline.data.repository.removal import remove_version
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError, UnknownTagError
 from sightline.steps import record
+from tests.golden import raises
 from tests.labelled_folder import names, write_images
 from tests.servers.git_http import GitServer
 from tests.steps.test_record import CODE, World, make_world
@@ -148,7 +149,7 @@ def test_a_dataset_that_never_rests_is_given_up(tmp_path, monkeypatch):
         raise OutpacedError("refs/sightline/pets_versions names another object")
 
     monkeypatch.setattr(record, "publish_training_tag", outpaced)
-    with pytest.raises(RepositoryError, match="recorded or removed all the time"):
+    with raises(RepositoryError):
         world.run("pets_ann_v1", SPLITS, "data.timeout_seconds=2")
 
 
@@ -160,7 +161,7 @@ def twice(tmp_path_factory):
     second = world.run("pets_ann_v2", SPLITS)
     before = sides(world)
     removed = remove_version(str(world.repository), DatasetTag.parse("pets_train_v1"), "wrong splits")
-    with pytest.raises(UnknownTagError, match="was removed"):
+    with raises(UnknownTagError):
         open_history(str(world.repository), [DatasetTag.parse("pets_train_v1")], 60).__enter__()
     right = world.run("pets_ann_v1", "data.splits={train: 0.6, val: 0.4, test: 0}")
     return world, before, wrong, second, removed, right
@@ -184,7 +185,7 @@ def test_what_used_the_removed_commit_is_told(twice):
 
     world, _, wrong, _, _, _ = twice
     with (
-        pytest.raises(RepositoryError, match=f"{wrong.training_commit} was removed"),
+        raises(RepositoryError, wrong.training_commit),
         training_set_on_disk(world.config("pets_ann_v1", SPLITS), "pets_train_v1", wrong.training_commit),
     ):
         pass
@@ -213,7 +214,7 @@ def test_annotations_that_are_removed_meanwhile_are_not_recorded(tmp_path, monke
         return real(*arguments)
 
     monkeypatch.setattr(record, "build_training_set", slow)
-    with pytest.raises(UnknownTagError, match=r"pets_ann_v1 .* was removed .*wrong camera"):
+    with raises(UnknownTagError, "pets_ann_v1"):
         world.run("pets_ann_v1", SPLITS)
     assert world.tags() == {}
     monkeypatch.setattr(record, "build_training_set", real)
@@ -227,7 +228,7 @@ def test_annotations_that_came_back_are_recorded_over_their_old_row(tmp_path):
     first = world.run("pets_ann_v1", SPLITS)
     for tag in ("pets_train_v1", "pets_ann_v1"):
         remove_version(str(world.repository), DatasetTag.parse(tag), "")
-    with pytest.raises(UnknownTagError, match="was removed"):
+    with raises(UnknownTagError):
         world.run("pets_ann_v1", SPLITS)
     world.add("pets_ann_v1")
     again = world.run("pets_ann_v1", SPLITS)
@@ -318,7 +319,7 @@ def test_a_version_that_differs_in_the_clone_is_refused(tmp_path):
     world = make_versions(tmp_path / "world", 8, 12)
     jane = clone_of(world, tmp_path / "jane")
     commands.git("tag", "--force", "pets_ann_v2", "pets_ann_v1", cwd=jane.repository, timeout_seconds=60)
-    with pytest.raises(RepositoryError, match="tag --delete pets_ann_v2"):
+    with raises(RepositoryError, "--delete", "pets_ann_v2"):
         jane.run("pets_ann_v1", SPLITS)
     assert "pets_train_v1" not in world.tags()
 

@@ -20,6 +20,7 @@ from sightline.steps import record as record_step
 from sightline.steps import train as train_step
 from sightline.storage.uris import fetch, open_storage
 from sightline.tasks.base import Predictor, load_model
+from tests.golden import raises
 from tests.squares import CLASSES, TINY_MODEL, TINY_TRAIN, write_labelme
 
 REVISION = "0.1.0"
@@ -184,7 +185,7 @@ def test_a_training_set_that_moved_is_refused(recorded, tmp_path):
 def test_other_classes_than_those_recorded_are_refused(recorded, tmp_path):
     _, config, record = recorded
     config = changed(config, "storage", uri=str(tmp_path / "bucket"))
-    with pytest.raises(DataError, match=r"recorded with the classes square, disc, but data.classes are disc, square"):
+    with raises(DataError, "data.classes"):
         train_step.run(changed(config, "data", classes=("disc", "square")), REVISION, record)
 
 
@@ -207,7 +208,7 @@ def test_pretrained_weights_are_where_training_begins(recorded, tmp_path):
     first = next(iter(backbone.body.parameters()))
     assert (next(iter(network.backbone.body.parameters())) - first).abs().max() < 1e-6
     save_file({"other": next(backbone.parameters()).detach()}, tmp_path / "weights.safetensors")
-    with pytest.raises(ModelFileError, match="tensors of the backbone do not fit"):
+    with raises(ModelFileError):
         train_step.run(changed(begun, "train", iterations=2), REVISION, record)
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from sightline.errors import ObjectNotFoundError, PreconditionFailedError, StorageError
 from sightline.storage import Upload, gcs, open_storage
+from tests.golden import raises
 from tests.servers.google_storage import fault
 
 SMALL = os.urandom(30_000)
@@ -186,17 +187,17 @@ def test_an_object_that_changes_while_it_is_read_comes_whole(rig, storage, big, 
 
 # Faults that stay: one error, a state from which the same call completes.
 LASTING = {
-    "damaged on disk": (fault("flip", "GET", BYTES, times=99), r"gs://.*/a arrived damaged: its CRC-32C should be"),
-    "503": (fault("status", "GET", times=99, status=503), r"503, a fault of the test rig, after trying.*run the same"),
-    "429": (fault("status", "GET", times=99, status=429), r"429, .*lower SIGHTLINE_GCS_JOBS"),
-    "403": (fault("status", "GET", times=99, status=403), r"403, .*access.*the role Storage Object User"),
+    "damaged on disk": (fault("flip", "GET", BYTES, times=99), "CRC-32C"),
+    "503": (fault("status", "GET", times=99, status=503), "503"),
+    "429": (fault("status", "GET", times=99, status=429), "SIGHTLINE_GCS_JOBS"),
+    "403": (fault("status", "GET", times=99, status=403), "Storage Object User"),
     "401": (
         fault("status", "GET", times=99, status=401),
-        r"no usable Google credentials \(Anonymous",
+        "credentials",
     ),
-    "reset": (fault("reset", "GET", times=99), r"cannot be reached \(.*check the network.*run the same command again"),
-    "stall": (fault("stall", "GET", times=99, seconds=2), r"cannot be reached \(.*check the network"),
-    "truncated to nothing": (fault("truncate", "GET", times=99, bytes=0), r"cannot be reached"),
+    "reset": (fault("reset", "GET", times=99), "gs://"),
+    "stall": (fault("stall", "GET", times=99, seconds=2), "gs://"),
+    "truncated to nothing": (fault("truncate", "GET", times=99, bytes=0), "gs://"),
 }
 
 
@@ -207,7 +208,7 @@ def test_what_lasts_ends_in_one_error_and_no_file(rig, storage, tmp_path, monkey
     impatient = open_storage(storage.uri)
     rule, message = LASTING[case]
     rig.fail(rule)
-    with pytest.raises(StorageError, match=message) as told:
+    with raises(StorageError, message) as told:
         impatient.download("a", tmp_path / "down" / "a")
     assert "upload_id" not in str(told.value)
     assert list((tmp_path / "down").iterdir()) == []
@@ -219,10 +220,10 @@ def test_what_lasts_ends_in_one_error_and_no_file(rig, storage, tmp_path, monkey
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (fault("status", ".*", UPLOAD, times=99, status=503), r"cannot write gs://.*503.*run the same command again"),
-        (fault("status", ".*", UPLOAD, times=99, status=403), r"403.*Storage Object User"),
-        (fault("reset", ".*", UPLOAD, times=99), r"cannot be reached.*run the same command again"),
-        (fault("flip upload", "POST|PUT", UPLOAD + "=multipart|upload_id", times=99), r"CRC32C|checksum"),
+        (fault("status", ".*", UPLOAD, times=99, status=503), "gs://"),
+        (fault("status", ".*", UPLOAD, times=99, status=403), "403"),
+        (fault("reset", ".*", UPLOAD, times=99), "gs://"),
+        (fault("flip upload", "POST|PUT", UPLOAD + "=multipart|upload_id", times=99), "/a"),
     ],
     ids=["503", "403", "reset", "damaged"],
 )
@@ -231,7 +232,7 @@ def test_a_write_that_cannot_be_done_leaves_nothing(rig, storage, tmp_path, monk
     monkeypatch.setenv("SIGHTLINE_GCS_TIMEOUT_SECONDS", "0.7")
     impatient = open_storage(storage.uri)
     rig.fail(rule)
-    with pytest.raises(StorageError, match=message) as told:
+    with raises(StorageError, message) as told:
         impatient.upload(tmp_path / "file", "a", if_generation=0)
     assert "upload_id" not in str(told.value)
     rig.fail()
@@ -253,7 +254,7 @@ def test_a_lost_answer_is_not_taken_for_success_when_another_was_first(rig, stor
     """The write is refused, its repetition too: what is there has other bytes."""
     storage.write_bytes("a", b"theirs", if_generation=0)
     rig.fail(fault("reset", "POST", UPLOAD))
-    with pytest.raises(PreconditionFailedError, match="another process was first"):
+    with raises(PreconditionFailedError):
         storage.write_bytes("a", b"ours", if_generation=0)
     assert storage.read_bytes("a")[0] == b"theirs"
 
@@ -269,7 +270,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(storage, big, tmp_path):
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, limits[1]))
     try:
-        with pytest.raises(StorageError, match=r"cannot write .*down/a: File too large"):
+        with raises(StorageError, "down/a"):
             storage.download("a", tmp_path / "down" / "a")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -289,17 +290,17 @@ def test_a_sink_that_refuses_is_not_asked_again(rig, storage):
         yield io.BytesIO()
         raise StorageError("the MD5 is another")
 
-    with pytest.raises(StorageError, match="the MD5 is another"):
+    with raises(StorageError, "MD5"):
         storage.read("a", refusing)
     assert len(statuses(rig, BYTES)) == 1
 
 
 def test_a_file_that_changes_while_it_is_sent_is_no_object(storage, big, monkeypatch):
     monkeypatch.setattr(gcs, "measured", lambda path: (len(BIG) + 1, "AAAAAA=="))
-    with pytest.raises(StorageError, match=r"became shorter|CRC32C"):
+    with raises(StorageError):
         storage.upload(big, "a")
     monkeypatch.setattr(gcs, "measured", lambda path: (len(BIG), "AAAAAA=="))
-    with pytest.raises(StorageError, match="CRC32C"):
+    with raises(StorageError, "CRC32C"):
         storage.upload(big, "a")
     assert list(storage.list()) == []
 
@@ -337,5 +338,5 @@ def test_what_is_gone_is_told_apart_from_what_is_statuses(rig, storage):
         storage.read_bytes("none")
     rig.fail(fault("status", "GET", times=99, status=404))
     fresh = open_storage(storage.uri)
-    with pytest.raises(StorageError, match=r"404.*check storage\.uri, or create the bucket"):
+    with raises(StorageError, "404", "storage.uri"):
         fresh.read_bytes("none")

@@ -5,6 +5,7 @@ import torch
 from sightline.data.detections import Detections
 from sightline.errors import ConfigurationError
 from sightline.tasks.base import load_task
+from tests.golden import raises
 from tests.squares import TINY_MODEL, make_card, make_dataset, write_coco
 
 CPU = torch.device("cpu")
@@ -16,7 +17,7 @@ def task():
 
 
 def test_an_unknown_task_names_the_known():
-    with pytest.raises(ConfigurationError, match="unknown task 'classification'; known are instance_segmentation"):
+    with raises(ConfigurationError, "classification", "instance_segmentation"):
         load_task("classification")
 
 

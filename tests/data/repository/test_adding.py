@@ -18,6 +18,7 @@ from sightline.data.repository.history import list_tags, open_history
 from sightline.data.repository.staging import staging_root
 from sightline.data.tags import DatasetTag
 from sightline.errors import DataError, RepositoryError
+from tests.golden import raises
 from tests.labelled_folder import write_images, write_labels
 
 V1, V2, V3 = (DatasetTag("pets", "ann", version) for version in ("v1", "v2", "v3"))
@@ -70,10 +71,10 @@ class World:
     def add(self, tag, photos=None, repository=None, **options):
         return add_annotations(repository or self.path, photos or self.photos, tag, **options)
 
-    def refused(self, match, tag=V2, photos=None, error=RepositoryError):
+    def refused(self, *tokens, tag=V2, photos=None, error=RepositoryError):
         """Nothing is changed by an addition that is refused."""
         before, own = state(self.path), tree(photos or self.photos)
-        with pytest.raises(error, match=match):
+        with raises(error, *tokens):
             self.add(tag, photos)
         assert state(self.path) == before
         assert tree(photos or self.photos) == own
@@ -111,7 +112,7 @@ def test_uncommitted_work_in_the_datasets_folder_is_refused_by_name(world):
     (folder / "b.jpg").unlink()
     (folder / "b.jpg").symlink_to("mine.jpg")
     write_images(world.photos, ["c"])
-    world.refused(r"5 files: \.notes \(new\), a\.json \(changed\), b\.jpg \(changed\), mine\.jpg \(new\), mine\.json")
+    world.refused(".notes", "a.json", "b.jpg", "mine.jpg", "mine.json")
 
 
 def test_what_some_version_has_or_gets_may_be_replaced(world):
@@ -152,7 +153,7 @@ def test_folders_that_the_addition_would_read_and_write_are_refused(world, place
         (world.folder.parent / "link").symlink_to(folder)
         folder = world.folder.parent / "link"
     before = state(world.path)
-    with pytest.raises(DataError, match=r"lies inside|lies in|holds"):
+    with raises(DataError):
         world.add(V2, folder)
     assert state(world.path) == before
 
@@ -179,7 +180,7 @@ def test_rules_that_would_leave_files_out_are_refused_by_name(world, where, rule
     if committed:
         git(world.path, "add", where)
         git(world.path, "commit", "--quiet", "--message", "Ignore")
-    world.refused(r"\.dvcignore of the data repository would leave files of pets_ann_v2 out(.|\n)*in .*dvcignore: ")
+    world.refused(".dvcignore", "pets_ann_v2")
 
 
 def test_rules_about_other_files_are_fine(world):
@@ -191,7 +192,7 @@ def test_rules_about_other_files_are_fine(world):
 def test_files_of_dvc_in_the_photos_block_neither_this_nor_the_next_addition(world):
     bad = shutil.copytree(world.photos, world.folder / "bad")
     (bad / "a.jpg.dvc").write_text("outs:\n- md5: 0\n outs")
-    world.refused(r"a\.jpg\.dvc: files of Git and DVC cannot be part", OTHER, bad, DataError)
+    world.refused("a.jpg.dvc", tag=OTHER, photos=bad, error=DataError)
     assert not (world.path / OTHER.folder).exists()
     (bad / "a.jpg.dvc").unlink()
     assert world.add(OTHER, bad).new
@@ -206,7 +207,7 @@ def test_a_broken_file_of_dvc_elsewhere_does_not_matter(world):
 def test_faults_that_would_stop_record_refuse_the_addition(world):
     (world.photos / "b.jpg").unlink()
     (world.photos / "a.json").write_text("{")
-    world.refused(r"2 faults that would stop record(.|\n)*a\.json(.|\n)*b\.json", error=DataError)
+    world.refused("a.json", "b.json", error=DataError)
     done = world.add(V2, allow_faults=True)
     assert (done.new, done.faults, done.files) == (True, 2, 3)
 
@@ -221,7 +222,7 @@ def test_a_folder_that_changes_meanwhile_is_refused(world, monkeypatch):
         return base(branch, published)
 
     monkeypatch.setattr(Branch, "base", changing)
-    with pytest.raises(DataError, match=r"changed while it was being added \(c\.jpg\)"):
+    with raises(DataError, "c.jpg"):
         world.add(V2)
     assert state(world.path) == before
 
@@ -243,7 +244,7 @@ def test_what_is_uncommitted_elsewhere_stays_uncommitted(world):
 def test_uncommitted_changes_of_the_dvc_file_are_refused(world):
     (world.path / V1.dvc_file).write_text("outs: mine\n")
     write_images(world.photos, ["c"])
-    world.refused(r"in the way, in 1 file: annotations/pets\.dvc; nothing was changed")
+    world.refused("annotations/pets.dvc")
 
 
 def test_a_place_that_something_else_has_is_refused(world, tmp_path):
@@ -251,11 +252,11 @@ def test_a_place_that_something_else_has_is_refused(world, tmp_path):
     shutil.rmtree(world.path / V1.folder)
     (tmp_path / "big").mkdir()
     (world.path / V1.folder).symlink_to(tmp_path / "big")
-    world.refused("is a link; expected a folder")
+    world.refused(str(world.path / V1.folder))
     (world.path / V1.folder).unlink()
     (world.path / V1.folder).write_text("x")
-    world.refused("is a file; expected a folder")
-    world.refused("belongs to DVC and Git", DatasetTag("x.dvc", "ann", "v1"))
+    world.refused(str(world.path / V1.folder))
+    world.refused("x.dvc", tag=DatasetTag("x.dvc", "ann", "v1"))
 
 
 # Clones
@@ -311,7 +312,7 @@ def test_the_same_version_added_in_two_clones_is_one(world, clones):
     again = world.add(V2, repository=john)
     assert (again.new, again.commit) == (False, first.commit)
     write_images(world.photos, ["d"])
-    with pytest.raises(RepositoryError, match=r"exists with other contents \(2 files would be added"):
+    with raises(RepositoryError):
         world.add(V2, repository=john)
 
 
@@ -330,7 +331,7 @@ def test_a_branch_that_diverged_is_refused_before_anything_is_done(world, clones
     world.add(V2, repository=jane)
     git(john, "-c", "user.name=j", "-c", "user.email=j@x", "commit", "--quiet", "--allow-empty", "-m", "Mine")
     before = state(john) | {"tags": ""}
-    with pytest.raises(RepositoryError, match=r"have diverged \(1 commit only here, 1 only there\)"):
+    with raises(RepositoryError):
         world.add(V3, repository=john)
     assert state(john) | {"tags": ""} == before
 
@@ -343,7 +344,7 @@ def test_a_change_that_others_made_and_that_is_uncommitted_here_is_in_the_way(wo
     git(jane, "push", "--quiet")
     (john / "README").write_text("mine")
     write_images(world.photos, ["c"])
-    with pytest.raises(RepositoryError, match="in the way, in 1 file: README"):
+    with raises(RepositoryError, "README"):
         world.add(V2, repository=john)
     assert (john / "README").read_text() == "mine"
     (john / "README").write_text("theirs")
@@ -377,7 +378,7 @@ def test_a_push_that_is_refused_leaves_nothing(world, clones):
     hook.chmod(0o755)
     write_images(world.photos, ["c"])
     before = state(jane)
-    with pytest.raises(RepositoryError, match="git push"):
+    with raises(RepositoryError):
         world.add(V2, repository=jane)
     assert state(jane) == before
     hook.unlink()

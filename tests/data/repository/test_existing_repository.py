@@ -9,6 +9,7 @@ from sightline.data.repository.checkout import checkout
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.errors import RepositoryError
+from tests.golden import raises
 from tests.labelled_folder import write_images
 
 V1 = DatasetTag("pets", "ann", "v1")
@@ -71,7 +72,7 @@ def test_a_repository_with_dvc_gets_two_remotes_and_keeps_its_own(dvc_team, tmp_
     assert done.new
     assert git(dvc_team, "status", "--porcelain") == dirty
     assert not (tmp_path / "ours").exists()
-    with pytest.raises(RepositoryError, match=r"remotes below .*rem, not"):
+    with raises(RepositoryError):
         init_repository(dvc_team, str(tmp_path / "other"))
 
 
@@ -93,9 +94,9 @@ def test_a_repository_without_dvc_gets_it(team, tmp_path, commits):
 def test_what_would_change_something_of_theirs_is_refused(dvc_team, tmp_path):
     config = dvc_team / ".dvc" / "config"
 
-    def refused(match, path=dvc_team):
+    def refused(*tokens, path=dvc_team):
         before = config.read_bytes(), git(dvc_team, "rev-parse", "HEAD"), git(dvc_team, "status", "--porcelain")
-        with pytest.raises(RepositoryError, match=match):
+        with raises(RepositoryError, *tokens):
             init_repository(path, str(tmp_path / "rem"))
         assert before == (
             config.read_bytes(), git(dvc_team, "rev-parse", "HEAD"), git(dvc_team, "status", "--porcelain"),
@@ -103,35 +104,35 @@ def test_what_would_change_something_of_theirs_is_refused(dvc_team, tmp_path):
 
     committed = config.read_text()
     config.write_text(committed + "# not committed\n")
-    refused(r"\.dvc/config in .* has uncommitted changes; nothing was changed")
+    refused(".dvc/config")
     config.write_text(committed)
     (dvc_team / "sub").mkdir()
     (dvc_team / "sub" / "a").write_text("x")
-    refused("lies inside the git repository", dvc_team / "sub")
+    refused(str(dvc_team), path=dvc_team / "sub")
     git(dvc_team, "checkout", "--quiet", "--detach")
-    refused("no branch checked out")
+    refused(str(dvc_team))
     git(dvc_team, "checkout", "--quiet", "trunk")
     config.write_text(committed + "['remote \"training\"']\n    url = /elsewhere\n")
     git(dvc_team, "commit", "--quiet", "--all", "--message", "Ours")
-    refused("has a remote 'training' already, at /elsewhere")
+    refused("training", "/elsewhere")
     git(tmp_path, "clone", "--quiet", "--bare", str(dvc_team), str(tmp_path / "bare.git"))
-    refused("without a working tree", tmp_path / "bare.git")
+    refused("bare.git", path=tmp_path / "bare.git")
 
 
 def test_remotes_that_are_not_committed_are_not_enough(dvc_team, tmp_path):
     for room in ("annotations", "training"):
         commands.dvc("remote", "add", room, str(tmp_path / "rem" / room), cwd=dvc_team, timeout_seconds=60)
-    with pytest.raises(RepositoryError, match="has uncommitted changes"):
+    with raises(RepositoryError):
         init_repository(dvc_team, str(tmp_path / "rem"))
     photos = write_images(tmp_path / "photos", ["a"])
-    with pytest.raises(RepositoryError, match="but that is not committed; commit it"):
+    with raises(RepositoryError):
         add_annotations(dvc_team, photos, V1)
     git(dvc_team, "commit", "--quiet", "--all", "--message", "Remotes")
     assert add_annotations(dvc_team, photos, V1).new
 
 
 def test_a_repository_without_our_remotes_says_what_adds_them(dvc_team, tmp_path):
-    with pytest.raises(RepositoryError, match=r"sightline data init '.*team data' --remote URI"):
+    with raises(RepositoryError, "--remote"):
         add_annotations(dvc_team, write_images(tmp_path / "photos", ["a"]), V1)
     assert not (dvc_team / "annotations").exists()
     assert git(dvc_team, "status", "--porcelain") == ""
@@ -177,7 +178,7 @@ def test_addresses_that_dvc_cannot_keep_are_refused(tmp_path, team, monkeypatch)
     before = sorted(tmp_path.rglob("*")), git(team, "rev-parse", "HEAD")
     for remote in REFUSED:
         for path in (tmp_path / "r", team):
-            with pytest.raises(RepositoryError, match=r"^DVC remote .* cannot be used: "):
+            with raises(RepositoryError, "DVC"):
                 init_repository(path, remote.format(tmp_path))
             assert (sorted(tmp_path.rglob("*")), git(team, "rev-parse", "HEAD")) == before, (remote, path)
 
@@ -186,14 +187,14 @@ def test_addresses_that_dvc_cannot_keep_are_refused(tmp_path, team, monkeypatch)
 def test_a_remote_that_overlaps_the_repository_is_refused(tmp_path, remote):
     (tmp_path / "link").symlink_to("r")
     path = tmp_path / ("annotations/r" if remote == "." else "r")
-    with pytest.raises(RepositoryError, match="would overlap"):
+    with raises(RepositoryError):
         init_repository(path, str(tmp_path / remote))
     assert [entry.name for entry in tmp_path.iterdir()] == ["link"]
 
 
 @pytest.mark.parametrize("name", ["{x}", "%(x)s", "a\nb", "\udcff"])
 def test_folders_that_dvc_cannot_work_in_are_refused(tmp_path, name):
-    with pytest.raises(RepositoryError, match=r"cannot be used: .*; choose another folder"):
+    with raises(RepositoryError):
         init_repository(tmp_path / name, str(tmp_path / "remote"))
     assert list(tmp_path.iterdir()) == []
 
@@ -213,12 +214,12 @@ def test_an_address_of_an_earlier_release_that_dvc_fails_on_is_named(tmp_path):
     config = tmp_path / "r" / ".dvc" / "config"
     config.write_text(config.read_text().replace(str(tmp_path / "remote"), str(tmp_path / "{x}")))
     git(tmp_path / "r", "commit", "--quiet", "--all", "--message", "Move the remotes")
-    with pytest.raises(RepositoryError, match=r"curly bracket.*dvc remote modify annotations url"):
+    with raises(RepositoryError):
         add_annotations(tmp_path / "r", write_images(tmp_path / "photos", ["a"]), V1)
 
 
 def test_a_relative_remote_is_refused(tmp_path):
-    with pytest.raises(RepositoryError, match="is the relative path"):
+    with raises(RepositoryError):
         open_remote("['remote \"training\"']\n    url = ../rem\n", "training", "/data")
 
 
@@ -230,14 +231,14 @@ def test_the_source_code_of_sightline_is_no_place_for_data(package, team, tmp_pa
     (team / "photos" / "a.jpg").write_bytes(b"")
     before = git(team, "rev-parse", "HEAD"), git(team, "status", "--porcelain")
     for path in (team, team / "photos"):
-        with pytest.raises(RepositoryError, match=f"{package}/__init__.py.*nothing was changed: choose a folder"):
+        with raises(RepositoryError, f"{package}/__init__.py"):
             init_repository(path, str(tmp_path / "remote"))
     assert (git(team, "rev-parse", "HEAD"), git(team, "status", "--porcelain")) == before
 
 
 def test_a_remote_that_cannot_be_written_is_corrected_by_the_option(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RepositoryError, match="set --remote to a folder") as caught:
+    with raises(RepositoryError, "--remote") as caught:
         init_repository(tmp_path / "data", str(tmp_path / "file"))
     assert "storage.uri" not in str(caught.value)
     assert not (tmp_path / "data").exists()
@@ -245,8 +246,8 @@ def test_a_remote_that_cannot_be_written_is_corrected_by_the_option(tmp_path):
 
 def test_a_remote_that_is_the_repository_leaves_nothing_behind(tmp_path):
     for remote in ("data", "data/remote", "data/.dvc"):
-        with pytest.raises(RepositoryError, match="overlap"):
+        with raises(RepositoryError):
             init_repository(tmp_path / "data", str(tmp_path / remote))
-    with pytest.raises(RepositoryError, match="overlap"):
+    with raises(RepositoryError):
         init_repository(tmp_path / "r" / "annotations" / "data", str(tmp_path / "r"))
     assert list(tmp_path.iterdir()) == []

@@ -26,6 +26,7 @@ from sightline.registry.results import RecordResult
 from sightline.registry.store import find_result
 from sightline.steps import record
 from sightline.storage import open_storage
+from tests.golden import raises
 from tests.labelled_folder import CLASSES, names, write_images
 from tests.servers.google_storage import fault
 
@@ -83,16 +84,16 @@ def test_a_repository_on_google_storage_names_both_remotes(gs_data, bucket_uri):
         f"team/annotations/{object_key(md5)}" for md5 in {*manifest.values(), listed}
     }
     assert init_repository(gs_data, f"{bucket_uri}/team") is False
-    with pytest.raises(RepositoryError, match=f"remotes below {bucket_uri}/team, not {bucket_uri}/other"):
+    with raises(RepositoryError, f"{bucket_uri}/team", f"{bucket_uri}/other"):
         init_repository(gs_data, f"{bucket_uri}/other")
 
 
 @pytest.mark.parametrize(
     ("break_it", "expected"),
     [
-        (fault("status", "POST", status=403, times=9), "403|permission|access"),
-        (fault("status", "GET", status=403, times=9), "403|permission|access"),
-        (fault("status", status=401, times=9), "401|credentials"),
+        (fault("status", "POST", status=403, times=9), "403"),
+        (fault("status", "GET", status=403, times=9), "403"),
+        (fault("status", status=401, times=9), "credentials"),
     ],
     ids=["no writing", "no reading", "no credentials"],
 )
@@ -100,7 +101,7 @@ def test_a_bucket_that_cannot_be_used_is_refused_before_anything_is_made(
     google_storage_rig, bucket_uri, tmp_path, break_it, expected
 ):
     google_storage_rig.fail(break_it)
-    with pytest.raises(RepositoryError, match=rf"must be readable and writable, nothing was made: .*({expected})"):
+    with raises(RepositoryError, expected):
         init_repository(tmp_path / "data", bucket_uri)
     assert not (tmp_path / "data").exists()
     google_storage_rig.fail()
@@ -108,7 +109,7 @@ def test_a_bucket_that_cannot_be_used_is_refused_before_anything_is_made(
 
 
 def test_a_bucket_that_is_not_there_is_refused(google_storage_rig, tmp_path):
-    with pytest.raises(RepositoryError, match="no-such-bucket-77"):
+    with raises(RepositoryError, "no-such-bucket-77"):
         init_repository(tmp_path / "data", "gs://no-such-bucket-77/data")
     assert not (tmp_path / "data").exists()
 
@@ -132,7 +133,7 @@ def test_a_push_that_cannot_be_made_good_sets_no_tag(gs_data, photos, google_sto
     write_images(photos, ["new"])
     tag = DatasetTag("pets", "ann", "v2")
     google_storage_rig.fail(fault("flip upload", "POST", "uploadType", times=1000, at=-100))
-    with pytest.raises(RepositoryError, match=r"after dvc push .* still lacks .*\(damaged\)"):
+    with raises(RepositoryError):
         add_annotations(gs_data, photos, tag)
     assert str(tag) not in list_tags(str(gs_data), 60)
     google_storage_rig.fail()
@@ -262,11 +263,11 @@ def test_what_a_foreign_remote_lost_is_named(foreign, tmp_path):
     data, remote = foreign
     manifest, _ = manifest_of(data)
     remote.path_of(manifest["001.jpg"]).unlink()
-    with pytest.raises(RepositoryError, match=rf"1 of 32 files of {V1} are missing .* http.*: 001\.jpg \(missing\);"):
+    with raises(RepositoryError, V1, "001.jpg"):
         checkout(str(data), str(V1), tmp_path / "work")
 
 
 def test_a_remote_of_files_under_their_own_names_is_refused():
     config = "['remote \"training\"']\n    url = gs://bucket/x\n    version_aware = true\n"
-    with pytest.raises(RepositoryError, match="is version_aware: it keeps files under their own names"):
+    with raises(RepositoryError, "version_aware"):
         open_remote(config, "training", "/data")

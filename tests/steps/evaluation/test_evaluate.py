@@ -15,6 +15,7 @@ from sightline.registry.promotion import is_carried_out
 from sightline.report.pages.summary import read_summary
 from sightline.steps import evaluate, promote
 from sightline.storage import open_storage
+from tests.golden import raises
 
 
 @pytest.mark.usefixtures("oracle")
@@ -203,7 +204,7 @@ def test_promote_measures_a_faster_champion_without_the_gpu_that_evaluate_had(si
     config = site.config("train.device=cuda")
     assert evaluate.run(config, "code", mine, device="cpu").selections[0].promoted  # as on a node with a GPU
     promote.run(site.config(), "other code", other)
-    with pytest.raises(ConfigurationError, match="finds no GPU"):
+    with raises(ConfigurationError, "GPU"):
         evaluate.run(config, "code", mine)
     result = promote.run(config, "code", mine)
     assert not result.selections[0].promoted
@@ -239,10 +240,10 @@ def test_different_champions_by_metric_have_different_names(site):
 
 def test_a_candidate_of_other_classes_or_another_task_is_refused(site):
     other = site.model(50, classes=("car", "tree"), category_ids=(1, 2))
-    with pytest.raises(ModelFileError, match=r"made for the classes car, tree, but 0, 1, .* are asked for"):
+    with raises(ModelFileError):
         promote.run(site.config(), "code", site.trained(other))
     other = site.model(50, task="classification", seed=1)
-    with pytest.raises(ModelFileError, match=r"task classification, but instance_segmentation"):
+    with raises(ModelFileError, "instance_segmentation"):
         promote.run(site.config(), "code", site.trained(other))
     assert not (site.folder / "bucket").exists()
 
@@ -251,26 +252,26 @@ def test_a_replaced_or_missing_model_file_is_refused(site):
     model = site.model(50)
     train = site.trained(model)
     model.write_bytes(site.model(60).read_bytes())
-    with pytest.raises(ModelFileError, match=r"is not the model that was meant: its sha256 is .*, expected"):
+    with raises(ModelFileError, "sha256"):
         promote.run(site.config(), "code", train)
     model.unlink()
-    with pytest.raises(StepError, match=r"is not in the result bucket any more"):
+    with raises(StepError):
         promote.run(site.config(), "code", train)
 
 
 def test_metrics_that_nobody_computes_are_refused_before_any_work(site):
     train = site.trained(site.model(50))
-    with pytest.raises(ConfigurationError, match="unknown metric 'mAP'"):
+    with raises(ConfigurationError, "mAP"):
         promote.run(site.config("evaluate.select_by=[mAP]"), "code", train)
-    with pytest.raises(ConfigurationError, match=r"evaluate\.minimum: unknown metric 'mAP'"):
+    with raises(ConfigurationError, "evaluate.minimum", "mAP"):
         promote.run(site.config("evaluate.minimum={mAP: 0.5}"), "code", train)
-    with pytest.raises(ConfigurationError, match="reading is none"):
+    with raises(ConfigurationError):
         promote.run(site.config("reading=none"), "code", train)
     assert not (site.folder / "work" / "evaluate").exists()
 
 
 def test_without_candidates_train_must_run_again(site):
-    with pytest.raises(StepError, match="left no candidate; run train again"):
+    with raises(StepError):
         promote.run(site.config(), "code", site.trained())
 
 

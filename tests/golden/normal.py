@@ -1,0 +1,32 @@
+"""Replaces what differs from run to run (folders, ids, ports, times) by names in angle brackets."""
+
+import re
+import tempfile
+from pathlib import Path
+
+import sightline
+
+ROOT = str(Path(__file__).parents[2])
+BASE = re.compile(re.escape(tempfile.gettempdir()) + r"/pytest-of-[^/]+/pytest-[^/]+(/popen-gw\d+)?/[^/\s'\"]+")
+"""The folder that pytest makes for one test."""
+PATTERNS = [
+    (r"(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
+    (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", "<time>"),
+    (r"\b\d{8}-\d{6}(-[0-9a-f]{4})?\b", "<run>"),
+    (r"\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|[0-9a-f]{12}|[0-9a-f]{8})\b", "<hex>"),
+    (r"(127\.0\.0\.1|localhost|\[::1\])([: ]+|', )\d{4,5}\b", r"\1\2<port>"),
+    (r"\b(process|pid|PID) \d+", r"\1 <pid>"),
+    (r"\btmp[a-z0-9_]{8}\b", "<random>"),
+    (r"\b\d+(\.\d+)? s\b", "<n> s"),
+    (r"0x[0-9a-f]{8,}", "<address>"),
+    (r"[ \t]+$", ""),
+]
+
+
+def normal(text: str) -> str:
+    """The text as a golden file keeps it."""
+    text = BASE.sub("<tmp>", text).replace(ROOT, "<checkout>").replace(sightline.__version__, "<version>")
+    text = text.replace(f"{Path.home()}/", "<home>/")
+    for pattern, name in PATTERNS:
+        text = re.sub(pattern, name, text, flags=re.MULTILINE)
+    return text.strip("\n")
