@@ -87,7 +87,7 @@ def pin(code_rev: str) -> str:
     found = [] if code_rev == CURRENT else [name for name in revisions(volume) if name.startswith(code_rev)]
     if len(found) > 1:
         raise SnapshotError(
-            f"code_rev {code_rev} fits {len(found)} snapshots in {volume}: {', '.join(found)}; give more digits"
+            f"code_rev {code_rev} matches {len(found)} snapshots in {volume}: {', '.join(found)}; give more digits"
         )
     if not found:
         return _bring(code_rev)
@@ -205,7 +205,7 @@ def current(volume: Path) -> str | None:
     except FileNotFoundError:
         return None
     if not _FULL.fullmatch(text):
-        raise SnapshotError(f"{path} holds {text[:80]!r}, expected the 64 hexadecimal digits of a revision; {_AGAIN}")
+        raise SnapshotError(f"{path} holds {text[:80]!r}, expected a revision of 64 hexadecimal digits; {_AGAIN}")
     return text
 
 
@@ -258,10 +258,10 @@ def _fault(folder: Path, expected: Mapping[str, str]) -> str:
     for what, names in {
         "is missing": wanted - present.keys(),
         "does not belong there": present.keys() - wanted,
-        "is a link or no file": {name for name, plain in present.items() if not plain},
+        "is a link or not a regular file": {name for name, plain in present.items() if not plain},
     }.items():
         if names:
-            more = f", and so with {len(names) - 1} more" if len(names) > 1 else ""
+            more = f", and the same is true of {len(names) - 1} more" if len(names) > 1 else ""
             return f"{min(names)} {what}{more}"
     with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
         found = pool.map(_sha256, (folder / SOURCE / name for name in expected))
@@ -334,8 +334,8 @@ def _bring(code_rev: str) -> str:
 
 def _unknown(code_rev: str) -> SnapshotError:
     return SnapshotError(
-        f"{code_rev!r} is no code revision; expected image, current, or a snapshot's revision (64 hexadecimal digits; "
-        "in the parameter of a run a beginning of 8 or more)"
+        f"{code_rev!r} is not a code revision; expected image, current, or a snapshot's revision (64 hexadecimal "
+        "digits; for the parameter of a run, the first 8 or more are enough)"
     )
 
 

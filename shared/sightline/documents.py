@@ -120,7 +120,7 @@ class DocumentKind(Generic[Stored]):
     def _format_of(self, document: object) -> int:
         written = document.get("format", FIRST_FORMAT) if isinstance(document, dict) else FIRST_FORMAT
         if type(written) is not int or written < FIRST_FORMAT:
-            raise DocumentError(f"format: {strict_json.shown(str(written))}; expected a whole number from 1 on")
+            raise DocumentError(f"format: {strict_json.shown(str(written))}; expected a positive whole number")
         if written > self.format:
             raise DocumentError(
                 f"it has format {written}, but Sightline {__version__} reads formats up to {self.format}", is_newer=True

@@ -24,7 +24,8 @@ def write_atomically(path: Path, text: str) -> None:
             stream.write(text.encode())
     except OSError as error:
         raise StepError(
-            f"cannot write {path}: {error.strerror or error}; make room or set the permissions, then run the same "
+            f"cannot write {path}: {error.strerror or error}; free some space or fix the permissions, then run the "
+            "same "
             "command again"
         ) from error
 

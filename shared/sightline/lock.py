@@ -137,11 +137,11 @@ def _holder(path: Path) -> str:
     try:
         holder = strict_json.decode(path.read_bytes())
         host, pid = str(holder["host"]), int(holder["pid"])
-        text = f"taken by process {pid} on {host} at {holder['since']} ({str(holder['command'])[:_SHOWN]})"
+        text = f"held by process {pid} on {host} at {holder['since']} ({str(holder['command'])[:_SHOWN]})"
     except (OSError, ValueError, KeyError, TypeError):
-        return "by an unknown process"
+        return "held by an unknown process"
     if host == socket.gethostname() and not _is_alive(pid):
-        text += "; that process is gone, but one that it started is still running"
+        text += "; that process has ended, but one that it started is still running"
     return text
 
 

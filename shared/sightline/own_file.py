@@ -33,4 +33,4 @@ def require_own(path: Path, marks: tuple[bytes, ...], what: str, option: str) ->
             beginning = file.read(_READ)
         if not beginning or all(mark in beginning for mark in marks):
             return
-    raise DataError(f"{path} is there already and is not {what}; give another file with {option}, or move it away")
+    raise DataError(f"{path} already exists and is not {what}; give another file with {option}, or move it away")

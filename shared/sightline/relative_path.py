@@ -32,7 +32,7 @@ def fault_in(path: str) -> str:
         >>> fault_in("images/a.jpg")
         ''
         >>> fault_in("images/../../a.jpg")
-        'it holds . or .. as a part'
+        'it contains . or .. as a component'
     """
     if len(path) <= MAX_PART_BYTES and _PLAIN.fullmatch(path):
         return ""
@@ -45,12 +45,12 @@ def fault_in(path: str) -> str:
     parts = path.split("/")
     faults = {
         f"it has {length} bytes, the limit is {MAX_BYTES}": length > MAX_BYTES,
-        "it holds a control character": _CONTROL.search(path),
-        "it holds a backslash": "\\" in path,
+        "it contains a control character": _CONTROL.search(path),
+        "it contains a backslash": "\\" in path,
         "it begins with a drive letter": _DRIVE.match(path),
-        "it begins or ends with a slash, or holds two in a row": "" in parts,
-        "it holds . or .. as a part": {".", ".."} & set(parts),
-        f"a part of it is longer than {MAX_PART_BYTES} bytes": any(
+        "it begins or ends with a slash, or contains two in a row": "" in parts,
+        "it contains . or .. as a component": {".", ".."} & set(parts),
+        f"a component is longer than {MAX_PART_BYTES} bytes": any(
             len(part.encode()) > MAX_PART_BYTES for part in parts
         ),
     }

@@ -85,7 +85,7 @@ def decode(
     except ValueError as error:
         if "integer string conversion" not in str(error):
             raise
-        raise JsonError("it holds an integer with thousands of digits") from error
+        raise JsonError("it contains an integer with thousands of digits") from error
     _refuse_depth(content, document)
     if may_overflow(content) or _HALF_CHARACTER.search(content):
         _refuse_values(document, finite=finite)
@@ -158,7 +158,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise JsonError(f"it holds {name}, which JSON does not allow")
+    raise JsonError(f"it contains {name}, which JSON does not allow")
 
 
 def _refuse_depth(content: bytes, document: object) -> None:
@@ -179,11 +179,11 @@ def _refuse_values(document: object, *, finite: bool) -> None:
                 value.encode()
             except UnicodeEncodeError as error:
                 code = ord(error.object[error.start])
-                raise JsonError(f"a string holds a lone surrogate (U+{code:04X})") from error
+                raise JsonError(f"a string contains a lone surrogate (U+{code:04X})") from error
         elif isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
-            raise JsonError("it holds an integer with thousands of digits")
+            raise JsonError("it contains an integer with thousands of digits")
         elif finite and isinstance(value, float) and not math.isfinite(value):
-            raise JsonError("it holds a number that is too large")
+            raise JsonError("it contains a number that is too large")
 
 
 def _values(document: object) -> Iterator[tuple[int, object]]:

@@ -38,10 +38,10 @@ def decode(text: str) -> Any:  # noqa: ANN401  (whatever YAML holds)
         said = (error.problem or error.context or "").removeprefix("but ")
         raise YamlError(f"{said}{where}") from error
     except yaml.reader.ReaderError as error:
-        raise YamlError(f"it holds the control character U+{error.character:04X} at {error.position}") from error
+        raise YamlError(f"it contains the control character U+{error.character:04X} at {error.position}") from error
     except ValueError as error:  # 0x_ for example
         reason = "thousands of digits" if "integer string" in str(error) else "no digits"
-        raise YamlError(f"it holds an integer with {reason}") from error
+        raise YamlError(f"it contains an integer with {reason}") from error
 
 
 _READ_AS_TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "merge", "value")}
@@ -78,7 +78,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is no text", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not a string", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
             seen.add(key)

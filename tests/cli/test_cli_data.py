@@ -59,20 +59,20 @@ def home(story, sightline_home, monkeypatch):
 def test_init_and_add_say_what_they_did(story):
     folder, said = story
     assert said[0].splitlines() == [
-        f"{folder / 'data'}: data repository made",
+        f"{folder / 'data'}: created the data repository",
         f"{folder / 'home' / 'settings.yaml'}: data.repository is now {folder / 'data'}",
         "next: sightline data add FOLDER --dataset NAME --version v1",
     ]
     assert said[1].startswith("pets_ann_v1: added (20 files, commit ")
     again = run("add", folder / "photos", "--dataset", "pets", "--version", "v2")
-    assert again.startswith("pets_ann_v2: is there already; nothing changed (26 files, commit ")
+    assert again.startswith("pets_ann_v2: already exists; nothing changed (26 files, commit ")
 
 
 def test_init_twice_says_so_and_keeps_other_settings(story):
     folder, _ = story
     settings_path().write_text(yaml.safe_dump({"train": {"workers": 0}, "data": {"jobs": 7}}))
     said = run("init", folder / "data", "--remote", folder / "remote")
-    assert f"{folder / 'data'} is already a data repository with this remote; it stays as it is\n" in said
+    assert f"{folder / 'data'} is already a data repository with this remote; nothing changed\n" in said
     assert yaml.safe_load(settings_path().read_text()) == {
         "train": {"workers": 0},
         "data": {"jobs": 7, "repository": str(folder / "data")},
@@ -85,7 +85,7 @@ def test_init_twice_says_so_and_keeps_other_settings(story):
 def test_init_names_the_repository_that_was_the_default_before(story, tmp_path):
     folder, _ = story
     said = run("init", tmp_path / "other", "--remote", tmp_path / "other remote")
-    assert f"data.repository is now {tmp_path / 'other'}, no longer {folder / 'data'}\n" in said
+    assert f"data.repository is now {tmp_path / 'other'}; it was {folder / 'data'}\n" in said
     settings_path().write_text("data: {repository: 'https://me:s3cret@host/data.git'}")
     said = run("init", tmp_path / "other", "--remote", tmp_path / "other remote")
     assert "no longer https://***@host/data.git\n" in said

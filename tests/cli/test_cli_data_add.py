@@ -42,7 +42,7 @@ def test_add_says_what_it_left_out_and_what_comes_next(tmp_path, sightline_home)
     assert data.repository == str(tmp_path / "my data")
     run("init", tmp_path / "other", "--remote", tmp_path / "remote")
     again = run("add", photos, "--dataset", "pets", "--version", "v1", "--repository", tmp_path / "my data")
-    assert "is there already; nothing changed (5 files" in again
+    assert "already exists; nothing changed (5 files" in again
     assert f"data.repository={tmp_path}/my data" in next_command(again)
 
 
@@ -94,7 +94,7 @@ def test_check_lists_what_add_would_refuse(tmp_path, sightline_home):
     (photos / "loop").symlink_to(".")
     result = CliRunner().invoke(labelme, ["check", str(photos)])
     assert result.exit_code == 1
-    assert "  loop: it is a link to a folder that holds it; remove it" in result.output
+    assert "  loop: it is a link to one of its parent folders; remove it" in result.output
     run("init", tmp_path / "data", "--remote", tmp_path / "remote")
     with raises(DataError):
         run("add", photos, "--dataset", "pets", "--version", "v1")
@@ -154,7 +154,7 @@ def test_another_spelling_is_refused_with_a_way_that_works(tmp_path, sightline_h
     with raises(DataError, "--allow-faults", "data.aliases"):
         run("add", photos, "--dataset", "pets", "--version", "v1")
     said = run("add", photos, "--dataset", "pets", "--version", "v1", "--allow-faults")
-    assert "note: 1 label in another spelling; data.aliases in the next command maps them" in said
+    assert "note: 1 label spelled differently; data.aliases in the next command maps them" in said
     assert "record will stop" not in said
     words = next_command(said)
     data = decode(words[5], words[7::2]).data

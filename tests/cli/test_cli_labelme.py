@@ -29,7 +29,7 @@ def test_everything_wrong_is_listed_with_what_record_would_do(tmp_path):
     (tmp_path / "c.png").write_bytes(encoded(picture(), "PNG"))
     assert check(tmp_path) == (1, """\
 a.json
-  shape 1 'car': it reaches from (-2, 5) to (9, 9), outside the image of 64 x 48 pixels; move it into the image, \
+  shape 1 'car': it extends from (-2, 5) to (9, 9), outside the image of 64 x 48 pixels; move it into the image, \
 or let record clip it (data.faults.outside_image=clip)
 b.json
   image b.jpg does not exist; add the image, or correct imagePath
@@ -44,7 +44,7 @@ labels
   __ignore__      1
   bus             1
   car             2
-to use all of them as classes:
+to use all of these labels as classes:
   --set 'data.classes=[bus, car]' --set 'data.ignored_labels=[__ignore__]'
 
 note: 1 image has no JSON file and is not part of the dataset
@@ -73,7 +73,7 @@ def test_the_line_to_paste_works_in_a_shell_for_any_labels(tmp_path):
     points = [[[i, 1], [i + 9, 1], [i, 9]] for i in range(len(HARD))]
     write(tmp_path, "a.json", *[shape(label, points=points[i]) for i, label in enumerate(HARD)])
     _, text = check(tmp_path)
-    line = text.split("to use all of them as classes:\n  ")[1].split("\n")[0]
+    line = text.split("to use all of these labels as classes:\n  ")[1].split("\n")[0]
     assert line.isprintable()
     program = "from sightline.cli import main; main()"
     command = (
@@ -107,7 +107,7 @@ def test_the_suggested_settings_make_a_class_of_every_label(labels):
 def test_so_many_labels_that_no_command_line_takes_them(tmp_path):
     write(tmp_path, "a.json", *[shape(f"a rather long label {i}" * 3) for i in range(3000)])
     _, text = check(tmp_path)
-    assert "write data.classes into a recipe of your own" in text
+    assert "data.classes into your own recipe" in text
     assert "--set" not in text
 
 
@@ -115,7 +115,7 @@ def test_spellings_are_faults_and_the_line_to_paste_maps_them(tmp_path):
     write(tmp_path, "a.json", shape("cat"), shape("cat "), shape("Cat"), shape("cat", points=[[1, 1], [5, 1], [5, 5]]))
     code, text = check(tmp_path)
     assert code == 1
-    assert "  shape 1 'cat ': the label differs from 'cat' by a blank at an end; rename it to 'cat'" in text
+    assert "  shape 1 'cat ': the label differs from 'cat' by leading or trailing spaces; rename it to 'cat'" in text
     assert """  --set 'data.classes=[cat]' --set 'data.aliases={Cat: cat, '"'"'cat '"'"': cat}'\n""" in text
     code, text = check(tmp_path, "--set", "data.classes=[cat]", "--set", "data.aliases={Cat: cat, 'cat ': cat}")
     assert "  'cat '      1  -> cat\n" in text
@@ -128,7 +128,7 @@ def test_objects_that_are_left_out_are_listed_class_by_class(tmp_path):
     _, text = check(tmp_path)
     assert (
         """\
-objects left out, which become background:
+objects left out (they become background):
   2 shapes of class car (unsupported_shape 1, zero_area 1)
   1 shape of class bus (unsupported_shape 1)
 """

@@ -138,4 +138,4 @@ def test_a_list_that_the_shell_took_apart_is_shown_in_quotes(arguments, quoted):
         )
         assert done.returncode == 2 or not quoted
         assert (f"--set {quoted}\n" in done.stderr) == bool(quoted)
-        assert ("Put quotes" in done.stderr) == bool(quoted)
+        assert ("Quote a value" in done.stderr) == bool(quoted)

@@ -45,7 +45,7 @@ def test_without_yes_it_only_looks(home, options):
     assert output == (
         "result: 1, 1 files, 2 MB\n"
         f"       2 MB    12 d  results/train/plates_train_v1/{KEY}\n"
-        "                     its result.json never came\n"
+        "                     its result.json was never written\n"
         "temporary: 25, 25 files, 100 B\n"
         + "".join(
             f"        4 B    12 d  {home}/work/runs/.{number:02}.part\n"
@@ -93,7 +93,7 @@ def test_what_is_refused(home):
     with raises(ConfigurationError, "0:00:00", "1:00:00"):
         run("--older-than", "0h")
     result = run("--yes", "--dry-run")
-    assert (result.exit_code, "exclude each other" in result.output) == (2, True)
+    assert (result.exit_code, "--dry-run and --yes" in result.output) == (2, True)
     (home / "sightline.sqlite").unlink()
     with raises(DatabaseError):
         run("--yes")

@@ -34,7 +34,7 @@ def test_to_the_bucket_of_the_settings_file(sightline_home, revision):
         rf"{revision} published\n{place}: {FACTS}\nnote: only pods that mount this folder see it; .*\n", output
     ), output
     output = run().output
-    assert output.startswith(f"{revision} was published and current already; nothing was written\n{place}: ")
+    assert output.startswith(f"{revision} is already published and current; nothing was written\n{place}: ")
 
 
 def test_to_a_volume_as_json(tmp_path, revision):
@@ -53,7 +53,7 @@ def test_to_another_bucket_and_back_to_older_code(tmp_path, revision):
     bucket = str(tmp_path / "bucket")
     run("--bucket", bucket)
     publish_to_bucket(make_snapshot(small_package(tmp_path)), open_storage(bucket))
-    assert run("--bucket", bucket).output.startswith(f"{revision} is current again; it was there already\n")
+    assert run("--bucket", bucket).output.startswith(f"{revision} is current again; it had been published before\n")
 
 
 def test_a_volume_whose_bucket_says_otherwise(sightline_home, tmp_path, revision):
@@ -67,4 +67,4 @@ def test_a_volume_whose_bucket_says_otherwise(sightline_home, tmp_path, revision
 def test_both_places_are_refused(tmp_path):
     result = run("--volume", str(tmp_path), "--bucket", str(tmp_path))
     assert result.exit_code == 2
-    assert "--volume and --bucket exclude each other" in result.output
+    assert "--volume and --bucket cannot be combined" in result.output

@@ -53,7 +53,7 @@ def test_list_as_json(url):
 def test_an_empty_database(tmp_path):
     url = f"sqlite:///{tmp_path}/x.sqlite"
     open_database(url).close()
-    assert "there is no run in this database yet" in run("list", "--url", url)
+    assert "no runs yet" in run("list", "--url", url)
     assert json.loads(run("list", "--json", "--url", url)) == []
 
 

@@ -82,7 +82,7 @@ def test_pages_train_nothing(copy, before, name):
 @pytest.mark.parametrize(
     "name",
     [
-        "engine/loop.py", "engine/optimiser.py", "models/backbone.py", "models/preprocessing.py",
+        "engine/loop.py", "engine/optimizer.py", "models/backbone.py", "models/preprocessing.py",
         "tasks/instance_segmentation/network.py", "tasks/object_detection/task.py",
         "tasks/detection/two_stages.py", "data/loading/transforms.py",
         "data/loading/batches.py", "config/schema.py", "steps/train.py", "steps/__init__.py", "storage/gcs.py",

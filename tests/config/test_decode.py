@@ -52,46 +52,46 @@ def test_a_recipe_may_be_a_file(tmp_path):
     [
         ("data.tga=v1", "data.tga: unknown name (did you mean tag?)"),
         ("trian.iterations=1", "trian: unknown name (did you mean train?)"),
-        ("train.iterations=-3", "train.iterations: -3 does not fit; expected greater than 0"),
-        ("train.iterations=many", "train.iterations: 'many' does not fit; expected a valid integer"),
+        ("train.iterations=-3", "train.iterations: -3 is not valid; expected greater than 0"),
+        ("train.iterations=many", "train.iterations: 'many' is not valid; expected a valid integer"),
         (
             "evaluate.minimum=2",
-            "evaluate.minimum: 2 does not fit; expected a number from 0 to 1, or one for each metric",
+            "evaluate.minimum: 2 is not valid; expected a number from 0 to 1, or one for each metric",
         ),
         (
             "evaluate.minimum=-0.1",
-            "evaluate.minimum: -0.1 does not fit; expected a number from 0 to 1, or one for each metric",
+            "evaluate.minimum: -0.1 is not valid; expected a number from 0 to 1, or one for each metric",
         ),
         (
             "evaluate.minimum=.nan",
-            "evaluate.minimum: nan does not fit; expected a number from 0 to 1, or one for each metric",
+            "evaluate.minimum: nan is not valid; expected a number from 0 to 1, or one for each metric",
         ),
         (
             "evaluate.minimum=high",
-            "evaluate.minimum: 'high' does not fit; expected a number from 0 to 1, or one for each metric",
+            "evaluate.minimum: 'high' is not valid; expected a number from 0 to 1, or one for each metric",
         ),
         (
             "evaluate.minimum=[0.1]",
-            "evaluate.minimum: [0.1] does not fit; expected a number from 0 to 1, or one for each metric",
+            "evaluate.minimum: [0.1] is not valid; expected a number from 0 to 1, or one for each metric",
         ),
         (
             "evaluate.minimum={EIR: 3}",
-            "evaluate.minimum: {'EIR': 3} does not fit; expected a number from 0 to 1, or one for each metric",
+            "evaluate.minimum: {'EIR': 3} is not valid; expected a number from 0 to 1, or one for each metric",
         ),
-        ("train.learning_rate=.nan", "train.learning_rate: nan does not fit; expected a finite number"),
-        ("model=3", "model: 3 does not fit; expected a valid dictionary"),
+        ("train.learning_rate=.nan", "train.learning_rate: nan is not valid; expected a finite number"),
+        ("model=3", "model: 3 is not valid; expected a valid dictionary"),
         ("model.backbone.x=1", "model.backbone.x: backbone is a single value, not a section"),
         ("data.classes=[a, a]", "every class once, but a is listed twice"),
-        ("data.classes=[' a']", "class names without blanks at their ends"),
+        ("data.classes=[' a']", "class names without leading or trailing spaces"),
         ("data.splits.train=0.9", "data.splits: "),
         ("data.splits.train=0.9", "must be 1, but they are 1.2"),
-        ("data.faults.zero_area=clip", "data.faults.zero_area: 'clip' does not fit; expected 'error' or 'drop'"),
-        ("task=cooking", "task: 'cooking' does not fit; expected instance_segmentation"),
-        ("data.tag", "'data.tag': an override looks like data.tag=plates_ann_v1"),
+        ("data.faults.zero_area=clip", "data.faults.zero_area: 'clip' is not valid; expected 'error' or 'drop'"),
+        ("task=cooking", "task: 'cooking' is not valid; expected instance_segmentation"),
+        ("data.tag", "'data.tag' is not an override; expected KEY=VALUE, such as data.tag=plates_ann_v1"),
         ("data..tag=1", "'data..tag=1': an override looks like"),
         ("data.tag=[", "data.tag: '[' is not valid YAML"),
         ("data.tag={a: 1, a: 2}", "duplicate key 'a'"),
-        ("seed.x=1", "seed: {'x': 1} does not fit; expected a valid integer"),
+        ("seed.x=1", "seed: {'x': 1} is not valid; expected a valid integer"),
     ],
 )
 def test_a_fault_names_path_value_and_expectation(override, expected):
@@ -105,7 +105,7 @@ def test_all_faults_come_in_one_message():
 
 
 def test_missing_classes_say_how_to_give_them():
-    assert "data.classes: missing; give it with --set data.classes=..." in fault_of("instance_segmentation")
+    assert "data.classes: required; set it with --set data.classes=..." in fault_of("instance_segmentation")
 
 
 def test_unknown_recipe_names_the_nearest():

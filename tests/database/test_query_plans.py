@@ -68,7 +68,7 @@ READ_WHOLE = {
 
 @pytest.fixture(scope="module", params=["sqlite", "mariadb"])
 def filled(request, tmp_path_factory):
-    """A few rows in every table: enough for an optimiser to prefer an index."""
+    """A few rows in every table: enough for an optimizer to prefer an index."""
     if request.param == "sqlite":
         url, engine = f"sqlite:///{tmp_path_factory.mktemp('plans')}/x.sqlite", None
     else:

@@ -208,7 +208,7 @@ def test_a_newer_format_is_refused_with_what_to_install(name, tmp_path):
 @pytest.mark.parametrize("number", [0, -1, 1.0, True, None, "1", [1]])
 def test_a_format_that_is_no_number_is_refused(name, number, tmp_path):
     message = refused(name, changed(name, format=number), tmp_path)
-    assert "expected a whole number from 1 on" in message
+    assert "expected a positive whole number" in message
     assert "install" not in message
 
 

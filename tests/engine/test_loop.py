@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sightline.engine.checkpoint import TrainingState, load_checkpoint, read_state, save_checkpoint
-from sightline.engine.optimiser import build_optimiser, set_learning_rate
+from sightline.engine.optimizer import build_optimizer, set_learning_rate
 from sightline.errors import ConfigurationError, StepError
 from sightline.models.model_file import read_card
 from sightline.models.safetensors_header import LONGEST_HEADER
@@ -155,36 +155,36 @@ class TestCheckpoint:
         return torch.nn.Linear(2, 2)
 
     def test_a_beginning_has_no_checkpoint(self, tmp_path, layer):
-        optimiser = build_optimiser(layer, 0.0)
-        assert load_checkpoint(tmp_path / "none", layer, optimiser) == read_state(tmp_path / "none") == TrainingState()
+        optimizer = build_optimizer(layer, 0.0)
+        assert load_checkpoint(tmp_path / "none", layer, optimizer) == read_state(tmp_path / "none") == TrainingState()
 
     @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-8], lambda data: b"x" * len(data)])
     def test_a_damaged_one_is_refused(self, tmp_path, layer, damage):
         path = tmp_path / "checkpoint.safetensors"
-        optimiser = build_optimiser(layer, 0.0)
+        optimizer = build_optimizer(layer, 0.0)
         layer(torch.ones(1, 2)).sum().backward()
-        optimiser.step()
-        save_checkpoint(path, layer, optimiser, TrainingState(iteration=3))
-        assert load_checkpoint(path, layer, optimiser).iteration == 3
+        optimizer.step()
+        save_checkpoint(path, layer, optimizer, TrainingState(iteration=3))
+        assert load_checkpoint(path, layer, optimizer).iteration == 3
         path.write_bytes(damage(path.read_bytes()))
         with raises(StepError):
-            load_checkpoint(path, layer, optimiser)
+            load_checkpoint(path, layer, optimizer)
 
     def test_a_history_of_any_length_stays_out_of_the_header(self, tmp_path, layer):
         path = tmp_path / "checkpoint.safetensors"
         history = [{"iteration": index, "loss": 1 / 3, "loss_classification": 2 / 3} for index in range(300_000)]
         state = TrainingState(iteration=300_000, seconds=1.5, best_metrics={"mask_AP": 0.5}, history=history)
-        save_checkpoint(path, layer, build_optimiser(layer, 0.0), state)
+        save_checkpoint(path, layer, build_optimizer(layer, 0.0), state)
         assert path.stat().st_size > LONGEST_HEADER
         assert int.from_bytes(path.read_bytes()[:8], "little") < 10_000
-        assert read_state(path) == load_checkpoint(path, layer, build_optimiser(layer, 0.0)) == state
+        assert read_state(path) == load_checkpoint(path, layer, build_optimizer(layer, 0.0)) == state
 
     def test_one_of_an_earlier_release_is_read(self, tmp_path, layer):
         path = tmp_path / "checkpoint.safetensors"
         state = TrainingState(iteration=2, history=[{"iteration": 1, "loss": 3.0}])
         tensors = {f"network.{name}": tensor for name, tensor in layer.state_dict().items()}
         save_file(tensors, path, {"sightline-checkpoint": json.dumps(asdict(state))})
-        assert load_checkpoint(path, layer, build_optimiser(layer, 0.0)) == read_state(path) == state
+        assert load_checkpoint(path, layer, build_optimizer(layer, 0.0)) == read_state(path) == state
 
     def test_one_of_a_later_release_is_refused(self, tmp_path, layer):
         path = tmp_path / "checkpoint.safetensors"
@@ -192,45 +192,45 @@ class TestCheckpoint:
         with raises(StepError):
             read_state(path)
 
-    def test_a_parameter_without_optimiser_state_resumes(self, tmp_path):
+    def test_a_parameter_without_optimizer_state_resumes(self, tmp_path):
         def network():
             torch.manual_seed(0)
             made = torch.nn.ModuleDict({name: torch.nn.Linear(2, 2) for name in ("used", "frozen", "unused")})
             made["frozen"].requires_grad_(requires_grad=False)
-            return made, build_optimiser(made, 0.0)
+            return made, build_optimizer(made, 0.0)
 
-        def steps(made, optimiser, count):
+        def steps(made, optimizer, count):
             for _ in range(count):
-                set_learning_rate(optimiser, 0.1)
-                optimiser.zero_grad()
+                set_learning_rate(optimizer, 0.1)
+                optimizer.zero_grad()
                 made["used"](made["frozen"](torch.ones(1, 2))).sum().backward()
-                optimiser.step()
+                optimizer.step()
 
-        whole, optimiser = network()
-        steps(whole, optimiser, 2)
-        halted, optimiser = network()
-        steps(halted, optimiser, 1)
-        save_checkpoint(tmp_path / "c", halted, optimiser, TrainingState(iteration=1))
-        resumed, optimiser = network()
-        load_checkpoint(tmp_path / "c", resumed, optimiser)
-        assert {id(parameter) for parameter in optimiser.state} == {id(p) for p in resumed["used"].parameters()}
-        steps(resumed, optimiser, 1)
+        whole, optimizer = network()
+        steps(whole, optimizer, 2)
+        halted, optimizer = network()
+        steps(halted, optimizer, 1)
+        save_checkpoint(tmp_path / "c", halted, optimizer, TrainingState(iteration=1))
+        resumed, optimizer = network()
+        load_checkpoint(tmp_path / "c", resumed, optimizer)
+        assert {id(parameter) for parameter in optimizer.state} == {id(p) for p in resumed["used"].parameters()}
+        steps(resumed, optimizer, 1)
         assert all(torch.equal(one, other) for one, other in zip(resumed.parameters(), whole.parameters(), strict=True))
 
-    def test_half_of_an_optimiser_state_is_a_damage(self, tmp_path, layer):
+    def test_half_of_an_optimizer_state_is_a_damage(self, tmp_path, layer):
         path = tmp_path / "checkpoint.safetensors"
-        optimiser = build_optimiser(layer, 0.0)
+        optimizer = build_optimizer(layer, 0.0)
         layer(torch.ones(1, 2)).sum().backward()
-        optimiser.step()
-        for state in optimiser.state.values():
+        optimizer.step()
+        for state in optimizer.state.values():
             del state["exp_avg_sq"]
-        save_checkpoint(path, layer, optimiser, TrainingState(iteration=1))
+        save_checkpoint(path, layer, optimizer, TrainingState(iteration=1))
         with raises(StepError, "exp_avg_sq"):
-            load_checkpoint(path, layer, optimiser)
+            load_checkpoint(path, layer, optimizer)
 
     def test_one_of_another_network_is_refused(self, tmp_path, layer):
         path = tmp_path / "checkpoint.safetensors"
-        save_checkpoint(path, layer, build_optimiser(layer, 0.0), TrainingState(iteration=3))
+        save_checkpoint(path, layer, build_optimizer(layer, 0.0), TrainingState(iteration=3))
         other = torch.nn.Linear(3, 2)
         with raises(StepError):
-            load_checkpoint(path, other, build_optimiser(other, 0.0))
+            load_checkpoint(path, other, build_optimizer(other, 0.0))

@@ -132,6 +132,6 @@ def test_lines_fit_80_columns(clock, capsys, device):
 def test_a_training_says_where_it_runs_first_and_how_long_it_takes(tmp_path, monkeypatch, said):
     monkeypatch.setattr(pace, "PATIENCE_SECONDS", 0.0)
     run(tmp_path, TINY_TRAIN.model_copy(update={"iterations": 2, "log_every": 2, "warmup_iterations": 1}))
-    assert "train on the CPU" in said.messages[0]
-    assert "s an iteration: about" in said.messages[1]
+    assert "training on the CPU" in said.messages[0]
+    assert "s per iteration: about" in said.messages[1]
     assert "2/2 loss" in said.text

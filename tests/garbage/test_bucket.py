@@ -69,7 +69,7 @@ def test_a_publication_that_never_ended(aged):
         aged.plant(aged.bucket / UNFINISHED / name)
     (entry,) = aged.sweep().garbage
     assert (entry.kind, entry.what, entry.files, entry.size_bytes) == ("result", UNFINISHED, 3, 12)
-    assert entry.reason == "its result.json never came"
+    assert entry.reason == "its result.json was never written"
     assert aged.sweep(delete=True).removed == [entry]
     assert not (aged.bucket / UNFINISHED).exists()
     aged.require_intact()
@@ -87,7 +87,7 @@ def test_files_that_a_finished_result_does_not_name(aged):
     (result,) = aged.bucket.glob("results/evaluate/*/*/result.json")
     extra = aged.plant(result.parent / "drawn" / "of-the-decision-before.jpg")
     (entry,) = aged.sweep().garbage
-    assert (entry.files, entry.reason) == (1, "result.json does not name it any more")
+    assert (entry.files, entry.reason) == (1, "result.json no longer lists it")
     assert aged.sweep(delete=True).removed == [entry]
     assert not extra.exists()
     aged.require_intact()
@@ -173,7 +173,7 @@ def test_what_is_not_sightlines_stays(aged, key):
     done = aged.sweep(delete=True)
     assert done.garbage == []
     assert planted.exists()
-    assert done.notes == [f"1 objects of {aged.bucket.as_uri()} are not Sightline's and stay, such as {key}"]
+    assert done.notes == [f"1 objects of {aged.bucket.as_uri()} are not Sightline's and are kept, such as {key}"]
 
 
 def test_a_clock_that_a_killed_gc_left(aged):

@@ -34,7 +34,7 @@ POINTERS = {
     "a number for a URI": (changed(POINTER, uri=5), "uri: Input should be a valid string"),
     "a text for a value": (changed(POINTER, value="0.5"), "value: Input should be a valid number"),
     "NaN for a value": (changed(POINTER, value=float("nan")), "it holds NaN, which JSON does not allow"),
-    "1e999 for a value": (changed(POINTER, value=0).replace(b'"value": 0', b'"value": 1e999'), "it holds a number that is too large"),
+    "1e999 for a value": (changed(POINTER, value=0).replace(b'"value": 0', b'"value": 1e999'), "it contains a number that is too large"),
     "100,000 brackets": (b"[" * 100_000, "brackets are nested too deeply"),
 }  # fmt: skip
 
@@ -48,7 +48,7 @@ def test_a_champion_pointer_is_read_strictly(case, tmp_path):
         read_champion(storage, "plates", "EIR")
     assert str(caught.value) == (
         f"{storage.uri}/champions/plates/EIR.json is not a champion pointer of this version of Sightline ({message}); "
-        "remove it to begin without a champion"
+        "remove it to start without a champion"
     )
 
 
@@ -61,7 +61,7 @@ RESULTS = {
     "true for a number": (changed(RESULT, iterations=True).decode(), "iterations: Input should be a valid integer"),
     "a candidate that is a text": (changed(RESULT, candidates=["best"]).decode(), "candidates.0: Input should be an object"),
     "a metric that is a text": (json.dumps(RESULT).replace('{"EIR": 0.5}', '{"EIR": "0.5"}'), "candidates.0.metrics.EIR: Input should be a valid number"),
-    "half a character": (changed(RESULT, log="\ud800").decode(), "a string holds a lone surrogate (U+D800)"),
+    "half a character": (changed(RESULT, log="\ud800").decode(), "a string contains a lone surrogate (U+D800)"),
 }  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def test_a_stored_result_is_read_strictly(case, tmp_path):
 # dataset.json of a training tag, what is said in the brackets.
 DATASETS = {
     "nothing": (b"", "it is empty"),
-    "no format at all": (changed(DATASET, format=0), "format: '0'; expected a whole number from 1 on"),
+    "no format at all": (changed(DATASET, format=0), "format: '0'; expected a positive whole number"),
     "a list": (b"[]", "it is not a JSON object"),
     "an image that is a text": (changed(DATASET, images=["a.jpg"]), "images.0: Input should be an object"),
     "a count that is a text": (changed(DATASET, instances={"train": {"0": "many"}}), "instances.train.0: Input should be a valid integer"),
@@ -129,10 +129,10 @@ DOCUMENTS = {
     "100,000 brackets": (b"[" * 100_000, NO_COCO.format("brackets are nested too deeply")),
     "NaN": (coco(width=float("nan")), NO_COCO.format("it holds NaN, which JSON does not allow")),
     "a list": (b"[]", "val.json is not a COCO document of Sightline (TypeError: list indices must be integers or slices, not str); record the dataset again"),
-    "an image outside": (coco(file_name="../../etc/passwd"), ONE_FAULT.format("file_name '../../etc/passwd' cannot be used: it holds . or .. as a part")),
-    "an absolute image": (coco(file_name="/etc/passwd"), ONE_FAULT.format("file_name '/etc/passwd' cannot be used: it begins or ends with a slash, or holds two in a row")),
-    "an image on a drive": (coco(file_name="C:\\a.jpg"), ONE_FAULT.format("file_name 'C:\\\\a.jpg' cannot be used: it holds a backslash")),
-    "an image with NUL": (coco(file_name="a\0.jpg"), ONE_FAULT.format("file_name 'a\\x00.jpg' cannot be used: it holds a control character")),
+    "an image outside": (coco(file_name="../../etc/passwd"), ONE_FAULT.format("file_name '../../etc/passwd' cannot be used: it contains . or .. as a component")),
+    "an absolute image": (coco(file_name="/etc/passwd"), ONE_FAULT.format("file_name '/etc/passwd' cannot be used: it begins or ends with a slash, or contains two in a row")),
+    "an image on a drive": (coco(file_name="C:\\a.jpg"), ONE_FAULT.format("file_name 'C:\\\\a.jpg' cannot be used: it contains a backslash")),
+    "an image with NUL": (coco(file_name="a\0.jpg"), ONE_FAULT.format("file_name 'a\\x00.jpg' cannot be used: it contains a control character")),
     "an image without a name": (coco(file_name=""), ONE_FAULT.format("file_name '' cannot be used: it is empty")),
 }  # fmt: skip
 
@@ -161,8 +161,8 @@ DVC_FILES = {
     "no md5": ("outs: [{size: 1, nfiles: 1}]", ": md5 must be 32 hexadecimal digits and .dir; add the data again"),
     "an md5 that leads elsewhere": ("outs: [{md5: ../../../../etc/passwd.dir, size: 1, nfiles: 1}]", ": md5 must be 32 hexadecimal digits and .dir; add the data again"),
     "an md5 that is a number": ("outs: [{md5: 12, size: 1, nfiles: 1}]", ": md5 must be 32 hexadecimal digits and .dir; add the data again"),
-    "a size that is a word": (f"outs: [{{md5: {MD5}.dir, size: big, nfiles: 1}}]", ": size and nfiles must be whole numbers from 0 on; add the data again"),
-    "a negative count": (f"outs: [{{md5: {MD5}.dir, size: 1, nfiles: -1}}]", ": size and nfiles must be whole numbers from 0 on; add the data again"),
+    "a size that is a word": (f"outs: [{{md5: {MD5}.dir, size: big, nfiles: 1}}]", ": size and nfiles must be whole numbers, 0 or more; add the data again"),
+    "a negative count": (f"outs: [{{md5: {MD5}.dir, size: 1, nfiles: -1}}]", ": size and nfiles must be whole numbers, 0 or more; add the data again"),
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from sightline.data.images import UnreadableImageError, image_facts, open_mask, 
 MAX_PIXELS = 50_000_000
 REPLACE = "replace it with an intact copy"
 TOO_LARGE = (
-    "it is too large to decode: it claims more than 178,956,970 pixels, which no setting allows; make it smaller"
+    "it is too large to decode: it declares more than 178,956,970 pixels, which no setting allows; make it smaller"
 )
 UNKNOWN = "it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"
 ZEROS = zlib.compress(bytes(50_000_000))
@@ -85,7 +85,7 @@ REFUSED = {
     "PNG with too few pixels": (png(pixels=zlib.compress(bytes(10))), f"the image is damaged (image file is truncated (0 bytes not processed)); {REPLACE}"),
     "PNG whose chunk is longer than the file": (png()[:8] + struct.pack(">I", 2**31 - 1) + png()[12:], f"the image is damaged (Truncated File Read); {REPLACE}"),
     "PNG without width": (png(0, 48), UNKNOWN),
-    "PNG of 16 bits": (png(4, 4, depth=16, pixels=zlib.compress(bytes(36))), "its pixels have more than 8 bits a channel (Pillow's mode I;16); convert it to 8 bits a channel"),
+    "PNG of 16 bits": (png(4, 4, depth=16, pixels=zlib.compress(bytes(36))), "its pixels have more than 8 bits per channel (Pillow's mode I;16); convert it to 8 bits per channel"),
     "JPEG without its end": (encoded("JPEG")[:-300], f"the image is damaged (Truncated File Read); {REPLACE}"),
     "JPEG, its first bytes": (b"\xff\xd8\xff\xe0", UNKNOWN),
     "WebP, its first bytes": (encoded("WEBP")[:60], f"the image is damaged (could not create decoder object); {REPLACE}"),
@@ -98,7 +98,7 @@ REFUSED = {
     "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", UNKNOWN),
     "an error page": (b"<html>404</html>", UNKNOWN),
     "PSD": (b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 48, 64, 8, 3), UNKNOWN),
-    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer that Git LFS left in its place; fetch it with git lfs pull"),
+    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer, not the image; fetch it with git lfs pull"),
 }  # fmt: skip
 
 # Odd, but its pixels are what they are.

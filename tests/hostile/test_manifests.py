@@ -32,7 +32,7 @@ MANIFESTS = {
     "Latin-1 name": (entries("a").replace(b'"a"', b'"\xe9"'), "not UTF-8 (byte 0xe9 at 57)"),
     "100,000 brackets": (b"[" * 100_000, "brackets are nested too deeply"),
     "200 brackets": (b"[" * 200 + b"]" * 200, "brackets are nested too deeply"),
-    "a whole number of 5,000 digits": (b"[" + b"9" * 5000 + b"]", "it holds an integer with thousands of digits"),
+    "a whole number of 5,000 digits": (b"[" + b"9" * 5000 + b"]", "it contains an integer with thousands of digits"),
     "NaN": (b"[NaN]", "it holds NaN, which JSON does not allow"),
     # The list.
     "an object": (entries("a.jpg")[1:-1], "it is not a list of files"),
@@ -55,19 +55,19 @@ MANIFESTS = {
     "a path that is a number": (entries(7), "entry 0: relpath must be a string"),
     # The path.
     "empty": (entries(""), "entry 0, relpath '': it is empty"),
-    "out of the folder": (entries("a.jpg", "../../.ssh/authorized_keys"), "entry 1, relpath '../../.ssh/authorized_keys': it holds . or .. as a part"),
-    "out of it in the middle": (entries("a/../../b"), "entry 0, relpath 'a/../../b': it holds . or .. as a part"),
-    "a dot": (entries("./a"), "entry 0, relpath './a': it holds . or .. as a part"),
-    "absolute": (entries("/etc/passwd"), "entry 0, relpath '/etc/passwd': it begins or ends with a slash, or holds two in a row"),
-    "a folder": (entries("a/"), "entry 0, relpath 'a/': it begins or ends with a slash, or holds two in a row"),
+    "out of the folder": (entries("a.jpg", "../../.ssh/authorized_keys"), "entry 1, relpath '../../.ssh/authorized_keys': it contains . or .. as a component"),
+    "out of it in the middle": (entries("a/../../b"), "entry 0, relpath 'a/../../b': it contains . or .. as a component"),
+    "a dot": (entries("./a"), "entry 0, relpath './a': it contains . or .. as a component"),
+    "absolute": (entries("/etc/passwd"), "entry 0, relpath '/etc/passwd': it begins or ends with a slash, or contains two in a row"),
+    "a folder": (entries("a/"), "entry 0, relpath 'a/': it begins or ends with a slash, or contains two in a row"),
     "a drive letter": (entries("C:/a.jpg"), "entry 0, relpath 'C:/a.jpg': it begins with a drive letter"),
     "a stream of Windows": (entries("a:b"), "entry 0, relpath 'a:b': it begins with a drive letter"),
-    "backslashes": (entries("..\\..\\a.jpg"), "entry 0, relpath '..\\\\..\\\\a.jpg': it holds a backslash"),
-    "NUL": (entries("a.jpg\0.exe"), "entry 0, relpath 'a.jpg\\x00.exe': it holds a control character"),
-    "a line feed, which forges a log line": (entries("a\nERROR"), "entry 0, relpath 'a\\nERROR': it holds a control character"),
+    "backslashes": (entries("..\\..\\a.jpg"), "entry 0, relpath '..\\\\..\\\\a.jpg': it contains a backslash"),
+    "NUL": (entries("a.jpg\0.exe"), "entry 0, relpath 'a.jpg\\x00.exe': it contains a control character"),
+    "a line feed, which forges a log line": (entries("a\nERROR"), "entry 0, relpath 'a\\nERROR': it contains a control character"),
     "half a character": (entries("\ud800.jpg"), "entry 0, relpath '\\ud800.jpg': it is not valid Unicode"),
     "1,025 bytes": (entries("d/" * 512 + "a"), f"entry 0, relpath '{'d/' * 18}d...': it has 1025 bytes, the limit is 1024"),
-    "a name of 256 bytes": (entries("é" * 128), f"entry 0, relpath '{'é' * 37}...': a part of it is longer than 255 bytes"),
+    "a name of 256 bytes": (entries("é" * 128), f"entry 0, relpath '{'é' * 37}...': a component is longer than 255 bytes"),
     "a path twice": (entries("a", "b", "a"), "entry 2: relpath 'a' is listed twice"),
     "a file that is a folder": (entries("a", "a-b", "a/b/c"), "'a' is a file, and 'a/b/c' lies in it"),
 }  # fmt: skip
@@ -78,7 +78,7 @@ def test_a_list_that_is_not_in_order_is_refused_as_a_whole(case):
     content, message = MANIFESTS[case]
     with pytest.raises(RepositoryError) as caught:
         parse_manifest(content, "the list")
-    assert str(caught.value) == f"the list cannot be used: {message}; {REMEDY}"
+    assert str(caught.value) == f"the list is not valid: {message}; {REMEDY}"
 
 
 def test_what_dvc_writes_is_read_and_written_again_byte_by_byte():

@@ -15,7 +15,7 @@ from sightline.models.safetensors_header import parse_header, read_header
 from sightline.version import __version__
 from tests.squares import TINY_MODEL
 
-PICKLE = "a pickle can run any code when it is loaded, so Sightline reads .safetensors alone; convert it where you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
+PICKLE = "a pickle can run any code when it is loaded, so Sightline reads only .safetensors; if you trust the file, convert it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
 DTYPES = "BOOL, U8, I8, F8_E5M2, F8_E4M3, I16, U16, F16, BF16, I32, U32, F32, F64, I64, U64"
 
 
@@ -29,7 +29,7 @@ def safetensors(header, data=b"", length=None):
 
 
 def announced(length, size):
-    return f"not a safetensors file, or cut off: a header of {length} bytes is announced in a file of {size} bytes (at most 16777216 are read); fetch the file again"
+    return f"not a safetensors file, or cut off: a header of {length} bytes is declared in a file of {size} bytes (at most 16777216 are read); fetch the file again"
 
 
 def wrong(reason):
@@ -42,10 +42,10 @@ FILES = {
     "torch.save": (b"PK\x03\x04" + bytes(60), PICKLE),
     "pickle, protocol 2": (b"\x80\x02}q\x00." + bytes(60), PICKLE),
     "pickle, protocol 5": (b"\x80\x05}." + bytes(60), PICKLE),
-    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer that Git LFS left in the place of the file; fetch the file itself with git lfs pull"),
-    "Keras": (b"\x89HDF\r\n\x1a\n", "it is an HDF5 file, as Keras writes it, but Sightline reads .safetensors alone; give such a file"),
-    "NumPy": (b"\x93NUMPY\x01\x00", "it is a NumPy array, but Sightline reads .safetensors alone; give such a file"),
-    "GGUF": (b"GGUF\x03\x00\x00\x00", "it is a GGUF file, but Sightline reads .safetensors alone; give such a file"),
+    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer, not the file; fetch the file itself with git lfs pull"),
+    "Keras": (b"\x89HDF\r\n\x1a\n", "it is an HDF5 file, as Keras writes it, but Sightline reads only .safetensors; give such a file"),
+    "NumPy": (b"\x93NUMPY\x01\x00", "it is a NumPy array, but Sightline reads only .safetensors; give such a file"),
+    "GGUF": (b"GGUF\x03\x00\x00\x00", "it is a GGUF file, but Sightline reads only .safetensors; give such a file"),
     "gzip": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "it is compressed with gzip; unpack it first"),
     "an error page": (b"<!DOCTYPE html><html>", "it is a web page, not a model; download the file itself"),
     # The length.
@@ -61,29 +61,29 @@ FILES = {
     "a tensor twice": (safetensors(b'{"a": 1, "a": 2}'), wrong("duplicate key 'a'")),
     "UTF-16": (safetensors("{}".encode("utf-16")), wrong("not UTF-8 (byte 0xff at 0)")),
     "NaN": (safetensors(b'{"a": NaN}'), wrong("it holds NaN, which JSON does not allow")),
-    "half a character": (safetensors(b'{"\\ud800": {}}'), wrong("a string holds a lone surrogate (U+D800)")),
-    "metadata that are a list": (safetensors({"__metadata__": ["a"]}), wrong("__metadata__ must hold texts alone")),
-    "metadata with a number": (safetensors({"__metadata__": {"sightline": 3}}), wrong("__metadata__ must hold texts alone")),
+    "half a character": (safetensors(b'{"\\ud800": {}}'), wrong("a string contains a lone surrogate (U+D800)")),
+    "metadata that are a list": (safetensors({"__metadata__": ["a"]}), wrong("__metadata__ must contain only strings")),
+    "metadata with a number": (safetensors({"__metadata__": {"sightline": 3}}), wrong("__metadata__ must contain only strings")),
     # One tensor.
     "a number for a tensor": (safetensors({"a": 3}), wrong("tensor 'a' must have dtype, shape and data_offsets")),
     "no dtype": (safetensors({"a": {"shape": [], "data_offsets": [0, 0]}}), wrong("tensor 'a' must have dtype, shape and data_offsets")),
     "a field more": (safetensors({"a": tensor(device="cuda")}), wrong("tensor 'a' must have dtype, shape and data_offsets")),
-    "an unknown dtype": (safetensors({"a": tensor(dtype="F31")}), wrong(f"tensor 'a' has an unknown dtype; known are {DTYPES}")),
-    "a list for a dtype": (safetensors({"a": tensor(dtype=["F32"])}), wrong(f"tensor 'a' has an unknown dtype; known are {DTYPES}")),
-    "a negative shape": (safetensors({"a": tensor(shape=[-1, -2])}), wrong("the shape of tensor 'a' is not a list of whole numbers from 0 on")),
-    "half a shape": (safetensors({"a": tensor(shape=[0.5])}), wrong("the shape of tensor 'a' is not a list of whole numbers from 0 on")),
-    "a shape that is true": (safetensors({"a": tensor(shape=[True])}), wrong("the shape of tensor 'a' is not a list of whole numbers from 0 on")),
-    "a shape of 2**64": (safetensors({"a": tensor(shape=[2**64])}), wrong("the shape of tensor 'a' is not a list of whole numbers from 0 on")),
-    "a thousand dimensions": (safetensors({"a": tensor(shape=[1] * 1000)}), wrong("the shape of tensor 'a' is not a list of whole numbers from 0 on")),
+    "an unknown dtype": (safetensors({"a": tensor(dtype="F31")}), wrong(f"tensor 'a' has an unknown dtype; expected one of {DTYPES}")),
+    "a list for a dtype": (safetensors({"a": tensor(dtype=["F32"])}), wrong(f"tensor 'a' has an unknown dtype; expected one of {DTYPES}")),
+    "a negative shape": (safetensors({"a": tensor(shape=[-1, -2])}), wrong("the shape of tensor 'a' is not a list of whole numbers, 0 or more")),
+    "half a shape": (safetensors({"a": tensor(shape=[0.5])}), wrong("the shape of tensor 'a' is not a list of whole numbers, 0 or more")),
+    "a shape that is true": (safetensors({"a": tensor(shape=[True])}), wrong("the shape of tensor 'a' is not a list of whole numbers, 0 or more")),
+    "a shape of 2**64": (safetensors({"a": tensor(shape=[2**64])}), wrong("the shape of tensor 'a' is not a list of whole numbers, 0 or more")),
+    "a thousand dimensions": (safetensors({"a": tensor(shape=[1] * 1000)}), wrong("the shape of tensor 'a' is not a list of whole numbers, 0 or more")),
     "a shape larger than its bytes": (safetensors({"a": tensor(shape=[2**20, 2**20])}, bytes(8)), wrong("tensor 'a' needs 4398046511104 bytes by its shape, but its data_offsets span 8")),
-    "text offsets": (safetensors({"a": tensor(data_offsets="08")}), wrong("data_offsets of tensor 'a' are not two whole numbers from 0 on")),
-    "three offsets": (safetensors({"a": tensor(data_offsets=[0, 8, 9])}), wrong("data_offsets of tensor 'a' are not two whole numbers from 0 on")),
+    "text offsets": (safetensors({"a": tensor(data_offsets="08")}), wrong("data_offsets of tensor 'a' are not two whole numbers, 0 or more")),
+    "three offsets": (safetensors({"a": tensor(data_offsets=[0, 8, 9])}), wrong("data_offsets of tensor 'a' are not two whole numbers, 0 or more")),
     "the end before the beginning": (safetensors({"a": tensor(data_offsets=[8, 0])}), wrong("tensor 'a' needs 8 bytes by its shape, but its data_offsets span -8")),
     # All of them.
     "two tensors in one place": (safetensors({"a": tensor(), "b": tensor()}, bytes(8)), wrong("tensor 'b' begins at byte 0, expected 8: it overlaps the one before")),
     "a gap where something hides": (safetensors({"a": tensor(), "b": tensor(data_offsets=[16, 24])}, bytes(24)), wrong("tensor 'b' begins at byte 16, expected 8: it leaves a gap before it")),
     "cut off": (safetensors({"a": tensor()}, bytes(4)), wrong("its tensors need 8 bytes, but 4 follow the header: the file is cut off")),
-    "something behind the tensors": (safetensors({"a": tensor()}, bytes(9)), wrong("its tensors need 8 bytes, but 9 follow the header: bytes follow that nothing describes")),
+    "something behind the tensors": (safetensors({"a": tensor()}, bytes(9)), wrong("its tensors need 8 bytes, but 9 follow the header: there are extra bytes at the end")),
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from sightline.storage.keys import validate_key
 from tests.golden import raises
 
 NO_CLASSES = (
-    "data.classes: missing; give it with --set data.classes=... (Class names; category ids are 1, 2, ... in this order)"
+    "data.classes: required; set it with --set data.classes=... (Class names; category ids are 1, 2, ... in this order)"
 )
 SECTIONS = "data, database, evaluate, model, reading, recipe, seed, storage, task, test, train, work"
 BOMB = "a: &a [x, x]\n" + "".join(
@@ -48,17 +48,17 @@ RECIPES = {
     "a list for a key": (b"? [a, b]\n: c", bad_yaml("key ['a', 'b'] is no text (line 1, column 3)")),
     "100,000 brackets": (b"[" * 100_000, bad_yaml("it is nested too deeply (line 1, column 51)")),
     "a megabyte": (b"a: " + b"x" * 1_000_000, bad_yaml("it has 1,000,003 characters, more than 1,000,000")),
-    "5,000 digits": (b"seed: " + b"9" * 5000, bad_yaml("it holds an integer with thousands of digits")),
-    "a number without digits": (b"seed: 0x_", bad_yaml("it holds an integer with no digits")),
+    "5,000 digits": (b"seed: " + b"9" * 5000, bad_yaml("it contains an integer with thousands of digits")),
+    "a number without digits": (b"seed: 0x_", bad_yaml("it contains an integer with no digits")),
     "a tab": (b"data:\n\ttag: a", bad_yaml("found character '\\t' that cannot start any token (line 2, column 1)")),
-    "NUL": (b"data: \0", bad_yaml("it holds the control character U+0000 at 6")),
+    "NUL": (b"data: \0", bad_yaml("it contains the control character U+0000 at 6")),
     "half a list": (b"data: [1", bad_yaml("expected ',' or ']', but got '<stream end>' (line 1, column 9)")),
     "two documents": (b"seed: 1\n---\nseed: 2", bad_yaml("found another document (line 2, column 1)")),
     "UTF-16": ("seed: 1".encode("utf-16"), "RECIPE is not UTF-8 (byte 0xff at 0); save it as UTF-8"),
     "Latin-1": ("# Größe".encode("latin-1"), "RECIPE is not UTF-8 (byte 0xf6 at 4); save it as UTF-8"),
-    "a merge key": (b"<<: {seed: 1}", faults(NO_CLASSES, f"<<: unknown name; known here are {SECTIONS}")),
-    "a section that is a list": (b"data: [1]", faults("data: [1] does not fit; expected a valid dictionary or instance of Data")),
-    "a long value": (b"data: {classes: [a], jobs: " + b"x" * 1000 + b"}", faults(f"data.jobs: '{'x' * 199}... does not fit; expected a valid integer, unable to parse string as an integer")),
+    "a merge key": (b"<<: {seed: 1}", faults(NO_CLASSES, f"<<: unknown name; expected one of {SECTIONS}")),
+    "a section that is a list": (b"data: [1]", faults("data: [1] is not valid; expected a valid dictionary or instance of Data")),
+    "a long value": (b"data: {classes: [a], jobs: " + b"x" * 1000 + b"}", faults(f"data.jobs: '{'x' * 199}... is not valid; expected a valid integer, unable to parse string as an integer")),
 }  # fmt: skip
 
 
@@ -85,15 +85,15 @@ TOKEN = "expected a URL without a password or token; set SIGHTLINE_GIT_TOKEN in 
 PASSWORD = "expected a URL without a password; set SIGHTLINE_DATABASE_PASSWORD in the environment instead"
 CREDENTIALS = "expected a URL without a password; credentials come from the environment, as Google's tools take them"
 OVERRIDES = {
-    "no value": ("=", "'=': an override looks like data.tag=plates_ann_v1"),
-    "a URL for an override": ("https://me:canary@host/x", "'https://***@host/x': an override looks like data.tag=plates_ann_v1"),
-    "NUL": ("model.weights=\0", "model.weights: '\\x00' is not valid YAML (it holds the control character U+0000 at 0)"),
-    "half a character": ("data.tag=\ud800", "data.tag: '\\ud800' is not valid YAML (it holds the control character U+D800 at 0)"),
-    "infinity": ("train.learning_rate=1e999", "train.learning_rate: '1e999' does not fit; expected a finite number"),
-    "400 digits": ("seed=" + "9" * 400, f"seed: {'9' * 200}... does not fit; expected less than 4294967296"),
-    "a million proposals": ("model.proposals=1000000", "model.proposals: 1000000 does not fit; expected less than or equal to 100000"),
-    "no work folder": ("work.dir=", "work.dir: '' does not fit; expected String should have at least 1 character"),
-    "half an expression": ("data.group_pattern=(", "data.group_pattern: '(' does not fit; expected a regular expression, but missing ), unterminated subpattern at position 0"),
+    "no value": ("=", "'=' is not an override; expected KEY=VALUE, such as data.tag=plates_ann_v1"),
+    "a URL for an override": ("https://me:canary@host/x", "'https://***@host/x' is not an override; expected KEY=VALUE, such as data.tag=plates_ann_v1"),
+    "NUL": ("model.weights=\0", "model.weights: '\\x00' is not valid YAML (it contains the control character U+0000 at 0)"),
+    "half a character": ("data.tag=\ud800", "data.tag: '\\ud800' is not valid YAML (it contains the control character U+D800 at 0)"),
+    "infinity": ("train.learning_rate=1e999", "train.learning_rate: '1e999' is not valid; expected a finite number"),
+    "400 digits": ("seed=" + "9" * 400, f"seed: {'9' * 200}... is not valid; expected less than 4294967296"),
+    "a million proposals": ("model.proposals=1000000", "model.proposals: 1000000 is not valid; expected less than or equal to 100000"),
+    "no work folder": ("work.dir=", "work.dir: '' is not valid; expected String should have at least 1 character"),
+    "half an expression": ("data.group_pattern=(", "data.group_pattern: '(' is not valid; expected a regular expression, but missing ), unterminated subpattern at position 0"),
     "a password for git": ("data.repository=https://me:canary@host/x.git", f"data.repository: 'https://***@host/x.git' does not fit; {TOKEN}"),
     "a token for git": ("data.repository=https://ghp_canary@host/x.git", f"data.repository: 'https://***@host/x.git' does not fit; {TOKEN}"),
     "a password for the database": ("database.url=mysql+pymysql://me:canary@host/x", f"database.url: 'mysql+pymysql://***@host/x' does not fit; {PASSWORD}"),
@@ -117,12 +117,12 @@ def test_a_resolved_configuration_with_a_key_twice_is_refused():
     with pytest.raises(ConfigurationError) as caught:
         from_json('{"seed": 1, "seed": 2}')
     assert str(caught.value) == (
-        "the resolved configuration does not fit this version of Sightline; run resolve again:\n  duplicate key 'seed'"
+        "the resolved configuration is not valid for this version of Sightline; run resolve again:\n  duplicate key 'seed'"
     )
 
 
 NO_TAG = "is not a dataset tag; expected <dataset>_ann_<version> or <dataset>_train_<version>, made of letters, digits, '-' and '.' ('_' in the dataset's name alone), such as plates_ann_v1"
-UNFIT = "cannot make a tag; expected letters, digits, '-' and '.' ('_' in the dataset's name alone), beginning with a letter or digit, no '..', no '_ann_' or '_train_' inside, 200 characters at most"
+UNFIT = "do not make a valid tag; expected letters, digits, '-' and '.' ('_' in the dataset's name alone), beginning with a letter or digit, no '..', no '_ann_' or '_train_' inside, 200 characters at most"
 # A tag, what is said.
 TAGS = {
     "nothing": ("", f"'' {NO_TAG}"),
@@ -151,20 +151,20 @@ def test_a_tag_is_one_or_none(case):
 # An object's name, what is said in the middle.
 KEYS = {
     "nothing": ("", "it is empty"),
-    "absolute": ("/etc/passwd", "it begins or ends with a slash, or holds two in a row"),
-    "a folder": ("results/", "it begins or ends with a slash, or holds two in a row"),
-    "two slashes": ("a//b", "it begins or ends with a slash, or holds two in a row"),
-    "out of the bucket": ("../../etc/passwd", "it holds . or .. as a part"),
-    "a dot": ("a/./b", "it holds . or .. as a part"),
-    "a backslash": ("..\\..\\a", "it holds a backslash"),
+    "absolute": ("/etc/passwd", "it begins or ends with a slash, or contains two in a row"),
+    "a folder": ("results/", "it begins or ends with a slash, or contains two in a row"),
+    "two slashes": ("a//b", "it begins or ends with a slash, or contains two in a row"),
+    "out of the bucket": ("../../etc/passwd", "it contains . or .. as a component"),
+    "a dot": ("a/./b", "it contains . or .. as a component"),
+    "a backslash": ("..\\..\\a", "it contains a backslash"),
     "a drive letter": ("C:/a", "it begins with a drive letter"),
-    "NUL": ("a\0.json", "it holds a control character"),
-    "a carriage return": ("a\rb", "it holds a control character"),
-    "a line break that only Unicode knows": ("a\u2028b", "it holds a control character"),
+    "NUL": ("a\0.json", "it contains a control character"),
+    "a carriage return": ("a\rb", "it contains a control character"),
+    "a line break that only Unicode knows": ("a\u2028b", "it contains a control character"),
     "half a character": ("\udcff", "it is not valid Unicode"),
     "1,201 bytes": ("a/" * 600 + "b", "it has 1201 bytes, the limit is 1024"),
-    "a name of 256 bytes": ("é" * 128, "a part of it is longer than 255 bytes"),
-    "a name that is kept": (".sightline/lock", ".sightline/ is kept for bookkeeping"),
+    "a name of 256 bytes": ("é" * 128, "a component is longer than 255 bytes"),
+    "a name that is kept": (".sightline/lock", ".sightline/ is reserved"),
 }  # fmt: skip
 
 
@@ -174,18 +174,18 @@ def test_an_object_s_name_means_the_same_everywhere(case):
     with pytest.raises(StorageError) as caught:
         validate_key(key)
     assert str(caught.value) == (
-        f"object key {key!r} cannot be used: {message}; a key is a relative path such as results/train/model.json"
+        f"object key {key!r} is not valid: {message}; a key is a relative path such as results/train/model.json"
     )
 
 
 # A database URL, what is said.
 UNREADABLE = "the database URL cannot be read; expected sqlite:////absolute/path or mysql+pymysql://user@host:3306/name"
-HOLDS = "the URL holds a password, which would be shown in lists of processes and kept in records; leave it out and set SIGHTLINE_DATABASE_PASSWORD in the environment"
+HOLDS = "the URL holds a password, which would appear in process lists and logs; remove it and set SIGHTLINE_DATABASE_PASSWORD in the environment"
 DATABASES = {
     "nothing": ("", UNREADABLE),
     "a path": ("/tmp/x.sqlite", UNREADABLE),
     "a port that is a word": ("mysql+pymysql://h:canary/d", UNREADABLE),
-    "in memory": ("sqlite://", "database sqlite://: a file is needed, which all steps can open; expected sqlite:////absolute/path"),
+    "in memory": ("sqlite://", "database sqlite://: the database must be a file that all steps can open; expected sqlite:////absolute/path"),
     "another server": ("postgresql://h/d", "database postgresql://h/d: postgresql is not supported; choose sqlite, mysql or mariadb"),
     "another driver": ("mysql+mysqldb://h/d", "database mysql+mysqldb://h/d: only the driver pymysql is supported; use mysql+pymysql://"),
     "no name": ("mysql+pymysql://h", "database mysql+pymysql://h: the URL names no database; expected ...@host:3306/name"),

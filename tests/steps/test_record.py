@@ -304,7 +304,7 @@ def test_near_duplicates_of_two_splits_are_counted_and_dropped_ones_reported(tmp
     result = world.run("pets_ann_v1", "data.faults.unknown_label=drop", "data.splits={train: 0.8, val: 0.2, test: 0}")
     assert result.dropped == {"unknown_label": 1}
     assert result.images["test"] == 0
-    assert any("test has no image" in warning for warning in result.warnings)
+    assert any("the test split is empty" in warning for warning in result.warnings)
     numbers = json.loads(Path(result.files.removeprefix("file://"), "report.json").read_text())
     assert numbers["near_duplicate_groups"] == 1
     assert numbers["faults"] != []

@@ -171,7 +171,7 @@ def test_an_interrupted_step_goes_on(recorded, trained, tmp_path, monkeypatch):
         candidate.sha256 for candidate in trained.candidates
     ]
     log = (folder / "files" / "log.txt").read_text()
-    assert "resume after iteration 2 of 6" in log
+    assert "resuming after iteration 2 of 6" in log
     assert not list(folder.rglob(".*"))
 
 

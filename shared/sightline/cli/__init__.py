@@ -17,16 +17,16 @@ from sightline.pod import prepare_pod
 from sightline.version import __version__
 
 COMMANDS = {
-    "code": ("sightline.cli.code", "The code that decides what is done again."),
+    "code": ("sightline.cli.code", "Show the code that cached results depend on."),
     "config": ("sightline.cli.config", "Show and check configurations."),
-    "data": ("sightline.cli.data", "Data repositories and dataset versions."),
-    "db": ("sightline.cli.db", "The database and its schema."),
-    "demo": ("sightline.cli.demo", "The plate generator."),
-    "gc": ("sightline.cli.gc", "Show and remove files that nothing needs any more."),
-    "labelme": ("sightline.cli.labelme", "labelme annotations."),
-    "lineage": ("sightline.cli.lineage", "What a model, tag or run was made from, and what was made from it."),
-    "model": ("sightline.cli.model", "Model files."),
-    "runs": ("sightline.cli.runs", "Runs in the database."),
+    "data": ("sightline.cli.data", "Manage data repositories and dataset versions."),
+    "db": ("sightline.cli.db", "Check and upgrade the database schema."),
+    "demo": ("sightline.cli.demo", "Generate demo images."),
+    "gc": ("sightline.cli.gc", "Show and remove files that are no longer needed."),
+    "labelme": ("sightline.cli.labelme", "Check labelme annotations."),
+    "lineage": ("sightline.cli.lineage", "Show what a model, tag or run was made from, and what was made from it."),
+    "model": ("sightline.cli.model", "Inspect models and run them on images."),
+    "runs": ("sightline.cli.runs", "List, show and compare runs."),
 }
 """Name -> (module that defines the click command ``command``, its line in ``--help``)."""
 
@@ -93,7 +93,7 @@ def run_cli(command: click.Command) -> None:
     except click.ClickException as error:
         error.show()
         if isinstance(error, click.UsageError) and (quoted := quoted_override(sys.argv[1:])):
-            click.echo(f"Put quotes around a value with blanks: --set {quoted}", err=True)
+            click.echo(f"Quote a value that contains spaces: --set {quoted}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; run the same command to resume", err=True)

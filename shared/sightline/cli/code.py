@@ -10,7 +10,7 @@ import click
 
 @click.group("code")
 def command() -> None:
-    """The code that decides what is done again."""
+    """Show the code that cached results depend on."""
 
 
 @command.command("keys")
@@ -19,8 +19,8 @@ def command() -> None:
 def keys(*, files: bool, as_json: bool) -> None:
     """Show the code part of each step's key.
 
-    A step is done again when its data, its configuration or this part changes: the files that its imports lead to, and
-    the versions of the libraries that decide its numbers.
+    A step runs again if its data, its configuration or this part of the code changes: all files reachable through its
+    imports, and the versions of the libraries that affect its results.
     """
     from sightline.code.reach import STEPS, step_reach
 

@@ -30,11 +30,11 @@ def configuration_options(function: Command) -> Command:
 @command.command()
 @configuration_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in one line, as the components take it.")
-@click.option("--describe", is_flag=True, help="Put meaning, range and default in front of every key.")
+@click.option("--describe", is_flag=True, help="Print meaning, range and default above every key.")
 def show(recipe: str, overrides: tuple[str, ...], as_json: bool, describe: bool) -> None:
-    """Print the full configuration as YAML: embedded defaults < RECIPE < settings file < --set."""
+    """Print the full configuration as YAML: built-in defaults < RECIPE < settings file < --set."""
     if as_json and describe:
-        raise click.UsageError("--json and --describe exclude each other")
+        raise click.UsageError("--json and --describe cannot be combined")
     config = decode(recipe, overrides)
     if as_json:
         click.echo(config.model_dump_json())
@@ -51,11 +51,11 @@ def show(recipe: str, overrides: tuple[str, ...], as_json: bool, describe: bool)
 @command.command()
 @configuration_options
 def check(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Check a configuration, names and files included; every fault is reported at once."""
+    """Check a configuration, including the names and files in it; all errors are reported at once."""
     from sightline.runs.configuration_checks import check_configuration
 
     check_configuration(decode(recipe, overrides))
-    click.echo(f"{recipe}: no fault")
+    click.echo(f"{recipe}: no errors")
 
 
 @command.command("list")

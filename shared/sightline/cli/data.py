@@ -28,54 +28,54 @@ SHOWN_NAMES = 10
 Command = TypeVar("Command", bound=Callable[..., None])
 
 repository_option = click.option(
-    "--repository", metavar="URL_OR_PATH", help="Data repository; by default data.repository of the settings file."
+    "--repository", metavar="URL_OR_PATH", help="Data repository; default: data.repository in the settings file."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def command() -> None:
-    """Data repositories and dataset versions."""
+    """Manage data repositories and dataset versions."""
 
 
 @command.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--remote", required=True, metavar="URI", help="Where DVC keeps the files: a path or gs://bucket/prefix.")
 def init(path: Path, remote: str) -> None:
-    """Make a data repository at PATH, and the default one of this user.
+    """Create a data repository at PATH, and make it the default.
 
-    PATH is a folder that is empty or does not exist, or the top of a git repository: that gets DVC, if it has none, and
-    the two remotes, in one commit.
+    PATH is an empty or new folder, or the root of a Git repository; DVC and its two remotes are then added to it in one
+    commit.
     """
     from sightline.data.repository.creation import init_repository
 
     path = path.expanduser().absolute()
     there = (path / ".git").exists()
     made = init_repository(path, remote)
-    how = "its .dvc/config names the remotes of Sightline now" if there else "data repository made"
-    click.echo(f"{path}: {how}" if made else f"{path} is already a data repository with this remote; it stays as it is")
+    how = "added Sightline's remotes to its .dvc/config" if there else "created the data repository"
+    click.echo(f"{path}: {how}" if made else f"{path} is already a data repository with this remote; nothing changed")
     before = _make_default(path)
     if before is not None:
-        click.echo(f"{settings_path()}: data.repository is now {path}" + (f", no longer {before}" if before else ""))
+        click.echo(f"{settings_path()}: data.repository is now {path}" + (f"; it was {before}" if before else ""))
     if made:
         click.echo("next: sightline data add FOLDER --dataset NAME --version v1")
 
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--dataset", required=True, metavar="NAME", help="Such as plates.")
-@click.option("--version", required=True, metavar="V", help="Such as v1.")
+@click.option("--dataset", required=True, metavar="NAME", help="Name of the dataset, such as plates.")
+@click.option("--version", required=True, metavar="V", help="Version, such as v1.")
 @click.option("--allow-faults", is_flag=True, help="Add annotations with faults that would stop record.")
 @repository_option
 def add(folder: Path, dataset: str, version: str, repository: str | None, *, allow_faults: bool) -> None:
-    """Make FOLDER (labelme JSON files and images) the version V of a dataset.
+    """Add FOLDER (labelme JSON files and images) as a version of a dataset.
 
-    The version holds every file of FOLDER but hidden ones, temporary ones (*.tmp, *.part, *.swp, *.bak, *~) and what
-    systems leave behind (Thumbs.db, __MACOSX); these are named.  A link to a file of FOLDER is stored as that file.
-    Links to folders or out of FOLDER, files of Git and DVC, and names that not every system can hold are refused, as
-    are annotations that record could not use (see sightline labelme check).
+    The version contains all files of FOLDER except hidden files, temporary files (*.tmp, *.part, *.swp, *.bak, *~) and
+    system files (Thumbs.db, __MACOSX); the files left out are listed. A link to a file of FOLDER is stored as that
+    file. Links to folders or out of FOLDER, files of Git and DVC, and names that are not portable between systems are
+    refused, as are annotations that record could not use (see sightline labelme check).
 
-    In a clone, the commit goes on top of what origin has, and is pushed with its tag.
+    In a clone, the commit is added on top of the branch of the origin, and pushed with its tag.
     """
     from sightline.cli.data_added import added_lines
     from sightline.data.git.references import require_local
@@ -95,7 +95,7 @@ command.add_command(data_remove.command)
 @click.option("--all", "with_removed", is_flag=True, help="Show removed versions too.")
 @json_option
 def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -> None:
-    """The dataset versions of a data repository, and what the database knows of them."""
+    """List the dataset versions of a data repository, and what is recorded of them in the database."""
     from sightline.data.git.clones import clone_hint
     from sightline.data.repository.history import list_tags
 
@@ -131,7 +131,7 @@ def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -
 @repository_option
 @json_option
 def show(tag: str, repository: str | None, as_json: bool) -> None:
-    """What a dataset version holds."""
+    """Show the contents of a dataset version."""
     from sightline.data.repository.history import open_history
 
     version = DatasetTag.parse(tag)
@@ -161,7 +161,7 @@ def show(tag: str, repository: str | None, as_json: bool) -> None:
 @repository_option
 @json_option
 def diff(before: str, after: str, repository: str | None, as_json: bool) -> None:
-    """What changed from version BEFORE to version AFTER."""
+    """Show what changed from version BEFORE to version AFTER."""
     from sightline.data.recording.difference import compare
     from sightline.data.repository.history import open_history
 

@@ -27,7 +27,7 @@ def added_lines(added: Added, repository: Path) -> list[str]:
         added: What was done.
         repository: Where.
     """
-    state = "added" if added.new else "is there already; nothing changed"
+    state = "added" if added.new else "already exists; nothing changed"
     lines = [f"{added.tag}: {state} ({added.files} files, commit {added.commit[:12]})", *folder_lines(added.found)]
     unlabelled = added.annotations.unlabelled_images
     if unlabelled:
@@ -39,7 +39,7 @@ def added_lines(added: Added, repository: Path) -> list[str]:
         lines.append(f"note: record will stop at {counted(added.faults - mapped, 'fault')} (--allow-faults)")
     if mapped:
         lines.append(
-            f"note: {counted(mapped, 'label')} in another spelling; data.aliases in the next command maps them"
+            f"note: {counted(mapped, 'label')} spelled differently; data.aliases in the next command maps them"
         )
     return [*lines, following]
 
@@ -61,7 +61,7 @@ def _next_line(added: Added, repository: Path) -> str:
     if not recipe and not classes:
         return "next: label some objects; record needs at least one class"
     if not fit_a_command_line(classes):
-        return "next: write a recipe of your own with data.classes: they are too many for a command line"
+        return "next: write your own recipe with data.classes: there are too many for a command line"
     settings += classes
     if Path(embedded_or_own("data", "repository")).expanduser() != repository:
         settings.append(f"data.repository={repository}")

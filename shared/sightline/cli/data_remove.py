@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 @click.command("remove")
 @click.argument("tag")
 @click.option(
-    "--repository", metavar="URL_OR_PATH", help="Data repository; by default data.repository of the settings file."
+    "--repository", metavar="URL_OR_PATH", help="Data repository; default: data.repository in the settings file."
 )
 @click.option("--yes", is_flag=True, help="Remove it; without this, show what would be removed.")
-@click.option("--reason", default="", metavar="TEXT", help="Reason, for anyone who looks for the version later.")
-@click.option("--database", metavar="URL", help="Database to search for what was made from it; default: database.url.")
+@click.option("--reason", default="", metavar="TEXT", help="Reason, shown to anyone who looks for the version later.")
 @click.option(
-    "--bucket", metavar="URI", help="Result bucket to search for what was made from it; default: storage.uri."
+    "--database", metavar="URL", help="Database to check for models and results made from it; default: database.url."
 )
+@click.option("--bucket", metavar="URI", help="Result bucket to check for results made from it; default: storage.uri.")
 @click.option(
-    "--unchecked", is_flag=True, help="Check neither database nor bucket: nothing must have been made from it."
+    "--unchecked", is_flag=True, help="Skip the check of database and bucket; only if nothing was made from it."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -44,13 +44,13 @@ def command(
 ) -> None:
     """Remove the version TAG, unless something was trained on it.
 
-    An annotation version keeps its name: the same folder, added again, brings it back; other contents need another
-    version.  A training set can be recorded again, with other settings.  Commits and files on the DVC remote stay.
+    The name of an annotation version stays reserved: adding the same folder again restores it; other contents need a
+    new version. A training set can be recorded again with other settings. Commits and files on the DVC remote are kept.
     """
     from sightline.registry.removal import Removal
 
     if unchecked and (database or bucket):
-        raise click.UsageError("--unchecked excludes --database and --bucket")
+        raise click.UsageError("--unchecked cannot be combined with --database or --bucket")
     version = DatasetTag.parse(tag)
     source = repository or embedded_or_own("data", "repository")
     url = "" if unchecked else database or embedded_or_own("database", "url")

@@ -19,8 +19,14 @@ def database_options(function: Callable[..., None]) -> Callable[..., None]:
     with_url.__doc__ = function.__doc__
     options = (
         click.option("--url", default="", help="SQLAlchemy URL without a password; default: database.url."),
-        click.option("--recipe", default="", help="Recipe of the configuration; default: the settings file alone."),
-        click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override, as in a run."),
+        click.option("--recipe", default="", help="Recipe of the configuration; default: only the settings file."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="A.B=VALUE",
+            help="Change the configuration, as for a run; repeatable.",
+        ),
     )
     for option in reversed(options):
         with_url = option(with_url)

@@ -13,13 +13,13 @@ from sightline.errors import DatabaseError
 
 @click.group()
 def command() -> None:
-    """The database and its schema."""
+    """Check and upgrade the database schema."""
 
 
 @command.command("upgrade")
 @database_options
 def upgrade_command(url: str) -> None:
-    """Create the tables, or bring them to this Sightline's schema."""
+    """Create the tables, or upgrade them to the schema of this version of Sightline."""
     engine = connect(url)
     before = current_revision(engine)
     upgrade(engine)
@@ -29,7 +29,7 @@ def upgrade_command(url: str) -> None:
 @command.command("current")
 @database_options
 def current_command(url: str) -> None:
-    """Show the schema of the database, and the one that this Sightline expects."""
+    """Show the schema revision of the database, and the one that this version of Sightline expects."""
     engine = connect(url, create=False)
     click.echo(f"{shown(engine.url)}: schema {current_revision(engine) or 'none'}, expected {head_revision()}")
 
@@ -37,13 +37,13 @@ def current_command(url: str) -> None:
 @command.command("check")
 @database_options
 def check_command(url: str) -> None:
-    """Check that the tables of the database are those that this Sightline expects."""
+    """Check that the tables of the database are as this version of Sightline expects."""
     engine = connect(url, create=False)
     require_current(engine)
     found = differences(engine)
     if found:
         raise DatabaseError(
-            f"the tables of {shown(engine.url)} were changed by hand; undo this:\n"
+            f"the tables of {shown(engine.url)} were changed manually; undo these changes:\n"
             + "\n".join(f"  {difference}" for difference in found)
         )
     click.echo(f"{shown(engine.url)}: schema {head_revision()}, all tables as expected")

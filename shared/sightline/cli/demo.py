@@ -21,7 +21,7 @@ def _image_size(_context: click.Context, _parameter: click.Parameter, value: str
 
 @click.group("demo")
 def command() -> None:
-    """The plate generator: Korean-style licence plates, labelled character by character."""
+    """Generate demo images: Korean-style license plates, labeled character by character."""
 
 
 @command.command("draw")
@@ -35,7 +35,7 @@ def command() -> None:
     type=click.Choice(get_args(Difficulty)),
     default="easy",
     show_default=True,
-    help="How small, tilted, blurred, noisy and pale the plates are.",
+    help="How small, tilted, blurred, noisy and faint the plates are.",
 )
 @click.option(
     "--size",
@@ -50,10 +50,10 @@ def command() -> None:
 def draw(
     *, folder: Path, images: int, seed: int, difficulty: Difficulty, size: tuple[int, int], start: int, prefix: str
 ) -> None:
-    """Draw images of plates into FOLDER, each with its labelme annotation beside it.
+    """Draw images of license plates into FOLDER, each with a labelme annotation file.
 
-    The same seed and index give the same bytes, however many images are drawn.  FOLDER is made where it does not
-    exist; nothing in it is overwritten, and drawing again completes a set that was interrupted.
+    The same seed and index always produce the same bytes, regardless of the number of images.  FOLDER is created if it
+    does not exist. Existing files are not overwritten; running the command again completes an interrupted set.
     """
     from sightline.demo.draw import draw_dataset
 

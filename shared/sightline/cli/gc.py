@@ -36,30 +36,32 @@ class _AgeType(click.ParamType[timedelta]):
 
 @click.command("gc")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed; the default.")
-@click.option("--yes", is_flag=True, help="Remove what is listed.")
+@click.option("--yes", is_flag=True, help="Remove the listed files.")
 @click.option(
     "--older-than",
     type=_AgeType(),
     default="7d",
     show_default=True,
     metavar="AGE",
-    help="Keep what was written or used more recently: 7d, 36h; at least 1h.",
+    help="Keep files written or used within this time, such as 7d or 36h; at least 1h.",
 )
-@click.option("--recipe", default="", help="Recipe of the configuration; default: the settings file alone.")
-@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override, as in a run.")
+@click.option("--recipe", default="", help="Recipe of the configuration; default: only the settings file.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the configuration, as for a run; repeatable."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     *, dry_run: bool, yes: bool, older_than: timedelta, recipe: str, overrides: tuple[str, ...], as_json: bool
 ) -> None:
-    """List, and with --yes remove, what no published version, model or champion needs.
+    """List files that no published version, model or champion needs; remove them with --yes.
 
-    Result bucket: unfinished and superseded publications.  Work volume: folders of finished steps, runs that made
-    nothing, unused checkouts, the DVC cache, what killed processes left half-made.  Folder for temporary files (/tmp,
-    or TMPDIR): folders that killed processes of Sightline left there, whichever project of yours they worked for.  The
-    data repository and its remotes are never touched.
+    Result bucket: unfinished and superseded publications. Work volume: folders of finished steps, runs that produced
+    nothing, unused checkouts, the DVC cache, partial files of killed processes. Temporary folder (/tmp, or TMPDIR):
+    folders left behind by killed Sightline processes of any project. The data repository and its remotes are never
+    changed.
     """
     if dry_run and yes:
-        raise click.UsageError("--dry-run and --yes exclude each other")
+        raise click.UsageError("--dry-run and --yes cannot be combined")
     from sightline.garbage import sweep
 
     config = decode(recipe, overrides) if recipe else decode_places(overrides)
@@ -114,7 +116,7 @@ def _echo(done: Sweep, *, deleting: bool) -> None:
     freed = _size(sum(entry.size_bytes for entry in done.removed))
     stayed = len(done.garbage) - len(done.removed)
     click.echo(
-        f"{freed} in {len(done.removed)} entries removed" + (f"; {stayed} are in use now and stay" * bool(stayed))
+        f"{freed} in {len(done.removed)} entries removed" + (f"; {stayed} are in use and were kept" * bool(stayed))
     )
 
 

@@ -39,12 +39,12 @@ def command() -> None:
 @click.option("--recipe", metavar="NAME", help="Check against the classes and policies of this recipe.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable.")
 def check(folder: Path, recipe: str | None, overrides: tuple[str, ...]) -> None:
-    """List everything that is wrong with the labelme files below FOLDER, and exit with 1 if anything is.
+    """List all faults in the labelme files in FOLDER; exit with 1 if there are any.
 
-    The files are those that sightline data add would store; what it would refuse is listed too.
+    Checks the files that sightline data add would store, and also lists files that it would refuse.
 
-    Without --recipe and --set data.classes=[...] every label is taken, and the list of classes is printed to paste, or
-    the recipe that has these classes.
+    Without --recipe and --set data.classes=[...], every label is accepted, and the options for these classes are
+    printed: a recipe that has them, or a list for --set.
     """
     if recipe is None:
         data = decode("instance_segmentation", [f"data.classes={json.dumps([_ANY_CLASS])}", *overrides]).data
@@ -101,7 +101,7 @@ def _summary_lines(annotations: Annotations, policies: Faults) -> list[str]:
     if annotations.ignored:
         lines.append(f"  {'ignored labels':<18}{annotations.ignored:>7}  left out on purpose")
     if annotations.left_out:
-        lines.append("objects left out, which become background:")
+        lines.append("objects left out (they become background):")
         lines += [f"  {line}" for line in left_out_lines(annotations.left_out, [])]
     return lines
 
@@ -122,9 +122,9 @@ def _label_lines(annotations: Annotations, data: Data, classes_known: bool) -> l
     recipe, overrides = fitting_recipe(labels, data.ignored_labels)
     arguments = [f"--recipe {recipe}"] * bool(recipe) + [f"--set {shlex.quote(override)}" for override in overrides]
     if not fit_a_command_line(overrides):
-        lines.append("these are too many for a command line: write data.classes into a recipe of your own")
+        lines.append("there are too many for a command line: write data.classes into your own recipe")
     elif arguments:
-        reason = f"they are the classes of the recipe {recipe}" if recipe else "to use all of them as classes"
+        reason = f"they are the classes of the recipe {recipe}" if recipe else "to use all of these labels as classes"
         lines += [f"{reason}:", f"  {' '.join(arguments)}"]
     return lines
 

@@ -22,14 +22,14 @@ TIMEOUT_SECONDS = 60.0
 @click.command("lineage")
 @click.argument("name", metavar="MODEL|TAG|RUN")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the full configuration of every run.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with the drawn graph.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML page with the graph.")
 @database_options
 def command(*, url: str, name: str, as_json: bool, html: Path | None) -> None:
-    """What MODEL, TAG or RUN was made from, and what was made from it.
+    """Show what a MODEL, TAG or RUN was made from, and what was made from it.
 
-    MODEL is the path or URI of a model file, its SHA-256 or six digits or more of it, or champion:DATASET (with /METRIC
-    behind it where a dataset has several champions); TAG an annotation or training tag; RUN the id of a run or the
-    beginning of it.
+    MODEL is the path or URI of a model file, its SHA-256 (the first six digits are enough), or champion:DATASET
+    (champion:DATASET/METRIC if the dataset has several champions); TAG is an annotation or training tag; RUN is the
+    id of a run, or the beginning of the id.
     """
     if html is not None:
         require_own(html, (b"<!doctype html", b"default-src 'none'; img-src data:"), "a page of Sightline", "--html")
@@ -64,8 +64,8 @@ def _asked(database: Database, name: str) -> Named:
         return database.named(sha256, ["model"])
     except UnknownNameError as error:
         raise UnknownNameError(
-            f"{name} (sha256 {sha256}) is not a model that {database} knows; "
-            "`sightline model show` prints what the file says about itself"
+            f"{name} (sha256 {sha256}) is not a model in {database}; `sightline model show` prints the metadata of "
+            "the file"
         ) from error
 
 
@@ -98,7 +98,7 @@ def _explain_unused(name: str, error: UnknownNameError) -> None:
     if name in there and str(tag.training) in there:
         raise UnknownNameError(
             f"{name} is a version in the data repository {repository}, but it was recorded with another database: "
-            "set database.url to that one"
+            "set database.url to that database"
         ) from error
     if name in there:
         raise UnknownNameError(

@@ -24,17 +24,17 @@ SHOWN_LINES = 200
 
 @click.group("model")
 def command() -> None:
-    """Model files: one file with weights and everything needed to use them."""
+    """Inspect models and run them on images."""
 
 
 @command.command("show")
 @click.argument("model", metavar="MODEL")
 @click.option("--json", "as_json", is_flag=True, help="Print everything in the header as JSON.")
 def show(*, model: str, as_json: bool) -> None:
-    """Show what a model file says about itself.
+    """Show the metadata of a model file.
 
-    MODEL is the path or URI of a model file, its SHA-256 or six digits or more of it, or champion:DATASET (with
-    /METRIC behind it where a dataset has several champions).
+    MODEL is the path or URI of a model file, its SHA-256 (the first six digits are enough), or champion:DATASET
+    (champion:DATASET/METRIC if the dataset has several champions).
     """
     from sightline.models.model_file import card_document, read_card
     from sightline.prediction.models import find_model
@@ -58,17 +58,17 @@ def show(*, model: str, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     default=Path("predictions"),
     show_default=True,
-    help="Folder of the drawn images and their JSON files.",
+    help="Folder for the annotated images and their JSON files.",
 )
 @click.option(
-    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Lowest score of a detection."
+    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Minimum score of a detection."
 )
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
     default=MAX_PIXELS,
     show_default=True,
-    help="Images with more pixels are refused.",
+    help="Maximum number of pixels of an image.",
 )
 @click.option(
     "--device",
@@ -78,14 +78,14 @@ def show(*, model: str, as_json: bool) -> None:
     help="auto uses a GPU if there is one.",
 )
 def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max_pixels: int, device: str) -> None:
-    """Detect objects in each IMAGE: draw them, and write them as JSON with what they read.
+    """Run a MODEL on each IMAGE; write annotated images, and JSON files with detections and readings.
 
-    MODEL is the path or URI of a model file, its SHA-256 or six digits or more of it, or champion:DATASET (with
-    /METRIC behind it where a dataset has several champions).  IMAGE is a file, a folder (its sub-folders are mirrored
-    in --out), or a pattern in quotes, such as "photos/**/*.jpg".
+    MODEL is the path or URI of a model file, its SHA-256 (the first six digits are enough), or champion:DATASET
+    (champion:DATASET/METRIC if the dataset has several champions).  IMAGE is a file, a folder (its subfolders are
+    mirrored in --out), or a pattern in quotes, such as "photos/**/*.jpg".
 
-    A broken image does not stop the others; all of them are named at the end.  Only files that predict wrote itself
-    are replaced: anything else in their place is an error before any work.
+    Images that cannot be read are skipped and listed at the end.  Only files written by an earlier predict are
+    replaced; if other files are in the way, the command fails before it starts.
     """
     from sightline.prediction.inputs import find_images, output_folder
 
@@ -108,7 +108,7 @@ def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max
             elif len(wanted) <= SHOWN_LINES:
                 progress.echo(f"{done.image.path}: {_counted(done.document)}{_read_text(done.document)}")
     if len(broken) < len(wanted):
-        click.echo(f"drawn images and JSON files are in {out}")
+        click.echo(f"annotated images and JSON files are in {out}")
     if broken:
         raise DataError(
             f"{_share(len(broken), len(wanted))} could not be read:\n" + "\n".join(f"  {fault}" for fault in broken)

@@ -22,7 +22,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group()
 def command() -> None:
-    """Runs in the database, whoever made them and wherever."""
+    """List, show and compare the runs in the database, of all users and machines."""
 
 
 @command.command("list")
@@ -30,7 +30,7 @@ def command() -> None:
 @json_option
 @database_options
 def list_command(*, url: str, limit: int, as_json: bool) -> None:
-    """The newest runs, each with its own best candidates, and the champions that stayed."""
+    """List the newest runs, each with its best candidates and the champions that were kept."""
     from sightline.report.lineage.document import choices_document, run_document
     from sightline.report.lineage.runs_text import runs_text
     from sightline.report.terminal import terminal
@@ -46,7 +46,7 @@ def list_command(*, url: str, limit: int, as_json: bool) -> None:
     elif runs:
         _show(runs_text(runs, selections, terminal().width))
     else:
-        click.echo("there is no run in this database yet; start one: python pipeline.py run --local --recipe NAME")
+        click.echo("this database has no runs yet; start one: python pipeline.py run --local --recipe NAME")
 
 
 @command.command("show")
@@ -54,7 +54,7 @@ def list_command(*, url: str, limit: int, as_json: bool) -> None:
 @json_option
 @database_options
 def show_command(*, url: str, run: str, as_json: bool) -> None:
-    """One RUN (its id or the beginning of it): configuration, models, metrics, champions."""
+    """Show a RUN (its id, or the beginning of the id): configuration, models, metrics, champions."""
     from sightline.report.lineage.document import lineage_document, recipe_document
     from sightline.report.lineage.runs_text import run_text
     from sightline.report.terminal import terminal
@@ -81,7 +81,7 @@ def show_command(*, url: str, run: str, as_json: bool) -> None:
 @json_option
 @database_options
 def compare_command(*, url: str, before: str, after: str, as_json: bool) -> None:
-    """How run B differs from run A: configuration, data, code, metrics, time."""
+    """Compare run B with run A: configuration, data, code, metrics, time."""
     from sightline.report.lineage.runs_comparison import compare_runs
     from sightline.report.lineage.runs_text import comparison_text
 
@@ -100,8 +100,8 @@ def _run(database: Database, name: str) -> Lineage:
         found = database.lineage(asked)
     if not found.runs:
         raise UnknownNameError(
-            f"run {found.asked.name} made models that {database} knows, but has no row of its own there; "
-            f"see `sightline lineage {found.asked.name}`"
+            f"run {found.asked.name} made models in {database}, but the run itself is not in that database; see "
+            f"`sightline lineage {found.asked.name}`"
         )
     return found
 

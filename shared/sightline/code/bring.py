@@ -52,12 +52,12 @@ def _current(volume: Path, storage: Storage) -> str:
         raise CodeError(str(error)) from error
     if revision is None:
         raise CodeError(
-            f"no code was published yet: {storage.uri} has no pointer code/CURRENT.json, and {volume} no CURRENT; "
+            f"no code was published yet: there is no code/CURRENT.json in {storage.uri} and no CURRENT in {volume}; "
             "publish the code (publish-code), or run with code_rev=image"
         )
     if not sightline_bootstrap.touch(volume, revision):
         raise CodeError(
-            f"{volume}/CURRENT names the code snapshot {revision}, which is not there; publish the code again "
+            f"{volume}/CURRENT points to the code snapshot {revision}, which does not exist; publish the code again "
             "(publish-code), or run with code_rev=image"
         )
     return revision
@@ -69,4 +69,4 @@ def _only(beginning: str, storage: Storage) -> str:
         return found[0]
     several = f"{len(found)} snapshots of {storage.uri}: {', '.join(found)}; give more digits"
     none = f"no code snapshot, neither on the volume nor in {storage.uri}; publish that code, or name another revision"
-    raise CodeError(f"{beginning} fits {several if found else none}")
+    raise CodeError(f"{beginning} matches {several if found else none}")

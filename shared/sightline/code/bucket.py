@@ -106,7 +106,7 @@ def read_from_bucket(storage: Storage, revision: str) -> Snapshot | None:
     if info is None:
         return None
     if info.size > 2 * MAX_BYTES:
-        raise CodeError(f"{storage.uri_of(key)} cannot be a snapshot of the code: it has {info.size:,} bytes")
+        raise CodeError(f"{storage.uri_of(key)} is not a valid code snapshot: it has {info.size:,} bytes")
     return read_snapshot(revision, storage.read_bytes(key)[0], storage.uri_of(key))
 
 
@@ -124,7 +124,7 @@ def read_pointer(storage: Storage) -> tuple[Pointer | None, int]:
     try:
         pointer = POINTER.decode(text)
         if not _REVISION.fullmatch(pointer.revision):
-            raise DocumentError(f"revision: {strict_json.shown(pointer.revision)} is none")
+            raise DocumentError(f"revision: {strict_json.shown(pointer.revision)} is not a revision")
     except DocumentError as error:
         remedy = error.remedy("remove it and publish the code again")
         raise CodeError(f"{storage.uri_of(POINTER_KEY)} cannot be read ({error}); {remedy}") from error
@@ -166,4 +166,4 @@ def _write(storage: Storage, snapshot: Snapshot) -> tuple[Manifest, bool]:
 
 
 def _busy(uri: str) -> CodeError:
-    return CodeError(f"{uri} is changed by others all the time; publish again later")
+    return CodeError(f"{uri} keeps being changed by other processes; publish again later")

@@ -105,7 +105,7 @@ def make_snapshot(package: Path | None = None) -> Snapshot:
     package = package or Path(__file__).parents[1]
     paths = code_files(package)
     if package.name != "sightline" or "sightline/version.py" not in paths:
-        raise CodeError(f"{package} is not the package sightline; name the folder that holds version.py")
+        raise CodeError(f"{package} is not the package sightline; give the folder that contains version.py")
     _require_limits(str(package), ((name, path.stat().st_size) for name, path in paths.items()))
     contents = {}
     for name, path in paths.items():
@@ -167,4 +167,4 @@ def _require_limits(where: str, sizes: Iterable[tuple[str, int]]) -> None:
 
 
 def _untrusted(where: str, fault: str, remedy: str = "") -> CodeError:
-    return CodeError(f"{where} cannot be a snapshot of the code: {'; '.join(filter(None, [fault, remedy]))}")
+    return CodeError(f"{where} is not a valid code snapshot: {'; '.join(filter(None, [fault, remedy]))}")

@@ -29,7 +29,7 @@ _ATTEMPTS = 10
 def publish_to_volume(snapshot: Snapshot, volume: Path, *, make_current: bool = True) -> Published:
     """Put a snapshot on a volume, and make it the current one; equal code that is there already is left alone.
 
-    Killed at any moment, it leaves the volume as it was for everybody but gc; calling again goes on.
+    Killed at any moment, it leaves the volume as it was foreverybody but gc; calling again goes on.
 
     Args:
         snapshot: What to publish.
@@ -51,7 +51,7 @@ def publish_to_volume(snapshot: Snapshot, volume: Path, *, make_current: bool = 
                 set_current(volume, snapshot.revision)
             if sightline_bootstrap.touch(volume, snapshot.revision):
                 return Published(read_manifest(folder), str(folder), new, moved)
-    raise CodeError(f"{folder} is removed again and again; see which process does that, then publish again")
+    raise CodeError(f"{folder} keeps being removed by another process; find that process, then publish again")
 
 
 def current(volume: Path) -> str | None:
@@ -137,7 +137,7 @@ def explained(doing: str) -> Iterator[None]:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise CodeError(
-            f"cannot {doing}: {error.strerror or error}{where}; make room, or give this user the right to write there, "
+            f"cannot {doing}: {error.strerror or error}{where}; free some space, or give this user write permission, "
             "then run the same command again"
         ) from error
 

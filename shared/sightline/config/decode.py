@@ -123,7 +123,7 @@ def refuse_faults(recipe: str, faults: Sequence[str]) -> None:
     """
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
-        raise ConfigurationError(f"the configuration (recipe {recipe}) has {counted(len(faults), 'fault')}:\n{lines}")
+        raise ConfigurationError(f"the configuration (recipe {recipe}) has {counted(len(faults), 'error')}:\n{lines}")
 
 
 def recipe_document(recipe: str) -> Document:
@@ -154,7 +154,7 @@ def from_json(text: str) -> Config:
     except strict_json.JsonError as error:
         faults = [str(error)]
     raise ConfigurationError(
-        "the resolved configuration does not fit this version of Sightline; run resolve again:\n"
+        "the resolved configuration is not valid for this version of Sightline; run resolve again:\n"
         + "\n".join(f"  {fault}" for fault in faults)
     )
 
@@ -174,22 +174,24 @@ def _read_recipe(recipe: str) -> Document:
     if not recipe:
         known = "\n".join(f"  {name}: {recipe_summary(name)}" for name in recipe_names())
         raise ConfigurationError(
-            f"no recipe is named; name one with --recipe, or the path of a YAML file:\n{known}\n"
-            "and give the classes of your labels with --set 'data.classes=[cat, dog]' "
+            f"no recipe was given; choose one with --recipe, or the path of a YAML file:\n{known}\n"
+            "and list your classes with --set 'data.classes=[cat, dog]' "
             "(sightline labelme check FOLDER prints them)"
         )
     path = Path(recipe)
     if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
         if path.is_file():
-            raise ConfigurationError(f"the recipe {recipe} has no YAML ending; name the file .yaml or .yml")
+            raise ConfigurationError(
+                f"the recipe {recipe} is not a YAML file; expected a name that ends in .yaml or .yml"
+            )
         fault = "is a folder" if path.is_dir() else f"is missing (looked for {path.absolute()})"
         raise ConfigurationError(
             f"the recipe file {recipe} {fault}; give the path of a YAML file, or one of the recipes "
             f"{', '.join(recipe_names())}"
         )
     raise ConfigurationError(
-        f"unknown recipe {recipe!r}{_nearest(recipe, recipe_names())}; known are {', '.join(recipe_names())}, "
-        "or give the path of a YAML file"
+        f"unknown recipe {recipe!r}{_nearest(recipe, recipe_names())}; expected one of {', '.join(recipe_names())}, "
+        "or the path of a YAML file"
     )
 
 
@@ -197,7 +199,7 @@ def _apply(document: Document, override: str, faults: list[str]) -> None:
     path, equals, text = override.partition("=")
     keys = path.strip().split(".")
     if not equals or not all(keys):
-        faults.append(f"{_shown(override)}: an override looks like data.tag=plates_ann_v1")
+        faults.append(f"{_shown(override)} is not an override; expected KEY=VALUE, such as data.tag=plates_ann_v1")
         return
     try:
         value = strict_yaml.decode(text)
@@ -225,19 +227,19 @@ def _explain(error: ValidationError, task: object) -> list[str]:
         if fault["type"] == "default_factory_not_called":
             continue  # what the default of this field depends on has a fault of its own
         if path in RENAMED:
-            lines.append(f"{path}: is called {RENAMED[path]} now; set that to {_shown(fault['input'])} instead")
+            lines.append(f"{path}: was renamed to {RENAMED[path]}; set that to {_shown(fault['input'])} instead")
         elif fault["type"] == "extra_forbidden":
             section = _section(fault["loc"][:-1], task)
             known = sorted(section.model_fields)
             name = str(fault["loc"][-1])
-            lines.append(f"{path}: unknown name{_nearest(name, known)}; known here are {', '.join(known)}")
+            lines.append(f"{path}: unknown key{_nearest(name, known)}; expected one of {', '.join(known)}")
         elif fault["type"] == "missing":
             section = _section(fault["loc"][:-1], task)
             meaning = section.model_fields[str(fault["loc"][-1])].description or "needed"
-            lines.append(f"{path}: missing; give it with --set {path}=... ({meaning})")
+            lines.append(f"{path}: required; set it with --set {path}=... ({meaning})")
         else:
             expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-            lines.append(f"{path}: {_shown(fault['input'])} does not fit; expected {expected}")
+            lines.append(f"{path}: {_shown(fault['input'])} is not valid; expected {expected}")
     return lines
 
 

@@ -16,7 +16,8 @@ def check_best_metric(config: Config) -> None:
     known = [metric.name for metric in task_declaration(config.task).validation_metrics]
     if config.train.best_metric not in known:
         raise ConfigurationError(
-            f"train.best_metric: validation computes no {config.train.best_metric!r}; choose one of {', '.join(known)}"
+            f"train.best_metric: validation does not compute {config.train.best_metric!r}; "
+            f"choose one of {', '.join(known)}"
         )
 
 
@@ -36,7 +37,7 @@ def check_select_by(config: Config) -> None:
                 f"evaluate.select_by: unknown metric {name!r}; a model can be selected by {', '.join(known)}"
             )
         if names.count(name) > 1:
-            raise ConfigurationError(f"evaluate.select_by: {name} is given twice; give every metric once")
+            raise ConfigurationError(f"evaluate.select_by: {name} is listed twice; list every metric once")
     for name in minimum if isinstance(minimum, dict) else ():
         if name not in known:
             raise ConfigurationError(

@@ -17,7 +17,7 @@ class Network(Section):
     backbone: str = Field("resnet50", description="resnet18_gn, a torchvision backbone, or timm:<name>")
     weights: Address = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
     image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
-        800, description="Longer side of the network's input, in pixels"
+        800, description="Length of the longer side of the network's input, in pixels"
     )
 
 
@@ -27,14 +27,14 @@ class Detector(Network):
     fpn_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the feature pyramid")
     head_channels: Annotated[int, Field(ge=16, le=4096)] = Field(1024, description="Width of the box head")
     anchor_sizes: tuple[PositiveInt, ...] = Field(
-        (32, 64, 128, 256, 512), max_length=16, description="One per pyramid level, in input pixels"
+        (32, 64, 128, 256, 512), max_length=16, description="Anchor size of each pyramid level, in input pixels"
     )
-    anchor_ratios: tuple[PositiveFloat, ...] = Field((0.5, 1.0, 2.0), max_length=16, description="Height / width")
-    proposals: RegionCount = Field(1000, description="Regions per image that the proposal network passes on")
-    sampled_proposals: RegionCount = Field(512, description="How many of them per image the heads are trained on")
-    positive_share: Fraction = Field(0.25, description="Largest share of the sampled regions that show objects")
+    anchor_ratios: tuple[PositiveFloat, ...] = Field(
+        (0.5, 1.0, 2.0), max_length=16, description="Aspect ratios of the anchors, height / width"
+    )
+    proposals: RegionCount = Field(1000, description="Proposals per image that are passed to the heads")
+    sampled_proposals: RegionCount = Field(512, description="Proposals per image that the heads are trained on")
+    positive_share: Fraction = Field(0.25, description="Maximum fraction of positive samples among them")
     max_detections: RegionCount = Field(100, description="Detections kept per image")
-    score_threshold: Fraction = Field(0.05, description="Detections with a lower score are not kept")
-    nms_iou: Fraction = Field(
-        0.5, description="Of detections that overlap by more than this IoU, only the best is kept"
-    )
+    score_threshold: Fraction = Field(0.05, description="Minimum score of a detection")
+    nms_iou: Fraction = Field(0.5, description="IoU threshold of non-maximum suppression")

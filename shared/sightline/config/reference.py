@@ -27,14 +27,14 @@ Schema = Mapping[str, Any]
 _BEGINNING = """\
 # Configuration
 
-Every key of a recipe and of `--set`, with its meaning, default and range. This page is made from the schema by
-`sightline config reference > docs/configuration.md`. `sightline config show RECIPE --describe` prints the same with the
-values of a recipe, and `sightline config check RECIPE --set ...` names every fault. A recipe without classes of
-its own, such as `instance_segmentation`, needs `--set 'data.classes=[cat, dog]'` in both.
+Every key of a recipe and of `--set`, with its meaning, default and range. This page is generated from the schema by
+`sightline config reference > docs/configuration.md`. `sightline config show RECIPE --describe` also shows the
+values of a recipe, and `sightline config check RECIPE --set ...` reports every error. Recipes without
+classes, such as `instance_segmentation`, need `--set 'data.classes=[cat, dog]'`, in both commands.
 
-Precedence: embedded defaults < recipe < settings file (`~/.sightline/settings.yaml`, or the file that
-`$SIGHTLINE_SETTINGS` names) < `--set`.
-A value of `--set` is read as YAML: `--set 'data.classes=[cat, dog]' --set train.iterations=2000`.
+Precedence: built-in defaults < recipe < settings file (`~/.sightline/settings.yaml`, or the file that
+`$SIGHTLINE_SETTINGS` points to) < `--set`.
+Values of `--set` are parsed as YAML: `--set 'data.classes=[cat, dog]' --set train.iterations=2000`.
 """
 
 
@@ -56,7 +56,7 @@ class Key:
 
 
 def keys() -> list[Key]:
-    """Every key, in the order of the schema; those of the network for every task."""
+    """Every key, in the order of the schema; those of the network forevery task."""
     found: dict[str, Key] = {}
     for key in _keys(Config.model_json_schema(), Config.model_json_schema(), ""):
         if key.path != f"model.{next(iter(Network.model_fields))}":
@@ -85,7 +85,7 @@ def markdown() -> str:
         sections.setdefault(key.path.rpartition(".")[0], []).append(key)
     parts = [_BEGINNING]
     for section, members in sections.items():
-        parts.append(f"\n## {section or 'The whole'}\n\n{_about(schema, section)}\n")
+        parts.append(f"\n## {section or 'General'}\n\n{_about(schema, section)}\n")
         parts.append("\n| key | meaning | values | default |\n| --- | --- | --- | --- |\n")
         parts += [
             f"| `{key.path}` | {_cell(key.meaning)} | {_cell(key.values)} | {_code(key.default)} |\n" for key in members
@@ -145,7 +145,7 @@ def _values(whole: Schema, field: Schema) -> str:
     if kind == "object":
         inner = field.get("additionalProperties")
         return f"mapping to {_values(whole, inner)}" if isinstance(inner, Mapping) else "mapping"
-    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true | false"}
+    names = {"integer": "whole number", "number": "number", "string": "string", "boolean": "true | false"}
     return f"{names.get(str(kind), str(kind))}{_range(field)}"
 
 

@@ -57,17 +57,19 @@ EmbeddedPolicy = Literal["error", "drop", "embedded"]
 
 
 class Splits(Section):
-    """Fractions of the images that go to each split; they sum to one."""
+    """Fractions of the images in each split; they must sum to 1."""
 
-    train: Fraction = Field(0.7, description="Share of the images used for training")
-    val: Fraction = Field(0.15, description="Share of the images used to choose the best checkpoint and the champion")
-    test: Fraction = Field(0.15, description="Share of the images that no decision is based on")
+    train: Fraction = Field(0.7, description="Fraction of the images used for training")
+    val: Fraction = Field(
+        0.15, description="Fraction of the images used to select the best checkpoint and the champion"
+    )
+    test: Fraction = Field(0.15, description="Fraction of the images held out for the final test")
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Splits:
         total = self.train + self.val + self.test
         if abs(total - 1.0) > 1e-6:
-            raise ValueError(f"train + val + test must be 1, but they are {total:g}")
+            raise ValueError(f"train, val and test must sum to 1, but they sum to {total:g}")
         return self
 
 
@@ -82,14 +84,16 @@ class Faults(Section):
     unknown_label: Policy = Field("error", description="A label that is not a class, an ignored label or an alias")
     outside_image: FaultPolicy = Field("clip", description="A shape that extends beyond the image")
     not_finite: Policy = Field("error", description="A coordinate that is not a finite number")
-    zero_area: Policy = Field("drop", description="A shape that covers no pixel")
+    zero_area: Policy = Field("drop", description="A shape that covers no pixels")
     duplicate_shape: Policy = Field("drop", description="A shape that appears twice in the file")
     unsupported_shape: Policy = Field("drop", description="A shape type without an area, such as a line or a point")
     unknown_shape: Policy = Field("error", description="An unknown shape type, such as cuboid")
-    wrong_image_size: Policy = Field("error", description="A file that gives an image size other than the image's own")
-    missing_image: Policy = Field("error", description="An image that is neither beside the file nor embedded in it")
+    wrong_image_size: Policy = Field("error", description="A JSON file with an image size other than that of the image")
+    missing_image: Policy = Field(
+        "error", description="An image that is neither next to the JSON file nor embedded in it"
+    )
     embedded_differs: EmbeddedPolicy = Field(
-        "embedded", description="An embedded image that differs from the image file beside it"
+        "embedded", description="An embedded image that differs from the image file next to it"
     )
     broken_image: Policy = Field("error", description="An image that cannot be decoded")
     broken_json: Policy = Field("error", description="A file that is not labelme JSON")
@@ -100,32 +104,35 @@ class Faults(Section):
 
 
 class Data(Section):
-    """Which data, and how record turns it into a training set."""
+    """The dataset, and how record turns it into a training set."""
 
     tag: str = Field("", description="Annotation tag: <dataset>_ann_<version>")
     repository: GitAddress = Field(description="Git URL or path of the data repository")
     classes: tuple[str, ...] = Field(
         min_length=1, max_length=10_000, description="Class names; category ids are 1, 2, ... in this order"
     )
-    ignored_labels: tuple[str, ...] = Field((), description="Labels to leave out on purpose, such as __ignore__")
+    ignored_labels: tuple[str, ...] = Field((), description="Labels to leave out, such as __ignore__")
     aliases: dict[str, str] = Field(
         {},
-        description="Label, or regular expression that matches whole labels -> the class or ignored label it means",
+        description="Label, or regular expression that matches whole labels -> class or ignored label",
     )
     splits: Splits = Splits()
     group_pattern: str = Field(
         "",
-        description="Regular expression matched in an image's path; its first group is the name of the image's group",
+        description="Regular expression searched in an image's path; its first capture group is the image's group",
     )
     near_duplicates: bool = Field(
-        True, description="Whether images that look alike stay in one split; if off, only identical files and groups do"
+        True,
+        description="Whether to keep images that look alike in one split; otherwise only identical files and groups",
     )
     near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = Field(
-        8, description="Images whose 64-bit perceptual hashes differ in at most this many bits stay in one split"
+        8, description="Maximum number of differing bits between the 64-bit perceptual hashes of images that look alike"
     )
-    max_pixels: PositiveInt = Field(50_000_000, description="Images with more pixels are refused")
+    max_pixels: PositiveInt = Field(50_000_000, description="Maximum number of pixels of an image")
     faults: Faults = Faults()
-    jobs: PositiveInt = Field(2, description="Processes that fetch objects or read images, and parallel DVC transfers")
+    jobs: PositiveInt = Field(
+        2, description="Number of processes that fetch objects or read images, and of parallel DVC transfers"
+    )
     timeout_seconds: PositiveFloat = Field(3600.0, description="Time limit for one git or DVC command")
 
     @field_validator("group_pattern")
@@ -146,7 +153,7 @@ class Data(Section):
         if twice:
             raise ValueError(f"every class once, but {', '.join(twice)} is listed twice")
         if any(not name.strip() or name != name.strip() for name in classes):
-            raise ValueError("class names without blanks at their ends")
+            raise ValueError("class names without leading or trailing spaces")
         return classes
 
     @field_validator("aliases")
@@ -157,8 +164,8 @@ class Data(Section):
                 re.compile(pattern)
             except re.error as error:
                 raise ValueError(
-                    f"labels or regular expressions, but {pattern!r} is neither ({error}); put a backslash before "
-                    "characters that mean themselves"
+                    f"labels or regular expressions, but {pattern!r} is neither ({error}); escape special characters "
+                    "with a backslash"
                 ) from error
         return aliases
 
@@ -195,21 +202,21 @@ class Train(Section):
 
     iterations: PositiveInt = Field(10_000, description="Optimizer steps in total")
     batch_size: PositiveInt = Field(4, description="Images per iteration")
-    learning_rate: PositiveFloat = Field(1e-4, description="Highest learning rate, reached after the warm-up")
+    learning_rate: PositiveFloat = Field(1e-4, description="Peak learning rate, reached after the warm-up")
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(
         0.05, description="Weight decay of AdamW; not applied to biases and norms"
     )
     warmup_iterations: Annotated[int, Field(ge=0)] = Field(
-        500, description="The learning rate rises linearly over this many iterations; at most train.iterations"
+        500, description="Iterations over which the learning rate rises linearly; at most train.iterations"
     )
-    clip_norm: PositiveFloat = Field(1.0, description="Gradients are scaled down to this norm")
-    validate_every: PositiveInt = Field(500, description="Iterations from one validation to the next")
-    checkpoint_every: PositiveInt = Field(500, description="Iterations from one checkpoint to the next")
-    log_every: PositiveInt = Field(20, description="Iterations from one log line to the next")
-    workers: Annotated[int, Field(ge=0)] = Field(1, description="Processes that prepare batches")
+    clip_norm: PositiveFloat = Field(1.0, description="Maximum norm of the gradients; larger ones are scaled down")
+    validate_every: PositiveInt = Field(500, description="Iterations between validations")
+    checkpoint_every: PositiveInt = Field(500, description="Iterations between checkpoints")
+    log_every: PositiveInt = Field(20, description="Iterations between log lines")
+    workers: Annotated[int, Field(ge=0)] = Field(1, description="Number of processes that prepare batches")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if there is one")
     best_metric: str = Field(
-        "mask_AP", description="Validation metric that decides which checkpoint is best; of another task its own"
+        "mask_AP", description="Validation metric that selects the best checkpoint; the default depends on the task"
     )
     trackers: tuple[Literal["text", "tensorboard"], ...] = Field(
         ("text", "tensorboard"), description="Where training curves are written"
@@ -218,23 +225,25 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """Which metrics choose a model."""
+    """How models are selected."""
 
     select_by: tuple[str, ...] = Field(
-        ("mask_AP",), min_length=1, description="One model is selected per metric; of another task its own"
+        ("mask_AP",),
+        min_length=1,
+        description="Metrics to select models by, one model for each; the default depends on the task",
     )
     min_improvement: Annotated[float, Field(ge=0.0)] = Field(
-        0.0, description="How much better a model must be to replace the champion"
+        0.0, description="Minimum improvement over the champion to replace it"
     )
     minimum: Annotated[float | dict[str, float], BeforeValidator(_fractions)] = Field(
         DEFAULT_MINIMUM,
-        description="Without a champion to beat, a model below this is not promoted: one number, or one per metric",
+        description="Minimum score to become the first champion: one number, or one per metric",
     )
     replace_unreadable: bool = Field(
-        False, description="Whether to replace a champion that cannot be measured (lost, damaged, other classes)"
+        False, description="Whether to replace a champion that cannot be evaluated (lost, damaged, different classes)"
     )
-    score_threshold: Fraction = Field(0.5, description="Detections with a lower score are neither drawn nor read")
-    drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Images of the val split to draw")
+    score_threshold: Fraction = Field(0.5, description="Minimum score of detections to draw and read")
+    drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Number of images of the val split to draw")
 
     def minimum_of(self, metric: str) -> float:
         """What a model needs by ``metric`` to become champion where there is none to beat."""
@@ -242,10 +251,10 @@ class Evaluate(Section):
 
 
 class Test(Section):
-    """The last look at the selected models."""
+    """The final test of the selected models."""
 
-    images: Address = Field("", description="Folder or URI of unlabelled images to run the models on as well")
-    score_threshold: Fraction = Field(0.5, description="Detections with a lower score are neither drawn nor read")
+    images: Address = Field("", description="Folder or URI of unlabeled images to run the models on as well")
+    score_threshold: Fraction = Field(0.5, description="Minimum score of detections to draw and read")
 
 
 class Storage(Section):
@@ -255,7 +264,7 @@ class Storage(Section):
 
 
 class Database(Section):
-    """Where the record of what happened is kept.  A password comes from SIGHTLINE_DATABASE_PASSWORD, not from here."""
+    """The database of versions, runs and models.  Its password is read from SIGHTLINE_DATABASE_PASSWORD."""
 
     url: str = Field(description="SQLAlchemy URL without a password")
 
@@ -268,11 +277,11 @@ class Database(Section):
 
 
 class Work(Section):
-    """The volume that a step works on: checkouts, checkpoints, logs, run pages."""
+    """The work volume of the steps: checkouts, checkpoints, logs, run pages."""
 
-    dir: str = Field(min_length=1, description="A folder that outlives the process")
+    dir: str = Field(min_length=1, description="Folder for work files; it must persist between runs")
     lock_timeout_seconds: PositiveFloat = Field(
-        21_600.0, description="How long to wait for another process that works on the same data, training or result"
+        21_600.0, description="Maximum wait for another process that works on the same data, training or result"
     )
 
 
@@ -282,7 +291,7 @@ def _default_network(given: dict[str, Any]) -> Network:
 
 
 class Config(Section):
-    """Everything that decides what a run does.  Two runs with equal configuration, data and code do the same."""
+    """Everything that determines what a run does, together with its data and code."""
 
     recipe: Name = Field(description="Name of the recipe, given by --recipe")
     task: str = Field(
@@ -290,14 +299,12 @@ class Config(Section):
     )
     reading: str = Field(
         "none",
-        description="Structured reading of what is predicted; one that the task has",
+        description="Reader of structured results in the predictions; must be one that the task supports",
         json_schema_extra=lambda schema: schema.update(enum=["none", *reading_names()]),
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed for weights, order and augmentation")
     data: Data
-    model: SerializeAsAny[Network] = Field(
-        default_factory=_default_network, description="The network, as the task has it"
-    )
+    model: SerializeAsAny[Network] = Field(default_factory=_default_network, description="Network settings of the task")
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     test: Test = Test()

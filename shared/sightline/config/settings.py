@@ -59,7 +59,7 @@ def read_settings() -> Document:
         return read_yaml(path)
     if os.environ.get("SIGHTLINE_SETTINGS"):
         raise ConfigurationError(
-            f"SIGHTLINE_SETTINGS names the settings file {path}, which is not there; mount the ConfigMap "
+            f"SIGHTLINE_SETTINGS points to the settings file {path}, which does not exist; mount the ConfigMap "
             "sightline-settings there, or unset the variable"
         )
     return {}

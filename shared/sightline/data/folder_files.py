@@ -176,7 +176,7 @@ def _fault(name: str, entry: os.DirEntry[str], real_root: str) -> str:  # noqa: 
         mode = os.stat(path).st_mode  # noqa: PTH116  (of what a link points to)
     except OSError as error:
         if entry.is_symlink():
-            return f"it is a link to {shown(os.readlink(path))}, which leads nowhere; remove it"  # noqa: PTH115
+            return f"it is a link to {shown(os.readlink(path))}, which does not exist; remove it"  # noqa: PTH115
         return f"it cannot be read ({error.strerror or error})"
     if entry.is_symlink() and (fault := _link_fault(path, mode, real_root)):
         return fault
@@ -191,10 +191,10 @@ def _link_fault(path: str, mode: int, real_root: str) -> str:
     target = os.path.realpath(path)
     if stat.S_ISDIR(mode):
         if _is_within(os.path.realpath(os.path.dirname(path)), target):  # noqa: PTH120
-            return "it is a link to a folder that holds it; remove it"
+            return "it is a link to one of its parent folders; remove it"
         return f"it is a link to the folder {shown(target)}; replace it with the folder itself"
     if not _is_within(target, real_root):
-        return f"it is a link that leads out of the folder, to {shown(target)}; replace it with the file itself"
+        return f"it is a link out of the folder, to {shown(target)}; replace it with the file itself"
     return ""
 
 
@@ -211,8 +211,8 @@ def _refuse_twins(found: FolderFiles) -> None:
             other = spelled.setdefault(folded, path)
             if other != path:
                 found.refused[path] = (
-                    f"it and {shown(other)} are one name on macOS and Windows, which do not tell letter case and "
-                    "Unicode forms apart; rename one of them"
+                    f"it and {shown(other)} have the same name on macOS and Windows, which ignore letter case and "
+                    "Unicode normalization; rename one of them"
                 )
                 break
 

@@ -116,7 +116,7 @@ def read_image(source: Path | bytes, max_pixels: int, setting: str = "data.max_p
 
     Raises:
         UnreadableImageError: A :class:`~sightline.errors.DataError`: the file is missing, truncated, corrupted, of
-            another format than :data:`FORMATS`, too large, or has more than 8 bits a channel.
+            another format than :data:`FORMATS`, too large, or has more than 8 bits per channel.
     """
     name = "the image" if isinstance(source, bytes) else str(source)
     content = source if isinstance(source, bytes) else read_bytes(source, max_pixels, setting)
@@ -263,7 +263,7 @@ def _open(
     if not content:
         raise UnreadableImageError(name, "it is empty", "replace it with an intact copy")
     if content.startswith(_LFS_POINTER):
-        raise UnreadableImageError(name, "it is a pointer that Git LFS left in its place", "fetch it with git lfs pull")
+        raise UnreadableImageError(name, "it is a Git LFS pointer, not the image", "fetch it with git lfs pull")
     scans = content.count(_SCAN)
     if scans > MAX_SCANS and content.startswith(b"\xff\xd8"):
         raise UnreadableImageError(
@@ -280,8 +280,8 @@ def _open(
     if image.mode.startswith(("I", "F")):
         raise UnreadableImageError(
             name,
-            f"its pixels have more than 8 bits a channel (Pillow's mode {image.mode})",
-            "convert it to 8 bits a channel",
+            f"its pixels have more than 8 bits per channel (Pillow's mode {image.mode})",
+            "convert it to 8 bits per channel",
         )
     # The size is known and allowed: a decoder that comes to more pixels now was lied to.
     if max_pixels <= (Image.MAX_IMAGE_PIXELS or 0):
@@ -308,7 +308,7 @@ def _decoding(name: str, formats: tuple[str, ...] = FORMATS) -> Iterator[None]:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise UnreadableImageError(
             name,
-            f"it is too large to decode: it claims more than {limit:,} pixels, which no setting allows",
+            f"it is too large to decode: it declares more than {limit:,} pixels, which no setting allows",
             "make it smaller",
         ) from error
     except UnidentifiedImageError as error:

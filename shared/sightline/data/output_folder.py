@@ -93,12 +93,13 @@ class OutputFolder:
         if foreign:
             it = "it" if len(foreign) == 1 else "them"
             raise DataError(
-                f"{_listed(foreign)} would be overwritten, but {self._command} did not write {it}, or somebody "
-                f"changed {it} since; nothing was done: {self._another}, or move {it} away"
+                f"{_listed(foreign)} would be overwritten, but {self._command} did not write {it}, or {it} changed "
+                f"since; nothing was done: {self._another}, or move {it} away"
             )
         if blocked:
             raise DataError(
-                f"{_listed(sorted(set(blocked)))}: a file is where a folder is needed; {self._another}, or move it away"
+                f"{_listed(sorted(set(blocked)))}: there is a file where a folder is needed; {self._another}, or move "
+                "it away"
             )
 
     def begin(self) -> None:
@@ -178,7 +179,7 @@ class OutputFolder:
                         self._digests[str(entry["file"])].add(str(entry["sha256"]))
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{path} is not the list that {self._command} keeps of what it wrote ({error}); {self._another}, or "
+                f"{path} is not the list of files written by {self._command} ({error}); {self._another}, or "
                 "move that file away"
             ) from error
 
@@ -191,7 +192,8 @@ class OutputFolder:
 
     def _unwritable(self, path: Path, error: OSError) -> StepError:
         return StepError(
-            f"cannot write {path}: {error.strerror or error}; make room or set the permissions, or {self._another}"
+            f"cannot write {path}: {error.strerror or error}; free some space or fix the permissions, or "
+            f"{self._another}"
         )
 
 

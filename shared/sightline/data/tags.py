@@ -45,7 +45,8 @@ class DatasetTag:
         unfit = ".." in name or name.endswith((".", ".lock")) or len(re.findall("_(?:ann|train)(?=_)", name)) != 1
         if unfit or len(name) > 200 or not _TAG.fullmatch(name):
             raise ConfigurationError(
-                f"dataset {self.dataset!r}, version {self.version!r} cannot make a tag; expected letters, digits, '-' "
+                f"dataset {self.dataset!r} and version {self.version!r} do not make a valid tag; expected letters, "
+                "digits, '-' "
                 "and '.' ('_' in the dataset's name alone), beginning with a letter or digit, no '..', no '_ann_' or "
                 "'_train_' inside, 200 characters at most"
             )
@@ -123,7 +124,7 @@ def unknown_tag(tag: str, repository: str, known: Iterable[str], hint: str = "")
     names = [str(entry) for entry in dataset_tags(known)]
     if not names:
         return UnknownTagError(
-            f"{repository} has no dataset version yet, so no {tag!r}; "
+            f"{repository} has no dataset versions yet, so it does not have {tag!r}; "
             + (hint or "add one: sightline data add FOLDER --dataset NAME --version V")
         )
     names.sort(key=lambda name: -difflib.SequenceMatcher(None, tag, name).ratio())

@@ -111,7 +111,9 @@ def draw_dataset(
     if images < 1:
         raise DataError(f"a dataset needs at least 1 image, not {images}")
     if any(mark in prefix for mark in ("/", "\\", "\0")) or prefix.startswith("."):
-        raise DataError(f"prefix {prefix!r}: the beginning of a file's name, without slashes and no dot in front")
+        raise DataError(
+            f"prefix {prefix!r}: expected the beginning of a file name, without slashes and without a leading dot"
+        )
     names = {index: f"{prefix}{index:04d}" for index in range(start, start + images)}
     _prepare(folder, prefix)
     written: list[Path] = []
@@ -182,7 +184,7 @@ def _prepare(folder: Path, prefix: str) -> None:
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise DataError(
-            f"{folder}: holds {foreign[0]}{more}, which this dataset does not have; draw into a new or an empty folder"
+            f"{folder}: contains {foreign[0]}{more}, which is not part of this dataset; draw into a new or empty folder"
         )
 
 
@@ -192,7 +194,7 @@ def _write_once(path: Path, data: bytes) -> None:
         if path.exists():
             if path.read_bytes() != data:
                 raise DataError(
-                    f"{path}: is there already with other contents (another seed, difficulty or size?); "
+                    f"{path}: already exists with other contents (another seed, difficulty or size?); "
                     "draw into a new folder, or delete this one first"
                 )
             return

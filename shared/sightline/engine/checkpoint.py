@@ -1,6 +1,6 @@
 """A training that stopped, as one file: whoever loads it goes on as if nothing had happened.
 
-Weights and optimiser state are the tensors of a ``.safetensors`` file; so is the history, as the bytes of its JSON,
+Weights and optimizer state are the tensors of a ``.safetensors`` file; so is the history, as the bytes of its JSON,
 because a header has a limit and a history has none.  The few other values are JSON in the header.  One file is replaced
 as a whole, so that a kill at any moment leaves the old checkpoint or the new one.  Neither sampler nor schedule nor
 random generator have a state to keep: they are functions of the iteration.
@@ -39,7 +39,7 @@ class TrainingState:
         seconds: Spent on them, all sessions together.
         best_iteration: Of the best weights so far; 0 before the first validation.
         best_metrics: Their metrics on the val split.
-        history: A record for every logged iteration.
+        history: A record forevery logged iteration.
     """
 
     iteration: int = 0
@@ -66,14 +66,14 @@ def _with_history_in_the_header(header: dict[str, Any]) -> dict[str, Any]:
 CHECKPOINT = DocumentKind("checkpoint", TrainingState, upgrades=(_with_history_in_the_header,))
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, state: TrainingState) -> None:
+def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
     """Write a checkpoint in the place of the one before.
 
-    A parameter without optimiser state (it is frozen, or has had no gradient yet) is written without one.
+    A parameter without optimizer state (it is frozen, or has had no gradient yet) is written without one.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
-        for kind, tensor in optimiser.state.get(parameter, {}).items():
+        for kind, tensor in optimizer.state.get(parameter, {}).items():
             tensors[f"optimiser.{name}.{kind}"] = tensor
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     tensors[_HISTORY] = torch.frombuffer(bytearray(json.dumps(state.history).encode()), dtype=torch.uint8)
@@ -102,10 +102,10 @@ def read_state(path: Path) -> TrainingState:
         raise _unusable(path, error) from error
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> TrainingState:
-    """Put the weights and the optimiser state of a checkpoint in their places; without one, change nothing.
+def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
+    """Put the weights and the optimizer state of a checkpoint in their places; without one, change nothing.
 
-    A parameter without optimiser state in the checkpoint begins with none, as it did in the training that stopped.
+    A parameter without optimizer state in the checkpoint begins with none, as it did in the training that stopped.
 
     Raises:
         StepError: The file is damaged, or belongs to another network.
@@ -122,16 +122,16 @@ def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
             moments = {kind: tensors.get(f"optimiser.{name}.{kind}") for kind in _ADAM_STATE}
             if not parameter.requires_grad or all(moment is None for moment in moments.values()):
                 continue
-            optimiser.state[parameter] = {kind: _on(parameter, name, kind, moment) for kind, moment in moments.items()}
+            optimizer.state[parameter] = {kind: _on(parameter, name, kind, moment) for kind, moment in moments.items()}
     except _DAMAGES as error:
         raise _unusable(path, error) from error
     return state
 
 
 def _on(parameter: nn.Parameter, name: str, kind: str, moment: torch.Tensor | None) -> torch.Tensor:
-    """A part of a parameter's optimiser state, on its device."""
+    """A part of a parameter's optimizer state, on its device."""
     if moment is None:
-        raise ValueError(f"the optimiser state of {name} has no {kind}")
+        raise ValueError(f"the optimizer state of {name} has no {kind}")
     return moment.to(parameter.device)
 
 

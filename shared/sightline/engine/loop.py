@@ -17,7 +17,7 @@ from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.batches import batches
 from sightline.data.loading.dataset import CocoDataset, Sample, read_listed_image
 from sightline.engine.checkpoint import TrainingState, load_checkpoint, save_checkpoint
-from sightline.engine.optimiser import build_optimiser, learning_rate_at, set_learning_rate
+from sightline.engine.optimizer import build_optimizer, learning_rate_at, set_learning_rate
 from sightline.engine.pace import Pace, log_device
 from sightline.errors import ConfigurationError, StepError
 from sightline.logs import Progress
@@ -84,10 +84,10 @@ def train(
     """
     _require_metric(settings.best_metric, task.metrics)
     network.to(device).train()
-    optimiser = build_optimiser(network, settings.weight_decay)
-    state = load_checkpoint(checkpoint, network, optimiser)
+    optimizer = build_optimizer(network, settings.weight_decay)
+    state = load_checkpoint(checkpoint, network, optimizer)
     if state.iteration:
-        _log.info("resume after iteration %d of %d", state.iteration, settings.iterations)
+        _log.info("resuming after iteration %d of %d", state.iteration, settings.iterations)
     log_device(device)
     pace = Pace(
         state.iteration,
@@ -113,17 +113,17 @@ def train(
             warmup=settings.warmup_iterations,
             total=settings.iterations,
         )
-        set_learning_rate(optimiser, learning_rate)
+        set_learning_rate(optimizer, learning_rate)
         torch.manual_seed(iteration_seed(seed, state.iteration))
 
         losses = task.losses(network, batch, device)
         loss = torch.stack(list(losses.values())).sum()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         gradient = nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
         if not math.isfinite(loss.item() + gradient.item()):
             raise _not_finite(state.iteration, losses, learning_rate)
-        optimiser.step()
+        optimizer.step()
         pace.count(len(batch))
         state.seconds = pace.seconds
 
@@ -146,7 +146,7 @@ def train(
             save_model(models / "last.safetensors", network, card)
         if last or state.iteration % settings.checkpoint_every == 0:
             state.seconds = pace.seconds
-            save_checkpoint(checkpoint, network, optimiser, state)
+            save_checkpoint(checkpoint, network, optimizer, state)
     return state
 
 
@@ -191,8 +191,9 @@ def _log_validation(state: TrainingState, card: ModelCard, metric: str, names: I
 def _require_metric(metric: str, known: Collection[str]) -> None:
     if metric not in known:
         raise ConfigurationError(
-            f"train.best_metric: validation gives no {metric}, only {', '.join(known) or 'nothing'}; choose one of "
-            "these, and see that the val split has annotations"
+            f"train.best_metric: validation does not compute {metric}, only {', '.join(known) or 'nothing'}; choose "
+            "one of "
+            "these, and check that the val split has annotations"
         )
 
 

@@ -33,9 +33,9 @@ def log_device(device: torch.device) -> None:
     """Say where the training runs."""
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
-        _log.info("train on %s, %.0f GB", properties.name, properties.total_memory / 2**30)
+        _log.info("training on %s, %.0f GB", properties.name, properties.total_memory / 2**30)
     else:
-        _log.info("train on the CPU with %s, without a GPU", counted(torch.get_num_threads(), "thread"))
+        _log.info("training on the CPU with %s, without a GPU", counted(torch.get_num_threads(), "thread"))
 
 
 class Pace:
@@ -131,7 +131,7 @@ class Pace:
 
     def _say_estimate(self) -> None:
         _log.info(
-            "%.1f s an iteration: about %s for the %d that are left",
+            "%.1f s per iteration: about %s for the remaining %d",
             self._seconds_each,
             duration_text(self.seconds_left),
             self._total - self._iteration,
@@ -142,7 +142,7 @@ class Pace:
         self._said = True
         if self._misplaced and self.seconds_left > LONG_ON_CPU_SECONDS:
             _log.warning(
-                "without a GPU this takes about %s; --recipe %s is made for such a machine",
+                "without a GPU this takes about %s; --recipe %s is made for machines without one",
                 duration_text(self.seconds_left),
                 self._small_recipe,
             )

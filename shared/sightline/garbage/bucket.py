@@ -83,8 +83,8 @@ class Bucket:
             )
         if self._strangers:
             self.notes.append(
-                f"{len(self._strangers)} objects of {self._storage.uri} are not Sightline's and stay, "
-                f"such as {self._strangers[0]}"
+                f"{len(self._strangers)} objects of {self._storage.uri} are not Sightline's and are kept, such as "
+                f"{self._strangers[0]}"
             )
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
@@ -104,7 +104,7 @@ class Bucket:
                 yield from self._suspects_of_result(folder, objects)
             elif folder.startswith("evaluation/") and all(_MODEL_FILE.fullmatch(_name(info.key)) for info in objects):
                 if self._all_old(objects):
-                    reason = "no result, champion or row of the database names it"
+                    reason = "no result, champion or database row refers to it"
                     yield _Suspect("model", folder, objects, reason)
             elif folder == CLOCKS:
                 if self._all_old(objects):
@@ -125,7 +125,7 @@ class Bucket:
         files = _files(folder, document)
         # A result names its own folder too, which says nothing of what lies there.
         self._named.update({*named_keys(document), *files} - {folder})
-        reason = "its result.json never came" if document is None else "result.json does not name it any more"
+        reason = "its result.json was never written" if document is None else "result.json no longer lists it"
         unnamed = (info for info in objects if info.key not in files)
         for publication, group in itertools.groupby(unnamed, lambda info: _publication(folder, info.key)):
             left = list(group)
@@ -137,9 +137,9 @@ class Bucket:
         for key, sha256 in self._champions.items():
             if sha256 not in models:
                 raise StepError(
-                    f"{self._storage.uri_of(key)} names the champion {sha256[:16]}, which {self._database} does not "
-                    "know: that is not the database of this bucket, so nothing is removed; set database.url and "
-                    "storage.uri to two that belong together"
+                    f"{self._storage.uri_of(key)} refers to the champion {sha256[:16]}, which {self._database} does "
+                    "not have: it is not the database of this bucket, so nothing is removed; set database.url and "
+                    "storage.uri to a pair that belongs together"
                 )
 
     def _named_now(self, entry: Garbage) -> set[str]:
@@ -193,7 +193,7 @@ def _files(folder: str, document: Any) -> set[str]:  # noqa: ANN401
     files = document.get("files") if isinstance(document, dict) else None
     if not isinstance(files, dict):
         raise StepError(
-            f"{folder}/result.json does not say which files it needs, so nothing is removed; run that step again"
+            f"{folder}/result.json does not list the files it needs, so nothing is removed; run that step again"
         )
     publication = document.get("folder", folder)
     return {f"{folder}/result.json", *(f"{publication}/{name}" for name in files)}

@@ -51,18 +51,18 @@ class Checkouts:
         for path in unused:
             tag, _, commit = path.name.rpartition("-")
             if _origin(path, timeout) != git_url(repository):
-                self.notes.append(f"{path} is a checkout of another data repository, and stays")
+                self.notes.append(f"{path} is a checkout of another data repository and is kept")
             elif known.is_removed(tag, commit):
                 yield self._garbage(path, f"{tag} at that commit was removed (sightline data remove)")
             elif known.tags.get(tag, "").startswith(commit):
-                yield self._garbage(path, "not used any more; it is checked out again when needed")
+                yield self._garbage(path, "no longer used; it is checked out again when needed")
             elif registered.get(tag, "").startswith(commit):
                 self.notes.append(
-                    f"{path} stays: {redact(repository)} has no {tag} at commit {commit} any more, but the database "
-                    "knows it, and this may be the only copy; set the tag again, or remove the folder by hand"
+                    f"{path} is kept: {redact(repository)} has no {tag} at commit {commit}, but the database does, "
+                    "and this may be the only copy; set the tag again, or delete the folder manually"
                 )
             else:
-                yield self._garbage(path, f"neither the data repository nor the database knows {tag} at that commit")
+                yield self._garbage(path, f"neither the data repository nor the database has {tag} at that commit")
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
         """See :class:`~sightline.garbage.found.Place`; one that somebody uses stays."""

@@ -49,7 +49,7 @@ class DataCache:
             needed = self._needed()
         except RepositoryError as error:
             self.notes.append(
-                f"the DVC cache {self._objects.parents[1]} stays, as nobody can say what it needs: {error}"
+                f"the DVC cache {self._objects.parents[1]} is kept, because it is unknown what is needed: {error}"
             )
             return
         for entry in old:

@@ -62,12 +62,12 @@ def read_document(storage: Storage, key: str) -> Any:  # noqa: ANN401
     except DocumentError as error:
         raise StepError(
             f"{storage.uri_of(key)} cannot be read ({error}), so what it needs is unknown; nothing is removed: "
-            f"{error.remedy('put the right document there')}"
+            f"{error.remedy('restore the document')}"
         ) from error
     except ObjectNotFoundError:
         return None
     except ValueError as error:
         raise StepError(
-            f"{storage.uri_of(key)} is not JSON ({error}), so nobody knows what it needs; nothing is removed: put the "
-            "right document there, or remove it and what lies beside it by hand"
+            f"{storage.uri_of(key)} is not JSON ({error}), so what it needs is unknown; nothing is removed: restore "
+            "the document, or delete it and the files next to it"
         ) from error

@@ -40,8 +40,8 @@ _KEY = re.compile(r"[0-9a-f]{16}")
 _TRAIN_RESULT = re.compile(r"results/train/[^/]+/([0-9a-f]{16})/result\.json")
 _REASONS: dict[str, tuple[Kind, str]] = {
     "train": ("training", "trained; the candidates are in the result bucket"),
-    "evaluate": ("evaluation", "not used any more; an evaluation makes it again"),
-    "test": ("test", "not used any more; a test makes it again"),
+    "evaluate": ("evaluation", "no longer used; an evaluation recreates it"),
+    "test": ("test", "no longer used; a test recreates it"),
 }
 
 
@@ -63,8 +63,8 @@ class StepFolders:
                 continue
             if kind == "training" and path.name not in trained:
                 self.notes.append(
-                    f"{path} is a training that never ended, and stays: the command that began it goes on from there; "
-                    "remove the folder by hand if nobody will"
+                    f"{path} is an unfinished training and is kept: the command that started it resumes from there; "
+                    "delete the folder if it is no longer needed"
                 )
                 continue
             yield Garbage(kind, str(path), size.size_bytes, size.files, size.changed, reason)
@@ -99,9 +99,9 @@ class RunFolders:
             if not self._safety_age.reached_by(size.changed) or path.name in rows.fruitful_runs:
                 continue
             if path.name not in rows.runs or not state:
-                self.notes.append(f"{path} is a run that {self._database} does not know, and stays")
+                self.notes.append(f"{path} is a run that {self._database} does not have, and is kept")
             elif state != "running":
-                reason = f"{state}; it made no model and no champion"
+                reason = f"{state}; it produced no model and no champion"
                 yield Garbage("run", str(path), size.size_bytes, size.files, size.changed, reason)
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:

@@ -121,7 +121,7 @@ def outlook_of(needs: Needs, nodes: Sequence[ClusterNode]) -> Verdict:
     What runs on them now does not count: that ends some time.
     """
     if not nodes:
-        return Verdict("perhaps", "the cluster has no node at all", "add one")
+        return Verdict("perhaps", "the cluster has no nodes", "add one")
     large = [one for one in nodes if one.large_enough(needs)]
     if not large:
         return _no_node(needs, nodes)
@@ -132,7 +132,7 @@ def outlook_of(needs: Needs, nodes: Sequence[ClusterNode]) -> Verdict:
     if fitting:
         states = ", ".join(f"{one.name} is {one.away}" for one in fitting[:_NAMED])
         remedy = f"kubectl uncordon {fitting[0].name}" if fitting[0].away == "cordoned" else "see kubectl describe node"
-        return Verdict("away", f"the nodes that are large enough take no pods at present: {states}", remedy)
+        return Verdict("away", f"the nodes that are large enough accept no pods at present: {states}", remedy)
     return _kept_away(needs, large, may_grow=_may_grow(nodes))
 
 

@@ -29,7 +29,7 @@ outline around it, so its box has the distance between two points for its side, 
 straight edges have an area, and what fits, fits at any magnification.
 
 **Average precision** per class reads precision at 101 recalls, as COCO does; dv_mAP is the mean over the classes with
-truth.  The idea, the thresholds and the number of groups are those of the licence-plate pipeline that this project
+truth.  The idea, the thresholds and the number of groups are those of the license-plate pipeline that this project
 replaces.
 """
 

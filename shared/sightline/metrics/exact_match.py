@@ -1,7 +1,7 @@
-"""Exact inference rate, EIR: how many structures, such as licence plates, were read without a single mistake.
+"""Exact inference rate, EIR: how many structures, such as license plates, were read without a single mistake.
 
 What a structure is, how it is read from boxes, and when two readings are the same, a :class:`Reader` says; one that
-reads licence plates is :mod:`sightline.tasks.readers.plates`.  Truth is read by the same reader as detections are::
+reads license plates is :mod:`sightline.tasks.readers.plates`.  Truth is read by the same reader as detections are::
 
     EIR = true readings with a read one that is the same / true readings
 

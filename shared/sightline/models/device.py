@@ -17,6 +17,6 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError(
-            "device cuda is asked for, but torch finds no GPU here; use train.device=auto, or run on a node with one"
+            "device cuda was requested, but torch finds no GPU here; use train.device=auto, or run on a node with one"
         )
     return torch.device(name)

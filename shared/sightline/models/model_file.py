@@ -126,7 +126,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
         part.replace(path)
     except (OSError, SafetensorError) as error:
         raise ModelFileError(
-            f"{path}: cannot be written ({error}); see that the folder is there, may be written and has space left"
+            f"{path}: cannot be written ({error}); check that the folder exists, is writable and has enough free space"
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -146,8 +146,8 @@ def card_of(header: Header, path: Path) -> ModelCard:
     text = header.metadata.get(METADATA_KEY)
     if text is None:
         raise ModelFileError(
-            f"{path}: safetensors, but without Sightline's description in the header; backbone weights go to "
-            "model.weights, and a model to use comes from training with Sightline"
+            f"{path}: a safetensors file without Sightline's description in the header; use backbone weights as "
+            "model.weights, or give a model that was trained with Sightline"
         )
     try:
         card = _CARD.validate_python(MODEL_CARD.upgrade(strict_json.decode(text)))

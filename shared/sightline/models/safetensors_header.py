@@ -28,8 +28,8 @@ _ITEM_BYTES = {
 
 _PICKLE_NAMES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"}
 _PICKLE = (
-    "a pickle can run any code when it is loaded, so Sightline reads .safetensors alone; convert it where you trust "
-    "it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
+    "a pickle can run any code when it is loaded, so Sightline reads only .safetensors; if you trust the file, "
+    "convert it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
 )
 _BEGINNINGS = {
     b"PK\x03\x04": _PICKLE,  # torch.save writes a pickle in a zip archive
@@ -37,10 +37,10 @@ _BEGINNINGS = {
     b"\x80\x03": _PICKLE,
     b"\x80\x04": _PICKLE,
     b"\x80\x05": _PICKLE,
-    b"version ": "it is a pointer that Git LFS left in the place of the file; fetch the file itself with git lfs pull",
-    b"\x89HDF": "it is an HDF5 file, as Keras writes it, but Sightline reads .safetensors alone; give such a file",
-    b"\x93NUMPY": "it is a NumPy array, but Sightline reads .safetensors alone; give such a file",
-    b"GGUF": "it is a GGUF file, but Sightline reads .safetensors alone; give such a file",
+    b"version ": "it is a Git LFS pointer, not the file; fetch the file itself with git lfs pull",
+    b"\x89HDF": "it is an HDF5 file, as Keras writes it, but Sightline reads only .safetensors; give such a file",
+    b"\x93NUMPY": "it is a NumPy array, but Sightline reads only .safetensors; give such a file",
+    b"GGUF": "it is a GGUF file, but Sightline reads only .safetensors; give such a file",
     b"\x1f\x8b": "it is compressed with gzip; unpack it first",
     b"<!DOCTYP": "it is a web page, not a model; download the file itself",
     b"<html": "it is a web page, not a model; download the file itself",
@@ -99,7 +99,7 @@ def _header_bytes(beginning: bytes, size: int, path: Path) -> int:
     if path.suffix.lower() in _PICKLE_NAMES:
         raise ModelFileError(f"{path}: {_PICKLE}")
     raise ModelFileError(
-        f"{path}: not a safetensors file, or cut off: a header of {length} bytes is announced in a file of {size} "
+        f"{path}: not a safetensors file, or cut off: a header of {length} bytes is declared in a file of {size} "
         f"bytes (at most {LONGEST_HEADER} are read); fetch the file again"
     )
 
@@ -125,7 +125,7 @@ class _WrongHeaderError(ValueError):
 
 def _metadata(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise _WrongHeaderError("__metadata__ must hold texts alone")
+        raise _WrongHeaderError("__metadata__ must contain only strings")
     return value
 
 
@@ -137,9 +137,9 @@ def _span(name: str, entry: Any) -> tuple[int, int]:  # noqa: ANN401  (whatever 
     if not isinstance(entry["dtype"], str) or entry["dtype"] not in _ITEM_BYTES:
         raise _WrongHeaderError(f"{tensor} has an unknown dtype; known are {', '.join(_ITEM_BYTES)}")
     if not _is_counts(entry["shape"]):
-        raise _WrongHeaderError(f"the shape of {tensor} is not a list of whole numbers from 0 on")
+        raise _WrongHeaderError(f"the shape of {tensor} is not a list of whole numbers, 0 or more")
     if not _is_counts(entry["data_offsets"]) or len(entry["data_offsets"]) != 2:
-        raise _WrongHeaderError(f"data_offsets of {tensor} are not two whole numbers from 0 on")
+        raise _WrongHeaderError(f"data_offsets of {tensor} are not two whole numbers, 0 or more")
     begin, end = entry["data_offsets"]
     needed = math.prod(entry["shape"]) * _ITEM_BYTES[entry["dtype"]]
     if end - begin != needed:
@@ -165,5 +165,5 @@ def _require_all_bytes(spans: list[tuple[int, int, str]], data_bytes: int) -> No
             )
         expected = end
     if expected != data_bytes:
-        what = "the file is cut off" if data_bytes < expected else "bytes follow that nothing describes"
+        what = "the file is cut off" if data_bytes < expected else "there are extra bytes at the end"
         raise _WrongHeaderError(f"its tensors need {expected} bytes, but {data_bytes} follow the header: {what}")

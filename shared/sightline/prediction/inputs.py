@@ -74,7 +74,7 @@ def _named(name: str, out: OutputFolder) -> list[InputImage]:
         return images
     if os.path.lexists(path):
         if not path.is_file():
-            raise DataError(f"{name}: neither an image file nor a folder; a link that leads nowhere, or a device")
+            raise DataError(f"{name}: neither an image file nor a folder, but a broken link or a device")
         return [InputImage(path, PurePosixPath(path.name))]
     if not glob.has_magic(name):
         raise DataError(f"{name}: there is no such file or folder; name an image, a folder, or a pattern in quotes")

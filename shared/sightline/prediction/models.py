@@ -114,7 +114,7 @@ def find_champion(model: str) -> ChampionPointer:
     pointers = {_name_of(pointer): pointer for pointer in _pointers(storage, dataset)}
     if not pointers:
         known = sorted({key.split("/")[1] for key in storage.names("champions/") if key.count("/") in {2, 3}})
-        said = f"it has champions of {', '.join(known)}" if known else "it has no champion at all"
+        said = f"it has champions of {', '.join(known)}" if known else "it has no champions"
         raise ModelFileError(
             f"{storage.uri} has no champion of the dataset {dataset}; {said}; train, evaluate and promote a model, or "
             "set storage.uri in the settings file"

@@ -12,7 +12,7 @@ from sightline.storage import Storage
 DEFAULT_TASK = "instance_segmentation"
 """The task of pointers that were written before pointers named one."""
 
-_REMOVE = "remove it to begin without a champion"
+_REMOVE = "remove it to start without a champion"
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,15 +83,16 @@ class Removal:
         if used:
             raise RepositoryError(
                 f"{self.tag} cannot be removed, because it is needed: {'; '.join(map(str, used))}. Only a version that "
-                "nothing was trained on or measured on can be taken back; add corrected data as a new version. (Stop a "
-                "run that is still going on; one whose process was killed is closed by the next run on its machine.)"
+                "nothing was trained on or measured on can be removed; add corrected data as a new version. (Stop a "
+                "run that is still in progress; one whose process was killed is closed by the next run on its machine.)"
             )
 
     def _require_unused_still(self, found: Removable) -> None:
         used = self._dependents()
         if used:
             raise StepError(
-                f"{found.tombstone}, but meanwhile somebody began to use it: {'; '.join(map(str, used))}; stop that "
+                f"{found.tombstone}, but in the meantime someone started to use it: {'; '.join(map(str, used))}; stop "
+                "that "
                 "run, and run it again with another version"
             )
 
@@ -112,8 +113,8 @@ class Removal:
             return open_database(url, create=False)
         except DatabaseError as error:
             raise DatabaseError(
-                f"{self.tag} stays, because the database that knows what was made from it cannot be asked: {error}. "
-                "Name it with --database URL, or add --unchecked if nothing was made from it"
+                f"{self.tag} is kept, because the database that records what was made from it cannot be read: {error}. "
+                "Give it with --database URL, or add --unchecked if nothing was made from it"
             ) from error
 
     def _published(self) -> Iterator[Dependent]:
@@ -137,6 +138,6 @@ class Removal:
                     yield Dependent("champion", storage.uri_of(key))
         except StorageError as error:
             raise StorageError(
-                f"{self.tag} stays, because the result bucket cannot be asked what was made from it: {error}. Name it "
-                "with --bucket URI, or add --unchecked if nothing was made from it"
+                f"{self.tag} is kept, because the result bucket cannot be searched for what was made from it: "
+                f"{error}. Give it with --bucket URI, or add --unchecked if nothing was made from it"
             ) from error

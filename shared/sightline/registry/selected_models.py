@@ -112,7 +112,7 @@ def _point(storage: Storage, key: str, document: dict[str, Any]) -> None:
             return
         except PreconditionFailedError:
             continue
-    raise StepError(f"{storage.uri_of(key)} is moved by other runs all the time; run evaluate again when they are done")
+    raise StepError(f"{storage.uri_of(key)} keeps being changed by other runs; run evaluate again when they are done")
 
 
 def _json(document: dict[str, Any]) -> bytes:

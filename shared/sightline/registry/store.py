@@ -212,7 +212,9 @@ def _upload(storage: Storage, step: str, folder: str, paths: Mapping[str, Path])
     present = {info.key: info for info in storage.list(f"{folder}/")}
     for key, info in written.items():
         if present.get(key) != info:
-            raise StepError(f"{storage.uri_of(key)} was changed or removed while it was published; run {step} again")
+            raise StepError(
+                f"{storage.uri_of(key)} was changed or removed while it was being published; run {step} again"
+            )
     return {name: written[f"{folder}/{name}"] for name in paths}
 
 

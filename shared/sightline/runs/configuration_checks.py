@@ -63,7 +63,7 @@ def _weights(config: Config) -> None:
     if storage.stat(key) is None:
         raise ConfigurationError(
             f"model.weights: there is no file {config.model.weights}; expected the path or URI of a .safetensors file, "
-            "or nothing to begin with random weights"
+            "or leave it empty for random weights"
         )
     if storage.uri.startswith("file:"):
         read_header(Path(config.model.weights.removeprefix("file://")).expanduser())
@@ -74,7 +74,7 @@ def _warmup(config: Config) -> None:
     if train.warmup_iterations > train.iterations:
         raise ConfigurationError(
             f"train.warmup_iterations: {train.warmup_iterations} is more than train.iterations = {train.iterations}, "
-            "so the learning rate would never reach its value; make the warm-up shorter, such as "
+            "so the learning rate would never reach its value; shorten the warm-up, for example "
             f"--set train.warmup_iterations={train.iterations // 10}"
         )
 

@@ -175,7 +175,7 @@ def close_run(
     work = Path(config.work.dir)
     document = read_document(work, run_id) if run_id else None
     if document is None and run_id:
-        message = "resolve did not begin the run; its log says why"
+        message = "resolve did not start the run; see its log"
         _tell(run_id, dataset_tag, Outcome("failed", message))
         raise StepError(message)
     if document is None or document.pid:
@@ -186,7 +186,7 @@ def close_run(
             outcome = outcome_at_finish(config, document, failed=failed, stopped=stopped)
         except SightlineError as error:
             fault = error
-            outcome = Outcome("failed", f"whether every task did its part cannot be seen: {error}")
+            outcome = Outcome("failed", f"cannot tell whether every task finished: {error}")
         _close(config, document, outcome, done)
         if fault is not None:
             raise fault
@@ -219,13 +219,13 @@ def _reopened(config: Config, document: RunDocument) -> RunDocument:
             return document
         _reopen(work, document)
         write_document(work, document)
-        _log.info("run %s is resumed, for the %d. time", run_id, document.resumed)
+        _log.info("run %s was resumed; resumptions so far: %d", run_id, document.resumed)
         try:
             with closing(open_database(config.database.url)) as database:
                 database.start_run(run_record(document))
             _publish_page(config, document)
         except SightlineError as error:
-            _log.warning("the run goes on, but row or page do not say so yet: %s", error)
+            _log.warning("the run continues, but its row or page could not be updated yet: %s", error)
     return document
 
 

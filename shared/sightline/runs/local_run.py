@@ -157,7 +157,7 @@ class LocalRun:
         log = self.folder / "pipeline.log"
         lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
         lines = [line for line in lines if ProgressRecord.parse(line) is None][-20:]
-        return "\n".join([f"the pipeline failed before a task said why ({error}); {log} ends with:", *lines])
+        return "\n".join([f"the pipeline failed before a task reported a reason ({error}); {log} ends with:", *lines])
 
 
 def _new_run_id(work: Path, now: datetime) -> str:

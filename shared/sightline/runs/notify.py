@@ -37,8 +37,8 @@ def notify(text: str) -> bool:
         try:
             response = session.post(url, json={"text": text}, timeout=TIMEOUT_SECONDS)
         except requests.RequestException as error:
-            _log.warning("nobody was told: the webhook of %s failed (%s)", URL_VARIABLE, type(error).__name__)
+            _log.warning("notification failed: the webhook of %s failed (%s)", URL_VARIABLE, type(error).__name__)
             return False
     if not response.ok:
-        _log.warning("nobody was told: the webhook of %s answered %d", URL_VARIABLE, response.status_code)
+        _log.warning("notification failed: the webhook of %s answered %d", URL_VARIABLE, response.status_code)
     return bool(response.ok)

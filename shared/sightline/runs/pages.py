@@ -110,7 +110,7 @@ def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list
     last = max((ORDER.index(step) for step in journal if step in ORDER[:-1]), default=-1)
     for index in range(last + 1, len(ORDER) - 1):  # the first one that never began; finish wrote this page
         if _is_asked(ORDER[index], document) and not (ORDER[index] == "promote" and not _promotes(journal)):
-            message = document.message or "it failed before it could say why; its log says more"
+            message = document.message or "it failed without a message; see its log"
             views[index] = replace(views[index], state="failed", message=message)
             break
     return views
@@ -137,7 +137,7 @@ def _task_view(step: str, entry: TaskEntry | None, document: RunDocument) -> Tas
             message = "it was stopped, evicted or lost while it ran"  # its pod could not say so any more
         return TaskView(step, title, state, seconds, entry.inputs, entry.outputs, message)
     if not _is_asked(step, document):
-        return TaskView(step, title, "skipped", message="not asked for; its last result is used")
+        return TaskView(step, title, "skipped", message="not part of this run; its last result is used")
     if run_state == "running":
         return TaskView(step, title, "skipped", message="waits for the tasks before it")
     if step == "finish":
@@ -166,7 +166,7 @@ def _tensorboard_note(document: RunDocument, journal: Mapping[str, TaskEntry]) -
     if "train" not in journal:
         return "Training did not run."
     if "tensorboard" in document.configuration.get("train", {}).get("trackers", []):
-        return "Training left no logs for TensorBoard that are still here."
+        return "There are no TensorBoard logs of this training."
     return ""
 
 

@@ -46,7 +46,8 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
     installed = code_revision()
     if code_rev not in {"", IMAGE, installed}:
         raise ConfigurationError(
-            f"code_rev asks for {code_rev}, but the code here is {installed}; leave code_rev empty to run this code"
+            f"code_rev is {code_rev}, but the installed code is {installed}; leave code_rev empty to run the "
+            "installed code"
         )
     return Resolved(config, installed)
 
@@ -62,6 +63,6 @@ def configuration(recipe: str, overrides: str, dataset_tag: str) -> Config:
     if not config.data.tag:
         raise ConfigurationError(
             "no dataset tag; set the run's dataset_tag (or data.tag) to an annotation tag such as plates_ann_v1; "
-            "`sightline data list` shows those there are"
+            "`sightline data list` shows the existing tags"
         )
     return config

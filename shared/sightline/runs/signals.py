@@ -78,7 +78,7 @@ def ending_on_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-TERMINATED = "its process was told to end (SIGTERM): it was stopped, evicted or deleted"
+TERMINATED = "its process received SIGTERM: it was stopped, evicted or deleted"
 
 
 def end_with(pid: int) -> None:
@@ -90,7 +90,7 @@ def end_with(pid: int) -> None:
     def watch() -> None:
         while is_running(pid):
             time.sleep(POLL_SECONDS)
-        _log.warning("the process %d that keeps the run is gone; ending this task", pid)
+        _log.warning("the process %d that runs the pipeline has ended; ending this task", pid)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -152,7 +152,7 @@ def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
         reasons.insert(0, f"{source.tag} named commit {found.annotation_commit} and names {source.commit}")
     if reasons:
         raise RepositoryError(
-            f"{tag.training} is there already, made in another way: {'; '.join(reasons)}.  A version never "
+            f"{tag.training} already exists, but was made in a different way: {'; '.join(reasons)}.  A version never "
             "changes: set the configuration back, add the annotations as a new version (sightline data add), or, if "
             f"nothing was trained on it, remove it and record again (sightline data remove {tag.training})"
         )
@@ -170,8 +170,8 @@ def _publish(config: Config, source: Checkout) -> PublishedSet:
         except OutpacedError as error:
             if time.monotonic() > deadline:
                 raise RepositoryError(
-                    f"{tag.training} could not be published in {config.data.timeout_seconds:g} s, as other versions of "
-                    f"{tag.dataset} were recorded or removed all the time ({error}); run the same command again"
+                    f"{tag.training} could not be published in {config.data.timeout_seconds:g} s, because other "
+                    f"versions of {tag.dataset} kept being recorded or removed ({error}); run the same command again"
                 ) from error
             _log.info("another version of %s was recorded or removed; splitting %s again", tag.dataset, tag)
 

@@ -201,7 +201,7 @@ def _finished(storage: Storage, entry: TaskEntry, result: Result, metrics: dict[
     older = store.created(storage, result) < datetime.fromisoformat(entry.started).astimezone(UTC)
     if maker != run_id if run_id and maker else older:  # the times are those of two machines
         entry.state = "reused"
-        _log.info("%s: found finished work, nothing to do", entry.step)
+        _log.info("%s: already finished, nothing to do", entry.step)
     if metrics:
         _log.info("metrics: %s", " ".join(f"{name}={value:.4g}" for name, value in metrics.items()))  # for `status`
     summary_key = f"{store.folder_of(storage, result)}/summary.json"

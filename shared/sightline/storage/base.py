@@ -175,7 +175,8 @@ def moved_error(uri: str, expected: int | None, present: int) -> PreconditionFai
     state = f"is at generation {present}" if present else "does not exist"
     wanted = f"at generation {expected}" if expected else "not to exist"
     return PreconditionFailedError(
-        f"{uri} {state}, but was expected {wanted}: another process was first; read the object again and decide anew"
+        f"{uri} {state}, but was expected {wanted}: another process changed it first; read the object again before "
+        "you retry"
     )
 
 
@@ -185,4 +186,6 @@ def _outcome(key: str, work: Callable[[], ObjectInfo]) -> Outcome:
     except SightlineError as error:
         return Outcome(key, error=error)
     except OSError as error:
-        return Outcome(key, error=StorageError(f"cannot write what {key} holds: {error}; check the disk and the path"))
+        return Outcome(
+            key, error=StorageError(f"cannot write the contents of {key}: {error}; check the disk and the path")
+        )

@@ -18,10 +18,10 @@ _HINTS = {
     errno.EACCES: "give this user the right to read and write there, or choose another folder with storage.uri",
     errno.EPERM: "give this user the right to read and write there, or choose another folder with storage.uri",
     errno.EROFS: "the file system is read-only: choose another folder with storage.uri",
-    errno.ENOTDIR: "a part of the path is a file: in a local bucket, no key can begin with another key and a slash",
-    errno.EISDIR: "a folder has this name: in a local bucket, no key can begin with another key and a slash",
-    errno.EEXIST: "a file has the name of a folder: in a local bucket, no key can begin with another key and a slash",
-    errno.ENAMETOOLONG: "shorten it: a part of a key has at most 255 bytes here",
+    errno.ENOTDIR: "a part of the path is a file: in a local bucket, a key cannot be a folder of another key",
+    errno.EISDIR: "a folder has this name: in a local bucket, a key cannot be a folder of another key",
+    errno.EEXIST: "a file has the name of a folder: in a local bucket, a key cannot be a folder of another key",
+    errno.ENAMETOOLONG: "shorten it: each part of a key may have at most 255 bytes here",
 }
 
 

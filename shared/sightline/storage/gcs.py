@@ -95,7 +95,7 @@ class GoogleStorage(Storage):
         bucket, _, prefix = uri.split("://", 1)[1].partition("/")
         if not _BUCKET.fullmatch(bucket):
             raise StorageError(
-                f"storage URI {uri!r} names no bucket; expected gs://bucket/prefix with the name of a bucket in small "
+                f"storage URI {uri!r} names no bucket; expected gs://bucket/prefix with a bucket name of lowercase "
                 "letters, digits, - _ and ."
             )
         prefix = prefix.rstrip("/")
@@ -198,7 +198,9 @@ class GoogleStorage(Storage):
             except (RetryError, *UNREACHABLE) as error:
                 if arrived.size == before:
                     raise
-                _log.warning("the stream of %s broke (%s), taking it up", self.uri_of(key), type(error).__name__)
+                _log.warning(
+                    "the download of %s was interrupted (%s); resuming it", self.uri_of(key), type(error).__name__
+                )
             else:
                 return blob
 
@@ -251,9 +253,9 @@ class GoogleStorage(Storage):
             except FAULTS as error:
                 if attempt == ATTEMPTS or not self._sent_again(error):
                     raise
-                _log.warning("%s did not arrive (%s), sending it again", self.uri_of(key), said_by_service(error))
+                _log.warning("the upload of %s failed (%s); sending it again", self.uri_of(key), said_by_service(error))
             except ValueError:  # after the faults: one of Google's credentials is a ValueError too
-                raise StorageError(f"{self.uri_of(key)}: the file became shorter while it was sent") from None
+                raise StorageError(f"{self.uri_of(key)}: the file was truncated while it was being sent") from None
             else:
                 return _info(key, blob)
         raise AssertionError
@@ -291,8 +293,8 @@ class GoogleStorage(Storage):
 
     def _restless(self, key: str) -> PreconditionFailedError:
         return PreconditionFailedError(
-            f"{self.uri_of(key)} was changed by others {OVERWRITES} times meanwhile; "
-            "find out what writes it, then try again"
+            f"{self.uri_of(key)} was changed by other processes {OVERWRITES} times in the meantime; find out what "
+            "writes it, then try again"
         )
 
 

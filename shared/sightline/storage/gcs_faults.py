@@ -25,10 +25,12 @@ UNREACHABLE = (
 
 FAULTS = (GoogleAPICallError, RetryError, InvalidResponse, auth.GoogleAuthError, *UNREACHABLE)
 
-_AGAIN = "nothing half-written is left: run the same command again"
+_AGAIN = "no partial object was left behind: run the same command again"
 _HINTS = {
-    401: "the credentials are wrong or expired: run gcloud auth application-default login again, or let "
-    "GOOGLE_APPLICATION_CREDENTIALS name a key file that is still valid",
+    401: (
+        "the credentials are wrong or expired: run gcloud auth application-default login again, or set "
+        "GOOGLE_APPLICATION_CREDENTIALS to a valid key file"
+    ),
     403: "give the account the role Storage Object User on this bucket, or choose another with storage.uri",
     404: "check storage.uri, or create the bucket",
     408: _AGAIN,
@@ -76,7 +78,7 @@ def _reason(error: Exception) -> str:
         return (
             f"there are no usable Google credentials ({_first(error)}); "
             "on a laptop run gcloud auth application-default login, in a cluster use workload identity, "
-            "or let GOOGLE_APPLICATION_CREDENTIALS name a key file"
+            "or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
         )
     if isinstance(error, auth.GoogleAuthError) and not isinstance(error, auth.TransportError):
         return f"Google refuses the credentials ({_first(error)}); {_HINTS[401]}"
@@ -90,8 +92,8 @@ def _reason(error: Exception) -> str:
         )
     said = said_by_service(cause)
     if "requester pays" in said.lower() or "userProject" in said:
-        return f"{status}, {said}; name the project that pays in SIGHTLINE_GCS_USER_PROJECT"
-    tried = ", after trying until SIGHTLINE_GCS_TIMEOUT_SECONDS were over twice" if waited else ""
+        return f"{status}, {said}; set SIGHTLINE_GCS_USER_PROJECT to the project to bill"
+    tried = ", after retrying for twice SIGHTLINE_GCS_TIMEOUT_SECONDS" if waited else ""
     hint = _HINTS.get(status, _AGAIN if waited else "see the message for what to change")
     return f"{status}, {said}{tried}; {hint}"
 

@@ -1,4 +1,4 @@
-"""Which names objects may have; the same for every back end."""
+"""Which names objects may have; the same forevery back end."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def validate_prefix(prefix: str) -> str:
 
 def _fault(key: str) -> str:
     if key.partition("/")[0] == RESERVED_PART:
-        return f"{RESERVED_PART}/ is kept for bookkeeping"
+        return f"{RESERVED_PART}/ is reserved"
     return fault_in(key)

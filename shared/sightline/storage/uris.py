@@ -52,8 +52,8 @@ def require_known(uri: str) -> None:
     scheme = _scheme(uri)
     if scheme not in BACK_ENDS:
         raise StorageError(
-            f"storage URI {redact(uri)!r} has the scheme {scheme}://, which Sightline does not know; "
-            f"known are {', '.join(f'{name}://' for name in BACK_ENDS)} and plain paths"
+            f"storage URI {redact(uri)!r} has the scheme {scheme}://, which is not supported; expected "
+            f"{', '.join(f'{name}://' for name in BACK_ENDS)} or a plain path"
         )
 
 

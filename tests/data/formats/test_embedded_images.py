@@ -132,7 +132,9 @@ def other_size(image):
 
 # How the file beside differs from the embedded image; the reason that is given.
 OTHERS = {
-    "another picture": (lambda _: encoded(picture(7, (WIDTH, HEIGHT))), "imageData shows another picture than a.jpg"),
+    "another picture": (
+        lambda _: encoded(picture(7, (WIDTH, HEIGHT))), "imageData shows a different picture than a.jpg",
+    ),
     "another size": (
         lambda image: encoded(other_size(image)), "imageData has 160 x 120 pixels, but image a.jpg has 80 x 60",
     ),
@@ -144,7 +146,7 @@ OTHERS = {
         "imageData shows image a.jpg turned by 90 degrees",
     ),
     "broken": (lambda _: b"no image", "image a.jpg cannot be used: it is not a readable "),
-    "a painted corner": (lambda image: encoded(painted(image)), "imageData shows another picture than a.jpg"),
+    "a painted corner": (lambda image: encoded(painted(image)), "imageData shows a different picture than a.jpg"),
 }  # fmt: skip
 
 

@@ -42,8 +42,8 @@ FILES = {
     "a key twice": (b'{"shapes": [], "shapes": []}', f"duplicate key 'shapes'; {AGAIN}"),
     "a key twice inside": (b'{"shapes": [{"label": "a", "label": "b"}]}', f"duplicate key 'label'; {AGAIN}"),
     "100,000 brackets": (b"[" * 100_000, f"brackets are nested too deeply; {AGAIN}"),
-    "5,000 digits": (b'{"imageWidth": ' + b"9" * 5000 + b"}", f"it holds an integer with thousands of digits; {AGAIN}"),
-    "half a character": (text(imagePath="\ud800.jpg"), f"a string holds a lone surrogate (U+D800); {AGAIN}"),
+    "5,000 digits": (b'{"imageWidth": ' + b"9" * 5000 + b"}", f"it contains an integer with thousands of digits; {AGAIN}"),
+    "half a character": (text(imagePath="\ud800.jpg"), f"a string contains a lone surrogate (U+D800); {AGAIN}"),
     "NaN": (text(imageWidth=float("nan")), f"imageWidth is nan, which is not JSON; {AGAIN}"),
     "Infinity": (text(other=[1, {"x": float("inf")}]), f"other[1].x is inf, which is not JSON; {AGAIN}"),
     "1e999": (text(other=0).replace(b'"other": 0', b'"other": 1e999'), f"other is inf, which is not JSON; {AGAIN}"),
@@ -96,15 +96,15 @@ SHAPES = {
     "text coordinate": (shape(points=[[1, 2], [3, "4"]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 1 holds the string '4'; {AGAIN}"),
     "true coordinate": (shape(points=[[1, True]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 holds true; {AGAIN}"),
     "null coordinate": (shape(points=[[None, 1]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 holds null; {AGAIN}"),
-    "NaN": (shape(points=[[float("nan"), 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is nan, which is no position in an image; {REDRAW}"),
-    "infinity": (shape(points=[[1, -float("inf")], *SQUARE]), "not_finite", f" ('car'): a coordinate is -inf, which is no position in an image; {REDRAW}"),
-    "400 digits": (shape(points=[[10**400, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is inf, which is no position in an image; {REDRAW}"),
-    "far away": (shape(points=[[1e300, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is 1e+300, which is no position in an image; {REDRAW}"),
+    "NaN": (shape(points=[[float("nan"), 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is nan, which is not a position in an image; {REDRAW}"),
+    "infinity": (shape(points=[[1, -float("inf")], *SQUARE]), "not_finite", f" ('car'): a coordinate is -inf, which is not a position in an image; {REDRAW}"),
+    "400 digits": (shape(points=[[10**400, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is inf, which is not a position in an image; {REDRAW}"),
+    "far away": (shape(points=[[1e300, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is 1e+300, which is not a position in an image; {REDRAW}"),
     "unknown": (shape("lorry"), "unknown_label", " ('lorry'): the label is not in data.classes; rename it, or add it to data.classes, data.ignored_labels or data.aliases"),
     "misspelt": (shape("cars"), "unknown_label", " ('cars'): the label is not in data.classes (did you mean 'car'?); rename it, or add it to data.classes, data.ignored_labels or data.aliases"),
-    "blank at the end": (shape("car "), "unknown_label", " ('car '): the label differs from class 'car' by a blank at an end; rename it to 'car', or map it by data.aliases"),
-    "letter case": (shape("CAR"), "unknown_label", " ('CAR'): the label differs from class 'car' by letter case or the number of blanks; rename it to 'car', or map it by data.aliases"),
-    "invisible character": (shape("ca\u200br"), "unknown_label", " ('ca\\u200br'): the label differs from class 'car' by an invisible character (U+200B); rename it to 'car', or map it by data.aliases"),
+    "blank at the end": (shape("car "), "unknown_label", " ('car '): the label differs from class 'car' by leading or trailing spaces; rename it to 'car', or map it with data.aliases"),
+    "letter case": (shape("CAR"), "unknown_label", " ('CAR'): the label differs from class 'car' by letter case or the number of spaces; rename it to 'car', or map it with data.aliases"),
+    "invisible character": (shape("ca\u200br"), "unknown_label", " ('ca\\u200br'): the label differs from class 'car' by an invisible character (U+200B); rename it to 'car', or map it with data.aliases"),
     "line": (shape(shape_type="line", points=SQUARE[:2]), "unsupported_shape", " ('car'): shape type 'line' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
     "linestrip": (shape(shape_type="linestrip"), "unsupported_shape", " ('car'): shape type 'linestrip' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
     "point": (shape(shape_type="point", points=[[1, 1]]), "unsupported_shape", " ('car'): shape type 'point' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
@@ -126,14 +126,14 @@ SHAPES = {
     "thin rectangle": (shape(shape_type="rectangle", points=[[3, 1], [3, 9]]), "zero_area", f" ('car'): its points lie on one line, so it covers no area; {REDRAW}"),
     "no radius": (shape(shape_type="circle", points=[[3, 1], [3, 1]]), "zero_area", f" ('car'): its points lie on one line, so it covers no area; {REDRAW}"),
     "twice": (shape(points=[[1, 1], [5, 1], [5, 5]]), "duplicate_shape", " ('car'): it is the same as shape 0; delete one of the two"),
-    "negative": (shape(points=[[-1.5, 10], [30, 10], [30, 30]]), "outside_image", " ('car'): it reaches from (-1.5, 10) to (30, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
-    "below": (shape(points=[[1, 10], [30, 48.5], [30, 30]]), "outside_image", " ('car'): it reaches from (1, 10) to (30, 48.5), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
-    "circle": (shape(shape_type="circle", points=[[5, 20], [5, 30]]), "outside_image", " ('car'): it reaches from (-5, 10) to (15, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
+    "negative": (shape(points=[[-1.5, 10], [30, 10], [30, 30]]), "outside_image", " ('car'): it extends from (-1.5, 10) to (30, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
+    "below": (shape(points=[[1, 10], [30, 48.5], [30, 30]]), "outside_image", " ('car'): it extends from (1, 10) to (30, 48.5), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
+    "circle": (shape(shape_type="circle", points=[[5, 20], [5, 30]]), "outside_image", " ('car'): it extends from (-5, 10) to (15, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
     "mask without mask": (shape(shape_type="mask", points=[[1, 1], [2, 2]]), "broken_json", f" ('car'): shape type mask needs a 'mask', got null; {REDRAW}"),
     "mask no base64": (shape(shape_type="mask", points=[[1, 1], [2, 2]], mask="?"), "broken_json", f" ('car'): 'mask' is not base64 (Only base64 data is allowed); {REDRAW}"),
     "mask no PNG": (shape(shape_type="mask", points=[[1, 1], [2, 2]], mask="aGVsbG8="), "broken_json", f" ('car'): the PNG in 'mask' cannot be used: it is not a readable PNG image; {REDRAW}"),
     "mask of another size": (shape(shape_type="mask", points=[[1, 1], [3, 4]], mask=base64.b64encode(encoded(Image.new("L", (3, 3), 1), "PNG")).decode()), "broken_json", f" ('car'): the mask has 3 x 3 pixels, but its box 3 x 4; {REDRAW}"),
-    "empty mask": (shape(shape_type="mask", points=[[1, 1], [3, 3]], mask=base64.b64encode(encoded(Image.new("L", (3, 3), 0), "PNG")).decode()), "zero_area", f" ('car'): it covers no pixel of the image; {REDRAW}"),
+    "empty mask": (shape(shape_type="mask", points=[[1, 1], [3, 3]], mask=base64.b64encode(encoded(Image.new("L", (3, 3), 0), "PNG")).decode()), "zero_area", f" ('car'): it covers no pixels of the image; {REDRAW}"),
 }  # fmt: skip
 FIRST = shape(points=[[1, 1], [5, 1], [5, 5]])
 
@@ -163,7 +163,7 @@ def test_all_faults_of_one_shape_are_said_at_once(tmp_path):
     assert [kind for kind, _ in faults_of(tmp_path)] == ["unknown_label", "not_finite"]
 
 
-INSIDE = "put the image beside the JSON file and name it there"
+INSIDE = "put the image next to the JSON file and set imagePath to its name"
 
 LINK = "it is a link: replace it with the image itself"
 
@@ -178,11 +178,11 @@ UNSAFE = {
     "C:\\images\\a.jpg": (r"'C:\\images\\a.jpg' is absolute", INSIDE),
     "C:\\images\\here.jpg": (
         r"'C:\\images\\here.jpg' is absolute",
-        "set imagePath to 'here.jpg', which is beside the JSON file",
+        "set imagePath to 'here.jpg', which is next to the JSON file",
     ),
     "../../raw/here.jpg": (
         "'../../raw/here.jpg' leads outside the folder",
-        "set imagePath to 'here.jpg', which is beside the JSON file",
+        "set imagePath to 'here.jpg', which is next to the JSON file",
     ),
     "c:a.jpg": ("'c:a.jpg' is absolute", INSIDE),
     "\\\\host\\share\\a.jpg": (r"'\\\\host\\share\\a.jpg' is absolute", INSIDE),
@@ -220,10 +220,10 @@ IMAGES = {
     "missing": (None, "missing_image", "image a.jpg does not exist; add the image, or correct imagePath"),
     "text": (b"hello", "broken_image", "image a.jpg: it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"),
     "empty": (b"", "broken_image", "image a.jpg: it is empty; replace it with an intact copy"),
-    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "broken_image", "image a.jpg: it is a pointer that Git LFS left in its place; fetch it with git lfs pull"),
+    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "broken_image", "image a.jpg: it is a Git LFS pointer, not the image; fetch it with git lfs pull"),
     "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "broken_image", "image a.jpg: it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"),
     "huge": (encoded(Image.new("1", (9000, 9000)), "PNG"), "broken_image", "image a.jpg: it has 9000 x 9000 = 81,000,000 pixels, more than data.max_pixels = 50,000,000; make it smaller, or raise data.max_pixels"),
-    "16 bits": (encoded(Image.fromarray(np.zeros((48, 64), np.uint16)), "PNG"), "broken_image", "image a.jpg: its pixels have more than 8 bits a channel (Pillow's mode I;16); convert it to 8 bits a channel"),
+    "16 bits": (encoded(Image.fromarray(np.zeros((48, 64), np.uint16)), "PNG"), "broken_image", "image a.jpg: its pixels have more than 8 bits per channel (Pillow's mode I;16); convert it to 8 bits per channel"),
     "other size": (encoded(picture(size=(60, 40))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 60 x 40 pixels; check in labelme that the shapes fit the image, and save it again"),
     "turned": (encoded(picture(size=(48, 64))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 48 x 64 pixels, its sides swapped: labelled under another EXIF orientation; check in labelme that the shapes fit the image, and save it again"),
 }  # fmt: skip
@@ -275,7 +275,7 @@ def test_a_path_that_names_no_image(image_path, tmp_path):
     assert faults_of(tmp_path) == [
         (
             "missing_image",
-            f"a.json: imagePath {image_path!r} names no image, and there is no imageData; set imagePath to the image's name",
+            f"a.json: imagePath {image_path!r} is not the name of an image, and there is no imageData; set imagePath to the image's name",
         )
     ]  # fmt: skip
 

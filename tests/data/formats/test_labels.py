@@ -39,13 +39,13 @@ def test_a_cleaned_label_is_clean(label):
 @pytest.mark.parametrize(("label", "meant", "ways"), [
     ("cat", "cat", None),
     ("cat", "dog", None),
-    ("cat ", "cat", "a blank at an end"),
+    ("cat ", "cat", "leading or trailing spaces"),
     ("c\u200bat", "cat", "an invisible character (U+200B)"),
     ("traffic\u00a0light", "traffic light", "an invisible character (U+00A0)"),
     (DECOMPOSED, COMPOSED, "its Unicode form"),
-    ("Cat", "cat", "letter case or the number of blanks"),
-    ("a  b", "a b", "letter case or the number of blanks"),
-    ("Cat ", "cat", "a blank at an end and letter case or the number of blanks"),
+    ("Cat", "cat", "letter case or the number of spaces"),
+    ("a  b", "a b", "letter case or the number of spaces"),
+    ("Cat ", "cat", "leading or trailing spaces and letter case or the number of spaces"),
 ])  # fmt: skip
 def test_the_difference_of_two_spellings(label, meant, ways):
     assert difference(label, meant) == ways
@@ -88,7 +88,7 @@ def test_a_label_that_several_expressions_match_is_a_fault(tmp_path):
     data = settings(aliases={"truck.": "car", ".*1": "bus"})
     (fault,) = read_folder(tmp_path, data).faults
     assert fault.kind == "unknown_label"
-    assert fault.reason == "the label matches several of data.aliases: 'truck.' ('car') and '.*1' ('bus')"
+    assert fault.reason == "the label matches several entries of data.aliases: 'truck.' ('car') and '.*1' ('bus')"
     data = settings(aliases={"truck.": "car", ".*1": "car"})
     assert read_folder(tmp_path, data).faults == []
 
@@ -131,8 +131,8 @@ def test_spellings_of_one_label_are_faults_where_classes_are_not_known(tmp_path)
     assert [(fault.kind, fault.shape, fault.label) for fault in faults] == [
         ("unknown_label", index, SPELLINGS[index]) for index in (2, 3, 4, 5)
     ]
-    assert faults[0].reason == "the label differs from 'car' by letter case or the number of blanks"
-    assert faults[0].remedy == "rename it to 'car', or map it by data.aliases"
+    assert faults[0].reason == "the label differs from 'car' by letter case or the number of spaces"
+    assert faults[0].remedy == "rename it to 'car', or map it with data.aliases"
 
 
 def test_classes_that_differ_in_letter_case_are_what_they_are(tmp_path):

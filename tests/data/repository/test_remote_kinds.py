@@ -248,14 +248,14 @@ def test_dvc_fetches_what_no_back_end_serves(foreign, tmp_path, caplog):
     caplog.set_level("INFO", logger="sightline")
     data, _ = foreign
     done = checkout(str(data), str(V1), tmp_path / "work")
-    assert f"DVC itself fetches {V1}: no storage back end serves http://" in caplog.text
+    assert f"fetching {V1} with DVC: no storage back end supports http://" in caplog.text
     manifest, _ = manifest_of(data)
     folder = done.path / V1.folder
     assert {name: file_md5(folder / name) for name in manifest} == manifest
     shutil.rmtree(done.path)
     caplog.clear()
     assert checkout(str(data), str(V1), tmp_path / "work") == done
-    assert "DVC itself" not in caplog.text
+    assert "with DVC" not in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

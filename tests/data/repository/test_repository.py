@@ -308,10 +308,10 @@ def test_a_repository_without_read_permission_is_not_called_missing(closed):
         missing = outcome_without_rights(lambda: list_tags(f"{folder}/nowhere", 60))
         place.chmod(mode)
     assert said.startswith("RepositoryError: ")
-    assert f"this user may not read {place if closed != 'parent' else data}" in said
+    assert f"this user has no permission to read {place if closed != 'parent' else data}" in said
     assert places == "nothing" or places.startswith("RepositoryError: ")
-    assert "no such data repository" not in places
-    assert "no such data repository" in missing
+    assert "the data repository does not exist" not in places
+    assert "the data repository does not exist" in missing
 
 
 def test_a_tag_that_moved_is_refused_with_both_commits(own_yard, tmp_path):

@@ -129,7 +129,7 @@ DAMAGES = {
     "model, last byte": (flip(1.0), "damaged|is not the model that was meant"),
     "model, truncated": (truncate, "damaged|is not the model that was meant"),
     "model of a newer format": (card(format=99), "it has format 99"),
-    "model of an older format": (card(format=0), "expected a whole number from 1 on"),
+    "model of an older format": (card(format=0), "expected a positive whole number"),
     "model of another task": (card(task="keypoints"), "was made for the task keypoints"),
     "model of other weights": (other_weights, "the weights do not fit the description"),
     "unknown network": (other_network("resnet19"), "unknown backbone 'resnet19'"),

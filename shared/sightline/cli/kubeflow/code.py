@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     metavar="PATH",
     help="Publish to the code volume itself, where it is mounted, as in a notebook.",
 )
-@click.option("--bucket", metavar="URI", help="Publish to this bucket; by default storage.uri of the settings file.")
+@click.option("--bucket", metavar="URI", help="Publish to this bucket; default: storage.uri in the settings file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, volume: Path | None, bucket: str | None, as_json: bool) -> None:
     """Publish the helper code of this checkout.
@@ -31,7 +31,7 @@ def command(*, volume: Path | None, bucket: str | None, as_json: bool) -> None:
     Runs with code_rev=current use it from now on.
     """
     if volume and bucket:
-        raise click.UsageError("--volume and --bucket exclude each other")
+        raise click.UsageError("--volume and --bucket cannot be combined")
     from sightline.code import make_snapshot, publish_to_bucket, publish_to_volume
     from sightline.storage import open_storage
 
@@ -54,8 +54,8 @@ def _note_on_bucket(uri: str) -> str:
     if not uri.startswith("file:"):
         return ""
     return (
-        "only pods that mount this folder see it; from a laptop name the cluster's bucket (--bucket gs://..., or "
-        "storage.uri in the settings file), from a notebook the code volume (--volume /code)"
+        "only pods that mount this folder can see it; on a laptop, give the cluster's bucket (--bucket gs://..., or "
+        "storage.uri in the settings file), in a notebook the code volume (--volume /code)"
     )
 
 
@@ -93,9 +93,9 @@ def _echo(published: Published, seconds: float, note: str) -> None:
     if published.new:
         done = "published"
     elif published.moved:
-        done = "is current again; it was there already"
+        done = "is current again; it had been published before"
     else:
-        done = "was published and current already; nothing was written"
+        done = "is already published and current; nothing was written"
     click.echo(f"{manifest.revision} {done}\n{published.place}: {facts}")
     if note:
         click.echo(f"note: {note}")

@@ -57,7 +57,7 @@ def refuse_run_options() -> None:
         name = str(parameter.name)
         own = name in {"local", "recipe", "overrides", "steps"}
         if not own and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{parameter.opts[0]} is for Kubeflow; leave it out, or leave out --local")
+            raise click.UsageError(f"{parameter.opts[0]} applies to Kubeflow only; remove it, or remove --local")
 
 
 def start(
@@ -95,9 +95,9 @@ def _started(kubeflow: Kubeflow, run: Run, *, waiting: bool) -> None:
 @launch_options
 @connection_options
 def rerun_command(run: str, overrides: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    """Start a run like RUN, except for what is set.
+    """Repeat a RUN with changes.
 
-    Prints what differs.
+    Prints the differences.
     """
     from sightline.errors import ConfigurationError
     from sightline.kubeflow.runs.launch import launch
@@ -168,7 +168,7 @@ def stop_command(run: str, **options: Any) -> None:  # noqa: ANN401
                 take_back_stop(found)
             raise
         if not noted:
-            click.echo("this machine's database does not hold the run, so nothing says who stopped it")
+            click.echo("the run is not in this machine's database, so it is not recorded who stopped it")
         click.echo(f"stopping run {found.run_id}  {found.name}; `resume {found.run_id[:8]}` resumes it")
 
 
@@ -192,7 +192,7 @@ def list_command(limit: int, as_json: bool, **options: Any) -> None:  # noqa: AN
 
         show(runs_text(runs))
     else:
-        click.echo("there is no run yet; start one: python pipeline.py run --recipe NAME --set data.tag=TAG")
+        click.echo("there are no runs yet; start one: python pipeline.py run --recipe NAME --set data.tag=TAG")
 
 
 def register(

@@ -29,16 +29,16 @@ def doctor_command(image: str, compiled: Callable[[], str]) -> click.Command:
     """
 
     @click.command("doctor")
-    @click.option("--in-cluster", "inside", is_flag=True, help="Check from a pod of the tasks' image too.")
+    @click.option("--in-cluster", "inside", is_flag=True, help="Also check from a pod that uses the tasks' image.")
     @click.option(
-        "--image", "asked", default="", help=f"Image of that pod; default: the profile's base_image, else {image}."
+        "--image", "asked", default="", help=f"Image of that pod; default: base_image of the profile, or {image}."
     )
     @json_option
     @connection_options
     def command(inside: bool, asked: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
         """Check everything that a run needs.
 
-        With --in-cluster each line says where it was checked: here, or in a pod.  Exits with 1 if there is a fault.
+        With --in-cluster, each line shows where it was checked: here, or in a pod. Exits with 1 if there is a fault.
         """
         from dataclasses import asdict
 

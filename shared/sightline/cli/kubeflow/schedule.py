@@ -42,7 +42,9 @@ def list_command(as_json: bool, **options: Any) -> None:  # noqa: ANN401
 
         show(schedules_text(found))
     else:
-        click.echo("there is no schedule; add one: python pipeline.py schedule add NAME --every 1d --set data.tag=TAG")
+        click.echo(
+            "there are no schedules; add one: python pipeline.py schedule add NAME --every 1d --set data.tag=TAG"
+        )
 
 
 @schedule.command("pause")

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 def status_command(run: str, watching: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Show the state of a RUN: its tasks as a tree.
 
-    Without RUN, the newest one.  A task that waits or failed says why.
+    Without RUN, the newest one.  Shows why tasks wait or failed.
     """
     if watching and as_json:
-        raise click.UsageError("--watch and --json exclude each other")
+        raise click.UsageError("--watch and --json cannot be combined")
     from sightline.kubeflow.runs.lookup import find_run
     from sightline.kubeflow.watch.status import run_status
 
@@ -151,7 +151,7 @@ def _tasks_document(tasks: Iterable[TaskStatus]) -> list[dict[str, Any]]:
 def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -> None:  # noqa: ANN401
     """Print the log of a TASK of a RUN, or of all its tasks.
 
-    Works after the pods are gone too, where Kubeflow archives logs.
+    Also works after the pods are gone if Kubeflow archives logs.
     """
     if follow and not task:
         raise click.UsageError("--follow needs the name of a task")
@@ -192,7 +192,7 @@ def logs_command(run: str, task: str, follow: bool, raw: bool, **options: Any) -
 )
 @connection_options
 def fetch_command(run: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401
-    """Copy pages and best candidates of a RUN into a folder."""
+    """Download the pages and best candidates of a RUN into a folder."""
     from sightline.kubeflow.runs.fetch import fetch
     from sightline.kubeflow.runs.lookup import find_run
 

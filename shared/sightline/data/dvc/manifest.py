@@ -52,7 +52,7 @@ def parse_manifest(data: bytes, what: str) -> Manifest:
         _require_files(manifest)
     except strict_json.JsonError as error:
         raise RepositoryError(
-            f"{what} cannot be used: {error}; nothing was fetched: "
+            f"{what} is not valid: {error}; nothing was fetched: "
             "do not use this version; add its folder, or record it, as a new version"
         ) from error
     return manifest

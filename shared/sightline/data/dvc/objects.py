@@ -69,7 +69,7 @@ def read_dvc_file(text: str, where: str) -> TrackedFolder:
     if not isinstance(md5, str) or not _FOLDER_MD5.fullmatch(md5):
         raise RepositoryError(f"{where}: md5 must be 32 hexadecimal digits and .dir; add the data again")
     if type(size) is not int or type(files) is not int or size < 0 or files < 0:
-        raise RepositoryError(f"{where}: size and nfiles must be whole numbers from 0 on; add the data again")
+        raise RepositoryError(f"{where}: size and nfiles must be whole numbers, 0 or more; add the data again")
     return TrackedFolder(md5, size, files)
 
 

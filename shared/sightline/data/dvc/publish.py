@@ -92,10 +92,11 @@ def require_not_ignored(workspace: Path, tag: DatasetTag) -> None:
             ignored.setdefault(f"{pattern.patterns!r} in {file}", []).append(name)
     if ignored:
         lines = [f"  {pattern}: {first_names(names, 'file', SHOWN_FILES)}" for pattern, names in ignored.items()]
-        raise RepositoryError(
-            "\n".join([f"the .dvcignore of the data repository would leave files of {tag} out; nothing was published: "
-                       "take the pattern out of it and commit that, or the files out of the folder", *lines])
-        )  # fmt: skip
+        message = (
+            f"the .dvcignore of the data repository excludes files of {tag}; nothing was published: remove the pattern "
+            "from it and commit, or remove the files from the folder"
+        )
+        raise RepositoryError("\n".join([message, *lines]))
 
 
 def _has_rules(path: Path) -> bool:
@@ -112,7 +113,7 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _require_complete(folder: Path, tracked: TrackedFolder, tag: DatasetTag) -> None:
-    """Compare DVC's list of files with the folder: one that it left out would be missing for ever."""
+    """Compare DVC's list of files with the folder: one that it left out would be missing forever."""
     present = {name: folder / name for name in _names(folder)}
     if tracked.files == len(present) and tracked.size_bytes == sum(path.stat().st_size for path in present.values()):
         return

@@ -116,7 +116,7 @@ class Pull:
 
     def _fetch_with_dvc(self, remote: Remote, lacking: set[str]) -> dict[str, str]:
         """The same through DVC, which does not say of each object why it did not come."""
-        _log.info("DVC itself fetches %s: no storage back end serves %s", self.tag, remote.url)
+        _log.info("fetching %s with DVC: no storage back end supports %s", self.tag, remote.url)
         fetch = ["fetch", "--jobs", str(self.jobs), "--remote", self.tag.room, self.tag.dvc_file]
         try:
             dvc(*fetch, cwd=self.workspace, timeout_seconds=self.timeout_seconds)

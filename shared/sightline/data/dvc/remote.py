@@ -250,14 +250,14 @@ def open_remote(config_text: str, name: str, where: str) -> Remote:
     for layout in ("version_aware", "worktree"):
         if is_true(settings.get(layout)):
             raise RepositoryError(
-                f"the DVC remote {name!r} of {where} is {layout}: it keeps files under their own names, and nothing "
-                "there says what they should contain; use a remote of objects named by their MD5 "
+                f"the DVC remote {name!r} of {where} is {layout}: it stores files under their own names, so their "
+                "contents cannot be verified; use a remote that names objects by their MD5 "
                 f"(dvc remote modify --unset {name} {layout}, and push the data again)"
             )
     if not is_foreign(url) and "://" not in url and not Path(url).expanduser().is_absolute():
         raise RepositoryError(
-            f"the DVC remote {name!r} of {where} is the relative path {url}, which leads elsewhere from every clone; "
-            f"set an absolute one: dvc remote modify {name} url PATH"
+            f"the DVC remote {name!r} of {where} is the relative path {url}, which means another folder in every "
+            f"clone; set an absolute one: dvc remote modify {name} url PATH"
         )
     return ForeignRemote(name, url, config_text) if is_foreign(url) else BucketRemote(name, url)
 

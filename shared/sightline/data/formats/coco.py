@@ -188,14 +188,14 @@ def _faults(document: Any) -> Iterator[str]:  # noqa: ANN401
 def _id_faults(part: str, ids: list[Any]) -> Iterator[str]:
     for value in ids:
         if type(value) is not int or value < 1:
-            yield f"{part}: id {value!r} is not a whole number from 1 on"
+            yield f"{part}: id {value!r} is not a positive whole number"
     yield from _twice(f"{part}: id", ids)
 
 
 def _twice(what: str, values: list[Any]) -> Iterator[str]:
     for value, count in Counter(values).items():
         if count > 1:
-            yield f"{what} {value!r} stands {count} times"
+            yield f"{what} {value!r} appears {count} times"
 
 
 def _image_faults(image: Any) -> Iterator[str]:  # noqa: ANN401
@@ -211,7 +211,7 @@ def _annotation_faults(name: str, annotation: Any, image: Any) -> Iterator[str]:
     if not all(math.isfinite(value) for value in (x, y, width, height)) or width <= 0 or height <= 0:
         yield f"{name}: bbox {annotation['bbox']} is not finite and positive"
     elif x < -BOX_TOLERANCE_PIXELS or y < -BOX_TOLERANCE_PIXELS or x + width > right or y + height > bottom:
-        yield f"{name}: bbox {annotation['bbox']} leaves its image of {image['width']} x {image['height']} pixels"
+        yield f"{name}: bbox {annotation['bbox']} exceeds its image of {image['width']} x {image['height']} pixels"
     if not (math.isfinite(annotation["area"]) and annotation["area"] > 0):
         yield f"{name}: area {annotation['area']} is not positive"
     if annotation["iscrowd"] != 0:
@@ -223,4 +223,4 @@ def _annotation_faults(name: str, annotation: Any, image: Any) -> Iterator[str]:
     elif not outline or any(
         len(polygon) < 6 or len(polygon) % 2 or not all(map(math.isfinite, polygon)) for polygon in outline
     ):
-        yield f"{name}: an outline needs three finite points at least"
+        yield f"{name}: an outline needs at least three finite points"

@@ -52,14 +52,14 @@ def difference(label: str, meant: str) -> str | None:
         return None
     ways = []
     if label != label.strip() or meant != meant.strip():
-        ways.append("a blank at an end")
+        ways.append("leading or trailing spaces")
     hidden = sorted({f"U+{ord(text[i]):04X}" for text in (label, meant) for i in range(len(text)) if _hidden(text, i)})
     if hidden:
         ways.append(f"an invisible character ({', '.join(hidden)})")
     if unicodedata.normalize("NFC", label) != label or unicodedata.normalize("NFC", meant) != meant:
         ways.append("its Unicode form")
     if cleaned(label) != cleaned(meant):
-        ways.append("letter case or the number of blanks")
+        ways.append("letter case or the number of spaces")
     return " and ".join(ways) or "blanks"
 
 
@@ -134,7 +134,7 @@ class LabelMap:
         matching = self._matching(label)
         if len(matching) > 1:
             said = " and ".join(f"{pattern!r} ({target!r})" for pattern, target in matching.items())
-            return f"the label matches several of data.aliases: {said}", "give an alias of exactly that name"
+            return f"the label matches several entries of data.aliases: {said}", "add an alias with exactly that name"
         for known in (*self._classes, *sorted(self._ignored)):
             if ways := difference(label, known):
                 kind = "ignored label" if known in self._ignored else "class"
@@ -150,4 +150,4 @@ class LabelMap:
 
 def respelling_remedy(meant: str) -> str:
     """What to do about a label that is a spelling of another."""
-    return f"rename it to {meant!r}, or map it by data.aliases"
+    return f"rename it to {meant!r}, or map it with data.aliases"

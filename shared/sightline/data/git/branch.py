@@ -201,7 +201,7 @@ def open_branch(root: Path, timeout_seconds: float) -> Branch:
 
     top = ask("rev-parse", "--show-toplevel").rstrip("\n")
     if os.path.realpath(top) != os.path.realpath(root):
-        raise RepositoryError(f"{root} lies inside the git repository {top}; give that folder instead")
+        raise RepositoryError(f"{root} is inside the git repository {top}; give that folder instead")
     entries = [entry.partition("\n") for entry in ask("config", "--list", "-z").split("\0") if entry]
     settings = {key: value for key, _, value in entries}
     try:

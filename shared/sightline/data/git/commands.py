@@ -36,29 +36,32 @@ _GIT_PLACES = {
 
 _log = logging.getLogger(__name__)
 _NOT_THERE = (
-    "there is no such data repository; check data.repository, or make one: sightline data init PATH --remote URI"
+    "the data repository does not exist; check data.repository, or create one: sightline data init PATH --remote URI"
 )
 _CAUSES = (
-    (r"no space left on device|disk quota exceeded", "the disk is full; make room and run the same command again"),
+    (r"no space left on device|disk quota exceeded",
+     "the disk is full; free some space and run the same command again"),
     (r"host key verification failed",
-     "the server's host key is not known here; compare it and add it to known_hosts (ssh-keyscan HOST), or name a file "
-     "with it: GIT_SSH_COMMAND='ssh -o UserKnownHostsFile=FILE'"),
-    (r"certificate (problem|verif)", "the server's certificate is not trusted; name its authority in GIT_SSL_CAINFO"),
+     "the server's host key is not known here; verify it and add it to known_hosts (ssh-keyscan HOST), or use a file "
+     "that contains it: GIT_SSH_COMMAND='ssh -o UserKnownHostsFile=FILE'"),
+    (r"certificate (problem|verif)",
+     "the server's certificate is not trusted; set GIT_SSL_CAINFO to a file with its CA certificate"),
     (r"could not resolve (host|proxy)|failed to connect|couldn't connect|connection (refused|reset|timed out|closed)"
      r"|network is unreachable|no route to host|operation too slow|timed out|unexpected disconnect|early eof"
      r"|returned error: (429|5\d\d)|empty reply from server",
      "the server cannot be reached; check data.repository and the network, then run the same command again"),
     (r"not valid: is this a git repository|unable to update url base from redirection",
-     "the server answered with a web page, not as a git server: it may ask for a login, or not be one; "
+     "the server answered with a web page, not as a git server: it may require a login, or be another kind of server; "
      f"check data.repository and the token in {TOKEN_VARIABLE}"),
     (r"does not appear to be a git repository|repository .* (not found|does not exist)|not a git repository"
      r"|no such file or directory: .*\.git",
      _NOT_THERE),
     (r"permission denied|authentication failed|could not read (username|password)|access denied|read-only file system"
      r"|returned error: 40[13]",
-     f"access is denied; check the credentials (https: the token in {TOKEN_VARIABLE}; ssh: the key) and who owns the "
-     "folder"),
-    (r"unable to acquire lock|unable to create .*\.lock", "another git or DVC process works there; try again later"),
+     f"access is denied; check the credentials (https: the token in {TOKEN_VARIABLE}; ssh: the key) and the owner of "
+     "the folder"),
+    (r"unable to acquire lock|unable to create .*\.lock",
+     "another git or DVC process is working there; try again later"),
 )  # fmt: skip
 
 
@@ -146,7 +149,7 @@ def explain_os_errors(doing: str, place: Path | str = "no path given") -> Iterat
     except OSError as error:
         where = error.filename2 or error.filename or place
         raise RepositoryError(
-            f"could not {doing}: {error.strerror or error} ({where}); make room or set the permissions, "
+            f"could not {doing}: {error.strerror or error} ({where}); free some space or fix the permissions, "
             "then run the same command again"
         ) from error
 
@@ -198,7 +201,7 @@ def _is_full(folder: Path) -> bool:
 
 def not_readable(place: Path) -> str:
     """What to say of a local repository that is there, but closed to this user."""
-    return f"this user may not read {place}; ask its owner for the right to read the data repository"
+    return f"this user has no permission to read {place}; ask its owner for read access to the data repository"
 
 
 def _closed_place(shown: str, cwd: Path | None) -> Path | None:

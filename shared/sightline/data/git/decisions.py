@@ -130,8 +130,9 @@ def decide(
                 raise
             if _FORBIDDEN.search(str(error)):
                 raise RepositoryError(
-                    f"{error}\nThe server must allow to push tags, to delete them, and to push {every[0].reference}, "
-                    "which keeps two recorders from contradicting each other; ask whoever runs it"
+                    f"{error}\nThe server must allow pushing tags, deleting them, and pushing {every[0].reference}, "
+                    "which prevents two concurrent recordings from assigning images to different splits; ask its "
+                    "administrator"
                 ) from error
             if not _unlock(repository, [change.reference for change in every]):
                 time.sleep(random.uniform(0.05, 0.3) * (attempt + 1))  # noqa: S311  (jitter, not a secret)

@@ -63,9 +63,9 @@ def require_same_tags(places: Places, dataset: str, timeout_seconds: float) -> N
         origin = read_references(places.origin, timeout_seconds)
     except RepositoryError as error:
         raise RepositoryError(
-            f"{error}\n{places.clone} is a clone of {redact(places.origin)}, where versions are recorded, because "
-            "others see them there; try again when it can be reached, or, if you work alone for good, make the clone a "
-            f"repository of its own ({_git(places.clone)} remote remove origin)"
+            f"{error}\n{places.clone} is a clone of {redact(places.origin)}, where versions are recorded so that "
+            "others can see them; try again when it can be reached or, if you always work alone, make the clone an "
+            f"independent repository ({_git(places.clone)} remote remove origin)"
         ) from error
     clone = read_references(str(places.clone), timeout_seconds)
     ours = [str(tag) for tag in dataset_tags(clone.tags) if tag.dataset == dataset]

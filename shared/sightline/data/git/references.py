@@ -60,8 +60,8 @@ def git_url(repository: str) -> str:
     """
     if holds_secret(repository):
         raise RepositoryError(
-            f"the address of the data repository {redact(repository)} holds a password or token, which would be stored "
-            "and shown with it; leave it out, and set SIGHTLINE_GIT_TOKEN in the environment instead"
+            f"the address of the data repository {redact(repository)} contains a password or token, which would be "
+            "stored and displayed; remove it and set SIGHTLINE_GIT_TOKEN in the environment instead"
         )
     path = Path(repository).expanduser()
     try:
@@ -92,9 +92,9 @@ def require_local(repository: str) -> Path:
         name = repository.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git") or "data"
         url = redact(repository)
         raise RepositoryError(
-            f"{url} is on a server, and versions are added in a clone on this machine: "
-            f"git clone {shlex.quote(url)} {shlex.quote(name)}, then the same command with "
-            f"--repository {shlex.quote(name)} (or set data.repository to it)"
+            f"{url} is on a server, but versions are added in a clone on this machine: run git clone "
+            f"{shlex.quote(url)} {shlex.quote(name)}, then run the same command with --repository {shlex.quote(name)} "
+            "(or set data.repository to it)"
         )
     return path.absolute()
 

@@ -24,7 +24,7 @@ COMPARED_GROUPS = 1000
 """How many of the groups that show a class are compared when one of them is to bring it into a split."""
 
 _ADVICE = (
-    "add images, set a split's fraction to 0 (--set data.splits.test=0 and the others to sum to 1), or tie fewer "
+    "add images, set a split's fraction to 0 (--set data.splits.test=0 and the others to sum to 1), or group fewer "
     "images together (data.group_pattern; data.near_duplicate_distance; --set data.near_duplicates=off)"
 )
 

@@ -113,7 +113,7 @@ def assign_splits(
             splits[index], names[index] = group.split, group.name
     if left_out:
         count = sum(index < len(images) for index in left_out)
-        _log.warning("%d images are left out: each would tie together images of two splits", count)
+        _log.warning("%d images are left out: each is similar to images in two splits", count)
     return Assignment(splits, names, alike)
 
 
@@ -128,7 +128,8 @@ def check_leaks(images: Sequence[SplitImage], splits: Sequence[SplitName], near_
         if len(sides) > 1:
             named = " and ".join(f"{sha256} ({split})" for split, sha256 in sorted(sides.items()))
             raise DataError(
-                f"images that belong together are in different splits: {named}; this is a fault of Sightline: report it"
+                f"images that belong together are in different splits: {named}; this is a bug in Sightline: please "
+                "report it"
             )
 
 
@@ -145,9 +146,9 @@ def _mostly_alike(groups: Sequence[Group], images: Sequence[SplitImage], distanc
     nearest = np.argsort(np.bitwise_count(hashes[1:] ^ hashes[0]), kind="stable")[: _EXAMPLES - 1] + 1
     examples = ", ".join(names[index].name or names[index].sha256[:12] for index in (0, *nearest.tolist()))
     return (
-        f"{len(largest.members)} of {len(images)} images look alike (such as {examples}) and are tied into one group, "
-        f"because their perceptual hashes differ in at most data.near_duplicate_distance = {distance} bits; where one "
-        "fixed camera took them, that says nothing: switch this off with --set data.near_duplicates=off"
+        f"{len(largest.members)} of {len(images)} images look alike (such as {examples}) and were put into one group, "
+        f"because their perceptual hashes differ in at most data.near_duplicate_distance = {distance} bits; images "
+        "from a fixed camera always look alike: for those, switch this off with --set data.near_duplicates=off"
     )
 
 

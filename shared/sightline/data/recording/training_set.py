@@ -140,9 +140,7 @@ def build_training_set(
         DataError: There are no images, or too few for the splits.
     """
     if not annotations.images:
-        raise DataError(
-            f"{origin.annotation_tag} holds no labelled image that can be used; add images with sightline data add"
-        )
+        raise DataError(f"{origin.annotation_tag} contains no usable labeled image; add images with sightline data add")
     _require_measurable(data)
     candidates = [_split_image(image) for image in annotations.images]
     distance = tying_distance(data)
@@ -227,16 +225,16 @@ def warnings_of(training_set: TrainingSet) -> list[str]:
         )
     absent = [name for name in training_set.classes if not any(instances[split][name] for split in SPLITS)]
     if absent:
-        warnings.append(f"classes without any instance: {', '.join(absent)}")
+        warnings.append(f"classes without instances: {', '.join(absent)}")
     for split in ("train", "val"):
         lacking = [name for name in training_set.classes if name not in absent and not instances[split][name]]
         if lacking:
-            warnings.append(f"classes without any instance in {split}: {', '.join(lacking)}")
+            warnings.append(f"classes without instances in {split}: {', '.join(lacking)}")
     if not images["test"]:
-        warnings.append("test has no image (data.splits.test): the selected models will not be tested")
+        warnings.append("the test split is empty (data.splits.test): the selected models will not be tested")
     bridging = training_set.dropped.get(BRIDGES, 0)
     if bridging:
-        warnings.append(f"images left out because they would tie together images of two splits: {bridging}")
+        warnings.append(f"images left out because they are similar to images in two splits: {bridging}")
     return warnings + [
         f"objects left out: {line}" for line in left_out_lines(training_set.left_out, training_set.classes)
     ]

@@ -19,12 +19,12 @@ BACK_ENDS = ("sqlite", "mysql", "mariadb")
 SSL_MODES = ("disabled", "preferred", "required", "verify_ca", "verify_identity")
 OPTIONS = {
     "ssl_mode": " | ".join(SSL_MODES),
-    "ssl_ca": "file with the certificates of the authorities to trust",
+    "ssl_ca": "file with the trusted CA certificates",
     "ssl_cert": "file with the client's certificate",
     "ssl_key": "file with the client's key",
     "connect_timeout": "seconds",
     "statement_timeout": "seconds for one statement",
-    "pool_size": "connections that a process keeps",
+    "pool_size": "connections that each process keeps open",
 }
 _NUMBERS = {"connect_timeout": (10, 1, 3_600), "statement_timeout": (60, 2, 86_400), "pool_size": (5, 1, 100)}
 """Default, least and greatest value."""
@@ -70,8 +70,8 @@ def parse_address(url: str) -> URL:
         ) from None
     if parsed.password is not None:
         raise DatabaseError(
-            f"database {redact(url)}: the URL holds a password, which would be shown in lists of processes and kept "
-            f"in records; leave it out and set {PASSWORD_VARIABLE} in the environment"
+            f"database {redact(url)}: the URL holds a password, which would appear in process lists and logs; remove "
+            f"it and set {PASSWORD_VARIABLE} in the environment"
         )
     return parsed
 
@@ -106,7 +106,7 @@ def parse_options(url: URL) -> ServerOptions:
     for name, value in url.query.items():
         if name not in OPTIONS:
             choices = "; ".join(f"{option} ({meaning})" for option, meaning in OPTIONS.items())
-            raise _refused(url, f"the URL asks for {name}, which is not known; choose from {choices}")
+            raise _refused(url, f"unknown option {name} in the URL; choose from {choices}")
         if not isinstance(value, str) or not value:
             raise _refused(url, f"{name} needs one value")
         values[name] = value
@@ -136,7 +136,7 @@ def tls_context(url: URL, options: ServerOptions) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=options.ssl_ca or None)
     except (ssl.SSLError, OSError) as error:
-        raise _refused(url, f"ssl_ca: {options.ssl_ca} is no PEM file of certificates that can be read") from error
+        raise _refused(url, f"ssl_ca: {options.ssl_ca} is not a readable PEM file of certificates") from error
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the certificates that MySQL makes for itself fail it
     context.check_hostname = options.ssl_mode == "verify_identity"
     context.verify_mode = ssl.CERT_NONE if options.ssl_mode == "required" else ssl.CERT_REQUIRED
@@ -146,8 +146,8 @@ def tls_context(url: URL, options: ServerOptions) -> ssl.SSLContext | None:
         except (ssl.SSLError, OSError) as error:
             raise _refused(
                 url,
-                f"ssl_cert {options.ssl_cert} and ssl_key {options.ssl_key or '(the same file)'} are no PEM "
-                "certificate with its key, or the key has a passphrase; give a key without one",
+                f"ssl_cert {options.ssl_cert} and ssl_key {options.ssl_key or '(the same file)'} are not a PEM "
+                "certificate and its key, or the key has a passphrase; use a key without one",
             ) from error
     return context
 

@@ -43,26 +43,26 @@ _HINTS = {
     1044: _RIGHTS,
     1045: "check the user in the URL and the password in {variable}{unset}",
     1049: "check the name in the URL, or create it: CREATE DATABASE {database}",
-    1114: "make room on the server's disk",
-    1129: "the server blocks this host after too many broken connections: run FLUSH HOSTS there",
-    1130: "the server lets no user in from this host: grant rights to '{user}'@'%'",
+    1114: "free some space on the server's disk",
+    1129: "the server is blocking this host after too many broken connections: run FLUSH HOSTS there",
+    1130: "the server does not let this user in from this host: grant rights to '{user}'@'%'",
     1142: _RIGHTS,
     1146: "a table is missing: run `sightline db upgrade`, then `sightline db check`",
     1153: "raise max_allowed_packet of the server to 16M or more",
     1227: _RIGHTS,
-    1290: "the server only reads: connect to the primary server",
+    1290: "the server is read-only: connect to the primary server",
     1698: "check the user in the URL and the password in {variable}{unset}",
-    1836: "the server only reads: connect to the primary server",
+    1836: "the server is read-only: connect to the primary server",
     1969: "the statement took longer than statement_timeout; raise it: add ?statement_timeout=SECONDS to the URL",
-    2026: "the URL demands TLS and the server offers none: enable it there, or change ssl_mode in the URL",
+    2026: "the URL requires TLS, but the server does not offer it: enable it there, or change ssl_mode in the URL",
     3024: "the statement took longer than statement_timeout; raise it: add ?statement_timeout=SECONDS to the URL",
-    3159: "the server takes encrypted connections only: change ssl_mode in the URL to required or verify_identity",
+    3159: "the server accepts encrypted connections only: change ssl_mode in the URL to required or verify_identity",
 }
 _SQLITE_HINTS = {
-    "disk is full": "make room on its disk",
+    "disk is full": "free some space on its disk",
     "readonly database": "make the file and its folder writable for this user",
     "unable to open": "check the path, and that this user may read the file and write to its folder",
-    "malformed": "the file is damaged: put back a copy of it",
+    "malformed": "the file is damaged: restore a backup",
     "disk I/O error": "check the disk; a database on a network file system (NFS) is not safe",
 }
 
@@ -88,7 +88,7 @@ def code(error: DBAPIError) -> int:
 def hint(error: DBAPIError, url: URL) -> str:
     """What to do next."""
     if is_transient(error):
-        return "it was tried several times: check that the server runs and that nothing holds its locks"
+        return "several attempts failed: check that the server runs and that nothing holds its locks"
     if url.get_backend_name() == "sqlite":
         found = [advice for said, advice in _SQLITE_HINTS.items() if said in str(error.orig)]
         return found[0] if found else "check that the file is a Sightline database, and run `sightline db check`"
@@ -96,7 +96,7 @@ def hint(error: DBAPIError, url: URL) -> str:
         cause = getattr(error.orig, "original_exception", None)
         if isinstance(cause, ssl.SSLError):
             return "check ssl_ca, ssl_cert and ssl_key in the URL against the server's certificate and its host name"
-        return f"there is no host {url.host}: check the URL"
+        return f"unknown host {url.host}: check the URL"
     advice = _HINTS.get(code(error), f"check the URL, the rights of its user, and the password in {PASSWORD_VARIABLE}")
     unset = "" if os.environ.get(PASSWORD_VARIABLE) else ", which is not set"
     return advice.format(database=url.database, user=url.username, variable=PASSWORD_VARIABLE, unset=unset)

@@ -89,7 +89,9 @@ def _open(url: URL, options: ServerOptions, tls: ssl.SSLContext | None) -> pymys
             ssl_disabled=options.ssl_mode == "disabled",
         )
     except RuntimeError as error:  # PyMySQL's way to name a package that a kind of password needs
-        raise DatabaseError(f"database {shown(url)}: {error}; install it, or give the user another kind") from error
+        raise DatabaseError(
+            f"database {shown(url)}: {error}; install it, or let the user authenticate by another method"
+        ) from error
     try:
         _set_limits(connection, url, options)
     except BaseException:

@@ -23,16 +23,19 @@ def connect_sqlite(url: URL, *, create: bool) -> Engine:
     """An engine for a file; see :func:`sightline.database.engine.connection.connect`."""
     if not url.database or url.database == ":memory:":
         raise DatabaseError(
-            f"database {shown(url)}: a file is needed, which all steps can open; expected sqlite:////absolute/path"
+            f"database {shown(url)}: the database must be a file that all steps can open; expected "
+            "sqlite:////absolute/path"
         )
     if url.query:
-        raise DatabaseError(f"database {shown(url)}: SQLite takes no options; leave out what follows the question mark")
+        raise DatabaseError(
+            f"database {shown(url)}: SQLite URLs take no options; remove the question mark and what follows"
+        )
     path = Path(url.database).expanduser()
     if not create and not path.is_file():
         raise DatabaseError(
-            f"no run was made here yet: there is no database {path}.  Make a run with `make demo` or "
-            "`python pipeline.py run --local --recipe NAME --set data.tag=TAG`; if you made one elsewhere, set "
-            "database.url to its database.  `sightline db upgrade` creates an empty one"
+            f"there is no database {path}, so no run was made here yet.  Start a run with `make demo` or "
+            "`python pipeline.py run --local --recipe NAME --set data.tag=TAG`; if your runs are in another database, "
+            "set database.url to it.  `sightline db upgrade` creates an empty one"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,7 @@ class ImageRows:
             for before, row in itertools.pairwise(rows):
                 if before[0] == row[0]:
                     raise DatabaseError(
-                        f"cannot register {self._tag}: image {row[1]} is given twice; give each path once"
+                        f"cannot register {self._tag}: image {row[1]} is listed twice; list each path once"
                     )
             yield from rows
 
@@ -139,8 +139,8 @@ class ImageRows:
             self._file.flush()
         except OSError as error:
             raise DatabaseError(
-                f"cannot register {self._tag}: no room for a list of its images in {tempfile.gettempdir()}: "
-                f"{error.strerror}; make room, or set TMPDIR to a folder with room"
+                f"cannot register {self._tag}: no space for a list of its images in {tempfile.gettempdir()}: "
+                f"{error.strerror}; free some space, or set TMPDIR to a folder with enough space"
             ) from error
         self._blocks[bucket].append((start, len(data)))
         self._buckets[bucket].clear()

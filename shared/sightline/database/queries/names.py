@@ -40,9 +40,7 @@ def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameK
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise AmbiguousNameError(
-            f"{name!r} is the beginning of several in {where}: {_listed(matches)}; give more of it"
-        )
+        raise AmbiguousNameError(f"{name!r} is ambiguous in {where}: {_listed(matches)}; give more characters")
     if commit := removed_commit(connection, name):
         raise UnknownNameError(
             f"{name} (commit {commit[:12]}) was removed by sightline data remove, and nothing was made from it; "
@@ -53,13 +51,13 @@ def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameK
     what = f"{', '.join(others)} or {last}" if others else last
     if not known:
         raise UnknownNameError(
-            f"{where} knows no {what} yet, so no {name!r}; run the pipeline first, or set database.url"
+            f"{where} has no {what} yet, so no {name!r}; run the pipeline first, or set database.url"
         )
     if len(name) < MIN_DIGITS and re.fullmatch("[0-9a-fA-F]+", name) and "model" in wanted:
-        raise UnknownNameError(f"{where} has no {what} {name!r}; of a model give at least {MIN_DIGITS} digits")
+        raise UnknownNameError(f"{where} has no {what} {name!r}; for a model, give at least {MIN_DIGITS} digits")
     near = difflib.get_close_matches(name, [found.name for found in known], n=_SHOWN, cutoff=0.4)
     nearest = [next(found for found in known if found.name == text) for text in near] or known[:_SHOWN]
-    said = "the nearest are" if near else "it has"
+    said = "the most similar are" if near else "it has"
     raise UnknownNameError(f"{where} has no {what} {name!r}; {said} {_listed(nearest)}")
 
 

@@ -25,7 +25,7 @@ def start(engine: Engine, run: RunRecord) -> None:
     try:
         write(engine, f"start run {run.run_id}", lambda connection: connection.execute(insert(RUNS).values(row)))
     except IntegrityError:
-        write(engine, f"go on with run {run.run_id}", lambda connection: _go_on(connection, run))
+        write(engine, f"continue run {run.run_id}", lambda connection: _go_on(connection, run))
 
 
 def finish(engine: Engine, run_id: str, state: RunState, message: str) -> None:
@@ -73,7 +73,7 @@ def _go_on(connection: Connection, run: RunRecord) -> None:
     digest = _known_digest(connection, run.run_id)
     if digest != run.configuration_digest:
         raise DatabaseError(
-            f"run {run.run_id} is known with configuration {digest}, but was started again with "
+            f"run {run.run_id} was started with configuration {digest}, but is now continued with "
             f"{run.configuration_digest}; start a new run for another configuration"
         )
     connection.execute(update(RUNS).where(RUNS.c.run_id == run.run_id).values(_values("running", "")))
@@ -82,5 +82,5 @@ def _go_on(connection: Connection, run: RunRecord) -> None:
 def _known_digest(connection: Connection, run_id: str) -> str:
     digest = connection.scalar(select(RUNS.c.configuration_digest).where(RUNS.c.run_id == run_id))
     if digest is None:
-        raise DatabaseError(f"run {run_id} is not known; it must be started before it can end")
+        raise DatabaseError(f"run {run_id} is unknown; it must be started before it can end")
     return str(digest)

@@ -177,9 +177,9 @@ def _is_registered(engine: Engine, version: VersionRecord) -> bool:
         if (row.tag, row.digest) != (version.tag, version.digest):
             raise VersionConflictError(
                 f"{version.kind} {version.version} of dataset {version.dataset} (tag {version.tag}, digest "
-                f"{version.digest}) cannot be registered: {row.kind} {row.version} of dataset {row.dataset} is there "
-                f"already with tag {row.tag} and digest {row.digest}. A version never changes its contents: publish "
-                "the new contents under a new version"
+                f"{version.digest}) cannot be registered: {row.kind} {row.version} of dataset {row.dataset} already "
+                f"exists with tag {row.tag} and digest {row.digest}. The contents of a version never change: publish "
+                "them as a new version"
             )
     return bool(found)
 
@@ -200,7 +200,7 @@ def _category_rows(tag: str, categories: Iterable[CategoryCount]) -> list[tuple[
         key = (count.category, count.split)
         if key in rows:
             raise DatabaseError(
-                f"cannot register {tag}: category {count.category} of split {count.split} is given twice"
+                f"cannot register {tag}: category {count.category} of split {count.split} is listed twice"
             )
         values = {name: getattr(count, name) for name in CategoryCount.__slots__}
         check_row(CATEGORY_COUNTS, values)

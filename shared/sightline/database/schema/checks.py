@@ -37,7 +37,9 @@ def check_key(where: str, value: str, limit: int) -> None:
     if len(value) > limit:
         raise DatabaseError(f"{where}: {value[:80]!r}... has {len(value)} characters, the limit is {limit}; shorten it")
     if value[-1:].isspace() or "\0" in value:
-        raise DatabaseError(f"{where}: {value!r} ends in a blank or holds a NUL, which databases lose; rename it")
+        raise DatabaseError(
+            f"{where}: {value!r} ends in a space or contains a NUL character, which databases drop; rename it"
+        )
     if not value.isascii():
         try:
             value.encode()
@@ -57,6 +59,6 @@ def check_row(table: Table, values: Mapping[str, Any]) -> None:
         if isinstance(value, str) and name in limits:
             check_key(where, value, limits[name])
         elif isinstance(value, float) and not math.isfinite(value):
-            raise DatabaseError(f"{where}: {value} is not a finite number; leave a value out that cannot be computed")
+            raise DatabaseError(f"{where}: {value} is not a finite number; leave out values that cannot be computed")
         elif isinstance(value, str) and isinstance(table.c[name].type, Text) and len(value.encode()) > MAX_TEXT_BYTES:
             raise DatabaseError(f"{where}: {len(value.encode())} bytes, the limit is {MAX_TEXT_BYTES}; shorten it")

@@ -44,7 +44,7 @@ def examine(kubeflow: Kubeflow, graph: Sequence[Vertex] = ()) -> Iterator[Findin
     yield from guarded("API", lambda: _api(kubeflow), "check --host, or KFP_HOST")
     cluster = kubeflow.cluster
     if cluster is None:
-        text = "no cluster is known here, so volumes, secrets and nodes were not looked at"
+        text = "no cluster is configured, so volumes, secrets and nodes were not checked"
         yield Finding("cluster", "warning", text, "set KUBECONFIG or --kubeconfig")
         return
     claims = [named(parameter, kubeflow.parameters) for parameter in CLAIMS]
@@ -97,7 +97,7 @@ def _cluster(cluster: Cluster) -> Iterator[Finding]:
 
 def _account(cluster: Cluster, name: str) -> Iterator[Finding]:
     if cluster.thing("serviceaccounts", name) is None:
-        text = f"{name} is missing: runs would use an account of Kubeflow's own, which may do far more"
+        text = f"{name} is missing: runs would use an account of Kubeflow's own, which may have far more permissions"
         yield Finding("service account", "warning", text, APPLY)
     else:
         yield Finding("service account", "ok", f"{name}; name it with --service-account or KFP_SERVICE_ACCOUNT")
@@ -130,7 +130,7 @@ def _secret(cluster: Cluster, name: str, parameter: str) -> Iterator[Finding]:
     secret = cluster.thing("secrets", name)
     make = f"kubectl -n {cluster.namespace} create secret generic {name} --from-literal={key}=..."
     if secret is None:
-        yield Finding(f"secret {name}", "ok", f"not there: {otherwise}")
+        yield Finding(f"secret {name}", "ok", f"does not exist: {otherwise}")
     elif key not in (secret.get("data") or {}):
         has = ", ".join(sorted(secret.get("data") or {})) or "none"
         yield Finding(f"secret {name}", "fault", f"lacks its key {key}; it has {has}", make)
@@ -155,4 +155,4 @@ def _places(settings: Mapping[str, object]) -> Iterator[Finding]:
         yield from examine_places(*places)
     else:
         elsewhere = ", ".join(place for place in places if place not in here)
-        yield Finding("places", "warning", f"not seen from this machine: {elsewhere}", "doctor --in-cluster")
+        yield Finding("places", "warning", f"cannot be seen from this machine: {elsewhere}", "doctor --in-cluster")

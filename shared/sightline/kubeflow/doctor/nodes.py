@@ -28,7 +28,7 @@ def examine_nodes(cluster: Cluster, graph: Sequence[Vertex]) -> Iterator[Finding
         yield Finding("nodes", "warning", text, "ask an administrator for the output of kubectl describe nodes")
         return
     if not nodes:
-        yield Finding("nodes", "warning", "the cluster has no node", "add one: until then every run waits")
+        yield Finding("nodes", "warning", "the cluster has no nodes", "add one: until then every run waits")
         return
     tasks = [task for vertex in graph for task in vertex.tasks()]
     yield _accelerators(nodes, tasks)
@@ -50,7 +50,7 @@ def _accelerators(nodes: Sequence[ClusterNode], tasks: Sequence[Vertex]) -> Find
         found = ", ".join(shown(name, amount) for name, amount in sorted(there.items()))
         return Finding("accelerators", "ok", f"{found} on {len(nodes)} node{'s'[: len(nodes) != 1]}")
     if tasks and not any("/" in name and amount for task in tasks for name, amount in task.needs.amounts.items()):
-        return Finding("accelerators", "ok", "no node offers one, and runs ask for none: they train on the CPU")
+        return Finding("accelerators", "ok", "no node has one, and runs request none: they train on the CPU")
     remedy = "add a GPU node and its device plugin; else --param accelerator_count=0"
-    text = "no node offers one: tasks that ask for one would wait for ever"
+    text = "no node has one: tasks that request one would wait for ever"
     return Finding("accelerators", "warning", text, remedy)

@@ -94,7 +94,7 @@ def examine_pod(work: Path, code: Path, shared_memory: Path = Path("/dev/shm")) 
             yield Finding(name, "fault", f"{folder} cannot be written: {error.strerror}", owner)
             continue
         level: Level = "warning" if free < SMALL_BYTES * 100 else "ok"
-        more = "make room: sightline gc" if level == "warning" else ""
+        more = "free some space: sightline gc" if level == "warning" else ""
         yield Finding(name, level, f"{folder}: writable, {free / 1e9:.1f} GB free", more)
     name = "shared memory"
     size = shutil.disk_usage(shared_memory).total if shared_memory.is_dir() else 0

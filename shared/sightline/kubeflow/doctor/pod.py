@@ -157,7 +157,7 @@ def _started(cluster: Cluster, name: str) -> Document:
     while True:
         pod = cluster.thing("pods", name)
         if pod is None:
-            raise KubeflowError(f"the checking pod {name} was removed by somebody; run doctor again")
+            raise KubeflowError(f"the checking pod {name} was deleted by someone else; run doctor again")
         if (pod.get("status") or {}).get("phase") != "Pending" or time.monotonic() > until:
             return pod
         if why_waiting(pod) is not None and time.monotonic() > until - START_SECONDS + PATIENCE_SECONDS:

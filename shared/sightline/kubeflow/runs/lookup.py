@@ -94,7 +94,8 @@ def read_run(document: Document) -> Run:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise KubeflowError(
-            f"the API describes a run in an unknown way ({type(error).__name__}: {error}); Sightline speaks 2.x"
+            f"the API returned a run in an unknown format ({type(error).__name__}: {error}); Sightline supports "
+            "Kubeflow Pipelines 2.x"
         ) from error
 
 
@@ -160,9 +161,9 @@ def find_run(api: PipelinesApi, name: str = "") -> Run:
         return _by_id(api, next(iter(found)))
     if not found:
         latest = "".join(f"\n  {run['run_id'][:8]}  {run['display_name']}" for run in api.runs(_SHOWN)) or " none"
-        raise NotThereError(f"no run is called {name!r}, nor does an id begin so; the newest are:{latest}")
+        raise NotThereError(f"no run is named {name!r} or has an id that begins with it; the newest are:{latest}")
     several = "".join(f"\n  {run_id} of {run['created_at']}" for run_id, run in list(found.items())[:_SHOWN])
-    raise NotThereError(f"{len(found)} runs are called {name!r}; say which by more of its id:{several}")
+    raise NotThereError(f"{len(found)} runs are named {name!r}; give more of the id:{several}")
 
 
 def _by_id(api: PipelinesApi, run_id: str) -> Run:
@@ -186,8 +187,8 @@ def resume(api: PipelinesApi, run: Run) -> None:
         api.act(run.run_id, "retry")
     except TakenError as error:
         raise TakenError(
-            f"Kubeflow does not resume run {run.run_id}: it changed its state meanwhile, or its workflow was "
-            f"cleared away; look at `status {run.run_id}`, or use rerun, which finds finished steps again ({error})"
+            f"Kubeflow cannot resume run {run.run_id}: its state has changed, or its workflow was deleted; see "
+            f"`status {run.run_id}`, or use rerun, which finds finished steps again ({error})"
         ) from error
 
 

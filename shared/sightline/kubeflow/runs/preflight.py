@@ -80,7 +80,7 @@ def check_cluster(cluster: Cluster | None, graph: Iterable[Vertex], service_acco
             found.faults += one.faults
             found.notes += [note for note in one.notes if note not in found.notes]
     if found.faults and not _namespace_is_there(cluster):
-        found.faults = [f"there is no namespace {cluster.namespace} in the cluster; name yours with --namespace"]
+        found.faults = [f"there is no namespace {cluster.namespace} in the cluster; set yours with --namespace"]
     return found
 
 
@@ -209,7 +209,7 @@ def _claim(cluster: Cluster, name: str, tasks: Iterable[str]) -> Findings:
         return Findings(
             faults=[
                 f"volume claim {name} is missing in namespace {cluster.namespace} and needed by {users}: "
-                f"kubectl apply -k manifests/overlays/... makes it"
+                f"kubectl apply -k manifests/overlays/... creates it"
             ]
         )
     phase = str((there.get("status") or {}).get("phase", ""))
@@ -231,7 +231,7 @@ def _account(cluster: Cluster, name: str) -> Findings:
     return Findings(
         faults=[
             f"service account {name} is missing in namespace {cluster.namespace}; kubectl apply -k "
-            "manifests/overlays/... makes it"
+            "manifests/overlays/... creates it"
         ]
     )
 

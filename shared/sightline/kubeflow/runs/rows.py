@@ -95,7 +95,7 @@ def ask_for_stop() -> str:
         with connect(find_profile({})) as kubeflow:
             return stop_message(read_run(kubeflow.api.run(run_id)))
     except SightlineError as error:
-        _log.info("whether somebody stopped the run cannot be seen from here: %s", error)
+        _log.info("cannot tell from here whether someone stopped the run: %s", error)
         return ""
 
 
@@ -140,7 +140,7 @@ def _database() -> Iterator[Database | None]:
         with closing(open_database(url, create=False)) as database:
             yield database
     except SightlineError as error:
-        _log.warning("the rows of runs stay as they are: %s", error)
+        _log.warning("the database rows of runs were not updated: %s", error)
 
 
 def _is_near(url: str) -> bool:
@@ -153,6 +153,6 @@ def _is_near(url: str) -> bool:
     try:
         socket.create_connection((parsed.host or "localhost", parsed.port or 3306), _CONNECT_SECONDS).close()
     except OSError as error:
-        _log.info("the database is out of reach from here, so rows of runs stay as they are: %s", error)
+        _log.info("the database cannot be reached from here, so the rows of runs were not updated: %s", error)
         return False
     return True

@@ -67,7 +67,8 @@ def trigger(cron: str, every: str) -> Document:
         parts = ["0", *parts]
     if len(parts) != CRON_FIELDS or not all(_FIELD.fullmatch(part) for part in parts):
         raise ConfigurationError(
-            f"--cron {cron!r} is not a cron line; expected 'MINUTE HOUR DAY MONTH WEEKDAY', UTC, e.g. '30 2 * * *', or "
+            f"--cron {cron!r} is not a cron expression; expected 'MINUTE HOUR DAY MONTH WEEKDAY', UTC, e.g. '30 2 * * "
+            "*', or "
             "six fields with the second in front"
         )
     return {"cron_schedule": {"cron": " ".join(parts)}}
@@ -123,7 +124,7 @@ def require_new(api: PipelinesApi, name: str) -> None:
     """
     if any(schedule.name == name for schedule in list_schedules(api)):
         raise TakenError(
-            f"there is a schedule {name} already; remove it first (it cannot be changed) or choose another name"
+            f"there is already a schedule {name}; remove it first (it cannot be changed) or choose another name"
         )
 
 
@@ -167,7 +168,7 @@ def find_schedules(api: PipelinesApi, names: Sequence[str]) -> list[Schedule]:
         ]
         if len(fitting) != 1:
             known = ", ".join(one.name for one in there) or "none"
-            raise NotThereError(f"{len(fitting)} schedules are called {name!r}; there are: {known}")
+            raise NotThereError(f"{len(fitting)} schedules are named {name!r}; there are: {known}")
         found += fitting
     return found
 

@@ -107,7 +107,9 @@ def version_of(api: PipelinesApi, run: Run) -> Version:
         NotThereError: It was removed since.
     """
     if not run.version_id:
-        raise NotThereError(f"run {run.run_id} brought its own text and is of no uploaded version; use run instead")
+        raise NotThereError(
+            f"run {run.run_id} was not started from an uploaded version of the pipeline; use run instead"
+        )
     try:
         return read_version(api, run.pipeline_id, run.version_id)
     except NotThereError as error:

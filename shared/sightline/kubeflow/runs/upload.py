@@ -70,14 +70,15 @@ def upload(api: PipelinesApi, pipeline: str, text: str, description: str = "") -
             continue
         return Uploaded(pipeline, pipeline_id, name, str(made["pipeline_version_id"]), change)
     raise TakenError(
-        f"pipeline {pipeline} has a version {digest} that is not shown; remove it in the dashboard, or choose another "
+        f"pipeline {pipeline} has a version {digest} that the API does not list; remove it in the dashboard, or "
+        "choose another "
         "name with --pipeline"
     )
 
 
 def _create(api: PipelinesApi, name: str) -> str:
     try:
-        return api.create_pipeline(name, "Labelled images in; a selected, tested and traceable vision model out.")
+        return api.create_pipeline(name, "Labeled images in; a selected, tested and traceable vision model out.")
     except TakenError as error:
         made = api.pipeline_id(name)  # by somebody else, a moment ago
         if made is None:

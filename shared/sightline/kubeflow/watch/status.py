@@ -78,14 +78,18 @@ def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = 
     notes = {note for note in (no_workflow, no_pods) if note}
     if not any(task.started for _, task in tasks_of(tasks)):
         # Not a task, but the driver of the whole run is what waits.
-        notes |= {f"nothing begins: {reason}" for pod in pods if (reason := _why_waiting(pod, (), nodes_once))}
+        notes |= {f"no task can start: {reason}" for pod in pods if (reason := _why_waiting(pod, (), nodes_once))}
     if run.state == "failed" and workflow and (lost := lost_tasks(workflow)):
         names = ", ".join(entry.partition(":")[0] for entry in lost)
-        notes.add(f"pods were lost ({names}), by no fault of the run: python pipeline.py resume {run.run_id[:8]}")
+        notes.add(
+            f"pods were lost ({names}), which is not a fault of the run: python pipeline.py resume {run.run_id[:8]}"
+        )
     if cluster is not None and workflow is None and not no_workflow and not run.ended:
-        notes.add(f"namespace {cluster.namespace} has no workflow of this run; name the run's own with --namespace")
+        notes.add(
+            f"namespace {cluster.namespace} has no workflow of this run; set the run's namespace with --namespace"
+        )
     if cluster is None:
-        notes.add("the cluster is not reachable from here (KUBECONFIG), so waiting tasks cannot say why")
+        notes.add("the cluster cannot be reached from here (KUBECONFIG), so it is unknown why tasks wait")
     return RunStatus(run, kubeflow.run_link(run.run_id), _replaced(tasks, iter(looked)), tuple(sorted(notes)))
 
 

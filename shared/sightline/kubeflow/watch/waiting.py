@@ -28,29 +28,31 @@ class Reason:
 
 
 _CAUSES: tuple[tuple[str, str, str], ...] = (
-    (r'exceeded quota: (?P<it>[^,"]+)', "the namespace's quota {it} is used up", "stop other runs or ask for more"),
-    (r'secret "(?P<it>[^"]+)" not found', "secret {it} is missing", "make it, and the task starts by itself"),
+    (r'exceeded quota: (?P<it>[^,"]+)', "the namespace's quota {it} is used up",
+     "stop other runs or request a larger quota"),
+    (r'secret "(?P<it>[^"]+)" not found', "secret {it} is missing", "create it, and the task starts automatically"),
     (r"couldn't find key (?P<key>\S+) in Secret \S*/(?P<it>\S+)", "secret {it} lacks the key {key}",
-     "add it, and the task starts by itself"),
+     "add it, and the task starts automatically"),
     (r'references non-existent secret key: (?P<it>\S+)', "a secret lacks the key {it}",
-     "add it, and the task starts by itself"),
-    (r'configmap "(?P<it>[^"]+)" not found', "ConfigMap {it} is missing", "make it, and the task starts by itself"),
+     "add it, and the task starts automatically"),
+    (r'configmap "(?P<it>[^"]+)" not found', "ConfigMap {it} is missing",
+     "create it, and the task starts automatically"),
     (r"couldn't find key (?P<key>\S+) in ConfigMap \S*/(?P<it>\S+)", "ConfigMap {it} lacks the key {key}",
-     "add it, and the task starts by itself"),
+     "add it, and the task starts automatically"),
     (r'persistentvolumeclaim "(?P<it>[^"]+)" not found', "volume claim {it} is missing",
-     "make it, and the task starts by itself"),
+     "create it, and the task starts automatically"),
     (r'persistentvolumeclaim "(?P<it>[^"]+)" is being deleted', "volume claim {it} is being deleted",
      "stop the run, wait until the claim is gone, create it again"),
     (r"unbound immediate PersistentVolumeClaims", "a volume claim is not bound to a volume",
-     "see kubectl describe pvc: the storage class must make one, or an administrator"),
+     "see kubectl describe pvc: the storage class or an administrator must create one"),
     (r"Multi-Attach error for volume \"(?P<it>[^\"]+)\"", "volume {it} is in use on another node (ReadWriteOnce)",
      "make the claim ReadWriteMany"),
     (r'Failed to pull image "(?P<it>[^"]+)"', "image {it} cannot be pulled", "push it, or load it onto the nodes"),
     (r"Insufficient (?P<it>[^\s,]+/[^\s,]+?)[,.]", "no node has enough {it} free now, or any at all",
      "if one has, it starts when that is free; accelerator_count=0 (--param) does without"),
     (r"Insufficient (?P<it>cpu|memory|ephemeral-storage)", "no node has enough {it} free now, or none is large enough",
-     "if one is, it starts when some is free; else ask for less with --param"),
-    (r"didn't match Pod's node affinity/selector", "no node has the labels that the node selector asks for",
+     "if one is, the task starts when enough is free; otherwise request less with --param"),
+    (r"didn't match Pod's node affinity/selector", "no node has the labels that the node selector requires",
      "change node_selector with --param"),
     (r"untolerated taint[s]? ?\{?(?P<it>[^}]*)", "every node has a taint that the task does not tolerate ({it})",
      "add it to tolerations with --param"),
@@ -83,7 +85,7 @@ def why_waiting(pod: Document, events: Sequence[Document] = ()) -> Reason | None
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             message = str(condition.get("message", ""))
-            return known_cause(message) or Reason(_line(f"no node takes it: {message}"))
+            return known_cause(message) or Reason(_line(f"it cannot be scheduled: {message}"))
     warnings = _warnings(events)
     known = (known_cause(str(event.get("message", ""))) for event in warnings)
     return next(

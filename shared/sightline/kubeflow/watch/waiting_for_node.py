@@ -45,5 +45,5 @@ def why_no_node(pod: Document, nodes: Sequence[ClusterNode]) -> Reason | None:
         return None
     return Reason(
         f"no node has enough {' and '.join(short)} free now; {verdict.text} when it is empty",
-        "it starts when other pods there end; else ask for less with --param",
+        "it starts when other pods there end; otherwise request less with --param",
     )

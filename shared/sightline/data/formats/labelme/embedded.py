@@ -99,7 +99,9 @@ def disagreement(embedded: EmbeddedImage, file: ImageFacts, name: str) -> str | 
     turned = _turn(embedded, file)
     if turned == 1:
         if (shown.width, shown.height) == (file.width, file.height):
-            return None if _alike(shown.thumbnail, file.thumbnail) else f"imageData shows another picture than {name}"
+            return (
+                None if _alike(shown.thumbnail, file.thumbnail) else f"imageData shows a different picture than {name}"
+            )
         return f"imageData has {shown.width} x {shown.height} pixels, but image {name} has {file.width} x {file.height}"
     if turned == _INVERSE.get(file.orientation, file.orientation):
         return f"imageData shows image {name} without its EXIF orientation ({file.orientation})"

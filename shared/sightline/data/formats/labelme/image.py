@@ -158,8 +158,8 @@ def _outside_remedy(base: str, folder: str, path: str, beside: str) -> str:
 
 def _name_it(folder: str, beside: str) -> str:
     if beside and os.path.isfile(os.path.join(folder, beside)):  # noqa: PTH113, PTH118
-        return f"set imagePath to {beside!r}, which is beside the JSON file"
-    return "put the image beside the JSON file and name it there"
+        return f"set imagePath to {beside!r}, which is next to the JSON file"
+    return "put the image next to the JSON file and set imagePath to its name"
 
 
 def _unsafe(image_path: str, what: str, remedy: str) -> _ImageFaultError:
@@ -174,7 +174,7 @@ def _is_image_file(root: Path, names: str) -> bool:
 
 def _missing(root: Path, file: str, names: str, parsed: LabelmeFile) -> _ImageFaultError:
     if names.lower().endswith(".json") or os.path.isdir(root / names):  # noqa: PTH112  (never raises)
-        reason = f"imagePath {parsed.image_path!r} names no image, and there is no imageData"
+        reason = f"imagePath {parsed.image_path!r} is not the name of an image, and there is no imageData"
         return _ImageFaultError("missing_image", reason, "set imagePath to the image's name")
     wanted = PurePosixPath(names)
     try:
@@ -185,7 +185,7 @@ def _missing(root: Path, file: str, names: str, parsed: LabelmeFile) -> _ImageFa
         meant = f" (did you mean {near[0]!r}?)"
     else:
         beside = PurePosixPath(file).parent / wanted.name
-        meant = f" (did you mean {beside.name!r} beside the JSON file?)" if _is_image_file(root, str(beside)) else ""
+        meant = f" (did you mean {beside.name!r} next to the JSON file?)" if _is_image_file(root, str(beside)) else ""
     return _ImageFaultError(
         "missing_image", f"image {names} does not exist{meant}", "add the image, or correct imagePath"
     )

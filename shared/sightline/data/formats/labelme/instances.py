@@ -102,7 +102,7 @@ class ShapeReader:
             return [*faults, self._fault(kind, shape, reason, "draw the shape again or delete it")]
         far = next((v for point in shape.points for v in point if not math.isfinite(v) or abs(v) > _FARTHEST), None)
         if far is not None:
-            reason = f"a coordinate is {far:g}, which is no position in an image"
+            reason = f"a coordinate is {far:g}, which is not a position in an image"
             faults.append(self._fault("not_finite", shape, reason, "draw the shape again or delete it"))
             return faults
         return faults + self._twice(shape) + self._place(shape)
@@ -114,7 +114,7 @@ class ShapeReader:
             return self._fault("unsupported_shape", shape, reason, remedy)
         known = (*AREA_KINDS, *LINE_KINDS)
         near = difflib.get_close_matches(shape.kind.lower(), known, n=1)
-        meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        meant = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
         reason = f"shape type {strict_json.shown(shape.kind)} is not known ({meant})"
         remedy = "draw a polygon, or let record leave it out (data.faults.unknown_shape=drop)"
         return self._fault("unknown_shape", shape, reason, remedy)
@@ -136,7 +136,7 @@ class ShapeReader:
         if left >= 0 and top >= 0 and right <= width and bottom <= height:
             return []
         reason = (
-            f"it reaches from ({left:g}, {top:g}) to ({right:g}, {bottom:g}), outside the image of {width} x {height} "
+            f"it extends from ({left:g}, {top:g}) to ({right:g}, {bottom:g}), outside the image of {width} x {height} "
             "pixels"
         )
         remedy = "move it into the image, or let record clip it (data.faults.outside_image=clip)"
@@ -148,7 +148,7 @@ class ShapeReader:
         except ValueError as error:
             return None, [self._fault("broken_json", shape, str(error), "draw the shape again or delete it")]
         if region is None:
-            reason = "it covers no pixel of the image"
+            reason = "it covers no pixels of the image"
             return None, [self._fault("zero_area", shape, reason, "draw the shape again or delete it")]
         return region, []
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 
-def build_optimiser(network: nn.Module, weight_decay: float) -> torch.optim.AdamW:
+def build_optimizer(network: nn.Module, weight_decay: float) -> torch.optim.AdamW:
     """AdamW over the trainable parameters; biases and the parameters of normalisation are not decayed.
 
     The learning rate is zero until :func:`set_learning_rate` is called.
@@ -40,7 +40,7 @@ def learning_rate_at(iteration: int, *, peak: float, warmup: int, total: int) ->
     return peak * (1 + math.cos(math.pi * progress)) / 2
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Use this learning rate for every parameter from now on."""
-    for group in optimiser.param_groups:
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Use this learning rate forevery parameter from now on."""
+    for group in optimizer.param_groups:
         group["lr"] = learning_rate

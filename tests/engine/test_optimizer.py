@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sightline.engine.optimiser import build_optimiser, learning_rate_at, set_learning_rate
+from sightline.engine.optimizer import build_optimizer, learning_rate_at, set_learning_rate
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_no_warm_up_and_a_training_that_is_all_warm_up():
 def test_norms_and_biases_are_not_decayed():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.Conv2d(4, 2, 1))
     network[2].weight.requires_grad_(False)
-    decayed, kept = build_optimiser(network, 0.1).param_groups
+    decayed, kept = build_optimizer(network, 0.1).param_groups
     assert [tuple(parameter.shape) for parameter in decayed["params"]] == [(4, 3, 3, 3)]
     assert decayed["weight_decay"] == 0.1
     assert len(kept["params"]) == 4
@@ -36,8 +36,8 @@ def test_norms_and_biases_are_not_decayed():
 def test_a_step_follows_the_learning_rate():
     layer = nn.Linear(1, 1, bias=False)
     before = layer.weight.item()
-    optimiser = build_optimiser(layer, 0.0)
-    set_learning_rate(optimiser, 0.01)
+    optimizer = build_optimizer(layer, 0.0)
+    set_learning_rate(optimizer, 0.01)
     layer(torch.ones(1, 1)).sum().backward()
-    optimiser.step()
+    optimizer.step()
     assert before - layer.weight.item() == pytest.approx(0.01, rel=1e-3)
