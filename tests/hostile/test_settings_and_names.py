@@ -133,10 +133,10 @@ TAGS = {
     "a command": ("plates_ann_$(id)", f"'plates_ann_$(id)' {NO_TAG}"),
     "a line feed": ("plates_ann_v1\n", f"'plates_ann_v1\\n' {NO_TAG}"),
     "a letter that looks like another": ("pl\u0430tes_ann_v1", f"'pl\u0430tes_ann_v1' {NO_TAG}"),
-    "two dots": ("plates_ann_v1..2", f"dataset 'plates', version 'v1..2' {UNFIT}"),
-    "what git keeps for itself": ("plates_ann_v1.lock", f"dataset 'plates', version 'v1.lock' {UNFIT}"),
-    "two readings": ("a_ann_b_train_c", f"dataset 'a_ann_b', version 'c' {UNFIT}"),
-    "300 letters": ("x" * 300 + "_ann_v1", f"dataset '{'x' * 300}', version 'v1' {UNFIT}"),
+    "two dots": ("plates_ann_v1..2", f"dataset 'plates' and version 'v1..2' {UNFIT}"),
+    "what git keeps for itself": ("plates_ann_v1.lock", f"dataset 'plates' and version 'v1.lock' {UNFIT}"),
+    "two readings": ("a_ann_b_train_c", f"dataset 'a_ann_b' and version 'c' {UNFIT}"),
+    "300 letters": ("x" * 300 + "_ann_v1", f"dataset '{'x' * 300}' and version 'v1' {UNFIT}"),
 }  # fmt: skip
 
 
