@@ -67,7 +67,7 @@ DAMAGES = {
     "a missing file": (lambda folder: first_file(folder).unlink(), "shared/sightline/version.py is missing"),
     "several missing": (
         lambda folder: [path.unlink() for path in (folder / "shared/sightline").glob("*.py")],
-        "shared/sightline/__init__.py is missing, and so with 1 more",
+        "shared/sightline/__init__.py is missing, and the same is true of 1 more",
     ),
     "an extra file": (lambda folder: first_file(folder, "yaml.py").touch(), "shared/yaml.py does not belong there"),
     "a compiled file": (compiled, "shared/sightline/__pycache__/version.cpython-311.pyc does not belong there"),

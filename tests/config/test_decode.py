@@ -50,8 +50,8 @@ def test_a_recipe_may_be_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("data.tga=v1", "data.tga: unknown name (did you mean tag?)"),
-        ("trian.iterations=1", "trian: unknown name (did you mean train?)"),
+        ("data.tga=v1", "data.tga: unknown key (did you mean tag?)"),
+        ("trian.iterations=1", "trian: unknown key (did you mean train?)"),
         ("train.iterations=-3", "train.iterations: -3 is not valid; expected greater than 0"),
         ("train.iterations=many", "train.iterations: 'many' is not valid; expected a valid integer"),
         (
@@ -84,11 +84,11 @@ def test_a_recipe_may_be_a_file(tmp_path):
         ("data.classes=[a, a]", "every class once, but a is listed twice"),
         ("data.classes=[' a']", "class names without leading or trailing spaces"),
         ("data.splits.train=0.9", "data.splits: "),
-        ("data.splits.train=0.9", "must be 1, but they are 1.2"),
+        ("data.splits.train=0.9", "but they sum to 1.2"),
         ("data.faults.zero_area=clip", "data.faults.zero_area: 'clip' is not valid; expected 'error' or 'drop'"),
         ("task=cooking", "task: 'cooking' is not valid; expected instance_segmentation"),
         ("data.tag", "'data.tag' is not an override; expected KEY=VALUE, such as data.tag=plates_ann_v1"),
-        ("data..tag=1", "'data..tag=1': an override looks like"),
+        ("data..tag=1", "'data..tag=1' is not an override"),
         ("data.tag=[", "data.tag: '[' is not valid YAML"),
         ("data.tag={a: 1, a: 2}", "duplicate key 'a'"),
         ("seed.x=1", "seed: {'x': 1} is not valid; expected a valid integer"),
@@ -158,10 +158,10 @@ def test_overrides_stand_one_a_line():
     ("former", "now", "override", "says"),
     [
         ("train.steps", "train.iterations", "train.steps=800",
-         "train.steps: is called train.iterations now; set that to 800 instead"),
+         "train.steps: was renamed to train.iterations; set that to 800 instead"),
         # A whole section.
         ("engine", "train", "engine.iterations=8",
-         "engine: is called train now; set that to {'iterations': 8} instead"),
+         "engine: was renamed to train; set that to {'iterations': 8} instead"),
     ],
 )  # fmt: skip
 def test_a_name_of_an_earlier_version_leads_to_that_of_today(monkeypatch, former, now, override, says):

@@ -51,7 +51,7 @@ def test_an_estimate_comes_after_five_seconds_and_a_few_iterations(clock, said):
     assert said.messages == []
     clock.now += 1
     paced.count(4)
-    assert said.messages[0] == "1.0 s an iteration: about 2 h 46 min for the 9990 that are left"
+    assert said.messages[0] == "1.0 s per iteration: about 2 h 46 min for the remaining 9990"
     (warning,) = warnings(said)
     assert "2 h 46 min" in warning
     assert "--recipe instance_segmentation_small" in warning
@@ -64,7 +64,7 @@ def test_a_slow_training_is_estimated_from_its_first_iteration(clock, said):
     paced = Pace(0, 0.0, 101, CPU, for_gpu=True)
     clock.now += 16
     paced.count(4)
-    assert said.messages == ["16.0 s an iteration: about 26 min 40 s for the 100 that are left"]
+    assert said.messages == ["16.0 s per iteration: about 26 min 40 s for the remaining 100"]
 
 
 def test_a_gpu_or_a_short_training_is_not_warned_of(clock, said):

@@ -33,7 +33,7 @@ POINTERS = {
     "a field too few": (json.dumps({**POINTER, "uri": None}).replace('"uri": null, ', "").encode(), "uri: Field required"),
     "a number for a URI": (changed(POINTER, uri=5), "uri: Input should be a valid string"),
     "a text for a value": (changed(POINTER, value="0.5"), "value: Input should be a valid number"),
-    "NaN for a value": (changed(POINTER, value=float("nan")), "it holds NaN, which JSON does not allow"),
+    "NaN for a value": (changed(POINTER, value=float("nan")), "it contains NaN, which JSON does not allow"),
     "1e999 for a value": (changed(POINTER, value=0).replace(b'"value": 0', b'"value": 1e999'), "it contains a number that is too large"),
     "100,000 brackets": (b"[" * 100_000, "brackets are nested too deeply"),
 }  # fmt: skip
@@ -127,7 +127,7 @@ DOCUMENTS = {
     "nothing": (b"", NO_COCO.format("it is empty")),
     "cut off": (coco()[:-1], NO_COCO.format("not valid JSON: Expecting ',' delimiter (line 1, column 156)")),
     "100,000 brackets": (b"[" * 100_000, NO_COCO.format("brackets are nested too deeply")),
-    "NaN": (coco(width=float("nan")), NO_COCO.format("it holds NaN, which JSON does not allow")),
+    "NaN": (coco(width=float("nan")), NO_COCO.format("it contains NaN, which JSON does not allow")),
     "a list": (b"[]", "val.json is not a COCO document of Sightline (TypeError: list indices must be integers or slices, not str); record the dataset again"),
     "an image outside": (coco(file_name="../../etc/passwd"), ONE_FAULT.format("file_name '../../etc/passwd' cannot be used: it contains . or .. as a component")),
     "an absolute image": (coco(file_name="/etc/passwd"), ONE_FAULT.format("file_name '/etc/passwd' cannot be used: it begins or ends with a slash, or contains two in a row")),

@@ -33,7 +33,7 @@ MANIFESTS = {
     "100,000 brackets": (b"[" * 100_000, "brackets are nested too deeply"),
     "200 brackets": (b"[" * 200 + b"]" * 200, "brackets are nested too deeply"),
     "a whole number of 5,000 digits": (b"[" + b"9" * 5000 + b"]", "it contains an integer with thousands of digits"),
-    "NaN": (b"[NaN]", "it holds NaN, which JSON does not allow"),
+    "NaN": (b"[NaN]", "it contains NaN, which JSON does not allow"),
     # The list.
     "an object": (entries("a.jpg")[1:-1], "it is not a list of files"),
     "null": (b"null", "it is not a list of files"),

@@ -60,7 +60,7 @@ FILES = {
     "100,000 brackets": (safetensors(b"[" * 100_000), wrong("brackets are nested too deeply")),
     "a tensor twice": (safetensors(b'{"a": 1, "a": 2}'), wrong("duplicate key 'a'")),
     "UTF-16": (safetensors("{}".encode("utf-16")), wrong("not UTF-8 (byte 0xff at 0)")),
-    "NaN": (safetensors(b'{"a": NaN}'), wrong("it holds NaN, which JSON does not allow")),
+    "NaN": (safetensors(b'{"a": NaN}'), wrong("it contains NaN, which JSON does not allow")),
     "half a character": (safetensors(b'{"\\ud800": {}}'), wrong("a string contains a lone surrogate (U+D800)")),
     "metadata that are a list": (safetensors({"__metadata__": ["a"]}), wrong("__metadata__ must contain only strings")),
     "metadata with a number": (safetensors({"__metadata__": {"sightline": 3}}), wrong("__metadata__ must contain only strings")),
@@ -136,7 +136,7 @@ CARDS = {
     "tomorrow's format": ('{"format": 99}', f"the description in the header cannot be read (it has format 99, but Sightline {__version__} reads formats up to 2); install a version of Sightline later than {__version__}"),
     "a format of before that never was": ('{"format_version": 2}', f"the description in the header cannot be read (format_version: '2'; expected 1); {AGAIN}"),
     "its format alone": ('{"format_version": 1}', f"the description in the header is damaged (task: Field required); {AGAIN}"),
-    "Infinity": ('{"format_version": 1, "metrics": {"EIR": Infinity}}', f"the description in the header is damaged (it holds Infinity, which JSON does not allow); {AGAIN}"),
+    "Infinity": ('{"format_version": 1, "metrics": {"EIR": Infinity}}', f"the description in the header is damaged (it contains Infinity, which JSON does not allow); {AGAIN}"),
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def bad_yaml(reason):
 def faults(*lines):
     return "\n".join(
         [
-            f"the configuration (recipe RECIPE) has {len(lines)} fault{'s'[: len(lines) != 1]}:",
+            f"the configuration (recipe RECIPE) has {len(lines)} error{'s'[: len(lines) != 1]}:",
             *(f"  {line}" for line in lines),
         ]
     )
@@ -44,8 +44,8 @@ RECIPES = {
     "an alias of itself": (b"data: &a [*a]", bad_yaml("alias *a is refused: write it out (line 1, column 11)")),
     "a tag that runs code": (b"data: !!python/object/apply:os.system [ls]", bad_yaml("a tag (!) is refused: write the plain value (line 1, column 7)")),
     "a key twice": (b"data: {tag: a, tag: b}", bad_yaml("duplicate key 'tag' (line 1, column 7)")),
-    "a number for a key": (b"1: 2", bad_yaml("key 1 is no text (line 1, column 1)")),
-    "a list for a key": (b"? [a, b]\n: c", bad_yaml("key ['a', 'b'] is no text (line 1, column 3)")),
+    "a number for a key": (b"1: 2", bad_yaml("key 1 is not a string (line 1, column 1)")),
+    "a list for a key": (b"? [a, b]\n: c", bad_yaml("key ['a', 'b'] is not a string (line 1, column 3)")),
     "100,000 brackets": (b"[" * 100_000, bad_yaml("it is nested too deeply (line 1, column 51)")),
     "a megabyte": (b"a: " + b"x" * 1_000_000, bad_yaml("it has 1,000,003 characters, more than 1,000,000")),
     "5,000 digits": (b"seed: " + b"9" * 5000, bad_yaml("it contains an integer with thousands of digits")),
@@ -56,7 +56,7 @@ RECIPES = {
     "two documents": (b"seed: 1\n---\nseed: 2", bad_yaml("found another document (line 2, column 1)")),
     "UTF-16": ("seed: 1".encode("utf-16"), "RECIPE is not UTF-8 (byte 0xff at 0); save it as UTF-8"),
     "Latin-1": ("# Größe".encode("latin-1"), "RECIPE is not UTF-8 (byte 0xf6 at 4); save it as UTF-8"),
-    "a merge key": (b"<<: {seed: 1}", faults(NO_CLASSES, f"<<: unknown name; expected one of {SECTIONS}")),
+    "a merge key": (b"<<: {seed: 1}", faults(NO_CLASSES, f"<<: unknown key; expected one of {SECTIONS}")),
     "a section that is a list": (b"data: [1]", faults("data: [1] is not valid; expected a valid dictionary or instance of Data")),
     "a long value": (b"data: {classes: [a], jobs: " + b"x" * 1000 + b"}", faults(f"data.jobs: '{'x' * 199}... is not valid; expected a valid integer, unable to parse string as an integer")),
 }  # fmt: skip
@@ -94,14 +94,14 @@ OVERRIDES = {
     "a million proposals": ("model.proposals=1000000", "model.proposals: 1000000 is not valid; expected less than or equal to 100000"),
     "no work folder": ("work.dir=", "work.dir: '' is not valid; expected String should have at least 1 character"),
     "half an expression": ("data.group_pattern=(", "data.group_pattern: '(' is not valid; expected a regular expression, but missing ), unterminated subpattern at position 0"),
-    "a password for git": ("data.repository=https://me:canary@host/x.git", f"data.repository: 'https://***@host/x.git' does not fit; {TOKEN}"),
-    "a token for git": ("data.repository=https://ghp_canary@host/x.git", f"data.repository: 'https://***@host/x.git' does not fit; {TOKEN}"),
-    "a password for the database": ("database.url=mysql+pymysql://me:canary@host/x", f"database.url: 'mysql+pymysql://***@host/x' does not fit; {PASSWORD}"),
-    "a password with a slash": ("database.url=mysql+pymysql://me:can/ary@host/x", f"database.url: 'mysql+pymysql://***@host/x' does not fit; {PASSWORD}"),
-    "a password with an at sign": ("database.url=mysql+pymysql://me:can@ary@host/x", f"database.url: 'mysql+pymysql://***@host/x' does not fit; {PASSWORD}"),
-    "a password in the query": ("database.url=mysql+pymysql://me@host/x?password=canary", f"database.url: 'mysql+pymysql://***@host/x?password=***' does not fit; {PASSWORD}"),
-    "a password for a bucket": ("storage.uri=gs://me:canary@bucket", f"storage.uri: 'gs://***@bucket' does not fit; {CREDENTIALS}"),
-    "a token for weights": ("model.weights=https://host/w?access_token=canary", f"model.weights: 'https://host/w?access_token=***' does not fit; {CREDENTIALS}"),
+    "a password for git": ("data.repository=https://me:canary@host/x.git", f"data.repository: 'https://***@host/x.git' is not valid; {TOKEN}"),
+    "a token for git": ("data.repository=https://ghp_canary@host/x.git", f"data.repository: 'https://***@host/x.git' is not valid; {TOKEN}"),
+    "a password for the database": ("database.url=mysql+pymysql://me:canary@host/x", f"database.url: 'mysql+pymysql://***@host/x' is not valid; {PASSWORD}"),
+    "a password with a slash": ("database.url=mysql+pymysql://me:can/ary@host/x", f"database.url: 'mysql+pymysql://***@host/x' is not valid; {PASSWORD}"),
+    "a password with an at sign": ("database.url=mysql+pymysql://me:can@ary@host/x", f"database.url: 'mysql+pymysql://***@host/x' is not valid; {PASSWORD}"),
+    "a password in the query": ("database.url=mysql+pymysql://me@host/x?password=canary", f"database.url: 'mysql+pymysql://***@host/x?password=***' is not valid; {PASSWORD}"),
+    "a password for a bucket": ("storage.uri=gs://me:canary@bucket", f"storage.uri: 'gs://***@bucket' is not valid; {CREDENTIALS}"),
+    "a token for weights": ("model.weights=https://host/w?access_token=canary", f"model.weights: 'https://host/w?access_token=***' is not valid; {CREDENTIALS}"),
 }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_an_override_that_does_not_fit_is_named_without_a_secret(case):
     override, message = OVERRIDES[case]
     with pytest.raises(ConfigurationError) as caught:
         decode("plates", [override])
-    assert str(caught.value) == f"the configuration (recipe plates) has 1 fault:\n  {message}"
+    assert str(caught.value) == f"the configuration (recipe plates) has 1 error:\n  {message}"
 
 
 def test_a_resolved_configuration_with_a_key_twice_is_refused():
@@ -174,7 +174,7 @@ def test_an_object_s_name_means_the_same_everywhere(case):
     with pytest.raises(StorageError) as caught:
         validate_key(key)
     assert str(caught.value) == (
-        f"object key {key!r} is not valid: {message}; a key is a relative path such as results/train/model.json"
+        f"object key {key!r} cannot be used: {message}; a key is a relative path such as results/train/model.json"
     )
 
 

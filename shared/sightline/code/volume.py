@@ -29,7 +29,7 @@ _ATTEMPTS = 10
 def publish_to_volume(snapshot: Snapshot, volume: Path, *, make_current: bool = True) -> Published:
     """Put a snapshot on a volume, and make it the current one; equal code that is there already is left alone.
 
-    Killed at any moment, it leaves the volume as it was foreverybody but gc; calling again goes on.
+    Killed at any moment, it leaves the volume as it was for everybody but gc; calling again goes on.
 
     Args:
         snapshot: What to publish.

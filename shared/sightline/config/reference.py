@@ -56,7 +56,7 @@ class Key:
 
 
 def keys() -> list[Key]:
-    """Every key, in the order of the schema; those of the network forevery task."""
+    """Every key, in the order of the schema; those of the network for every task."""
     found: dict[str, Key] = {}
     for key in _keys(Config.model_json_schema(), Config.model_json_schema(), ""):
         if key.path != f"model.{next(iter(Network.model_fields))}":

@@ -39,7 +39,7 @@ class TrainingState:
         seconds: Spent on them, all sessions together.
         best_iteration: Of the best weights so far; 0 before the first validation.
         best_metrics: Their metrics on the val split.
-        history: A record forevery logged iteration.
+        history: A record for every logged iteration.
     """
 
     iteration: int = 0

@@ -41,6 +41,6 @@ def learning_rate_at(iteration: int, *, peak: float, warmup: int, total: int) ->
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Use this learning rate forevery parameter from now on."""
+    """Use this learning rate for every parameter from now on."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate

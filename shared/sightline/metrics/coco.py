@@ -45,7 +45,7 @@ class CocoScores:
             size; likewise ``mask_AP`` and so on where masks are measured.
         per_class: Those of every size for each class with truth.
         curves: ``"box"``, ``"mask"`` -> class name -> precision at :data:`RECALLS`, at IoU 0.5.
-        instances: Truths a class, forevery class.
+        instances: Truths a class, for every class.
         confidence: ``"box"``, ``"mask"`` -> precision, recall and F1 by score, at IoU 0.5, all classes together.
     """
 

@@ -18,7 +18,7 @@ IOU_THRESHOLD = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceCurve:
-    """One model on one split, all classes together; each list has a value forevery one of :data:`THRESHOLDS`.
+    """One model on one split, all classes together; each list has a value for every one of :data:`THRESHOLDS`.
 
     Attributes:
         precision: Right detections / detections; None where no detection is left.

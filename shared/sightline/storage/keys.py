@@ -1,4 +1,4 @@
-"""Which names objects may have; the same forevery back end."""
+"""Which names objects may have; the same for every back end."""
 
 from __future__ import annotations
 
