@@ -109,7 +109,7 @@ def test_config_show_prints_what_a_run_would_use():
 
 
 def test_config_check_accepts_or_lists_every_fault():
-    assert CliRunner().invoke(cli, ["config", "check", "plates"]).output == "plates: no fault\n"
+    assert CliRunner().invoke(cli, ["config", "check", "plates"]).output == "plates: no errors\n"
     result = CliRunner().invoke(cli, ["config", "check", "plates", "--set", "seed=-1", "--set", "train.x=1"])
     assert result.exit_code == 1
     assert "seed: -1" in str(result.exception)
