@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.golden import write_changed
 from tests.servers.google_storage import bucket_uri, google_storage_rig, google_storage_server  # noqa: F401  (fixtures)
 from tests.servers.mariadb import mariadb_server  # noqa: F401  (a fixture)
 
@@ -14,3 +15,10 @@ def sightline_home(tmp_path_factory, monkeypatch):
     for variable in ("SIGHTLINE_RUN_ID", "SIGHTLINE_RUN_NAME", "SIGHTLINE_SETTINGS", "SIGHTLINE_CODE"):
         monkeypatch.delenv(variable, raising=False)
     return home
+
+
+@pytest.fixture(autouse=True)
+def golden_files():
+    """Golden files are written after the test."""
+    yield
+    write_changed()

@@ -1,4 +1,4 @@
-"""Sightline: from labelled images to a selected, tested and traceable vision model.
+"""Sightline: from labeled images to a selected, tested and traceable vision model.
 
 In Python: ``sightline.load_predictor("champion:plates").predict("plate.jpg")``; docs/python.md has the rest.
 """

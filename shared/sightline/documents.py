@@ -1,4 +1,4 @@
-"""Stored documents: each names the format it is written in, and every earlier format stays readable.
+"""Stored documents: each contains its format number, and all earlier formats stay readable.
 
 A reader ignores fields it does not know, takes the default of a field that is missing, upgrades an older format one
 step at a time, and refuses a newer one.  So a new field with a default needs no new format.  A new format is for what a
@@ -29,7 +29,7 @@ Upgrade = Callable[[Any], Any]
 
 
 class DocumentError(ValueError):
-    """A stored document that cannot be read; its text says why.
+    """A stored document that cannot be read; the message says why.
 
     Attributes:
         is_newer: Whether a later version of Sightline wrote it.
@@ -40,7 +40,7 @@ class DocumentError(ValueError):
         self.is_newer = is_newer
 
     def remedy(self, otherwise: str) -> str:
-        """What to do about it: install a later Sightline where that wrote the document, else ``otherwise``."""
+        """The remedy: install a later Sightline if that wrote the document, else ``otherwise``."""
         return f"install a version of Sightline later than {__version__}" if self.is_newer else otherwise
 
 

@@ -1,4 +1,4 @@
-"""How long something took or will take, as a person says it."""
+"""Durations as text for people."""
 
 from __future__ import annotations
 

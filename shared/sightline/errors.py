@@ -36,11 +36,11 @@ class SightlineError(Exception):
 
 
 class ConfigurationError(SightlineError, ValueError):
-    """A recipe, an override or the settings file asks for something that does not exist or does not fit."""
+    """An invalid recipe, override or settings file."""
 
 
 class NoKubeflowError(ConfigurationError):
-    """No option, variable or file says where Kubeflow is."""
+    """No option, variable or file configures the address of Kubeflow."""
 
 
 class DataError(SightlineError, ValueError):
@@ -48,7 +48,7 @@ class DataError(SightlineError, ValueError):
 
 
 class RepositoryError(SightlineError, RuntimeError):
-    """Git or DVC refused, or the data repository is not what it should be."""
+    """Git or DVC failed, or the data repository is invalid."""
 
 
 class UnknownTagError(RepositoryError, LookupError):
@@ -60,19 +60,19 @@ class StorageError(SightlineError, OSError):
 
 
 class ObjectNotFoundError(StorageError, FileNotFoundError):
-    """An object that the bucket does not have."""
+    """An object that does not exist in the bucket."""
 
 
 class DamagedObjectError(StorageError):
-    """An object whose bytes are not those that were written."""
+    """A damaged object: its bytes differ from those that were written."""
 
 
 class PreconditionFailedError(StorageError):
-    """The object is not at the generation that the writer expected: somebody else wrote first."""
+    """The object does not have the generation that the writer expected: another process wrote it first."""
 
 
 class DatabaseError(SightlineError, RuntimeError):
-    """The database could not be reached, or is not at the schema that this code expects."""
+    """The database cannot be reached, or does not have the schema that this code expects."""
 
 
 class VersionConflictError(DatabaseError):
@@ -80,15 +80,15 @@ class VersionConflictError(DatabaseError):
 
 
 class UnknownNameError(DatabaseError, LookupError):
-    """A name that the database has for no tag, run or model, or for several."""
+    """A name that no tag, run or model in the database has, or that several have."""
 
 
 class AmbiguousNameError(UnknownNameError):
-    """A name that several runs, models or tags begin with."""
+    """A name that is the beginning of several runs, models or tags."""
 
 
 class CodeError(SightlineError, RuntimeError):
-    """A snapshot of the helper code that is missing, not what was published, or cannot be published."""
+    """A code snapshot that is missing, damaged, or cannot be published."""
 
 
 class ModelFileError(SightlineError, ValueError):
@@ -96,7 +96,7 @@ class ModelFileError(SightlineError, ValueError):
 
 
 class KubeflowError(SightlineError, RuntimeError):
-    """Kubeflow Pipelines, or the cluster it runs in, refused or answered what cannot be understood."""
+    """Kubeflow Pipelines or its cluster rejected a request, or sent an unexpected answer."""
 
 
 class UnreachableError(KubeflowError, ConnectionError):
@@ -104,15 +104,15 @@ class UnreachableError(KubeflowError, ConnectionError):
 
 
 class NotAuthorisedError(KubeflowError, PermissionError):
-    """The server wants other credentials, or does not allow this to their owner."""
+    """The credentials are invalid, or their owner lacks the permission."""
 
 
 class NotThereError(KubeflowError, LookupError):
-    """A name that the server has for nothing, or for several."""
+    """A name that matches no object on the server, or several."""
 
 
 class TakenError(KubeflowError):
-    """The name is taken, or the thing is in a state that does not allow this."""
+    """The name is taken, or the object is in a state that does not allow this operation."""
 
 
 class NotReadyError(KubeflowError):

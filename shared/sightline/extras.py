@@ -1,4 +1,4 @@
-"""The optional parts of an installation, and how a message tells a person to install one.
+"""The optional extras of an installation, and the commands that install them.
 
 The distribution is called ``sightline-vision``, because ``sightline`` is another project's name on the package index;
 the import is ``sightline``.  It is installed from a checkout or a built wheel, never by that other name.

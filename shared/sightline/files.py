@@ -1,4 +1,4 @@
-"""Files that a reader sees whole or not at all, however their writer ends; and their digests."""
+"""Atomic writing of files, and their digests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process at a time in one place, also when that process is killed."""
+"""File locks, which are released even if the process is killed."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def logging_to(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class ProgressRecord:
-    """How far a piece of work of another process is: one line of its standard error.
+    """The progress of another process: one line of its standard error.
 
     Attributes:
         key: The process and the piece of work, ``PID:NUMBER``.
@@ -132,7 +132,7 @@ class ProgressRecord:
 
 
 class Progress:
-    """How far a long piece of work is, with an estimate of the time left.  Several threads may advance it.
+    """The progress of a long operation, with an estimate of the remaining time.  Several threads may advance it.
 
     Example:
         >>> with Progress("read images", total=2, unit="images") as progress:
@@ -199,7 +199,7 @@ class Progress:
             self._say()
 
     def advance(self, units: int = 1) -> None:
-        """Say that ``units`` more are done."""
+        """Advance by ``units``."""
         with self._lock:
             self.done += units
             self._unsaid = True

@@ -195,7 +195,7 @@ def test_the_password_comes_from_the_environment_and_shows_nowhere(empty_url, mo
         ("mysql+mysqldb://user@host/name", "mysql+pymysql://"),
         ("mysql://user@host:3306", "mysql://user@host:3306"),
         ("sqlite://", "sqlite://"),
-        ("sqlite:///:memory:", ":memory:"),
+        ("sqlite:///:memory:", "memory"),
         ("sqlite:////x?timeout=5", "SQLite"),
     ],
 )

@@ -23,6 +23,8 @@ GOLDEN = Path(__file__).parent
 UPDATE = "SIGHTLINE_GOLDEN"
 _seen: dict[str, int] = {}
 """How many texts each test has compared; a test that compares several numbers them."""
+_changed: list[tuple[Path, str, str]] = []
+"""Texts of the running test for :func:`write_changed`: a test may break the disk while it runs."""
 
 
 @contextmanager
@@ -42,11 +44,17 @@ def compare(text):
     text = normal(text)
     if os.environ.get(UPDATE) == "update":
         assert "PYTEST_XDIST_WORKER" not in os.environ, "update golden files with one process: leave out -n"
-        write_section(path, heading, text)
+        _changed.append((path, heading, text))
     else:
         folder = heading.partition("::")[0]
         hint = f"if the new wording is meant: {UPDATE}=update python -m pytest '{folder}'"
         assert text == read_sections(path).get(heading, ""), f"{heading} in {path}; {hint}"
+
+
+def write_changed():
+    """Write the texts of a test that has ended, where SIGHTLINE_GOLDEN is 'update'."""
+    while _changed:
+        write_section(*_changed.pop())
 
 
 def _section():

@@ -1,4 +1,4 @@
-"""The ``sightline`` command; each group of commands is a module that is imported when it is asked for."""
+"""The ``sightline`` command; each command group is a module that is imported on use."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup)
 @click.version_option(__version__, prog_name="sightline")
 def cli() -> None:
-    """Sightline: from labelled images to a selected, tested and traceable model."""
+    """Sightline: from labeled images to a selected, tested and traceable model."""
     configure_logging()
 
 
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def quoted_override(arguments: Sequence[str]) -> str:
-    """A value of ``--set`` that the shell took apart at its blanks, put together and quoted; empty where none was.
+    """A ``--set`` value that the shell split at its spaces, joined and quoted again; empty if none was split.
 
     Example:
         >>> quoted_override(["check", "plates", "--set", "data.classes=[cat,", "dog]"])

@@ -1,4 +1,4 @@
-"""``sightline code``: the code that decides what is done again."""
+"""``sightline code``: the code that cached results depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sightline config``: what a recipe and its overrides amount to, before anything starts."""
+"""``sightline config``: the complete configuration of a recipe and its overrides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``sightline data add`` says: what was taken and left out, and the next command."""
+"""The output of ``sightline data add``: what was added and left out, and the next command."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def added_lines(added: Added, repository: Path) -> list[str]:
 
 
 def folder_lines(found: FolderFiles) -> list[str]:
-    """What a folder holds besides annotations and images."""
+    """What a folder contains besides annotations and images."""
     lines = [f"left out: {first_names(found.left_out, 'hidden or temporary file')}"] if found.left_out else []
     if found.foreign_images:
         kinds = Counter(map(suffix_of, found.foreign_images))

@@ -1,4 +1,4 @@
-"""``sightline data remove``: take a dataset version back."""
+"""``sightline data remove``: withdraw a dataset version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which database a command means: --url, or the configuration that holds it."""
+"""The database that a command uses: --url, or the one in the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sightline gc``: what nothing needs any more."""
+"""``sightline gc``: garbage collection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sightline labelme``: what is wrong with a folder of annotations, before a run finds out."""
+"""``sightline labelme``: check a folder of annotations before a run does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sightline model``: look into model files, and use them."""
+"""``sightline model``: inspect model files, and use them."""
 
 from __future__ import annotations
 

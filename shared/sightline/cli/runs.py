@@ -1,4 +1,4 @@
-"""``sightline runs``: runs that the database knows, whoever made them and wherever."""
+"""``sightline runs``: the runs in the database, of all users and machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe that fits the labels of a folder, and the overrides that make a class of every label, to paste."""
+"""The recipe that matches the labels of a folder, and overrides that turn every label into a class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLATES = "plates"
 
 
 def fitting_recipe(labels: Mapping[str, int], ignored: Sequence[str]) -> tuple[str, list[str]]:
-    """The recipe whose own classes the labels are, however they are spelled, and the overrides that it needs.
+    """The recipe that has these labels as classes, ignoring their spelling, and the overrides that it needs.
 
     Args:
         labels: How many shapes carry each.
@@ -41,7 +41,7 @@ def fitting_recipe(labels: Mapping[str, int], ignored: Sequence[str]) -> tuple[s
 
 
 def suggested_overrides(labels: Mapping[str, int], ignored: Sequence[str]) -> list[str]:
-    """Overrides that make a class of every label: one for each name, however it is spelled.
+    """Overrides that turn every label into a class; different spellings of a name share one class.
 
     Args:
         labels: How many shapes carry each.

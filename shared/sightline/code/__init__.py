@@ -1,4 +1,4 @@
-"""Snapshots of the helper code: made from the package, published to a volume or a bucket, brought to where pods are.
+"""Snapshots of the helper code: made from the package, published to a volume or bucket, and installed where pods run.
 
 A snapshot is immutable and named by its contents.  On a volume it is a folder, as :mod:`sightline_bootstrap` says; in a
 bucket it is one object, ``code/snapshots/<revision>.json``, beside the pointer ``code/CURRENT.json``.  Where the result

@@ -1,4 +1,4 @@
-"""``python -m sightline.code bring CODE_REV``: what the bootstrap starts where a pod does not have the code yet.
+"""``python -m sightline.code bring CODE_REV``: started by the bootstrap if a pod does not have the code yet.
 
 The one line on standard output is the revision.  The bucket is that of the settings file.
 """
@@ -16,7 +16,7 @@ from sightline_bootstrap import SnapshotError, volume_of
 
 
 def main(arguments: list[str]) -> int:
-    """Bring a snapshot; exits with 1 and a line that begins with ``error:`` where that cannot be."""
+    """Install a snapshot; on failure, print a line that begins with ``error:`` and exit with 1."""
     prepare_pod()
     try:
         if len(arguments) != 2 or arguments[0] != "bring":

@@ -1,4 +1,4 @@
-"""What a run's ``code_rev`` means, and bringing that from the result bucket onto the volume where it is not there."""
+"""Resolve the ``code_rev`` of a run, and copy its snapshot from the result bucket to the volume if needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline_bootstrap import SnapshotError
 
 
 def bring(code_rev: str, storage: Storage, volume: Path) -> str:
-    """Have a snapshot on the volume, whole; one that was damaged there is replaced.
+    """Make sure that the volume has an intact snapshot; a damaged one is replaced.
 
     ``current`` means what the pointer of the bucket names, and CURRENT of the volume follows it.  Where the bucket has
     no pointer, CURRENT of the volume counts: a notebook with the volume mounted published it.

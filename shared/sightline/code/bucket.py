@@ -1,4 +1,4 @@
-"""Snapshots in a bucket: one object each, written only where it is not there, and a pointer to the current one."""
+"""Snapshots in a bucket: one object each, written only if it is missing, and a pointer to the current one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REVISION = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """What ``code/CURRENT.json`` says.
+    """The contents of ``code/CURRENT.json``.
 
     Attributes:
         revision: The current snapshot.
@@ -44,7 +44,7 @@ def snapshot_key(revision: str) -> str:
 
 
 def publish_to_bucket(snapshot: Snapshot, storage: Storage) -> Published:
-    """Put a snapshot into a bucket, and make it the current one; equal code that is there already is left alone.
+    """Put a snapshot into a bucket, and make it the current one; existing identical code is left unchanged.
 
     Killed at any moment, it leaves the old pointer or the new one, and no pointer to what is not there.
 
@@ -77,7 +77,7 @@ def publish_to_bucket(snapshot: Snapshot, storage: Storage) -> Published:
 
 
 def bring_from_bucket(storage: Storage, revision: str, volume: Path) -> Published:
-    """Bring a snapshot from a bucket onto a volume, compared byte by byte; CURRENT of the volume stays.
+    """Copy a snapshot from a bucket to a volume and verify it; CURRENT of the volume is not changed.
 
     Args:
         storage: The bucket.

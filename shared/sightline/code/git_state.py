@@ -25,7 +25,7 @@ class GitState:
 
 
 def git_state(package: Path) -> GitState:
-    """What git says of the folder of the package; one that git ignores, as in a virtual environment, has no commit."""
+    """The Git state of the package's folder; one that Git ignores, such as a virtual environment, has no commit."""
     try:
         git("ls-files", "--error-unmatch", "version.py", cwd=package, timeout_seconds=TIMEOUT_SECONDS)
         status = git(

@@ -55,7 +55,7 @@ def step_code(step: str) -> str:
 
 @cache
 def step_reach(step: str) -> Reach:
-    """What the step of the code that runs can reach.
+    """What a step can reach in the running code.
 
     Args:
         step: One of :data:`STEPS`.

@@ -1,4 +1,4 @@
-"""One snapshot of the package: its files, what is known of them, and how they travel as one text."""
+"""A snapshot of the package: its files, its manifest, and its serialized form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PATH = re.compile(r"sightline(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){1,12}")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is known of a snapshot.
+    """Metadata of a snapshot.
 
     Attributes:
         revision: SHA-256 over the names and contents of the files, 64 hexadecimal digits.
@@ -46,7 +46,7 @@ class Manifest:
     created: str
 
     def to_json(self) -> bytes:
-        """As it lies in a snapshot on a volume."""
+        """The form that is stored on a volume."""
         return json.dumps(MANIFEST.encode(self), indent=1).encode()
 
 
@@ -68,7 +68,7 @@ class Snapshot:
         return self.manifest.revision
 
     def to_json(self) -> bytes:
-        """As it lies in a bucket: one object, so that it is there whole or not at all."""
+        """The form that is stored in a bucket: a single object, so that it is written atomically."""
         return json.dumps(SNAPSHOT.encode(self), ensure_ascii=False).encode()
 
 
@@ -121,7 +121,7 @@ def make_snapshot(package: Path | None = None) -> Snapshot:
 
 
 def read_snapshot(revision: str, text: bytes, where: str) -> Snapshot:
-    """The snapshot that :meth:`Snapshot.to_json` wrote, as far as it can be trusted: all of it is compared.
+    """Read and verify a snapshot that :meth:`Snapshot.to_json` wrote.
 
     Args:
         revision: Whose text this should be.

@@ -1,4 +1,4 @@
-"""Snapshots on a volume: each a folder that appears whole under its name and is never written to again.
+"""Snapshots on a volume: each is a folder that appears atomically and is never modified.
 
 Nothing is locked, because network file systems may not carry locks.  Instead whoever publishes or removes looks once
 more at what counts after each rename, and takes it back or does it anew where another was there in between.
@@ -27,7 +27,7 @@ _ATTEMPTS = 10
 
 
 def publish_to_volume(snapshot: Snapshot, volume: Path, *, make_current: bool = True) -> Published:
-    """Put a snapshot on a volume, and make it the current one; equal code that is there already is left alone.
+    """Put a snapshot on a volume, and make it the current one; existing identical code is left unchanged.
 
     Killed at any moment, it leaves the volume as it was for everybody but gc; calling again goes on.
 
@@ -55,7 +55,7 @@ def publish_to_volume(snapshot: Snapshot, volume: Path, *, make_current: bool = 
 
 
 def current(volume: Path) -> str | None:
-    """What CURRENT of a volume names; None where there is no CURRENT, or where it is damaged and must be set anew."""
+    """The revision in CURRENT of a volume; None if CURRENT is missing or damaged."""
     with suppress(SnapshotError):
         return sightline_bootstrap.current(volume)
     return None
@@ -73,7 +73,7 @@ def set_current(volume: Path, revision: str) -> None:
 
 
 def is_valid(volume: Path, revision: str) -> bool:
-    """Whether a volume has a snapshot and every byte of it is right."""
+    """Whether a volume has an intact copy of a snapshot."""
     try:
         sightline_bootstrap.verify(volume, revision)
     except SnapshotError:
@@ -82,7 +82,7 @@ def is_valid(volume: Path, revision: str) -> bool:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What is known of a snapshot on a volume.
+    """The metadata of a snapshot on a volume.
 
     Raises:
         CodeError: Its manifest is damaged.
@@ -95,7 +95,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def remove_snapshot(volume: Path, revision: str, still: Callable[[Path], bool]) -> bool:
-    """Remove a snapshot, unless somebody began to use it meanwhile.
+    """Remove a snapshot, unless it has come into use in the meantime.
 
     Args:
         volume: The volume.
@@ -117,7 +117,7 @@ def remove_snapshot(volume: Path, revision: str, still: Callable[[Path], bool]) 
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder with all that lies in it, also what is protected from writing; or a file."""
+    """Remove a file, or a folder with its contents, including write-protected files."""
     if not folder.is_dir():
         folder.unlink()
         return
@@ -129,7 +129,7 @@ def remove_folder(folder: Path) -> None:
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turn what the operating system says into an error with the place and the next step."""
+    """Turn an error of the operating system into one with the path and the next step."""
     try:
         yield
     except SightlineError:

@@ -39,7 +39,7 @@ def recipe_names() -> list[str]:
 
 
 def small_recipe(task: str) -> str:
-    """The recipe of a task for classes of one's own on a machine without a GPU; empty where there is none."""
+    """The recipe of a task for custom classes on a machine without a GPU; empty if there is none."""
     name = f"{task}_small"
     return name if name in recipe_names() else ""
 
@@ -62,7 +62,7 @@ def recipe_summary(name: str) -> str:
 
 
 def decode_places(overrides: Sequence[str] = ()) -> Config:
-    """The configuration of a command that only asks where everything is: no recipe, and no classes.
+    """The configuration of a command that only needs addresses: no recipe and no classes.
 
     Args:
         overrides: ``a.b=value``; the value is read as YAML.
@@ -77,7 +77,7 @@ def decode_places(overrides: Sequence[str] = ()) -> Config:
 
 
 def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
-    """Build the configuration: embedded defaults < recipe < settings file < overrides.
+    """Build the configuration: built-in defaults < recipe < settings file < overrides.
 
     Args:
         recipe: The name of a recipe that comes with Sightline, or the path of a YAML file.
@@ -93,7 +93,7 @@ def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def assemble(document: Document, overrides: Sequence[str], recipe: str) -> Config:
-    """Build the configuration from what the files say; see :func:`decode`.
+    """Build the configuration from the contents of the files; see :func:`decode`.
 
     Args:
         document: The sections, which are changed.
@@ -127,7 +127,7 @@ def refuse_faults(recipe: str, faults: Sequence[str]) -> None:
 
 
 def recipe_document(recipe: str) -> Document:
-    """What a recipe says, without the settings file and overrides; the other fields have their defaults.
+    """The contents of a recipe, without the settings file and overrides; the other fields have their defaults.
 
     A field without a default that the recipe leaves open, such as ``data.classes``, is missing.
 

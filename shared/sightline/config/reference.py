@@ -1,4 +1,4 @@
-"""Every key of the configuration with meaning, default and range, made from the schema."""
+"""Every key of the configuration with meaning, default and range, generated from the schema."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def keys() -> list[Key]:
 
 
 def described(document: Mapping[str, Any]) -> str:
-    """A configuration as YAML, with meaning, range and default in front of every key.
+    """A configuration as YAML, with meaning, range and default above every key.
 
     Args:
         document: As :meth:`Config.model_dump` gives it.

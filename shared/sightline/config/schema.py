@@ -1,7 +1,4 @@
-"""The configuration as data: one frozen, typed object.  What each field means stands beside it, and nowhere else.
-
-Decode with :func:`sightline.config.decode.decode`; steps read attributes and never ask for keys.
-"""
+"""The configuration as data: one immutable, typed object.  This file alone documents the meaning of each field."""
 
 from __future__ import annotations
 
@@ -246,7 +243,7 @@ class Evaluate(Section):
     drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Number of images of the val split to draw")
 
     def minimum_of(self, metric: str) -> float:
-        """What a model needs by ``metric`` to become champion where there is none to beat."""
+        """The minimum score by ``metric`` to become the first champion."""
         return self.minimum.get(metric, DEFAULT_MINIMUM) if isinstance(self.minimum, dict) else self.minimum
 
 

@@ -1,4 +1,4 @@
-"""What every part of the configuration is made of."""
+"""The base class of all sections of the configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sightline.url_secrets import holds_secret
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, and closed to names it does not know."""
+    """A section of the configuration: immutable; unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""Where this user's things are: embedded defaults and the settings file.
+"""The built-in default addresses, and the user's settings file.
 
 A command that asks for no more than a place needs no schema, which takes longer to import than most commands run.
 """
@@ -49,7 +49,7 @@ def embedded_defaults() -> Document:
 
 
 def read_settings() -> Document:
-    """The settings file as it stands; empty where there is none at home.
+    """The contents of the settings file; empty if there is none.
 
     Raises:
         ConfigurationError: It cannot be read, or is not where ``SIGHTLINE_SETTINGS`` says.

@@ -1,4 +1,4 @@
-"""Labelled images in memory: what the labelme reader gives and record merges into COCO."""
+"""Labeled images in memory: the labelme reader produces them, and record merges them into COCO."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with one annotation file.
+    """One problem in an annotation file.
 
     Attributes:
         kind: Its kind, which the policy goes by.
@@ -56,7 +56,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One labelled object: one shape, or all shapes of one label and ``group_id`` joined.
+    """One labeled object: one shape, or all shapes of one label and ``group_id`` joined.
 
     Attributes:
         label: Class name.

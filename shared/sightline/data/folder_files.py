@@ -65,17 +65,17 @@ class FolderFiles:
 
     @property
     def annotation_files(self) -> list[str]:
-        """What is called JSON, sorted: those of :attr:`files`, and those that are refused, so that they are told."""
+        """All JSON files, sorted, including refused ones, so that they are reported."""
         return sorted(name for name in (*self.files, *self.refused) if suffix_of(name) == ".json")
 
     @property
     def images(self) -> list[str]:
-        """Those of :attr:`files` whose ending promises an image."""
+        """The files with the ending of an image."""
         return [name for name in self.files if suffix_of(name) in IMAGE_SUFFIXES]
 
     @property
     def foreign_images(self) -> list[str]:
-        """Those of :attr:`files` whose ending promises an image of a kind that Sightline does not read."""
+        """The files with the ending of an image format that Sightline does not read."""
         return [name for name in self.files if suffix_of(name) in FOREIGN_IMAGE_SUFFIXES]
 
     def require_accepted(self) -> None:

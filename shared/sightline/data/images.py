@@ -79,7 +79,7 @@ class UnreadableImageError(DataError):
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What is known of an image without keeping its pixels.
+    """Facts about an image, without its pixels.
 
     Attributes:
         width: Pixels, after the EXIF orientation was applied.

@@ -1,4 +1,4 @@
-"""A folder that a command writes results into: only files that it wrote itself are ever replaced.
+"""An output folder of a command: only files written by the command are ever replaced.
 
 A list, such as ``predictions.jsonl``, says what was written: a line for each file, with its SHA-256.  A line is there
 before its file is, so that a killed call leaves none that the next one takes for a person's.  A file whose contents are

@@ -1,4 +1,4 @@
-"""Outlines -> pixels, in one place: COCO's run-length polygons decide what is covered, everywhere.
+"""From outlines to pixels, in one place: COCO's run-length polygons determine the covered pixels everywhere.
 
 A pixel belongs to a polygon where its center does, on a grid five times as fine as the image (``rleFrPoly`` of
 pycocotools), so a rectangle from (2, 2) to (6, 6) covers the 16 pixels 2 to 5 in both directions.

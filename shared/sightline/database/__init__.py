@@ -1,4 +1,4 @@
-"""The record of what happened, in SQL."""
+"""The SQL database of versions, runs, models and metrics."""
 
 from __future__ import annotations
 

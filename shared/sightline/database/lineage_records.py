@@ -1,4 +1,4 @@
-"""What comes out when one asks where something came from: plain frozen data, no sessions attached."""
+"""The results of lineage queries: plain immutable data, without sessions."""
 
 from __future__ import annotations
 

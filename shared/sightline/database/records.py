@@ -1,4 +1,4 @@
-"""What goes into the database and what comes out: plain frozen data, no sessions attached."""
+"""The records of the database: plain immutable data, without sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the steps record and ask for."""
+"""The interface of the database for steps and commands."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def open_database(url: str, *, create: bool = True) -> Database:
 
 
 class Database:
-    """The record of what happened.  Every method is one transaction, and repeating a call changes nothing.
+    """Versions, runs and models in the database.  Every method is one transaction, which may be repeated.
 
     Every method raises :class:`~sightline.errors.DatabaseError` when the database cannot be used, and for values that
     it cannot hold exactly.
@@ -85,7 +85,7 @@ class Database:
     def register_version(
         self, version: VersionRecord, images: Iterable[ImageRecord], categories: Iterable[CategoryCount]
     ) -> bool:
-        """Record a dataset version with everything in it, or nothing.
+        """Register a dataset version atomically.
 
         Args:
             version: The version.
@@ -101,7 +101,7 @@ class Database:
         return versions.register(self._engine, version, images, categories)
 
     def retire_version(self, tag: str, commit: str) -> bool:
-        """Mark a version as removed, so that its names are free for the one that comes in its place.
+        """Mark a version as removed, so that its names are free for its replacement.
 
         Args:
             tag: The dataset tag.
@@ -141,7 +141,7 @@ class Database:
             page = self._read(f"list images of {tag}", functools.partial(versions.images, tag=tag, after=after))
 
     def start_run(self, run: RunRecord) -> None:
-        """Record that a run began, or goes on.
+        """Record that a run started, or continues.
 
         Raises:
             DatabaseError: Also when the run is known with another configuration.

@@ -1,1 +1,1 @@
-"""The plate generator."""
+"""The generator of license plate images."""

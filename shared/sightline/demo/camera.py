@@ -1,4 +1,4 @@
-"""Where plates stand in an image: position, size, rotation and perspective."""
+"""The placement of plates in an image: position, size, rotation and perspective."""
 
 from __future__ import annotations
 

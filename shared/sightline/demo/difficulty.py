@@ -1,4 +1,4 @@
-"""How hard the drawn images are to read: one table of ranges, in pixels of an image whose longer side is 192."""
+"""The difficulty of the images: one table of ranges, in pixels of an image with a longer side of 192."""
 
 from __future__ import annotations
 

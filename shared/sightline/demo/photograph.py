@@ -1,4 +1,4 @@
-"""What the camera makes of a scene: uneven light, exposure, blur and noise."""
+"""The effects of the camera on a scene: uneven light, exposure, blur and noise."""
 
 from __future__ import annotations
 

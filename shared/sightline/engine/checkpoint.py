@@ -1,4 +1,4 @@
-"""A training that stopped, as one file: whoever loads it goes on as if nothing had happened.
+"""A checkpoint: the state of a training in one file, from which it continues exactly as without the interruption.
 
 Weights and optimizer state are the tensors of a ``.safetensors`` file; so is the history, as the bytes of its JSON,
 because a header has a limit and a history has none.  The few other values are JSON in the header.  One file is replaced
@@ -32,7 +32,7 @@ _DAMAGES = (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeEr
 
 @dataclass(slots=True)
 class TrainingState:
-    """How far a training is.
+    """The progress of a training.
 
     Attributes:
         iteration: Iterations done.
@@ -49,7 +49,7 @@ class TrainingState:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def record(self, values: dict[str, float]) -> None:
-        """Add values of the present iteration to the history."""
+        """Add values of the current iteration to the history."""
         if self.history and self.history[-1]["iteration"] == self.iteration:
             self.history[-1].update(values)
         else:
@@ -67,7 +67,7 @@ CHECKPOINT = DocumentKind("checkpoint", TrainingState, upgrades=(_with_history_i
 
 
 def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
-    """Write a checkpoint in the place of the one before.
+    """Write a checkpoint, replacing the previous one.
 
     A parameter without optimizer state (it is frozen, or has had no gradient yet) is written without one.
     """
@@ -82,7 +82,7 @@ def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
 
 
 def read_state(path: Path) -> TrainingState:
-    """How far the training of a checkpoint is; the beginning where there is no checkpoint.
+    """The progress stored in a checkpoint; the initial state if there is no checkpoint.
 
     Raises:
         StepError: The file is damaged, or was written by a later version of Sightline.
@@ -103,7 +103,7 @@ def read_state(path: Path) -> TrainingState:
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
-    """Put the weights and the optimizer state of a checkpoint in their places; without one, change nothing.
+    """Load the weights and the optimizer state of a checkpoint; without a checkpoint, change nothing.
 
     A parameter without optimizer state in the checkpoint begins with none, as it did in the training that stopped.
 

@@ -1,4 +1,4 @@
-"""The training loop; it reads from top to bottom."""
+"""The training loop."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Report = Callable[[int, Mapping[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What a network is validated on.
+    """The data that a network is validated on.
 
     Attributes:
         truth: The val split.
@@ -60,7 +60,7 @@ def train(
     models: Path,
     report: Report,
 ) -> TrainingState:
-    """Train until ``settings.iterations`` are done, going on from ``checkpoint`` where there is one.
+    """Train for ``settings.iterations``, resuming from ``checkpoint`` if it exists.
 
     Leaves ``best.safetensors`` and ``last.safetensors`` in ``models``.  A process that is killed at any moment and
     started again gives the same weights as one that was not.
@@ -166,7 +166,7 @@ def validate(
 
 
 def iteration_seed(seed: int, iteration: int) -> int:
-    """The seed of what is random in the network in one iteration."""
+    """The random seed of the network in one iteration."""
     return (seed << 32) + iteration
 
 

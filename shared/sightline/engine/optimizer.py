@@ -9,7 +9,7 @@ from torch import nn
 
 
 def build_optimizer(network: nn.Module, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters; biases and the parameters of normalisation are not decayed.
+    """AdamW over the trainable parameters; biases and normalization parameters are not decayed.
 
     The learning rate is zero until :func:`set_learning_rate` is called.
     """
@@ -41,6 +41,6 @@ def learning_rate_at(iteration: int, *, peak: float, warmup: int, total: int) ->
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Use this learning rate for every parameter from now on."""
+    """Set the learning rate of all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate

@@ -1,4 +1,4 @@
-"""What a person sees of a training while it runs: the device, an estimate, and a line of values now and then."""
+"""The log output of a training: the device, an estimate of its duration, and the losses at intervals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def log_device(device: torch.device) -> None:
-    """Say where the training runs."""
+    """Log the device of the training."""
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         _log.info("training on %s, %.0f GB", properties.name, properties.total_memory / 2**30)

@@ -1,4 +1,4 @@
-"""Garbage: what no published version, model or champion needs any more, found and removed.
+"""Garbage collection: finds and removes files that no published version, model or champion needs.
 
 What stays, whatever its age:
 

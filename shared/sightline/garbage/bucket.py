@@ -40,7 +40,7 @@ class _Suspect:
 
 
 class Bucket:
-    """The result bucket as a place where garbage may lie.
+    """Garbage collection in the result bucket.
 
     Args:
         storage: The bucket.

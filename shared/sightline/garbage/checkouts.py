@@ -1,4 +1,4 @@
-"""Checkouts of dataset versions that nobody uses any more."""
+"""Checkouts of dataset versions that are no longer used."""
 
 from __future__ import annotations
 

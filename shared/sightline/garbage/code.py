@@ -1,4 +1,4 @@
-"""Snapshots of the code that no run and no model was made with, in the result bucket and on the code volume."""
+"""Code snapshots that no run or model was made with, in the result bucket and on the code volume."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Something that nothing needs.
+    """A file or folder that is not needed.
 
     Attributes:
         kind: What it is.
@@ -43,7 +43,7 @@ class Garbage:
 
 
 class Place(Protocol):
-    """Where garbage may lie.
+    """A location to search for garbage.
 
     Attributes:
         notes: What was left alone, and why; filled by :meth:`find`.
@@ -60,7 +60,7 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SafetyAge:
-    """How long something must have been left alone.
+    """The minimum age of garbage.
 
     Attributes:
         now: The time where the things lie.

@@ -1,4 +1,4 @@
-"""Looking for garbage in the result bucket and on the work volume, and removing it."""
+"""Finding and removing garbage in the result bucket and on the work volume."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MIN_AGE = timedelta(hours=1)
 
 @dataclass(slots=True)
 class Sweep:
-    """What was found, and what became of it.
+    """The garbage found and removed.
 
     Attributes:
         garbage: Everything that nothing needs.
@@ -44,7 +44,7 @@ class Sweep:
 
 
 def sweep(config: Config, older_than: timedelta, *, delete: bool) -> Sweep:
-    """Find garbage, and remove it where that is asked for; killed at any moment, the next call goes on.
+    """Find garbage, and remove it if requested; if it is killed, the next call continues.
 
     Args:
         config: Where the bucket, the database, the work volume and the data repository are.

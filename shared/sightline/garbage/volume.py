@@ -1,4 +1,4 @@
-"""Garbage on the work volume: folders of finished steps, runs that made nothing, what killed processes left."""
+"""Garbage on the work volume: folders of finished steps, runs that produced nothing, leftovers of killed processes."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ Outlook = Literal["fits", "away", "perhaps", "never"]
 
 @dataclass(frozen=True)
 class Needs:
-    """What a pod asks of the one node that it runs on.
+    """The resources that a pod requests from its node.
 
     Attributes:
         amounts: Resource, such as ``cpu``, ``memory``, ``nvidia.com/gpu``, -> how much.

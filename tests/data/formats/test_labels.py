@@ -118,7 +118,7 @@ def test_aliases_that_lead_nowhere_are_refused(aliases, said):
     overrides = ["data.classes=[car, bus]", "data.ignored_labels=[none]", f"data.aliases={aliases}"]
     with pytest.raises(ConfigurationError) as caught:
         decode("instance_segmentation", overrides)
-    assert "has 1 fault:" in str(caught.value)
+    assert "has 1 error:" in str(caught.value)
     assert said in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""``publish-code``: the helper code as it is here, for pods to run."""
+"""``publish-code``: publish the code of this checkout for pods."""
 
 from __future__ import annotations
 

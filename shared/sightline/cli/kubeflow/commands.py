@@ -1,4 +1,4 @@
-"""The commands of ``pipeline.py`` that speak to Kubeflow; what they need is imported when they run."""
+"""The commands of ``pipeline.py`` that use Kubeflow; their dependencies are imported when they run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def pipeline_name(pipeline: str, steps: Sequence[str], every_step: Sequence[str]) -> str:
-    """A pipeline of some steps is one of its own: schedules follow the newest version of the whole one."""
+    """The name of a pipeline; one of some steps only has its own, so that schedules follow complete versions."""
     return pipeline if list(steps) == list(every_step) else "-".join([pipeline, *steps])
 
 
@@ -63,7 +63,7 @@ def refuse_run_options() -> None:
 def start(
     compiled: Callable[[], str], pipeline: str, recipe: str, overrides: Sequence[str], options: dict[str, Any]
 ) -> None:
-    """``run`` on Kubeflow: check, upload what changed, start, and wait if that is asked for."""
+    """``run`` on Kubeflow: check, upload what changed, start, and wait if requested."""
     with connected(options, otherwise="python pipeline.py run --local runs on this machine") as kubeflow:
         from sightline.kubeflow.runs.lookup import read_run
         from sightline.kubeflow.runs.submit import start_run

@@ -48,7 +48,7 @@ def connection_options(function: Function) -> Function:
 
 @contextmanager
 def connected(options: dict[str, Any], otherwise: str = "") -> Iterator[Kubeflow]:
-    """The Kubeflow that the options of :func:`connection_options` name.
+    """The Kubeflow connection given by the options of :func:`connection_options`.
 
     Args:
         options: Of the command.
@@ -71,7 +71,7 @@ def connected(options: dict[str, Any], otherwise: str = "") -> Iterator[Kubeflow
 
 
 def echo_link(link: str) -> None:
-    """Print where the dashboard shows a run, whole, however narrow the terminal is."""
+    """Print the dashboard link of a run on one line, even in a narrow terminal."""
     click.echo(f"dashboard: {link}" if link else "dashboard: no address known; set --dashboard or SIGHTLINE_DASHBOARD")
 
 
@@ -85,7 +85,7 @@ pipeline_option = click.option("--pipeline", default="sightline", show_default=T
 
 
 def launch_options(function: Function) -> Function:
-    """What can be said of a run besides what it does."""
+    """Options for starting a run."""
     options = (
         click.option(
             "--code", "code_rev", default="", metavar="REVISION", help="Code: image, current, or a snapshot's SHA-256."
@@ -101,7 +101,7 @@ def launch_options(function: Function) -> Function:
 
 
 def echo_put_right(runs: Iterable[Run]) -> None:
-    """Make the rows of runs agree with Kubeflow, and say on standard error what changed."""
+    """Correct the database rows of runs to match Kubeflow, and report changes on standard error."""
     from sightline.kubeflow.runs.rows import put_right
 
     for line in put_right(runs):

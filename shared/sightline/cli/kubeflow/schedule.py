@@ -1,4 +1,4 @@
-"""``schedule``: runs that start by themselves."""
+"""``schedule``: runs that start automatically."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _switch(names: tuple[str, ...], options: dict[str, Any], *, on: bool) -> Non
 @click.argument("names", nargs=-1, required=True)
 @connection_options
 def remove_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    """Remove schedules; the runs that they made stay."""
+    """Remove schedules; their runs are kept."""
     from sightline.kubeflow.runs.schedules import find_schedules
 
     with connected(options) as kubeflow:
@@ -86,7 +86,7 @@ def remove_command(names: tuple[str, ...], **options: Any) -> None:  # noqa: ANN
 
 
 def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Sequence[str]) -> click.Group:
-    """The group with ``add``, which uploads the pipeline where that is needed."""
+    """The group with ``add``, which uploads the pipeline if needed."""
 
     @schedule.command("add")
     @click.argument("name")

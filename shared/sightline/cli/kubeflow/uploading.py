@@ -41,7 +41,7 @@ def checked(
 
 
 def upload_version(kubeflow: Kubeflow, compiled: str, pipeline: str) -> Version:
-    """Upload a compiled text where that is needed, and say what was done."""
+    """Upload a compiled pipeline if needed, and print what was done."""
     from sightline.kubeflow.runs.schedules import unfit_schedules
     from sightline.kubeflow.runs.submit import read_version
     from sightline.kubeflow.runs.upload import upload

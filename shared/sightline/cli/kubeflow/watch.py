@@ -1,4 +1,4 @@
-"""``status``, ``logs`` and ``fetch``: what came of a run."""
+"""``status``, ``logs`` and ``fetch``: state, logs and results of a run."""
 
 from __future__ import annotations
 

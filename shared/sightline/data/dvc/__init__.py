@@ -1,1 +1,1 @@
-"""What DVC keeps: objects, lists of files, remotes."""
+"""Data stored by DVC: objects, file lists, remotes."""

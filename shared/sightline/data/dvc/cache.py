@@ -53,7 +53,7 @@ class Cache:
         return {md5 for md5 in set(manifest.values()) if not self.path_of(md5).is_file()}
 
     def manifest(self, md5: str, what: str) -> Manifest | None:
-        """The manifest of a folder; None where it is not there, or damaged."""
+        """The manifest of a folder; None if it is missing or damaged."""
         try:
             data = self.path_of(md5).read_bytes()
         except FileNotFoundError:
@@ -64,7 +64,7 @@ class Cache:
 
     @contextmanager
     def temporary_folder(self) -> Iterator[Path]:
-        """A folder for what is not an object yet; those that killed processes left are removed.
+        """A folder for partial objects; leftovers of killed processes are removed.
 
         The cache may be shared by several work volumes, so the lock that says who is alive lies beside the folder.
         """
@@ -93,7 +93,7 @@ class Cache:
         return ObjectWriter(self.path_of(md5), md5.removesuffix(".dir"), temporary)
 
     def forget_damaged(self, md5: str) -> bool:
-        """Remove an object whose contents are wrong; False where it is right, or not there."""
+        """Remove an object with wrong contents; False if it is intact or missing."""
         path = self.path_of(md5)
         with suppress(FileNotFoundError):
             if file_md5(path) != md5.removesuffix(".dir"):
@@ -122,7 +122,7 @@ class Cache:
 
 
 class ObjectWriter(io.FileIO):
-    """A file that becomes an object of the cache, if its bytes are those that the object's name promises.
+    """A file that becomes an object of the cache if its bytes match the object's name.
 
     There is no ``fsync``: an object is compared with its name whenever it is used, so one that a power failure tore is
     found and fetched again, and thousands of small files do not wait for the disk one by one.

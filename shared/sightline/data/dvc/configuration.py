@@ -31,7 +31,7 @@ _REPLACED = re.compile(r"%\([^)]*\)s")
 
 
 def read_remotes(text: str, where: str) -> dict[str, dict[str, str]]:
-    """The remotes that a ``.dvc/config`` names: name -> option -> value.
+    """The remotes in a ``.dvc/config``: name -> option -> value.
 
     Args:
         text: The file's contents.
@@ -128,7 +128,7 @@ def remote_section(room: Room, base: str) -> str:
 
 
 def configuration_with_remotes(text: str, base: str, where: str) -> str:
-    """A ``.dvc/config`` with both remotes; what it holds already stays as it is.
+    """A ``.dvc/config`` with both remotes added; its existing contents are kept.
 
     Raises:
         RepositoryError: It has a remote of that name somewhere else.

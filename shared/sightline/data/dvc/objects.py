@@ -1,4 +1,4 @@
-"""What DVC keeps: the ``.dvc`` file in git, and objects named by their MD5.
+"""The files of DVC: the ``.dvc`` file in Git, and objects named by their MD5.
 
 A folder is one object ``<md5>.dir``: a JSON list of every file's MD5 and relative path.  Both are read here without
 DVC, because reading one small file must not take a pull.
@@ -32,12 +32,12 @@ _FOLDER_MD5 = re.compile(r"[0-9a-f]{32}\.dir")
 
 
 class DamagedObjectError(RepositoryError):
-    """The contents of an object are not those that its name promises."""
+    """The contents of an object do not match its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedFolder:
-    """What a ``.dvc`` file says of a folder.
+    """The entry of a folder in a ``.dvc`` file.
 
     Attributes:
         md5: Name of the manifest's object, with ``.dir`` at its end.

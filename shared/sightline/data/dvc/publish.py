@@ -1,4 +1,4 @@
-"""Putting a folder under DVC and onto its remote, so that a tag never names objects that are not there."""
+"""Adding a folder to DVC and pushing it, so that a tag never refers to missing objects."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def publish_folder(workspace: Path, tag: DatasetTag, *, jobs: int, timeout_secon
 
 
 def require_not_ignored(workspace: Path, tag: DatasetTag) -> None:
-    """Refuse a folder of which the repository's ``.dvcignore`` would leave something out.
+    """Refuse a folder if the repository's ``.dvcignore`` excludes any of its files.
 
     Raises:
         RepositoryError: With the patterns, and the files.

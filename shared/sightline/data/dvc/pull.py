@@ -1,4 +1,4 @@
-"""The files of a version in a checkout: fetched where the cache lacks them, and each compared with the manifest.
+"""The files of a version in a checkout: fetched if missing in the cache, and verified against the manifest.
 
 DVC's own ``pull`` takes several times as long for many small files, and believes what its cache holds.  Here the
 manifest decides: what the cache lacks goes straight into it, compared with its name on the way; each file of the
@@ -50,7 +50,7 @@ class Pull:
     timeout_seconds: float
 
     def run(self) -> None:
-        """Fetch, copy, compare; what the cache holds damaged is fetched once more.
+        """Fetch, copy and verify; damaged objects in the cache are fetched again.
 
         Raises:
             RepositoryError: Objects are missing or damaged on the remote (every file is named), or the remote cannot

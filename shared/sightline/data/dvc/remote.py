@@ -1,4 +1,4 @@
-"""DVC's remotes, read without DVC where a storage back end knows the place, and through DVC where none does."""
+"""DVC remotes, read directly if a storage back end supports them, otherwise through DVC."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Remote(ABC):
 
 
 class BucketRemote(Remote):
-    """A remote in a place that a storage back end serves: a folder, or Google Storage.
+    """A remote that a storage back end supports: a folder, or Google Storage.
 
     It is opened when it is needed: a cache that lacks nothing needs neither Google's libraries nor credentials.
 
@@ -189,7 +189,7 @@ class BucketRemote(Remote):
 
 
 class ForeignRemote(Remote):
-    """A remote that only DVC can read: S3, ssh, http and what else it knows.
+    """A remote that only DVC can read: S3, ssh, http and others.
 
     Args:
         name: See :class:`Remote`.

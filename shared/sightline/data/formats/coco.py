@@ -1,4 +1,4 @@
-"""The COCO document: what record writes, and everything after it reads."""
+"""The COCO document, written by record and read by all later steps."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def coco_bytes(document: CocoDocument) -> bytes:
 
 
 def validate_coco(document: Any, where: str) -> CocoDocument:  # noqa: ANN401  (whatever JSON holds)
-    """Check all that training and evaluation rely on.
+    """Check everything that training and evaluation rely on.
 
     Ids are whole numbers from 1 on and unique; file names are unique and stay below the checkout; annotations name
     images and categories that exist; boxes are finite, positive and inside their image; areas are positive; outlines

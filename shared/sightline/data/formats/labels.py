@@ -1,4 +1,4 @@
-"""Labels as people type them: what is wrong with one, which class it means, and which of several spellings is meant."""
+"""Labels as people type them: their problems, their classes, and the intended spelling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def cleaned(label: str) -> str:
-    """A label without blanks at its ends and invisible characters, in Unicode's composed form (NFC).
+    """A label without leading and trailing spaces and invisible characters, in Unicode's composed form (NFC).
 
     Example:
         >>> cleaned(" tram" + chr(0x200B)), cleaned("cafe" + chr(0x301))
@@ -47,7 +47,7 @@ def _is_invisible(label: str, index: int) -> bool:
 
 
 def difference(label: str, meant: str) -> str | None:
-    """In what two labels differ that a person hardly sees; None where they differ in more, or not at all."""
+    """The hardly visible difference between two labels; None if they differ in more, or not at all."""
     if label == meant or _key(label) != _key(meant):
         return None
     ways = []
@@ -73,7 +73,7 @@ def _key(label: str) -> str:
 
 
 def respelled(labels: Mapping[str, int], preferred: Iterable[str]) -> dict[str, str]:
-    """Which labels are probably meant as others.
+    """Labels that are probably misspellings of others.
 
     Args:
         labels: How many shapes carry each.

@@ -25,7 +25,7 @@ DETACHED = "HEAD"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the remote of a branch has.
+    """The state of a branch at its remote.
 
     Attributes:
         tip: The commit of the branch there; empty where it does not exist yet, or where there is no remote.

@@ -1,4 +1,4 @@
-"""What a clone on this machine may lack of the repository that it was made from."""
+"""What a local clone may lack compared with its origin."""
 
 from __future__ import annotations
 

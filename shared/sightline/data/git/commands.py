@@ -1,4 +1,4 @@
-"""Running git and DVC: nothing prompts, everything has a time limit, and what they print is never lost."""
+"""Running git and DVC: without prompts, with a time limit, and without losing their output."""
 
 from __future__ import annotations
 

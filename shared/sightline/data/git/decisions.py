@@ -1,4 +1,4 @@
-"""What is decided for a whole dataset is decided one at a time: which training sets it has.
+"""Decisions about a dataset, such as the list of its training sets, are made one at a time.
 
 Two recorders of two versions that do not see each other could put one image on two sides.  So each dataset has one
 reference, ``refs/sightline/<dataset>_versions``, that every such decision moves, together with its tags and only from
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class OutpacedError(RepositoryError):
-    """Another decision on the same dataset came first; look again and decide again."""
+    """Another decision on the same dataset came first; read it and decide again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The configuration that git runs with here: the user's own, framed by what Sightline needs.
+"""The configuration for running git: the user's own, with the settings that Sightline needs.
 
 It is a file, because git hands it on to the processes that it starts, unlike ``-c``.  It names no secret: the token for
 https stays in the environment, and a credential helper that is part of the configuration answers with it when the

@@ -1,1 +1,1 @@
-"""From labelled images to a training set."""
+"""From labeled images to a training set."""

@@ -1,4 +1,4 @@
-"""The message of record on annotations with faults: labels counted, and the settings that would take them."""
+"""The message about faulty annotations: labels with counts, and the settings that would accept them."""
 
 from __future__ import annotations
 

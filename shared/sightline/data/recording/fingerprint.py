@@ -1,4 +1,4 @@
-"""Which images belong together: one group, the same bytes, or perceptual hashes that differ in a few bits."""
+"""Images that belong together: the same group, the same bytes, or similar perceptual hashes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Indices = npt.NDArray[np.intp]
 
 
 class Components:
-    """Sets of things that are tied together, directly or through others.
+    """Connected components (union-find).
 
     Example:
         >>> components = Components(4)

@@ -1,4 +1,4 @@
-"""Labelled images and their splits -> one COCO document a split."""
+"""From labeled images and their splits to one COCO document per split."""
 
 from __future__ import annotations
 

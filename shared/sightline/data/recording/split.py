@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SplitImage:
-    """What the split needs to know of an image.
+    """The facts about an image that its split depends on.
 
     Attributes:
         sha256: Of its bytes.
@@ -62,7 +62,7 @@ class EarlierImage:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Where every image goes.
+    """The split of every image.
 
     Attributes:
         splits: One entry an image, in the order given; None for an image that is left out because it would tie together

@@ -215,7 +215,7 @@ def from_bytes(data: bytes, where: str) -> TrainingSet:
 
 
 def warnings_of(training_set: TrainingSet) -> list[str]:
-    """What a person should know before training on this set."""
+    """Warnings about the training set."""
     images, instances = training_set.images_per_split, training_set.instances
     warnings = []
     if len(training_set.images) < FEW_IMAGES:
@@ -241,7 +241,7 @@ def warnings_of(training_set: TrainingSet) -> list[str]:
 
 
 def left_out_lines(left_out: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> list[str]:
-    """A line a class: how many of its shapes are left out, and what for; the most first."""
+    """One line per class with the number of shapes left out and the reasons, most first."""
     order = {name: place for place, name in enumerate(classes)}
     totals = {name: sum(kinds.values()) for name, kinds in left_out.items()}
     lines = []

@@ -1,4 +1,4 @@
-"""Training tags: publishing a training set so that it is there as a whole or not at all, and reading it back.
+"""Training tags: publishing a training set atomically, and reading it back.
 
 The commit of a training tag is a child of the annotation tag's commit and on no branch: only the tag is pushed.  So two
 records never fight over a branch, the branch of annotations stays readable, and one commit names both kinds of data.

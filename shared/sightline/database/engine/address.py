@@ -1,4 +1,4 @@
-"""Where a database is and how to talk to it: its URL, and what a server's URL may ask for after its ``?``."""
+"""The address of a database and its connection options, from its URL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NUMBERS = {"connect_timeout": (10, 1, 3_600), "statement_timeout": (60, 2, 86_4
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How to talk to a server.
+    """Connection options of a server.
 
     Attributes:
         ssl_mode: As of MySQL's own clients: ``disabled``; ``preferred``, encrypt where the server can (the default);
@@ -77,7 +77,7 @@ def parse_address(url: str) -> URL:
 
 
 def require_supported(url: str) -> URL:
-    """Read a URL, and refuse a database that Sightline does not know.
+    """Parse a URL, and refuse unsupported databases.
 
     Raises:
         DatabaseError: It cannot be read, holds a password, or is of another kind.
@@ -126,7 +126,7 @@ def parse_options(url: URL) -> ServerOptions:
 
 
 def tls_context(url: URL, options: ServerOptions) -> ssl.SSLContext | None:
-    """What TLS has to be like; None where the URL leaves it to the server.
+    """The TLS context; None if the URL does not set one.
 
     Raises:
         DatabaseError: A file that is not what it should be.

@@ -1,4 +1,4 @@
-"""Faults of a database that pass by themselves: try again, for a bounded time."""
+"""Retries of transient database errors, for a limited time."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is asked of the tables and written into them."""
+"""Queries and updates of the tables."""

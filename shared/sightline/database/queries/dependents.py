@@ -1,4 +1,4 @@
-"""What was made from a dataset version: what keeps it from being taken back."""
+"""Everything made from a dataset version, which prevents its removal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Dependent:
-    """One thing that was made from a version, or is being made.
+    """One object that was made from a version, or is being made.
 
     Attributes:
         kind: ``model``, ``champion``, ``measurement`` or ``run``.

@@ -1,4 +1,4 @@
-"""Where something came from and what was made from it: every query of lineage, each by an index.
+"""All lineage queries, in both directions; each uses an index.
 
 A tag may have thousands of runs and models.  Of those the newest are shown and the rest is counted, so that an answer
 takes as long on a large database as on a small one.

@@ -23,7 +23,7 @@ _LAST = "\U0010ffff"
 
 
 def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameKind]) -> Named:
-    """The one thing that ``name`` names.
+    """Resolve a name to a single tag, run or model.
 
     Args:
         connection: Of the database.

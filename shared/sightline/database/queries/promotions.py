@@ -1,4 +1,4 @@
-"""Who became the champion, when, and instead of whom."""
+"""Promotions: which model became champion, when, and which one it replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files and runs the database speaks of: what garbage collection must leave alone."""
+"""The files and runs referenced by the database, which garbage collection must keep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sightline.database.schema.tables import MODELS, PROMOTIONS, RUNS, VERSIONS
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What the database names.
+    """The references of the database.
 
     Attributes:
         models: SHA-256 of every model file -> its URI.

@@ -1,4 +1,4 @@
-"""What a model was in a run: the link between the two, whoever made the model."""
+"""The role of a model in a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs: when they began, with what, and how they ended."""
+"""Runs: their start, configuration and end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dataset versions: recorded with everything in them, or not at all."""
+"""Dataset versions, registered atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that would not come back as they went in are refused before they reach the database.
+"""Values that the database could not store exactly are refused before they are sent.
 
 SQLite takes text of any length, MySQL compares text without the blanks at its end; so one rule holds for both.
 """

@@ -1,1 +1,1 @@
-"""Is everything there that runs on Kubeflow stand on?"""
+"""Checks of everything that runs on Kubeflow require."""

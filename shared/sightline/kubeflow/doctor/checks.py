@@ -1,4 +1,4 @@
-"""Is everything there that runs on Kubeflow stand on?  Looked at from this machine, and if asked from a pod."""
+"""Checks of everything that runs on Kubeflow require, from this machine and optionally from a pod."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def named(parameter: str, parameters: Mapping[str, Any]) -> str:
 
 
 def examine(kubeflow: Kubeflow, graph: Sequence[Vertex] = ()) -> Iterator[Finding]:
-    """Look at everything that can be seen from this machine.
+    """Check everything that can be checked from this machine.
 
     Args:
         kubeflow: Where.

@@ -15,7 +15,7 @@ Where = Literal["here", "pod"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line.
+    """One line of the report.
 
     Attributes:
         check: What was looked at.
@@ -39,7 +39,7 @@ class Finding:
 
 
 def guarded(check: str, look: Callable[[], Iterator[Finding]], remedy: str) -> Iterator[Finding]:
-    """What a look finds; an error of it is a fault.
+    """The findings of a check; an error of the check is a fault.
 
     Args:
         check: What is looked at.

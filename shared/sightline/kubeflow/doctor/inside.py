@@ -17,7 +17,7 @@ from sightline.pod import prepare_pod
 
 
 def examine() -> Iterator[Finding]:
-    """Everything that a task stands on, as a task sees it."""
+    """Everything that a task requires, as seen by a task."""
     code = Path(os.environ.get("SIGHTLINE_CODE", "/code"))
     yield from guarded("pod", lambda: examine_pod(home(), code), "see the pod's log")
     yield from guarded("code", lambda: _code(code), "python pipeline.py publish-code")

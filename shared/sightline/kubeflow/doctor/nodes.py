@@ -15,7 +15,7 @@ from sightline.kubeflow.runs.preflight_nodes import outlooks
 
 
 def examine_nodes(cluster: Cluster, graph: Sequence[Vertex]) -> Iterator[Finding]:
-    """Look at the nodes.
+    """Check the nodes.
 
     Args:
         cluster: Whose.

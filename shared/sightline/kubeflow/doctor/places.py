@@ -74,7 +74,7 @@ def _database(url: str) -> Iterator[Finding]:
 
 
 def examine_pod(work: Path, code: Path, shared_memory: Path = Path("/dev/shm")) -> Iterator[Finding]:  # noqa: S108
-    """What a pod of the tasks' kind stands on.
+    """Check what a pod of a task requires.
 
     Args:
         work: Where the work volume is mounted.

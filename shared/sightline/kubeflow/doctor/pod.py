@@ -1,4 +1,4 @@
-"""A pod like those of the tasks that looks at everything from inside; it is removed when it has said what it saw."""
+"""A pod like those of the tasks that runs the checks inside the cluster; it is deleted afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bring home what a run left in the result bucket: reports, summaries and its best candidates."""
+"""Download the results of a run from the result bucket: reports, summaries and its best candidates."""
 
 from __future__ import annotations
 

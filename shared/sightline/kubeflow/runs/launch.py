@@ -1,4 +1,4 @@
-"""Runs from a person's point of view: a new one, one like another, and waiting until it ends."""
+"""Starting runs, repeating runs with changes, and waiting until they end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def launch(
     service_account: str = "",
     description: str = "",
 ) -> Run:
-    """Check that everything is there, then start a run.
+    """Check all requirements, then start a run.
 
     Args:
         kubeflow: Where.
@@ -60,7 +60,7 @@ def launch(
 def require_ready(
     kubeflow: Kubeflow, version: Version, parameters: Mapping[str, Any], service_account: str = ""
 ) -> None:
-    """Check that everything is there that a run needs; the version need not be uploaded.
+    """Check all requirements of a run; the version need not be uploaded.
 
     Raises:
         NotReadyError: Something is missing.

@@ -1,4 +1,4 @@
-"""Runs as Kubeflow knows them: found by id, by its beginning or by name; their state in plain words."""
+"""Runs on Kubeflow: found by id, by the beginning of an id, or by name; with their state."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def run_state(document: Document) -> RunState:
 
 
 def stopped_at(document: Document) -> datetime | None:
-    """When somebody stopped a run, UTC; None where nobody did since it was started or resumed."""
+    """When a run was stopped by a user, UTC; None if it was not since it was started or resumed."""
     for entry in reversed(document.get("state_history") or []):
         if entry.get("state") in {"CANCELING", "CANCELED"}:
             return moment(entry.get("update_time"))
@@ -174,7 +174,7 @@ def _by_id(api: PipelinesApi, run_id: str) -> Run:
 
 
 def resume(api: PipelinesApi, run: Run) -> None:
-    """Go on with a run that failed or was stopped; what is finished stays.
+    """Resume a run that failed or was stopped; finished tasks are kept.
 
     Raises:
         TakenError: It is not in such a state.

@@ -1,4 +1,4 @@
-"""Which tasks of a run failed because their pods were taken from them, and not by their own fault."""
+"""Tasks of a run that failed because their pods were lost, not because of an error of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameters of a run: from a recipe and its overrides, or from another run and what is to be different."""
+"""The parameters of a run: from a recipe and its overrides, or from another run with changes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def changed_parameters(
 
 
 def usual_graph(compiled: str, usual: Mapping[str, Any]) -> tuple[Vertex, ...]:
-    """The graph of a run for which nothing is said but what the profile says.
+    """The graph of a run with only the parameters of the profile.
 
     Args:
         compiled: The text of the pipeline.

@@ -1,4 +1,4 @@
-"""The parameters of a run that say how its pods are made, checked before Kubeflow takes them.
+"""The pod parameters of a run, checked before they are sent to Kubeflow.
 
 Kubeflow itself says little: its driver drops an accelerator count that is not a string, and fails at run time for an
 empty name of a secret, an amount that is no quantity, or labels that are not strings.

@@ -1,4 +1,4 @@
-"""What the pod of a task asks of its node, read from the compiled text as the back end's driver reads it."""
+"""The resource requests of a task's pod, read from the compiled pipeline as the back end's driver reads them."""
 
 from __future__ import annotations
 

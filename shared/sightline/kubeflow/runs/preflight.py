@@ -1,4 +1,4 @@
-"""Before a run: is everything there that its pods cannot start without?
+"""Preflight checks of a run: everything that its pods cannot start without.
 
 Kubeflow starts a run without looking: its pods then wait for the missing secret or volume for ever, and the run says
 RUNNING.
@@ -31,7 +31,7 @@ _CODE = re.compile(r"current|[0-9a-f]{8,64}")
 
 @dataclass
 class Findings:
-    """What a check found.
+    """The results of the checks.
 
     Attributes:
         faults: What would keep the run from ever starting, with the remedy.

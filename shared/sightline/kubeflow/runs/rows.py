@@ -1,4 +1,4 @@
-"""The rows of runs in the database, beside what Kubeflow says of the runs.
+"""Database rows of runs, compared with the state on Kubeflow.
 
 Tasks write the rows.  What they cannot know or could not say any more, the commands that ask Kubeflow put right: that a
 run was stopped, by whom and when, or that a pod was lost in a run whose finish does not run again.
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def note_stop(run: Run) -> bool:
-    """Write into the row of a running run who stops it now; ``finish`` finds it there.
+    """Record in the row of a run which user is stopping it; ``finish`` reads it there.
 
     Returns:
         Whether it was written: the database that this machine knows may be another, or out of reach.
@@ -46,14 +46,14 @@ def note_stop(run: Run) -> bool:
 
 
 def take_back_stop(run: Run) -> None:
-    """The run was not stopped after all."""
+    """Undo :func:`note_stop`, because the run was not stopped."""
     with _database() as database:
         if database is not None:
             database.correct_run(run.run_id, "stopped", "running")
 
 
 def note_resume(run: Run) -> None:
-    """Say that a run goes on, before its first task can."""
+    """Record that a run continues, before its first task can do so."""
     with _database() as database:
         row = None if database is None else database.find_runs([run.run_id]).get(run.run_id)
         if database is not None and row is not None and row.state not in {"running", "succeeded"}:
@@ -61,7 +61,7 @@ def note_resume(run: Run) -> None:
 
 
 def put_right(runs: Iterable[Run]) -> list[str]:
-    """Make the rows of runs that have ended agree with Kubeflow.
+    """Correct the rows of ended runs to match Kubeflow.
 
     Args:
         runs: As Kubeflow described them just now; those that go on are left alone, for their tasks write their rows.

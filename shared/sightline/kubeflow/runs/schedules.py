@@ -1,4 +1,4 @@
-"""Runs that start by themselves, by the clock; each takes the newest version of the pipeline."""
+"""Schedules, which start runs of the newest version of the pipeline."""
 
 from __future__ import annotations
 

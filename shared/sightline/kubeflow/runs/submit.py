@@ -1,4 +1,4 @@
-"""Start runs: find or make what they belong to, check what they stand on, then hand them over."""
+"""Starting runs: find or create their experiment and version, check the parameters, and submit them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put the compiled pipeline where Kubeflow finds it: each content once, as a version that is named by it."""
+"""Uploading the compiled pipeline: each content once, as a version named after it."""
 
 from __future__ import annotations
 

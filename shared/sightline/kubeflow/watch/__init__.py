@@ -1,1 +1,1 @@
-"""How a run on Kubeflow stands."""
+"""The status of runs on Kubeflow."""

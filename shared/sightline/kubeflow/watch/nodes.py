@@ -88,7 +88,7 @@ def nodes_of_workflow(workflow: Document) -> list[Node]:
 
 
 def place_of(node_name: str) -> tuple[tuple[str, ...], Role, int | None, str] | None:
-    """Where a node stands in the graph: path, role, attempt, passes of the loops around it; None for the root.
+    """The position of a node in the graph: path, role, attempt, passes of the loops around it; None for the root.
 
     Example:
         >>> place_of("sightline-x7.root.exit-handler-1.train.executor(1)")

@@ -1,4 +1,4 @@
-"""How a run stands, task by task: the graph of its pipeline, filled with what workflow, pods and logs say."""
+"""The status of a run, task by task: the graph of its pipeline, with data from workflow, pods and logs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class RunStatus:
 
 
 def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = None) -> RunStatus:
-    """Find out how a run stands.
+    """Read the status of a run.
 
     Args:
         kubeflow: Where.

@@ -1,4 +1,4 @@
-"""The states of tasks: the graph of a pipeline, filled with what the nodes of a run say."""
+"""The states of tasks: the graph of a pipeline, with data from the nodes of a run."""
 
 from __future__ import annotations
 

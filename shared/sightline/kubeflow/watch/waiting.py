@@ -1,4 +1,4 @@
-"""Why a pod does not start, and why one ended, in words that say what to do."""
+"""Why a pod does not start or has ended, and what to do."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _REFUSED = re.compile(r"unauthorized|denied|authentication required|no basic aut
 
 
 def why_waiting(pod: Document, events: Sequence[Document] = ()) -> Reason | None:
-    """Why a pod has not started; None when nothing stands in its way.
+    """Why a pod has not started; None if nothing prevents it.
 
     Args:
         pod: As Kubernetes describes it.

@@ -1,1 +1,1 @@
-"""labelme: a folder of its files -> labelled images."""
+"""labelme: from a folder of its files to labeled images."""

@@ -1,4 +1,4 @@
-"""labelme's JSON, read strictly: bytes in, typed fields out, and every fault by name."""
+"""Strict parsing of labelme's JSON: bytes in, typed fields and named faults out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SAVE_AGAIN = "open it in labelme and save it again, or restore it from an older
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One shape as it stands in the file, its fields checked for type but not for meaning.
+    """One shape as in the file; the types of its fields are checked, their meaning is not.
 
     Attributes:
         index: Place in the file, from 0.

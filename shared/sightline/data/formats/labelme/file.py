@@ -18,7 +18,7 @@ from sightline.data.formats.labels import LabelMap
 
 @dataclass
 class FileReading:
-    """What became of one labelme file.
+    """The result of reading one labelme file.
 
     Attributes:
         file: Its path relative to the folder, POSIX.

@@ -1,4 +1,4 @@
-"""A folder of labelme files -> labelled images; all faults are collected, nothing is left out in silence."""
+"""From a folder of labelme files to labeled images; all faults are collected, and nothing is left out silently."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annota
 
 
 def stopping_faults(annotations: Annotations, policies: Faults) -> list[Fault]:
-    """The faults whose policy is ``error``: with any of them, record does not go on."""
+    """The faults with the policy ``error``; any of them stops record."""
     return [fault for fault in annotations.faults if getattr(policies, fault.kind) == "error"]
 
 

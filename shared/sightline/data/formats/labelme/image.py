@@ -1,4 +1,4 @@
-"""The image of a labelme file: the file that ``imagePath`` names, or the one that ``imageData`` embeds."""
+"""The image of a labelme file: the file given by ``imagePath``, or the one embedded as ``imageData``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shapes of one labelme file -> instances, with every faulty shape found and treated as the policy says."""
+"""From the shapes of one labelme file to instances; faulty shapes are handled according to the policies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FARTHEST = 1e9
 
 @dataclass
 class ShapesResult:
-    """What became of the shapes of one file.
+    """The result of reading the shapes of one file.
 
     Attributes:
         instances: Usable ones, in the order of their first shapes.
