@@ -1,4 +1,4 @@
-"""JSON from outside, read strictly: labelme files, DVC's manifests, headers of model files, documents in the bucket.
+"""Strict parsing of untrusted JSON: labelme files, DVC's manifests, headers of model files, documents in the bucket.
 
 Python's reader takes a key twice and keeps the last, takes NaN, takes half a character, and answers 100,000 brackets
 with a RecursionError.  Here each of these is one error whose text is the reason; the reader that called adds the place

@@ -1,4 +1,4 @@
-"""YAML, read strictly: recipes, the settings file, overrides, ``.dvc`` files.
+"""Strict parsing of YAML: recipes, the settings file, overrides, ``.dvc`` files.
 
 Plain mappings, lists and values.  Aliases (ten lines of them unfold to gigabytes), tags, a duplicate key that, and
 whatever is too long or nested too deeply are refused; a date is a text.

@@ -1,4 +1,4 @@
-"""Folders for temporary files that tell whose they are, so that those of killed processes can be removed."""
+"""Temporary folders with the process id in their names, so that those of killed processes can be removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passwords and tokens that somebody wrote into a URL: refused where it is configuration, hidden where it is shown."""
+"""Passwords and tokens in URLs: refused in the configuration, and hidden wherever a URL is shown."""
 
 from __future__ import annotations
 

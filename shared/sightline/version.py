@@ -1,4 +1,4 @@
-"""Which Sightline this is: its version, and a revision that changes with every byte of its code."""
+"""The version of Sightline, and the revision of its code, which changes with every byte."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Using a trained model: which file a name means, which images are meant, and where the predictions go."""
+"""Inference with a trained model: finding the model file and the images, and writing the predictions."""

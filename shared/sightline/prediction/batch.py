@@ -1,4 +1,4 @@
-"""Many images, one after another: a broken one is remembered, and the others are done."""
+"""Inference on many images, one after another; images that cannot be read are collected and skipped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sightline.tasks.base import Predictor
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What became of one image.
+    """The result of one image.
 
     Attributes:
         image: Which.
@@ -34,7 +34,7 @@ class Prediction:
 def predict_images(
     predictor: Predictor, images: Sequence[InputImage], out: OutputFolder, *, score: float, max_pixels: int
 ) -> Iterator[Prediction]:
-    """Detect in each image, draw what was found, and write it as JSON; one image is in memory at a time.
+    """Detect objects in each image, draw them, and write them as JSON; one image is in memory at a time.
 
     Args:
         predictor: The model.

@@ -1,4 +1,4 @@
-"""Which images a person means by files, folders and patterns, and what each is called in the output folder."""
+"""The images given by files, folders and patterns, and their names in the output folder."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def output_folder(path: Path, *, strict: bool = True) -> OutputFolder:
 
 
 def find_images(named: Sequence[str], out: OutputFolder) -> list[InputImage]:
-    """The images that a command line names, each once, in the order in which they are named.
+    """The images given on a command line, each once, in the order given.
 
     A file is taken whatever it is called.  Of a folder every image below it is taken, in the order of the names; hidden
     files and folders, and those that systems leave behind, are passed over.  A pattern is expanded here, as not every

@@ -1,4 +1,4 @@
-"""Which model file a name means: a path, a URI, a digest or its beginning, or a champion."""
+"""Finding a model file by its name: a path, a URI, a digest or its beginning, or a champion."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DIGEST = re.compile(rf"[0-9a-fA-F]{{{MIN_DIGITS},64}}")
 
 
 def find_model(model: str | Path, folder: str | Path) -> Path:
-    """The model file that a name means; one that is not a local file is fetched and verified.
+    """Find a model file by its name; if it is not a local file, it is downloaded and verified.
 
     Args:
         model: The path of a model file; its URI; its SHA-256 or six digits or more of its beginning, as the database
@@ -60,7 +60,7 @@ def find_model(model: str | Path, folder: str | Path) -> Path:
 
 
 def load_predictor(model: str | Path, device: str = "auto") -> Predictor:
-    """The model that a name means, ready to predict.
+    """Load a model by its name, ready to predict.
 
     Args:
         model: As for :func:`find_model`.

@@ -1,1 +1,1 @@
-"""What was published: results, selected models, champions."""
+"""Published results, selected models and champions."""

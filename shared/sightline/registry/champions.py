@@ -51,7 +51,7 @@ CHAMPION = DocumentKind("champion pointer", ChampionPointer)
 
 @dataclass(frozen=True, slots=True)
 class ChampionState:
-    """What lies in the place of a pointer.
+    """The contents of a champion pointer, or why it cannot be read.
 
     Attributes:
         pointer: The champion; None where there is none, or where the pointer cannot be read.
@@ -72,7 +72,7 @@ class ChampionState:
 
 
 def pointer_key(dataset: str, metric: str, task: str = DEFAULT_TASK) -> str:
-    """Where the pointer lies in the bucket.
+    """The key of the pointer in the bucket.
 
     Champions of :data:`DEFAULT_TASK` have the key that all champions had before pointers named a task.
     """

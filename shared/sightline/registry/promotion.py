@@ -1,4 +1,4 @@
-"""What follows from a decision of evaluate: rows of its models, and champion pointers with rows of their own.
+"""Carrying out a decision of evaluate: rows of its models, champion pointers, and rows of promotions.
 
 A pointer in the bucket decides who is champion; the database follows it.  A row takes everything from its pointer, so
 that any later run can write the row of one that was killed.
@@ -54,7 +54,7 @@ def is_carried_out(config: Config, dataset: str, storage: Storage, result: Evalu
 
 
 def record_models(config: Config, train: TrainResult, storage: Storage, result: EvaluateResult) -> None:
-    """Tell the database what was measured and selected, and who is champion; what it knows already stays as it is.
+    """Record the measured and selected models and the champions in the database; existing rows are kept.
 
     Metrics on a part of the classes are left out: they do not compare with those of other models.
     """
@@ -71,7 +71,7 @@ def record_models(config: Config, train: TrainResult, storage: Storage, result: 
 
 
 def promote(config: Config, dataset: str, storage: Storage, result: EvaluateResult) -> None:
-    """Carry a decision out: pointers in the bucket, then rows; what is done already stays as it is.
+    """Carry out a decision: first pointers in the bucket, then rows; finished parts are skipped.
 
     Args:
         config: The whole configuration.
@@ -91,7 +91,7 @@ def promote(config: Config, dataset: str, storage: Storage, result: EvaluateResu
 
 
 def follow_pointer(database: Database, storage: Storage, dataset: str, metric: str, task: str) -> None:
-    """Make the latest promotion of the database that of the pointer, whoever moved it: a run, or a person by hand.
+    """Make the latest promotion in the database match the pointer, whether a run or a person moved it.
 
     Sequence numbers of pointers only grow.  One that is not above the database's latest, with another model, was put
     back by hand; it becomes a promotion of its own.

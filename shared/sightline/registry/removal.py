@@ -1,4 +1,4 @@
-"""Taking a dataset version back that nothing was made from: the tombstone, then the row of the database."""
+"""Removing a dataset version that nothing was made from: first the tombstone, then the database row."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Removal:
         self._database_url, self._bucket = database_url, bucket
 
     def look(self) -> Removable:
-        """What :meth:`remove` would take back.
+        """What :meth:`remove` would remove.
 
         Raises:
             UnknownTagError: There is no such version.
@@ -54,7 +54,7 @@ class Removal:
         return found
 
     def remove(self, why: str) -> Removable:
-        """Take it back; the errors are those of :meth:`look`.
+        """Remove the version; the errors are those of :meth:`look`.
 
         Raises:
             StepError: Something was made from it in the moment in which it was removed.

@@ -1,4 +1,4 @@
-"""What each step leaves behind: what the next step reads and what the report shows.
+"""The results of the steps, which later steps and reports read.
 
 A result travels between tasks as a JSON string parameter of a few kB and lies in the result bucket as
 ``results/<step>/<tag>/<key>/result.json``, written after its files: where it is, everything it names is there.
@@ -80,7 +80,7 @@ class RecordResult:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model that training offers for selection.
+    """A model from training that can be selected.
 
     Attributes:
         name: ``best`` or ``last``.

@@ -62,7 +62,7 @@ def model_uri(storage: Storage, training_tag: str, metric: str, sha256: str) -> 
 def publish_model(
     storage: Storage, training_tag: str, selection: Selection, model: Path, summary: dict[str, Any]
 ) -> None:
-    """Upload a selected model and what is known of it, its manifest last, then point ``CURRENT.json`` at it.
+    """Upload a selected model and its metadata, the manifest last, then point ``CURRENT.json`` at it.
 
     ``CURRENT.json`` names new champions and champions that stay; a candidate that is not promoted is not pointed at.
 

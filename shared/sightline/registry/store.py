@@ -1,4 +1,4 @@
-"""Finished results in the result bucket: found by what they were made from, published with ``result.json`` last.
+"""Finished results in the result bucket: found by a digest of their inputs, published with ``result.json`` last.
 
 Two processes may publish the same result at once, with files of the same names but other bytes: a report tells when it
 was made.  So the files of one publication lie in a folder that is named after their contents,
@@ -144,7 +144,7 @@ def run_of(storage: Storage, result: Result) -> str:
 def publish_result(
     storage: Storage, result: Result, tag: str, key: str, *, files: Path, config_digest: str, replace: bool = False
 ) -> Result:
-    """Upload the files of a result, then ``result.json``; where another did so first, theirs is returned.
+    """Upload the files of a result, then ``result.json``; if another process was first, return its result.
 
     Args:
         storage: The result bucket.

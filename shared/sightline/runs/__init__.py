@@ -1,1 +1,1 @@
-"""One run's life, on this machine or on Kubeflow."""
+"""The life cycle of a run, on this machine or on Kubeflow."""

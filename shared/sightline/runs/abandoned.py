@@ -1,4 +1,4 @@
-"""Runs on this machine whose process was killed: nobody could write down how they ended, so whoever looks next does."""
+"""Runs on this machine whose process was killed before it could record the end of the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def close_abandoned(work: Path, run_ids: Iterable[str] | None = None) -> list[str]:
-    """Say of runs whose process is gone that they were interrupted: in their rows, in their pages, in the index.
+    """Mark runs whose process has ended as interrupted, in their rows, their pages and the index.
 
     Args:
         work: The work volume.

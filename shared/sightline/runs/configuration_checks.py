@@ -1,4 +1,4 @@
-"""What no schema can see of a configuration: names that another part must know, and files that must be there."""
+"""Configuration checks beyond the schema: names that must exist elsewhere, and files that must exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terminal during a local run: Sightline's own lines pass, bars show progress, everything goes to a log file."""
+"""Terminal output of a local run: Sightline's own log lines and progress bars; everything else goes to a log file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is and how it stands: ``run.json`` in its folder on the work volume, from which its page is made."""
+"""The description and state of a run: ``run.json`` in its folder on the work volume, the source of its page."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _document(path: Path) -> RunDocument:
 
 
 def run_record(document: RunDocument) -> RunRecord:
-    """What the database keeps of a run."""
+    """The database record of a run."""
     configuration = json.dumps(document.configuration, sort_keys=True)
     return RunRecord(
         run_id=document.run_id,

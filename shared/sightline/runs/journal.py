@@ -100,7 +100,7 @@ def run_folder(work: Path, run_id: str) -> Path:
 def journalled(
     work: Path, step: str, inputs: dict[str, str], *, attempt: int = 1, resumed: int = 0
 ) -> Iterator[TaskEntry]:
-    """Keep the journal of one task: running when it begins, succeeded or failed when it ends.
+    """Record one task in the journal: running when it starts, succeeded or failed when it ends.
 
     Args:
         work: The work volume.
@@ -215,7 +215,7 @@ def _entry(path: Path) -> TaskEntry:
 
 
 def write_entry(work: Path, run_id: str, entry: TaskEntry) -> None:
-    """Write a task down; outside a run nothing happens.
+    """Write the entry of a task; outside a run nothing happens.
 
     Raises:
         StepError: The journal cannot be written.

@@ -30,7 +30,7 @@ from sightline.storage import open_storage
 
 
 class LocalRun:
-    """A run on this machine, as a context: it is closed, with its page, however it ends."""
+    """A run on this machine, as a context manager that closes it and writes its page, even after an error."""
 
     def __init__(self, config: Config, document: RunDocument) -> None:
         self.config = config

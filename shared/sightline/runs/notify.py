@@ -1,4 +1,4 @@
-"""A message to a webhook, Slack's or one that takes the same."""
+"""Notifications to a webhook of Slack, or a compatible one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run of Kubeflow ended, as far as its journal tells.
+"""The outcome of a run on Kubeflow, according to its journal.
 
 A task whose result Kubeflow had in its cache never begins.  It is known by the tasks after it, which cannot begin
 without it; test, which nothing follows, by its result in the bucket.

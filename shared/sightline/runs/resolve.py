@@ -17,7 +17,7 @@ from sightline_bootstrap import IMAGE
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What every later task is given.
+    """The input of all later tasks.
 
     Attributes:
         config: The full configuration.

@@ -1,4 +1,4 @@
-"""Signals that tell a process to end, as exceptions: what it did so far can be written down."""
+"""Termination signals as exceptions, so that a process can record its state before it ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Interruptions:
             self._before = {number: signal.signal(number, self._interrupt) for number in heard}
 
     def close(self) -> None:
-        """Let nothing cut short what follows."""
+        """Ignore further signals."""
         self._closing = True
 
     def end(self) -> None:
@@ -59,7 +59,7 @@ class Interruptions:
 
 @contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """Raise :class:`TaskTerminated` where the process is told to end.
+    """Raise :class:`TaskTerminated` when the process receives a termination signal.
 
     Kubernetes sends SIGTERM to a pod that is stopped, evicted or deleted, and Kubeflow kills it within a second.
     """

@@ -1,4 +1,4 @@
-"""TensorBoard for the training curves of a run, found by the run's name."""
+"""TensorBoard commands for the training curves of a run."""
 
 from __future__ import annotations
 

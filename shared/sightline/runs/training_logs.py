@@ -1,4 +1,4 @@
-"""The training logs of a run, found by the run's name.
+"""The location of a run's training logs.
 
 The files of a training lie in a folder that is named after what it was made from, so that an interrupted one goes on;
 the run's own folder only says where that is.

@@ -1,1 +1,1 @@
-"""The steps of the pipeline; each has run(config, ...) and knows nothing of Kubeflow."""
+"""The steps of the pipeline; each has run(config, ...) and is independent of Kubeflow."""

@@ -1,9 +1,4 @@
-"""Evaluate: every candidate and the present champion on the val split; the best by each chosen metric is selected.
-
-The decision is published as ``result.json``, and :mod:`sightline.steps.promote` carries it out.  A decision that was
-made against a champion who is not the champion any more is made again.  A champion that cannot be measured is left out,
-and everything that tells of the decision says so.
-"""
+"""Evaluate: measures candidates and the current champion on the val split, and selects the best by each metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promote: the selected models become champions, by compare-and-swap; then the database is told.
+"""Promote: makes the selected models champions, by compare-and-swap; then updates the database.
 
 A run that is killed between any two of these finds the decision of evaluate and completes it.
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(config: Config, code: str, train: TrainResult) -> EvaluateResult:
-    """Carry out what evaluate decided; where another run was faster, compare with its champion first.
+    """Carry out the decision of evaluate; if another run was faster, compare with its champion first.
 
     Args:
         config: The whole configuration.

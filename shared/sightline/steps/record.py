@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(config: Config, code: str) -> RecordResult:
-    """Turn an annotation tag into a training tag, at the origin where ``data.repository`` is a clone.
+    """Turn an annotation tag into a training tag, at the origin if ``data.repository`` is a clone.
 
     Args:
         config: ``data.tag`` names the annotation tag.

@@ -1,4 +1,4 @@
-"""Test: the best candidates and the champions that stay, on images that nothing was decided on."""
+"""Test: measures the best candidates and the champions that were kept on images that no decision was based on."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _Seen:
 
 
 def run(config: Config, code: str, evaluate: EvaluateResult) -> TestResult:
-    """Infer the test split and ``test.images`` with the best candidates and the champions that stay; draw, read, time.
+    """Run the best candidates and the kept champions on the test split and ``test.images``; draw, read, time.
 
     A champion that cannot be tested is left out, with a note; a candidate that cannot be is an error.
 
@@ -128,7 +128,7 @@ class _Test:
         self._reader = open_reader(config.reading, self._classes)
 
     def publish(self, key: str, models: Sequence[Subject]) -> TestResult:
-        """Look at every image with every model, and publish what was seen."""
+        """Run every model on every image, and publish the results."""
         if self._files.exists():
             shutil.rmtree(self._files)
         base = self._storage.uri_of(folder_key("test", self._tag, key))

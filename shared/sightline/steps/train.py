@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
-    """Train on a training set; what was trained already is found, and what was interrupted goes on.
+    """Train on a training set; finished trainings are reused, and interrupted ones are resumed.
 
     Args:
         config: The whole configuration.

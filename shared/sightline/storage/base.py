@@ -42,7 +42,7 @@ class Storage(ABC):
 
     @abstractmethod
     def stat(self, key: str) -> ObjectInfo | None:
-        """What is known of ``key``, or None where there is no such object."""
+        """The metadata of ``key``, or None if there is no such object."""
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -89,7 +89,7 @@ class Storage(ABC):
 
     @abstractmethod
     def delete(self, key: str, *, if_generation: int | None = None) -> None:
-        """Remove an object; one that is not there counts as removed.
+        """Remove an object; a missing object counts as removed.
 
         Raises:
             PreconditionFailedError: The object is at another generation.

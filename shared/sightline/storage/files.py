@@ -1,4 +1,4 @@
-"""Faults of the local disk, told with the place and a hint."""
+"""Errors of the local disk, with the path and a hint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HINTS = {
 
 @contextlib.contextmanager
 def explained(action: str, path: Path) -> Iterator[None]:
-    """Turn what the operating system says into an error with the place and the next step."""
+    """Turn an error of the operating system into one with the path and the next step."""
     try:
         yield
     except SightlineError:

@@ -30,7 +30,7 @@ from sightline.storage.base import FRESH_SECONDS, Storage, moved_error
 from sightline.storage.files import explained
 from sightline.storage.gcs_faults import FAULTS, UNREACHABLE, explained_by_google, said_by_service, status_of
 from sightline.storage.gcs_settings import Settings
-from sightline.storage.gcs_streams import Arriving, Leaving, encoded, measured
+from sightline.storage.gcs_streams import DownloadedBytes, UploadedFile, encoded, measured
 from sightline.storage.keys import validate_key, validate_prefix
 from sightline.storage.object_info import ObjectInfo
 from sightline.storage.transfer import Sink
@@ -145,7 +145,7 @@ class GoogleStorage(Storage):
         self._name(key)
         with explained("read", path):
             size, checksum = measured(path)
-            return self._write(key, size, checksum, lambda: Leaving(path, progress), if_generation)
+            return self._write(key, size, checksum, lambda: UploadedFile(path, progress), if_generation)
 
     def delete(self, key: str, *, if_generation: int | None = None) -> None:
         """See :meth:`Storage.delete`."""
@@ -169,7 +169,7 @@ class GoogleStorage(Storage):
     def _read_once(self, key: str, sink: Sink, progress: Progress | None) -> ObjectInfo:
         name = self._name(key)
         with sink() as target:
-            arrived = Arriving(target, progress)
+            arrived = DownloadedBytes(target, progress)
             with explained_by_google("read", self.uri_of(key)):
                 blob = self._receive(key, name, arrived)
             if arrived.crc32c != blob.crc32c:
@@ -180,7 +180,7 @@ class GoogleStorage(Storage):
                 )
         return ObjectInfo(key, arrived.size, arrived.crc32c, int(blob.generation))
 
-    def _receive(self, key: str, name: str, arrived: Arriving) -> Blob:
+    def _receive(self, key: str, name: str, arrived: DownloadedBytes) -> Blob:
         """Read an object, going on where a stream broke for as long as anything arrives."""
         while True:
             blob, before = self._bucket.blob(name), arrived.size
@@ -204,7 +204,7 @@ class GoogleStorage(Storage):
             else:
                 return blob
 
-    def _replaced(self, key: str, arrived: Arriving) -> _DamagedError:
+    def _replaced(self, key: str, arrived: DownloadedBytes) -> _DamagedError:
         arrived.forget()
         return _DamagedError(f"{self.uri_of(key)} was replaced while it was read; read it again")
 

@@ -1,4 +1,4 @@
-"""What Google Storage, its credentials and the network say when they refuse, as errors with a next step."""
+"""Errors of Google Storage, its credentials and the network, with a next step."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def status_of(error: BaseException | None) -> int | None:
 
 
 def said_by_service(error: BaseException) -> str:
-    """The service's own words, without the address of the request."""
+    """The message of the service, without the address of the request."""
     response = getattr(error, "response", None)
     try:
         return str(response.json()["error"]["message"])  # type: ignore[union-attr]

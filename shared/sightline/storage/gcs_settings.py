@@ -1,4 +1,4 @@
-"""How Google Storage is used on this machine; no part of a run's identity, so the environment says it."""
+"""Settings for Google Storage on this machine, from the environment, because they are not part of a run's identity."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """What the environment says.
+        """Read the settings from the environment.
 
         Raises:
             ConfigurationError: A variable does not hold a fitting number.

@@ -1,4 +1,4 @@
-"""Bytes on their way to and from Google Storage: counted for the progress, summed for the check."""
+"""Streams to and from Google Storage, with progress and checksum."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sightline.logs import Progress
 READ_BYTES = 1 << 20
 
 
-class Arriving:
-    """Passes on bytes that arrive, and measures them.
+class DownloadedBytes:
+    """Passes on downloaded bytes, and measures them.
 
     Args:
         target: Where they go.
@@ -51,8 +51,8 @@ class Arriving:
             self._progress.advance(-self.size)
 
 
-class Leaving(io.FileIO):
-    """A file that counts what is read of it, once, however often it is read.
+class UploadedFile(io.FileIO):
+    """A file to upload, which counts the bytes read, each only once.
 
     Args:
         path: The file.

@@ -1,4 +1,4 @@
-"""What is known of an object in a bucket."""
+"""The metadata of an object in a bucket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What is known of an object without reading it.
+    """The metadata of an object, without its contents.
 
     Attributes:
         key: POSIX path below the bucket's URI, such as ``evaluation/plates_train_v1/EIR/CURRENT.json``.

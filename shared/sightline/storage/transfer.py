@@ -55,7 +55,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one object of many: either ``info`` or ``error`` is given.
+    """The result of one of many transfers: either ``info`` or ``error``.
 
     Attributes:
         key: Which.

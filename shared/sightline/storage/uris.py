@@ -1,4 +1,4 @@
-"""From a URI to the back end that serves it."""
+"""Selecting the storage back end for a URI."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def open_storage(uri: str) -> Storage:
 
 
 def require_known(uri: str) -> None:
-    """Refuse a URI that no back end serves, without loading the library of one.
+    """Refuse a URI that no back end supports, without loading the library of one.
 
     Raises:
         StorageError: No back end knows the scheme.

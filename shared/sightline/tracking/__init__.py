@@ -1,4 +1,4 @@
-"""Where training curves go."""
+"""Trackers, which record training curves."""
 
 from __future__ import annotations
 

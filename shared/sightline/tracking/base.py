@@ -1,4 +1,4 @@
-"""What the training loop tells about itself, and to whom."""
+"""The interface between the training loop and its trackers."""
 
 from __future__ import annotations
 
