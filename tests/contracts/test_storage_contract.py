@@ -286,19 +286,21 @@ def test_unsafe_keys_are_refused_everywhere(storage, tmp_path, key):
         lambda: storage.delete(key),
     ]
     for call in calls:
-        with raises(StorageError):
+        with pytest.raises(StorageError) as caught:
             call()
+        assert repr(key) in str(caught.value)
     assert list(storage.list()) == []
 
 
 @pytest.mark.parametrize("prefix", [key for key in UNSAFE if key not in {"", "a/"}])
 def test_unsafe_prefixes_are_refused(storage, prefix):
-    with raises(StorageError):
+    with pytest.raises(StorageError) as caught:
         list(storage.list(prefix))
+    assert repr(prefix) in str(caught.value)
 
 
 def test_a_missing_source_is_named(storage, tmp_path):
-    with raises(StorageError):
+    with raises(StorageError, "no-such-file"):
         storage.upload(tmp_path / "no-such-file", "a")
     assert list(storage.list()) == []
 
