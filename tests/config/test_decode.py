@@ -50,8 +50,8 @@ def test_a_recipe_may_be_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("data.tga=v1", "data.tga: unknown key (did you mean tag?)"),
-        ("trian.iterations=1", "trian: unknown key (did you mean train?)"),
+        ("data.tga=v1", "data.tga: unknown name (did you mean tag?)"),
+        ("trian.iterations=1", "trian: unknown name (did you mean train?)"),
         ("train.iterations=-3", "train.iterations: -3 is not valid; expected greater than 0"),
         ("train.iterations=many", "train.iterations: 'many' is not valid; expected a valid integer"),
         (
@@ -158,10 +158,10 @@ def test_overrides_stand_one_a_line():
     ("former", "now", "override", "says"),
     [
         ("train.steps", "train.iterations", "train.steps=800",
-         "train.steps: was renamed to train.iterations; set that to 800 instead"),
+         "train.steps: is called train.iterations now; set that to 800 instead"),
         # A whole section.
         ("engine", "train", "engine.iterations=8",
-         "engine: was renamed to train; set that to {'iterations': 8} instead"),
+         "engine: is called train now; set that to {'iterations': 8} instead"),
     ],
 )  # fmt: skip
 def test_a_name_of_an_earlier_version_leads_to_that_of_today(monkeypatch, former, now, override, says):

@@ -56,7 +56,7 @@ RECIPES = {
     "two documents": (b"seed: 1\n---\nseed: 2", bad_yaml("found another document (line 2, column 1)")),
     "UTF-16": ("seed: 1".encode("utf-16"), "RECIPE is not UTF-8 (byte 0xff at 0); save it as UTF-8"),
     "Latin-1": ("# Größe".encode("latin-1"), "RECIPE is not UTF-8 (byte 0xf6 at 4); save it as UTF-8"),
-    "a merge key": (b"<<: {seed: 1}", faults(NO_CLASSES, f"<<: unknown key; expected one of {SECTIONS}")),
+    "a merge key": (b"<<: {seed: 1}", faults(NO_CLASSES, f"<<: unknown name; expected one of {SECTIONS}")),
     "a section that is a list": (b"data: [1]", faults("data: [1] is not valid; expected a valid dictionary or instance of Data")),
     "a long value": (b"data: {classes: [a], jobs: " + b"x" * 1000 + b"}", faults(f"data.jobs: '{'x' * 199}... is not valid; expected a valid integer, unable to parse string as an integer")),
 }  # fmt: skip

@@ -227,12 +227,12 @@ def _explain(error: ValidationError, task: object) -> list[str]:
         if fault["type"] == "default_factory_not_called":
             continue  # what the default of this field depends on has a fault of its own
         if path in RENAMED:
-            lines.append(f"{path}: was renamed to {RENAMED[path]}; set that to {_shown(fault['input'])} instead")
+            lines.append(f"{path}: is called {RENAMED[path]} now; set that to {_shown(fault['input'])} instead")
         elif fault["type"] == "extra_forbidden":
             section = _section(fault["loc"][:-1], task)
             known = sorted(section.model_fields)
             name = str(fault["loc"][-1])
-            lines.append(f"{path}: unknown key{_nearest(name, known)}; expected one of {', '.join(known)}")
+            lines.append(f"{path}: unknown name{_nearest(name, known)}; expected one of {', '.join(known)}")
         elif fault["type"] == "missing":
             section = _section(fault["loc"][:-1], task)
             meaning = section.model_fields[str(fault["loc"][-1])].description or "needed"

@@ -97,7 +97,7 @@ def _cluster(cluster: Cluster) -> Iterator[Finding]:
 
 def _account(cluster: Cluster, name: str) -> Iterator[Finding]:
     if cluster.thing("serviceaccounts", name) is None:
-        text = f"{name} is missing: runs would use an account of Kubeflow's own, which may have far more permissions"
+        text = f"{name} is missing: runs would use an account of Kubeflow's own, which may do far more"
         yield Finding("service account", "warning", text, APPLY)
     else:
         yield Finding("service account", "ok", f"{name}; name it with --service-account or KFP_SERVICE_ACCOUNT")

@@ -161,9 +161,9 @@ def find_run(api: PipelinesApi, name: str = "") -> Run:
         return _by_id(api, next(iter(found)))
     if not found:
         latest = "".join(f"\n  {run['run_id'][:8]}  {run['display_name']}" for run in api.runs(_SHOWN)) or " none"
-        raise NotThereError(f"no run is named {name!r} or has an id that begins with it; the newest are:{latest}")
+        raise NotThereError(f"no run is called {name!r}, nor does an id begin so; the newest are:{latest}")
     several = "".join(f"\n  {run_id} of {run['created_at']}" for run_id, run in list(found.items())[:_SHOWN])
-    raise NotThereError(f"{len(found)} runs are named {name!r}; give more of the id:{several}")
+    raise NotThereError(f"{len(found)} runs are called {name!r}; say which by more of its id:{several}")
 
 
 def _by_id(api: PipelinesApi, run_id: str) -> Run:

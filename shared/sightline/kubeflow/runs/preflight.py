@@ -80,7 +80,7 @@ def check_cluster(cluster: Cluster | None, graph: Iterable[Vertex], service_acco
             found.faults += one.faults
             found.notes += [note for note in one.notes if note not in found.notes]
     if found.faults and not _namespace_is_there(cluster):
-        found.faults = [f"there is no namespace {cluster.namespace} in the cluster; set yours with --namespace"]
+        found.faults = [f"there is no namespace {cluster.namespace} in the cluster; name yours with --namespace"]
     return found
 
 

@@ -124,7 +124,7 @@ def require_new(api: PipelinesApi, name: str) -> None:
     """
     if any(schedule.name == name for schedule in list_schedules(api)):
         raise TakenError(
-            f"there is already a schedule {name}; remove it first (it cannot be changed) or choose another name"
+            f"there is a schedule {name} already; remove it first (it cannot be changed) or choose another name"
         )
 
 
@@ -168,7 +168,7 @@ def find_schedules(api: PipelinesApi, names: Sequence[str]) -> list[Schedule]:
         ]
         if len(fitting) != 1:
             known = ", ".join(one.name for one in there) or "none"
-            raise NotThereError(f"{len(fitting)} schedules are named {name!r}; there are: {known}")
+            raise NotThereError(f"{len(fitting)} schedules are called {name!r}; there are: {known}")
         found += fitting
     return found
 

@@ -81,9 +81,7 @@ def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = 
         notes |= {f"no task can start: {reason}" for pod in pods if (reason := _why_waiting(pod, (), nodes_once))}
     if run.state == "failed" and workflow and (lost := lost_tasks(workflow)):
         names = ", ".join(entry.partition(":")[0] for entry in lost)
-        notes.add(
-            f"pods were lost ({names}), which is not a fault of the run: python pipeline.py resume {run.run_id[:8]}"
-        )
+        notes.add(f"pods were lost ({names}), by no fault of the run: python pipeline.py resume {run.run_id[:8]}")
     if cluster is not None and workflow is None and not no_workflow and not run.ended:
         notes.add(
             f"namespace {cluster.namespace} has no workflow of this run; set the run's namespace with --namespace"

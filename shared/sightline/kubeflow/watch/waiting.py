@@ -30,17 +30,17 @@ class Reason:
 _CAUSES: tuple[tuple[str, str, str], ...] = (
     (r'exceeded quota: (?P<it>[^,"]+)', "the namespace's quota {it} is used up",
      "stop other runs or request a larger quota"),
-    (r'secret "(?P<it>[^"]+)" not found', "secret {it} is missing", "create it, and the task starts automatically"),
+    (r'secret "(?P<it>[^"]+)" not found', "secret {it} is missing", "make it, and the task starts by itself"),
     (r"couldn't find key (?P<key>\S+) in Secret \S*/(?P<it>\S+)", "secret {it} lacks the key {key}",
-     "add it, and the task starts automatically"),
+     "add it, and the task starts by itself"),
     (r'references non-existent secret key: (?P<it>\S+)', "a secret lacks the key {it}",
-     "add it, and the task starts automatically"),
+     "add it, and the task starts by itself"),
     (r'configmap "(?P<it>[^"]+)" not found', "ConfigMap {it} is missing",
-     "create it, and the task starts automatically"),
+     "make it, and the task starts by itself"),
     (r"couldn't find key (?P<key>\S+) in ConfigMap \S*/(?P<it>\S+)", "ConfigMap {it} lacks the key {key}",
-     "add it, and the task starts automatically"),
+     "add it, and the task starts by itself"),
     (r'persistentvolumeclaim "(?P<it>[^"]+)" not found', "volume claim {it} is missing",
-     "create it, and the task starts automatically"),
+     "make it, and the task starts by itself"),
     (r'persistentvolumeclaim "(?P<it>[^"]+)" is being deleted', "volume claim {it} is being deleted",
      "stop the run, wait until the claim is gone, create it again"),
     (r"unbound immediate PersistentVolumeClaims", "a volume claim is not bound to a volume",
@@ -85,7 +85,7 @@ def why_waiting(pod: Document, events: Sequence[Document] = ()) -> Reason | None
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             message = str(condition.get("message", ""))
-            return known_cause(message) or Reason(_line(f"it cannot be scheduled: {message}"))
+            return known_cause(message) or Reason(_line(f"no node takes it: {message}"))
     warnings = _warnings(events)
     known = (known_cause(str(event.get("message", ""))) for event in warnings)
     return next(
