@@ -21,6 +21,7 @@ PATTERNS = [
     (r"\bgeneration \d+", "generation <n>"),
     (r"(\.invalid:)\d+", r"\1<port>"),
     (r"\btmp[a-z0-9_]{8}\b", "<random>"),
+    (r"(?<![\w+/])[\w+/]{6}==", "<crc32c>"),
     (r"\b\d+(\.\d+)? s\b", "<n> s"),
     (r"0x[0-9a-f]{8,}", "<address>"),
     (r"[ \t]+$", ""),
