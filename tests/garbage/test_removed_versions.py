@@ -57,7 +57,7 @@ def test_database_and_bucket_each_know_it_alone(world):
     assert "train result" in said
     assert "champions/shapes/mask_AP.json" in said
     (world.folder / "sightline.sqlite").write_bytes(b"no database" * 1000)
-    assert "shapes_train_v1 stays, because the database" in refused(world, TRAINING, DatabaseError)
+    assert "shapes_train_v1 is kept, because the database" in refused(world, TRAINING, DatabaseError)
     assert "--unchecked" in refused(world, TRAINING, StorageError, database_url="", bucket="s3://no/where")
     with raises(RepositoryError):
         removal(world, TRAINING, database_url=f"sqlite:///{world.folder}/none.sqlite").look()

@@ -7,13 +7,14 @@ from pathlib import Path
 import sightline
 
 ROOT = str(Path(__file__).parents[2])
-BASE = re.compile(re.escape(tempfile.gettempdir()) + r"/pytest-of-[^/]+/pytest-[^/]+(/popen-gw\d+)?/[^/\s'\"]+")
+BASE = re.compile(re.escape(tempfile.gettempdir()) + r"/pytest-of-[^/]+/pytest-[^/]+(/popen-gw\d+)?/\w+")
 """The folder that pytest makes for one test."""
 PATTERNS = [
+    (r"\bby [^\n<>]* <[^<>\s]+@[^<>\s]+>", "by <author>"),
     (r"(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", "<time>"),
     (r"\b\d{8}-\d{6}(-[0-9a-f]{4})?\b", "<run>"),
-    (r"\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|[0-9a-f]{12}|[0-9a-f]{8})\b", "<hex>"),
+    (r"\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|[0-9a-f]{16}|[0-9a-f]{12}|[0-9a-f]{8})\b", "<hex>"),
     (r"(127\.0\.0\.1|localhost|\[::1\])([: ]+|', )\d{4,5}\b", r"\1\2<port>"),
     (r"\b(process|pid|PID) \d+", r"\1 <pid>"),
     (r"\btest_[0-9a-f]{12}\b", "<database>"),
@@ -22,7 +23,8 @@ PATTERNS = [
     (r"(\.invalid:)\d+", r"\1<port>"),
     (r"\btmp[a-z0-9_]{8}\b", "<random>"),
     (r"(?<![\w+/])[\w+/]{6}==", "<crc32c>"),
-    (r"\b\d+(\.\d+)? s\b", "<n> s"),
+    (r"\b\d+(\.\d+)? (m?s)\b", r"<n> \2"),
+    (r"\b[0-9a-f]{2}/[0-9a-f]{30}\b", "<hex>"),
     (r"0x[0-9a-f]{8,}", "<address>"),
     (r"[ \t]+$", ""),
 ]

@@ -309,7 +309,7 @@ def test_a_message_is_sent_though_nobody_knows_how_the_run_ended(pod, webhook, t
     journal.write_text(journal.read_text().replace(r"\"seconds\": 1.0", r"\"seconds\": \"soon\""))
     with raises(StepError):
         finish(tmp_path, failed=False)
-    assert "failed: whether every task did its part cannot be seen" in webhook[0][0]["text"]
+    assert "failed: cannot tell whether every task finished" in webhook[0][0]["text"]
     assert run_row(config).state == "failed"
 
 

@@ -93,8 +93,8 @@ class OutputFolder:
         if foreign:
             it = "it" if len(foreign) == 1 else "them"
             raise DataError(
-                f"{_listed(foreign)} would be overwritten, but {self._command} did not write {it}, or {it} changed "
-                f"since; nothing was done: {self._another}, or move {it} away"
+                f"{_listed(foreign)} would be overwritten, but {self._command} did not write {it}, or the contents "
+                f"changed since; nothing was done: {self._another}, or move {it} away"
             )
         if blocked:
             raise DataError(
