@@ -139,7 +139,9 @@ def _graph(steps: Sequence[str], add: Callable[..., Any], asked: dict[str, Any],
         more = {"code_rev": code_rev, "steps": ",".join(steps), "run_name": run_name}
         resolved = add("resolve", resolve, **asked, **more).outputs
         given = {"config": resolved["config"], "code_rev": resolved["code_rev"]}
-        recorded = trained = evaluated = ""
+        recorded: Any = {}
+        trained: Any = {}
+        evaluated: Any = {}
         if "record" in steps:
             recorded = add("record", record, cached=True, **given).outputs["result"]
         if "train" in steps:

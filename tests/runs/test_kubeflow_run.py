@@ -242,7 +242,7 @@ def test_a_last_task_that_never_began_is_not_taken_for_done(pod, tmp_path, kept,
 def select(config):
     """Leave what evaluate leaves when a candidate is to become champion."""
     with journalled(home() / "work", "evaluate", {}) as entry:
-        selection = Selection("EIR", "file:///m", "d" * 64, "best", 0.9, "", None, True, "the first")
+        selection = Selection("EIR", "file:///m", "d" * 64, "best", 0.9, "", True, "the first")
         scored = ScoredModel("best", "file:///m", "d" * 64, "plates_train_v1", {"EIR": 0.9})
         files = open_storage(config.storage.uri).uri_of("results/none")
         entry.result = to_json(EvaluateResult("plates_train_v1", [scored], [selection], files, 1.0))

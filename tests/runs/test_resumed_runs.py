@@ -76,7 +76,7 @@ class Pods:
         kubeflow_run.close_run("plates", "", TAG, failed=failed, copy_to=copy, stopped=lambda: stopped)
 
     def evaluate(self):
-        selection = results.Selection("EIR", "file:///m", SELECTED, "best", 0.9, "", None, True, "the first")
+        selection = results.Selection("EIR", "file:///m", SELECTED, "best", 0.9, "", True, "the first")
         scored = results.ScoredModel("best", "file:///m", SELECTED, TRAINED_ON, {"EIR": 0.9})
         return results.EvaluateResult(TRAINED_ON, [scored], [selection], self.place("evaluate"), 1.0)
 

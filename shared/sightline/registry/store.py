@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.documents import DocumentError
 from sightline.errors import PreconditionFailedError, StepError
@@ -48,18 +49,34 @@ def folder_key(step: str, tag: str, key: str) -> str:
 
 
 def to_json(result: Result) -> str:
-    """A result as the string that travels between tasks."""
+    """A result as JSON, as the journal keeps it."""
     return json.dumps(RESULTS[type(result)].encode(result))
 
 
-def from_json(kind: type[Result], text: str) -> Result:
-    """The result that :func:`to_json` wrote.
+def handed_over(result: Result) -> str:
+    """A result as JSON for a ``dict`` parameter of the next task: what is None is left out.
+
+    Kubeflow's local runner refuses a null within a parameter, and its back end keeps none in an artifact.
+    """
+    return json.dumps(strict_json.without_nulls(RESULTS[type(result)].encode(result)))
+
+
+def from_json(kind: type[Result], value: str | Mapping[str, Any]) -> Result:
+    """The result that :func:`to_json` or :func:`handed_over` wrote.
+
+    Args:
+        kind: Which result.
+        value: JSON, as a pipeline of an earlier release hands it over; or a ``dict`` parameter.  Kubeflow keeps every
+            number of a parameter as a float: 12.0 is read as 12 where a whole number is expected, 12.5 is refused.
 
     Raises:
-        StepError: The text is not a result of this kind.
+        StepError: It is not a result of this kind.
     """
     try:
-        result: Result = RESULTS[kind].decode(text)
+        document = strict_json.decode(value if isinstance(value, str) else json.dumps(value))
+        result: Result = RESULTS[kind].decode_value(strict_json.whole_numbers(document))
+    except strict_json.JsonError as error:
+        raise _unreadable(kind, DocumentError(str(error))) from error
     except DocumentError as error:
         raise _unreadable(kind, error) from error
     return result
