@@ -20,7 +20,8 @@ from sightline.registry.results import EvaluateResult, RecordResult, ScoredModel
 from sightline.registry.store import folder_key, publish_result, to_json
 from sightline.report.page import alone
 from sightline.runs import kubeflow_run
-from sightline.runs.journal import journalled, read_journal, run_folder
+from sightline.runs.folder import run_folder
+from sightline.runs.journal import journalled, read_journal
 from sightline.runs.local_run import LocalRun
 from sightline.runs.pages import write_index
 from sightline.steps import task

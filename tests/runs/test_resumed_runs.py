@@ -22,7 +22,8 @@ from sightline.errors import StepError
 from sightline.registry import results
 from sightline.registry.store import folder_key, publish_result, to_json
 from sightline.runs import kubeflow_run
-from sightline.runs.journal import read_journal, run_folder
+from sightline.runs.folder import run_folder
+from sightline.runs.journal import read_journal
 from sightline.steps import task
 from sightline.storage import open_storage
 

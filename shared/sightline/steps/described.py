@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sightline.config.schema import Config
-from sightline.config.task_declarations import headline_metrics
+from sightline.config.task_declarations import index_metrics
 from sightline.data.git.references import local_path
 from sightline.database import open_database
 from sightline.registry.results import EvaluateResult, RecordResult, Selection, TrainResult
@@ -110,7 +110,7 @@ def _selected(config: Config, result: EvaluateResult, chosen: Selection, role: s
 def _model(config: Config, uri: str, sha256: str, metrics: dict[str, float], said: Metadata) -> Description:
     with closing(open_database(config.database.url)) as database:
         known = database.model(sha256)
-    headlines = [metric.name for metric in headline_metrics(config.task) if metric.name in metrics]
+    headlines = [name for name in index_metrics(config.task) if name in metrics]
     return Description(
         object_uri(uri),
         {
@@ -118,7 +118,7 @@ def _model(config: Config, uri: str, sha256: str, metrics: dict[str, float], sai
             "task": config.task,
             "sha256": sha256,
             "code_revision": known.code_rev if known is not None else "",  # of who made it, not of who found it
-            **{f"val_{metric}": metrics[metric] for metric in headlines},
+            **{f"val_{name}": metrics[name] for name in headlines},
             "storage_uri": uri,
         },
     )
