@@ -56,7 +56,10 @@ def to_json(result: Result) -> str:
 def handed_over(result: Result) -> str:
     """A result as JSON for a ``dict`` parameter of the next task: what is None is left out.
 
-    Kubeflow's local runner refuses a null within a parameter, and its back end keeps none in an artifact.
+    Kubeflow's local runner refuses a null within a parameter.  Neither runner nor back end keeps the order of the keys
+    or tells 1 from 1.0, so no result may need them.  The cache does not either: the fingerprint of a task
+    (``GenerateFingerPrint`` of the back end's ``cacheutils``) is made of its parameters with their keys sorted and all
+    numbers as floats, so equal results give equal fingerprints.
     """
     return json.dumps(strict_json.without_nulls(RESULTS[type(result)].encode(result)))
 
