@@ -4,7 +4,7 @@ A result travels between tasks as a ``dict`` parameter of a few kB and lies in t
 ``results/<step>/<tag>/<key>/result.json``, written after its files: where it is, everything it names is there.
 
 A field that may be None has None as its default, because a parameter leaves it out
-(:func:`sightline.registry.store.handed_over`).
+(:func:`sightline.registry.store.to_parameter`).
 """
 
 from __future__ import annotations

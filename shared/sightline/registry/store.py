@@ -53,7 +53,20 @@ def to_json(result: Result) -> str:
     return json.dumps(RESULTS[type(result)].encode(result))
 
 
-def handed_over(result: Result) -> str:
+def from_json(kind: type[Result], text: str) -> Result:
+    """The result that :func:`to_json` wrote.
+
+    Raises:
+        StepError: The text is not a result of this kind.
+    """
+    try:
+        result: Result = RESULTS[kind].decode(text)
+    except DocumentError as error:
+        raise _unreadable(kind, error) from error
+    return result
+
+
+def to_parameter(result: Result) -> str:
     """A result as JSON for a ``dict`` parameter of the next task: what is None is left out.
 
     Kubeflow's local runner refuses a null within a parameter.  Neither runner nor back end keeps the order of the keys
@@ -64,13 +77,13 @@ def handed_over(result: Result) -> str:
     return json.dumps(strict_json.without_nulls(RESULTS[type(result)].encode(result)))
 
 
-def from_json(kind: type[Result], value: str | Mapping[str, Any]) -> Result:
-    """The result that :func:`to_json` or :func:`handed_over` wrote.
+def from_parameter(kind: type[Result], value: str | Mapping[str, Any]) -> Result:
+    """The result that :func:`to_parameter` wrote, as Kubeflow hands it to the next task.
 
     Args:
         kind: Which result.
-        value: JSON, as a pipeline of an earlier release hands it over; or a ``dict`` parameter.  Kubeflow keeps every
-            number of a parameter as a float: 12.0 is read as 12 where a whole number is expected, 12.5 is refused.
+        value: A ``dict`` parameter or its JSON, in which every number may be a float: 12.0 is read as 12 where a whole
+            number is expected, 12.5 is refused.  Or the JSON of :func:`to_json`, which earlier releases hand over.
 
     Raises:
         StepError: It is not a result of this kind.

@@ -230,13 +230,13 @@ def _finished(
         _log.info("metrics: %s", " ".join(f"{name}={value:.4g}" for name, value in metrics.items()))  # for `status`
     summary_key = f"{store.folder_of(storage, result)}/summary.json"
     summary = strict_json.decode(storage.read_bytes(summary_key)[0]) if storage.stat(summary_key) else {}
-    return Finished(store.handed_over(result), metrics, summary, description=description)
+    return Finished(store.to_parameter(result), metrics, summary, description=description)
 
 
 def _upstream(storage: Storage, kind: type[Result], config: Config, result: Given) -> Result:
     """The result that the task before handed over, or the last one that it left."""
     if result:
-        return store.from_json(kind, result)
+        return store.from_parameter(kind, result)
     step = store.STEP_OF[kind]
     where = str(DatasetTag.parse(config.data.tag).training)
     found = store.latest_result(storage, kind, where, config_digest(step, config))
