@@ -4,6 +4,7 @@ from typing import get_args
 
 import pipeline
 from components import catalogue
+from components.resolve.component import resolve
 from sightline.code import reach
 from sightline.config.digest import StepName
 from sightline.database.queries import run_data
@@ -20,6 +21,7 @@ def test_every_task_is_in_the_table_once():
 
 def test_the_steps_that_leave_a_result_are_the_same_everywhere():
     assert pipeline.STEPS == STEPS
+    assert resolve.component_spec.inputs["steps"].default == ",".join(STEPS)
     assert get_args(StepName) == reach.STEPS == STEPS
     assert tuple(STEP_OF.values()) == STEPS
     assert tuple(kind.title for kind in RESULTS.values()) == tuple(f"result of {name}" for name in STEPS)
