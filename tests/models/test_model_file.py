@@ -1,4 +1,5 @@
 import json
+import re
 import struct
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import torch
 
 from sightline.errors import ModelFileError
 from sightline.models.model_file import read_card, save_model
-from sightline.models.safetensors_header import LONGEST_HEADER
+from sightline.models.safetensors_file import LONGEST_HEADER
 from sightline.tasks.base import load_model
 from sightline.tasks.instance_segmentation.network import build_detector
 from tests.golden import raises
@@ -110,7 +111,7 @@ def test_a_header_that_cannot_be_is_refused(tmp_path, content):
 def test_a_header_that_is_no_json_object_is_refused(tmp_path, text):
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(text)) + text)
-    with raises(ModelFileError):
+    with pytest.raises(ModelFileError, match=re.escape(str(path))):
         read_card(path)
 
 
