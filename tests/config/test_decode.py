@@ -100,7 +100,7 @@ def test_a_fault_names_path_value_and_expectation(override, expected):
 
 def test_all_faults_come_in_one_message():
     message = fault_of("plates", "train.iterations=0", "data.tga=1", "nonsense", "evaluate.select_by=[]")
-    for part in ("has 4 faults", "train.iterations", "data.tga", "'nonsense'", "evaluate.select_by"):
+    for part in ("has 4 errors", "train.iterations", "data.tga", "'nonsense'", "evaluate.select_by"):
         assert part in message
 
 
