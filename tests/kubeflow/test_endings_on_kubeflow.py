@@ -71,7 +71,7 @@ class Runs:
 
     def main_state(self, pod):
         """The state of the task's own container."""
-        document = self.it.kubeflow.cluster.thing("pods", pod) or {}
+        document = self.it.kubeflow.cluster.find("pod", pod) or {}
         containers = (document.get("status") or {}).get("containerStatuses") or []
         return next((one["state"] for one in containers if one["name"] == "main"), {})
 

@@ -1,13 +1,14 @@
 """What a person reads when Kubeflow does not answer, refuses, or is not Kubeflow."""
 
 import socket
+from functools import partial
 
 import pytest
 
 from sightline.errors import KubeflowError, NotAuthorisedError, NotThereError, TakenError, UnreachableError
-from sightline.kubeflow.client.credentials import FileCredentials
-from sightline.kubeflow.client.http import Server
 from sightline.kubeflow.client.pipelines_api import PipelinesApi
+from sightline.kubeflow.client.secret_files import headers_from_files
+from tests.kubeflow.recorded import server_at
 
 RUNS = "GET /apis/v2beta1/runs"
 COOKIE = "authservice_session=canary-7f3a91"
@@ -24,12 +25,12 @@ def test_nobody_listens(api):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    text = message(PipelinesApi(Server("the API", url, "set --host"), ""), UnreachableError)
+    text = message(PipelinesApi(server_at(url), ""), UnreachableError)
     assert text == f"the API does not answer at {url}: connection refused; set --host"
 
 
 def test_there_is_no_such_host():
-    text = message(PipelinesApi(Server("the API", "http://nowhere.invalid", "set --host"), ""), UnreachableError)
+    text = message(PipelinesApi(server_at("http://nowhere.invalid"), ""), UnreachableError)
     assert "no such host; set --host" in text
 
 
@@ -105,7 +106,7 @@ def test_an_answer_that_comes_at_the_second_try(server, api):
 
 def test_a_cookie_is_sent_and_never_shown(server, tmp_path):
     (tmp_path / "cookie").write_text(COOKIE + "\n")
-    own = Server("the API", server.url, "set --host", FileCredentials(cookie_file=str(tmp_path / "cookie")))
+    own = server_at(server.url, partial(headers_from_files, "", str(tmp_path / "cookie")))
     server.say(RUNS, {"message": f"bad cookie {COOKIE}"}, 401)
     assert "bad cookie ***" in message(PipelinesApi(own, ""), NotAuthorisedError)
     assert server.asked[-1].headers["Cookie"] == COOKIE
@@ -114,30 +115,30 @@ def test_a_cookie_is_sent_and_never_shown(server, tmp_path):
 
 def test_a_token_is_read_anew_for_each_request(server, tmp_path):
     token = tmp_path / "token"
-    own = Server("the API", server.url, "", FileCredentials(token_file=str(token)))
+    own = server_at(server.url, partial(headers_from_files, str(token), ""))
     server.say("GET /x", {})
     for text in ("first", "second"):
         token.write_text(text)
-        own.get("/x")
+        own.send("GET", "/x")
     assert [asked.headers["Authorization"] for asked in server.asked] == ["Bearer first", "Bearer second"]
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "cannot be read (No such file"), ("", "in one line"), ("a\nb", "in one line"), ("a\x07b", "in one line")],
+    [(None, "(No such file"), ("", "in one line"), ("a\nb", "in one line"), ("a\x07b", "in one line")],
 )
 def test_a_token_file_that_is_none(tmp_path, content, says):
     path = tmp_path / "token"
     if content is not None:
         path.write_text(content)
     with pytest.raises(NotAuthorisedError, match=r"token") as caught:
-        FileCredentials(token_file=str(path))()
+        headers_from_files(str(path), "")
     assert says in str(caught.value)
 
 
 def test_a_multi_user_kubeflow_wants_a_namespace(server):
     server.say("GET /apis/v2beta1/healthz", {"tag_name": "2.17.0", "multi_user": True})
-    api = PipelinesApi(Server("the API", server.url, ""), "")
+    api = PipelinesApi(server_at(server.url), "")
     assert "name your namespace with --namespace" in message(api, KubeflowError)
 
 
