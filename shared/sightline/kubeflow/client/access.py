@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 from kubernetes.client import Configuration
@@ -20,6 +20,7 @@ from requests.utils import get_auth_from_url, get_environ_proxies, prepend_schem
 
 from sightline.errors import ConfigurationError, NotAuthorisedError
 from sightline.kubeflow.client.server import retries
+from sightline.url_secrets import redact
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class ClusterAccess:
                 token = self.configuration.get_api_key_with_prefix("authorization")
         except (ConfigException, OSError) as error:
             raise NotAuthorisedError(f"cannot renew the credentials of {self.source}: {error}") from error
+        if token and not (token.isascii() and token.isprintable()):
+            raise NotAuthorisedError(f"the token of {self.source} is not one line of ASCII; log in again")
         return {"authorization": token} if token else {}
 
 
@@ -78,17 +81,17 @@ def use_proxy(configuration: Configuration, proxy: str = "") -> None:
             kubectl, this machine itself is never reached through those.
     """
     url = configuration.host
-    if not proxy and not _is_this_machine(urlsplit(url).hostname or ""):
+    if not proxy and not _is_this_machine(_parts(url).hostname or ""):
         proxy = select_proxy(url, get_environ_proxies(url)) or ""
     if not proxy:
         return
-    proxy = prepend_scheme_if_needed(proxy, "http")
-    user, password = get_auth_from_url(proxy)
+    parts = _parts(prepend_scheme_if_needed(proxy, "http"))
+    user, password = get_auth_from_url(parts.geturl())
     if user:
         configuration.proxy_headers = urllib3.make_headers(
             proxy_basic_auth=f"{user}:{password}", proxy_basic_auth_encoding="utf-8"
         )
-    configuration.proxy = urlsplit(proxy)._replace(netloc=urlsplit(proxy).netloc.rpartition("@")[2]).geturl()
+    configuration.proxy = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def tls_context(configuration: Configuration, authority: str) -> ssl.SSLContext:
@@ -120,6 +123,15 @@ def tls_context(configuration: Configuration, authority: str) -> ssl.SSLContext:
     if not configuration.verify_ssl:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig asks for it
     return context
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  (looks at it)
+    except ValueError as error:
+        raise ConfigurationError(f"{redact(url)} is not a URL ({error}); expected e.g. https://host:port") from error
+    return parts
 
 
 def _is_this_machine(host: str) -> bool:

@@ -6,10 +6,12 @@ server repeats it.
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from kubernetes.client.exceptions import ApiException
@@ -72,8 +74,6 @@ def unreachable(place: Place, error: Exception, secrets: Iterable[str] = ()) -> 
         )
     if any(isinstance(one, exceptions.LocationValueError) for one in inner):
         return ConfigurationError(f"{redact(place.url)} is not the URL of a server ({text}); {place.remedy}")
-    if any(isinstance(one, ValueError) and not isinstance(one, (ssl.SSLError, exceptions.HTTPError)) for one in inner):
-        return NotAuthorisedError(f"a credential for {place} cannot be sent, for it is not one line of ASCII; fix it")
     if any(isinstance(one, exceptions.ProxyError) for one in inner) or "Tunnel connection failed" in text:
         status = text.rpartition("Tunnel connection failed: ")[2]
         return UnreachableError(f"proxy {redact(place.proxy)} does not connect to {place}: {status}; {_PROXY}")
@@ -83,6 +83,13 @@ def unreachable(place: Place, error: Exception, secrets: Iterable[str] = ()) -> 
             f"{place.authority}"
         )
     return UnreachableError(f"{place.title} does not answer at {redact(place.url)}: {text}; {place.remedy}")
+
+
+def broken_off(place: Place, error: Exception) -> SightlineError:
+    """The error for an answer that ends in the middle."""
+    return UnreachableError(
+        f"{place} stopped in the middle of its answer ({_reason(list(_chain(error)))}); run the command again"
+    )
 
 
 def refused(place: Place, asked: str, error: ApiException, secrets: Iterable[str] = ()) -> SightlineError:
@@ -185,14 +192,17 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
 def _reason(chain: list[BaseException]) -> str:
     """Why there was no answer, in the words of the innermost error that has some."""
     for one in reversed(chain):
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return one.verify_message.rstrip(".")
-        if isinstance(one, ssl.SSLError):
-            return str(one.reason or one).lower().replace("_", " ")
-        if isinstance(one, (socket.gaierror, exceptions.NameResolutionError)):
-            return "no such host"
-        if isinstance(one, (TimeoutError, exceptions.ReadTimeoutError)):
-            return "it took too long"
-        if isinstance(one, OSError) and one.strerror:
-            return one.strerror.lower()
+        for kinds, words in _REASONS:
+            if isinstance(one, kinds) and (text := words(one)):
+                return text
     return str(chain[-1]) or type(chain[-1]).__name__
+
+
+_REASONS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
+    (ssl.SSLCertVerificationError, lambda error: error.verify_message.rstrip(".")),
+    (ssl.SSLError, lambda error: str(error.reason or error).lower().replace("_", " ")),
+    ((socket.gaierror, exceptions.NameResolutionError), lambda _: "no such host"),
+    ((TimeoutError, exceptions.ReadTimeoutError), lambda _: "it took too long"),
+    ((http.client.IncompleteRead, exceptions.InvalidChunkLength), lambda _: "the connection was closed"),
+    (OSError, lambda error: (error.strerror or "").lower()),
+)

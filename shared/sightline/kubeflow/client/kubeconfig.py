@@ -172,6 +172,8 @@ def _ask_plugin(asked: ConfigNode, folder: str) -> Section:
     except ConfigException as error:
         last = str(error).strip().splitlines()[-1]
         raise NotAuthorisedError(f"{who} failed ({last}); run it by hand, or log in again") from error
+    except TypeError as error:  # the client expects a mapping
+        raise NotAuthorisedError(f"{who} gave something else; run it by hand, or log in again") from error
     except AttributeError as error:  # on a terminal the client looks for what the plugin has said there
         raise NotAuthorisedError(f"{who} failed; what it said is above") from error
     if not isinstance(status, dict) or not (status.get("token") or status.get("clientCertificateData")):

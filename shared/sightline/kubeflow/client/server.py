@@ -18,9 +18,9 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.client.rest import RESTClientObject
 
 from sightline import strict_json
-from sightline.errors import KubeflowError, UnreachableError
+from sightline.errors import KubeflowError
 from sightline.kubeflow.client.document import Document
-from sightline.kubeflow.client.failures import Place, refused, secrets_of, unreachable, web_page
+from sightline.kubeflow.client.failures import Place, broken_off, refused, secrets_of, unreachable, web_page
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 _LONGEST_WAIT_SECONDS = 10
@@ -67,7 +67,7 @@ class Server(ApiClient):  # type: ignore[misc]  # the library has no types
         try:
             data = response.data
         except urllib3.exceptions.HTTPError as error:
-            raise unreachable(self.place, error) from error
+            raise broken_off(self.place, error) from error
         if not data.strip():
             return {}
         try:
@@ -105,7 +105,7 @@ class Server(ApiClient):  # type: ignore[misc]  # the library has no types
             if rest:
                 yield rest.decode(errors="replace")
         except urllib3.exceptions.HTTPError as error:
-            raise UnreachableError(f"{unreachable(self.place, error)}; the text above is not complete") from error
+            raise broken_off(self.place, error) from error
         finally:
             response.close()
 
@@ -141,7 +141,7 @@ class _Connections(RESTClientObject):  # type: ignore[misc]  # the library has n
             page = response.data if kind.startswith(("text/html", "application/xhtml")) else None
         except ApiException as error:
             raise refused(self.place, asked, error, secrets) from None  # it holds headers, and cookies among them
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
+        except urllib3.exceptions.HTTPError as error:
             raise unreachable(self.place, error, secrets) from None
         if page is not None:
             raise web_page(self.place, page)
