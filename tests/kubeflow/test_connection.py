@@ -91,19 +91,21 @@ def kubectl(tmp_path, monkeypatch):
 
 FORWARDING = """
 import os, pathlib, sys, time
-pathlib.Path(__file__).with_name("asked").write_text(f"{os.getpid()} {' '.join(sys.argv[1:])}")
+told = [str(os.getpid()), os.environ["KUBECONFIG"], *sys.argv[1:]]
+pathlib.Path(__file__).with_name("asked").write_text(" ".join(told))
 print("Forwarding from 127.0.0.1:40817 -> 8888", flush=True)
 time.sleep(60)
 """
 
 
-def test_a_forwarded_port_lasts_as_long_as_the_command(kubectl, tmp_path):
+def test_a_forwarded_port_lasts_as_long_as_the_command(kubectl, tmp_path, monkeypatch):
     kubectl(FORWARDING)
-    with forwarded_port("kubeflow", "/k", "here") as url:
+    monkeypatch.setenv("HOME", "/home/me")
+    with forwarded_port("kubeflow", "/k:~/l", "here") as url:
         assert url == "http://127.0.0.1:40817"
     pid, asked = (tmp_path / "bin" / "asked").read_text().split(" ", 1)
     assert asked == (
-        "--namespace kubeflow --kubeconfig /k --context here port-forward --address 127.0.0.1 service/ml-pipeline :8888"
+        "/k:/home/me/l --namespace kubeflow --context here port-forward --address 127.0.0.1 service/ml-pipeline :8888"
     )
     assert subprocess.run(["/bin/sh", "-c", f"kill -0 {pid}"], capture_output=True, check=False).returncode != 0
 

@@ -31,9 +31,9 @@ class Cluster:
     server: Server
     namespace: str
 
-    @property
-    def _core(self) -> CoreV1Api:
-        return CoreV1Api(self.server)
+    def _ask(self, call: str, **given: object) -> Document:
+        """An answer of the core API, about this namespace."""
+        return self.server.ask(getattr(CoreV1Api(self.server), call), namespace=self.namespace, **given)
 
     def find(self, kind: str, name: str) -> Document | None:
         """An object of the namespace.
@@ -46,7 +46,7 @@ class Cluster:
             None where there is none.
         """
         try:
-            return self.server.ask(getattr(self._core, f"read_namespaced_{kind}"), name=name, namespace=self.namespace)
+            return self._ask(f"read_namespaced_{kind}", name=name)
         except NotThereError:
             return None
 
@@ -57,7 +57,7 @@ class Cluster:
     def namespace_exists(self) -> bool:
         """Whether the namespace exists."""
         try:
-            self.server.ask(self._core.read_namespace, name=self.namespace)
+            self.server.ask(CoreV1Api(self.server).read_namespace, name=self.namespace)
         except NotThereError:
             return False
         return True
@@ -68,7 +68,7 @@ class Cluster:
         Raises:
             NotAuthorisedError: That right is missing.
         """
-        return list(self.server.ask(self._core.list_node).get("items") or [])
+        return list(self.server.ask(CoreV1Api(self.server).list_node).get("items") or [])
 
     def storage_class(self, name: str) -> Document:
         """How volumes of a class are made.
@@ -80,28 +80,23 @@ class Cluster:
 
     def pods(self, run_id: str) -> list[Document]:
         """The pods of a run that still exist."""
-        selector = f"{RUN_LABEL}={run_id}"
-        found = self.server.ask(self._core.list_namespaced_pod, namespace=self.namespace, label_selector=selector)
+        found = self._ask("list_namespaced_pod", label_selector=f"{RUN_LABEL}={run_id}")
         return list(found.get("items") or [])
 
     def create_pod(self, pod: Document) -> None:
         """Make a pod."""
-        self.server.ask(self._core.create_namespaced_pod, namespace=self.namespace, body=pod)
+        self._ask("create_namespaced_pod", body=pod)
 
     def remove_pod(self, name: str) -> None:
         """Remove a pod at once; it may be gone already."""
-        call = self._core.delete_namespaced_pod
         with suppress(NotThereError):
-            self.server.ask(call, name=name, namespace=self.namespace, grace_period_seconds=0)
+            self._ask("delete_namespaced_pod", name=name, grace_period_seconds=0)
 
     def events(self, kind: str, name: str) -> list[Document]:
         """What happened to an object in the last hour, oldest first."""
         selector = f"involvedObject.kind={kind},involvedObject.name={name}"
-        found = self.server.ask(self._core.list_namespaced_event, namespace=self.namespace, field_selector=selector)
-        times = ("lastTimestamp", "eventTime")
-        return sorted(
-            found.get("items") or [], key=lambda event: next((str(event[t]) for t in times if event.get(t)), "")
-        )
+        found = self._ask("list_namespaced_event", field_selector=selector).get("items") or []
+        return sorted(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
 
     def workflow(self, run_id: str) -> Document | None:
         """The workflow behind a run, or None when it was removed."""
@@ -131,7 +126,7 @@ class Cluster:
             UnreachableError: The log broke off.
         """
         return self.server.lines(
-            self._core.read_namespaced_pod_log,
+            CoreV1Api(self.server).read_namespaced_pod_log,
             read_seconds=_FOLLOW_SECONDS if follow else READ_SECONDS,
             name=pod,
             namespace=self.namespace,

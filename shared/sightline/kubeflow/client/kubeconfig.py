@@ -1,8 +1,7 @@
 """The cluster that a kubeconfig names, as the ``kubernetes`` client reads it.
 
 What version 30 of the client lacks is here: ``proxy-url``; the first of several files that sets the current context;
-paths beside the file that names them; token files that are renewed; and plugins whose failure is an error, where the
-client logs it and asks as nobody.
+paths beside the file that names them; and token files that are renewed.
 """
 
 from __future__ import annotations
@@ -10,19 +9,19 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import ssl
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from kubernetes.client import Configuration
 from kubernetes.config import ConfigException
-from kubernetes.config.dateutil import parse_rfc3339
-from kubernetes.config.exec_provider import ExecProvider
-from kubernetes.config.kube_config import ConfigNode, KubeConfigLoader
+from kubernetes.config.kube_config import KubeConfigLoader
 
 from sightline.config.settings import read_yaml
 from sightline.errors import ConfigurationError, NotAuthorisedError
 from sightline.kubeflow.client.access import ClusterAccess, prepare, tls_context
+from sightline.kubeflow.client.plugin import Plugin
 from sightline.kubeflow.client.secret_files import read_secret
 
 Section = dict[str, Any]
@@ -58,8 +57,9 @@ def read_kubeconfig(paths: str, context: str = "") -> ClusterAccess | None:
         try:
             cluster = _with_files(*_named(documents, "cluster", str(chosen.get("cluster"))), private)
             user_folder, user = _named(documents, "user", str(chosen["user"])) if chosen.get("user") else (Path(), {})
-            configuration = _loaded(cluster, _with_files(user_folder, user, private), user_folder, private)
+            configuration = _loaded(cluster, _with_files(user_folder, user, private))
             tls = tls_context(configuration, source)
+            _renewed(configuration, user, user_folder, tls)
         except (ConfigException, AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ConfigurationError):
                 raise
@@ -98,8 +98,8 @@ def _with_files(folder: Path, section: Section, private: str) -> Section:
     return section
 
 
-def _loaded(cluster: Section, user: Section, folder: Path, private: str) -> Configuration:
-    """What the client makes of a cluster and a user."""
+def _loaded(cluster: Section, user: Section) -> Configuration:
+    """What the client makes of a cluster and a user, but for what is renewed."""
     server = str(cluster.get("server") or "")
     if not server.startswith(("http://", "https://")):
         raise ConfigException(f"server {server!r} is not a URL, expected such as https://10.0.0.1:6443")
@@ -109,76 +109,34 @@ def _loaded(cluster: Section, user: Section, folder: Path, private: str) -> Conf
             f"the kubeconfig's auth-provider {provider!r} is one that kubectl removed in 1.26; write the kubeconfig "
             "again (for GKE: gcloud container clusters get-credentials)"
         )
-    token_file = user.pop("tokenFile", None)
-    if token_file:  # renewed in place, and it wins over a token
-        user.pop("token", None)
     configuration = Configuration()
     document = {
-        "current-context": "it",
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
         "clusters": [{"name": "it", "cluster": cluster}],
-        "users": [{"name": "it", "user": user}],
+        "users": [{"name": "it", "user": {key: user[key] for key in user if key not in {"exec", "tokenFile"}}}],
     }
-    _Loader(document, config_base_path=str(folder), temp_file_path=private).load_and_set(configuration)
+    _Loader(document, active_context="it").load_and_set(configuration)
     prepare(configuration, str(cluster.get("proxy-url") or ""))
-    if token_file:
+    return configuration
+
+
+def _renewed(configuration: Configuration, user: Section, folder: Path, tls: ssl.SSLContext) -> None:
+    """Let the client ask for what is renewed: as with kubectl a file wins over a token, and a token over a plugin."""
+    if token_file := user.get("tokenFile"):
 
         def renew(configuration: Configuration) -> None:
             configuration.api_key["authorization"] = f"Bearer {read_secret(folder / str(token_file), 'token')}"
 
         configuration.refresh_api_key_hook = renew
-    return configuration
+    elif "exec" in user and not user.get("token"):
+        configuration.refresh_api_key_hook = Plugin(dict(user["exec"]), folder, tls)
 
 
 class _Loader(KubeConfigLoader):  # type: ignore[misc]  # the library has no types
-    """The client's own loader, which says what went wrong with a plugin."""
-
-    def _load_from_exec_plugin(self) -> bool | None:
-        if "exec" not in self._user:
-            return None
-        status = _ask_plugin(self._user["exec"], self._config_base_path)
-        if status.get("token"):
-            self.token = f"Bearer {status['token']}"
-        if status.get("clientCertificateData") and "cert_file" not in vars(self):
-            self.cert_file = _write(
-                self._temp_file_path, "plugin-certificate", status["clientCertificateData"].encode()
-            )
-            self.key_file = _write(self._temp_file_path, "plugin-key", str(status.get("clientKeyData", "")).encode())
-        if status.get("expirationTimestamp"):
-            self.expiry = parse_rfc3339(status["expirationTimestamp"])
-        return True
+    """The client's own loader, which would renew an id-token without writing it back for kubectl."""
 
     def _refresh_oidc(self, provider: object) -> None:  # noqa: ARG002
         raise NotAuthorisedError("the kubeconfig's id-token has expired; run any kubectl command, which renews it")
-
-
-def _ask_plugin(asked: ConfigNode, folder: str) -> Section:
-    """The status that a plugin gives, such as gke-gcloud-auth-plugin.
-
-    Raises:
-        NotAuthorisedError: It is missing, fails, or gives neither token nor certificate.
-    """
-    program = str(asked.safe_get("command"))
-    who = f"{program}, which the kubeconfig runs for credentials,"
-    try:
-        status = ExecProvider(asked, folder).run()
-    except FileNotFoundError as error:
-        hint = " ".join(str(asked.safe_get("installHint") or "install it, or put it on PATH").split())
-        raise NotAuthorisedError(
-            f"there is no program {program}, which the kubeconfig runs for credentials; {hint}"
-        ) from error
-    except OSError as error:
-        raise NotAuthorisedError(f"{who} cannot be run ({error.strerror}); fix its permissions") from error
-    except ConfigException as error:
-        last = str(error).strip().splitlines()[-1]
-        raise NotAuthorisedError(f"{who} failed ({last}); run it by hand, or log in again") from error
-    except TypeError as error:  # the client expects a mapping
-        raise NotAuthorisedError(f"{who} gave something else; run it by hand, or log in again") from error
-    except AttributeError as error:  # on a terminal the client looks for what the plugin has said there
-        raise NotAuthorisedError(f"{who} failed; what it said is above") from error
-    if not isinstance(status, dict) or not (status.get("token") or status.get("clientCertificateData")):
-        raise NotAuthorisedError(f"{who} gave neither token nor certificate; run it by hand, or log in again")
-    return status
 
 
 def _write(folder: str, name: str, content: bytes) -> str:

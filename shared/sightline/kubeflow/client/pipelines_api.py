@@ -8,17 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from kfp_server_api import (
-    ExperimentServiceApi,
-    HealthzServiceApi,
-    PipelineServiceApi,
-    PipelineUploadServiceApi,
-    RecurringRunServiceApi,
-    RunServiceApi,
-)
+import kfp_server_api
 
 from sightline.errors import KubeflowError, NotThereError
 from sightline.kubeflow.client.document import Document
@@ -52,10 +44,19 @@ class PipelinesApi:
     def __init__(self, server: Server, namespace: str) -> None:
         self.server = server
         self.namespace = namespace
-        self._pipelines = PipelineServiceApi(server)
-        self._experiments = ExperimentServiceApi(server)
-        self._runs = RunServiceApi(server)
-        self._schedules = RecurringRunServiceApi(server)
+        self._pipelines = self._service("pipeline")
+        self._experiments = self._service("experiment")
+        self._runs = self._service("run")
+        self._schedules = self._service("recurring_run")
+
+    def _service(self, name: str) -> Callable[..., Document]:
+        """Asks one of the generated classes by the short names of its methods."""
+        service = getattr(kfp_server_api, f"{name.title().replace('_', '')}ServiceApi")(self.server)
+
+        def ask(verb: str, **given: object) -> Document:
+            return self.server.ask(getattr(service, f"{name}_service_{verb}"), **given)
+
+        return ask
 
     @cached_property
     def health(self) -> Health:
@@ -65,7 +66,7 @@ class PipelinesApi:
             KubeflowError: It does not answer, or speaks another version.
         """
         try:
-            document = self.server.ask(HealthzServiceApi(self.server).healthz_service_get_healthz)
+            document = self._service("healthz")("get_healthz")
         except NotThereError as error:
             raise KubeflowError(
                 f"{self.server.place} has no /apis/v2beta1; Sightline speaks Kubeflow Pipelines 2.x: check that the "
@@ -91,101 +92,81 @@ class PipelinesApi:
     def pipeline_id(self, name: str) -> str | None:
         """The id of a pipeline, or None."""
         try:
-            found = self.server.ask(
-                self._pipelines.pipeline_service_get_pipeline_by_name, name=name, namespace=self.scope
-            )
+            return str(self._pipelines("get_pipeline_by_name", name=name, namespace=self.scope)["pipeline_id"])
         except NotThereError:
             return None
-        return str(found["pipeline_id"])
 
     def create_pipeline(self, name: str, description: str) -> str:
         """Make a pipeline without a version; the id."""
         pipeline = {"name": name, "display_name": name, "description": description, "namespace": self.scope}
-        made = self.server.ask(self._pipelines.pipeline_service_create_pipeline, pipeline=pipeline)
-        return str(made["pipeline_id"])
+        return str(self._pipelines("create_pipeline", pipeline=pipeline)["pipeline_id"])
 
     def upload_version(self, pipeline_id: str, name: str, description: str, text: str) -> Document:
         """Make a version of a pipeline of a compiled text."""
+        upload = kfp_server_api.PipelineUploadServiceApi(self.server).upload_pipeline_version
+        named = {"name": name, "display_name": name, "description": description, "pipelineid": pipeline_id}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "pipeline.yaml")
             path.write_text(text, encoding="utf-8")
-            return self.server.ask(
-                PipelineUploadServiceApi(self.server).upload_pipeline_version,
-                uploadfile=str(path),
-                name=name,
-                display_name=name,
-                description=description,
-                pipelineid=pipeline_id,
-            )
+            return self.server.ask(upload, uploadfile=str(path), **named)
 
     def versions(self, pipeline_id: str) -> Iterator[Document]:
         """The versions of a pipeline, newest first."""
-        call = self._pipelines.pipeline_service_list_pipeline_versions
-        return self._pages(call, "pipeline_versions", pipeline_id=pipeline_id)
+        asked = {"verb": "list_pipeline_versions", "pipeline_id": pipeline_id}
+        return self._pages(self._pipelines, "pipeline_versions", **asked)
 
     def version(self, pipeline_id: str, version_id: str) -> Document:
         """One version, with its compiled text as ``pipeline_spec``."""
-        call = self._pipelines.pipeline_service_get_pipeline_version
-        return self.server.ask(call, pipeline_id=pipeline_id, pipeline_version_id=version_id)
+        return self._pipelines("get_pipeline_version", pipeline_id=pipeline_id, pipeline_version_id=version_id)
 
     def experiment_id(self, name: str) -> str:
         """The id of an experiment, which is made if it is not there."""
-        asked = _filter("display_name", "EQUALS", name)
-        listed = self.server.ask(
-            self._experiments.experiment_service_list_experiments, namespace=self.scope, filter=asked
-        )
-        found = listed.get("experiments") or []
+        asked = {"namespace": self.scope, "filter": _filter("display_name", "EQUALS", name)}
+        found = self._experiments("list_experiments", **asked).get("experiments") or []
         for experiment in found:
             if experiment.get("storage_state") != "ARCHIVED":
                 return str(experiment["experiment_id"])
         if found:
             raise KubeflowError(f"experiment {name} is archived; restore it in the dashboard or name another")
-        experiment = {"display_name": name, "namespace": self.scope}
-        made = self.server.ask(self._experiments.experiment_service_create_experiment, experiment=experiment)
+        made = self._experiments("create_experiment", experiment={"display_name": name, "namespace": self.scope})
         return str(made["experiment_id"])
 
     def create_run(self, run: Document) -> Document:
         """Start a run."""
-        return self.server.ask(self._runs.run_service_create_run, run=run, experiment_id=run["experiment_id"])
+        return self._runs("create_run", run=run, experiment_id=run["experiment_id"])
 
     def run(self, run_id: str) -> Document:
         """One run by its whole id."""
-        return self.server.ask(self._runs.run_service_get_run, run_id=run_id)
+        return self._runs("get_run", run_id=run_id)
 
     def runs(self, limit: int, *, key: str = "", operation: str = "EQUALS", value: str = "") -> list[Document]:
         """The newest runs, of which ``key`` may be asked to equal or contain a value; without their tasks."""
-        asked = _filter(key, operation, value) if key else ""
-        call, scope = self._runs.run_service_list_runs, self.scope
-        listed = self.server.ask(call, namespace=scope, sort_by=_NEWEST_FIRST, page_size=limit, filter=asked)
-        return list(listed.get("runs") or [])
+        asked = {"namespace": self.scope, "filter": _filter(key, operation, value) if key else ""}
+        return list(self._runs("list_runs", sort_by=_NEWEST_FIRST, page_size=limit, **asked).get("runs") or [])
 
     def retry(self, run_id: str) -> None:
         """Run the tasks of a failed run that have not succeeded."""
-        self.server.ask(self._runs.run_service_retry_run, run_id=run_id)
+        self._runs("retry_run", run_id=run_id)
 
     def terminate(self, run_id: str) -> None:
         """End a run."""
-        self.server.ask(self._runs.run_service_terminate_run, run_id=run_id)
+        self._runs("terminate_run", run_id=run_id)
 
     def schedules(self) -> Iterator[Document]:
         """All recurring runs."""
-        call = self._schedules.recurring_run_service_list_recurring_runs
-        return self._pages(call, "recurringRuns", namespace=self.scope)
+        return self._pages(self._schedules, "recurringRuns", verb="list_recurring_runs", namespace=self.scope)
 
     def create_schedule(self, schedule: Document) -> Document:
         """Make a recurring run."""
-        call = self._schedules.recurring_run_service_create_recurring_run
-        return self.server.ask(call, recurring_run=schedule)
+        return self._schedules("create_recurring_run", recurring_run=schedule)
 
     def switch_schedule(self, schedule_id: str, *, on: bool) -> None:
         """Let a recurring run go on, or pause it."""
-        enable = self._schedules.recurring_run_service_enable_recurring_run
-        disable = self._schedules.recurring_run_service_disable_recurring_run
-        self.server.ask(enable if on else disable, recurring_run_id=schedule_id)
+        self._schedules(f"{'enable' if on else 'disable'}_recurring_run", recurring_run_id=schedule_id)
 
     def remove_schedule(self, schedule_id: str) -> None:
         """Remove a recurring run; the runs it made stay."""
-        self.server.ask(self._schedules.recurring_run_service_delete_recurring_run, recurring_run_id=schedule_id)
+        self._schedules("delete_recurring_run", recurring_run_id=schedule_id)
 
     def log_lines(self, run_id: str, node_id: str) -> Iterator[str]:
         """The log of a task's container, from its pod or, when that is gone, from the archive.
@@ -204,10 +185,10 @@ class PipelinesApi:
             beginning = False
             yield line
 
-    def _pages(self, call: Callable[..., Any], key: str, **asked: str) -> Iterator[Document]:
+    def _pages(self, ask: Callable[..., Document], key: str, **asked: str) -> Iterator[Document]:
         token = ""
         while True:
-            page = self.server.ask(call, **asked, sort_by=_NEWEST_FIRST, page_size=_PAGE, page_token=token)
+            page = ask(**asked, sort_by=_NEWEST_FIRST, page_size=_PAGE, page_token=token)
             yield from page.get(key) or []
             token = str(page.get("next_page_token") or "")
             if not token:

@@ -123,7 +123,9 @@ class _Connections(RESTClientObject):  # type: ignore[misc]  # the library has n
         # Without a CA of its own the library takes certifi's, not the system's with those of the company.
         own = {"ca_certs": None, "cert_file": None, "key_file": None, "ssl_context": tls}
         self.pool_manager.connection_pool_kw.update(own)
-        logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of every retry; the last failure is an error
+        logging.getLogger("urllib3.connectionpool").setLevel(
+            logging.ERROR
+        )  # it warns of every retry; the last failure is an error
 
     def request(
         self,
