@@ -25,7 +25,7 @@ from tests.kubeflow.recorded import NAMESPACE, crowd, serve, server_at, write_ku
 from tests.servers.answering import Answering, answering_server
 
 ROOT = Path(__file__).parents[1]
-TASKS, RUNS, TARGET_SECONDS = 30, 11, 0.5
+TASKS, RUNS, TARGET_SECONDS = 30, 11, 1.5
 LATENCY_SECONDS = 0.005
 
 

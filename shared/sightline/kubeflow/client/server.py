@@ -62,16 +62,11 @@ class Server(ApiClient):  # type: ignore[misc]  # the library has no types
         Raises:
             KubeflowError: One of its kinds; the text says what to do.
         """
-        given = {name: value for name, value in arguments.items() if value not in ("", None)}
-        response = call(**given, _preload_content=False)
+        response = call(**_given(arguments), _preload_content=False)
         try:
-            data = response.data
+            document = strict_json.decode(response.data) if response.data.strip() else {}
         except urllib3.exceptions.HTTPError as error:
             raise broken_off(self.place, error) from error
-        if not data.strip():
-            return {}
-        try:
-            document = strict_json.decode(data)
         except strict_json.JsonError as error:
             raise KubeflowError(
                 f"{self.place} answered with something that is not JSON ({error}); check that the address is that of "
@@ -84,18 +79,13 @@ class Server(ApiClient):  # type: ignore[misc]  # the library has no types
     def lines(
         self, call: Callable[..., Any], /, read_seconds: float = READ_SECONDS, **arguments: object
     ) -> Iterator[str]:
-        """The lines of a text as they come.
-
-        Args:
-            call: As for :meth:`ask`.
-            read_seconds: How long the server may say nothing.
-            arguments: As for :meth:`ask`.
+        """The lines of a text as they come; the server may say nothing for ``read_seconds``.
 
         Raises:
             KubeflowError: As for :meth:`ask`, or the text broke off.
         """
-        given = {name: value for name, value in arguments.items() if value not in ("", None)}
-        response = call(**given, _preload_content=False, _request_timeout=(CONNECT_SECONDS, read_seconds))
+        timeout = (CONNECT_SECONDS, read_seconds)
+        response = call(**_given(arguments), _preload_content=False, _request_timeout=timeout)
         rest = b""
         try:
             for chunk in response.stream(65536):
@@ -148,6 +138,10 @@ class _Connections(RESTClientObject):  # type: ignore[misc]  # the library has n
         if page is not None:
             raise web_page(self.place, page)
         return response
+
+
+def _given(arguments: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in arguments.items() if value not in ("", None)}
 
 
 def retries() -> urllib3.Retry:
