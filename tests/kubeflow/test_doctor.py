@@ -80,7 +80,7 @@ def test_all_is_well(sound):
         ("/api/v1/nodes", (200, {"items": [node(cpu="8")]}), "accelerators", "warning", "wait for ever",
          "accelerator_count=0"),
         ("/api/v1/nodes", (200, {"items": []}), "nodes", "warning", "has no node", "add one"),
-        ("/apis/v2beta1/runs", (401, {"message": "who?"}), "API", "fault", "does not know who asks", "--host"),
+        ("/apis/v2beta1/runs", (401, {"message": "who?"}), "API", "fault", "rejected the credentials", "--host"),
     ],
 )  # fmt: skip
 def test_something_is_amiss(server, sound, path, answer, check, level, says, remedy):

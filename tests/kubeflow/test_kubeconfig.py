@@ -15,11 +15,13 @@ from sightline.kubeflow.client.kubeconfig import read_kubeconfig
 from sightline.kubeflow.client.profile import Profile
 
 
-def kubeconfig(path, user, /, *, name="lab", server="http://127.0.0.1:1", cluster=(), **context):
+def kubeconfig(path, user, /, *, name="lab", server="http://127.0.0.1:1", cluster=None, **context):
     document = {
         "current-context": name,
         "contexts": [{"name": name, "context": {"cluster": "c", "user": "u", **context}}],
-        "clusters": [{"name": "c", "cluster": {"server": server, **dict(cluster)}}],
+        "clusters": [
+            {"name": "c", "cluster": cluster if isinstance(cluster, list) else {"server": server, **(cluster or {})}}
+        ],
         "users": [{"name": "u", "user": user}],
     }
     path.write_text(yaml.safe_dump(document))
@@ -115,7 +117,7 @@ PEM = "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n"
         (plugin(*status(clientCertificateData=7, clientKeyData=7)), NotAuthorisedError, "cannot be used"),
         (plugin(*status(token="canary", expirationTimestamp="soon")), NotAuthorisedError, "cannot be used"),
         (plugin(*status(token="canary\nx")), NotAuthorisedError, "not one line of ASCII"),
-        ({"exec": "canary"}, ConfigurationError, "not of the kind"),
+        ({"exec": "canary"}, ConfigurationError, "wrong type"),
         ({"exec": {"apiVersion": "client.authentication.k8s.io/v1"}}, NotAuthorisedError, "missing key 'command'"),
     ],
 )  # fmt: skip
@@ -139,8 +141,9 @@ def test_a_plugin_that_gives_nothing(tmp_path, user, kind, says):
         ({}, {"server": ""}, "is not a URL"),
         ({}, {"proxy-url": "socks5://127.0.0.1:1"}, "is not supported"),
         ({"token": "canary\nx"}, {}, "one line of ASCII"),
-        ({"username": "me", "password": 7}, {}, "not of the kind"),
-        ("canary", {}, "not of the kind"),
+        ({"username": "me", "password": 7}, {}, "wrong type"),
+        ("canary", {}, "wrong type"),
+        ([], ["canary"], "wrong type"),
         ({"auth-provider": {"name": "oidc", "config": {}}}, {}, "id-token"),
     ],
 )

@@ -48,13 +48,13 @@ def test_there_is_no_such_host():
     [
         # The API server of a multi-user Kubeflow, without a user's header.
         (401, {"error": "User identity is empty in the request header.", "code": 16}, NotAuthorisedError,
-         "does not know who asks"),
+         "rejected the credentials"),
         # The same, but as older versions say it.
         (500, {"message": "Unauthenticated: Request header error: there is no user identity"}, NotAuthorisedError,
-         "does not know who asks"),
+         "rejected the credentials"),
         # Another team's namespace.
         (403, {"message": "PermissionDenied: User 'me' is not authorized with reason: ..."}, NotAuthorisedError,
-         "name the namespace that is yours with --namespace"),
+         "name your own namespace with --namespace"),
         (404, {"message": "Run x not found"}, NotThereError, "Run x not found"),
         (409, {"message": "already exist"}, TakenError, "(409): already exist"),
         (500, {"message": 'workflows "x" is forbidden: exceeded quota: runs, used: 5'}, KubeflowError,

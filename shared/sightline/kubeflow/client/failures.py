@@ -33,7 +33,7 @@ from sightline.url_secrets import redact
 _SHOWN = 600
 _PAGE_BYTES = 200_000
 _PROXY = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or proxy-url of the kubeconfig"
-_BUSY = {429: "it is asked too much", 502: "it is not ready", 503: "it is not ready", 504: "it took too long"}
+_BUSY = {429: "too many requests", 502: "it is not ready", 503: "it is not ready", 504: "it took too long"}
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,7 @@ def unreachable(place: Place, error: Exception, secrets: Iterable[str] = ()) -> 
         return UnreachableError(f"proxy {redact(place.proxy)} does not connect to {place}: {status}; {_PROXY}")
     if any(isinstance(one, ssl.SSLError) for one in inner):
         return UnreachableError(
-            f"{place} cannot be trusted or does not trust this client ({text}); check the address, and the CA in "
-            f"{place.authority}"
+            f"no secure connection to {place}: {text}; check the address, and the certificates in {place.authority}"
         )
     return UnreachableError(f"{place.title} does not answer at {redact(place.url)}: {text}; {place.remedy}")
 
@@ -103,19 +102,19 @@ def refused(place: Place, asked: str, error: ApiException, secrets: Iterable[str
     """
     status, said = int(error.status), hide(_said(error.body or b""), secrets)
     if status < 400:
-        return _sent_on(place, asked, str((error.headers or {}).get("Location", "")))
+        return _redirected(place, asked, str((error.headers or {}).get("Location", "")))
     if status == 401 or "Unauthenticated" in said:
         return NotAuthorisedError(
-            f"{place} does not know who asks ({status}: {said}): the login is missing, wrong or expired; {place.remedy}"
+            f"{place} rejected the credentials ({status}: {said}): missing, wrong or expired; {place.remedy}"
         )
     if status == 403 and "quota" not in said:
         return NotAuthorisedError(
-            f"{place} does not allow this ({status}: {said}); ask for the right, or name the namespace that is yours "
-            "with --namespace"
+            f"{place} does not allow this ({status}: {said}); ask for the right, or name your own namespace with "
+            "--namespace"
         )
     if status == 407:
         return UnreachableError(
-            f"proxy {redact(place.proxy)} in front of {place} wants a user and a password; {_PROXY}"
+            f"proxy {redact(place.proxy)} in front of {place} requires a user name and a password; {_PROXY}"
         )
     kind = {404: NotThereError, 409: TakenError}.get(status, KubeflowError)
     later = f"; {_BUSY[status]}, try again later" if status in _BUSY else ""
@@ -148,16 +147,16 @@ def secrets_of(headers: Mapping[str, str] | None) -> list[str]:
     return [value for name, value in (headers or {}).items() if name.lower() in {"authorization", "cookie"}]
 
 
-def _sent_on(place: Place, asked: str, location: str) -> SightlineError:
+def _redirected(place: Place, asked: str, location: str) -> SightlineError:
     target = urljoin(place.url, location)
     if leads_to_sign_in(target) or urlsplit(target).hostname != urlsplit(place.url).hostname:
         return NotAuthorisedError(
-            f"{redact(place.url)} sends {asked} on to another address, as a login does; your session has ended or none "
-            f"was given; {place.remedy}"
+            f"{redact(place.url)} redirects {asked} to another address, as a login does; your session has ended or "
+            f"none was given; {place.remedy}"
         )
     return KubeflowError(
-        f"{redact(place.url)} sends {asked} on to {redact(target).partition('?')[0]}, and credentials are not carried "
-        f"on; give the address that it leads to; {place.remedy}"
+        f"{redact(place.url)} redirects {asked} to {redact(target).partition('?')[0]}, where credentials are not sent; "
+        f"use that address; {place.remedy}"
     )
 
 
@@ -173,7 +172,7 @@ def _said(body: bytes) -> str:
     if not text:
         text = body[:_SHOWN].decode(errors="replace")
         text = "a web page" if "<html" in text.lower() else text
-    text = " ".join(text.split()) or "without a word"
+    text = " ".join(text.split()) or "no message"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 

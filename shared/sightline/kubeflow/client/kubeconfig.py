@@ -51,10 +51,10 @@ def read_kubeconfig(paths: str, context: str = "") -> ClusterAccess | None:
         return None
     documents = [(path, read_yaml(path)) for path in there]
     current = context or next((text for _, one in documents if (text := str(one.get("current-context") or ""))), "")
-    _, chosen = _named(documents, "context", current)
     source = f"context {current} of {there[0]}"
     with tempfile.TemporaryDirectory() as private:  # OpenSSL reads keys from files only; they are gone in a moment
         try:
+            _, chosen = _named(documents, "context", current)
             cluster = _with_files(*_named(documents, "cluster", str(chosen.get("cluster"))), private)
             user_folder, user = _named(documents, "user", str(chosen["user"])) if chosen.get("user") else (Path(), {})
             configuration = _loaded(cluster, _with_files(user_folder, user, private))
@@ -63,7 +63,7 @@ def read_kubeconfig(paths: str, context: str = "") -> ClusterAccess | None:
         except (ConfigException, AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ConfigurationError):
                 raise
-            said = str(error) if isinstance(error, ConfigException) else "a field is not of the kind that it should be"
+            said = str(error) if isinstance(error, ConfigException) else "a field has the wrong type"
             raise ConfigurationError(f"{source} cannot be used: {said}; write the kubeconfig again") from error
     return ClusterAccess(configuration, tls, str(chosen.get("namespace") or ""), source)
 
@@ -87,7 +87,7 @@ def _with_files(folder: Path, section: Section, private: str) -> Section:
         data = section.pop(f"{name}-data", None)
         if data:
             try:
-                content = base64.b64decode(str(data), validate=True)
+                content = base64.b64decode("".join(str(data).split()), validate=True)
             except binascii.Error as error:
                 raise ConfigurationError(
                     f"the kubeconfig's {name}-data is not base64 ({error}); write the kubeconfig again"
@@ -102,7 +102,7 @@ def _loaded(cluster: Section, user: Section) -> Configuration:
     """What the client makes of a cluster and a user, but for what is renewed."""
     server = str(cluster.get("server") or "")
     if not server.startswith(("http://", "https://")):
-        raise ConfigException(f"server {server!r} is not a URL, expected such as https://10.0.0.1:6443")
+        raise ConfigException(f"server {server!r} is not a URL; expected e.g. https://10.0.0.1:6443")
     provider = (user.get("auth-provider") or {}).get("name", "oidc")
     if provider != "oidc":
         raise ConfigurationError(

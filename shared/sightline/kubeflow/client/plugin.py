@@ -1,7 +1,7 @@
 """Programs that a kubeconfig names for credentials, such as gke-gcloud-auth-plugin: tokens and certificates.
 
-The ``kubernetes`` client runs them; but where one fails it logs that and asks as nobody, and it never renews a
-certificate.
+The ``kubernetes`` client runs them; but where one fails it logs that and sends requests without credentials, and it
+never renews a certificate.
 """
 
 from __future__ import annotations
