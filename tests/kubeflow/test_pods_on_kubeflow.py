@@ -247,7 +247,7 @@ def test_status_tells_waiting_for_ever_from_waiting_for_room(pods):
     # At first there is only what the workflow says; then the pod and the nodes are compared.
     said = world.until(lambda: found if FOR_EVER in (found := reason()) else "")
     assert said.startswith("no node is large enough: it will wait for ever (no node is large enough for 4000"), said
-    pods.kubeflow.api.act(made, "terminate")
+    pods.kubeflow.api.terminate(made)
 
     names = [f"{world.name}-{part}" for part in ("holder", "waiter")]
     try:
