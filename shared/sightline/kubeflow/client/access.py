@@ -18,7 +18,7 @@ from kubernetes.client import Configuration
 from kubernetes.config import ConfigException
 from requests.utils import get_auth_from_url, get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
-from sightline.errors import ConfigurationError, NotAuthorisedError
+from sightline.errors import ConfigurationError, KubeflowError, NotAuthorisedError
 from sightline.kubeflow.client.server import retries
 from sightline.url_secrets import redact
 
@@ -54,6 +54,8 @@ class ClusterAccess:
         try:
             with self._lock:  # of many threads one asks a plugin
                 token = self.configuration.get_api_key_with_prefix("authorization")
+        except KubeflowError:
+            raise
         except (ConfigException, OSError) as error:
             raise NotAuthorisedError(f"cannot renew the credentials of {self.source}: {error}") from error
         if token and not (token.isascii() and token.isprintable()):
