@@ -113,9 +113,8 @@ class _Connections(RESTClientObject):  # type: ignore[misc]  # the library has n
         # Without a CA of its own the library takes certifi's, not the system's with those of the company.
         own = {"ca_certs": None, "cert_file": None, "key_file": None, "ssl_context": tls}
         self.pool_manager.connection_pool_kw.update(own)
-        logging.getLogger("urllib3.connectionpool").setLevel(
-            logging.ERROR
-        )  # it warns of every retry; the last failure is an error
+        # It warns of every retry; the last failure is an error.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
     def request(
         self,
