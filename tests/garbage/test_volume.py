@@ -258,7 +258,7 @@ def test_what_neither_repository_nor_database_knows_goes(world):
     shutil.copytree(known, strange, symlinks=True)
     world.age()
     reasons = {Path(entry.what).name: entry.reason for entry in world.sweep(delete=True).removed}
-    assert reasons[strange.name] == "neither the data repository nor the database knows shapes_train_v0 at that commit"
+    assert reasons[strange.name] == "neither the data repository nor the database has shapes_train_v0 at that commit"
 
 
 def test_a_checkout_of_another_repository_stays(world):

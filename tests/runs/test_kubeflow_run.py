@@ -279,7 +279,7 @@ def test_a_refused_configuration_is_told_and_leaves_nothing(pod, webhook, tmp_pa
 def test_a_run_that_resolve_did_not_begin_is_told(pod, webhook, tmp_path):
     with pytest.raises(StepError):
         finish(tmp_path, failed=True)
-    assert "resolve did not begin the run" in webhook[0][0]["text"]
+    assert "resolve did not start the run" in webhook[0][0]["text"]
 
 
 def test_a_run_on_a_laptop_is_left_to_its_keeper(webhook, tmp_path, monkeypatch):
