@@ -289,7 +289,7 @@ def test_a_data_repository_that_cannot_be_reached_stops_it(world):
 def test_a_checkout_used_between_the_look_and_the_removal_stays(world):
     world.age()
     with closing(world.database()) as database:
-        found = place(Checkouts, world, world.config(), database)
+        found = place(Checkouts, world, Workspace.of(world.config()), database)
         garbage = list(found.find())
         with checked_out(Workspace(world.config().data.repository, world.work), TAG):
             pass
@@ -363,7 +363,7 @@ def test_while_somebody_uses_the_cache_all_of_it_stays(world):
 def test_a_tag_that_is_published_between_the_look_and_the_removal_keeps_its_objects(world, monkeypatch):
     planted = plant_object(world)
     with closing(world.database()) as database:
-        found = place(DataCache, world, world.config(), database)
+        found = place(DataCache, world, Workspace.of(world.config()), database)
         garbage = list(found.find())
         assert [Path(entry.what) for entry in garbage] == [planted]
         monkeypatch.setattr(found, "_of_checkouts", lambda: ["ab" * 16])
