@@ -163,11 +163,11 @@ def test_masks_that_are_needed_must_be_there(evaluate, tmp_path):
 def test_a_measurement_tells_nothing_of_masks(tmp_path):
     truth = write_coco(tmp_path, 4)
     measured = task_measure("object_detection")(truth, noisy(truth), None, 0.5)
-    document = measured.document(truth)
+    sections = {section["id"]: section for section in measured.document()["sections"]}
     assert {name.split("_")[0] for name in measured.metrics} == {"box"}
-    assert list(document["curves"]) == list(document["confidence"]) == ["box"]
-    assert set(document["per_class"]["disc"]) == {"instances", "box_AP", "box_AP50"}
-    assert set(measured.mistakes) == {1, 2, 3, 4}
+    assert list(sections["curves"]["lines"]) == [one["key"] for one in sections["confidence"]["charts"]] == ["box"]
+    assert set(sections["classes"]["rows"]["disc"]) == {"instances", "box_AP", "box_AP50"}
+    assert set(measured.remarks) == {1, 2, 3, 4}
 
 
 def test_kept_detections_come_back_with_and_without_masks(tmp_path):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument, CocoImage
-from sightline.metrics.confusion import ImageMistakes
 from sightline.report.drawing.draw import draw_detections, draw_truth
+from sightline.tasks.measurements import Measurement
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,7 +69,7 @@ def draw_split(
     *,
     images: Sequence[CocoImage],
     max_pixels: int,
-    mistakes: Mapping[str, Mapping[int, ImageMistakes]],
+    measured: Mapping[str, Measurement],
 ) -> list[dict[str, Any]]:
     """Draw truth and predictions of some images of a split.
 
@@ -81,7 +80,7 @@ def draw_split(
         found: Name of the model -> image id -> the detections to be drawn.
         images: Those of the split's images that are drawn.
         max_pixels: Images with more pixels are refused.
-        mistakes: Name of the model -> image id -> what is wrong in it.
+        measured: Name of the model -> what is to be said of its images.
 
     Returns:
         The entries ``drawn`` of ``summary.json``.
@@ -105,7 +104,7 @@ def draw_split(
                     "model": model,
                     "truth": f"drawn/truth/{drawing}",
                     "prediction": f"{folder}/{drawing}",
-                    "mistakes": asdict(mistakes[model][listed["id"]]),
+                    "remark": measured[model].remark(listed["id"]).model_dump(),
                 }
             )
     return entries

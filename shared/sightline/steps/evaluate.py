@@ -322,9 +322,10 @@ class _Evaluation:
         for entry in self._contenders:
             if entry.sha256 not in {other.sha256 for other in self._contenders if other.name in shown}:
                 shown[entry.name] = {found.image_id: found.above(threshold) for found in self._found[entry.sha256]}
-        mistakes = {entry.name: self._measured[entry.sha256].mistakes for entry in self._contenders}
+        measured = {entry.name: self._measured[entry.sha256] for entry in self._contenders}
         together = {
-            image["id"]: sum(mistakes[name][image["id"]].total for name in shown) for image in self._truth["images"]
+            image["id"]: sum(measured[name].remark(image["id"]).mistakes for name in shown)
+            for image in self._truth["images"]
         }
         images = worst_and_spread(self._truth["images"], self._config.evaluate.drawn_images, together)
         summary = {
@@ -340,7 +341,7 @@ class _Evaluation:
                     "uri": entry.uri,
                     "training_tag": entry.training_tag,
                     "classes": self._known_classes(entry.sha256),
-                    **self._measured[entry.sha256].document(self._truth),
+                    **self._measured[entry.sha256].document(),
                 }
                 for entry in self._contenders
             },
@@ -352,7 +353,7 @@ class _Evaluation:
                 shown,
                 images=images,
                 max_pixels=self._config.data.max_pixels,
-                mistakes=mistakes,
+                measured=measured,
             ),
         }
         write_atomically(files / "summary.json", json.dumps(summary, indent=1))

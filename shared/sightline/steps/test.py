@@ -30,13 +30,13 @@ from sightline.evaluation.unlabelled import UnlabelledImages
 from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
 from sightline.logs import Progress
-from sightline.metrics.confusion import ImageMistakes
 from sightline.metrics.exact_match import Reading
 from sightline.metrics.selection import metrics_line
 from sightline.pod import current_run_id
 from sightline.registry.champions import ChampionPointer
 from sightline.registry.results import EvaluateResult, TestedModel, TestResult
 from sightline.registry.store import find_result, folder_key, publish_result
+from sightline.report.detector_sections import read_texts
 from sightline.report.drawing.draw import draw_detections
 from sightline.report.pages.summary import SUMMARY
 from sightline.report.pages.test_report import write_test_report
@@ -201,9 +201,9 @@ class _Test:
             "role": subject.role,
             "classes": known,
             "images_per_second": images_per_second,
-            **measured.document(self._truth),
+            **measured.document(),
         }
-        summary["drawn"] += self._draw_split(subject.name, seen, measured.mistakes)
+        summary["drawn"] += self._draw_split(subject.name, seen, measured)
         summary["unlabelled"] += self._draw_unlabelled(subject.name, seen)
         predictions = f"predictions/{plain_name(subject.name)}/predictions.json"
         write_atomically(self._files / predictions, json.dumps(self._predictions(subject, seen), indent=1))
@@ -306,22 +306,18 @@ class _Test:
             for index in range(len(found))
         ]
 
-    def _draw_split(
-        self, name: str, seen: Iterable[_Seen], mistakes: Mapping[int, ImageMistakes]
-    ) -> list[dict[str, Any]]:
+    def _draw_split(self, name: str, seen: Iterable[_Seen], measured: Measurement) -> list[dict[str, Any]]:
         labelled = {entry.found.image_id: entry for entry in seen if entry.found.image_id}
         sure = {image_id: self._sure(entry.found) for image_id, entry in labelled.items()}
-        drawn = draw_split(
+        return draw_split(
             self._files,
             self._root,
             self._truth,
             {name: sure},
             images=self._truth["images"],
             max_pixels=self._config.data.max_pixels,
-            mistakes={name: mistakes},
+            measured={name: measured},
         )
-        readings = {entry.name: [reading.document() for reading in entry.readings] for entry in labelled.values()}
-        return [{**entry, "read": readings[entry["image"]]} for entry in drawn]
 
     def _draw_unlabelled(self, name: str, seen: Iterable[_Seen]) -> list[dict[str, Any]]:
         names = {category["id"]: category["name"] for category in self._truth["categories"]}
@@ -330,8 +326,8 @@ class _Test:
             picture = self._unlabelled.read(entry.name, self._config.data.max_pixels)
             drawing = f"drawn/{plain_name(name)}/unlabelled/{drawing_name(number, entry.name)}"
             save_drawing(draw_detections(picture, self._sure(entry.found), names), self._files / drawing)
-            read = [reading.document() for reading in entry.readings]
-            entries.append({"image": entry.name, "model": name, "prediction": drawing, "read": read})
+            texts = [text.model_dump() for text in read_texts([reading.document() for reading in entry.readings])]
+            entries.append({"image": entry.name, "model": name, "prediction": drawing, "texts": texts})
         return entries
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
-from sightline.metrics.confusion import ImageMistakes
 from sightline.metrics.exact_match import Reader
+from sightline.report.sections import Remark, Section
 
 MEASURES = {
     "instance_segmentation": "sightline.tasks.instance_segmentation.measurement:measure",
@@ -21,22 +22,30 @@ MEASURES = {
 """Task -> module and function, imported on use."""
 
 
-class Measurement(Protocol):
-    """One model on one split."""
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One model on one split.
 
-    @property
-    def metrics(self) -> dict[str, float]:
-        """By name; what cannot be computed is left out."""
-        ...
+    Attributes:
+        metrics: By name, 0 to 1; what cannot be computed is left out.
+        sections: What a page shows of it.
+        remarks: What is to be said of each image, by its id; an image without an entry has no mistake.
+        note: On what conditions the metrics were computed, full sentences.
+    """
 
-    @property
-    def mistakes(self) -> Mapping[int, ImageMistakes]:
-        """What is wrong in each image, by its id."""
-        ...
+    metrics: dict[str, float]
+    sections: Sequence[Section] = ()
+    remarks: Mapping[int, Remark] = field(default_factory=dict)
+    note: str = ""
 
-    def document(self, truth: CocoDocument) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """The measurement as JSON values, as ``summary.json`` has it."""
-        ...
+        sections = [section.model_dump(mode="json") for section in self.sections]
+        return {"metrics": self.metrics, "note": self.note, "sections": sections}
+
+    def remark(self, image_id: int) -> Remark:
+        """What is to be said of an image."""
+        return self.remarks.get(image_id, Remark())
 
 
 class Measure(Protocol):
