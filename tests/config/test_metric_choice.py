@@ -18,7 +18,7 @@ from sightline.config.task_declarations import (
 from sightline.errors import ConfigurationError
 from sightline.tasks.base import TASKS, load_task
 from sightline.tasks.detection.metrics import READINGS
-from sightline.tasks.measurements import MEASURES, task_measure
+from sightline.tasks.evaluators import EVALUATORS, open_evaluator
 
 ALL = "box_AP, box_AP50, box_AP75, mask_AP, mask_AP50, mask_AP75, dv_mAP, EIR"
 
@@ -77,10 +77,10 @@ def test_where_none_is_named_the_main_metric_of_the_task_decides(task, metric, t
 
 
 def test_a_task_that_is_declared_is_there():
-    assert set(task_names()) == set(TASKS) == set(MEASURES)
+    assert set(task_names()) == set(TASKS) == set(EVALUATORS)
     for name in task_names():
         assert load_task(name).name == name
-        assert callable(task_measure(name))
+        assert open_evaluator(name, "none", {1: "a"}).prediction
         assert task_declaration(name).main_metric in task_declaration(name).metric_names
 
 

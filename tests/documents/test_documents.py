@@ -15,13 +15,14 @@ import pytest
 from sightline.code.bucket import POINTER, POINTER_KEY, read_pointer
 from sightline.code.snapshot import MANIFEST, SNAPSHOT, read_snapshot
 from sightline.code.volume import read_manifest
+from sightline.data.detections import Detections
 from sightline.data.recording.training_set import TRAINING_SET, from_bytes, to_bytes
 from sightline.data.repository.finishing import FINISH, read_note
 from sightline.data.repository.staging import staging_root
 from sightline.documents import DocumentError, DocumentKind
 from sightline.engine.checkpoint import CHECKPOINT, read_state
 from sightline.errors import CodeError, DataError, ModelFileError, RepositoryError, SightlineError, StepError
-from sightline.evaluation.inference import KEPT_PREDICTIONS, detections_to_json, infer_split
+from sightline.evaluation.inference import KEPT_PREDICTIONS, infer_split, predictions_to_json
 from sightline.garbage.naming import read_document as read_for_gc
 from sightline.models.model_file import MODEL_CARD, card_document, read_card
 from sightline.registry import results as stored
@@ -86,8 +87,8 @@ def published(kind: type) -> Case:
 
 
 def kept(folder: Path) -> list[dict[str, Any]]:
-    found = infer_split(None, None, folder, kept=folder / "kept.json", max_pixels=1)
-    return json.loads(detections_to_json(found))["images"]
+    found = infer_split(None, None, folder, prediction=Detections, kept=folder / "kept.json", max_pixels=1)
+    return json.loads(predictions_to_json(found))["images"]
 
 
 CASES = {

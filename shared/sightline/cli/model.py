@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -106,7 +106,7 @@ def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max
             if done.fault is not None:
                 broken.append(str(done.fault))
             elif len(wanted) <= SHOWN_LINES:
-                progress.echo(f"{done.image.path}: {_counted(done.document)}{_read_text(done.document)}")
+                progress.echo(f"{done.image.path}: {done.line}")
     if len(broken) < len(wanted):
         click.echo(f"drawn images and JSON files are in {out}")
     if broken:
@@ -125,7 +125,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
     classes = [f"{id_}: {name}" for id_, name in zip(card.category_ids, card.classes, strict=True)]
     return [
         ("task", card.task),
-        ("backbone", architecture.backbone),
+        *((name, str(value)) for name, value in architecture if name == "backbone"),
         ("input", f"longer side {preprocessing.image_size} px, mean {preprocessing.mean}, std {preprocessing.std}"),
         ("classes", ", ".join(classes)),
         ("reading", card.reading),
@@ -135,13 +135,3 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
         ("iteration", str(card.iteration)),
         *((f"val {name}", f"{value:.4f}") for name, value in card.metrics.items()),
     ]
-
-
-def _counted(document: dict[str, Any]) -> str:
-    count = len(document["detections"])
-    return f"{count} detection{'s'[: count != 1]}"
-
-
-def _read_text(document: dict[str, Any]) -> str:
-    readings = document.get("readings", [])
-    return "".join(f"; {reading['kind']} {' '.join(reading['texts'])}" for reading in readings if reading["complete"])

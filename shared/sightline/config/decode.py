@@ -52,7 +52,7 @@ def is_for_gpu(task: str, model: Network) -> bool:
     small = recipe_document(recipe)["model"]
     mine = model.model_dump()
     sizes = [name for name in small if name == "image_size" or name.endswith("_channels")]
-    return mine["backbone"] != small["backbone"] or any(mine[name] > small[name] for name in sizes)
+    return mine.get("backbone") != small.get("backbone") or any(mine[name] > small[name] for name in sizes)
 
 
 def recipe_summary(name: str) -> str:

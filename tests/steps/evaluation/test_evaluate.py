@@ -147,7 +147,7 @@ def test_done_again_nothing_changes(site, monkeypatch):
     train = site.trained(site.model(50))
     first = promote.run(site.config(), "code", train)
     before = site.champion("EIR")
-    monkeypatch.setattr(evaluate, "task_measure", None)
+    monkeypatch.setattr(evaluate, "open_evaluator", None)
 
     assert promote.run(site.config(), "code", train) == first
     assert site.champion("EIR") == before

@@ -195,7 +195,7 @@ def test_unlabelled_images_are_inferred_drawn_and_read(site, recorded):
 def test_done_again_nothing_is_inferred(site, monkeypatch):
     chosen = selected(site, site.model(50))
     first = testing.run(site.config(), "code", chosen)
-    monkeypatch.setattr(testing, "task_measure", None)
+    monkeypatch.setattr(testing, "open_evaluator", None)
 
     assert testing.run(site.config(), "code", chosen) == first
 

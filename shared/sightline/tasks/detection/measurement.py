@@ -14,7 +14,7 @@ from sightline.metrics.divided import DividedScores, evaluate_divided
 from sightline.metrics.exact_match import ExactMatch, Reader, evaluate_exact_match
 from sightline.report.detector_sections import detector_note, detector_sections
 from sightline.report.sections import object_remark
-from sightline.tasks.measurements import Measurement
+from sightline.tasks.evaluators import Measurement
 
 _CLASS_METRICS = ("AP", "AP50")
 """The columns of COCO in the table per class, for each overlap."""
