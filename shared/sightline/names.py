@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sightline.errors import ConfigurationError
+
+_LONGEST = 200
+"""Characters of a name that a message shows."""
 
 
 class NameTable(Mapping[str, str]):
@@ -51,19 +54,21 @@ class NameTable(Mapping[str, str]):
         return getattr(importlib.import_module(module), attribute)
 
 
-def unknown_name(noun: str, name: object, known: Mapping[str, Any] | tuple[str, ...], more: str = "") -> str:
+def unknown_name(noun: str, name: object, known: Collection[str], shown: str = "") -> str:
     """What is wrong with a name that a table does not have, the nearest that it has, and all of them.
 
     Args:
         noun: What it should be, such as ``backbone``.
         name: Whatever was given.
         known: The names that there are.
-        more: Said instead of listing all of them.
+        shown: What to say in place of all of them.
 
     Example:
         >>> unknown_name("backbone", "resnet5", ("resnet50", "vgg"))
         "no backbone called 'resnet5'; did you mean resnet50? There are: resnet50, vgg"
     """
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    text = repr(name)
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    near = difflib.get_close_matches(str(name)[:_LONGEST], known, n=1, cutoff=0.5)
     meant = f"; did you mean {near[0]}?" if near else "."
-    return f"no {noun} called {name!r}{meant} There are: {more or ', '.join(known) or 'none'}"
+    return f"no {noun} called {text}{meant} There are: {shown or ', '.join(known) or 'none'}"

@@ -35,7 +35,7 @@ def test_the_url_may_come_from_the_configuration(url, tmp_path, monkeypatch):
     monkeypatch.setenv("SIGHTLINE_HOME", str(tmp_path / "home"))
     assert run("upgrade", "--set", f"database.url={url}").startswith(url)
     assert f"{tmp_path}/home/sightline.sqlite" in run("upgrade", "--recipe", "plates")
-    with pytest.raises(ConfigurationError, match="unknown recipe"):
+    with pytest.raises(ConfigurationError, match="no recipe called"):
         run("upgrade", "--recipe", "none")
 
 

@@ -49,8 +49,8 @@ def test_a_recipe_may_be_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("data.tga=v1", "data.tga: unknown name (did you mean tag?)"),
-        ("trian.iterations=1", "trian: unknown name (did you mean train?)"),
+        ("data.tga=v1", "data.tga: no key called 'tga'; did you mean tag?"),
+        ("trian.iterations=1", "trian: no key called 'trian'; did you mean train?"),
         ("train.iterations=-3", "train.iterations: -3 does not fit; expected greater than 0"),
         ("train.iterations=many", "train.iterations: 'many' does not fit; expected a valid integer"),
         (
@@ -85,7 +85,7 @@ def test_a_recipe_may_be_a_file(tmp_path):
         ("data.splits.train=0.9", "data.splits: "),
         ("data.splits.train=0.9", "must be 1, but they are 1.2"),
         ("data.faults.zero_area=clip", "data.faults.zero_area: 'clip' does not fit; expected 'error' or 'drop'"),
-        ("task=cooking", "task: 'cooking' does not fit; expected instance_segmentation"),
+        ("task=cooking", "task: no task called 'cooking'. There are: instance_segmentation, object_detection"),
         ("data.tag", "'data.tag': an override looks like data.tag=plates_ann_v1"),
         ("data..tag=1", "'data..tag=1': an override looks like"),
         ("data.tag=[", "data.tag: '[' is not valid YAML"),
@@ -186,7 +186,7 @@ def test_a_minimum_is_one_number_or_one_by_metric():
     ("recipe.yaml", r"recipe\.yaml is missing \(looked for /"),
     ("folder/pets.yml", "pets.yml is missing"),
     ("here/pets", "here/pets is missing"),
-    ("here", "unknown recipe 'here'"),
+    ("here", "no recipe called 'here'"),
     ("folder.yaml", "folder.yaml is a folder"),
     ("here/pets.txt", "no YAML ending"),
 ])  # fmt: skip

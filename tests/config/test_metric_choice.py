@@ -30,8 +30,11 @@ def test_every_metric_of_the_task_and_its_reading_can_select():
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["evaluate.select_by=[mask_AP, mAP]"], f"unknown metric 'mAP'; a model can be selected by {ALL}"),
-        (["evaluate.minimum={mAP: 0.1}"], f"evaluate.minimum: unknown metric 'mAP'; a model can be selected by {ALL}"),
+        (["evaluate.select_by=[mask_AP, mAP]"], f"no metric called 'mAP'; did you mean dv_mAP? There are: {ALL}"),
+        (
+            ["evaluate.minimum={mAP: 0.1}"],
+            f"evaluate.minimum: no metric called 'mAP'; did you mean dv_mAP? There are: {ALL}",
+        ),
         (
             ["reading=none", "evaluate.select_by=[EIR]"],
             "EIR counts structures that were read exactly, but reading is none; set reading=plates",
@@ -58,7 +61,8 @@ def test_training_chooses_by_what_validation_computes(metric):
     check_best_metric(decode("plates", ["train.best_metric=box_AP75"]))
     with pytest.raises(ConfigurationError) as caught:
         check_best_metric(decode("plates", [f"train.best_metric={metric}"]))
-    assert f"computes no '{metric}'; choose one of box_AP, box_AP50" in str(caught.value)
+    assert f"train.best_metric: no metric of a validation called '{metric}'" in str(caught.value)
+    assert "There are: box_AP, box_AP50" in str(caught.value)
 
 
 @pytest.mark.parametrize(("task", "metric"), [("instance_segmentation", "mask_AP"), ("object_detection", "box_AP")])

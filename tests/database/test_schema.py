@@ -192,7 +192,7 @@ def test_the_password_comes_from_the_environment_and_shows_nowhere(empty_url, mo
     ("url", "message"),
     [
         ("nonsense", "cannot be read; expected sqlite:"),
-        ("postgresql://user@host/name", "postgresql is not supported; choose sqlite, mysql or mariadb"),
+        ("postgresql://user@host/name", "no kind of database called 'postgresql'. There are: sqlite, mysql, mariadb"),
         ("mysql+mysqldb://user@host/name", r"use mysql\+pymysql://"),
         ("mysql://user@host:3306", "names no database"),
         ("sqlite://", "a file is needed"),

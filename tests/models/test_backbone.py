@@ -62,7 +62,7 @@ def test_the_number_of_anchor_sizes_must_fit_the_pyramid(sizes):
     ],
 )
 def test_an_unknown_backbone_names_the_nearest(name, nearest):
-    with pytest.raises(ConfigurationError, match=f"model.backbone: unknown backbone '{name}'.*{nearest}"):
+    with pytest.raises(ConfigurationError, match=f"model.backbone: no backbone called '{name}'.*{nearest}"):
         build_backbone(model(name))
 
 

@@ -222,7 +222,7 @@ def test_open_reader():
         ConfigurationError, match=r"data.classes does not have: 7, l_s_n; add them, or set reading=none"
     ):
         open_reader("plates", [name for name in CLASSES if name not in {"7", "l_s_n"}])
-    with pytest.raises(ConfigurationError, match="unknown reader 'tyres'; known are none, plates"):
+    with pytest.raises(ConfigurationError, match="reading: no reading called 'tyres'"):
         open_reader("tyres", CLASSES)
 
 

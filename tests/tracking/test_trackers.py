@@ -60,7 +60,9 @@ def test_values_must_be_finite(tmp_path):
 
 
 def test_an_unknown_tracker_lists_the_known(tmp_path):
-    with pytest.raises(ConfigurationError, match="unknown 'wandb'; choose from tensorboard, text"):
+    with pytest.raises(
+        ConfigurationError, match=r"train.trackers: no tracker called 'wandb'\. There are: text, tensorboard"
+    ):
         open_trackers(["text", "wandb"], tmp_path)
 
 

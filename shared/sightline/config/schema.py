@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from sightline.config.network import Network
-from sightline.config.section import Address, Fraction, PositiveFloat, PositiveInt, Section
+from sightline.config.section import Address, Fraction, KnownName, PositiveFloat, PositiveInt, Section
 from sightline.config.task_declarations import (
     DEFAULT_TASK,
     as_the_task_has_it,
@@ -36,6 +36,9 @@ def _without_token(url: str) -> str:
         raise ValueError("a URL without a password or token; set SIGHTLINE_GIT_TOKEN in the environment instead")
     return url
 
+
+TRACKER_NAMES = ("text", "tensorboard")
+"""What is told the training curves; each is a module of that name in :mod:`sightline.tracking`."""
 
 DEFAULT_MINIMUM = 0.05
 """What a first champion needs by every metric that ``evaluate.minimum`` does not name."""
@@ -211,7 +214,7 @@ class Train(Section):
     best_metric: str = Field(
         "mask_AP", description="Validation metric that decides which checkpoint is best; of another task its own"
     )
-    trackers: tuple[Literal["text", "tensorboard"], ...] = Field(
+    trackers: tuple[Annotated[str, KnownName("tracker", lambda: TRACKER_NAMES)], ...] = Field(
         ("text", "tensorboard"), description="Where training curves are written"
     )
     augmentation: Augmentation = Augmentation()
@@ -285,13 +288,9 @@ class Config(Section):
     """Everything that decides what a run does.  Two runs with equal configuration, data and code do the same."""
 
     recipe: Name = Field(description="Name of the recipe, given by --recipe")
-    task: str = Field(
-        DEFAULT_TASK, description="What the network predicts", json_schema_extra={"enum": list(task_names())}
-    )
-    reading: str = Field(
-        "none",
-        description="Structured reading of what is predicted; one that the task has",
-        json_schema_extra=lambda schema: schema.update(enum=["none", *reading_names()]),
+    task: Annotated[str, KnownName("task", task_names)] = Field(DEFAULT_TASK, description="What the network predicts")
+    reading: Annotated[str, KnownName("reading", lambda: ["none", *reading_names()])] = Field(
+        "none", description="Structured reading of what is predicted; one that the task has"
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed for weights, order and augmentation")
     data: Data
@@ -318,20 +317,11 @@ class Config(Section):
             filled[section] = {**choice, **named} if isinstance(named, dict) else named
         return filled
 
-    @field_validator("task")
-    @classmethod
-    def _known_task(cls, task: str) -> str:
-        if task not in task_names():
-            raise ValueError(" or ".join(task_names()))
-        return task
-
     @field_validator("reading")
     @classmethod
     def _reading_of_the_task(cls, reading: str, info: ValidationInfo) -> str:
         known = ["none", *task_declaration(info.data["task"]).readings] if "task" in info.data else [reading]
-        if reading not in known:
-            raise ValueError(" or ".join(known))
-        return reading
+        return KnownName(f"reading of the task {info.data.get('task')}", lambda: known).require(reading)
 
     @field_validator("model", mode="before")
     @classmethod

@@ -261,9 +261,9 @@ def test_a_replaced_or_missing_model_file_is_refused(site):
 
 def test_metrics_that_nobody_computes_are_refused_before_any_work(site):
     train = site.trained(site.model(50))
-    with pytest.raises(ConfigurationError, match="unknown metric 'mAP'"):
+    with pytest.raises(ConfigurationError, match="no metric called 'mAP'"):
         promote.run(site.config("evaluate.select_by=[mAP]"), "code", train)
-    with pytest.raises(ConfigurationError, match=r"evaluate\.minimum: unknown metric 'mAP'"):
+    with pytest.raises(ConfigurationError, match=r"evaluate\.minimum: no metric called 'mAP'"):
         promote.run(site.config("evaluate.minimum={mAP: 0.5}"), "code", train)
     with pytest.raises(ConfigurationError, match="reading is none"):
         promote.run(site.config("reading=none"), "code", train)
