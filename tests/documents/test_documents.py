@@ -263,6 +263,21 @@ class TestWritersNameTheFormat:
         assert all(np.array_equal(a["scores"], b["scores"]) for a, b in zip(after, before, strict=True))
 
 
+def test_a_summary_of_the_first_format_brings_the_sections_that_are_written_now():
+    first, second = (json.loads((FIXTURES / "summary" / f"format-{number}.json").read_text()) for number in (1, 2))
+    upgraded, written = SUMMARY.upgrade(first)["models"]["best"], second["models"]["best"]  # of equal trainings
+    assert [section["id"] for section in written["sections"]] == [
+        "classes",
+        "confidence",
+        "curves",
+        "confusion",
+        "predictions",
+    ]
+    for name in ("metrics", "note", "sections"):
+        assert upgraded[name] == written[name]
+    assert [item["remark"] for item in SUMMARY.upgrade(first)["drawn"]] == [item["remark"] for item in second["drawn"]]
+
+
 @pytest.mark.parametrize(
     ("key", "name"),
     [

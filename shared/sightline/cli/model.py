@@ -61,7 +61,7 @@ def show(*, model: str, as_json: bool) -> None:
     help="Folder of the drawn images and their JSON files.",
 )
 @click.option(
-    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Lowest score of a detection."
+    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Lowest score of what is predicted."
 )
 @click.option(
     "--max-pixels",
@@ -78,7 +78,7 @@ def show(*, model: str, as_json: bool) -> None:
     help="auto uses a GPU if there is one.",
 )
 def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max_pixels: int, device: str) -> None:
-    """Detect objects in each IMAGE: draw them, and write them as JSON with what they read.
+    """Predict on each IMAGE: draw the prediction, and write it as JSON.
 
     MODEL is the path or URI of a model file, its SHA-256 or six digits or more of it, or champion:DATASET (with
     /METRIC behind it where a dataset has several champions).  IMAGE is a file, a folder (its sub-folders are mirrored

@@ -54,10 +54,12 @@ class Reading:
     Attributes:
         metric: What measures it.
         meaning: What the metric does, as the predicate of a sentence.
+        noun: What is read, such as ``plate``.
     """
 
     metric: Metric
     meaning: str
+    noun: str = "structure"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sightline.config.task_declarations import TASK_NAMES, task_declaration
@@ -115,9 +116,11 @@ class Task(Protocol):
 
     Attributes:
         name: As in the configuration.
+        short_names: Parts of the loss -> what they are called where there is little room.
     """
 
     name: str
+    short_names: Mapping[str, str] = MappingProxyType({})
 
     @property
     def metrics(self) -> tuple[str, ...]:

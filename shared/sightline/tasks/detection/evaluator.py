@@ -13,6 +13,7 @@ from sightline.report.detector_sections import read_texts
 from sightline.report.drawing.draw import draw_detections, draw_truth
 from sightline.report.sections import Text
 from sightline.tasks.detection.measurement import measure_detections
+from sightline.tasks.detection.metrics import READINGS
 from sightline.tasks.evaluators import Measurement
 from sightline.tasks.readers.registry import can_read, open_reader
 
@@ -51,7 +52,8 @@ class DetectionEvaluator:
 
     def measure(self, truth: CocoDocument, predictions: Sequence[Detections], score_threshold: float) -> Measurement:
         """See :func:`sightline.tasks.detection.measurement.measure_detections`."""
-        return measure_detections(truth, predictions, self._reader, score_threshold, overlaps=self._overlaps)
+        noun = READINGS[self._reading].noun if self._reading in READINGS else ""
+        return measure_detections(truth, predictions, self._reader, score_threshold, overlaps=self._overlaps, noun=noun)
 
     def describe(self, prediction: Detections, *, brief: bool = False) -> dict[str, Any]:
         """Detections as JSON values.

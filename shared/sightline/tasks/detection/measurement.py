@@ -27,6 +27,7 @@ def measure_detections(
     score_threshold: float,
     *,
     overlaps: Sequence[Overlap],
+    noun: str,
 ) -> Measurement:
     """Compute every metric.
 
@@ -35,6 +36,7 @@ def measure_detections(
         detections: One entry an image, of every score: average precision needs them all.
         reader: What to read; None: nothing.
         score_threshold: Detections below it are neither read nor counted in the confusion matrix.
+        noun: What the reader reads, such as ``plate``.
         overlaps: By what detections are matched with the truth; outlines are compared where masks are among them.
 
     Raises:
@@ -56,7 +58,7 @@ def measure_detections(
     }
     return Measurement(
         metrics,
-        detector_sections(values, list(coco.instances), note=note, score_threshold=score_threshold),
+        detector_sections(values, list(coco.instances), note=note, score_threshold=score_threshold, noun=noun),
         {image_id: object_remark(**asdict(mistakes)) for image_id, mistakes in confusion.mistakes.items()},
         note,
     )

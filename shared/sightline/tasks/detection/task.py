@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -31,6 +32,7 @@ class DetectionTask(Task):
     name: str
     overlaps: tuple[Overlap, ...] = ("box",)
     predictor_class: type[DetectionPredictor] = DetectionPredictor
+    short_names = MappingProxyType({"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"})
 
     def load_backbone(self, network: nn.Module, path: Path) -> None:
         """Put pretrained weights (``.safetensors``) into the backbone of a network.
