@@ -32,7 +32,8 @@ JOBS = (2, 8, 16)
 ROUNDS = 5
 PULL = (
     "import sys; from pathlib import Path; from sightline.data.repository.checkout import checkout;"
-    "checkout(sys.argv[1], sys.argv[2], Path(sys.argv[3]));"
+    "from sightline.data.workspace import Workspace;"
+    "checkout(Workspace(sys.argv[1], Path(sys.argv[3])), sys.argv[2]);"
     # Not ru_maxrss: that begins with the memory of the process which started this one.
     "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
 )

@@ -103,10 +103,10 @@ def hang_up(run):
 @pytest.fixture
 def slow_record(world):
     """Record takes long: whoever reads the remote is held up by a lock."""
-    from sightline.data.repository.checkout import cache_lock
+    from sightline.data.workspace import Workspace
     from sightline.lock import exclusive_lock
 
-    with exclusive_lock(cache_lock(world.home / "work"), 5.0):
+    with exclusive_lock(Workspace("", world.home / "work").cache_lock, 5.0):
         yield
 
 

@@ -16,7 +16,7 @@ from sightline.engine.checkpoint import TrainingState, load_checkpoint, read_sta
 from sightline.engine.optimiser import build_optimiser, set_learning_rate
 from sightline.errors import ConfigurationError, StepError
 from sightline.models.model_file import read_card
-from sightline.models.safetensors_header import LONGEST_HEADER
+from sightline.models.safetensors_file import LONGEST_HEADER
 from sightline.tasks.instance_segmentation.task import InstanceSegmentation
 from tests.engine.training import run
 from tests.squares import TINY_TRAIN

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from sightline.data.repository.checkout import checkout
+from sightline.data.workspace import Workspace
 from sightline.errors import RepositoryError
 from sightline.garbage import MIN_AGE
 from sightline.garbage.found import everything_in
@@ -92,7 +93,7 @@ def test_gc_killed_again_and_again(world):
     for number in range(25):
         if number % 5 == 0:
             for tag in ("shapes_ann_v1", "shapes_train_v1"):
-                checkout(world.config().data.repository, tag, world.work)
+                checkout(Workspace(world.config().data.repository, world.work), tag)
             for index in range(300):
                 world.plant(world.bucket / f"results/train/shapes_train_v1/{index % 7:016x}" / f"{index}.json")
                 world.plant(world.work / "dvc-cache/files/md5" / f"{index % 256:02x}" / f"{index:030x}")
@@ -116,4 +117,4 @@ def test_gc_killed_again_and_again(world):
     assert world.sweep().garbage == []
     assert not list((world.work / "trash").iterdir())
     assert killed > 5
-    checkout(world.config().data.repository, "shapes_train_v1", world.work)
+    checkout(Workspace(world.config().data.repository, world.work), "shapes_train_v1")

@@ -15,7 +15,8 @@ import pytest
 
 from sightline.data.dvc.objects import hash_files
 from sightline.data.git.commands import git
-from sightline.data.repository.checkout import cache_lock, checked_out, checkout, use_lock
+from sightline.data.repository.checkout import checked_out, checkout, use_lock
+from sightline.data.workspace import Workspace
 from sightline.database import Database
 from sightline.errors import RepositoryError
 from sightline.garbage.checkouts import Checkouts
@@ -196,7 +197,7 @@ def checkouts(world):
 def test_a_checkout_that_is_read_stays_and_its_use_makes_it_young(world):
     world.age()
     config = world.config()
-    with checked_out(config.data.repository, TAG, world.work):
+    with checked_out(Workspace(config.data.repository, world.work), TAG):
         world.age(of=world.work / "checkouts")
         done = world.sweep(delete=True)
         assert [entry.kind for entry in done.garbage].count("checkout") == 2
@@ -217,14 +218,14 @@ def test_a_checkout_that_vanishes_before_it_is_locked_is_made_again(world, monke
         return shared_lock(path, timeout_seconds)
 
     monkeypatch.setattr(room, "shared_lock", remove_once)
-    with checked_out(config.data.repository, TAG, world.work) as found:
+    with checked_out(Workspace(config.data.repository, world.work), TAG) as found:
         assert (found.path / "training" / "shapes" / "train.json").is_file()
     assert removed
 
 
 def test_a_checkout_made_again_from_the_cache_is_whole(world):
     config = world.config()
-    before = checkout(config.data.repository, TAG, world.work)
+    before = checkout(Workspace(config.data.repository, world.work), TAG)
     files = [path.relative_to(before.path).as_posix() for path in (before.path / "annotations").rglob("*")]
     hashes = hash_files(before.path, files, 1, "hash")
     world.age()
@@ -233,7 +234,7 @@ def test_a_checkout_made_again_from_the_cache_is_whole(world):
     shutil.move(world.folder / "remote", world.folder / "remote-away")
     (world.folder / "remote" / "training").mkdir(parents=True)
     shutil.copytree(world.folder / "remote-away", world.folder / "remote", dirs_exist_ok=True)
-    after = checkout(config.data.repository, TAG, world.work)
+    after = checkout(Workspace(config.data.repository, world.work), TAG)
     assert hash_files(after.path, files, 1, "hash") == hashes
 
 
@@ -291,7 +292,7 @@ def test_a_checkout_used_between_the_look_and_the_removal_stays(world):
     with closing(world.database()) as database:
         found = place(Checkouts, world, world.config(), database)
         garbage = list(found.find())
-        with checked_out(world.config().data.repository, TAG, world.work):
+        with checked_out(Workspace(world.config().data.repository, world.work), TAG):
             pass
         assert [Path(entry.what).name.rpartition("-")[0] for entry in found.remove(garbage)] == ["shapes_ann_v1"]
 
@@ -355,7 +356,7 @@ def test_a_checkout_alone_keeps_its_objects(world):
 
 def test_while_somebody_uses_the_cache_all_of_it_stays(world):
     planted = plant_object(world)
-    with shared_lock(cache_lock(world.work), 0.0):
+    with shared_lock(Workspace("", world.work).cache_lock, 0.0):
         assert world.sweep(delete=True).removed == []
     assert planted.exists()
 

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import struct
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from sightline.data.formats.labelme.instances import ShapeReader
 from sightline.data.formats.labels import LabelMap
 from sightline.errors import ConfigurationError, ModelFileError, RepositoryError, StorageError
 from sightline.models.model_file import card_of
-from sightline.models.safetensors_header import parse_header
+from sightline.models.safetensors_file import read_metadata
 from sightline.storage.keys import validate_key
 
 ROOT = "/root-of-all"
@@ -105,14 +106,16 @@ def object_name(data: bytes) -> None:
 
 def model_header(data: bytes) -> None:
     """What is accepted, the library that reads the tensors accepts too."""
-    try:
-        header = parse_header(data, "m")
-    except ModelFileError:
-        return
-    tensors = dict(safetensors.deserialize(data))
-    assert {name: tuple(tensor["shape"]) for name, tensor in tensors.items()} == header.shapes
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        try:
+            metadata = read_metadata(Path(file.name))
+        except ModelFileError:
+            return
+    safetensors.deserialize(data)
     with suppress(ModelFileError):
-        card_of(header, Path("m"))
+        card_of(metadata, Path("m"))
 
 
 def _require_inside(path: str) -> None:

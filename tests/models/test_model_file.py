@@ -1,4 +1,5 @@
 import json
+import re
 import struct
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import torch
 
 from sightline.errors import ModelFileError
 from sightline.models.model_file import read_card, save_model
-from sightline.models.safetensors_header import LONGEST_HEADER
+from sightline.models.safetensors_file import LONGEST_HEADER
 from sightline.tasks.base import load_model
 from sightline.tasks.instance_segmentation.network import build_detector
 from tests.squares import TINY_MODEL, make_card
@@ -109,7 +110,7 @@ def test_a_header_that_cannot_be_is_refused(tmp_path, content):
 def test_a_header_that_is_no_json_object_is_refused(tmp_path, text):
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(text)) + text)
-    with pytest.raises(ModelFileError, match="the header of the safetensors file is wrong"):
+    with pytest.raises(ModelFileError, match=re.escape(str(path))):
         read_card(path)
 
 
@@ -152,7 +153,5 @@ def test_weights_that_do_not_fit_the_description_are_refused(path):
 def test_a_file_cut_off_in_its_weights_is_refused(path):
     path.write_bytes(path.read_bytes()[:-100])
     for read in (read_card, load_model):
-        with pytest.raises(
-            ModelFileError, match=r"tensors need \d+ bytes, but \d+ follow the header: the file is cut off"
-        ):
+        with pytest.raises(ModelFileError, match="cut off"):
             read(path)

@@ -23,6 +23,7 @@ from sightline.data.repository.checkout import checkout
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.database import open_database
 from sightline.errors import ConfigurationError, DataError, RepositoryError, UnknownTagError, VersionConflictError
 from sightline.registry.results import RecordResult
@@ -115,7 +116,7 @@ def embed(photos: Path, name: str) -> None:
 def training(recorded, tmp_path_factory):
     """A checkout of the first training tag."""
     world, first, _ = recorded
-    return checkout(str(world.repository), first.training_tag, tmp_path_factory.mktemp("work"))
+    return checkout(Workspace(str(world.repository), tmp_path_factory.mktemp("work")), first.training_tag)
 
 
 def test_the_result_says_what_was_published(recorded):

@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -168,3 +169,31 @@ def test_settings_have_defaults(monkeypatch):
     assert Settings.from_environment() == Settings(None, None, 60.0, 8)
     monkeypatch.setenv("SIGHTLINE_GCS_JOBS", "3")
     assert Settings.from_environment().jobs == 3
+
+
+def test_nothing_is_asked_of_the_bucket_itself(google_storage_rig):
+    """It would take a right that reading and writing objects do not need."""
+    bucket = google_storage_rig.new_bucket()
+    storage = open_storage(f"gs://{bucket}/results")
+    storage.write_bytes("a", b"1")
+    storage.read_bytes("a")
+    assert list(storage.names()) == ["a"]
+    time.sleep(0.5)  # Google's library asks in a thread of its own
+    asked = [path.partition("?")[0] for _, path, _ in google_storage_rig.requests()]
+    assert asked
+    assert f"/storage/v1/b/{bucket}" not in asked
+
+
+def test_the_session_that_we_set_up_is_the_one_that_sends(google_storage_rig, monkeypatch):
+    """It is a private attribute of Google's client: where a later version renames it, this says so."""
+    monkeypatch.setenv("SIGHTLINE_GCS_JOBS", "5")
+    storage = open_storage(f"gs://{google_storage_rig.new_bucket()}")
+    session = storage._client._http
+    assert isinstance(session, requests.Session)
+    assert not session.trust_env
+    assert session.get_adapter("https://storage.example")._pool_maxsize == 5
+    answers = []
+    session.hooks["response"].append(lambda answer, **_: answers.append(answer.status_code))
+    storage.write_bytes("a", b"1")
+    assert storage.read_bytes("a")[0] == b"1"
+    assert answers

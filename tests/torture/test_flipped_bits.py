@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sightline.data.repository.checkout import checkout
+from sightline.data.workspace import Workspace
 from sightline.errors import ModelFileError, RepositoryError, StorageError
 from sightline.evaluation.inference import fetch_model
 from sightline.storage import open_storage
@@ -58,7 +59,7 @@ class Pulled:
 
     def check_out(self) -> dict[str, str | None]:
         """Check the version out; its files and their MD5."""
-        found = checkout(str(self.world.repository), self.tag, self.work, timeout_seconds=120)
+        found = checkout(Workspace(str(self.world.repository), self.work, timeout_seconds=120), self.tag)
         return {path.name: md5_of(path) for path in (found.path / self.below).iterdir()}
 
     def forget(self, *, cache: bool) -> None:
@@ -165,7 +166,7 @@ def test_flipped_bits_of_google_storage_are_named(
             bit = moments.randrange(8 * len(data))
             remote.write_bytes(key, data[: bit // 8] + bytes([data[bit // 8] ^ (1 << bit % 8)]) + data[bit // 8 + 1 :])
         with pytest.raises(RepositoryError) as caught:
-            checkout(str(world.repository), tag, tmp_path / "work", timeout_seconds=120)
+            checkout(Workspace(str(world.repository), tmp_path / "work", timeout_seconds=120), tag)
         message = str(caught.value)
         if on_the_wire:
             assert keys[0] in message, message
@@ -176,7 +177,7 @@ def test_flipped_bits_of_google_storage_are_named(
             remote.write_bytes(key, data)
         flips += len(keys)
         shutil.rmtree(tmp_path / "work")
-    found = checkout(str(world.repository), tag, tmp_path / "work", timeout_seconds=120).path
+    found = checkout(Workspace(str(world.repository), tmp_path / "work", timeout_seconds=120), tag).path
     assert {path.name: md5_of(path) for path in (found / f"annotations/{dataset}").iterdir()} == files
     figures(f"{flips} bits flipped, {wired} of them on the wire, all named")
 

@@ -23,6 +23,7 @@ from sightline.config import decode
 from sightline.data.repository.checkout import checkout
 from sightline.data.repository.creation import add_annotations
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.database import CategoryCount, ImageRecord, VersionRecord, open_database
 from sightline.database.schema.upgrade import head_revision
 from sightline.registry.removal import Removal
@@ -71,7 +72,7 @@ def take_back(repository: str, tag: str, database_url: str, bucket: str) -> None
 
 
 def check_out(repository: str, tag: str, work_dir: str) -> None:
-    checkout(repository, tag, Path(work_dir), timeout_seconds=120)
+    checkout(Workspace(repository, Path(work_dir), timeout_seconds=120), tag)
 
 
 def register_versions(url: str, group: str, rows: int, stop: str, answer: str) -> None:

@@ -22,7 +22,7 @@ from sightline import strict_json
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import StepError
 from sightline.models.model_file import write_tensors
-from sightline.models.safetensors_header import read_header
+from sightline.models.safetensors_file import read_metadata
 
 METADATA_KEY = "sightline-checkpoint"
 _HISTORY = "history.json"
@@ -90,7 +90,7 @@ def read_state(path: Path) -> TrainingState:
     if not path.exists():
         return TrainingState()
     try:
-        document = CHECKPOINT.upgrade(strict_json.decode(read_header(path).metadata[METADATA_KEY]))
+        document = CHECKPOINT.upgrade(strict_json.decode(read_metadata(path)[METADATA_KEY]))
         history = document.pop("history", None)
         if history is None:
             with safe_open(path, "pt") as file:

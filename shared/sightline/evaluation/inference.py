@@ -14,6 +14,7 @@ from sightline.config.schema import Config
 from sightline.data.formats.coco import CocoDocument, read_coco
 from sightline.data.repository.checkout import Checkout, checked_out
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import ModelFileError, ObjectNotFoundError, StepError
 from sightline.files import file_sha256, write_atomically
@@ -46,15 +47,7 @@ KEPT_PREDICTIONS = DocumentKind("kept predictions", KeptPredictions, upgrades=(_
 
 def training_set_on_disk(config: Config, tag: str, expected_commit: str = "") -> AbstractContextManager[Checkout]:
     """The training set on the work volume; see :func:`sightline.data.repository.checkout.checked_out`."""
-    return checked_out(
-        config.data.repository,
-        tag,
-        Path(config.work.dir),
-        jobs=config.data.jobs,
-        timeout_seconds=config.data.timeout_seconds,
-        lock_seconds=config.work.lock_timeout_seconds,
-        expected_commit=expected_commit,
-    )
+    return checked_out(Workspace.of(config), tag, expected_commit=expected_commit)
 
 
 def read_split(training_set: Checkout, split: Literal["val", "test"]) -> CocoDocument:

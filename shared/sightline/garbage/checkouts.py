@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sightline.config.schema import Config
 from sightline.data.git.commands import git, redact
 from sightline.data.git.references import git_url, read_references
 from sightline.data.repository.checkout import use_lock
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.database import Database
 from sightline.errors import ConfigurationError, RepositoryError
 from sightline.garbage.found import Garbage, SafetyAge, changed, measure, remove_tree
@@ -25,15 +25,14 @@ class Checkouts:
     """``checkouts/<tag>-<commit>`` on the work volume; the steps that read one hold its lock together.
 
     Args:
-        config: Where the data repository and the work volume are.
+        workspace: The data repository and the work volume.
         database: The database that knows the versions.
         safety_age: By the clock of the volume.
     """
 
-    def __init__(self, config: Config, database: Database, safety_age: SafetyAge) -> None:
+    def __init__(self, workspace: Workspace, database: Database, safety_age: SafetyAge) -> None:
         self.notes: list[str] = []
-        self._config, self._database, self._safety_age = config, database, safety_age
-        self._work = Path(config.work.dir)
+        self._workspace, self._database, self._safety_age = workspace, database, safety_age
 
     def find(self) -> Iterator[Garbage]:
         """See :class:`~sightline.garbage.found.Place`.
@@ -41,11 +40,11 @@ class Checkouts:
         Raises:
             RepositoryError: The data repository cannot be reached, so nobody knows which tags it has.
         """
-        folder = self._work / "checkouts"
+        folder = self._workspace.checkouts
         unused = [path for path in _checkouts(folder) if self._safety_age.reached_by(_last_used(path))]
         if not unused:
             return
-        repository, timeout = self._config.data.repository, self._config.data.timeout_seconds
+        repository, timeout = self._workspace.repository, self._workspace.timeout_seconds
         known = read_references(repository, timeout)
         registered = {tag: commit for tag, (commit, _) in self._database.references().versions.items()}
         for path in unused:
@@ -71,7 +70,7 @@ class Checkouts:
             never_used = not use_lock(path).exists()
             with contextlib.suppress(RepositoryError), exclusive_lock(use_lock(path), 0.0):
                 if path.is_dir() and (never_used or self._safety_age.reached_by(_last_used(path))):
-                    remove_tree(self._work, path)
+                    remove_tree(self._workspace.folder, path)
                     yield entry
 
     def _garbage(self, path: Path, reason: str) -> Garbage:

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sightline.config.schema import Config
 from sightline.data.dvc.manifest import parse_manifest
 from sightline.data.dvc.objects import read_dvc_file
 from sightline.data.git.references import read_references
-from sightline.data.repository.checkout import cache, cache_lock
 from sightline.data.repository.history import open_history
 from sightline.data.tags import DatasetTag, dataset_tags
+from sightline.data.workspace import Workspace
 from sightline.database import Database
 from sightline.errors import RepositoryError
 from sightline.garbage.found import Garbage, SafetyAge
@@ -29,16 +28,15 @@ class DataCache:
     An object is needed when a tag of the data repository names it, a version of the database, or a checkout.
 
     Args:
-        config: Where the data repository and the work volume are.
+        workspace: The data repository and the work volume.
         database: The database that knows the versions.
         safety_age: By the clock of the volume.
     """
 
-    def __init__(self, config: Config, database: Database, safety_age: SafetyAge) -> None:
+    def __init__(self, workspace: Workspace, database: Database, safety_age: SafetyAge) -> None:
         self.notes: list[str] = []
-        self._config, self._database, self._safety_age = config, database, safety_age
-        self._work = Path(config.work.dir)
-        self._objects = cache(self._work).root / "files" / "md5"
+        self._workspace, self._database, self._safety_age = workspace, database, safety_age
+        self._objects = workspace.cache.root / "files" / "md5"
 
     def find(self) -> Iterator[Garbage]:
         """See :class:`~sightline.garbage.found.Place`."""
@@ -60,7 +58,7 @@ class DataCache:
         """See :class:`~sightline.garbage.found.Place`; all of it stays while somebody uses the cache."""
         if not garbage:
             return
-        with contextlib.suppress(RepositoryError), exclusive_lock(cache_lock(self._work), 0.0):
+        with contextlib.suppress(RepositoryError), exclusive_lock(self._workspace.cache_lock, 0.0):
             still = {entry.what for entry in self.find()}
             for entry in garbage:
                 if entry.what in still:
@@ -84,7 +82,7 @@ class DataCache:
         Raises:
             RepositoryError: The list of a tag's files can be read neither here nor on its remote.
         """
-        repository, timeout = self._config.data.repository, self._config.data.timeout_seconds
+        repository, timeout = self._workspace.repository, self._workspace.timeout_seconds
         known = read_references(repository, timeout)
         commits = known.tags
         registered = {
@@ -119,8 +117,8 @@ class DataCache:
 
     def _of_checkouts(self) -> Iterable[str]:
         """The digests in the ``.dvc`` files of all checkouts and publications, half-made ones too."""
-        for room in ("checkouts", "publish"):
-            for path in sorted((self._work / room).glob("*/*/*.dvc")):
+        for room in (self._workspace.checkouts, self._workspace.publications):
+            for path in sorted(room.glob("*/*/*.dvc")):
                 with contextlib.suppress(OSError, RepositoryError):
                     yield read_dvc_file(path.read_text(encoding="utf-8"), str(path)).md5
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import sightline_bootstrap
 from sightline.config.schema import Config
 from sightline.data.git.commands import explain_os_errors
+from sightline.data.workspace import Workspace
 from sightline.database import Database, open_database
 from sightline.errors import ConfigurationError
 from sightline.garbage.bucket import Bucket
@@ -104,6 +105,6 @@ def _places(
     here = SafetyAge(volume_now(work) if delete else local_now(), older_than)
     yield StepFolders(work, storage, here)
     yield RunFolders(work, database, here)
-    yield Checkouts(config, database, here)
-    yield DataCache(config, database, here)
+    yield Checkouts(Workspace.of(config), database, here)
+    yield DataCache(Workspace.of(config), database, here)
     yield Leftovers(work, here)

@@ -26,7 +26,7 @@ from sightline.models.backbone_names import (
     require_anchor_sizes,
     unknown_backbone,
 )
-from sightline.models.safetensors_header import read_header
+from sightline.models.safetensors_file import read_metadata
 
 
 class Backbone(nn.Module):
@@ -106,7 +106,7 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
     Raises:
         ModelFileError: The file cannot be read, or does not hold every tensor of the body in its shape.
     """
-    read_header(path)
+    read_metadata(path)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:

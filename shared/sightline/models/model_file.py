@@ -25,7 +25,7 @@ from sightline.config.task_declarations import as_the_task_has_it, task_names
 from sightline.documents import FIRST_FORMAT, DocumentError, DocumentKind
 from sightline.errors import ModelFileError
 from sightline.models.preprocessing import Preprocessing
-from sightline.models.safetensors_header import Header, read_header
+from sightline.models.safetensors_file import read_metadata
 
 METADATA_KEY = "sightline"
 
@@ -138,12 +138,12 @@ def read_card(path: Path) -> ModelCard:
     Raises:
         ModelFileError: It is not a model file of this version of Sightline.
     """
-    return card_of(read_header(path), path)
+    return card_of(read_metadata(path), path)
 
 
-def card_of(header: Header, path: Path) -> ModelCard:
-    """What the header of a model file says about the model; see :func:`read_card`."""
-    text = header.metadata.get(METADATA_KEY)
+def card_of(metadata: Mapping[str, str], path: Path) -> ModelCard:
+    """What the texts in the header of a model file say about the model; see :func:`read_card`."""
+    text = metadata.get(METADATA_KEY)
     if text is None:
         raise ModelFileError(
             f"{path}: safetensors, but without Sightline's description in the header; backbone weights go to "

@@ -56,7 +56,7 @@ def _backbone(config: Config) -> None:
 def _weights(config: Config) -> None:
     if not config.model.weights:
         return
-    from sightline.models.safetensors_header import read_header
+    from sightline.models.safetensors_file import read_metadata
     from sightline.storage.uris import open_uri
 
     storage, key = open_uri(config.model.weights)
@@ -66,7 +66,7 @@ def _weights(config: Config) -> None:
             "or nothing to begin with random weights"
         )
     if storage.uri.startswith("file:"):
-        read_header(Path(config.model.weights.removeprefix("file://")).expanduser())
+        read_metadata(Path(config.model.weights.removeprefix("file://")).expanduser())
 
 
 def _warmup(config: Config) -> None:

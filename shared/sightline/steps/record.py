@@ -27,12 +27,12 @@ from sightline.data.recording.training_set import Origin, TrainingSet, build_tra
 from sightline.data.recording.training_tag import (
     PublishedSet,
     find_training_tag,
-    publication_folder,
     publish_training_tag,
 )
 from sightline.data.repository.checkout import Checkout, checked_out, remove_abandoned
 from sightline.data.repository.history import list_tags
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.database import CategoryCount, Database, ImageRecord, VersionRecord, open_database
 from sightline.errors import ConfigurationError, DataError, RepositoryError
 from sightline.files import write_atomically
@@ -82,7 +82,7 @@ def _record(config: Config, tag: DatasetTag, code: str, storage: Storage, databa
         if finished is not None and _stands(finished, config, database):
             _log.info("%s is recorded already: %s", tag, tag.training)
             return finished
-        remove_abandoned(publication_folder(Path(config.work.dir)))
+        remove_abandoned(Workspace.of(config).publications)
         published = _find(config, source) or _publish(config, source)
         _register(database, source, published)
         with temporary_folder("record") as folder:
@@ -114,16 +114,8 @@ def _retire_removed(config: Config, tag: DatasetTag, database: Database) -> None
 
 def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractContextManager[Checkout]:
     known = database.version(str(tag))
-    return checked_out(
-        config.data.repository,
-        str(tag),
-        Path(config.work.dir),
-        jobs=config.data.jobs,
-        timeout_seconds=config.data.timeout_seconds,
-        lock_seconds=config.work.lock_timeout_seconds,
-        expected_commit=known.record.commit if known else "",
-        recorded_in=config.database.url,
-    )
+    commit = known.record.commit if known else ""
+    return checked_out(Workspace.of(config), str(tag), expected_commit=commit, recorded_in=config.database.url)
 
 
 def _stands(result: RecordResult, config: Config, database: Database) -> bool:
@@ -190,10 +182,8 @@ def _split_and_publish(annotations: Annotations, config: Config, source: Checkou
     )
     training_set, documents, images = build_training_set(annotations, earlier.images, origin, config.data)
     published = publish_training_tag(
-        config.data.repository, source, training_set, documents, images, last_decision=earlier.decision,
-        work_dir=Path(config.work.dir), jobs=config.data.jobs, timeout_seconds=config.data.timeout_seconds,
-        lock_seconds=config.work.lock_timeout_seconds,
-    )  # fmt: skip
+        Workspace.of(config), source, training_set, documents, images, last_decision=earlier.decision
+    )
     _require_same(published.training_set, config, source)
     for warning in published.training_set.warnings:
         _log.warning("%s: %s", tag, warning)

@@ -17,6 +17,7 @@ from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.repository.history import list_tags, open_history
 from sightline.data.repository.staging import staging_root
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.errors import DataError, RepositoryError
 from tests.labelled_folder import write_images, write_labels
 
@@ -422,7 +423,7 @@ def test_the_same_folder_added_again_pushes_what_the_remote_lost(world, tmp_path
     done = world.add(V1)
     assert not done.new
     assert files_of(world.path, V1) == manifest
-    found = checkout(str(world.path), str(V1), tmp_path / "work")
+    found = checkout(Workspace(str(world.path), tmp_path / "work"), str(V1))
     assert tree(found.path / V1.folder) == plain(world.photos)
 
 

@@ -8,6 +8,7 @@ from sightline.data.git import commands
 from sightline.data.repository.checkout import checkout
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.errors import RepositoryError
 from tests.labelled_folder import write_images
 
@@ -202,7 +203,7 @@ def test_folders_that_dvc_cannot_work_in_are_refused(tmp_path, name):
 def test_repositories_and_work_folders_have_any_other_name(tmp_path, name):
     init_repository(tmp_path / name, str(tmp_path / "remote"))
     add_annotations(tmp_path / name, write_images(tmp_path / "photos", ["a"]), V1)
-    done = checkout(str(tmp_path / name), str(V1), tmp_path / f"work {name}")
+    done = checkout(Workspace(str(tmp_path / name), tmp_path / f"work {name}"), str(V1))
     assert sorted(path.name for path in (done.path / V1.folder).iterdir()) == ["a.jpg", "a.json"]
     cache = tmp_path / f"work {name}" / "dvc-cache"
     assert Config(str(done.path / ".dvc"))["cache"]["dir"] == str(cache)

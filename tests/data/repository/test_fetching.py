@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -41,19 +42,23 @@ def objects(storage):
 
 
 @pytest.fixture
-def done_here(monkeypatch):
-    """Three processes with small batches; gives the objects that this one fetched."""
+def three_processes(monkeypatch):
+    """The work goes to a pool, in small batches."""
     monkeypatch.setattr(fetching, "MIN_OBJECTS", 1)
     monkeypatch.setattr(fetching, "BATCH", 3)
     monkeypatch.setattr(fetching, "_processors", lambda: 3)
+
+
+@pytest.fixture
+def fetched_here(monkeypatch):
+    """The objects that this process fetches itself."""
     fetch, here = fetching._fetch, []
 
-    def slowly(storage, cache, temporary, objects, **more):
-        time.sleep(0.3)
+    def noted(storage, cache, temporary, objects, **more):
         here.extend(objects)
         return fetch(storage, cache, temporary, objects, **more)
 
-    monkeypatch.setattr(fetching, "_fetch", slowly)
+    monkeypatch.setattr(fetching, "_fetch", noted)
     return here
 
 
@@ -66,24 +71,31 @@ def fetched(storage, objects, folder, progress=None):
     assert list(temporary.iterdir()) == []
     present = {md5 for md5 in objects if cache.path_of(md5).is_file()}
     assert all(file_md5(cache.path_of(md5)) == md5 for md5 in present)
-    assert [child for child in psutil.Process().children() if fetching.__name__ in child.cmdline()] == []
+    assert workers(psutil.Process()) == []
     return faults, present
 
 
-def test_helpers_share_the_work(storage, objects, done_here, tmp_path):
+def workers(process):
+    """The processes of a pool that a process started."""
+    return [child for child in process.children() if "--process-name" in child.cmdline()]
+
+
+@pytest.mark.usefixtures("three_processes")
+def test_processes_share_the_work(storage, objects, fetched_here, tmp_path):
     progress = Progress("fetch", unit="bytes")
     assert fetched(storage, objects, tmp_path, progress) == ({}, set(objects))
-    assert 0 < len(done_here) < OBJECTS
+    assert fetched_here == []
     assert progress.done == OBJECTS * SIZE
 
 
-def test_few_objects_need_no_helper(storage, objects, tmp_path, monkeypatch):
+def test_few_objects_need_no_other_process(storage, objects, fetched_here, tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "_processors", lambda: 3)
-    monkeypatch.setattr(fetching, "_Helper", None)
     assert fetched(storage, objects, tmp_path) == ({}, set(objects))
+    assert set(fetched_here) == set(objects)
 
 
-def test_whoever_finds_faults_tells_them(storage, objects, done_here, tmp_path):
+@pytest.mark.usefixtures("three_processes")
+def test_every_fault_is_told(storage, objects, tmp_path):
     expected = {}
     for md5 in objects[::2]:
         storage.delete(object_key(md5))
@@ -92,48 +104,65 @@ def test_whoever_finds_faults_tells_them(storage, objects, done_here, tmp_path):
         storage.write_bytes(object_key(md5), b"other bytes")
         expected[md5] = "damaged"
     assert fetched(storage, objects, tmp_path) == (expected, set(objects) - expected.keys())
-    assert expected.keys() - set(done_here)
 
 
-def test_what_a_killed_helper_leaves_is_fetched_without_it(storage, objects, done_here, tmp_path, monkeypatch, caplog):
+@pytest.mark.usefixtures("three_processes")
+def test_what_a_killed_process_leaves_is_fetched_without_it(storage, objects, fetched_here, tmp_path, caplog):
+    """The first process that appears dies: the kernel takes the largest where memory runs out."""
     caplog.set_level(logging.WARNING, logger="sightline")
-    ask = fetching._Helper._ask
 
-    def killed(helper, batch):
-        helper._process.kill()
-        return ask(helper, batch)
+    def kill():
+        deadline = time.monotonic() + 60
+        while not (found := workers(psutil.Process())) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        found[0].kill()
 
-    monkeypatch.setattr(fetching._Helper, "_ask", killed)
+    killer = threading.Thread(target=kill)
+    killer.start()
     assert fetched(storage, objects, tmp_path) == ({}, set(objects))
-    assert set(done_here) == set(objects)
-    assert caplog.text.count("a process that helped to fetch was killed") == 2
+    killer.join()
+    assert fetched_here
+    assert "a process that helped to fetch was killed" in caplog.text
 
 
-def test_what_stops_a_helper_is_told(google_storage_server, bucket_uri, done_here, tmp_path):
+@pytest.mark.usefixtures("three_processes")
+def test_what_stops_a_process_is_told(google_storage_server, bucket_uri, tmp_path):
     google_storage_server.fail(fault("status", "GET", "alt=media", status=403, times=1000, message="not yours"))
     try:
-        with pytest.raises(SightlineError, match="403, not yours; give the account the role Storage Object User"):
+        with pytest.raises(SightlineError, match="403, not yours"):
             fetched(open_storage(bucket_uri), [f"{number:032x}" for number in range(6)], tmp_path)
     finally:
         google_storage_server.fail()
 
 
+# No guard for __main__, as in anybody's script: it must run once.
 STARTER = """
-import sys, time
-from sightline.data.dvc.fetching import _Helper
-with _Helper(["file:///nowhere", "/nowhere", "/nowhere", "1"], None, None) as helper:
-    print(helper._process.pid, flush=True)
+import pathlib, sys, threading, time
+from sightline.data.dvc import fetching
+from sightline.data.dvc.cache import Cache
+from sightline.storage import open_storage
+print("started", flush=True)
+folder = pathlib.Path(sys.argv[1])
+storage = open_storage((folder / "remote").as_uri())
+with fetching._pool(2, storage, Cache(folder / "cache"), folder) as pool:
+    pool.submit(fetching._fetch_there, []).result()
+    print("working", flush=True)
     time.sleep(60)
 """
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_helper_ends_with_the_process_that_started_it(how):
+def test_processes_end_with_the_one_that_started_them(how, tmp_path):
+    (tmp_path / "remote").mkdir()
+    (tmp_path / "script.py").write_text(STARTER)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path)]
     with subprocess.Popen(
-        [sys.executable, "-c", STARTER], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as starter:
-        helper = psutil.Process(int(starter.stdout.readline()))
+        assert [starter.stdout.readline() for _ in range(2)] == ["started\n", "working\n"]
+        started = psutil.Process(starter.pid).children(recursive=True)
+        assert started
         starter.send_signal(how)
-    psutil.wait_procs([helper], timeout=20)
-    assert not helper.is_running()
+    _, alive = psutil.wait_procs(started, timeout=40)
+    assert alive == []

@@ -12,6 +12,7 @@ from sightline.data.repository.checkout import checkout
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.errors import RepositoryError, UnknownTagError
 from tests.labelled_folder import names, write_images
 from tests.servers.git_http import GitServer
@@ -46,7 +47,7 @@ def everything_below(folder):
 
 def test_the_token_opens_the_repository_and_is_written_nowhere(server, tmp_path, caplog):
     caplog.set_level(logging.DEBUG, logger="sightline")
-    done = checkout(server.url("data.git"), str(V1), tmp_path / "work")
+    done = checkout(Workspace(server.url("data.git"), tmp_path / "work"), str(V1))
     assert len(list((done.path / "annotations" / "pets").glob("*.jpg"))) == 3
     assert set(server.users) == {"x-access-token"}
     assert "git clone" in caplog.text
@@ -88,10 +89,10 @@ def test_the_user_name_of_the_url_goes_with_the_token(server):
 def test_a_wrong_or_missing_token_is_told_without_it(server, tmp_path, monkeypatch, given):
     monkeypatch.setenv("SIGHTLINE_GIT_TOKEN", given)
     with pytest.raises(RepositoryError, match=r"access is denied; .*SIGHTLINE_GIT_TOKEN") as caught:
-        checkout(server.url("data.git"), str(V1), tmp_path / "work")
+        checkout(Workspace(server.url("data.git"), tmp_path / "work"), str(V1))
     assert "canary" not in repr(caught.value)
     monkeypatch.setenv("SIGHTLINE_GIT_TOKEN", TOKEN)
-    assert checkout(server.url("data.git"), str(V1), tmp_path / "work").path.is_dir()
+    assert checkout(Workspace(server.url("data.git"), tmp_path / "work"), str(V1)).path.is_dir()
 
 
 def test_a_token_that_may_not_write_is_told(server, source, tmp_path):
@@ -144,7 +145,7 @@ def fake_ssh(tmp_path, monkeypatch):
 
 def test_ssh_runs_as_the_environment_says(source, tmp_path, fake_ssh):
     seen = fake_ssh()
-    done = checkout(f"ssh://git@example.org{source / 'data'}", str(V1), tmp_path / "work")
+    done = checkout(Workspace(f"ssh://git@example.org{source / 'data'}", tmp_path / "work"), str(V1))
     assert (done.path / "annotations" / "pets").is_dir()
     assert "-i /secrets/key" in seen.read_text()
     assert "git@example.org" in seen.read_text()
@@ -163,7 +164,7 @@ def test_ssh_runs_as_the_environment_says(source, tmp_path, fake_ssh):
 def test_what_ssh_says_is_explained(tmp_path, fake_ssh, says, expected):
     fake_ssh(says)
     with pytest.raises(RepositoryError, match=expected) as caught:
-        checkout("git@example.org:team/data.git", str(V1), tmp_path)
+        checkout(Workspace("git@example.org:team/data.git", tmp_path), str(V1))
     assert says in str(caught.value)
 
 
@@ -197,19 +198,19 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch):
 
 def test_a_tag_that_is_gone_says_what_it_named(server, tmp_path):
     url = server.url("data.git")
-    done = checkout(url, str(V1), tmp_path / "work")
+    done = checkout(Workspace(url, tmp_path / "work"), str(V1))
     bare = server.root / "data.git"
     commands.git("tag", "--delete", str(V1), cwd=bare, timeout_seconds=60)
     with pytest.raises(UnknownTagError, match=f"{V1} is gone from .*it named commit {done.commit[:12]}") as caught:
-        checkout(url, str(V1), tmp_path / "work")
+        checkout(Workspace(url, tmp_path / "work"), str(V1))
     assert str(done.path) in str(caught.value)
     with pytest.raises(UnknownTagError, match=f"{V1} is gone .* named commit {done.commit}"):
-        checkout(url, str(V1), tmp_path / "elsewhere", expected_commit=done.commit)
+        checkout(Workspace(url, tmp_path / "elsewhere"), str(V1), expected_commit=done.commit)
     assert (done.path / "annotations" / "pets" / "000.jpg").is_file()
     # What the message advises brings it back.
     push = ["push", "--quiet", "origin", f"HEAD:refs/tags/{V1}"]
     commands.git(*push, cwd=done.path, timeout_seconds=60, trusted=[url])
-    assert checkout(url, str(V1), tmp_path / "work") == done
+    assert checkout(Workspace(url, tmp_path / "work"), str(V1)) == done
 
 
 def test_reading_a_tag_needs_no_checkout(server):

@@ -20,6 +20,7 @@ from sightline.data.repository.checkout import checkout
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.errors import RepositoryError
 from sightline.storage import open_storage
 from tests.labelled_folder import names, write_images
@@ -29,7 +30,8 @@ V1, V2 = DatasetTag("pets", "ann", "v1"), DatasetTag("pets", "ann", "v2")
 IMAGES = 12
 PULL = (
     "import sys; from pathlib import Path; from sightline.data.repository.checkout import checkout;"
-    "print(checkout(sys.argv[1], sys.argv[2], Path(sys.argv[3])).path)"
+    "from sightline.data.workspace import Workspace;"
+    "print(checkout(Workspace(sys.argv[1], Path(sys.argv[3])), sys.argv[2]).path)"
 )
 
 
@@ -64,7 +66,7 @@ class World:
             return history.tracked(tag).md5
 
     def pull(self, work, tag=V1, **more):
-        return checkout(str(self.path), str(tag), work, **more)
+        return checkout(Workspace(str(self.path), work), str(tag), **more)
 
 
 @pytest.fixture(scope="module", params=["folder", "gs"])

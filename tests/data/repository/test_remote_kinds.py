@@ -21,6 +21,7 @@ from sightline.data.repository.checkout import checkout
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.repository.history import list_tags, open_history
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.errors import RepositoryError
 from sightline.registry.results import RecordResult
 from sightline.registry.store import find_result
@@ -122,7 +123,7 @@ def test_objects_that_were_lost_or_changed_on_the_way_are_pushed_again(gs_data, 
     write_images(photos, ["new"])
     tag = DatasetTag("pets", "ann", "v2")
     add_annotations(gs_data, photos, tag)
-    done = checkout(str(gs_data), str(tag), gs_data.parent / "work")
+    done = checkout(Workspace(str(gs_data), gs_data.parent / "work"), str(tag))
     manifest, _ = manifest_of(gs_data, tag)
     folder = done.path / tag.folder
     assert {name: file_md5(folder / name) for name in manifest} == manifest
@@ -137,7 +138,7 @@ def test_a_push_that_cannot_be_made_good_sets_no_tag(gs_data, photos, google_sto
     assert str(tag) not in list_tags(str(gs_data), 60)
     google_storage_rig.fail()
     add_annotations(gs_data, photos, tag)
-    assert checkout(str(gs_data), str(tag), gs_data.parent / "work").path.is_dir()
+    assert checkout(Workspace(str(gs_data), gs_data.parent / "work"), str(tag)).path.is_dir()
 
 
 def test_a_push_is_checked_by_pages_not_by_objects(gs_data, photos, google_storage_rig):
@@ -185,7 +186,7 @@ def test_record_from_and_to_google_storage(books, tmp_path):
     storage = open_storage(f"{books.bucket_uri}/results")
     (key,) = [name for name in storage.names() if name.endswith("/result.json")]
     assert find_result(storage, RecordResult, "pets_train_v1", key.split("/")[3]) == result
-    done = checkout(str(books.repository), "pets_train_v1", tmp_path / "elsewhere")
+    done = checkout(Workspace(str(books.repository), tmp_path / "elsewhere"), "pets_train_v1")
     assert done.commit == result.training_commit
     assert (done.path / "training" / "pets" / "train.json").is_file()
     assert len(list((done.path / "annotations" / "pets").glob("*.jpg"))) == 16
@@ -209,7 +210,7 @@ def test_two_records_of_one_tag_at_once_make_one(books):
         assert process.returncode == 0, errors
         commits.add(output.split()[-1])
     assert commits == {list_tags(str(books.repository), 60)["pets_train_v1"]}
-    checkout(str(books.repository), "pets_train_v1", books.folder / "check")
+    checkout(Workspace(str(books.repository), books.folder / "check"), "pets_train_v1")
 
 
 @contextlib.contextmanager
@@ -246,14 +247,14 @@ def foreign(pattern, tmp_path):
 def test_dvc_fetches_what_no_back_end_serves(foreign, tmp_path, caplog):
     caplog.set_level("INFO", logger="sightline")
     data, _ = foreign
-    done = checkout(str(data), str(V1), tmp_path / "work")
+    done = checkout(Workspace(str(data), tmp_path / "work"), str(V1))
     assert f"DVC itself fetches {V1}: no storage back end serves http://" in caplog.text
     manifest, _ = manifest_of(data)
     folder = done.path / V1.folder
     assert {name: file_md5(folder / name) for name in manifest} == manifest
     shutil.rmtree(done.path)
     caplog.clear()
-    assert checkout(str(data), str(V1), tmp_path / "work") == done
+    assert checkout(Workspace(str(data), tmp_path / "work"), str(V1)) == done
     assert "DVC itself" not in caplog.text
 
 
@@ -263,7 +264,7 @@ def test_what_a_foreign_remote_lost_is_named(foreign, tmp_path):
     manifest, _ = manifest_of(data)
     remote.path_of(manifest["001.jpg"]).unlink()
     with pytest.raises(RepositoryError, match=rf"1 of 32 files of {V1} are missing .* http.*: 001\.jpg \(missing\);"):
-        checkout(str(data), str(V1), tmp_path / "work")
+        checkout(Workspace(str(data), tmp_path / "work"), str(V1))
 
 
 def test_a_remote_of_files_under_their_own_names_is_refused():

@@ -15,6 +15,7 @@ from sightline.data.repository.history import list_tags, open_history
 from sightline.data.repository.removal import find_removable, remove_version
 from sightline.data.repository.tombstones import read_tombstones
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.errors import RepositoryError, UnknownTagError
 from tests.labelled_folder import names, write_images
 from tests.servers.git_http import GitServer
@@ -92,14 +93,14 @@ def test_looking_changes_nothing_and_removing_twice_finds_it_done(yard):
 
 def test_readers_say_that_it_was_removed_by_whom_and_why(yard, tmp_path):
     clone = yard.clone(str(yard.path), "jane")
-    done = checkout(str(yard.path), str(V2), tmp_path / "work")
+    done = checkout(Workspace(str(yard.path), tmp_path / "work"), str(V2))
     remove_version(str(clone), V2, "wrong camera")
     said = r"pets_ann_v2 \(commit \w{12}\) was removed on 20.* by Person of jane <jane@example.org> \(wrong camera\)"
     with pytest.raises(UnknownTagError, match=said), open_history(str(yard.path), [V2], 60):
         pass
     for work in ("work", "elsewhere"):
         with pytest.raises(UnknownTagError, match=f"{said}.*it has pets_ann_v1"):
-            checkout(str(yard.path), str(V2), tmp_path / work, expected_commit=done.commit)
+            checkout(Workspace(str(yard.path), tmp_path / work), str(V2), expected_commit=done.commit)
 
 
 def test_a_training_set_keeps_its_annotations_and_goes_first(yard):

@@ -25,6 +25,7 @@ from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.repository.history import git_url, list_tags, open_history
 from sightline.data.repository.removal import remove_version
 from sightline.data.tags import DatasetTag, dataset_tags
+from sightline.data.workspace import Workspace
 from sightline.errors import ConfigurationError, DataError, RepositoryError, UnknownTagError
 from sightline.lock import exclusive_lock
 from tests.labelled_folder import names, write_images, write_labels, write_picture
@@ -247,7 +248,7 @@ def test_the_lock_file_of_a_killed_git_is_removed(own_yard):
 
 
 def test_a_checkout_holds_the_version_and_is_reused(yard, tmp_path, monkeypatch):
-    done = checkout(str(yard.path), "pets_ann_v2", tmp_path)
+    done = checkout(Workspace(str(yard.path), tmp_path), "pets_ann_v2")
     assert done.path == tmp_path / "checkouts" / f"pets_ann_v2-{done.commit[:12]}"
     assert sorted(path.name for path in (done.path / "annotations" / "pets").glob("*.jpg")) == [
         f"{name}.jpg" for name in names(7, start=1)
@@ -255,20 +256,20 @@ def test_a_checkout_holds_the_version_and_is_reused(yard, tmp_path, monkeypatch)
     assert list((tmp_path / "checkouts").glob("*.part")) == []
     marker = done.path / "marker"
     marker.touch()
-    assert checkout(yard.path.as_uri(), "pets_ann_v2", tmp_path) == done
+    assert checkout(Workspace(yard.path.as_uri(), tmp_path), "pets_ann_v2") == done
     assert marker.exists()
 
 
 def test_an_unknown_tag_lists_the_nearest_first(yard, tmp_path):
     with pytest.raises(UnknownTagError, match=r"no tag 'pets_ann_v3'; it has pets_ann_v[12], pets_ann_v[12]"):
-        checkout(str(yard.path), "pets_ann_v3", tmp_path)
+        checkout(Workspace(str(yard.path), tmp_path), "pets_ann_v3")
     with pytest.raises(ConfigurationError, match="not a dataset tag"):
-        checkout(str(yard.path), "v1", tmp_path)
+        checkout(Workspace(str(yard.path), tmp_path), "v1")
 
 
 def test_an_unknown_repository_says_how_to_make_one(tmp_path):
     with pytest.raises(RepositoryError, match=r"no such data repository(.|\n)*sightline data init"):
-        checkout(str(tmp_path / "nowhere"), "pets_ann_v1", tmp_path)
+        checkout(Workspace(str(tmp_path / "nowhere"), tmp_path), "pets_ann_v1")
 
 
 def outcome_without_rights(action):
@@ -317,29 +318,29 @@ def test_a_repository_without_read_permission_is_not_called_missing(closed):
 
 
 def test_a_tag_that_moved_is_refused_with_both_commits(own_yard, tmp_path):
-    done = checkout(str(own_yard.path), "pets_ann_v1", tmp_path)
+    done = checkout(Workspace(str(own_yard.path), tmp_path), "pets_ann_v1")
     other = list_tags(str(own_yard.path), 60)["pets_ann_v2"]
     git(own_yard.path, "tag", "--force", "pets_ann_v1", other)
     with pytest.raises(RepositoryError, match=f"names commit {other}, but it named {done.commit[:12]}.*moved"):
-        checkout(str(own_yard.path), "pets_ann_v1", tmp_path)
+        checkout(Workspace(str(own_yard.path), tmp_path), "pets_ann_v1")
     with pytest.raises(RepositoryError, match=f"names commit {other}, but {done.commit} was recorded"):
-        checkout(str(own_yard.path), "pets_ann_v1", tmp_path / "fresh", expected_commit=done.commit)
+        checkout(Workspace(str(own_yard.path), tmp_path / "fresh"), "pets_ann_v1", expected_commit=done.commit)
 
 
 def test_another_repository_with_the_same_tag_is_named_as_a_reason(own_yard, tmp_path):
-    done = checkout(str(own_yard.path), "pets_ann_v1", tmp_path / "work")
+    done = checkout(Workspace(str(own_yard.path), tmp_path / "work"), "pets_ann_v1")
     init_repository(tmp_path / "other", str(tmp_path / "other remote"))
     others = str(tmp_path / "other")
     known = {"expected_commit": done.commit, "recorded_in": "sqlite:///known.sqlite"}
     with pytest.raises(UnknownTagError, match=r"sqlite:///known\.sqlite knows this tag from another data repository"):
-        checkout(others, "pets_ann_v1", tmp_path / "fresh", **known)
+        checkout(Workspace(others, tmp_path / "fresh"), "pets_ann_v1", **known)
     add_annotations(tmp_path / "other", write_images(tmp_path / "others photos", names(3)), V1)
     with pytest.raises(
         RepositoryError, match=rf"sqlite:///known\.sqlite knows this tag .* than {others}.*SIGHTLINE_HOME"
     ):
-        checkout(others, "pets_ann_v1", tmp_path / "fresh", **known)
+        checkout(Workspace(others, tmp_path / "fresh"), "pets_ann_v1", **known)
     with pytest.raises(RepositoryError, match=f"knows this tag from another data repository than {others}"):
-        checkout(others, "pets_ann_v1", tmp_path / "work")
+        checkout(Workspace(others, tmp_path / "work"), "pets_ann_v1")
 
 
 def test_missing_and_damaged_remote_objects_are_named(own_yard, tmp_path):
@@ -350,7 +351,7 @@ def test_missing_and_damaged_remote_objects_are_named(own_yard, tmp_path):
     with pytest.raises(
         RepositoryError, match=r"2 of 15 files of pets_ann_v2 .* 003\.jpg \(missing\), 004\.json \(damaged\); remove"
     ):
-        checkout(str(own_yard.path), "pets_ann_v2", tmp_path)
+        checkout(Workspace(str(own_yard.path), tmp_path), "pets_ann_v2")
     assert not list((tmp_path / "checkouts").glob("pets_ann_v2-" + "?" * 12))
 
 
@@ -359,19 +360,19 @@ def test_a_damaged_manifest_is_named(own_yard, tmp_path):
         path = own_yard.objects().path_of(history.tracked(V2).md5)
     spoil(path)
     with pytest.raises(RepositoryError, match="list of the files of pets_ann_v2 is damaged"):
-        checkout(str(own_yard.path), "pets_ann_v2", tmp_path)
+        checkout(Workspace(str(own_yard.path), tmp_path), "pets_ann_v2")
     path.unlink()
     with pytest.raises(RepositoryError, match="list of the files of pets_ann_v2 is missing"):
-        checkout(str(own_yard.path), "pets_ann_v2", tmp_path)
+        checkout(Workspace(str(own_yard.path), tmp_path), "pets_ann_v2")
 
 
 def test_damaged_objects_of_the_cache_are_fetched_again(yard, tmp_path):
-    done = checkout(str(yard.path), "pets_ann_v2", tmp_path)
+    done = checkout(Workspace(str(yard.path), tmp_path), "pets_ann_v2")
     with open_history(str(yard.path), [V2], 60) as history:
         manifest = history.manifest(V2)
     spoil(Cache(tmp_path / "dvc-cache").path_of(manifest["003.jpg"]))
     shutil.rmtree(done.path)
-    again = checkout(str(yard.path), "pets_ann_v2", tmp_path)
+    again = checkout(Workspace(str(yard.path), tmp_path), "pets_ann_v2")
     assert (again.path / "annotations" / "pets" / "003.jpg").read_bytes() == (yard.photos / "003.jpg").read_bytes()
 
 
@@ -386,14 +387,14 @@ def test_what_killed_checkouts_left_is_removed_and_live_ones_are_not(yard, tmp_p
     (folder / "old_ann_v1-0123456789ab.part").mkdir(parents=True)
     (folder / "live_ann_v1-0123456789ab.part").mkdir()
     with exclusive_lock(folder / ".locks" / "live_ann_v1-0123456789ab", 0):
-        checkout(str(yard.path), "pets_ann_v1", tmp_path)
+        checkout(Workspace(str(yard.path), tmp_path), "pets_ann_v1")
     assert [path.name for path in folder.glob("*.part")] == ["live_ann_v1-0123456789ab.part"]
 
 
 def test_two_checkouts_at_once_make_one(yard, tmp_path):
     found = []
     threads = [
-        threading.Thread(target=lambda: found.append(checkout(str(yard.path), "pets_ann_v1", tmp_path)))
+        threading.Thread(target=lambda: found.append(checkout(Workspace(str(yard.path), tmp_path), "pets_ann_v1")))
         for _ in range(2)
     ]
     for thread in threads:
@@ -408,13 +409,13 @@ def test_two_checkouts_at_once_make_one(yard, tmp_path):
 def test_a_repository_of_another_user_can_be_read(own_yard, tmp_path):
     for path in [own_yard.path, *own_yard.path.rglob("*")]:
         os.chown(path, 12345, 12345, follow_symlinks=False)
-    assert checkout(str(own_yard.path), "pets_ann_v1", tmp_path).path.is_dir()
+    assert checkout(Workspace(str(own_yard.path), tmp_path), "pets_ann_v1").path.is_dir()
 
 
 def test_a_full_or_closed_disk_names_the_path(yard, tmp_path):
     (tmp_path / "checkouts").write_text("in the way")
     with pytest.raises(RepositoryError, match=r"could not check out pets_ann_v1.*checkouts"):
-        checkout(str(yard.path), "pets_ann_v1", tmp_path)
+        checkout(Workspace(str(yard.path), tmp_path), "pets_ann_v1")
 
 
 def test_the_difference_of_two_annotation_versions(yard):

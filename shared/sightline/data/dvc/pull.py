@@ -12,13 +12,13 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.data.dvc.cache import Cache
 from sightline.data.dvc.fetching import fetch_objects
 from sightline.data.dvc.manifest import Manifest, parse_manifest
 from sightline.data.dvc.objects import TrackedFolder, file_md5, for_each_file, read_dvc_file
 from sightline.data.dvc.remote import BucketRemote, Remote, open_remote
 from sightline.data.git.commands import dvc, explain_os_errors
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.errors import RepositoryError, SightlineError
 from sightline.logs import Progress
 
@@ -32,22 +32,18 @@ class Pull:
     """One folder of a checkout that is being filled.
 
     Attributes:
-        workspace: The clone.
+        path: The clone.
         tag: Says which folder, and which remote.
-        cache: Where the objects go.
+        workspace: Its cache takes the objects; its jobs are processes that fetch, threads that copy, DVC's transfers.
         temporary: A folder of this pull alone, in the cache's file system, for what is not an object yet.
         faults: A file for the names of all files at fault, where they are more than a message should hold.
-        jobs: Processes that fetch, threads that copy and compare; DVC's transfers.
-        timeout_seconds: Limit for a DVC command.
     """
 
-    workspace: Path
+    path: Path
     tag: DatasetTag
-    cache: Cache
+    workspace: Workspace
     temporary: Path
     faults: Path
-    jobs: int
-    timeout_seconds: float
 
     def run(self) -> None:
         """Fetch, copy, compare; what the cache holds damaged is fetched once more.
@@ -56,9 +52,9 @@ class Pull:
             RepositoryError: Objects are missing or damaged on the remote (every file is named), or the remote cannot
                 be reached.
         """
-        config = (self.workspace / ".dvc" / "config").read_text(encoding="utf-8")
-        remote = open_remote(config, self.tag.room, str(self.workspace))
-        text = (self.workspace / self.tag.dvc_file).read_text(encoding="utf-8")
+        config = (self.path / ".dvc" / "config").read_text(encoding="utf-8")
+        remote = open_remote(config, self.tag.room, str(self.path))
+        text = (self.path / self.tag.dvc_file).read_text(encoding="utf-8")
         tracked = read_dvc_file(text, self.tag.dvc_file)
         manifest = self._manifest(remote, tracked)
         bad = manifest
@@ -67,9 +63,11 @@ class Pull:
             bad = self._make_files(bad)
             if not bad:
                 return
-            if {md5 for md5 in bad.values() if self.cache.forget_damaged(md5)}:
+            if {md5 for md5 in bad.values() if self.workspace.cache.forget_damaged(md5)}:
                 _log.warning(
-                    "objects of %s are damaged in the DVC cache %s; they are fetched again", self.tag, self.cache.root
+                    "objects of %s are damaged in the DVC cache %s; they are fetched again",
+                    self.tag,
+                    self.workspace.cache.root,
                 )
         raise RepositoryError(
             f"{len(bad)} of {len(manifest)} files of {self.tag} differ from what was published: "
@@ -79,17 +77,17 @@ class Pull:
     def _manifest(self, remote: Remote, tracked: TrackedFolder) -> Manifest:
         """The list of files, from the cache if it is sound there: its name vouches for its contents."""
         what = f"the list of the files of {self.tag}"
-        found = self.cache.manifest(tracked.md5, what)
+        found = self.workspace.cache.manifest(tracked.md5, what)
         if found is None:
             data = remote.read(tracked.md5, what)
             found = parse_manifest(data, what)
-            with self.cache.writer(tracked.md5, self.temporary / tracked.md5) as writer:
+            with self.workspace.cache.writer(tracked.md5, self.temporary / tracked.md5) as writer:
                 writer.write(data)
         return found
 
     def _fetch(self, remote: Remote, wanted: Manifest, manifest: Manifest, size_bytes: int) -> None:
         """Put what the cache lacks into it; ``size_bytes`` have all files of the manifest together."""
-        lacking = self.cache.lacking(wanted)
+        lacking = self.workspace.cache.lacking(wanted)
         if not lacking:
             return
         if isinstance(remote, BucketRemote):
@@ -109,7 +107,12 @@ class Pull:
         with Progress(f"fetch {self.tag.folder}", total=estimate, unit="bytes") as progress:
             try:
                 return fetch_objects(
-                    remote.storage, self.cache, self.temporary, lacking, processes=self.jobs, progress=progress
+                    remote.storage,
+                    self.workspace.cache,
+                    self.temporary,
+                    lacking,
+                    processes=self.workspace.jobs,
+                    progress=progress,
                 )
             except SightlineError as error:
                 raise RepositoryError(f"{self.tag} could not be fetched: {error}") from error
@@ -117,31 +120,31 @@ class Pull:
     def _fetch_with_dvc(self, remote: Remote, lacking: set[str]) -> dict[str, str]:
         """The same through DVC, which does not say of each object why it did not come."""
         _log.info("DVC itself fetches %s: no storage back end serves %s", self.tag, remote.url)
-        fetch = ["fetch", "--jobs", str(self.jobs), "--remote", self.tag.room, self.tag.dvc_file]
+        fetch = ["fetch", "--jobs", str(self.workspace.jobs), "--remote", self.tag.room, self.tag.dvc_file]
         try:
-            dvc(*fetch, cwd=self.workspace, timeout_seconds=self.timeout_seconds)
+            dvc(*fetch, cwd=self.path, timeout_seconds=self.workspace.timeout_seconds)
         except RepositoryError:
             absent = remote.missing(lacking)
             if not absent:
                 raise
             return dict.fromkeys(absent, "missing")
-        return {md5: "damaged" for md5 in lacking if not self.cache.path_of(md5).is_file()}
+        return {md5: "damaged" for md5 in lacking if not self.workspace.cache.path_of(md5).is_file()}
 
     def _make_files(self, manifest: Manifest) -> Manifest:
         """Copy objects to their places; returns the files that are not what the manifest says."""
-        folder = self.workspace / self.tag.folder
+        folder = self.path / self.tag.folder
         for parent in {(folder / name).parent for name in manifest}:
             parent.mkdir(parents=True, exist_ok=True)
 
         def make(name: str) -> bool:
             path = folder / name
             try:
-                self.cache.copy(manifest[name], path)
+                self.workspace.cache.copy(manifest[name], path)
             except FileNotFoundError:  # taken away in this moment, by whoever clears the cache
                 return False
             return file_md5(path) == manifest[name]
 
-        made = for_each_file(make, list(manifest), self.jobs, f"check out {self.tag.folder}")
+        made = for_each_file(make, list(manifest), self.workspace.jobs, f"check out {self.tag.folder}")
         return {name: manifest[name] for name, right in made if not right}
 
     def _shown(self, names: list[str]) -> str:

@@ -22,11 +22,12 @@ from sightline.data.git.decisions import SIGHTLINE, Change, OutpacedError, decid
 from sightline.data.git.references import TAGS, References, read_references
 from sightline.data.recording.filling import SPLITS, SplitName
 from sightline.data.recording.training_set import TrainingSet, from_bytes, write_training_set
-from sightline.data.repository.checkout import Checkout, cache_lock, clone
+from sightline.data.repository.checkout import Checkout, clone
 from sightline.data.repository.history import list_tags, open_history
 from sightline.data.repository.tombstones import missing_tag
 from sightline.data.tags import DatasetTag
-from sightline.lock import LOCK_SECONDS, exclusive_lock, shared_lock
+from sightline.data.workspace import Workspace
+from sightline.lock import exclusive_lock, shared_lock
 
 _log = logging.getLogger(__name__)
 
@@ -48,11 +49,6 @@ class PublishedSet:
     digest: str
 
 
-def publication_folder(work_dir: Path) -> Path:
-    """Where training sets lie until they are published; nothing in it outlives a call that was not killed."""
-    return work_dir / "publish"
-
-
 def find_training_tag(repository: str, tag: DatasetTag, timeout_seconds: float) -> PublishedSet | None:
     """Read what a training tag names, without a pull; None where there is no such tag, or it was removed.
 
@@ -71,31 +67,23 @@ def find_training_tag(repository: str, tag: DatasetTag, timeout_seconds: float) 
 
 
 def publish_training_tag(
-    repository: str,
+    workspace: Workspace,
     source: Checkout,
     training_set: TrainingSet,
     documents: Mapping[SplitName, CocoDocument],
     images: Sequence[LabelledImage],
     *,
     last_decision: str,
-    work_dir: Path,
-    jobs: int,
-    timeout_seconds: float,
-    lock_seconds: float = LOCK_SECONDS,
 ) -> PublishedSet:
     """Push the files to the DVC remote, then the tag; where another made the same tag first, theirs is returned.
 
     Args:
-        repository: The data repository.
+        workspace: The data repository, and where the set is made.
         source: The annotation tag that the set was made from.
         training_set: The set.
         documents: Its COCO documents.
         images: Its images, of which the embedded ones are written.
         last_decision: The dataset's, before the earlier versions were read that the splits agree with.
-        work_dir: The work volume.
-        jobs: Parallel transfers.
-        timeout_seconds: Limit for one git or DVC command.
-        lock_seconds: How long to wait for another process that publishes the same.
 
     Raises:
         OutpacedError: Another version of the dataset was recorded or removed meanwhile; read the earlier ones again.
@@ -103,28 +91,28 @@ def publish_training_tag(
         RepositoryError: Git or DVC failed, the disk is full, or the annotation tag moved meanwhile.
     """
     tag = DatasetTag.parse(source.tag).training
-    folder = publication_folder(work_dir)
+    repository, timeout_seconds, folder = workspace.repository, workspace.timeout_seconds, workspace.publications
     with (
         explain_os_errors(f"write the training set {tag}"),
-        exclusive_lock(folder / ".locks" / str(tag), lock_seconds),
-        shared_lock(cache_lock(work_dir), lock_seconds),
+        exclusive_lock(folder / ".locks" / str(tag), workspace.lock_seconds),
+        shared_lock(workspace.cache_lock, workspace.lock_seconds),
     ):
         found = find_training_tag(repository, tag, timeout_seconds)
         if found is not None:
             return found
-        workspace = folder / f"{tag}.part"
-        clone(repository, source.tag, source.commit, workspace, work_dir=work_dir, timeout_seconds=timeout_seconds)
-        write_training_set(workspace / tag.folder, training_set, documents, images)
-        tracked = publish_folder(workspace, tag, jobs=jobs, timeout_seconds=timeout_seconds)
+        path = folder / f"{tag}.part"
+        clone(workspace, source.tag, source.commit, path)
+        write_training_set(path / tag.folder, training_set, documents, images)
+        tracked = publish_folder(path, tag, jobs=workspace.jobs, timeout_seconds=timeout_seconds)
         references = _require_present(repository, source, timeout_seconds)
-        commit = _commit(workspace, tag, source, references.removed.get(str(tag), ()), timeout_seconds)
+        commit = _commit(path, tag, source, references.removed.get(str(tag), ()), timeout_seconds)
         reference = f"{TAGS}{tag}"
         # A tag that a clone pushed again after its removal is moved; one that counts is not.
         before = "" if str(tag) in references.tags else references.objects.get(reference, "")
         change = Change(reference, before, commit)
         try:
             decide(
-                workspace, repository, tag.dataset, last=last_decision, changes=[change], commit=commit,
+                path, repository, tag.dataset, last=last_decision, changes=[change], commit=commit,
                 timeout_seconds=timeout_seconds,
             )  # fmt: skip
         except OutpacedError:
@@ -133,7 +121,7 @@ def publish_training_tag(
                 raise
         else:
             _log.info("published %s (commit %s)", tag, commit[:12])
-        shutil.rmtree(workspace)
+        shutil.rmtree(path)
         return found or PublishedSet(training_set, documents, commit, tracked.md5)
 
 
@@ -145,19 +133,19 @@ def _require_present(repository: str, source: Checkout, timeout_seconds: float) 
     return references
 
 
-def _commit(workspace: Path, tag: DatasetTag, source: Checkout, removed: Iterable[str], timeout_seconds: float) -> str:
+def _commit(path: Path, tag: DatasetTag, source: Checkout, removed: Iterable[str], timeout_seconds: float) -> str:
     """Commit with a fixed author at the time of the annotation commit, so that the same set gives the same commit.
 
     It names the training sets in whose place it comes, so that it is never one that was removed.
     """
-    date = git("show", "-s", "--format=%ct", "HEAD", cwd=workspace, timeout_seconds=timeout_seconds).strip()
+    date = git("show", "-s", "--format=%ct", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()
     variables = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in SIGHTLINE.items()}
     variables |= {f"GIT_{role}_DATE": f"{date} +0000" for role in ("AUTHOR", "COMMITTER")}
     paths = [tag.dvc_file, f"{tag.room}/.gitignore"]
-    git("add", "--", *paths, cwd=workspace, timeout_seconds=timeout_seconds)
+    git("add", "--", *paths, cwd=path, timeout_seconds=timeout_seconds)
     message = f"Record {tag}\n\nMade by sightline record from {source.tag} (commit {source.commit})."
     if removed:
         message += f"\nIn the place of what was removed: {', '.join(sorted(removed))}."
     commit = ["commit", "--quiet", "--no-verify", "--message", message]
-    git(*commit, cwd=workspace, timeout_seconds=timeout_seconds, variables=variables)
-    return git("rev-parse", "HEAD", cwd=workspace, timeout_seconds=timeout_seconds).strip()
+    git(*commit, cwd=path, timeout_seconds=timeout_seconds, variables=variables)
+    return git("rev-parse", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()

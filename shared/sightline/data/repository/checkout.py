@@ -12,15 +12,15 @@ from pathlib import Path
 
 from configobj import ConfigObj
 
-from sightline.data.dvc.cache import Cache
 from sightline.data.dvc.configuration import local_configuration
 from sightline.data.dvc.pull import Pull
 from sightline.data.git.commands import explain_os_errors, git, redact
 from sightline.data.git.references import References, git_url, read_references
 from sightline.data.repository.tombstones import missing_tag
 from sightline.data.tags import DatasetTag
+from sightline.data.workspace import Workspace
 from sightline.errors import RepositoryError, UnknownTagError
-from sightline.lock import LOCK_SECONDS, exclusive_lock, shared_lock
+from sightline.lock import exclusive_lock, shared_lock
 
 _log = logging.getLogger(__name__)
 
@@ -40,26 +40,12 @@ class Checkout:
     commit: str
 
 
-def checkout(
-    repository: str,
-    tag: str,
-    work_dir: Path,
-    *,
-    jobs: int = 2,
-    timeout_seconds: float = 3600.0,
-    lock_seconds: float = LOCK_SECONDS,
-    expected_commit: str = "",
-    recorded_in: str = "",
-) -> Checkout:
+def checkout(workspace: Workspace, tag: str, *, expected_commit: str = "", recorded_in: str = "") -> Checkout:
     """Clone the tag, pull its data and check every file; a finished checkout of an earlier call is taken as it is.
 
     Args:
-        repository: Git URL or path of the data repository.
+        workspace: The data repository, and where its versions are checked out.
         tag: ``<dataset>_ann_<version>``, or ``<dataset>_train_<version>`` to get images and COCO documents.
-        work_dir: The work volume.
-        jobs: Parallel transfers and hashing.
-        timeout_seconds: Limit for one git or DVC command.
-        lock_seconds: How long to wait for another process.
         expected_commit: What the tag named when it was used before; empty when nobody knows.
         recorded_in: The database that knows ``expected_commit``, for messages.
 
@@ -69,12 +55,12 @@ def checkout(
             failed; the disk is full.
     """
     wanted = DatasetTag.parse(tag)
-    known = read_references(repository, timeout_seconds)
-    folder = work_dir / "checkouts"
+    repository, folder = workspace.repository, workspace.checkouts
+    known = read_references(repository, workspace.timeout_seconds)
     other = _other_repository(redact(repository), recorded_in)
     if tag not in known.tags:
         gone = None if tag in known.removed else _gone(folder, tag, redact(repository), expected_commit, other)
-        raise gone or missing_tag(repository, tag, known, timeout_seconds)
+        raise gone or missing_tag(repository, tag, known, workspace.timeout_seconds)
     commit = known.tags[tag]
     _require_unmoved(folder, wanted, known, expected_commit, other)
     final = folder / f"{tag}-{commit[:12]}"
@@ -82,14 +68,15 @@ def checkout(
         return Checkout(final, tag, commit)
     with explain_os_errors(f"check out {tag} to {folder}", folder):
         remove_abandoned(folder)
-        with exclusive_lock(use_lock(final), lock_seconds), shared_lock(cache_lock(work_dir), lock_seconds):
+        seconds = workspace.lock_seconds
+        with exclusive_lock(use_lock(final), seconds), shared_lock(workspace.cache_lock, seconds):
             if not final.is_dir():
                 part = folder / f"{final.name}.part"
-                with _removed_if_it_fails(part), cache(work_dir).temporary_folder() as temporary:
-                    clone(repository, tag, commit, part, work_dir=work_dir, timeout_seconds=timeout_seconds)
-                    faults = work_dir / "faults" / f"{tag}.remote.txt"
+                with _removed_if_it_fails(part), workspace.cache.temporary_folder() as temporary:
+                    clone(workspace, tag, commit, part)
+                    faults = workspace.folder / "faults" / f"{tag}.remote.txt"
                     for source in {str(wanted.annotations): wanted.annotations, tag: wanted}.values():
-                        Pull(part, source, cache(work_dir), temporary, faults, jobs, timeout_seconds).run()
+                        Pull(part, source, workspace, temporary, faults).run()
                 # Once for all files: under its last name, a checkout has everything on the disk.
                 os.sync()
                 os.replace(part, final)  # noqa: PTH105
@@ -99,29 +86,12 @@ def checkout(
 
 @contextmanager
 def checked_out(
-    repository: str,
-    tag: str,
-    work_dir: Path,
-    *,
-    jobs: int = 2,
-    timeout_seconds: float = 3600.0,
-    lock_seconds: float = LOCK_SECONDS,
-    expected_commit: str = "",
-    recorded_in: str = "",
+    workspace: Workspace, tag: str, *, expected_commit: str = "", recorded_in: str = ""
 ) -> Iterator[Checkout]:
     """A :func:`checkout` that nobody removes while the context is open; the arguments and errors are the same."""
     while True:
-        found = checkout(
-            repository,
-            tag,
-            work_dir,
-            jobs=jobs,
-            timeout_seconds=timeout_seconds,
-            lock_seconds=lock_seconds,
-            expected_commit=expected_commit,
-            recorded_in=recorded_in,
-        )
-        with shared_lock(use_lock(found.path), lock_seconds):
+        found = checkout(workspace, tag, expected_commit=expected_commit, recorded_in=recorded_in)
+        with shared_lock(use_lock(found.path), workspace.lock_seconds):
             if found.path.is_dir():  # it may have been removed as unused before the lock was ours
                 yield found
                 return
@@ -132,12 +102,7 @@ def use_lock(path: Path) -> Path:
     return path.parent / ".locks" / path.name
 
 
-def cache_lock(work_dir: Path) -> Path:
-    """The lock file of DVC's cache: held together by those who fill or read it, alone by one who removes objects."""
-    return cache(work_dir).root / "use.lock"  # there, because several work volumes may share one cache
-
-
-def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path, timeout_seconds: float) -> None:
+def clone(workspace: Workspace, tag: str, commit: str, path: Path) -> None:
     """Clone one tag without its history and without data; DVC's cache is the one of the work volume.
 
     Raises:
@@ -147,6 +112,7 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
     if path.exists():
         shutil.rmtree(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    repository, timeout_seconds = workspace.repository, workspace.timeout_seconds
     url = git_url(repository)
     options = ["--quiet", "--depth", "1", "--single-branch", "--no-tags", "--template=", "--branch", tag]
     try:
@@ -165,13 +131,8 @@ def clone(repository: str, tag: str, commit: str, path: Path, *, work_dir: Path,
         raise RepositoryError(f"{redact(repository)} has no .dvc/config at {tag}: it is not a data repository")
     settings = ConfigObj(interpolation=False)
     settings["core"] = {"analytics": "false", "check_update": "false"}
-    settings["cache"] = {"dir": str(cache(work_dir).root), "type": "reflink,copy"}
+    settings["cache"] = {"dir": str(workspace.cache.root), "type": "reflink,copy"}
     (path / ".dvc" / "config.local").write_bytes(local_configuration(settings))
-
-
-def cache(work_dir: Path) -> Cache:
-    """DVC's cache on the work volume, shared by all checkouts."""
-    return Cache(work_dir.absolute() / "dvc-cache")
 
 
 def _gone(folder: Path, tag: str, repository: str, expected_commit: str, other: str) -> UnknownTagError | None:
