@@ -19,13 +19,10 @@ sys.path[:0] = [str(ROOT / "shared")]
 
 from components import BASE_IMAGE  # noqa: E402  (only now can they be found)
 from sightline.cli.kubeflow import commands as kubeflow  # noqa: E402
+from sightline.runs.step_table import BY_NAME, OPEN_ME, STEPS  # noqa: E402
 
 if TYPE_CHECKING:
     from kfp.dsl.base_component import BaseComponent
-
-STEPS = ("record", "train", "evaluate", "test")
-HEAVY = {"train", "evaluate", "test"}
-"""The steps that compute with a network each time, so that they get the accelerator."""
 
 
 def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponent":
@@ -46,7 +43,6 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
 
     from components import BASE_IMAGE, TRAIN_IMAGE
     from components.pod import Claims, Resources, in_pod
-    from sightline.runs.journal import TASK_TITLES
 
     @dsl.pipeline(name="sightline", display_name="Sightline")
     def sightline(
@@ -96,15 +92,16 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
             notify_secret: Secret whose key url is a webhook that is told how the run ended.
         """
         claims = Claims(work_volume, code_volume, database_secret, git_secret, storage_secret, notify_secret)
-        light = Resources(base_image, record_cpu, record_memory)
+        images = {"base": base_image, "train": train_image}
         heavy = Resources(
             train_image, train_cpu, train_memory, node_selector, tolerations, accelerator_type, accelerator_count
         )
-        pods = {"promote": Resources(train_image, record_cpu, record_memory), **dict.fromkeys(HEAVY, heavy)}
+        light = {name: Resources(image, record_cpu, record_memory) for name, image in images.items()}
 
         def add(step: str, component: Callable[..., Any], *, cached: bool = False, **inputs: Any) -> Any:
-            task = component(**inputs).set_display_name(TASK_TITLES[step]).set_caching_options(cached)
-            return task if local else in_pod(task, step, claims, pods.get(step, light))
+            about = BY_NAME[step]
+            task = component(**inputs).set_display_name(about.title).set_caching_options(cached)
+            return task if local else in_pod(task, step, claims, heavy if about.accelerated else light[about.image])
 
         asked = {"dataset_tag": dataset_tag, "recipe": recipe, "overrides": overrides}
         _graph(steps, add, asked, code_rev, local=local)
@@ -131,7 +128,6 @@ def _graph(steps: Sequence[str], add: Callable[..., Any], asked: dict[str, Any],
     from components.resolve.component import resolve
     from components.test.component import test
     from components.train.component import train
-    from sightline.runs.journal import OPEN_ME
 
     inside = OPEN_ME + ", ".join(steps)
     with dsl.ExitHandler(add("finish", finish, **asked), name=inside) if not local else nullcontext():
@@ -139,7 +135,9 @@ def _graph(steps: Sequence[str], add: Callable[..., Any], asked: dict[str, Any],
         more = {"code_rev": code_rev, "steps": ",".join(steps), "run_name": run_name}
         resolved = add("resolve", resolve, **asked, **more).outputs
         given = {"config": resolved["config"], "code_rev": resolved["code_rev"]}
-        recorded = trained = evaluated = ""
+        recorded: Any = {}
+        trained: Any = {}
+        evaluated: Any = {}
         if "record" in steps:
             recorded = add("record", record, cached=True, **given).outputs["result"]
         if "train" in steps:

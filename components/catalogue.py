@@ -12,7 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-NAMES = ("resolve", "record", "train", "evaluate", "promote", "test", "finish")
+from sightline.runs.step_table import BY_NAME
+
+NAMES = tuple(BY_NAME)
 FOLDER = Path(__file__).parent
 
 STABILITY = "beta"
@@ -23,26 +25,6 @@ BACK_END = "2.17.0"
 
 VERIFIED = "2026-11-21T19:10:38Z"
 """When that was, UTC: whoever runs it writes both down here."""
-
-_TAGS = {
-    "resolve": ["configuration"],
-    "record": ["data-processing", "computer-vision", "labelme", "coco", "dvc"],
-    "train": ["training", "computer-vision", "pytorch"],
-    "evaluate": ["evaluation", "computer-vision", "pytorch"],
-    "promote": ["model-registry", "computer-vision"],
-    "test": ["evaluation", "computer-vision", "pytorch"],
-    "finish": ["reporting"],
-}
-
-_RESOURCES = {
-    "resolve": "an instant, 0.5 GiB",
-    "record": "2 CPU and 4 GiB for some ten thousand images",
-    "train": "a GPU, 4 CPU, 16 GiB, 2 GiB of shared memory at /dev/shm",
-    "evaluate": "as train",
-    "promote": "an instant, 1 GiB; where another run has changed the champion meanwhile, 2 CPU and 4 GiB; no GPU",
-    "test": "as train",
-    "finish": "an instant, 0.5 GiB",
-}
 
 _METADATA = """name: {name}
 stability: {stability}
@@ -121,7 +103,7 @@ def metadata(name: str) -> str:
         kfp=_pinned("kfp"),
         kfp_kubernetes=_pinned("kfp-kubernetes"),
         mysql=".".join(map(str, (*OLDEST["MySQL"], 0))),
-        tags=", ".join(_TAGS[name]),
+        tags=", ".join(BY_NAME[name].tags),
         verified=VERIFIED,
     )
 
@@ -160,7 +142,7 @@ def readme(name: str, component: Any) -> str:
         inputs="\n".join(lines),
         outputs="\n".join(made),
         image=specification.implementation.container.image,
-        resources=_RESOURCES[name],
+        resources=BY_NAME[name].needs,
         example=_example(name, [key for key, value in inputs.items() if not value.optional]),
     )
 

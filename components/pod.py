@@ -21,18 +21,6 @@ SHARED_MEMORY = "2Gi"
 USER = 1000
 """The user and group of both images, and the owner of both volumes (manifests/)."""
 
-DAY = 24 * 60 * 60
-TIMEOUT_SECONDS = {
-    "resolve": 15 * 60,
-    "record": DAY,
-    "train": 14 * DAY,
-    "evaluate": DAY,
-    "promote": DAY,
-    "test": DAY,
-    "finish": 15 * 60,
-}
-"""After this the task is stopped; the time before its pod finds a node counts."""
-
 
 @dataclass(frozen=True)
 class Claims:
@@ -86,13 +74,13 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
 
     Args:
         task: The task.
-        step: Its step.
+        step: Its name in ``sightline.runs.step_table``.
         claims: Volumes and secrets.
         resources: What it gets.
     """
     from kfp import dsl, kubernetes
 
-    from sightline.runs.journal import RETRIES
+    from sightline.runs.step_table import BY_NAME
 
     kubernetes.mount_pvc(task, pvc_name=claims.work_volume, mount_path=WORK_PATH)
     kubernetes.mount_pvc(task, pvc_name=claims.code_volume, mount_path=CODE_PATH)
@@ -105,7 +93,7 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
     task.set_env_variable("SIGHTLINE_STORAGE_KEY", f"{STORAGE_KEY_PATH}/key.json")
     kubernetes.use_field_path_as_env(task, "SIGHTLINE_RUN_ID", "metadata.labels['pipeline/runid']")
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
-    kubernetes.set_timeout(task, TIMEOUT_SECONDS[step])
+    kubernetes.set_timeout(task, BY_NAME[step].timeout_seconds)
     kubernetes.add_pod_label(task, "app.kubernetes.io/part-of", "sightline")
     kubernetes.add_pod_label(task, "app.kubernetes.io/component", step)
     task.set_container_image(resources.image).set_cpu_limit(resources.cpu).set_memory_limit(resources.memory)
@@ -120,6 +108,6 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
     known = {channel.pattern for channel in task.channel_inputs}
     wanted = [value for value in vars(resources).values() if isinstance(value, dsl.pipeline_channel.PipelineChannel)]
     task.channel_inputs.extend(channel for channel in wanted if channel.pattern not in known)
-    if step in RETRIES:
-        task.set_retry(RETRIES[step], backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="10m")
+    if BY_NAME[step].retries:
+        task.set_retry(BY_NAME[step].retries, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="10m")
     return task

@@ -14,29 +14,36 @@ def evaluate(
     evaluation_metrics: dsl.Output[dsl.Metrics],
     evaluation_confusion: dsl.Output[dsl.ClassificationMetrics],
     evaluation_report: dsl.Output[dsl.HTML],
-    train_result: str = "",
-) -> NamedTuple("Evaluated", [("result", str), ("promoted", str)]):
+    selected_model: dsl.Output[dsl.Model],
+    train_result: dict = {},
+) -> NamedTuple("Evaluated", [("result", dict), ("promoted", str)]):
     """Measure every candidate and the champion on the val split; select the best by each chosen metric.
 
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
-        train_result: The result of train; empty: its last result for this dataset and configuration.
+        train_result: The result of train; empty: its last one for this dataset and configuration.
         evaluation_metrics: Metrics of the best candidate on the val split.
         evaluation_confusion: Its confusion matrix; rows are true classes.
         evaluation_report: Every model, per class, with curves and drawn images.
+        selected_model: Where the model is that the first metric selects, champion or candidate. Nothing is copied.
 
     Returns:
-        result: JSON: the models, their metrics and the selections.
+        result: The models, their metrics and the selections.
         promoted: yes where a candidate is to become champion, else no.
     """
+    import json
+
     from sightline_bootstrap import activate
 
     activate(code_rev)
     from sightline.steps.task import run_evaluate
 
-    finished = run_evaluate(config, code_rev, train_result, html=evaluation_report.path)
+    given = json.dumps(train_result) if train_result else ""
+    finished = run_evaluate(config, code_rev, given, html=evaluation_report.path)
     for name, value in finished.metrics.items():
         evaluation_metrics.log_metric(name, value)
     evaluation_confusion.log_confusion_matrix(*finished.confusion)
-    return (finished.result, finished.promoted)
+    if hasattr(finished, "describe"):  # helper code of an earlier release describes nothing
+        finished.describe(selected_model)
+    return (json.loads(finished.result), finished.promoted)

@@ -13,26 +13,29 @@ def test(
     code_rev: str,
     test_metrics: dsl.Output[dsl.Metrics],
     test_report: dsl.Output[dsl.HTML],
-    evaluate_result: str = "",
-) -> NamedTuple("Tested", [("result", str)]):
+    evaluate_result: dict = {},
+) -> NamedTuple("Tested", [("result", dict)]):
     """Test the best candidates, and beside them the champions that stay, on images that nothing was decided on.
 
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
-        evaluate_result: The result of evaluate; empty: its last result for this dataset and configuration.
+        evaluate_result: The result of evaluate; empty: its last one for this dataset and configuration.
         test_metrics: Metrics of the best candidate on the test split.
         test_report: Drawn images, readings and tables.
 
     Returns:
-        result: JSON: metrics, speed and where the predictions are.
+        result: Metrics, speed and where the predictions are.
     """
+    import json
+
     from sightline_bootstrap import activate
 
     activate(code_rev)
     from sightline.steps.task import run_test
 
-    finished = run_test(config, code_rev, evaluate_result, html=test_report.path)
+    given = json.dumps(evaluate_result) if evaluate_result else ""
+    finished = run_test(config, code_rev, given, html=test_report.path)
     for name, value in finished.metrics.items():
         test_metrics.log_metric(name, value)
-    return (finished.result,)
+    return (json.loads(finished.result),)

@@ -8,26 +8,36 @@ from components import TRAIN_IMAGE
 
 
 @dsl.component(base_image=TRAIN_IMAGE, install_kfp_package=False)
-def train(config: str, code_rev: str, validation: dsl.Output[dsl.Metrics], record_result: str = "") -> NamedTuple(
-    "Trained", [("result", str)]
-):
+def train(
+    config: str,
+    code_rev: str,
+    validation: dsl.Output[dsl.Metrics],
+    candidate: dsl.Output[dsl.Model],
+    record_result: dict = {},
+) -> NamedTuple("Trained", [("result", dict)]):
     """Train on a published training set; goes on from the last checkpoint where there is one.
 
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
-        record_result: The result of record; empty: its last result for this dataset and configuration.
+        record_result: The result of record; empty: its last one for this dataset and configuration.
         validation: Metrics of the best candidate on the val split.
+        candidate: Where the best candidate is; its SHA-256, data, code and metrics. Nothing is copied.
 
     Returns:
-        result: JSON: the candidates and where they are.
+        result: The candidates and where they are.
     """
+    import json
+
     from sightline_bootstrap import activate
 
     activate(code_rev)
     from sightline.steps.task import run_train
 
-    finished = run_train(config, code_rev, record_result)
+    given = json.dumps(record_result) if record_result else ""
+    finished = run_train(config, code_rev, given)
     for name, value in finished.metrics.items():
         validation.log_metric(name, value)
-    return (finished.result,)
+    if hasattr(finished, "describe"):  # helper code of an earlier release describes nothing
+        finished.describe(candidate)
+    return (json.loads(finished.result),)

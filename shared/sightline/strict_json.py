@@ -31,6 +31,9 @@ CLOSED: ConfigDict = {"extra": "forbid"}
 
 Document = TypeVar("Document")
 
+_EXACT = 2**53
+"""Below it every whole number is a float of its own."""
+
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _HUGE = re.compile(rb"[0-9]{300}|[0-9][eE]\+?[0-9]{3}")
@@ -199,6 +202,36 @@ def _values(document: object) -> Iterator[tuple[int, object]]:
             waiting.extend((depth + 1, part) for part in value)
         else:
             yield depth, value
+
+
+def without_nulls(document: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
+    """JSON values without the fields that are null; an element of a list stays.
+
+    Example:
+        >>> without_nulls({"a": None, "b": [{"c": None, "d": 1}, None]})
+        {'b': [{'d': 1}, None]}
+    """
+    if isinstance(document, dict):
+        return {key: without_nulls(value) for key, value in document.items() if value is not None}
+    if isinstance(document, list):
+        return [without_nulls(value) for value in document]
+    return document
+
+
+def whole_numbers(document: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
+    """JSON values in which every float without a fraction is an int, up to 2**53, from where on floats skip some.
+
+    Example:
+        >>> whole_numbers({"iterations": 12.0, "values": [1.0, 0.5]})
+        {'iterations': 12, 'values': [1, 0.5]}
+    """
+    if isinstance(document, dict):
+        return {key: whole_numbers(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [whole_numbers(value) for value in document]
+    if isinstance(document, float) and document.is_integer() and abs(document) < _EXACT:
+        return int(document)
+    return document
 
 
 def shown(text: str) -> str:

@@ -1,8 +1,11 @@
 """The whole way of the data through Kubeflow's local runner, tiny: v1, again, v2, and some of the steps."""
 
+import hashlib
 import json
 import re
 import sqlite3
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -25,6 +28,14 @@ def rows(world, query):
 def states(world):
     journal = world.journal(world.runs()[-1]["run_id"])
     return {step: entry["state"] for step, entry in journal.items() if step != "finish"}
+
+
+def pointers(world, number=-1):
+    """What a run told Kubeflow of its training set and models: name -> (URI, metadata)."""
+    folder = world.home / "work" / "runs" / world.runs()[number]["run_id"] / "kubeflow"
+    told = [json.loads(path.read_text()).get("artifacts", {}) for path in folder.rglob("executor_output.json")]
+    found = {name: entry["artifacts"][0] for artifacts in told for name, entry in artifacts.items()}
+    return {name: (one["uri"], one["metadata"]) for name, one in found.items() if "training_tag" in one["metadata"]}
 
 
 def test_the_last_lines_name_report_and_result(world, first):
@@ -54,6 +65,19 @@ def test_selected_models_lie_in_the_result_bucket(world, first):
         assert len(list(folder.glob("*/model.safetensors"))) == 1
 
 
+def test_kubeflow_is_told_of_the_training_set_and_the_models(world, first):
+    told = pointers(world, 0)
+    assert set(told) == {"training_set", "candidate", "selected_model", "champion_model"}
+    uri, said = told.pop("training_set")
+    assert uri.endswith("@plates_train_v1#training/plates")
+    assert said["train_images"] + said["val_images"] + said["test_images"] == 24
+    for uri, said in told.values():
+        content = Path(unquote(urlsplit(uri).path)).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == said["sha256"]
+        assert (said["training_tag"], said["code_revision"]) == ("plates_train_v1", world.runs()[0]["code_rev"])
+    assert [told[name][1]["role"] for name in ("selected_model", "champion_model")] == ["candidate", "champion"]
+
+
 def test_the_model_says_what_made_it(world, first):
     (model,) = (world.home / "bucket/evaluation/plates_train_v1/EIR").glob("*/model.safetensors")
     text = world.sightline("model", "show", str(model))
@@ -70,6 +94,7 @@ def test_the_second_run_finds_everything_done(world, first):
         "resolve": "succeeded"
     }
     assert len(rows(world, "select 1 from promotions")) == 2
+    assert pointers(world) == pointers(world, 0)
 
 
 def test_some_steps_go_on_from_the_last_results(world, first):

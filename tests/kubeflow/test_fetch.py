@@ -35,7 +35,7 @@ def publish(bucket, monkeypatch, run_id, key, report, *, stays=False):
     config = decode("plates", ["seed=3", "data.tag=plates_ann_v1"])
     bucket.write_bytes(f"evaluation/{TAG}/EIR/{key}/model.safetensors", report.encode())
     uri = bucket.uri_of(f"evaluation/{TAG}/EIR/{key}/model.safetensors")
-    selected = results.Selection("EIR", uri, "a" * 64, "best", 0.9, "", None, promoted=True, reason="better")
+    selected = results.Selection("EIR", uri, "a" * 64, "best", 0.9, "", promoted=True, reason="better")
     if stays:
         bucket.write_bytes("train/last.safetensors", b"candidate")
         own = {

@@ -11,7 +11,7 @@ import pytest
 
 import pipeline
 from components import CODE_PATH, SETTINGS_PATH, STORAGE_KEY_PATH, WORK_PATH
-from components.pod import ENVIRONMENT, SHARED_MEMORY, TIMEOUT_SECONDS, USER
+from components.pod import ENVIRONMENT, SHARED_MEMORY, USER
 from sightline.errors import KubeflowError, NotReadyError, TakenError
 from sightline.kubeflow.capacity import read_nodes
 from sightline.kubeflow.client.cluster import NODE_ANNOTATION
@@ -25,6 +25,7 @@ from sightline.kubeflow.runs.submit import read_version, start_run
 from sightline.kubeflow.runs.upload import upload
 from sightline.kubeflow.watch.status import run_status
 from sightline.kubeflow.watch.waiting_for_node import FOR_EVER, why_no_node
+from sightline.runs.step_table import BY_NAME
 from tests.kubeflow.tiny import emptied
 from tests.servers.kubeflow import kubeflow_world  # noqa: F401  (a fixture)
 
@@ -34,8 +35,7 @@ GPU = "sightline.test/gpu"
 """A resource of this test's own, so that devices which are really there are left alone."""
 
 OFFERED = 4
-STEPS = {"resolve", "record", "train", "evaluate", "promote", "test", "finish"}
-HEAVY = {"train", "evaluate", "test"}
+STEPS = set(BY_NAME)
 TOLERATIONS = [
     {"key": GPU, "operator": "Exists", "effect": "NoSchedule"},
     {"key": "pool", "operator": "Equal", "value": "vision", "effect": "NoExecute", "tolerationSeconds": 60},
@@ -154,7 +154,7 @@ def test_every_step_gets_what_is_asked_for(pods, three, count):
 
 def check_resources(step, pod, count):
     (main,) = [one for one in pod["spec"]["containers"] if one["name"] == "main"]
-    heavy = step in HEAVY
+    heavy = BY_NAME[step].accelerated
     expected = {"cpu": ASKED["train_cpu" if heavy else "record_cpu"]}
     expected["memory"] = ASKED["train_memory" if heavy else "record_memory"]
     expected |= {GPU: count} if heavy else {}
@@ -166,13 +166,13 @@ def check_resources(step, pod, count):
 def check_place(pods, step, pod):
     specification = pod["spec"]
     tolerated = specification.get("tolerations", [])
-    if step in HEAVY:
+    if BY_NAME[step].accelerated:
         assert specification["nodeSelector"] == {"kubernetes.io/hostname": pods.node}
         assert [one for one in TOLERATIONS if one not in tolerated] == []
     else:
         assert "nodeSelector" not in specification
         assert [one for one in TOLERATIONS if one in tolerated] == []
-    assert specification["activeDeadlineSeconds"] == TIMEOUT_SECONDS[step]
+    assert specification["activeDeadlineSeconds"] == BY_NAME[step].timeout_seconds
 
 
 def check_volumes(pods, step, pod):
@@ -187,7 +187,7 @@ def check_volumes(pods, step, pod):
     key = mounted[STORAGE_KEY_PATH]["secret"]
     assert (key["secretName"], key["optional"]) == (pods.names["storage_secret"], True)
     shared = mounted.get("/dev/shm", {}).get("emptyDir")
-    assert shared == ({"medium": "Memory", "sizeLimit": SHARED_MEMORY} if step in HEAVY else None), step
+    assert shared == ({"medium": "Memory", "sizeLimit": SHARED_MEMORY} if BY_NAME[step].accelerated else None), step
 
 
 def check_environment(pods, pod):

@@ -132,10 +132,10 @@ def test_files_that_a_page_for_developers_names_are_there(page):
 
 
 def test_the_map_of_the_data_names_every_task_of_the_graph():
-    from sightline.runs.journal import TASK_TITLES
+    from sightline.runs.step_table import BY_NAME
 
     drawn = (ROOT / "docs" / "images" / "data-way.svg").read_text(encoding="utf-8")
-    assert re.findall(r'class="name"[^>]*>(\w+)<', drawn) == list(TASK_TITLES)
+    assert re.findall(r'class="name"[^>]*>(\w+)<', drawn) == list(BY_NAME)
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     table = page.partition("| task | reads |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == list(TASK_TITLES)
+    assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == list(BY_NAME)

@@ -1,12 +1,22 @@
 import dataclasses
 import json
+import types
+import typing
 from datetime import datetime, timedelta
 
 import pytest
 
 from sightline.errors import StepError
 from sightline.registry import store
-from sightline.registry.results import Candidate, RecordResult, TrainResult
+from sightline.registry.results import (
+    RESULTS,
+    Candidate,
+    Environment,
+    EvaluateResult,
+    RecordResult,
+    Selection,
+    TrainResult,
+)
 from sightline.storage import open_storage
 
 RECORD = RecordResult(
@@ -57,6 +67,69 @@ def publish(bucket, files, result, key="k", **options):
 @pytest.mark.parametrize("result", [RECORD, TRAIN], ids=["record", "train"])
 def test_a_result_survives_its_journey_as_json(result):
     assert store.from_json(type(result), store.to_json(result)) == result
+
+
+ON_CPU = dataclasses.replace(TRAIN, environment=Environment("cpu", 0, 2, "h", "Linux", "3.11", "2.9", "0.1", 1.0, None))
+FIRST = Selection("EIR", "file:///m", "d" * 64, "best", 0.9, "", previous_value=None, promoted=True, reason="the first")
+EVALUATE = EvaluateResult("plates_train_v1", [], [FIRST], "results/evaluate/plates_train_v1/k", 3.0)
+
+
+def as_floats(value):
+    """What Kubeflow keeps of the numbers in a parameter."""
+    if isinstance(value, dict):
+        return {key: as_floats(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [as_floats(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+@pytest.mark.parametrize("result", [RECORD, TRAIN, ON_CPU, EVALUATE], ids=["record", "train", "on CPU", "evaluate"])
+def test_a_result_survives_its_journey_as_a_parameter(result):
+    given = as_floats(json.loads(store.to_parameter(result)))
+    assert store.from_parameter(type(result), given) == result
+    assert store.from_parameter(type(result), json.dumps(given)) == result
+    assert "null" not in store.to_parameter(result)
+
+
+def test_whole_numbers_of_a_parameter_are_whole_again():
+    given = as_floats(json.loads(store.to_parameter(TRAIN)))
+    assert type(given["iterations"]) is float
+    read = store.from_parameter(TrainResult, given)
+    assert type(read.iterations) is int
+    assert type(read.candidates[0].iteration) is int
+    assert type(read.seconds) is float
+
+
+@pytest.mark.parametrize("wrong", [12.5, 2.0**53, 1e300, True, "12", None])
+def test_what_is_no_whole_number_is_refused_where_one_is_expected(wrong):
+    given = json.loads(store.to_parameter(TRAIN)) | {"iterations": wrong}
+    with pytest.raises(StepError, match="iterations: "):
+        store.from_parameter(TrainResult, given)
+
+
+def test_a_parameter_that_no_json_holds_is_refused():
+    given = json.loads(store.to_parameter(TRAIN)) | {"seconds": float("nan")}
+    with pytest.raises(StepError, match="run train again"):
+        store.from_parameter(TrainResult, given)
+
+
+def dataclasses_within(kind):
+    """A dataclass, and those that its fields hold."""
+    yield kind
+    for hint in typing.get_type_hints(kind).values():
+        parts = [hint, *typing.get_args(hint)]
+        for part in parts:
+            if dataclasses.is_dataclass(part):
+                yield from dataclasses_within(part)
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda kind: kind.__name__)
+def test_a_field_that_may_be_none_may_be_missing(result):
+    for kind in dataclasses_within(result):
+        hints = typing.get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            if types.NoneType in typing.get_args(hints[field.name]):
+                assert field.default is None, f"{kind.__name__}.{field.name}"
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"dataset": "plates"}', '{"training_tag": 1, "more": 2}'])

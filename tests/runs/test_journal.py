@@ -5,7 +5,8 @@ import pytest
 
 from sightline.errors import ConfigurationError, DataError, RepositoryError, StorageError, UnknownTagError
 from sightline.files import write_atomically
-from sightline.runs.journal import journalled, process_is_alive, read_journal, run_folder
+from sightline.runs.folder import run_folder
+from sightline.runs.journal import journalled, process_is_alive, read_journal
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from sightline.registry.results import EvaluateResult, RecordResult, ScoredModel
 from sightline.registry.store import folder_key, publish_result, to_json
 from sightline.report.page import alone
 from sightline.runs import kubeflow_run
-from sightline.runs.journal import journalled, read_journal, run_folder
+from sightline.runs.folder import run_folder
+from sightline.runs.journal import journalled, read_journal
 from sightline.runs.local_run import LocalRun
 from sightline.runs.pages import write_index
 from sightline.steps import task
@@ -242,7 +243,7 @@ def test_a_last_task_that_never_began_is_not_taken_for_done(pod, tmp_path, kept,
 def select(config):
     """Leave what evaluate leaves when a candidate is to become champion."""
     with journalled(home() / "work", "evaluate", {}) as entry:
-        selection = Selection("EIR", "file:///m", "d" * 64, "best", 0.9, "", None, True, "the first")
+        selection = Selection("EIR", "file:///m", "d" * 64, "best", 0.9, "", True, "the first")
         scored = ScoredModel("best", "file:///m", "d" * 64, "plates_train_v1", {"EIR": 0.9})
         files = open_storage(config.storage.uri).uri_of("results/none")
         entry.result = to_json(EvaluateResult("plates_train_v1", [scored], [selection], files, 1.0))

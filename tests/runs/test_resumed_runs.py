@@ -22,7 +22,8 @@ from sightline.errors import StepError
 from sightline.registry import results
 from sightline.registry.store import folder_key, publish_result, to_json
 from sightline.runs import kubeflow_run
-from sightline.runs.journal import read_journal, run_folder
+from sightline.runs.folder import run_folder
+from sightline.runs.journal import read_journal
 from sightline.steps import task
 from sightline.storage import open_storage
 
@@ -76,7 +77,7 @@ class Pods:
         kubeflow_run.close_run("plates", "", TAG, failed=failed, copy_to=copy, stopped=lambda: stopped)
 
     def evaluate(self):
-        selection = results.Selection("EIR", "file:///m", SELECTED, "best", 0.9, "", None, True, "the first")
+        selection = results.Selection("EIR", "file:///m", SELECTED, "best", 0.9, "", True, "the first")
         scored = results.ScoredModel("best", "file:///m", SELECTED, TRAINED_ON, {"EIR": 0.9})
         return results.EvaluateResult(TRAINED_ON, [scored], [selection], self.place("evaluate"), 1.0)
 

@@ -7,8 +7,9 @@ import pytest
 
 from sightline.config.decode import decode
 from sightline.runs.document import RunDocument
-from sightline.runs.journal import TASK_TITLES, TaskEntry
+from sightline.runs.journal import TaskEntry
 from sightline.runs.pages import ORDER, _task_views, write_index, write_pages
+from sightline.runs.step_table import BY_NAME
 from tests.report.conftest import Page
 
 RUN = "20261121-075300-k3f9"
@@ -30,7 +31,7 @@ def states(run, **entries):
 
 def test_every_page_has_the_seven_tasks_in_one_order():
     assert [view.name for view in _task_views(document("running"), {})] == list(ORDER)
-    assert set(ORDER) == set(TASK_TITLES)
+    assert set(ORDER) == set(BY_NAME)
 
 
 @pytest.mark.parametrize(

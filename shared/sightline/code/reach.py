@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import get_args
+
+from sightline.config.digest import StepName
 
 LIBRARIES = {
     "PIL": "pillow",
@@ -28,7 +31,7 @@ LIBRARIES = {
 }
 """Import name -> distribution, for the libraries whose version decides numbers."""
 
-STEPS = ("record", "train", "evaluate", "test")
+STEPS: tuple[StepName, ...] = get_args(StepName)
 
 _MODULE = re.compile(r"(sightline(?:\.(?:\w+|\*))+)(?::\w+)?")
 

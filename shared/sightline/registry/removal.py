@@ -14,6 +14,7 @@ from sightline.data.tags import DatasetTag
 from sightline.database import Database, Dependent, open_database
 from sightline.errors import DatabaseError, RepositoryError, StepError, StorageError
 from sightline.registry.champions import DEFAULT_TASK, read_champion
+from sightline.registry.store import STEP_OF
 from sightline.storage import open_storage
 from sightline.storage.uris import path_of
 
@@ -125,7 +126,7 @@ class Removal:
             storage = open_storage(self._bucket)
             if storage.uri.startswith("file:") and not path_of(storage.uri).is_dir():
                 return
-            for step in ("train", "evaluate", "test"):
+            for step in (step for step in STEP_OF.values() if step != "record"):
                 for key in storage.names(f"results/{step}/{training}/"):
                     if _RESULT.fullmatch(key):
                         yield Dependent(f"{step} result", storage.uri_of(key))

@@ -1,7 +1,10 @@
 """What each step leaves behind: what the next step reads and what the report shows.
 
-A result travels between tasks as a JSON string parameter of a few kB and lies in the result bucket as
+A result travels between tasks as a ``dict`` parameter of a few kB and lies in the result bucket as
 ``results/<step>/<tag>/<key>/result.json``, written after its files: where it is, everything it names is there.
+
+A field that may be None has None as its default, because a parameter leaves it out
+(:func:`sightline.registry.store.to_parameter`).
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ class Environment:
     torch: str
     sightline: str
     memory_gb: float
-    gpu_memory_gb: float | None
+    gpu_memory_gb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ class Selection:
     name: str
     value: float
     previous_sha256: str
-    previous_value: float | None
+    previous_value: float | None = field(default=None, kw_only=True)
     promoted: bool
     reason: str
     candidate: str = ""

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.documents import DocumentError
 from sightline.errors import PreconditionFailedError, StepError
@@ -48,7 +49,7 @@ def folder_key(step: str, tag: str, key: str) -> str:
 
 
 def to_json(result: Result) -> str:
-    """A result as the string that travels between tasks."""
+    """A result as JSON, as the journal keeps it."""
     return json.dumps(RESULTS[type(result)].encode(result))
 
 
@@ -60,6 +61,38 @@ def from_json(kind: type[Result], text: str) -> Result:
     """
     try:
         result: Result = RESULTS[kind].decode(text)
+    except DocumentError as error:
+        raise _unreadable(kind, error) from error
+    return result
+
+
+def to_parameter(result: Result) -> str:
+    """A result as JSON for a ``dict`` parameter of the next task: what is None is left out.
+
+    Kubeflow's local runner refuses a null within a parameter.  Neither runner nor back end keeps the order of the keys
+    or tells 1 from 1.0, so no result may need them.  The cache does not either: the fingerprint of a task
+    (``GenerateFingerPrint`` of the back end's ``cacheutils``) is made of its parameters with their keys sorted and all
+    numbers as floats, so equal results give equal fingerprints.
+    """
+    return json.dumps(strict_json.without_nulls(RESULTS[type(result)].encode(result)))
+
+
+def from_parameter(kind: type[Result], value: str | Mapping[str, Any]) -> Result:
+    """The result that :func:`to_parameter` wrote, as Kubeflow hands it to the next task.
+
+    Args:
+        kind: Which result.
+        value: A ``dict`` parameter or its JSON, in which every number may be a float: 12.0 is read as 12 where a whole
+            number is expected, 12.5 is refused.  Or the JSON of :func:`to_json`, which earlier releases hand over.
+
+    Raises:
+        StepError: It is not a result of this kind.
+    """
+    try:
+        document = strict_json.decode(value if isinstance(value, str) else json.dumps(value))
+        result: Result = RESULTS[kind].decode_value(strict_json.whole_numbers(document))
+    except strict_json.JsonError as error:
+        raise _unreadable(kind, DocumentError(str(error))) from error
     except DocumentError as error:
         raise _unreadable(kind, error) from error
     return result

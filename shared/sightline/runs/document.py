@@ -17,7 +17,8 @@ from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import StepError
 from sightline.files import write_atomically
 from sightline.registry.results import result_values
-from sightline.runs.journal import read_journal, run_folder
+from sightline.runs.folder import run_folder
+from sightline.runs.journal import read_journal
 
 
 @dataclass(slots=True)

@@ -23,26 +23,10 @@ from sightline.errors import ConfigurationError, DataError, StepError, UnknownTa
 from sightline.files import write_atomically
 from sightline.pod import current_run_id
 from sightline.processes import is_running
+from sightline.runs.folder import run_folder
 from sightline.runs.signals import TaskTerminated, ending_on_signals
 
 _log = logging.getLogger(__name__)
-
-TASK_TITLES = {
-    "resolve": "Resolve",
-    "record": "Record dataset",
-    "train": "Train candidates",
-    "evaluate": "Evaluate, select",
-    "promote": "Promote",
-    "test": "Test selected",
-    "finish": "Finish run",
-}
-"""The display name of each task of a run, in the order in which every page and command shows them."""
-
-OPEN_ME = "Open me: "
-"""How the title of the group of steps begins: Kubeflow's dashboard shows it as one box, with the graph inside."""
-
-RETRIES = {"record": 2, "train": 3, "evaluate": 2, "promote": 2, "test": 2}
-"""How often Kubeflow starts a container of a task again that failed.  Every step goes on where it was."""
 
 GONE = "its process is gone; run the same command to resume"
 BY_HAND = "interrupted by hand; run the same command to resume"
@@ -58,7 +42,7 @@ class TaskEntry:
     """One task of a run.
 
     Attributes:
-        step: One of :data:`TASK_TITLES`.
+        step: Its name in :mod:`sightline.runs.step_table`.
         state: Where it is; ``reused`` is a success that found its work done already.
         started: When, UTC, ISO 8601.
         seconds: How long it took; while it runs, 0.
@@ -89,11 +73,6 @@ class TaskEntry:
 
 
 TASK_ENTRY = DocumentKind("journal entry", TaskEntry)
-
-
-def run_folder(work: Path, run_id: str) -> Path:
-    """Where the journal and the page of a run lie."""
-    return work / "runs" / run_id
 
 
 @contextmanager

@@ -35,10 +35,12 @@ from sightline.runs.document import (
     run_record,
     write_document,
 )
-from sightline.runs.journal import RETRIES, finishing, read_journal, remove_entry, run_folder
+from sightline.runs.folder import run_folder
+from sightline.runs.journal import finishing, read_journal, remove_entry
 from sightline.runs.notify import notify
 from sightline.runs.outcome import Outcome, outcome_after_task, outcome_at_finish
 from sightline.runs.signals import end_with
+from sightline.runs.step_table import BY_NAME
 from sightline.storage import open_storage
 
 LOCK_SECONDS = 60.0
@@ -124,7 +126,7 @@ def taking_part(config: Config, step: str) -> Iterator[Turn]:
     try:
         yield turn
     except BaseException as error:
-        tried_again = isinstance(error, Exception) and turn.attempt <= RETRIES.get(step, 0)
+        tried_again = isinstance(error, Exception) and turn.attempt <= BY_NAME[step].retries
         if document.resumed and not tried_again:
             try:
                 _close_resumed(config, run_id)

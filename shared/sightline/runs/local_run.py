@@ -23,7 +23,8 @@ from sightline.registry.store import STEP_OF
 from sightline.runs import resolve
 from sightline.runs.abandoned import close_abandoned
 from sightline.runs.document import RunDocument, champion_lines, result_line, run_record
-from sightline.runs.journal import BY_HAND, finishing, read_journal, run_folder
+from sightline.runs.folder import run_folder
+from sightline.runs.journal import BY_HAND, finishing, read_journal
 from sightline.runs.pages import write_pages
 from sightline.runs.signals import Interruptions
 from sightline.storage import open_storage

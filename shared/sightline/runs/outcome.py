@@ -21,7 +21,8 @@ from sightline.registry.promotion import is_carried_out
 from sightline.registry.results import EvaluateResult, TestResult
 from sightline.registry.store import STEP_OF, from_json, results, to_json
 from sightline.runs.document import RunDocument
-from sightline.runs.journal import TASK_TITLES, TaskEntry, note_reused, read_journal
+from sightline.runs.journal import TaskEntry, note_reused, read_journal
+from sightline.runs.step_table import BY_NAME
 from sightline.storage import Storage, open_storage
 
 DONE = {"succeeded", "reused"}
@@ -83,7 +84,7 @@ def stopped_by(config: Config, run_id: str) -> str:
 def _journal(config: Config, document: RunDocument) -> dict[str, TaskEntry]:
     """In the order of the graph."""
     journal = read_journal(Path(config.work.dir), document.run_id)
-    return {step: journal[step] for step in TASK_TITLES if step in journal}
+    return {step: journal[step] for step in BY_NAME if step in journal}
 
 
 def _is_complete(config: Config, document: RunDocument, journal: Mapping[str, TaskEntry], *, last: bool) -> bool:

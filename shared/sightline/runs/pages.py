@@ -24,12 +24,14 @@ from sightline.report.pages.key_numbers import choices, key_numbers, summary_of_
 from sightline.report.pages.run_index import RunSummary, write_run_index
 from sightline.report.pages.run_page import RunPage, TaskView, write_run_page
 from sightline.runs.document import RunDocument, read_runs, run_address, write_document
-from sightline.runs.journal import TASK_TITLES, TaskEntry, read_journal, run_folder
+from sightline.runs.folder import run_folder
+from sightline.runs.journal import TaskEntry, read_journal
+from sightline.runs.step_table import BY_NAME
 from sightline.runs.tensorboard import tensorboard_command, tensorboard_folder
 from sightline.storage import Download, open_storage
 from sightline.storage.files import downloaded
 
-ORDER = tuple(TASK_TITLES)
+ORDER = tuple(BY_NAME)
 
 FOUND = "its results were there already"
 """What the index says of a run whose evaluation an earlier run did."""
@@ -102,7 +104,7 @@ def write_index(work: Path) -> None:
 
 
 def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list[TaskView]:
-    """The seven tasks in their order; a run that failed has a failed task, even one that could not say so itself."""
+    """The tasks in their order; a run that failed has a failed task, even one that could not say so itself."""
     views = [_task_view(step, journal.get(step), document) for step in ORDER]
     told = {"failed", "interrupted", "stopped"}
     if document.state != "failed" or any(view.state in told for view in views):
@@ -128,7 +130,7 @@ def _is_asked(step: str, document: RunDocument) -> bool:
 
 
 def _task_view(step: str, entry: TaskEntry | None, document: RunDocument) -> TaskView:
-    title, run_state = TASK_TITLES[step], document.state
+    title, run_state = BY_NAME[step].title, document.state
     if entry is not None:
         seconds = None if entry.state == "running" else entry.seconds
         state, message = entry.state, entry.message

@@ -14,7 +14,7 @@ from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import StepError
 from sightline.files import write_atomically
 from sightline.pod import current_run_id
-from sightline.runs.journal import run_folder
+from sightline.runs.folder import run_folder
 
 POINTER = "training.json"
 

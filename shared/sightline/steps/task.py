@@ -1,9 +1,13 @@
-"""The steps as tasks of a pipeline: strings in, strings out, journalled; what a component calls and nothing else."""
+"""The steps as tasks of a pipeline, journalled: what a component calls and nothing else.
+
+Text in, text out: a component of any release calls helper code of any other, because a run may pin older code than its
+pipeline, and a pipeline that was compiled earlier may run code that was published since.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,10 +30,14 @@ from sightline.report.page import alone
 from sightline.runs import resolve
 from sightline.runs.journal import TaskEntry, journalled
 from sightline.runs.kubeflow_run import open_run, taking_part
+from sightline.steps import described
+from sightline.steps.described import Artifact, Description
 from sightline.storage import open_storage
 from sightline.storage.base import Storage
 
 Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)
+Given = str | Mapping[str, Any]
+"""What the task before handed over: JSON, or a ``dict`` parameter; empty where it is not in the graph."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,16 +47,23 @@ class Finished:
     """What a component hands to Kubeflow.
 
     Attributes:
-        result: The step's result as JSON, for the next task.
+        result: The step's result as JSON, for the ``dict`` parameter of the next task.
         metrics: Numbers for the dashboard, by name.
         summary: The step's ``summary.json``, where it has one.
         promoted: ``yes`` where promote has a champion to make, else ``no``; for a condition of the pipeline.
+        description: Of the data set or model that the step made; None where it made none.
     """
 
     result: str
     metrics: dict[str, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     promoted: str = "no"
+    description: Description | None = None
+
+    def describe(self, artifact: Artifact) -> None:
+        """Let the step's artifact of Kubeflow point at what the step made."""
+        if self.description is not None:
+            self.description.write_to(artifact)
 
     @property
     def confusion(self) -> tuple[list[str], list[list[int]]]:
@@ -91,12 +106,13 @@ def run_record(config: str, code_rev: str, html: str) -> Finished:
         }
         _log.info("%s has %s images", result.training_tag, entry.outputs["images"])
         _copy(storage, result.files, "report.html", html)
-        return _finished(storage, entry, result, {f"{split}_images": n for split, n in result.images.items()})
+        counts = {f"{split}_images": float(count) for split, count in result.images.items()}
+        return _finished(storage, entry, result, counts, described.training_set(config, result))
 
     return _task("record", config, code_rev, step)
 
 
-def run_train(config: str, code_rev: str, record_result: str) -> Finished:
+def run_train(config: str, code_rev: str, record_result: Given) -> Finished:
     """Train on what record published: ``record_result``, or the last result of record where it is empty."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
@@ -108,12 +124,12 @@ def run_train(config: str, code_rev: str, record_result: str) -> Finished:
         entry.outputs = {
             model.name: f"iteration {model.iteration}, SHA-256 {model.sha256[:12]}" for model in result.candidates
         }
-        return _finished(storage, entry, result, result.candidates[0].metrics)
+        return _finished(storage, entry, result, result.candidates[0].metrics, described.candidate(config, result))
 
     return _task("train", config, code_rev, step)
 
 
-def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Finished:
+def run_evaluate(config: str, code_rev: str, train_result: Given, html: str) -> Finished:
     """Evaluate what train offers: ``train_result``, or the last result of train where it is empty.
 
     Where nothing was trained on the training tag, what was trained last on another version of the dataset is measured.
@@ -129,7 +145,8 @@ def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Fi
         _copy(storage, result.files, "report.html", html)
         dataset = DatasetTag.parse(result.training_tag).dataset
         promoted = "no" if is_carried_out(config, dataset, storage, result) else "yes"
-        return replace(_finished(storage, entry, result, _best_metrics(result)), promoted=promoted)
+        selected = described.selected(config, result)
+        return replace(_finished(storage, entry, result, _best_metrics(result), selected), promoted=promoted)
 
     return _task("evaluate", config, code_rev, step)
 
@@ -140,7 +157,7 @@ def _best_metrics(result: EvaluateResult) -> dict[str, float]:
     return next((model.metrics for model in result.models if model.sha256 == best), result.models[0].metrics)
 
 
-def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
+def run_promote(config: str, code_rev: str, train_result: Given) -> Finished:
     """Make champions of what evaluate selected among what train offers."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
@@ -150,12 +167,13 @@ def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
         promoted = [selection for selection in result.selections if selection.promoted]
         entry.outputs = {selection.metric: selection.name for selection in promoted}
         entry.message = "" if promoted else "there was no new champion to promote"
-        return _finished(storage, entry, result, {selection.metric: selection.value for selection in promoted})
+        values = {selection.metric: selection.value for selection in promoted}
+        return _finished(storage, entry, result, values, described.champion(config, result))
 
     return _task("promote", config, code_rev, step)
 
 
-def run_test(config: str, code_rev: str, evaluate_result: str, html: str) -> Finished:
+def run_test(config: str, code_rev: str, evaluate_result: Given, html: str) -> Finished:
     """Test what evaluate selected: ``evaluate_result``, or the last result of evaluate where it is empty."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
@@ -194,7 +212,13 @@ def _task(
         return run(config, open_storage(config.storage.uri), entry)
 
 
-def _finished(storage: Storage, entry: TaskEntry, result: Result, metrics: dict[str, float]) -> Finished:
+def _finished(
+    storage: Storage,
+    entry: TaskEntry,
+    result: Result,
+    metrics: dict[str, float],
+    description: Description | None = None,
+) -> Finished:
     """Close the journal's entry; a result of another run, or one that is older than the task, was found, not made."""
     entry.result = store.to_json(result)
     run_id, maker = current_run_id(), store.run_of(storage, result)
@@ -206,13 +230,13 @@ def _finished(storage: Storage, entry: TaskEntry, result: Result, metrics: dict[
         _log.info("metrics: %s", " ".join(f"{name}={value:.4g}" for name, value in metrics.items()))  # for `status`
     summary_key = f"{store.folder_of(storage, result)}/summary.json"
     summary = strict_json.decode(storage.read_bytes(summary_key)[0]) if storage.stat(summary_key) else {}
-    return Finished(entry.result, metrics, summary)
+    return Finished(store.to_parameter(result), metrics, summary, description=description)
 
 
-def _upstream(storage: Storage, kind: type[Result], config: Config, result: str) -> Result:
+def _upstream(storage: Storage, kind: type[Result], config: Config, result: Given) -> Result:
     """The result that the task before handed over, or the last one that it left."""
     if result:
-        return store.from_json(kind, result)
+        return store.from_parameter(kind, result)
     step = store.STEP_OF[kind]
     where = str(DatasetTag.parse(config.data.tag).training)
     found = store.latest_result(storage, kind, where, config_digest(step, config))
@@ -224,7 +248,7 @@ def _upstream(storage: Storage, kind: type[Result], config: Config, result: str)
     return found
 
 
-def _trained(storage: Storage, config: Config, result: str) -> TrainResult:
+def _trained(storage: Storage, config: Config, result: Given) -> TrainResult:
     """What train handed over; or its last result on the training tag, or else on another version of the dataset.
 
     The last is measured on the training tag as record left it, for example by a pipeline that records and evaluates.

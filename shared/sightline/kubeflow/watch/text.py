@@ -18,7 +18,7 @@ from sightline.kubeflow.watch.status import RunStatus
 from sightline.kubeflow.watch.task_states import TaskStatus
 from sightline.report.terminal import table
 from sightline.report.wording import NOTHING, duration_text
-from sightline.runs.journal import OPEN_ME
+from sightline.runs.step_table import OPEN_ME
 
 STYLES = {
     "succeeded": "green",

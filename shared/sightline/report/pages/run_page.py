@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+from sightline.config.digest import StepName
 from sightline.config.task_declarations import headline_metrics, reading_metrics
 from sightline.errors import DataError
 from sightline.report.charts import Chart
@@ -22,7 +23,6 @@ from sightline.report.pages.summary import SelectionSummary, Summary, read_summa
 
 RunState = Literal["succeeded", "failed", "interrupted", "stopped", "running"]
 TaskState = Literal["succeeded", "failed", "reused", "skipped", "running", "interrupted", "stopped"]
-StepName = Literal["record", "train", "evaluate", "test"]
 
 
 @dataclass(frozen=True, slots=True)
