@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from sightline.cli import cli
 from sightline.evaluation.inference import predictions_from_json, predictions_to_json
+from sightline.steps.task import Finished
 from sightline.tasks.base import Predictor
 from sightline.tasks.evaluators import open_evaluator
 from tests.shapes_world import World
@@ -39,6 +40,14 @@ def draw(folder: Path) -> None:
         image.save(folder / f"{index}.png")
         document = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": f"{index}.png", "imageData": None}
         (folder / f"{index}.json").write_text(json.dumps({**document, "imageHeight": 60, "imageWidth": 80}))
+
+
+def no_matrix() -> None:
+    """A task without a confusion matrix gives Kubeflow an empty one."""
+    section = {"kind": "table", "id": "a", "title": "A"}
+    model = {"sha256": "1", "sections": [section]}
+    finished = Finished("{}", summary={"models": {"best": model}, "selections": [{"candidate_sha256": "1"}]})
+    assert finished.confusion == ([], [])
 
 
 class PresenceWorld(World):
@@ -74,6 +83,7 @@ def main(folder: Path) -> None:
     """Run everything, and look at what it leaves."""
     os.environ["SIGHTLINE_HOME"] = str(folder / "home")
     (folder / "home").mkdir(parents=True)
+    no_matrix()
     world = PresenceWorld(folder / "world", "presence")
     world.make_data()
     run = world.run()

@@ -35,6 +35,7 @@ from sightline.report.pages.summary import SUMMARY, read_summary
 from sightline.runs.document import RUN, read_document
 from sightline.runs.journal import TASK_ENTRY, read_journal
 from sightline.runs.training_logs import TRAINING_LOGS, read_training_logs
+from sightline.steps.task import Finished
 from sightline.storage import open_storage
 from sightline.version import __version__
 from tests.documents.make_fixtures import FIXTURES
@@ -275,6 +276,8 @@ def test_a_summary_of_the_first_format_brings_the_sections_that_are_written_now(
     ]
     for name in ("metrics", "note", "sections"):
         assert upgraded[name] == written[name]
+    labels, matrix = Finished("{}", summary=second).confusion  # what Kubeflow shows
+    assert (labels, len(matrix)) == (["square", "disc", "background"], 3)
     assert [item["remark"] for item in SUMMARY.upgrade(first)["drawn"]] == [item["remark"] for item in second["drawn"]]
 
 

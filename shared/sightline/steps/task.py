@@ -27,6 +27,7 @@ from sightline.registry import store
 from sightline.registry.promotion import is_carried_out
 from sightline.registry.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.report.page import alone
+from sightline.report.pages.summary import SUMMARY
 from sightline.runs import resolve
 from sightline.runs.journal import TaskEntry, journalled
 from sightline.runs.kubeflow_run import open_run, taking_part
@@ -67,11 +68,16 @@ class Finished:
 
     @property
     def confusion(self) -> tuple[list[str], list[list[int]]]:
-        """Class names and matrix of the best candidate by the first metric that selects; rows are true classes."""
+        """Class names and matrix of the best candidate by the first metric that selects; rows are true classes.
+
+        Both are empty where the task has none.
+        """
         models = list(self.summary["models"].values())
         best = self.summary["selections"][0].get("candidate_sha256")
         chosen = next((model for model in models if model["sha256"] == best), models[0])
-        return chosen["confusion"]["labels"], chosen["confusion"]["matrix"]
+        found = (section for section in chosen["sections"] if section["kind"] == "confusion")
+        matrix = next(found, {"labels": [], "matrix": []})
+        return matrix["labels"], matrix["matrix"]
 
 
 def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:
@@ -229,7 +235,9 @@ def _finished(
     if metrics:
         _log.info("metrics: %s", " ".join(f"{name}={value:.4g}" for name, value in metrics.items()))  # for `status`
     summary_key = f"{store.folder_of(storage, result)}/summary.json"
-    summary = strict_json.decode(storage.read_bytes(summary_key)[0]) if storage.stat(summary_key) else {}
+    summary = (
+        SUMMARY.upgrade(strict_json.decode(storage.read_bytes(summary_key)[0])) if storage.stat(summary_key) else {}
+    )
     return Finished(store.to_parameter(result), metrics, summary, description=description)
 
 
