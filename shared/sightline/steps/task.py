@@ -75,9 +75,8 @@ class Finished:
         models = list(self.summary["models"].values())
         best = self.summary["selections"][0].get("candidate_sha256")
         chosen = next((model for model in models if model["sha256"] == best), models[0])
-        found = (section for section in chosen["sections"] if section["kind"] == "confusion")
-        matrix = next(found, {"labels": [], "matrix": []})
-        return matrix["labels"], matrix["matrix"]
+        found = [section for section in chosen["sections"] if section["kind"] == "confusion"]
+        return (found[0]["labels"], found[0]["matrix"]) if found else ([], [])
 
 
 def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:
