@@ -18,15 +18,14 @@ from pathlib import Path
 from benchmarks.figures import Figure, show
 from sightline.kubeflow.client.cluster import Cluster
 from sightline.kubeflow.client.connection import Kubeflow
-from sightline.kubeflow.client.http import Server
 from sightline.kubeflow.client.pipelines_api import PipelinesApi
 from sightline.kubeflow.runs.lookup import find_run
 from sightline.kubeflow.watch.status import run_status
-from tests.kubeflow.recorded import NAMESPACE, crowd, serve, write_kubeconfig
+from tests.kubeflow.recorded import NAMESPACE, crowd, serve, server_at, write_kubeconfig
 from tests.servers.answering import Answering, answering_server
 
 ROOT = Path(__file__).parents[1]
-TASKS, RUNS, TARGET_SECONDS = 30, 11, 0.5
+TASKS, RUNS, TARGET_SECONDS = 30, 11, 1.5
 LATENCY_SECONDS = 0.005
 
 
@@ -35,7 +34,7 @@ def measure() -> list[Figure]:
     with answering_server() as server, tempfile.TemporaryDirectory() as folder:
         run_id = serve(server, crowd(TASKS))
         slow_down(server)
-        place = Server("the back end", server.url, "")
+        place = server_at(server.url)
         kubeflow = Kubeflow(PipelinesApi(place, NAMESPACE), Cluster(place, NAMESPACE), server.url, NAMESPACE)
         count = len(run_status(kubeflow, find_run(kubeflow.api, run_id)).all_tasks())
         assert count == TASKS, count

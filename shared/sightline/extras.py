@@ -14,6 +14,8 @@ EXTRA_OF_MODULE = {
     "timm": "vision",
     "safetensors": "vision",
     "kfp": "kfp",
+    "kfp_server_api": "kfp",
+    "kubernetes": "kfp",
     "tensorboard": "tracking",
 }
 """Module that a command may need -> the extra that brings it."""

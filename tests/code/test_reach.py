@@ -51,7 +51,7 @@ def test_the_same_files_have_the_same_digest(copy, before):
 @pytest.mark.parametrize(
     "name",
     [
-        "cli/runs.py", "cli/kubeflow/commands.py", "kubeflow/client/http.py", "runs/pages.py", "runs/local_run.py",
+        "cli/runs.py", "cli/kubeflow/commands.py", "kubeflow/client/server.py", "runs/pages.py", "runs/local_run.py",
         "report/pages/run_page.py", "report/pages/run_index.py", "report/lineage/page.py", "report/templates/style.css",
         "report/templates/page.js", "garbage/sweep.py", "demo/draw.py", "prediction/batch.py",
         "config/recipes/plates.yaml",

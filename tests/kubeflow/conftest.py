@@ -3,9 +3,9 @@
 import pytest
 
 from sightline.kubeflow.client.connection import Kubeflow
-from sightline.kubeflow.client.http import Server
 from sightline.kubeflow.client.pipelines_api import PipelinesApi
 from sightline.kubeflow.client.profile import VARIABLES
+from tests.kubeflow.recorded import server_at
 from tests.servers.answering import answering_server
 
 HEALTH = {"commit_sha": "abc", "tag_name": "2.17.0", "multi_user": False}
@@ -20,7 +20,7 @@ def server():
 
 @pytest.fixture
 def api(server):
-    return PipelinesApi(Server("the API", server.url, "set --host"), "team")
+    return PipelinesApi(server_at(server.url), "team")
 
 
 @pytest.fixture

@@ -6,6 +6,12 @@ import copy
 import json
 from pathlib import Path
 
+from kubernetes.client import Configuration
+
+from sightline.kubeflow.client.access import prepare
+from sightline.kubeflow.client.failures import Place
+from sightline.kubeflow.client.server import Server
+
 ANSWERS = Path(__file__).parent / "answers"
 NAMESPACE = "team"
 
@@ -14,6 +20,13 @@ def answer(name):
     """One recorded run: ``run``, ``workflow``, ``pods``, ``events``; some have ``version`` and ``logs`` of pods."""
     recorded = json.loads((ANSWERS / f"{name}.json").read_text())
     return recorded if name == "version" else {"version": answer("version"), "logs": {}} | recorded
+
+
+def server_at(url, headers=dict):
+    """The API, or the cluster, at an address."""
+    configuration = Configuration(url)
+    prepare(configuration)
+    return Server(Place("the API", url, "set --host", proxy=configuration.proxy or ""), configuration, headers)
 
 
 def serve(server, recorded):

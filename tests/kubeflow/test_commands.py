@@ -246,7 +246,7 @@ def test_a_rerun_prints_the_difference_and_starts_nothing_else(server, call):
 
 def test_doctor_as_lines_and_as_json(server, call):
     server.say("GET /apis/v2beta1/runs", {})
-    server.say("GET /version", {"gitVersion": "v1.33.0"})
+    server.say("GET /version/", {"gitVersion": "v1.33.0"})
     server.say("GET /api/v1/namespaces/team", {})
     server.say("GET /api/v1/nodes", {"items": []})
     output, code = call("doctor")

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import certifi
 import pytest
+from kubernetes.config import incluster_config
 
-from sightline.errors import UnreachableError
+from sightline.errors import ConfigurationError, NotAuthorisedError, UnreachableError
 from sightline.kubeflow.client import connection, profile
 from sightline.kubeflow.client.connection import connect
 from sightline.kubeflow.client.port_forward import forwarded_port
@@ -31,14 +33,39 @@ def pod(nobodys, monkeypatch, tmp_path):
     return account
 
 
-def test_from_a_pod_neither_address_nor_credentials_have_to_be_said(pod):
+class InTwoMinutes(datetime):
+    """The clock of a watch that goes on; stands for the module and the class in it."""
+
+    minutes = 2
+    timedelta = timedelta
+
+    @classmethod
+    def now(cls):
+        return datetime.now() + timedelta(minutes=cls.minutes)
+
+
+InTwoMinutes.datetime = InTwoMinutes
+
+
+def test_a_pod_whose_account_cannot_be_used(pod):
+    (pod / "ca.crt").write_text("")
+    with pytest.raises(ConfigurationError, match="service account cannot be used: Cert file exists but empty"):
+        connect(find_profile({})).__enter__()
+
+
+def test_from_a_pod_neither_address_nor_credentials_have_to_be_said(pod, monkeypatch):
     with connect(find_profile({"namespace": "team"})) as kubeflow:
-        assert kubeflow.api.server.url == "http://ml-pipeline.kubeflow:8888"
+        assert kubeflow.api.server.place.url == "http://ml-pipeline.kubeflow.svc:8888"
         assert kubeflow.api.server.headers() == {"Authorization": "Bearer canary-pipelines"}
-        assert kubeflow.cluster.server.url == "https://[fd00::1]:6443"
-        assert kubeflow.cluster.server.headers() == {"Authorization": "Bearer canary-first"}
+        assert kubeflow.cluster.server.place.url == "https://[fd00::1]:6443"
+        assert kubeflow.cluster.server.headers() == {"authorization": "bearer canary-first"}
         (pod / "token").write_text("canary-renewed")
-        assert kubeflow.cluster.server.headers() == {"Authorization": "Bearer canary-renewed"}
+        monkeypatch.setattr(incluster_config, "datetime", InTwoMinutes)
+        assert kubeflow.cluster.server.headers() == {"authorization": "bearer canary-renewed"}
+        (pod / "token").unlink()
+        monkeypatch.setattr(InTwoMinutes, "minutes", 4)
+        with pytest.raises(NotAuthorisedError, match="cannot renew the credentials of this pod's service account"):
+            kubeflow.cluster.server.headers()
         assert "canary" not in repr(kubeflow)
 
 
@@ -64,19 +91,21 @@ def kubectl(tmp_path, monkeypatch):
 
 FORWARDING = """
 import os, pathlib, sys, time
-pathlib.Path(__file__).with_name("asked").write_text(f"{os.getpid()} {' '.join(sys.argv[1:])}")
+told = [str(os.getpid()), os.environ["KUBECONFIG"], *sys.argv[1:]]
+pathlib.Path(__file__).with_name("asked").write_text(" ".join(told))
 print("Forwarding from 127.0.0.1:40817 -> 8888", flush=True)
 time.sleep(60)
 """
 
 
-def test_a_forwarded_port_lasts_as_long_as_the_command(kubectl, tmp_path):
+def test_a_forwarded_port_lasts_as_long_as_the_command(kubectl, tmp_path, monkeypatch):
     kubectl(FORWARDING)
-    with forwarded_port("kubeflow", "/k", "here") as url:
+    monkeypatch.setenv("HOME", "/home/me")
+    with forwarded_port("kubeflow", "/k:~/l", "here") as url:
         assert url == "http://127.0.0.1:40817"
     pid, asked = (tmp_path / "bin" / "asked").read_text().split(" ", 1)
     assert asked == (
-        "--namespace kubeflow --kubeconfig /k --context here port-forward --address 127.0.0.1 service/ml-pipeline :8888"
+        "/k:/home/me/l --namespace kubeflow --context here port-forward --address 127.0.0.1 service/ml-pipeline :8888"
     )
     assert subprocess.run(["/bin/sh", "-c", f"kill -0 {pid}"], capture_output=True, check=False).returncode != 0
 

@@ -8,11 +8,11 @@ import pipeline
 from sightline.database.engine.connection import connect
 from sightline.database.schema.upgrade import upgrade
 from sightline.kubeflow.client.cluster import Cluster
-from sightline.kubeflow.client.http import Server
 from sightline.kubeflow.doctor import inside as doctor_inside
 from sightline.kubeflow.doctor.checks import examine
 from sightline.kubeflow.doctor.places import examine_places, examine_pod
 from sightline.kubeflow.runs.parameters import usual_graph
+from tests.kubeflow.recorded import server_at
 
 CORE = "/api/v1/namespaces/team"
 
@@ -32,7 +32,7 @@ def node(**offered):
 def sound(server, kubeflow):
     """A Kubeflow where all is well."""
     server.say("GET /apis/v2beta1/runs", {})
-    server.say("GET /version", {"gitVersion": "v1.33.0"})
+    server.say("GET /version/", {"gitVersion": "v1.33.0"})
     server.say("GET /api/v1/namespaces/team", {})
     server.say(f"GET {CORE}/serviceaccounts/sightline", {})
     for name in ("sightline-work", "sightline-code"):
@@ -42,7 +42,7 @@ def sound(server, kubeflow):
     server.say(f"GET {CORE}/configmaps/sightline-settings", {"data": {"settings.yaml": settings}})
     node = {"status": {"allocatable": {"cpu": "8", "nvidia.com/gpu": "4", "hugepages-2Mi": "0"}}}
     server.say("GET /api/v1/nodes", {"items": [node, node]})
-    return replace(kubeflow, cluster=Cluster(Server("the cluster", server.url, ""), "team"))
+    return replace(kubeflow, cluster=Cluster(server_at(server.url), "team"))
 
 
 def found(kubeflow):
@@ -80,7 +80,7 @@ def test_all_is_well(sound):
         ("/api/v1/nodes", (200, {"items": [node(cpu="8")]}), "accelerators", "warning", "wait for ever",
          "accelerator_count=0"),
         ("/api/v1/nodes", (200, {"items": []}), "nodes", "warning", "has no node", "add one"),
-        ("/apis/v2beta1/runs", (401, {"message": "who?"}), "API", "fault", "does not know who asks", "--host"),
+        ("/apis/v2beta1/runs", (401, {"message": "who?"}), "API", "fault", "rejected the credentials", "--host"),
     ],
 )  # fmt: skip
 def test_something_is_amiss(server, sound, path, answer, check, level, says, remedy):
@@ -121,10 +121,10 @@ def test_in_a_namespace_that_is_not_there_nothing_more_is_looked_for(server, sou
 
 
 def test_a_cluster_that_does_not_answer_is_asked_once(sound):
-    gone = replace(sound, cluster=Cluster(Server("the cluster", "http://127.0.0.1:1", "set KUBECONFIG"), "team"))
+    gone = replace(sound, cluster=Cluster(server_at("http://127.0.0.1:1"), "team"))
     api, cluster = examine(gone)
     assert (api.level, cluster.level) == ("ok", "fault")
-    assert "connection refused; set KUBECONFIG" in cluster.text
+    assert "connection refused; set --host" in cluster.text
 
 
 def test_places_that_are_well_and_places_that_are_not(tmp_path):

@@ -110,7 +110,7 @@ def test_doctor_in_the_cluster_says_where_each_line_was_checked(server, nobodys,
     server.say(f"GET {PODS}/x/log", doctor_inside.line_of(seen))
     assert "where" not in doctor_inside.line_of(seen)  # clients of earlier releases read it too
     server.say("GET /apis/v2beta1/runs", {})
-    server.say("GET /version", {"gitVersion": "v1.33.0"})
+    server.say("GET /version/", {"gitVersion": "v1.33.0"})
     server.say("GET /api/v1/namespaces/team", {})
     server.say("GET /api/v1/nodes", {"items": []})
     server.say("GET /api/v1/namespaces/team/events", {})

@@ -71,7 +71,7 @@ class Runs:
 
     def main_state(self, pod):
         """The state of the task's own container."""
-        document = self.it.kubeflow.cluster.thing("pods", pod) or {}
+        document = self.it.kubeflow.cluster.find("pod", pod) or {}
         containers = (document.get("status") or {}).get("containerStatuses") or []
         return next((one["state"] for one in containers if one["name"] == "main"), {})
 
@@ -158,7 +158,7 @@ def test_a_stopped_run_is_stopped_everywhere_and_ends_well_when_resumed(runs, qu
 
 def test_the_retry_button_ends_a_run_as_our_own_command_does(runs, quiet):
     run_id = stop(runs, "room-button")
-    runs.it.kubeflow.api.act(run_id, "retry")
+    runs.it.kubeflow.api.retry(run_id)
     runs.until(lambda: runs.find(run_id).state == "succeeded")
     assert_like(runs, run_id, "room-button", quiet)
 
@@ -182,15 +182,15 @@ def test_terminate_in_the_dashboard_is_a_stop(runs, quiet):
     """finish asks Kubeflow; in a resumed run, which has no finish, `status` corrects the row."""
     run_id = runs.start("room-terminate")
     runs.in_the_middle(run_id)
-    runs.it.kubeflow.api.act(run_id, "terminate")
+    runs.it.kubeflow.api.terminate(run_id)
     runs.it.git.answers.set()
     runs.until(lambda: runs.told(run_id))
     ((state, message),) = runs.row(run_id)
     assert (state, "Kubeflow does not say by whom" in message) == ("stopped", True), message
     runs.until(lambda: runs.find(run_id).ended)
-    runs.it.kubeflow.api.act(run_id, "retry")
+    runs.it.kubeflow.api.retry(run_id)
     runs.in_the_middle(run_id)
-    runs.it.kubeflow.api.act(run_id, "terminate")
+    runs.it.kubeflow.api.terminate(run_id)
     runs.it.git.answers.set()
     runs.until(lambda: runs.find(run_id).ended)
     runs.it.python("pipeline.py", "status", run_id)

@@ -1,6 +1,7 @@
 """A kubeconfig, read as kubectl reads it."""
 
 import base64
+import json
 import os
 import sys
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,13 @@ from sightline.kubeflow.client.kubeconfig import read_kubeconfig
 from sightline.kubeflow.client.profile import Profile
 
 
-def kubeconfig(path, user, *, name="lab", server="http://127.0.0.1:1", **context):
+def kubeconfig(path, user, /, *, name="lab", server="http://127.0.0.1:1", cluster=None, **context):
     document = {
         "current-context": name,
         "contexts": [{"name": name, "context": {"cluster": "c", "user": "u", **context}}],
-        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "clusters": [
+            {"name": "c", "cluster": cluster if isinstance(cluster, list) else {"server": server, **(cluster or {})}}
+        ],
         "users": [{"name": "u", "user": user}],
     }
     path.write_text(yaml.safe_dump(document))
@@ -26,19 +29,37 @@ def kubeconfig(path, user, *, name="lab", server="http://127.0.0.1:1", **context
 
 
 @pytest.mark.parametrize(
-    ("user", "header"),
+    ("user", "headers"),
     [
-        ({"token": "canary-1"}, "Bearer canary-1"),
-        ({"username": "me", "password": "canary-2"}, "Basic " + base64.b64encode(b"me:canary-2").decode()),
-        ({"tokenFile": "token"}, "Bearer canary-3"),
+        ({"token": "canary-1"}, {"authorization": "Bearer canary-1"}),
+        ({"username": "me", "password": "canary-2"},
+         {"authorization": "Basic " + base64.b64encode(b"me:canary-2").decode()}),
+        ({"tokenFile": "token"}, {"authorization": "Bearer canary-3"}),
+        # As kubectl does: the file is renewed, the token is not.
+        ({"tokenFile": "token", "token": "canary-4"}, {"authorization": "Bearer canary-3"}),
+        ({}, {}),
     ],
-)
-def test_who_asks(tmp_path, user, header):
+)  # fmt: skip
+def test_who_asks(tmp_path, user, headers):
     (tmp_path / "token").write_text("canary-3\n")
     access = read_kubeconfig(kubeconfig(tmp_path / "config", user, namespace="team"))
     assert (access.url, access.namespace) == ("http://127.0.0.1:1", "team")
-    assert access.headers() == {"Authorization": header}
+    assert access.headers() == headers
     assert "canary" not in repr(access)
+
+
+def test_a_context_without_a_user_asks_as_nobody(tmp_path):
+    assert read_kubeconfig(kubeconfig(tmp_path / "config", {}, user="")).headers() == {}
+
+
+def test_a_token_file_is_read_for_each_request(tmp_path):
+    access = read_kubeconfig(kubeconfig(tmp_path / "config", {"tokenFile": "token"}))
+    for token in ("canary-1", "canary-2"):
+        (tmp_path / "token").write_text(token)
+        assert access.headers() == {"authorization": f"Bearer {token}"}
+    (tmp_path / "token").unlink()
+    with pytest.raises(NotAuthorisedError, match="token"):
+        access.headers()
 
 
 PLUGIN = """
@@ -46,63 +67,129 @@ import json, os, pathlib, sys
 count = pathlib.Path(sys.argv[1])
 number = int(count.read_text() or 0) + 1 if count.exists() else 1
 count.write_text(str(number))
-assert json.loads(os.environ["KUBERNETES_EXEC_INFO"])["kind"] == "ExecCredential"
-print(json.dumps({"status": {"token": f"{os.environ['PREFIX']}-{number}", "expirationTimestamp": sys.argv[2]}}))
+asked = json.loads(os.environ["KUBERNETES_EXEC_INFO"])
+status = {"token": f"{os.environ['PREFIX']}-{number}", "expirationTimestamp": sys.argv[2]}
+print(json.dumps({"apiVersion": asked["apiVersion"], "kind": asked["kind"], "status": status}))
 """
 
 
+def plugin(*command, **asked):
+    given = {"apiVersion": "client.authentication.k8s.io/v1", "command": command[0], "args": list(command[1:])}
+    return {"exec": {**given, **asked}}
+
+
 @pytest.mark.parametrize(("lasts", "tokens"), [(3600, ["canary-1", "canary-1"]), (30, ["canary-1", "canary-2"])])
-def test_a_program_gives_the_token_and_is_asked_again_when_it_expires(tmp_path, lasts, tokens):
+def test_a_plugin_gives_the_token_and_is_asked_again_when_it_expires(tmp_path, lasts, tokens):
     (tmp_path / "plugin.py").write_text(PLUGIN)
     until = (datetime.now(UTC) + timedelta(seconds=lasts)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    command = {
-        "apiVersion": "client.authentication.k8s.io/v1beta1",
-        "command": sys.executable,
-        "args": [str(tmp_path / "plugin.py"), str(tmp_path / "count"), until],
-        "env": [{"name": "PREFIX", "value": "canary"}],
-    }
-    headers = read_kubeconfig(kubeconfig(tmp_path / "config", {"exec": command})).headers
-    assert [headers()["Authorization"] for _ in range(2)] == [f"Bearer {token}" for token in tokens]
-    assert "canary-1" not in repr(headers)
+    command = (sys.executable, str(tmp_path / "plugin.py"), str(tmp_path / "count"), until)
+    user = plugin(*command, env=[{"name": "PREFIX", "value": "canary"}])
+    access = read_kubeconfig(kubeconfig(tmp_path / "config", user))
+    assert not (tmp_path / "count").exists()  # whoever asks the API alone needs no credentials of the cluster
+    assert [access.headers()["authorization"] for _ in range(2)] == [f"Bearer {token}" for token in tokens]
+    assert "canary" not in repr(access)
+
+
+def status(**status):
+    said = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+    return (sys.executable, "-c", f"print({json.dumps(json.dumps(said))})")
+
+
+PEM = "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n"
 
 
 @pytest.mark.parametrize(
-    ("command", "says"),
+    ("user", "kind", "says"),
     [
-        (["no-such-plugin"], "there is no such program; install it"),
-        ([sys.executable, "-c", "import sys; sys.exit('log in first')"], "failed: log in first"),
-        ([sys.executable, "-c", "print('{}')"], "gave no token"),
+        (plugin("no-such-plugin"), NotAuthorisedError, "no-such-plugin, which the kubeconfig runs for"),
+        (plugin("no-such-plugin", installHint="apt-get install\n  it"), NotAuthorisedError, "; apt-get install it"),
+        (plugin("./config"), NotAuthorisedError, "cannot be run (Permission denied)"),
+        (plugin(sys.executable, "-c", "import sys; sys.exit('canary\\nlog in first')"), NotAuthorisedError,
+         "failed (log in first)"),
+        (plugin(sys.executable, "-c", "print('canary')"), NotAuthorisedError, "failed to decode process output"),
+        (plugin(sys.executable, "-c", "print('[]')"), NotAuthorisedError, "missing key 'apiVersion'"),
+        (plugin(sys.executable, "-c", "print(7)"), NotAuthorisedError, "run it by hand"),
+        (plugin(*status(), apiVersion="client.authentication.k8s.io/v1beta1"), NotAuthorisedError, "does not match"),
+        (plugin(*status()), NotAuthorisedError, "neither token nor certificate"),
+        (plugin(*status(token="")), NotAuthorisedError, "neither token nor certificate"),
+        (plugin(*status(clientCertificateData=PEM)), NotAuthorisedError, "cannot be used"),
+        (plugin(*status(clientCertificateData=PEM, clientKeyData=PEM)), NotAuthorisedError, "cannot be used"),
+        (plugin(*status(clientCertificateData=7, clientKeyData=7)), NotAuthorisedError, "cannot be used"),
+        (plugin(*status(token="canary", expirationTimestamp="soon")), NotAuthorisedError, "cannot be used"),
+        (plugin(*status(token="canary\nx")), NotAuthorisedError, "not one line of ASCII"),
+        ({"exec": "canary"}, ConfigurationError, "wrong type"),
+        ({"exec": {"apiVersion": "client.authentication.k8s.io/v1"}}, NotAuthorisedError, "missing key 'command'"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_gives_nothing(tmp_path, user, kind, says):
+    path = kubeconfig(tmp_path / "config", user, server="https://127.0.0.1:1")
+    with pytest.raises(kind) as caught:
+        read_kubeconfig(path).headers()
+    assert says in str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert "cannot renew" not in str(caught.value)  # said once, and by whoever knows
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster", "says"),
+    [
+        ({"auth-provider": {"name": "gcp"}}, {}, "kubectl removed in 1.26"),
+        ({}, {"certificate-authority-data": "canary?"}, "certificate-authority-data is not base64"),
+        ({}, {"certificate-authority-data": base64.b64encode(b"canary").decode()}, "certificates that context lab"),
+        ({}, {"certificate-authority": "no.crt"}, "File does not exist"),
+        ({"client-certificate": "config"}, {}, "certificates that context lab"),
+        ({}, {"server": "10.0.0.1:6443"}, "is not a URL"),
+        ({}, {"server": ""}, "is not a URL"),
+        ({}, {"proxy-url": "socks5://127.0.0.1:1"}, "is not supported"),
+        ({"token": "canary\nx"}, {}, "one line of ASCII"),
+        ({"username": "me", "password": 7}, {}, "wrong type"),
+        ("canary", {}, "wrong type"),
+        ([], ["canary"], "wrong type"),
+        ({"auth-provider": {"name": "oidc", "config": {}}}, {}, "id-token"),
     ],
 )
-def test_a_program_that_gives_no_token(tmp_path, command, says):
-    user = {"exec": {"command": command[0], "args": command[1:]}}
-    with pytest.raises(NotAuthorisedError, match=says):
-        read_kubeconfig(kubeconfig(tmp_path / "config", user)).headers()
+def test_a_kubeconfig_that_cannot_be_used(tmp_path, user, cluster, says):
+    path = kubeconfig(tmp_path / "config", user, server="https://127.0.0.1:1", cluster=cluster)
+    with (
+        pytest.raises((ConfigurationError, NotAuthorisedError)) as caught,
+        connect(Profile(kubeconfig=path)) as kubeflow,
+    ):
+        kubeflow.cluster.version()
+    assert says in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_an_expired_id_token(tmp_path):
+    payload = base64.urlsafe_b64encode(json.dumps({"exp": 1}).encode()).decode().rstrip("=")
+    provider = {"name": "oidc", "config": {"id-token": f"canary.{payload}.x", "idp-issuer-url": "https://i.invalid"}}
+    with pytest.raises(NotAuthorisedError, match="id-token has expired; run any kubectl command") as caught:
+        read_kubeconfig(kubeconfig(tmp_path / "config", {"auth-provider": provider}))
+    assert "canary" not in str(caught.value)
 
 
 def test_the_first_of_several_files_wins(tmp_path):
     paths = [kubeconfig(tmp_path / name, {"token": name}, name=name) for name in ("one", "two")]
-    assert read_kubeconfig(os.pathsep.join(paths)).source == f"context one of {paths[0]}"
+    access = read_kubeconfig(os.pathsep.join(paths))
+    assert access.source == f"context one of {paths[0]}"
+    assert access.headers() == {"authorization": "Bearer one"}
     with pytest.raises(ConfigurationError, match="has no context 'three'; there are: one, two"):
         read_kubeconfig(os.pathsep.join(paths), "three")
 
 
-def test_a_kubeconfig_that_is_not_there(tmp_path, nobodys):
+def test_a_kubeconfig_that_does_not_exist(tmp_path, nobodys):
     with pytest.raises(ConfigurationError, match="there is no kubeconfig"):
         read_kubeconfig(str(tmp_path / "none"))
     assert read_kubeconfig("") is None
 
 
-def test_a_way_of_login_that_kubectl_gave_up(tmp_path):
-    path = kubeconfig(tmp_path / "config", {"auth-provider": {"name": "gcp"}})
-    with pytest.raises(ConfigurationError, match="'gcp' is of a kind that kubectl gave up"):
-        read_kubeconfig(path)
-
-
 def test_without_a_host_the_way_leads_through_the_cluster(server, tmp_path, nobodys):
     service = "/api/v1/namespaces/kubeflow/services/ml-pipeline:8888/proxy"
     server.say(f"GET {service}/apis/v2beta1/healthz", {"tag_name": "2.17.0"})
-    path = kubeconfig(tmp_path / "config", {"token": "t"}, server=server.url)
+    server.say("GET /version/", {"gitVersion": "v1.33.0"})
+    (tmp_path / "token").write_text("t")
+    path = kubeconfig(tmp_path / "config", {"tokenFile": "token"}, server=server.url)
     with connect(Profile(kubeconfig=path)) as kubeflow:
         assert kubeflow.api.health.version == "2.17.0"
-    assert server.asked[-1].headers["Authorization"] == "Bearer t"
+        assert kubeflow.cluster.version() == "v1.33.0"
+        assert kubeflow.api.health.version == "2.17.0"
+    assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer t"}

@@ -71,7 +71,7 @@ def test_where_an_address_leads(url, expected):
 
 def test_a_redirect_within_the_host_is_no_login(server, api):
     server.say(RUNS, "", 301, Location="/pipeline/apis/v2beta1/runs?page_size=1")
-    with pytest.raises(KubeflowError, match=r"on to http://\S+/pipeline/apis/v2beta1/runs, and") as caught:
+    with pytest.raises(KubeflowError, match=r"to http://\S+/pipeline/apis/v2beta1/runs, where") as caught:
         api.runs(1)
     assert not isinstance(caught.value, NotAuthorisedError)
 

@@ -120,7 +120,7 @@ def test_its_logs_with_and_without_pods(told):
     assert "metrics: box_AP50=0.871 EIR=0.93" in told.call("logs", run[:8], "work").splitlines()
     assert "==> resolve <==" in told.call("logs", run)
     for pod in told.world.kubeflow.cluster.pods(run):
-        told.world.server.request("DELETE", f"{told.world.core}/pods/{pod['metadata']['name']}")
+        told.world.server.send("DELETE", f"{told.world.core}/pods/{pod['metadata']['name']}")
     assert told.states() == DONE
     assert "metrics: box_AP50=0.871 EIR=0.93" in told.call("logs", run[:8], "work").splitlines()
 

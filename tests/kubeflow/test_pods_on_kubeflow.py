@@ -46,12 +46,12 @@ ASKED = {"train_cpu": "150m", "train_memory": "96Mi", "record_cpu": "0.1", "reco
 def offer(world, name, amount):
     """Let a node offer so much of the resource; None takes it away."""
     for attempt in range(5):
-        node = world.server.get(f"/api/v1/nodes/{name}")
+        node = world.server.send("GET", f"/api/v1/nodes/{name}")
         for part in ("capacity", "allocatable"):
             offers = {key: value for key, value in node["status"][part].items() if key != GPU}
             node["status"][part] = offers | ({GPU: str(amount)} if amount is not None else {})
         try:
-            world.server.request("PUT", f"/api/v1/nodes/{name}/status", body=node)
+            world.server.send("PUT", f"/api/v1/nodes/{name}/status", body=node)
         except TakenError:  # its kubelet wrote in between
             if attempt == 4:
                 raise
@@ -119,7 +119,7 @@ def pods(kubeflow_world):  # noqa: F811
     world = kubeflow_world
     node = read_nodes(world.kubeflow.cluster.nodes())[0].name
     for name in (f"{world.name}", f"{world.name}-code"):
-        if world.kubeflow.cluster.thing("persistentvolumeclaims", name) is None:
+        if world.kubeflow.cluster.find("persistent_volume_claim", name) is None:
             world.make_volume(name)
     offer(world, node, OFFERED)
     with pytest.MonkeyPatch.context() as patch:
@@ -247,7 +247,7 @@ def test_status_tells_waiting_for_ever_from_waiting_for_room(pods):
     # At first there is only what the workflow says; then the pod and the nodes are compared.
     said = world.until(lambda: found if FOR_EVER in (found := reason()) else "")
     assert said.startswith("no node is large enough: it will wait for ever (no node is large enough for 4000"), said
-    pods.kubeflow.api.act(made, "terminate")
+    pods.kubeflow.api.terminate(made)
 
     names = [f"{world.name}-{part}" for part in ("holder", "waiter")]
     try:
@@ -256,12 +256,12 @@ def test_status_tells_waiting_for_ever_from_waiting_for_room(pods):
             main["resources"] = {"limits": {"cpu": "10m", "memory": "16Mi", GPU: str(OFFERED)}}
             specification = {"containers": [main], "terminationGracePeriodSeconds": 0, "restartPolicy": "Never"}
             body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": specification}
-            world.server.request("POST", f"{world.core}/pods", body=body)
+            world.server.send("POST", f"{world.core}/pods", body=body)
             if name == names[0]:
-                world.until(lambda: (cluster.thing("pods", names[0]) or {}).get("spec", {}).get("nodeName"))
-        said = world.until(lambda: why_no_node(cluster.thing("pods", names[1]), read_nodes(cluster.nodes())))
+                world.until(lambda: (cluster.find("pod", names[0]) or {}).get("spec", {}).get("nodeName"))
+        said = world.until(lambda: why_no_node(cluster.find("pod", names[1]), read_nodes(cluster.nodes())))
     finally:
         for name in names:
             with contextlib.suppress(KubeflowError):
-                world.server.request("DELETE", f"{world.core}/pods/{name}", body={"gracePeriodSeconds": 0})
+                world.server.send("DELETE", f"{world.core}/pods/{name}", body={"gracePeriodSeconds": 0})
     assert str(said).startswith(f"no node has enough {GPU} free now; {pods.node} is large enough"), said

@@ -8,10 +8,10 @@ import pytest
 from sightline.errors import NotReadyError
 from sightline.kubeflow.capacity import Needs
 from sightline.kubeflow.client.cluster import Cluster
-from sightline.kubeflow.client.http import Server
 from sightline.kubeflow.runs.graph import Vertex, Wants
 from sightline.kubeflow.runs.preflight import Findings, check_cluster, check_code, check_dataset
 from sightline.kubeflow.runs.preflight_nodes import check_nodes
+from tests.kubeflow.recorded import server_at
 
 CORE = "/api/v1/namespaces/team"
 BOUND = {"metadata": {}, "spec": {}, "status": {"phase": "Bound"}}
@@ -27,7 +27,7 @@ def cluster(server):
     server.say(f"GET {CORE}/persistentvolumeclaims/work", BOUND)
     server.say(f"GET {CORE}/serviceaccounts/sightline", {})
     server.say(f"GET {CORE}/events", {"items": []})
-    return Cluster(Server("the cluster", server.url, "set KUBECONFIG"), "team")
+    return Cluster(server_at(server.url), "team")
 
 
 def task(name, **wants):
@@ -225,7 +225,7 @@ def large(server, *nodes, code=200):
     server.answers["GET /api/v1/nodes"] = (code, {"items": list(nodes), "message": "no"}, {})
     asked = ({"cpu": Fraction(4)}, {"cpu": Fraction(4), "nvidia.com/gpu": Fraction(1)})
     graph = [Vertex(name, name, "task", needs=Needs(needs)) for name, needs in zip("ab", asked, strict=True)]
-    return check_nodes(Cluster(Server("the cluster", server.url, ""), "team"), graph)
+    return check_nodes(Cluster(server_at(server.url), "team"), graph)
 
 
 def test_a_run_that_no_node_can_ever_hold_is_refused(server):

@@ -35,8 +35,8 @@ class Answering:
 
 
 @contextlib.contextmanager
-def answering_server():
-    """A server on a free port."""
+def answering_server(tls=None):
+    """A server on a free port; with an SSL context it speaks https, under the name ``localhost``."""
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self):
@@ -62,6 +62,9 @@ def answering_server():
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server = Answering(f"http://127.0.0.1:{listening.server_port}")
+    if tls is not None:
+        listening.socket = tls.wrap_socket(listening.socket, server_side=True)
+        server.url = f"https://localhost:{listening.server_port}"
     thread = threading.Thread(target=listening.serve_forever, daemon=True)
     thread.start()
     try:

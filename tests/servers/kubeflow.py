@@ -51,11 +51,11 @@ class World:
     def make_secret(self, **keys):
         metadata = {"name": self.name}
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys}
-        self.server.request("POST", f"{self.core}/secrets", body=body)
+        self.server.send("POST", f"{self.core}/secrets", body=body)
 
     def remove_secret(self):
         with contextlib.suppress(NotThereError):
-            self.server.request("DELETE", f"{self.core}/secrets/{self.name}")
+            self.server.send("DELETE", f"{self.core}/secrets/{self.name}")
 
     def make_volume(self, name=""):
         """A folder of the one node; where a cluster makes volumes by itself, this one is taken nevertheless."""
@@ -71,13 +71,13 @@ class World:
         kinds += (("PersistentVolumeClaim", f"{self.core}/persistentvolumeclaims", claim),)
         for kind, place, spec in kinds:
             body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-            self.server.request("POST", place, body=body)
-        self.until(lambda: self.kubeflow.cluster.thing("persistentvolumeclaims", name)["status"]["phase"] == "Bound")
+            self.server.send("POST", place, body=body)
+        self.until(lambda: self.kubeflow.cluster.find("persistent_volume_claim", name)["status"]["phase"] == "Bound")
 
     def evict(self, pod):
         """Take a pod from its node, as a drain does."""
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
-        self.server.request("POST", f"{self.core}/pods/{pod}/eviction", body=body)
+        self.server.send("POST", f"{self.core}/pods/{pod}/eviction", body=body)
 
     def lose(self, run_id, ending):
         """Remove the pod of a run whose place in the graph ends so, as when its node is gone; whether there was one."""
@@ -85,7 +85,7 @@ class World:
             place = pod["metadata"]["annotations"].get(NODE_ANNOTATION, "")
             if place.endswith(ending) and pod["status"]["phase"] in {"Pending", "Running"}:
                 at_once = {"gracePeriodSeconds": 0}
-                self.server.request("DELETE", f"{self.core}/pods/{pod['metadata']['name']}", body=at_once)
+                self.server.send("DELETE", f"{self.core}/pods/{pod['metadata']['name']}", body=at_once)
                 return True
         return False
 
@@ -105,7 +105,7 @@ class World:
         for name in self.volumes:
             for path in (f"{self.core}/persistentvolumeclaims/{name}", f"/api/v1/persistentvolumes/{name}"):
                 with contextlib.suppress(KubeflowError):
-                    self.server.request("DELETE", path)
+                    self.server.send("DELETE", path)
         self.remove_secret()
 
 
@@ -114,13 +114,13 @@ def remove(api, experiment, runs, pipelines):
     paths = []
     for run in runs:
         with contextlib.suppress(KubeflowError):
-            api.act(run, "terminate")
+            api.terminate(run)
         paths.append(f"/apis/v2beta1/runs/{run}")
     found = (api.pipeline_id(name) for name in pipelines)
     paths += [f"/apis/v2beta1/pipelines/{pipeline}?cascade=true" for pipeline in found if pipeline]
     for path in [*paths, f"/apis/v2beta1/experiments/{api.experiment_id(experiment)}"]:
         with contextlib.suppress(KubeflowError):
-            api.server.request("DELETE", path)
+            api.server.send("DELETE", path)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,22 @@
-"""The Kubernetes API of the cluster, in one namespace: what a run stands on, its pods and what happened to them."""
+"""The Kubernetes API of the cluster, in one namespace: what a run needs, its pods and what happened to them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import quote
+
+from kubernetes.client import CoreV1Api, CustomObjectsApi, StorageV1Api, VersionApi
 
 from sightline.errors import NotThereError
-from sightline.kubeflow.client.http import Document, Server
+from sightline.kubeflow.client.document import Document
+from sightline.kubeflow.client.server import READ_SECONDS, Server
 
 RUN_LABEL = "pipeline/runid"
 """The label by which Kubeflow marks every pod of a run."""
 
 NODE_ANNOTATION = "workflows.argoproj.io/node-name"
+_FOLLOW_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -27,25 +31,33 @@ class Cluster:
     server: Server
     namespace: str
 
-    def thing(self, kind: str, name: str) -> Document | None:
-        """A secret, ConfigMap, claim, ...
+    def _ask(self, call: str, **given: object) -> Document:
+        """An answer of the core API, about this namespace."""
+        return self.server.ask(getattr(CoreV1Api(self.server), call), namespace=self.namespace, **given)
+
+    def find(self, kind: str, name: str) -> Document | None:
+        """An object of the namespace.
 
         Args:
-            kind: Its plural in addresses: ``secrets``, ``configmaps``, ``persistentvolumeclaims``.
+            kind: As the client spells it: ``secret``, ``config_map``, ``persistent_volume_claim``, ``pod``, ...
             name: Its name.
 
         Returns:
             None where there is none.
         """
         try:
-            return self.server.get(f"/api/v1/namespaces/{self.namespace}/{kind}/{quote(name, safe='')}")
+            return self._ask(f"read_namespaced_{kind}", name=name)
         except NotThereError:
             return None
 
+    def version(self) -> str:
+        """Of Kubernetes, such as v1.33.0."""
+        return str(self.server.ask(VersionApi(self.server).get_code).get("gitVersion", "unknown"))
+
     def namespace_exists(self) -> bool:
-        """Whether the namespace is there."""
+        """Whether the namespace exists."""
         try:
-            self.server.get(f"/api/v1/namespaces/{self.namespace}")
+            self.server.ask(CoreV1Api(self.server).read_namespace, name=self.namespace)
         except NotThereError:
             return False
         return True
@@ -56,24 +68,47 @@ class Cluster:
         Raises:
             NotAuthorisedError: That right is missing.
         """
-        return list(self.server.get("/api/v1/nodes").get("items") or [])
+        return list(self.server.ask(CoreV1Api(self.server).list_node).get("items") or [])
+
+    def storage_class(self, name: str) -> Document:
+        """How volumes of a class are made.
+
+        Raises:
+            NotThereError: There is no such class.
+        """
+        return self.server.ask(StorageV1Api(self.server).read_storage_class, name=name)
 
     def pods(self, run_id: str) -> list[Document]:
-        """The pods of a run that are still there."""
-        path = f"/api/v1/namespaces/{self.namespace}/pods"
-        return list(self.server.get(path, labelSelector=f"{RUN_LABEL}={run_id}").get("items") or [])
+        """The pods of a run that still exist."""
+        found = self._ask("list_namespaced_pod", label_selector=f"{RUN_LABEL}={run_id}")
+        return list(found.get("items") or [])
+
+    def create_pod(self, pod: Document) -> None:
+        """Make a pod."""
+        self._ask("create_namespaced_pod", body=pod)
+
+    def remove_pod(self, name: str) -> None:
+        """Remove a pod at once; it may be gone already."""
+        with suppress(NotThereError):
+            self._ask("delete_namespaced_pod", name=name, grace_period_seconds=0)
 
     def events(self, kind: str, name: str) -> list[Document]:
         """What happened to an object in the last hour, oldest first."""
         selector = f"involvedObject.kind={kind},involvedObject.name={name}"
-        found = self.server.get(f"/api/v1/namespaces/{self.namespace}/events", fieldSelector=selector).get("items")
-        return sorted(found or [], key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+        found = self._ask("list_namespaced_event", field_selector=selector).get("items") or []
+        return sorted(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
 
     def workflow(self, run_id: str) -> Document | None:
-        """The workflow behind a run, or None when it was cleared away."""
-        path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/workflows"
-        found = self.server.get(path, labelSelector=f"{RUN_LABEL}={run_id}").get("items") or []
-        return found[0] if found else None
+        """The workflow behind a run, or None when it was removed."""
+        found = self.server.ask(
+            CustomObjectsApi(self.server).list_namespaced_custom_object,
+            group="argoproj.io",
+            version="v1alpha1",
+            namespace=self.namespace,
+            plural="workflows",
+            label_selector=f"{RUN_LABEL}={run_id}",
+        )
+        return next(iter(found.get("items") or []), None)
 
     def log_lines(
         self, pod: str, *, container: str = "main", follow: bool = False, tail: int | None = None
@@ -88,11 +123,14 @@ class Cluster:
 
         Raises:
             NotThereError: The pod is gone.
+            UnreachableError: The log broke off.
         """
         return self.server.lines(
-            f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
-            read_seconds=3600.0 if follow else 30.0,
+            CoreV1Api(self.server).read_namespaced_pod_log,
+            read_seconds=_FOLLOW_SECONDS if follow else READ_SECONDS,
+            name=pod,
+            namespace=self.namespace,
             container=container,
-            follow="true" if follow else "",
-            tailLines="" if tail is None else str(tail),
+            follow=follow or None,
+            tail_lines=tail,
         )

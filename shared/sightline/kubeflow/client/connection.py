@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
 from typing import Any
 
-from sightline.errors import KubeflowError, NoKubeflowError
+from kubernetes.client import Configuration
+from kubernetes.config import ConfigException
+from kubernetes.config.incluster_config import InClusterConfigLoader
+
+from sightline.errors import ConfigurationError, KubeflowError, NoKubeflowError
+from sightline.kubeflow.client.access import ClusterAccess, prepare, tls_context
 from sightline.kubeflow.client.cluster import Cluster
-from sightline.kubeflow.client.credentials import FileCredentials
-from sightline.kubeflow.client.http import Headers, Server
-from sightline.kubeflow.client.kubeconfig import ClusterAccess, read_kubeconfig
+from sightline.kubeflow.client.failures import Place
+from sightline.kubeflow.client.kubeconfig import read_kubeconfig
 from sightline.kubeflow.client.pipelines_api import PipelinesApi
 from sightline.kubeflow.client.port_forward import forwarded_port
 from sightline.kubeflow.client.profile import PIPELINES_TOKEN, SERVICE_ACCOUNT, Profile, in_cluster
+from sightline.kubeflow.client.secret_files import headers_from_files
+from sightline.kubeflow.client.server import Server
 
 ENVIRONMENT = "sightline-environment"
 """The ConfigMap whose keys are variables of the tasks (manifests/)."""
@@ -59,7 +63,7 @@ class Kubeflow:
     def _cluster_dashboard(self) -> str:
         """The address that the tasks of the cluster are told, as far as it may be read."""
         try:
-            told = self.cluster.thing("configmaps", ENVIRONMENT) if self.cluster else None
+            told = self.cluster.find("config_map", ENVIRONMENT) if self.cluster else None
         except KubeflowError:
             return ""
         address = str(((told or {}).get("data") or {}).get("SIGHTLINE_DASHBOARD") or "")
@@ -76,6 +80,7 @@ def connect(profile: Profile) -> Iterator[Kubeflow]:
     Raises:
         NoKubeflowError: Nothing says where Kubeflow is.
         ConfigurationError: A file that the profile names cannot be used.
+        NotAuthorisedError: A plugin or a file gives no credentials.
     """
     access = _cluster_access(profile)
     own = profile.namespace or (access.namespace if access else "")
@@ -84,13 +89,9 @@ def connect(profile: Profile) -> Iterator[Kubeflow]:
         if profile.port_forward:
             place = (profile.system_namespace, profile.kubeconfig, profile.context)
             forwarded = stack.enter_context(forwarded_port(*place))
-        server = _api_server(profile, access, forwarded)
-        api = PipelinesApi(server, own)
+        api = PipelinesApi(_api_server(profile, access, forwarded), own)
         namespace = profile.namespace or (own if _has_many_users(api) else profile.system_namespace)
-        cluster = None
-        if access is not None:
-            remedy = f"this is {access.source}: set KUBECONFIG or --kubeconfig, or log in to the cluster again"
-            cluster = Cluster(Server("the cluster", access.url, remedy, access.headers, access.tls), namespace)
+        cluster = Cluster(_cluster_server(access), namespace) if access else None
         yield Kubeflow(api, cluster, profile.dashboard, namespace, profile.service_account, profile.parameters)
 
 
@@ -104,40 +105,57 @@ def _has_many_users(api: PipelinesApi) -> bool:
 def _api_server(profile: Profile, access: ClusterAccess | None, forwarded: str) -> Server:
     host = forwarded or profile.host
     if not host and in_cluster():
-        host = f"http://ml-pipeline.{profile.system_namespace}:8888"
+        host = f"http://ml-pipeline.{profile.system_namespace}.svc:8888"
     if host:
-        tls = ssl.create_default_context(cafile=profile.ca_file) if profile.ca_file else None
-        return Server(_TITLE, host, _HOST_REMEDY, _own_headers(profile), tls)
+        configuration = Configuration(host)
+        prepare(configuration)
+        configuration.ssl_ca_cert = profile.ca_file or None
+        tls = tls_context(configuration, "--ca-file or KFP_CA_FILE") if profile.ca_file else None
+        place = Place(_TITLE, host, _HOST_REMEDY, proxy=configuration.proxy or "")
+        return Server(place, configuration, _own_headers(profile), tls)
     if access is None:
         raise NoKubeflowError(
             "no Kubeflow is configured: set --host or KFP_HOST to the address of its API, or KUBECONFIG to a "
             "kubeconfig of its cluster, or write a profile file (docs/kubeflow.md)"
         )
     # As kfp's own SDK does: through the API server, which knows the way to every service.
-    service = f"/api/v1/namespaces/{profile.system_namespace}/services/ml-pipeline:8888/proxy"
+    path = f"/api/v1/namespaces/{profile.system_namespace}/services/ml-pipeline:8888/proxy"
     remedy = f"this way leads through {access.source}; set --host or KFP_HOST where there is a direct one"
-    return Server(_TITLE, access.url + service, remedy, access.headers, access.tls)
+    return _server_of(access, _TITLE, path, remedy)
 
 
-def _own_headers(profile: Profile) -> Headers:
+def _cluster_server(access: ClusterAccess) -> Server:
+    remedy = f"this is {access.source}: set KUBECONFIG or --kubeconfig, or log in to the cluster again"
+    return _server_of(access, "the cluster", "", remedy)
+
+
+def _server_of(access: ClusterAccess, title: str, path: str, remedy: str) -> Server:
+    configuration = copy(access.configuration)
+    configuration.host += path
+    place = Place(title, configuration.host, remedy, access.source, configuration.proxy or "")
+    return Server(place, configuration, access.headers, access.tls)
+
+
+def _own_headers(profile: Profile) -> Callable[[], Mapping[str, str]]:
     token_file = profile.token_file
     if not token_file and not profile.cookie_file and PIPELINES_TOKEN.exists():
         token_file = str(PIPELINES_TOKEN)
-    return FileCredentials(token_file, profile.cookie_file)
+    return partial(headers_from_files, token_file, profile.cookie_file)
 
 
 def _cluster_access(profile: Profile) -> ClusterAccess | None:
-    if in_cluster() and not profile.kubeconfig:
-        host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-        return ClusterAccess(
-            url=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-            namespace=_own_namespace(SERVICE_ACCOUNT / "namespace"),
-            headers=FileCredentials(token_file=str(SERVICE_ACCOUNT / "token")),
-            tls=ssl.create_default_context(cafile=str(SERVICE_ACCOUNT / "ca.crt")),
-            source="this pod's service account",
-        )
-    return read_kubeconfig(profile.kubeconfig, profile.context)
+    if not in_cluster() or profile.kubeconfig:
+        return read_kubeconfig(profile.kubeconfig, profile.context)
+    configuration, source = Configuration(), "this pod's service account"
+    try:
+        token, authority = SERVICE_ACCOUNT / "token", SERVICE_ACCOUNT / "ca.crt"
+        InClusterConfigLoader(str(token), str(authority)).load_and_set(configuration)
+    except (ConfigException, OSError) as error:
+        raise ConfigurationError(f"{source} cannot be used: {error}; set --kubeconfig") from error
+    prepare(configuration)
+    return ClusterAccess(configuration, tls_context(configuration, source), _own_namespace(), source)
 
 
-def _own_namespace(path: Path) -> str:
+def _own_namespace() -> str:
+    path = SERVICE_ACCOUNT / "namespace"
     return path.read_text(encoding="utf-8").strip() if path.exists() else ""

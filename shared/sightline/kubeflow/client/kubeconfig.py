@@ -1,4 +1,8 @@
-"""A kubeconfig: where a cluster is and who asks there, as kubectl reads it."""
+"""The cluster that a kubeconfig names, as the ``kubernetes`` client reads it.
+
+What version 30 of the client lacks is here: ``proxy-url``; the first of several files that sets the current context;
+paths beside the file that names them; and token files that are renewed.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +11,22 @@ import binascii
 import os
 import ssl
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kubernetes.client import Configuration
+from kubernetes.config import ConfigException
+from kubernetes.config.kube_config import KubeConfigLoader
+
 from sightline.config.settings import read_yaml
-from sightline.errors import ConfigurationError
-from sightline.kubeflow.client.credentials import ExecCredentials, FileCredentials, FixedHeaders
-from sightline.kubeflow.client.http import Headers, no_headers
+from sightline.errors import ConfigurationError, NotAuthorisedError
+from sightline.kubeflow.client.access import ClusterAccess, prepare, tls_context
+from sightline.kubeflow.client.plugin import Plugin
+from sightline.kubeflow.client.secret_files import read_secret
 
 Section = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class ClusterAccess:
-    """How a cluster is reached.
-
-    Attributes:
-        url: Address of its API server.
-        namespace: The context's own, or empty.
-        headers: Who asks.
-        tls: Whom to trust, and the certificate to show.
-        source: Where this stands, for messages.
-    """
-
-    url: str
-    namespace: str
-    headers: Headers = field(repr=False)
-    tls: ssl.SSLContext | None = field(repr=False)
-    source: str
+_FILES = ("certificate-authority", "client-certificate", "client-key")
 
 
 def read_kubeconfig(paths: str, context: str = "") -> ClusterAccess | None:
@@ -43,13 +34,14 @@ def read_kubeconfig(paths: str, context: str = "") -> ClusterAccess | None:
 
     Args:
         paths: Files with colons between them; empty: ``~/.kube/config``.
-        context: Empty: the file's current one.
+        context: Empty: the current one of the first file that sets one.
 
     Returns:
         None where there is no file.
 
     Raises:
-        ConfigurationError: A file cannot be used, or names what is not there.
+        ConfigurationError: A file cannot be used, or names something that does not exist.
+        NotAuthorisedError: A plugin or file gives no credentials.
     """
     files = [Path(path).expanduser() for path in (paths or "~/.kube/config").split(os.pathsep) if path]
     there = [path for path in files if path.exists()]
@@ -57,78 +49,98 @@ def read_kubeconfig(paths: str, context: str = "") -> ClusterAccess | None:
         if paths:
             raise ConfigurationError(f"there is no kubeconfig {paths}; set KUBECONFIG or --kubeconfig to yours")
         return None
-    # The first file that sets a name wins, as with kubectl.
     documents = [(path, read_yaml(path)) for path in there]
     current = context or next((text for _, one in documents if (text := str(one.get("current-context") or ""))), "")
-    _, chosen = _named(documents, "contexts", "context", current)
-    folder, cluster = _named(documents, "clusters", "cluster", str(chosen.get("cluster")))
-    user_folder, user = _named(documents, "users", "user", str(chosen.get("user")))
-    tls = _tls(folder, cluster, user_folder, user)
-    return ClusterAccess(
-        url=str(cluster.get("server", "")).rstrip("/"),
-        namespace=str(chosen.get("namespace") or ""),
-        headers=_headers(user_folder, user),
-        tls=tls,
-        source=f"context {current} of {there[0]}",
-    )
+    source = f"context {current} of {there[0]}"
+    with tempfile.TemporaryDirectory() as private:  # OpenSSL reads keys from files only; they are gone in a moment
+        try:
+            _, chosen = _named(documents, "context", current)
+            cluster = _with_files(*_named(documents, "cluster", str(chosen.get("cluster"))), private)
+            user_folder, user = _named(documents, "user", str(chosen["user"])) if chosen.get("user") else (Path(), {})
+            configuration = _loaded(cluster, _with_files(user_folder, user, private))
+            tls = tls_context(configuration, source)
+            _renewed(configuration, user, user_folder, tls)
+        except (ConfigException, AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ConfigurationError):
+                raise
+            said = str(error) if isinstance(error, ConfigException) else "a field has the wrong type"
+            raise ConfigurationError(f"{source} cannot be used: {said}; write the kubeconfig again") from error
+    return ClusterAccess(configuration, tls, str(chosen.get("namespace") or ""), source)
 
 
-def _named(documents: list[tuple[Path, Section]], section: str, kind: str, name: str) -> tuple[Path, Section]:
+def _named(documents: list[tuple[Path, Section]], kind: str, name: str) -> tuple[Path, Section]:
+    """A section by its name, with the folder of its file; the first file wins, as with kubectl."""
     names: list[str] = []
     for path, document in documents:
-        for entry in document.get(section) or []:
+        for entry in document.get(f"{kind}s") or []:
             if entry.get("name") == name:
-                return path.parent, entry.get(kind) or {}
+                return path.parent.absolute(), entry.get(kind) or {}
             names.append(str(entry.get("name")))
     there = ", ".join(names) or "none"
     raise ConfigurationError(f"the kubeconfig {documents[0][0]} has no {kind} {name!r}; there are: {there}")
 
 
-def _headers(folder: Path, user: Section) -> Headers:
-    if user.get("tokenFile"):
-        return FileCredentials(token_file=str(folder / str(user["tokenFile"])))
-    if user.get("token"):
-        return FixedHeaders({"Authorization": f"Bearer {user['token']}"})
-    if user.get("username"):
-        pair = f"{user['username']}:{user.get('password', '')}".encode()
-        return FixedHeaders({"Authorization": f"Basic {base64.b64encode(pair).decode()}"})
-    if "exec" in user:
-        asked = user["exec"]
-        environment = {str(entry["name"]): str(entry["value"]) for entry in asked.get("env") or []}
-        command = [str(asked["command"]), *(str(argument) for argument in asked.get("args") or [])]
-        return ExecCredentials(command, environment, str(asked.get("apiVersion", "client.authentication.k8s.io/v1")))
-    if "auth-provider" in user:
+def _with_files(folder: Path, section: Section, private: str) -> Section:
+    """A section whose certificates and keys are in files, with whole paths."""
+    section = dict(section)
+    for name in _FILES:
+        data = section.pop(f"{name}-data", None)
+        if data:
+            try:
+                content = base64.b64decode("".join(str(data).split()), validate=True)
+            except binascii.Error as error:
+                raise ConfigurationError(
+                    f"the kubeconfig's {name}-data is not base64 ({error}); write the kubeconfig again"
+                ) from error
+            section[name] = _write(private, name, content)
+        elif section.get(name):
+            section[name] = str(folder / str(section[name]))
+    return section
+
+
+def _loaded(cluster: Section, user: Section) -> Configuration:
+    """What the client makes of a cluster and a user, but for what is renewed."""
+    server = str(cluster.get("server") or "")
+    if not server.startswith(("http://", "https://")):
+        raise ConfigException(f"server {server!r} is not a URL; expected e.g. https://10.0.0.1:6443")
+    provider = (user.get("auth-provider") or {}).get("name", "oidc")
+    if provider != "oidc":
         raise ConfigurationError(
-            f"the kubeconfig's auth-provider {user['auth-provider'].get('name')!r} is of a kind that kubectl gave up "
-            "in 1.26; write the kubeconfig again (for GKE: gcloud container clusters get-credentials)"
+            f"the kubeconfig's auth-provider {provider!r} is one that kubectl removed in 1.26; write the kubeconfig "
+            "again (for GKE: gcloud container clusters get-credentials)"
         )
-    return no_headers
+    configuration = Configuration()
+    document = {
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "it", "user": {key: user[key] for key in user if key not in {"exec", "tokenFile"}}}],
+    }
+    _Loader(document, active_context="it").load_and_set(configuration)
+    prepare(configuration, str(cluster.get("proxy-url") or ""))
+    return configuration
 
 
-def _tls(cluster_folder: Path, cluster: Section, user_folder: Path, user: Section) -> ssl.SSLContext:
-    authority = _content(cluster_folder, cluster, "certificate-authority")
-    context = ssl.create_default_context(cadata=authority.decode() if authority else None)
-    if cluster.get("insecure-skip-tls-verify"):
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    certificate, key = _content(user_folder, user, "client-certificate"), _content(user_folder, user, "client-key")
-    if certificate and key:
-        # OpenSSL reads them from a file only; it is ours alone and gone in a moment.
-        with tempfile.TemporaryDirectory() as folder:
-            pair = Path(folder) / "pair.pem"
-            pair.touch(mode=0o600)
-            pair.write_bytes(certificate.rstrip() + b"\n" + key)
-            context.load_cert_chain(pair)
-    return context
+def _renewed(configuration: Configuration, user: Section, folder: Path, tls: ssl.SSLContext) -> None:
+    """Let the client ask for what is renewed: as with kubectl a file wins over a token, and a token over a plugin."""
+    if token_file := user.get("tokenFile"):
+
+        def renew(configuration: Configuration) -> None:
+            configuration.api_key["authorization"] = f"Bearer {read_secret(folder / str(token_file), 'token')}"
+
+        configuration.refresh_api_key_hook = renew
+    elif "exec" in user and not user.get("token"):
+        configuration.refresh_api_key_hook = Plugin(dict(user["exec"]), folder, tls)
 
 
-def _content(folder: Path, section: Section, name: str) -> bytes:
-    """What stands in a field: as base64 under ``<name>-data``, or in the file that ``<name>`` names."""
-    try:
-        if section.get(f"{name}-data"):
-            return base64.b64decode(str(section[f"{name}-data"]), validate=True)
-        return (folder / str(section[name])).read_bytes() if section.get(name) else b""
-    except (OSError, binascii.Error) as error:
-        raise ConfigurationError(
-            f"the kubeconfig's {name} cannot be read ({error}); write the kubeconfig again"
-        ) from error
+class _Loader(KubeConfigLoader):  # type: ignore[misc]  # the library has no types
+    """The client's own loader, which would renew an id-token without writing it back for kubectl."""
+
+    def _refresh_oidc(self, provider: object) -> None:  # noqa: ARG002
+        raise NotAuthorisedError("the kubeconfig's id-token has expired; run any kubectl command, which renews it")
+
+
+def _write(folder: str, name: str, content: bytes) -> str:
+    path = Path(folder, name)
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    return str(path)

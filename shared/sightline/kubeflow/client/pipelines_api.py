@@ -1,18 +1,23 @@
-"""The pipelines' own API, version v2beta1: documents in, documents out."""
+"""The API of Kubeflow Pipelines, version v2beta1, through ``kfp_server_api``: documents in, documents out."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from urllib.parse import quote
 
-from sightline.errors import KubeflowError, NotThereError
-from sightline.kubeflow.client.http import Document, Server
+import kfp_server_api
 
-_API = "/apis/v2beta1"
-_PAGE = "100"
+from sightline.errors import KubeflowError, NotThereError
+from sightline.kubeflow.client.document import Document
+from sightline.kubeflow.client.server import Server
+
+_PAGE = 100
+_NEWEST_FIRST = "created_at desc"
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,19 @@ class PipelinesApi:
     def __init__(self, server: Server, namespace: str) -> None:
         self.server = server
         self.namespace = namespace
+        self._pipelines = self._service("pipeline")
+        self._experiments = self._service("experiment")
+        self._runs = self._service("run")
+        self._schedules = self._service("recurring_run")
+
+    def _service(self, name: str) -> Callable[..., Document]:
+        """Asks one of the generated classes by the short names of its methods."""
+        service = getattr(kfp_server_api, f"{name.title().replace('_', '')}ServiceApi")(self.server)
+
+        def ask(verb: str, **given: object) -> Document:
+            return self.server.ask(getattr(service, f"{name}_service_{verb}"), **given)
+
+        return ask
 
     @cached_property
     def health(self) -> Health:
@@ -48,17 +66,17 @@ class PipelinesApi:
             KubeflowError: It does not answer, or speaks another version.
         """
         try:
-            document = self.server.get(f"{_API}/healthz")
+            document = self._service("healthz")("get_healthz")
         except NotThereError as error:
             raise KubeflowError(
-                f"{self.server.title} at {self.server.url} has no {_API}; Sightline speaks Kubeflow Pipelines 2.x: "
-                f"check that the host's path is right, or upgrade Kubeflow ({error})"
+                f"{self.server.place} has no /apis/v2beta1; Sightline speaks Kubeflow Pipelines 2.x: check that the "
+                f"host's path is right, or upgrade Kubeflow ({error})"
             ) from error
         version = str(document.get("tag_name") or "").replace("unknown", "")
         if version.lstrip("v").partition(".")[0].isdigit() and not version.lstrip("v").startswith("2."):
             raise KubeflowError(
-                f"{self.server.title} at {self.server.url} is version {version}; Sightline speaks 2.x: upgrade "
-                "Kubeflow Pipelines or name another host"
+                f"{self.server.place} is version {version}; Sightline speaks 2.x: upgrade Kubeflow Pipelines or name "
+                "another host"
             )
         return Health(version, bool(document.get("multi_user")))
 
@@ -74,76 +92,81 @@ class PipelinesApi:
     def pipeline_id(self, name: str) -> str | None:
         """The id of a pipeline, or None."""
         try:
-            found = self.server.get(f"{_API}/pipelines/names/{quote(name, safe='')}", namespace=self.scope)
+            return str(self._pipelines("get_pipeline_by_name", name=name, namespace=self.scope)["pipeline_id"])
         except NotThereError:
             return None
-        return str(found["pipeline_id"])
 
     def create_pipeline(self, name: str, description: str) -> str:
         """Make a pipeline without a version; the id."""
-        body = {"name": name, "display_name": name, "description": description, "namespace": self.scope}
-        return str(self.server.request("POST", f"{_API}/pipelines", body=body)["pipeline_id"])
+        pipeline = {"name": name, "display_name": name, "description": description, "namespace": self.scope}
+        return str(self._pipelines("create_pipeline", pipeline=pipeline)["pipeline_id"])
 
     def upload_version(self, pipeline_id: str, name: str, description: str, text: str) -> Document:
         """Make a version of a pipeline of a compiled text."""
-        query = {"name": name, "display_name": name, "description": description, "pipelineid": pipeline_id}
-        path = f"{_API}/pipelines/upload_version"
-        return self.server.request("POST", path, query, upload=("pipeline.yaml", text.encode()))
+        upload = kfp_server_api.PipelineUploadServiceApi(self.server).upload_pipeline_version
+        named = {"name": name, "display_name": name, "description": description, "pipelineid": pipeline_id}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "pipeline.yaml")
+            path.write_text(text, encoding="utf-8")
+            return self.server.ask(upload, uploadfile=str(path), **named)
 
     def versions(self, pipeline_id: str) -> Iterator[Document]:
         """The versions of a pipeline, newest first."""
-        path = f"{_API}/pipelines/{pipeline_id}/versions"
-        return self._pages(path, "pipeline_versions", sort_by="created_at desc")
+        asked = {"verb": "list_pipeline_versions", "pipeline_id": pipeline_id}
+        return self._pages(self._pipelines, "pipeline_versions", **asked)
 
     def version(self, pipeline_id: str, version_id: str) -> Document:
         """One version, with its compiled text as ``pipeline_spec``."""
-        return self.server.get(f"{_API}/pipelines/{pipeline_id}/versions/{version_id}")
+        return self._pipelines("get_pipeline_version", pipeline_id=pipeline_id, pipeline_version_id=version_id)
 
     def experiment_id(self, name: str) -> str:
         """The id of an experiment, which is made if it is not there."""
-        query = {"namespace": self.scope, "filter": _filter("display_name", "EQUALS", name)}
-        found = self.server.get(f"{_API}/experiments", **query).get("experiments") or []
+        asked = {"namespace": self.scope, "filter": _filter("display_name", "EQUALS", name)}
+        found = self._experiments("list_experiments", **asked).get("experiments") or []
         for experiment in found:
             if experiment.get("storage_state") != "ARCHIVED":
                 return str(experiment["experiment_id"])
         if found:
             raise KubeflowError(f"experiment {name} is archived; restore it in the dashboard or name another")
-        body = {"display_name": name, "namespace": self.scope}
-        return str(self.server.request("POST", f"{_API}/experiments", body=body)["experiment_id"])
+        made = self._experiments("create_experiment", experiment={"display_name": name, "namespace": self.scope})
+        return str(made["experiment_id"])
 
     def create_run(self, run: Document) -> Document:
         """Start a run."""
-        return self.server.request("POST", f"{_API}/runs", {"experiment_id": run["experiment_id"]}, run)
+        return self._runs("create_run", run=run, experiment_id=run["experiment_id"])
 
     def run(self, run_id: str) -> Document:
         """One run by its whole id."""
-        return self.server.get(f"{_API}/runs/{run_id}")
+        return self._runs("get_run", run_id=run_id)
 
     def runs(self, limit: int, *, key: str = "", operation: str = "EQUALS", value: str = "") -> list[Document]:
         """The newest runs, of which ``key`` may be asked to equal or contain a value; without their tasks."""
-        asked = _filter(key, operation, value) if key else ""
-        query = {"namespace": self.scope, "sort_by": "created_at desc", "page_size": str(limit), "filter": asked}
-        return list(self.server.get(f"{_API}/runs", **query).get("runs") or [])
+        asked = {"namespace": self.scope, "filter": _filter(key, operation, value) if key else ""}
+        return list(self._runs("list_runs", sort_by=_NEWEST_FIRST, page_size=limit, **asked).get("runs") or [])
 
-    def act(self, run_id: str, verb: str) -> None:
-        """``retry`` or ``terminate`` a run."""
-        self.server.request("POST", f"{_API}/runs/{run_id}:{verb}", body={})
+    def retry(self, run_id: str) -> None:
+        """Run the tasks of a failed run that have not succeeded."""
+        self._runs("retry_run", run_id=run_id)
+
+    def terminate(self, run_id: str) -> None:
+        """End a run."""
+        self._runs("terminate_run", run_id=run_id)
 
     def schedules(self) -> Iterator[Document]:
         """All recurring runs."""
-        return self._pages(f"{_API}/recurringruns", "recurringRuns", namespace=self.scope, sort_by="created_at desc")
+        return self._pages(self._schedules, "recurringRuns", verb="list_recurring_runs", namespace=self.scope)
 
     def create_schedule(self, schedule: Document) -> Document:
         """Make a recurring run."""
-        return self.server.request("POST", f"{_API}/recurringruns", body=schedule)
+        return self._schedules("create_recurring_run", recurring_run=schedule)
 
     def switch_schedule(self, schedule_id: str, *, on: bool) -> None:
         """Let a recurring run go on, or pause it."""
-        self.server.request("POST", f"{_API}/recurringruns/{schedule_id}:{'enable' if on else 'disable'}", body={})
+        self._schedules(f"{'enable' if on else 'disable'}_recurring_run", recurring_run_id=schedule_id)
 
     def remove_schedule(self, schedule_id: str) -> None:
         """Remove a recurring run; the runs it made stay."""
-        self.server.request("DELETE", f"{_API}/recurringruns/{schedule_id}")
+        self._schedules("delete_recurring_run", recurring_run_id=schedule_id)
 
     def log_lines(self, run_id: str, node_id: str) -> Iterator[str]:
         """The log of a task's container, from its pod or, when that is gone, from the archive.
@@ -151,18 +174,21 @@ class PipelinesApi:
         Raises:
             NotThereError: Neither has it.
         """
+        path = f"/apis/v1alpha1/runs/{quote(run_id, safe='')}/nodes/{quote(node_id, safe='')}/log"
+        call = self.server.call_api  # the one request that is in no description of the API
+        lines = self.server.lines(call, resource_path=path, method="GET", _return_http_data_only=True)
         beginning = True
-        for line in self.server.lines(f"/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log"):
+        for line in lines:
             # The back end says 200 before it knows whether there is a log.
             if beginning and line.startswith('{"error_message"'):
                 raise NotThereError(f"there is no log of {node_id}: its pod is gone and no archive has it")
             beginning = False
             yield line
 
-    def _pages(self, path: str, key: str, **query: str) -> Iterator[Document]:
+    def _pages(self, ask: Callable[..., Document], key: str, **asked: str) -> Iterator[Document]:
         token = ""
         while True:
-            page = self.server.get(path, **query, page_size=_PAGE, page_token=token)
+            page = ask(**asked, sort_by=_NEWEST_FIRST, page_size=_PAGE, page_token=token)
             yield from page.get(key) or []
             token = str(page.get("next_page_token") or "")
             if not token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import threading
@@ -17,11 +18,11 @@ _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 @contextmanager
 def forwarded_port(namespace: str, kubeconfig: str = "", context: str = "") -> Iterator[str]:
-    """Let kubectl forward a free port.
+    """Forward a free port with kubectl.
 
     Args:
         namespace: Where Kubeflow Pipelines is installed.
-        kubeconfig: Empty: kubectl's own choice.
+        kubeconfig: Files with colons between them; empty: kubectl's own choice.
         context: Empty: the kubeconfig's current one.
 
     Yields:
@@ -31,11 +32,12 @@ def forwarded_port(namespace: str, kubeconfig: str = "", context: str = "") -> I
         UnreachableError: There is no kubectl, or it cannot forward.
     """
     command = ["kubectl", "--namespace", namespace]
-    command += ["--kubeconfig", kubeconfig] if kubeconfig and ":" not in kubeconfig else []
     command += ["--context", context] if context else []
     command += ["port-forward", "--address", "127.0.0.1", "service/ml-pipeline", ":8888"]
+    files = [os.path.expanduser(file) for file in kubeconfig.split(os.pathsep) if file]  # noqa: PTH111  (as text)
+    places = {**os.environ, "KUBECONFIG": os.pathsep.join(files)} if files else None  # --kubeconfig takes one only
     try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(command, env=places, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     except FileNotFoundError as error:
         raise UnreachableError(
             "--port-forward needs kubectl on PATH; install it, or name the API with --host"

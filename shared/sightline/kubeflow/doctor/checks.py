@@ -78,12 +78,12 @@ def _api(kubeflow: Kubeflow) -> Iterator[Finding]:
     users = f"many users, namespace {kubeflow.api.scope}" if health.multi_user else "one user"
     version = f" {health.version}" if health.version else " of unknown version"
     kubeflow.api.runs(1)
-    yield Finding("API", "ok", f"{kubeflow.api.server.url}: Kubeflow Pipelines{version}, {users}")
+    yield Finding("API", "ok", f"{kubeflow.api.server.place.url}: Kubeflow Pipelines{version}, {users}")
 
 
 def _cluster(cluster: Cluster) -> Iterator[Finding]:
-    version = cluster.server.get("/version").get("gitVersion", "unknown")
-    text = f"{cluster.server.url}: Kubernetes {version}, namespace {cluster.namespace}"
+    version = cluster.version()
+    text = f"{cluster.server.place.url}: Kubernetes {version}, namespace {cluster.namespace}"
     try:
         there = cluster.namespace_exists()
     except NotAuthorisedError:  # it takes a right that nobody needs who works in it
@@ -96,7 +96,7 @@ def _cluster(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _account(cluster: Cluster, name: str) -> Iterator[Finding]:
-    if cluster.thing("serviceaccounts", name) is None:
+    if cluster.find("service_account", name) is None:
         text = f"{name} is missing: runs would use an account of Kubeflow's own, which may do far more"
         yield Finding("service account", "warning", text, APPLY)
     else:
@@ -105,7 +105,7 @@ def _account(cluster: Cluster, name: str) -> Iterator[Finding]:
 
 def _claim(cluster: Cluster, name: str) -> Iterator[Finding]:
     check = f"volume {name}"
-    claim = cluster.thing("persistentvolumeclaims", name)
+    claim = cluster.find("persistent_volume_claim", name)
     if claim is None:
         yield Finding(check, "fault", "the claim is missing: every task would wait for it for ever", APPLY)
         return
@@ -127,7 +127,7 @@ def _claim(cluster: Cluster, name: str) -> Iterator[Finding]:
 
 def _secret(cluster: Cluster, name: str, parameter: str) -> Iterator[Finding]:
     _, key, otherwise = SECRETS[parameter]
-    secret = cluster.thing("secrets", name)
+    secret = cluster.find("secret", name)
     make = f"kubectl -n {cluster.namespace} create secret generic {name} --from-literal={key}=..."
     if secret is None:
         yield Finding(f"secret {name}", "ok", f"not there: {otherwise}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from sightline import strict_json
-from sightline.errors import KubeflowError, NotThereError
+from sightline.errors import KubeflowError
 from sightline.kubeflow.client.cluster import Cluster
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.doctor.checks import SECRETS, named
 from sightline.kubeflow.doctor.findings import Finding
 from sightline.kubeflow.runs.preflight import SETTINGS
@@ -64,7 +64,7 @@ def examine_inside(
             except strict_json.JsonError:
                 others.append(line)
         if not said:
-            ended = why_ended(cluster.thing("pods", name) or {}) or "without a word"
+            ended = why_ended(cluster.find("pod", name) or {}) or "without a word"
             lacks = image_lacks(image, [*others, ended])
             text = (
                 lacks.text if lacks else f"the checking pod ended {ended}; its log: {' '.join(others[-3:]) or 'empty'}"
@@ -141,21 +141,19 @@ def _volumes(parameters: Mapping[str, Any]) -> dict[str, tuple[str, Document]]:
 
 @contextmanager
 def _pod(cluster: Cluster, document: Document) -> Iterator[str]:
-    path = f"/api/v1/namespaces/{cluster.namespace}/pods"
-    cluster.server.request("POST", path, body=document)
+    cluster.create_pod(document)
     name = document["metadata"]["name"]
     try:
         yield name
     finally:
-        with suppress(NotThereError):
-            cluster.server.request("DELETE", f"{path}/{name}", body={"gracePeriodSeconds": 0})
+        cluster.remove_pod(name)
 
 
 def _started(cluster: Cluster, name: str) -> Document:
     """The pod when it has begun, or when waiting for it is in vain."""
     until = time.monotonic() + START_SECONDS
     while True:
-        pod = cluster.thing("pods", name)
+        pod = cluster.find("pod", name)
         if pod is None:
             raise KubeflowError(f"the checking pod {name} was removed by somebody; run doctor again")
         if (pod.get("status") or {}).get("phase") != "Pending" or time.monotonic() > until:

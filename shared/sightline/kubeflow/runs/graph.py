@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from sightline.errors import KubeflowError
 from sightline.kubeflow.capacity import Needs
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.runs.pod_requests import (
     PARAMETER,
     amount_parameters,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sightline.errors import KubeflowError, NotThereError, TakenError
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.client.pipelines_api import PipelinesApi
 
 RunState = Literal["pending", "running", "succeeded", "stopping", "failed", "stopped", "skipped"]
@@ -183,7 +183,7 @@ def resume(api: PipelinesApi, run: Run) -> None:
     if not run.ended:
         raise TakenError(f"run {run.run_id} is {run.state}; it can be resumed when it has failed or was stopped")
     try:
-        api.act(run.run_id, "retry")
+        api.retry(run.run_id)
     except TakenError as error:
         raise TakenError(
             f"Kubeflow does not resume run {run.run_id}: it changed its state meanwhile, or its workflow was "
@@ -199,4 +199,4 @@ def stop(api: PipelinesApi, run: Run) -> None:
     """
     if run.ended:
         raise TakenError(f"run {run.run_id} has ended ({run.state}); there is nothing to stop")
-    api.act(run.run_id, "terminate")
+    api.terminate(run.run_id)

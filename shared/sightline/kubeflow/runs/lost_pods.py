@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 
 _LOST = re.compile(
     # Argo found no pod any more: it was deleted, or preempted, or its node left the cluster.

@@ -8,7 +8,7 @@ from typing import Any
 from sightline import strict_json
 from sightline.config.decode import RENAMED, decode, recipe_names, split_overrides
 from sightline.errors import ConfigurationError, KubeflowError
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.runs.graph import Vertex
 from sightline.kubeflow.runs.pod_parameters import as_declared, check_pods
 from sightline.kubeflow.runs.submit import compiled_version

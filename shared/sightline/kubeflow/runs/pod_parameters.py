@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from sightline.errors import ConfigurationError
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.quantity import parse_quantity
 
 LEAST_MEMORY = 16 * 2**20

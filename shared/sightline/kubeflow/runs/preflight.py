@@ -18,7 +18,7 @@ from sightline import strict_yaml
 from sightline.config.settings import embedded_or_own
 from sightline.errors import KubeflowError, NotAuthorisedError, NotReadyError, NotThereError, SightlineError
 from sightline.kubeflow.client.cluster import Cluster
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.runs.graph import Vertex
 
 SETTINGS = "sightline-settings"
@@ -148,7 +148,7 @@ def cluster_settings(cluster: Cluster | None) -> Mapping[str, Any]:
     Raises:
         KubeflowError: It is there, but is no settings file.
     """
-    found = cluster.thing("configmaps", SETTINGS) if cluster else None
+    found = cluster.find("config_map", SETTINGS) if cluster else None
     text = str(((found or {}).get("data") or {}).get("settings.yaml", ""))
     try:
         document = strict_yaml.decode(text)
@@ -176,14 +176,14 @@ def _collected(wanted: Iterable[tuple[str, Mapping[str, frozenset[str]]]]) -> di
 
 def _welcome(cluster: Cluster, name: str, wanted: Mapping[str, set[str]]) -> Findings:
     """A secret that pods start without: one that is there but lacks its key is a slip of the pen."""
-    if cluster.thing("secrets", name) is None:
+    if cluster.find("secret", name) is None:
         return Findings()
     return _keyed(cluster, "secret", name, wanted)
 
 
 def _keyed(cluster: Cluster, kind: str, name: str, wanted: Mapping[str, set[str]]) -> Findings:
     """A secret or ConfigMap and its keys."""
-    there = cluster.thing(f"{kind}s", name)
+    there = cluster.find("secret" if kind == "secret" else "config_map", name)
     title = "secret" if kind == "secret" else "ConfigMap"
     tasks = ", ".join(sorted(set().union(*wanted.values())))
     keys = sorted(key for key in wanted if key)
@@ -203,7 +203,7 @@ def _keyed(cluster: Cluster, kind: str, name: str, wanted: Mapping[str, set[str]
 
 
 def _claim(cluster: Cluster, name: str, tasks: Iterable[str]) -> Findings:
-    there = cluster.thing("persistentvolumeclaims", name)
+    there = cluster.find("persistent_volume_claim", name)
     users = ", ".join(sorted(tasks))
     if there is None:
         return Findings(
@@ -226,7 +226,7 @@ def _claim(cluster: Cluster, name: str, tasks: Iterable[str]) -> Findings:
 
 
 def _account(cluster: Cluster, name: str) -> Findings:
-    if cluster.thing("serviceaccounts", name) is not None:
+    if cluster.find("service_account", name) is not None:
         return Findings()
     return Findings(
         faults=[
@@ -240,7 +240,7 @@ def _waits_for_pod(cluster: Cluster, claim: Document) -> bool:
     """Whether the claim is of a storage class that makes the volume when the first pod wants it."""
     name = (claim.get("spec") or {}).get("storageClassName")
     try:
-        found = cluster.server.get(f"/apis/storage.k8s.io/v1/storageclasses/{name}") if name else {}
+        found = cluster.storage_class(name) if name else {}
     except NotThereError:
         return False
     return found.get("volumeBindingMode") == "WaitForFirstConsumer"

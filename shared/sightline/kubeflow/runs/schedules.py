@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sightline.errors import ConfigurationError, NotThereError, TakenError
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.client.pipelines_api import PipelinesApi
 from sightline.kubeflow.runs.lookup import moment
 from sightline.kubeflow.runs.pod_parameters import takes

@@ -10,7 +10,7 @@ from typing import Any
 
 from sightline import strict_yaml
 from sightline.errors import NotThereError
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.client.pipelines_api import PipelinesApi
 from sightline.kubeflow.runs.graph import Vertex, read_graph, split_spec
 from sightline.kubeflow.runs.lookup import Run

@@ -13,7 +13,7 @@ from sightline.errors import KubeflowError, NotThereError
 from sightline.kubeflow.capacity import ClusterNode, read_nodes
 from sightline.kubeflow.client.cluster import NODE_ANNOTATION
 from sightline.kubeflow.client.connection import Kubeflow
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.runs.graph import Vertex, read_graph, split_spec
 from sightline.kubeflow.runs.lookup import Run
 from sightline.kubeflow.runs.lost_pods import lost_tasks

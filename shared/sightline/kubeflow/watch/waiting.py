@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 
 _SHOWN = 300
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from sightline.kubeflow.capacity import ClusterNode, outlook_of, pod_needs
-from sightline.kubeflow.client.http import Document
+from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.watch.waiting import Reason
 
 FOR_EVER = "it will wait for ever"

@@ -1,0 +1,84 @@
+"""Programs that a kubeconfig names for credentials, such as gke-gcloud-auth-plugin: tokens and certificates.
+
+The ``kubernetes`` client runs them; but where one fails it logs that and sends requests without credentials, and it
+never renews a certificate.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from kubernetes.client import Configuration
+from kubernetes.config import ConfigException
+from kubernetes.config.dateutil import parse_rfc3339
+from kubernetes.config.exec_provider import ExecProvider
+from kubernetes.config.kube_config import ConfigNode
+
+from sightline.errors import NotAuthorisedError
+from sightline.kubeflow.client.document import Document
+
+_EARLY = timedelta(seconds=60)
+
+
+class Plugin:
+    """Asks a plugin before the first request, and again when its credentials expire.
+
+    Args:
+        asked: The section ``exec`` of the kubeconfig.
+        folder: That of the kubeconfig, from which relative paths lead.
+        tls: Gets the certificate, if the plugin gives one.
+    """
+
+    def __init__(self, asked: Document, folder: Path, tls: ssl.SSLContext) -> None:
+        self._asked, self._folder, self._tls = ConfigNode("exec", asked), folder, tls
+        self._until = datetime.min.replace(tzinfo=UTC)
+        self._who = f"{asked.get('command')}, which the kubeconfig runs for credentials,"
+
+    def __call__(self, configuration: Configuration) -> None:
+        """Renew the credentials where they are missing or expired; a client's ``refresh_api_key_hook``.
+
+        Raises:
+            NotAuthorisedError: The plugin is missing, fails, or gives neither token nor certificate.
+        """
+        if datetime.now(UTC) < self._until:
+            return
+        status = self._status()
+        try:
+            if status.get("clientCertificateData"):
+                self._show(status["clientCertificateData"], status["clientKeyData"])
+            expiry = status.get("expirationTimestamp")
+            self._until = parse_rfc3339(expiry) - _EARLY if expiry else datetime.max.replace(tzinfo=UTC)
+        except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:  # OpenSSL's are OSErrors
+            raise NotAuthorisedError(f"{self._who} gave credentials that cannot be used; run it by hand") from error
+        if status.get("token"):
+            configuration.api_key["authorization"] = f"Bearer {status['token']}"
+
+    def _status(self) -> Document:
+        try:
+            status = ExecProvider(self._asked, str(self._folder)).run()
+        except FileNotFoundError as error:
+            hint = " ".join(str(self._asked.safe_get("installHint") or "install it, or put it on PATH").split())
+            raise NotAuthorisedError(f"{self._who} does not exist; {hint}") from error
+        except OSError as error:
+            raise NotAuthorisedError(f"{self._who} cannot be run ({error.strerror}); fix its permissions") from error
+        except ConfigException as error:
+            last = str(error).strip().splitlines()[-1]
+            raise NotAuthorisedError(f"{self._who} failed ({last}); run it by hand, or log in again") from error
+        except AttributeError as error:  # on a terminal the client has no copy of what the plugin said there
+            raise NotAuthorisedError(f"{self._who} failed; what it said is above") from error
+        except TypeError:
+            status = None
+        if not isinstance(status, dict) or not (status.get("token") or status.get("clientCertificateData")):
+            raise NotAuthorisedError(f"{self._who} gave neither token nor certificate; run it by hand, or log in again")
+        return status
+
+    def _show(self, certificate: str, key: str) -> None:
+        """Let the next connection show a certificate; OpenSSL reads it from a file, which is gone in a moment."""
+        with tempfile.TemporaryDirectory() as private:
+            pair = Path(private, "pair.pem")
+            pair.touch(mode=0o600)
+            pair.write_text(f"{certificate.rstrip()}\n{key}", encoding="ascii")
+            self._tls.load_cert_chain(pair, password="")
