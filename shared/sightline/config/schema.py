@@ -236,7 +236,7 @@ class Evaluate(Section):
     replace_unreadable: bool = Field(
         False, description="Whether to replace a champion that cannot be measured (lost, damaged, other classes)"
     )
-    score_threshold: Fraction = Field(0.5, description="Detections with a lower score are neither drawn nor read")
+    score_threshold: Fraction = Field(0.5, description="Predictions with a lower score are neither drawn nor read")
     drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Images of the val split to draw")
 
     def minimum_of(self, metric: str) -> float:
@@ -248,7 +248,7 @@ class Test(Section):
     """The last look at the selected models."""
 
     images: Address = Field("", description="Folder or URI of unlabelled images to run the models on as well")
-    score_threshold: Fraction = Field(0.5, description="Detections with a lower score are neither drawn nor read")
+    score_threshold: Fraction = Field(0.5, description="Predictions with a lower score are neither drawn nor read")
 
 
 class Storage(Section):

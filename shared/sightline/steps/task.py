@@ -20,6 +20,7 @@ from sightline.config.digest import config_digest
 from sightline.config.schema import Config
 from sightline.data.git.commands import explain_os_errors
 from sightline.data.tags import DatasetTag
+from sightline.documents import DocumentError
 from sightline.errors import StepError
 from sightline.evaluation.subjects import subjects
 from sightline.pod import current_run_id, prepare_pod
@@ -233,11 +234,20 @@ def _finished(
         _log.info("%s: found finished work, nothing to do", entry.step)
     if metrics:
         _log.info("metrics: %s", " ".join(f"{name}={value:.4g}" for name, value in metrics.items()))  # for `status`
-    summary_key = f"{store.folder_of(storage, result)}/summary.json"
-    summary = (
-        SUMMARY.upgrade(strict_json.decode(storage.read_bytes(summary_key)[0])) if storage.stat(summary_key) else {}
-    )
-    return Finished(store.to_parameter(result), metrics, summary, description=description)
+    return Finished(store.to_parameter(result), metrics, _summary(storage, result), description=description)
+
+
+def _summary(storage: Storage, result: Result) -> dict[str, Any]:
+    """The ``summary.json`` among the files of a result; empty where the step writes none."""
+    key = f"{store.folder_of(storage, result)}/summary.json"
+    if storage.stat(key) is None:
+        return {}
+    try:
+        return SUMMARY.upgrade(strict_json.decode(storage.read_bytes(key)[0]))
+    except (strict_json.JsonError, DocumentError) as error:
+        again = f"remove {storage.uri_of(key.rsplit('/', 2)[0])}/result.json and run the step again"
+        remedy = error.remedy(again) if isinstance(error, DocumentError) else again
+        raise StepError(f"{storage.uri_of(key)} cannot be read ({error}); {remedy}") from error
 
 
 def _upstream(storage: Storage, kind: type[Result], config: Config, result: Given) -> Result:
