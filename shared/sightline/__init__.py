@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sightline.prediction.document import prediction_document as prediction_document
-    from sightline.prediction.document import readings_of as readings_of
     from sightline.prediction.models import find_model as find_model
     from sightline.prediction.models import load_predictor as load_predictor
     from sightline.tasks.base import Predictor as Predictor
+    from sightline.tasks.detection.readings import readings_of as readings_of
     from sightline.version import __version__ as __version__
 
 _PUBLIC = {
@@ -22,7 +22,7 @@ _PUBLIC = {
     "find_model": "sightline.prediction.models",
     "load_predictor": "sightline.prediction.models",
     "prediction_document": "sightline.prediction.document",
-    "readings_of": "sightline.prediction.document",
+    "readings_of": "sightline.tasks.detection.readings",
 }
 """Public name -> the module that has it, imported on use: ``import sightline`` costs nothing."""
 

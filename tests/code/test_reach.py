@@ -10,6 +10,7 @@ import pytest
 
 import sightline
 from sightline.code.reach import STEPS, reach
+from sightline.config.task_declarations import TASK_NAMES
 
 PACKAGE = Path(sightline.__file__).parent
 
@@ -124,6 +125,9 @@ def environment():
         ("def f():\n    from sightline.b import (\n        c,\n        d,\n    )", True),
         ("TABLE = {'x': 'sightline.b:Class'}", True),
         ("TABLE = ('sightline.b', 'Class')", True),
+        ("TABLE = 'sightline.*'", True),
+        ("TABLE = 'sightline.*:ALL'", True),
+        ("TABLE = 'sightline.*.b:ALL'", False),
         ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sightline.b import c", False),
         ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import sightline.b", True),
         ("# import sightline.b", False),
@@ -138,6 +142,29 @@ def test_which_imports_count(tmp_path, source, reached):
     (package / "a.py").write_text(source)
     (package / "b.py").write_text("")
     assert ("sightline/b.py" in reach(package, "sightline.a").files) is reached
+
+
+@pytest.mark.parametrize("name", ["mine/part.py", "mine/part/__init__.py"])
+def test_a_star_in_a_table_is_every_folder_that_has_the_module(tmp_path, name):
+    package = tmp_path / "sightline"
+    for path in ("__init__.py", "tasks/__init__.py", "tasks/mine/__init__.py", f"tasks/{name}", "tasks/mine/other.py"):
+        (package / path).parent.mkdir(exist_ok=True, parents=True)
+        (package / path).write_text("")
+    (package / "tasks/yours.py").write_text("")
+    (package / "a.py").write_text("TASKS = dict.fromkeys(('mine', 'yours'), 'sightline.tasks.*.part:PART')")
+    files = reach(package, "sightline.a").files
+    assert f"sightline/tasks/{name}" in files
+    assert {"sightline/tasks/mine/__init__.py", "sightline/a.py"} <= set(files)
+    assert not {"sightline/tasks/yours.py", "sightline/tasks/mine/other.py"} & set(files)
+
+
+def test_record_reaches_no_network_and_training_reaches_no_evaluator():
+    files = {step: set(reach(PACKAGE, f"sightline.steps.{step}").files) for step in STEPS}
+    for task in TASK_NAMES:
+        parts = {part: f"sightline/tasks/{task}/{part}.py" for part in ("declaration", "task", "evaluator")}
+        assert [step for step in STEPS if parts["declaration"] in files[step]] == list(STEPS)
+        assert [step for step in STEPS if parts["task"] in files[step]] == ["train", "evaluate", "test"]
+        assert [step for step in STEPS if parts["evaluator"] in files[step]] == ["evaluate", "test"]
 
 
 def test_a_circle_of_imports_ends(tmp_path):

@@ -18,7 +18,7 @@ from sightline.config.task_declarations import (
 from sightline.errors import ConfigurationError
 from sightline.tasks.base import TASKS, load_task
 from sightline.tasks.detection.metrics import READINGS
-from sightline.tasks.measurements import MEASURES, task_measure
+from sightline.tasks.evaluators import EVALUATORS, open_evaluator
 from tests.golden import raises
 
 ALL = "box_AP, box_AP50, box_AP75, mask_AP, mask_AP50, mask_AP75, dv_mAP, EIR"
@@ -58,7 +58,8 @@ def test_training_chooses_by_what_validation_computes(metric):
     check_best_metric(decode("plates", ["train.best_metric=box_AP75"]))
     with pytest.raises(ConfigurationError) as caught:
         check_best_metric(decode("plates", [f"train.best_metric={metric}"]))
-    assert f"does not compute '{metric}'; choose one of box_AP, box_AP50" in str(caught.value)
+    assert f"train.best_metric: no metric of a validation called '{metric}'" in str(caught.value)
+    assert "There are: box_AP, box_AP50" in str(caught.value)
 
 
 @pytest.mark.parametrize(("task", "metric"), [("instance_segmentation", "mask_AP"), ("object_detection", "box_AP")])
@@ -77,10 +78,10 @@ def test_where_none_is_named_the_main_metric_of_the_task_decides(task, metric, t
 
 
 def test_a_task_that_is_declared_is_there():
-    assert set(task_names()) == set(TASKS) == set(MEASURES)
+    assert set(task_names()) == set(TASKS) == set(EVALUATORS)
     for name in task_names():
         assert load_task(name).name == name
-        assert callable(task_measure(name))
+        assert open_evaluator(name, "none", {1: "a"}).prediction
         assert task_declaration(name).main_metric in task_declaration(name).metric_names
 
 

@@ -24,7 +24,7 @@ from tests.shapes_world import World
 from tests.squares import make_card
 
 FIXTURES = Path(__file__).parent / "fixtures"
-FORMATS = {"checkpoint": 2, "history": 2, "kept_predictions": 2, "model": 2}
+FORMATS = {"checkpoint": 2, "history": 2, "kept_predictions": 2, "model": 2, "summary": 2}
 """The present format of each document; 1 where none is given."""
 
 DIGESTS = {

@@ -15,13 +15,14 @@ import pytest
 from sightline.code.bucket import POINTER, POINTER_KEY, read_pointer
 from sightline.code.snapshot import MANIFEST, SNAPSHOT, read_snapshot
 from sightline.code.volume import read_manifest
+from sightline.data.detections import Detections
 from sightline.data.recording.training_set import TRAINING_SET, from_bytes, to_bytes
 from sightline.data.repository.finishing import FINISH, read_note
 from sightline.data.repository.staging import staging_root
 from sightline.documents import DocumentError, DocumentKind
 from sightline.engine.checkpoint import CHECKPOINT, read_state
 from sightline.errors import CodeError, DataError, ModelFileError, RepositoryError, SightlineError, StepError
-from sightline.evaluation.inference import KEPT_PREDICTIONS, detections_to_json, infer_split
+from sightline.evaluation.inference import KEPT_PREDICTIONS, infer_split, predictions_to_json
 from sightline.garbage.naming import read_document as read_for_gc
 from sightline.models.model_file import MODEL_CARD, card_document, read_card
 from sightline.registry import results as stored
@@ -34,6 +35,7 @@ from sightline.report.pages.summary import SUMMARY, read_summary
 from sightline.runs.document import RUN, read_document
 from sightline.runs.journal import TASK_ENTRY, read_journal
 from sightline.runs.training_logs import TRAINING_LOGS, read_training_logs
+from sightline.steps.task import Finished
 from sightline.storage import open_storage
 from sightline.version import __version__
 from tests.documents.make_fixtures import FIXTURES
@@ -87,8 +89,8 @@ def published(kind: type) -> Case:
 
 
 def kept(folder: Path) -> list[dict[str, Any]]:
-    found = infer_split(None, None, folder, kept=folder / "kept.json", max_pixels=1)
-    return json.loads(detections_to_json(found))["images"]
+    found = infer_split(None, None, folder, prediction=Detections, kept=folder / "kept.json", max_pixels=1)
+    return json.loads(predictions_to_json(found))["images"]
 
 
 CASES = {
@@ -261,6 +263,23 @@ class TestWritersNameTheFormat:
         after = CASES["kept_predictions"].read(json.dumps(before).encode(), tmp_path)
         assert [one["masks"] for one in after] == [one["masks"] for one in before]
         assert all(np.array_equal(a["scores"], b["scores"]) for a, b in zip(after, before, strict=True))
+
+
+def test_a_summary_of_the_first_format_brings_the_sections_that_are_written_now():
+    first, second = (json.loads((FIXTURES / "summary" / f"format-{number}.json").read_text()) for number in (1, 2))
+    upgraded, written = SUMMARY.upgrade(first)["models"]["best"], second["models"]["best"]  # of equal trainings
+    assert [section["id"] for section in written["sections"]] == [
+        "classes",
+        "confidence",
+        "curves",
+        "confusion",
+        "predictions",
+    ]
+    for name in ("metrics", "note", "sections"):
+        assert upgraded[name] == written[name]
+    labels, matrix = Finished("{}", summary=second).confusion  # what Kubeflow shows
+    assert (labels, len(matrix)) == (["square", "disc", "background"], 3)
+    assert [item["remark"] for item in SUMMARY.upgrade(first)["drawn"]] == [item["remark"] for item in second["drawn"]]
 
 
 @pytest.mark.parametrize(

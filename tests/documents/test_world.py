@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from sightline.config.digest import config_digest
+from sightline.data.detections import Detections
 from sightline.database import open_database
 from sightline.engine.checkpoint import read_state
-from sightline.evaluation.inference import detections_from_json
+from sightline.evaluation.inference import predictions_from_json
 from sightline.registry.champions import read_champion
 from sightline.registry.results import EvaluateResult, RecordResult
 from sightline.registry.store import STEP_OF, latest_result
@@ -84,7 +85,7 @@ def test_everything_in_it_is_read(world):
     assert read_state(checkpoint).history == json.loads(history.read_text())
     assert len(read_history(history.parent)) == 1
     (kept,) = world.work.glob("evaluate/*/detections-*.json")
-    assert len(detections_from_json(kept.read_text())) == 2
+    assert len(predictions_from_json(kept.read_text(), Detections)) == 2
     with closing(open_database(config.database.url)) as database:
         assert database.version(TAG) is not None
         assert champion.sha256 in database.references().promoted

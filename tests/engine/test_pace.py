@@ -9,6 +9,7 @@ from sightline.config.decode import decode, is_for_gpu
 from sightline.engine import pace
 from sightline.engine.pace import Pace, log_device
 from sightline.logs import configure_logging
+from sightline.tasks.base import load_task
 from tests.engine.training import run
 from tests.squares import TINY_TRAIN
 
@@ -116,7 +117,8 @@ def test_neither_earlier_sessions_nor_validations_count_for_the_pace(clock):
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_lines_fit_80_columns(clock, capsys, device):
     configure_logging()
-    paced = Pace(99_000, 0.0, 100_000, torch.device(device), for_gpu=True)
+    short_names = load_task("instance_segmentation").short_names
+    paced = Pace(99_000, 0.0, 100_000, torch.device(device), for_gpu=True, short_names=short_names)
     clock.now += 70
     paced.count(64)
     names = ("classifier", "box_reg", "mask", "objectness", "rpn_box_reg")

@@ -88,7 +88,9 @@ def test_code_and_pods_may_change():
 
 def test_a_key_that_the_recipe_does_not_have_any_more():
     before = BEFORE | {"overrides": "train.iteration=800"}
-    with pytest.raises(ConfigurationError, match=r"train\.iteration: unknown name \(did you mean iterations\?\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"train\.iteration: no key called 'iteration'; did you mean iterations\?"
+    ):
         changed_parameters(DECLARED, before, [], "", [])
 
 

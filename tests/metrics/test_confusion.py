@@ -41,7 +41,9 @@ def test_counts(make_truth, make_found, truth, found, counts):
     assert named == counts
     mistakes = confusion.mistakes[1]
     assert mistakes.truths == len(truth)
-    assert mistakes.total == sum(count for (row, column), count in counts.items() if row != column)
+    assert mistakes.confused + mistakes.missed + mistakes.false == sum(
+        count for (row, column), count in counts.items() if row != column
+    )
     assert mistakes.missed == sum(count for (_, column), count in counts.items() if column == "background")
     assert mistakes.false == sum(count for (row, _), count in counts.items() if row == "background")
 

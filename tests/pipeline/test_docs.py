@@ -124,6 +124,7 @@ def test_files_that_a_page_for_developers_names_are_there(page):
         "shared/sightline",
         "shared/sightline/data",
         "shared/sightline/kubeflow",
+        "shared/sightline/tasks/object_detection",
         "components/train",
     )
     assert len(named) > 5

@@ -46,8 +46,8 @@ def test_the_page_says_everything(page):
 
 def test_every_number_that_depends_on_a_threshold_names_it(page):
     page.has("AP: mean over IoU 0.50 to 0.95, AP50 and AP75 at IoU 0.5 and 0.75, dv_mAP at IoU 0.6")
-    page.has("EIR: score ≥ 0.4.", "On the test split, boxes at IoU 0.5, score ≥ 0.4.")
-    page.has("prediction of best, score ≥ 0.4", "On the test split, score ≥ 0.4, wrong readings first")
+    page.has("EIR: score ≥ 0.4.", "On the test split. Boxes at IoU 0.5, score ≥ 0.4.")
+    page.has("prediction of best, score ≥ 0.4", "On the test split. Wrong readings first, score ≥ 0.4")
 
 
 def test_precision_recall_and_f1_are_drawn_with_the_best_threshold(finished, page):

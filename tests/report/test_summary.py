@@ -18,7 +18,7 @@ def test_what_is_absent_is_empty(tmp_path):
     summary = read_summary(written(tmp_path, {"models": {"best": {"metrics": {"box_AP": 0.5}}}}))
     assert summary.metric_names == ["box_AP"]
     [view] = model_views(summary, "test")
-    assert (view.curves, view.mean, view.confusion, view.readings) == ([], None, [], [])
+    assert view.sections == {}
     assert summary.best("EIR") is None
 
 
@@ -56,7 +56,7 @@ def test_the_worst_drawn_images_come_first_and_documents_of_before_keep_their_or
     ]
     summary = read_summary(written(tmp_path, {"drawn": drawn}))
     assert [item.image for item in summary.drawn_by("m")] == ["b", "a", "d"]
-    assert summary.drawn[1].mistakes.text == "1 missed, 1 of a wrong class, 2 false detections (5 objects)"
+    assert summary.drawn[1].remark.text == "1 missed, 1 of a wrong class, 2 false detections (5 objects)"
     assert summary.at_score == "score threshold as configured"
 
 
@@ -108,11 +108,12 @@ def test_readings_have_the_wrong_ones_first_and_mark_what_differs(tmp_path):
     ]
     readings = {"true": 2, "read": 1, "false": 1, "examples": examples}
     [view] = model_views(read_summary(written(tmp_path, {"models": {"best": {"readings": readings}}})), "t")
-    assert [row.image for row in view.readings] == ["b.png", "c.png", "a.png"]
-    assert view.readings[0].read == [([("12a 3", True), ("8", False), ("56", True)], "l_board")]
-    assert view.readings[1].read == [([(" 11", False)], "l_board, incomplete")]
-    assert view.readings[2].read == [([("12a 3456", True)], "l_board")]
-    assert view.readings_hidden == 0
+    shown = view.sections["readings"]
+    assert [row.image for row in shown.rows] == ["b.png", "c.png", "a.png"]
+    assert shown.rows[0].predicted == [([("12a 3", True), ("8", False), ("56", True)], "l_board")]
+    assert shown.rows[1].predicted == [([(" 11", False)], "l_board, incomplete")]
+    assert shown.rows[2].predicted == [([("12a 3456", True)], "l_board")]
+    assert shown.hidden == 0
 
 
 def test_many_classes_are_cut_short_to_what_goes_wrong(tmp_path):
@@ -125,10 +126,11 @@ def test_many_classes_are_cut_short_to_what_goes_wrong(tmp_path):
         "confusion": {"labels": [*names, "background"], "matrix": matrix},
     }
     [view] = model_views(read_summary(written(tmp_path, {"models": {"m": model}, "classes": names})), "t")
-    assert [curve.name for curve in view.curves] == names[:199:-1]
-    assert view.curves_hidden == 200
-    assert view.confusion == []
-    assert view.confused == [("class 9", "background", 4), ("class 7", "class 8", 3)]
+    curves, confusion = view.sections["curves"], view.sections["confusion"]
+    assert [curve.name for curve in curves.curves] == names[:199:-1]
+    assert curves.hidden == 200
+    assert confusion.rows == []
+    assert confusion.pairs == [("class 9", "background", 4), ("class 7", "class 8", 3)]
     write_evaluation_report(tmp_path / "report.html", tmp_path)
     assert (tmp_path / "report.html").stat().st_size < 500_000
 
@@ -136,5 +138,6 @@ def test_many_classes_are_cut_short_to_what_goes_wrong(tmp_path):
 def test_many_readings_are_cut_short(tmp_path):
     examples = [{"image": f"{number}.png", "right": number % 2 == 0} for number in range(100)]
     [view] = model_views(read_summary(written(tmp_path, {"models": {"m": {"readings": {"examples": examples}}}})), "t")
-    assert [row.right for row in view.readings].count(True) == 8
-    assert view.readings_hidden == 100 - len(view.readings) == 62
+    shown = view.sections["readings"]
+    assert [row.right for row in shown.rows].count(True) == 8
+    assert shown.hidden == 100 - len(shown.rows) == 62

@@ -16,14 +16,14 @@ from sightline.config.decode import decode
 from sightline.config.schema import Augmentation
 from sightline.data.detections import Detections
 from sightline.errors import ConfigurationError, DataError, ModelFileError
-from sightline.evaluation.inference import detections_from_json, detections_to_json
+from sightline.evaluation.inference import predictions_from_json, predictions_to_json
 from sightline.metrics.coco import evaluate_coco
 from sightline.metrics.divided import evaluate_divided
 from sightline.models.model_file import read_card, save_model
 from sightline.prediction.document import prediction_document
 from sightline.report.drawing.draw import draw_detections, draw_truth
 from sightline.tasks.base import load_predictor, load_task
-from sightline.tasks.measurements import task_measure
+from sightline.tasks.evaluators import open_evaluator
 from sightline.tasks.object_detection.settings import BoxDetector
 from tests.squares import CLASSES, TINY_MODEL, draw, make_card, make_dataset, write_coco
 
@@ -162,23 +162,23 @@ def test_masks_that_are_needed_must_be_there(evaluate, tmp_path):
 
 def test_a_measurement_tells_nothing_of_masks(tmp_path):
     truth = write_coco(tmp_path, 4)
-    measured = task_measure("object_detection")(truth, noisy(truth), None, 0.5)
-    document = measured.document(truth)
+    measured = open_evaluator("object_detection", "none", NAMES).measure(truth, noisy(truth), 0.5)
+    sections = {section["id"]: section for section in measured.document()["sections"]}
     assert {name.split("_")[0] for name in measured.metrics} == {"box"}
-    assert list(document["curves"]) == list(document["confidence"]) == ["box"]
-    assert set(document["per_class"]["disc"]) == {"instances", "box_AP", "box_AP50"}
-    assert set(measured.mistakes) == {1, 2, 3, 4}
+    assert list(sections["curves"]["lines"]) == [one["key"] for one in sections["confidence"]["charts"]] == ["box"]
+    assert set(sections["classes"]["rows"]["disc"]) == {"instances", "box_AP", "box_AP50"}
+    assert set(measured.remarks) == {1, 2, 3, 4}
 
 
 def test_kept_detections_come_back_with_and_without_masks(tmp_path):
     found = noisy(write_coco(tmp_path, 2))
-    (back, _) = detections_from_json(detections_to_json(found))
+    (back, _) = predictions_from_json(predictions_to_json(found), Detections)
     assert back.masks is None
     assert np.array_equal(back.boxes_xyxy, found[0].boxes_xyxy)
     assert np.array_equal(back.scores, found[0].scores)
     mask = {"size": [1, 1], "counts": "01"}
     earlier = {"image_id": 1, "boxes_xyxy": [[1, 2, 3, 4]], "scores": [0.5], "category_ids": [1], "masks": [mask]}
-    assert detections_from_json(json.dumps([earlier]))[0].masks == [mask]
+    assert predictions_from_json(json.dumps([earlier]), Detections)[0].masks == [mask]
 
 
 def test_a_document_of_predictions_has_masks_where_the_task_has_them(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -61,7 +61,7 @@ def show(*, model: str, as_json: bool) -> None:
     help="Folder for the annotated images and their JSON files.",
 )
 @click.option(
-    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Minimum score of a detection."
+    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Minimum score of a prediction."
 )
 @click.option(
     "--max-pixels",
@@ -78,7 +78,7 @@ def show(*, model: str, as_json: bool) -> None:
     help="auto uses a GPU if there is one.",
 )
 def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max_pixels: int, device: str) -> None:
-    """Run a MODEL on each IMAGE; write annotated images, and JSON files with detections and readings.
+    """Run a MODEL on each IMAGE; write annotated images, and JSON files with the predictions.
 
     MODEL is the path or URI of a model file, its SHA-256 (the first six digits are enough), or champion:DATASET
     (champion:DATASET/METRIC if the dataset has several champions).  IMAGE is a file, a folder (its subfolders are
@@ -106,7 +106,7 @@ def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max
             if done.fault is not None:
                 broken.append(str(done.fault))
             elif len(wanted) <= SHOWN_LINES:
-                progress.echo(f"{done.image.path}: {_counted(done.document)}{_read_text(done.document)}")
+                progress.echo(f"{done.image.path}: {done.line}")
     if len(broken) < len(wanted):
         click.echo(f"annotated images and JSON files are in {out}")
     if broken:
@@ -125,7 +125,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
     classes = [f"{id_}: {name}" for id_, name in zip(card.category_ids, card.classes, strict=True)]
     return [
         ("task", card.task),
-        ("backbone", architecture.backbone),
+        *((name, str(value)) for name, value in architecture if name == "backbone"),
         ("input", f"longer side {preprocessing.image_size} px, mean {preprocessing.mean}, std {preprocessing.std}"),
         ("classes", ", ".join(classes)),
         ("reading", card.reading),
@@ -135,13 +135,3 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
         ("iteration", str(card.iteration)),
         *((f"val {name}", f"{value:.4f}") for name, value in card.metrics.items()),
     ]
-
-
-def _counted(document: dict[str, Any]) -> str:
-    count = len(document["detections"])
-    return f"{count} detection{'s'[: count != 1]}"
-
-
-def _read_text(document: dict[str, Any]) -> str:
-    readings = document.get("readings", [])
-    return "".join(f"; {reading['kind']} {' '.join(reading['texts'])}" for reading in readings if reading["complete"])

@@ -2,8 +2,8 @@
 
 A step's key holds a digest of the files that its imports lead to, so that a change of a page or of a command never
 trains again, and a change of the engine always does.  The imports are read from the sources, wherever they stand in a
-file; a table that names modules as text (such as the tasks) counts like an import of all of them.  What is imported for
-the type checker alone does not count.
+file; a table that names modules as text (such as the tasks) counts like an import of all of them, where ``*`` in a name
+is every folder or file that fits.  What is imported for the type checker alone does not count.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LIBRARIES = {
 
 STEPS: tuple[StepName, ...] = get_args(StepName)
 
-_MODULE = re.compile(r"(sightline(?:\.\w+)+)(?::\w+)?")
+_MODULE = re.compile(r"(sightline(?:\.(?:\w+|\*))+)(?::\w+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ def reach(package: Path, module: str) -> Reach:
             path = _file_of(package, name)
             if path is not None and name not in found:
                 found[name] = path
-                waiting.extend(_imported(path, tables=name != package.name))
+                named = _imported(path, tables=name != package.name)
+                waiting.extend(module for pattern in named for module in _fitting(package, pattern))
     names = {path.relative_to(package.parent).as_posix(): path for path in found.values()}
     digests = {name: hashlib.sha256(names[name].read_bytes()).hexdigest() for name in sorted(names)}
     libraries = {LIBRARIES[name]: _version(LIBRARIES[name]) for name in sorted(used)}
@@ -104,6 +105,16 @@ def _file_of(package: Path, module: str) -> Path | None:
     path = package.parent.joinpath(*module.split("."))
     files = (path.with_suffix(".py"), path / "__init__.py")
     return next((file for file in files if file.is_file()), None)
+
+
+def _fitting(package: Path, pattern: str) -> list[str]:
+    """The modules that a name stands for, in which ``*`` may be a part."""
+    if "*" not in pattern:
+        return [pattern]
+    place = pattern.replace(".", "/")
+    files = [*package.parent.glob(f"{place}.py"), *package.parent.glob(f"{place}/__init__.py")]
+    paths = (file.parent if file.name == "__init__.py" else file.with_suffix("") for file in files)
+    return sorted(".".join(path.relative_to(package.parent).parts) for path in paths)
 
 
 def _imported(path: Path, *, tables: bool) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,9 +13,11 @@ from sightline import strict_json, strict_yaml
 from sightline.config.defaults import default_document, network_of
 from sightline.config.network import Network
 from sightline.config.schema import Config
+from sightline.config.section import UNKNOWN_NAME
 from sightline.config.settings import Document, embedded_defaults, merge, read_settings, read_yaml
 from sightline.config.task_declarations import DEFAULT_TASK
 from sightline.errors import ConfigurationError
+from sightline.names import unknown_name
 from sightline.plural import counted
 from sightline.url_secrets import redact
 
@@ -52,7 +53,7 @@ def is_for_gpu(task: str, model: Network) -> bool:
     small = recipe_document(recipe)["model"]
     mine = model.model_dump()
     sizes = [name for name in small if name == "image_size" or name.endswith("_channels")]
-    return mine["backbone"] != small["backbone"] or any(mine[name] > small[name] for name in sizes)
+    return mine.get("backbone") != small.get("backbone") or any(mine[name] > small[name] for name in sizes)
 
 
 def recipe_summary(name: str) -> str:
@@ -189,10 +190,7 @@ def _read_recipe(recipe: str) -> Document:
             f"the recipe file {recipe} {fault}; give the path of a YAML file, or one of the recipes "
             f"{', '.join(recipe_names())}"
         )
-    raise ConfigurationError(
-        f"unknown recipe {recipe!r}{_nearest(recipe, recipe_names())}; expected one of {', '.join(recipe_names())}, "
-        "or the path of a YAML file"
-    )
+    raise ConfigurationError(f"{unknown_name('recipe', recipe, recipe_names())}; or give the path of a YAML file")
 
 
 def _apply(document: Document, override: str, faults: list[str]) -> None:
@@ -232,7 +230,9 @@ def _explain(error: ValidationError, task: object) -> list[str]:
             section = _section(fault["loc"][:-1], task)
             known = sorted(section.model_fields)
             name = str(fault["loc"][-1])
-            lines.append(f"{path}: unknown name{_nearest(name, known)}; expected one of {', '.join(known)}")
+            lines.append(f"{path}: {unknown_name('key', name, known)}")
+        elif fault["type"] == UNKNOWN_NAME:
+            lines.append(redact(f"{path}: {fault['msg']}"))
         elif fault["type"] == "missing":
             section = _section(fault["loc"][:-1], task)
             meaning = section.model_fields[str(fault["loc"][-1])].description or "needed"
@@ -257,8 +257,3 @@ def _section(location: Iterable[int | str], task: object) -> type[BaseModel]:
         section = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), section)
         section = network_of(task) if section is Network else section
     return section
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" (did you mean {near[0]}?)" if near else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sightline.config.schema import Config
 from sightline.config.task_declarations import task_declaration
 from sightline.errors import ConfigurationError
+from sightline.names import unknown_name
 
 
 def check_best_metric(config: Config) -> None:
@@ -16,8 +17,7 @@ def check_best_metric(config: Config) -> None:
     known = [metric.name for metric in task_declaration(config.task).validation_metrics]
     if config.train.best_metric not in known:
         raise ConfigurationError(
-            f"train.best_metric: validation does not compute {config.train.best_metric!r}; "
-            f"choose one of {', '.join(known)}"
+            f"train.best_metric: {unknown_name('metric of a validation', config.train.best_metric, known)}"
         )
 
 
@@ -33,16 +33,12 @@ def check_select_by(config: Config) -> None:
     names, minimum = config.evaluate.select_by, config.evaluate.minimum
     for name in names:
         if name not in known:
-            raise ConfigurationError(
-                f"evaluate.select_by: unknown metric {name!r}; a model can be selected by {', '.join(known)}"
-            )
+            raise ConfigurationError(f"evaluate.select_by: {unknown_name('metric', name, known)}")
         if names.count(name) > 1:
             raise ConfigurationError(f"evaluate.select_by: {name} is listed twice; list every metric once")
     for name in minimum if isinstance(minimum, dict) else ():
         if name not in known:
-            raise ConfigurationError(
-                f"evaluate.minimum: unknown metric {name!r}; a model can be selected by {', '.join(known)}"
-            )
+            raise ConfigurationError(f"evaluate.minimum: {unknown_name('metric', name, known)}")
     read_now = declared.readings[config.reading].metric.name if config.reading in declared.readings else ""
     for reading, read in declared.readings.items():
         if read.metric.name in names and read.metric.name != read_now:

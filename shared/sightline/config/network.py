@@ -11,19 +11,20 @@ from sightline.config.section import Address, Fraction, PositiveFloat, PositiveI
 RegionCount = Annotated[int, Field(gt=0, le=100_000)]
 
 
+ImageSize = Annotated[int, Field(ge=32, le=4096)]
+
+
 class Network(Section):
     """The network of any task."""
 
-    backbone: str = Field("resnet50", description="resnet18_gn, a torchvision backbone, or timm:<name>")
     weights: Address = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
-    image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
-        800, description="Length of the longer side of the network's input, in pixels"
-    )
+    image_size: ImageSize = Field(800, description="Length of the longer side of the network's input, in pixels")
 
 
 class Detector(Network):
     """A detector of two stages, Faster R-CNN or Mask R-CNN, on a feature pyramid."""
 
+    backbone: str = Field("resnet50", description="resnet18_gn, a torchvision backbone, or timm:<name>")
     fpn_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the feature pyramid")
     head_channels: Annotated[int, Field(ge=16, le=4096)] = Field(1024, description="Width of the box head")
     anchor_sizes: tuple[PositiveInt, ...] = Field(

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from sightline.config.network import Network
-from sightline.config.section import Address, Fraction, PositiveFloat, PositiveInt, Section
+from sightline.config.section import Address, Fraction, KnownName, PositiveFloat, PositiveInt, Section
 from sightline.config.task_declarations import (
     DEFAULT_TASK,
     as_the_task_has_it,
@@ -33,6 +33,9 @@ def _without_token(url: str) -> str:
         raise ValueError("a URL without a password or token; set SIGHTLINE_GIT_TOKEN in the environment instead")
     return url
 
+
+TRACKER_NAMES = ("text", "tensorboard")
+"""What is told the training curves; each is a module of that name in :mod:`sightline.tracking`."""
 
 DEFAULT_MINIMUM = 0.05
 """What a first champion needs by every metric that ``evaluate.minimum`` does not name."""
@@ -215,7 +218,7 @@ class Train(Section):
     best_metric: str = Field(
         "mask_AP", description="Validation metric that selects the best checkpoint; the default depends on the task"
     )
-    trackers: tuple[Literal["text", "tensorboard"], ...] = Field(
+    trackers: tuple[Annotated[str, KnownName("tracker", lambda: TRACKER_NAMES)], ...] = Field(
         ("text", "tensorboard"), description="Where training curves are written"
     )
     augmentation: Augmentation = Augmentation()
@@ -239,7 +242,7 @@ class Evaluate(Section):
     replace_unreadable: bool = Field(
         False, description="Whether to replace a champion that cannot be evaluated (lost, damaged, different classes)"
     )
-    score_threshold: Fraction = Field(0.5, description="Minimum score of detections to draw and read")
+    score_threshold: Fraction = Field(0.5, description="Minimum score of predictions to draw and read")
     drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Number of images of the val split to draw")
 
     def minimum_of(self, metric: str) -> float:
@@ -251,7 +254,7 @@ class Test(Section):
     """The final test of the selected models."""
 
     images: Address = Field("", description="Folder or URI of unlabeled images to run the models on as well")
-    score_threshold: Fraction = Field(0.5, description="Minimum score of detections to draw and read")
+    score_threshold: Fraction = Field(0.5, description="Minimum score of predictions to draw and read")
 
 
 class Storage(Section):
@@ -291,13 +294,9 @@ class Config(Section):
     """Everything that determines what a run does, together with its data and code."""
 
     recipe: Name = Field(description="Name of the recipe, given by --recipe")
-    task: str = Field(
-        DEFAULT_TASK, description="What the network predicts", json_schema_extra={"enum": list(task_names())}
-    )
-    reading: str = Field(
-        "none",
-        description="Reader of structured results in the predictions; must be one that the task supports",
-        json_schema_extra=lambda schema: schema.update(enum=["none", *reading_names()]),
+    task: Annotated[str, KnownName("task", task_names)] = Field(DEFAULT_TASK, description="What the network predicts")
+    reading: Annotated[str, KnownName("reading", lambda: ["none", *reading_names()])] = Field(
+        "none", description="Reader of structured results in the predictions; must be one that the task supports"
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed for weights, order and augmentation")
     data: Data
@@ -322,20 +321,11 @@ class Config(Section):
             filled[section] = {**choice, **named} if isinstance(named, dict) else named
         return filled
 
-    @field_validator("task")
-    @classmethod
-    def _known_task(cls, task: str) -> str:
-        if task not in task_names():
-            raise ValueError(" or ".join(task_names()))
-        return task
-
     @field_validator("reading")
     @classmethod
     def _reading_of_the_task(cls, reading: str, info: ValidationInfo) -> str:
         known = ["none", *task_declaration(info.data["task"]).readings] if "task" in info.data else [reading]
-        if reading not in known:
-            raise ValueError(" or ".join(known))
-        return reading
+        return KnownName(f"reading of the task {info.data.get('task')}", lambda: known).require(reading)
 
     @field_validator("model", mode="before")
     @classmethod

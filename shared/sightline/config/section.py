@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Collection
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from sightline.names import unknown_name
 from sightline.url_secrets import holds_secret
+
+UNKNOWN_NAME = "unknown_name"
+"""The type of pydantic's error for a name that is not known; its message is a whole sentence."""
 
 
 class Section(BaseModel):
@@ -19,6 +32,31 @@ def _without_secret(url: str) -> str:
     if holds_secret(url):
         raise ValueError("a URL without a password; credentials come from the environment, as Google's tools take them")
     return url
+
+
+class KnownName:
+    """An annotation of a string: one of some names, each of which pages and the reference list.
+
+    Args:
+        noun: What each of them is, such as ``tracker``.
+        names: All of them.
+    """
+
+    def __init__(self, noun: str, names: Callable[[], Collection[str]]) -> None:
+        self._noun, self._names = noun, names
+
+    def require(self, name: str) -> str:
+        """The name, if it is known."""
+        if name not in self._names():
+            text = unknown_name(self._noun, name, self._names())
+            raise PydanticCustomError(UNKNOWN_NAME, "{text}", {"text": text})
+        return name
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        return core_schema.no_info_after_validator_function(self.require, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self._names())}
 
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from sightline.names import NameTable
+
 if TYPE_CHECKING:
     from sightline.config.network import Network
 
@@ -15,14 +17,13 @@ if TYPE_CHECKING:
 DEFAULT_TASK = "instance_segmentation"
 """The task of documents that were written before there were several."""
 
-DECLARATIONS = {
-    "instance_segmentation": "sightline.tasks.instance_segmentation.declaration:DECLARATION",
-    "object_detection": "sightline.tasks.object_detection.declaration:DECLARATION",
-}
-"""Name -> module and name in it, imported on use.
+TASK_NAMES = ("instance_segmentation", "object_detection")
+"""The tasks that there are; each is a folder of that name in :mod:`sightline.tasks`, whose modules are imported on use.
 
-What a task does is named by :data:`sightline.tasks.base.TASKS`: that needs torch, and what needs this does not.
+``declaration`` is all that is known without torch; ``task`` trains and predicts; ``evaluator`` measures and draws.
 """
+
+DECLARATIONS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.declaration:DECLARATION"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,12 @@ class Reading:
     Attributes:
         metric: What measures it.
         meaning: What the metric does, as the predicate of a sentence.
+        noun: What is read, such as ``plate``.
     """
 
     metric: Metric
     meaning: str
+    noun: str = "structure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class TaskDeclaration:
 
 def task_names() -> tuple[str, ...]:
     """The tasks that there are."""
-    return tuple(DECLARATIONS)
+    return TASK_NAMES
 
 
 @cache
@@ -108,8 +111,7 @@ def task_declaration(name: str) -> TaskDeclaration:
     Args:
         name: One of :func:`task_names`.
     """
-    module, _, attribute = DECLARATIONS[name].partition(":")
-    declaration: TaskDeclaration = getattr(importlib.import_module(module), attribute)
+    declaration: TaskDeclaration = DECLARATIONS.load(name, "task")
     return declaration
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +37,40 @@ class Detections:
     def above(self, score_threshold: float) -> Detections:
         """The detections with ``score >= score_threshold`` (0 to 1)."""
         return self.chosen(np.flatnonzero(self.scores >= score_threshold))
+
+    def of_classes(self, ids: Mapping[int, int]) -> Detections:
+        """The detections of some classes, with other category ids.
+
+        Args:
+            ids: Category id -> the one that it gets; detections of classes that it does not have are left out.
+        """
+        kept = self.chosen(np.flatnonzero(np.isin(self.category_ids, list(ids))))
+        return replace(kept, category_ids=np.array([ids[int(id_)] for id_ in kept.category_ids], np.int64))
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values that :meth:`from_json` gives back bit by bit."""
+        return {
+            "image_id": self.image_id,
+            "boxes_xyxy": self.boxes_xyxy.tolist(),
+            "scores": self.scores.tolist(),
+            "category_ids": self.category_ids.tolist(),
+            "masks": self.masks,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The detections that :meth:`to_json` wrote.
+
+        Raises:
+            LookupError, TypeError, ValueError or OverflowError: The values are something else.
+        """
+        return cls(
+            image_id=values["image_id"],
+            boxes_xyxy=np.array(values["boxes_xyxy"], np.float32).reshape(-1, 4),
+            scores=np.array(values["scores"], np.float32),
+            category_ids=np.array(values["category_ids"], np.int64),
+            masks=values.get("masks"),
+        )
 
     def chosen(self, indices: npt.NDArray[np.intp]) -> Detections:
         """The detections at these indices, int64 [M], in their order."""

@@ -96,6 +96,7 @@ def train(
         device,
         for_gpu=is_for_gpu(card.task, card.architecture),
         small_recipe=small_recipe(card.task),
+        short_names=task.short_names,
     )
     plan = batches(
         dataset,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import psutil
 import torch
@@ -22,9 +23,6 @@ PATIENCE_SECONDS = 15.0
 
 LONG_ON_CPU_SECONDS = 3600.0
 """A training that takes longer without a GPU, with a network made for one, names the recipe without that need."""
-
-_SHORT_NAMES = {"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"}
-"""Parts of the loss as a line of 80 columns has room for them."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +46,7 @@ class Pace:
         device: Where it is computed.
         for_gpu: Whether the network is made for a GPU.
         small_recipe: The recipe that a machine without a GPU can train.
+        short_names: Parts of the loss -> what a line of 80 columns has room for.
     """
 
     def __init__(
@@ -59,11 +58,12 @@ class Pace:
         *,
         for_gpu: bool,
         small_recipe: str = SMALL_RECIPE,
+        short_names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._begin = self._lap = self._mark = time.monotonic()
         self._seconds_before, self._total = seconds, total
         self._misplaced = for_gpu and device.type == "cpu"
-        self._small_recipe = small_recipe
+        self._small_recipe, self._short_names = small_recipe, short_names
         self._iteration, self._done = iteration, 0
         self._computing, self._first, self._images, self._said = 0.0, 0.0, 0, False
 
@@ -123,7 +123,7 @@ class Pace:
             duration_text(self.seconds_left),
         )
         names = [name.removeprefix("loss_") for name in values if name.startswith("loss_")]
-        parts = " ".join(f"{_SHORT_NAMES.get(name, name)} {values[f'loss_{name}']:.2f}" for name in names)
+        parts = " ".join(f"{self._short_names.get(name, name)} {values[f'loss_{name}']:.2f}" for name in names)
         memory = f"GPU {values['gpu_memory_gb']:.1f}" if "gpu_memory_gb" in values else f"RAM {values['memory_gb']:.1f}"
         _log.info("  %s  %s GB", parts, memory)
         if not self._said:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument, CocoImage
-from sightline.metrics.confusion import ImageMistakes
-from sightline.report.drawing.draw import draw_detections, draw_truth
+from sightline.tasks.base import Prediction
+from sightline.tasks.evaluators import Evaluator, Measurement
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -66,11 +64,12 @@ def draw_split(
     files: Path,
     root: Path,
     truth: CocoDocument,
-    found: Mapping[str, Mapping[int, Detections]],
+    found: Mapping[str, Mapping[int, Prediction]],
     *,
     images: Sequence[CocoImage],
     max_pixels: int,
-    mistakes: Mapping[str, Mapping[int, ImageMistakes]],
+    evaluator: Evaluator,
+    measured: Mapping[str, Measurement],
 ) -> list[dict[str, Any]]:
     """Draw truth and predictions of some images of a split.
 
@@ -78,34 +77,33 @@ def draw_split(
         files: The folder of ``summary.json``; the drawings go below ``drawn/``.
         root: What the split's file names are relative to.
         truth: The split.
-        found: Name of the model -> image id -> the detections to be drawn.
+        found: Name of the model -> image id -> the prediction to be drawn.
         images: Those of the split's images that are drawn.
         max_pixels: Images with more pixels are refused.
-        mistakes: Name of the model -> image id -> what is wrong in it.
+        evaluator: Draws them.
+        measured: Name of the model -> what is to be said of its images.
 
     Returns:
         The entries ``drawn`` of ``summary.json``.
     """
     from sightline.data.loading.dataset import read_listed_image
 
-    names = {category["id"]: category["name"] for category in truth["categories"]}
-    masks = any(one.masks is not None for of_model in found.values() for one in of_model.values()) or not found
     entries = []
     for listed in images:
         picture = read_listed_image(root, listed, max_pixels)
         annotations = [entry for entry in truth["annotations"] if entry["image_id"] == listed["id"]]
         drawing = drawing_name(listed["id"], listed["file_name"])
-        save_drawing(draw_truth(picture, annotations, names, masks=masks), files / "drawn" / "truth" / drawing)
-        for model, detections in found.items():
+        save_drawing(evaluator.draw_truth(picture, annotations), files / "drawn" / "truth" / drawing)
+        for model, predictions in found.items():
             folder = f"drawn/{plain_name(model)}"
-            save_drawing(draw_detections(picture, detections[listed["id"]], names), files / folder / drawing)
+            save_drawing(evaluator.draw(picture, predictions[listed["id"]]), files / folder / drawing)
             entries.append(
                 {
                     "image": listed["file_name"],
                     "model": model,
                     "truth": f"drawn/truth/{drawing}",
                     "prediction": f"{folder}/{drawing}",
-                    "mistakes": asdict(mistakes[model][listed["id"]]),
+                    "remark": measured[model].remark(listed["id"]).model_dump(),
                 }
             )
     return entries

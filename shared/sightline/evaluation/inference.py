@@ -1,18 +1,16 @@
-"""A model file on the images of a split: fetched and verified, run image by image, its detections kept."""
+"""A model file on the images of a split: fetched and verified, run image by image, its predictions kept."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from sightline.config.schema import Config
-from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument, read_coco
 from sightline.data.repository.checkout import Checkout, checked_out
 from sightline.data.tags import DatasetTag
@@ -24,7 +22,7 @@ from sightline.logs import Progress
 from sightline.storage import open_uri
 
 if TYPE_CHECKING:
-    from sightline.tasks.base import Predictor
+    from sightline.tasks.base import Prediction, Predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class KeptPredictions:
     """What a model found in the images of a split, kept on the work volume for a task that is killed.
 
     Attributes:
-        images: One object for each image, with the fields of :class:`Detections`.
+        images: One object for each image, as :meth:`sightline.tasks.base.Prediction.to_json` gives it.
     """
 
     images: list[dict[str, Any]]
@@ -59,7 +57,13 @@ def read_split(training_set: Checkout, split: Literal["val", "test"]) -> CocoDoc
 
 def class_names(truth: CocoDocument) -> list[str]:
     """The names of the classes, in the order of their ids."""
-    return [category["name"] for category in sorted(truth["categories"], key=lambda category: category["id"])]
+    return list(names_by_id(truth).values())
+
+
+def names_by_id(truth: CocoDocument) -> dict[int, str]:
+    """Category id -> class, in the order of the ids."""
+    categories = sorted(truth["categories"], key=lambda category: category["id"])
+    return {category["id"]: category["name"] for category in categories}
 
 
 def fetch_model(uri: str, sha256: str, folder: Path) -> Path:
@@ -96,15 +100,22 @@ def fetch_model(uri: str, sha256: str, folder: Path) -> Path:
 
 
 def infer_split(
-    predictor: Predictor, truth: CocoDocument, root: Path, *, kept: Path, max_pixels: int
-) -> list[Detections]:
-    """Detections in every image of a split; those that a killed run has left are taken as they are.
+    predictor: Predictor,
+    truth: CocoDocument,
+    root: Path,
+    *,
+    prediction: type[Prediction],
+    kept: Path,
+    max_pixels: int,
+) -> list[Prediction]:
+    """Predictions for every image of a split; those that a killed run has left are taken as they are.
 
     Args:
         predictor: The model.
         truth: The split.
         root: What its file names are relative to.
-        kept: File that the detections are kept in.
+        prediction: What the predictor gives.
+        kept: File that the predictions are kept in.
         max_pixels: Images with more pixels are refused.
 
     Raises:
@@ -114,7 +125,7 @@ def infer_split(
 
     if kept.is_file():
         try:
-            return detections_from_json(kept.read_text(encoding="utf-8"))
+            return predictions_from_json(kept.read_text(encoding="utf-8"), prediction)
         except ValueError as error:
             otherwise = "remove the file to infer the images again"
             remedy = error.remedy(otherwise) if isinstance(error, DocumentError) else otherwise
@@ -124,47 +135,23 @@ def infer_split(
         for listed in progress.track(truth["images"]):
             image = read_listed_image(root, listed, max_pixels)
             found.append(predictor.predict(image, listed["id"]))
-    write_atomically(kept, detections_to_json(found))
+    write_atomically(kept, predictions_to_json(found))
     return found
 
 
-def detections_to_json(detections: list[Detections]) -> str:
-    """Detections as JSON text that :func:`detections_from_json` gives back bit by bit."""
-    documents: list[dict[str, Any]] = [
-        {
-            "image_id": found.image_id,
-            "boxes_xyxy": found.boxes_xyxy.tolist(),
-            "scores": found.scores.tolist(),
-            "category_ids": found.category_ids.tolist(),
-            "masks": found.masks,
-        }
-        for found in detections
-    ]
-    return json.dumps(KEPT_PREDICTIONS.encode(KeptPredictions(documents)))
+def predictions_to_json(predictions: Sequence[Prediction]) -> str:
+    """Predictions as JSON text that :func:`predictions_from_json` gives back bit by bit."""
+    return json.dumps(KEPT_PREDICTIONS.encode(KeptPredictions([found.to_json() for found in predictions])))
 
 
-def detections_from_json(text: str) -> list[Detections]:
-    """The detections that :func:`detections_to_json` wrote.
+def predictions_from_json(text: str, prediction: type[Prediction]) -> list[Prediction]:
+    """The predictions that :func:`predictions_to_json` wrote.
 
     Raises:
         DocumentError: The text is something else.
     """
+    images = KEPT_PREDICTIONS.decode(text, max_bytes=sys.maxsize).images
     try:
-        return _detections(KEPT_PREDICTIONS.decode(text, max_bytes=sys.maxsize))
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, DocumentError):
-            raise
-        raise DocumentError(f"its detections cannot be read: {type(error).__name__}: {error}") from error
-
-
-def _detections(kept: KeptPredictions) -> list[Detections]:
-    return [
-        Detections(
-            image_id=document["image_id"],
-            boxes_xyxy=np.array(document["boxes_xyxy"], np.float32).reshape(-1, 4),
-            scores=np.array(document["scores"], np.float32),
-            category_ids=np.array(document["category_ids"], np.int64),
-            masks=document.get("masks"),
-        )
-        for document in kept.images
-    ]
+        return [prediction.from_json(values) for values in images]
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise DocumentError(f"its predictions cannot be read: {type(error).__name__}: {error}") from error

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
-from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
+from sightline.tasks.base import Prediction
 
 SHOWN_NAMES = 20
 
@@ -40,17 +38,14 @@ class SharedClasses:
         parts = [("added", self.added), ("removed", self.removed)]
         return "; ".join(f"{word}: {listed(names)}" for word, names in parts if names)
 
-    def translated(self, detections: Sequence[Detections]) -> list[Detections]:
-        """The model's detections of shared classes, with the dataset's category ids."""
-        kept = only_classes(detections, self.ids)
-        return [
-            replace(found, category_ids=np.array([self.ids[int(id_)] for id_ in found.category_ids], np.int64))
-            for found in kept
-        ]
+    def translated(self, predictions: Iterable[Prediction]) -> list[Prediction]:
+        """The model's predictions of shared classes, with the dataset's category ids."""
+        return [prediction.of_classes(self.ids) for prediction in predictions]
 
-    def restricted(self, detections: Sequence[Detections]) -> list[Detections]:
-        """Detections with the dataset's category ids, those of other classes left out."""
-        return only_classes(detections, set(self.ids.values()))
+    def restricted(self, predictions: Iterable[Prediction]) -> list[Prediction]:
+        """Predictions with the dataset's category ids, those of other classes left out."""
+        kept = {id_: id_ for id_ in self.ids.values()}
+        return [prediction.of_classes(kept) for prediction in predictions]
 
     def truth(self, document: CocoDocument) -> CocoDocument:
         """A split of the dataset with the shared classes alone."""
@@ -86,9 +81,3 @@ def listed(names: Sequence[str]) -> str:
     """Names for a sentence: the first of them, and how many more there are."""
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     return ", ".join(names[:SHOWN_NAMES]) + more
-
-
-def only_classes(detections: Sequence[Detections], category_ids: Collection[int]) -> list[Detections]:
-    """The detections of some classes; every image keeps its entry."""
-    wanted = list(category_ids)
-    return [found.chosen(np.flatnonzero(np.isin(found.category_ids, wanted))) for found in detections]

@@ -35,11 +35,6 @@ class ImageMistakes:
     false: int
     truths: int
 
-    @property
-    def total(self) -> int:
-        """All mistakes."""
-        return self.confused + self.missed + self.false
-
 
 @dataclass(frozen=True, slots=True)
 class Confusion:

@@ -9,7 +9,7 @@ from sightline.models.backbone_names import PYRAMID_STRIDES, RESNETS, TIMM, requ
 
 
 def check_backbone(model: Network) -> None:
-    """Refuse a backbone that cannot be built.
+    """Refuse a backbone that cannot be built; a network without one is taken as it is.
 
     Where timm is installed its models are built without memory; where it is not, as in the image of resolve, the name
     of a timm model is taken as it is, and train finds out.
@@ -17,10 +17,11 @@ def check_backbone(model: Network) -> None:
     Raises:
         ConfigurationError: There is no such backbone, or the number of anchor sizes does not fit its pyramid.
     """
+    if not isinstance(model, Detector):
+        return
     if not model.backbone.startswith(TIMM):
         if model.backbone.removesuffix("_gn") not in RESNETS:
             raise unknown_backbone(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
-        if isinstance(model, Detector):
-            require_anchor_sizes(model, levels=len(PYRAMID_STRIDES))
-    elif isinstance(model, Detector) and importlib.util.find_spec("timm"):
+        require_anchor_sizes(model, levels=len(PYRAMID_STRIDES))
+    elif importlib.util.find_spec("timm"):
         importlib.import_module("sightline.models.backbone").check_timm(model)

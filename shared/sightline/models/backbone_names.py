@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from sightline.config.network import Detector
 from sightline.errors import ConfigurationError
+from sightline.names import unknown_name
 
 RESNETS = (
     "resnet18",
@@ -46,9 +46,5 @@ def require_anchor_sizes(model: Detector, levels: int) -> None:
 
 def unknown_backbone(name: str, known: Sequence[str]) -> ConfigurationError:
     """The error of a name that no backbone has, with the nearest that exist."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    choices = f"nearest are {', '.join(near)}; " if near else ""
-    return ConfigurationError(
-        f"model.backbone: unknown backbone {name!r}; {choices}known are torchvision's ResNets "
-        f"({', '.join(RESNETS)}), each also as <name>_gn, and timm:<name>"
-    )
+    all_names = f"torchvision's ResNets ({', '.join(RESNETS)}), each also as <name>_gn, and timm:<name>"
+    return ConfigurationError(f"model.backbone: {unknown_name('backbone', name, known, all_names)}")

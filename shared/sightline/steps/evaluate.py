@@ -15,12 +15,18 @@ from sightline.config.digest import config_digest, step_key
 from sightline.config.metric_choice import check_select_by
 from sightline.config.schema import Config
 from sightline.config.task_declarations import known_metrics
-from sightline.data.detections import Detections
 from sightline.data.repository.checkout import Checkout
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
 from sightline.evaluation.drawings import draw_split, worst_and_spread
-from sightline.evaluation.inference import class_names, fetch_model, infer_split, read_split, training_set_on_disk
+from sightline.evaluation.inference import (
+    class_names,
+    fetch_model,
+    infer_split,
+    names_by_id,
+    read_split,
+    training_set_on_disk,
+)
 from sightline.evaluation.rivals import Rival, free_memory, load, prepare, rivals, still_unreadable
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.files import write_atomically
@@ -34,11 +40,10 @@ from sightline.registry.store import find_result, folder_key, publish_result
 from sightline.report.pages.evaluation_report import write_evaluation_report
 from sightline.report.pages.summary import SUMMARY
 from sightline.storage import Storage, open_storage
-from sightline.tasks.measurements import Measurement, task_measure
-from sightline.tasks.readers.registry import can_read, open_reader
+from sightline.tasks.evaluators import Measurement, open_evaluator
 
 if TYPE_CHECKING:
-    from sightline.tasks.base import Predictor
+    from sightline.tasks.base import Prediction, Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -136,8 +141,7 @@ class _Evaluation:
         dataset = DatasetTag.parse(self._tag).dataset
         self._truth, self._root = read_split(source, "val"), source.path
         self._classes = class_names(self._truth)
-        self._reader = open_reader(config.reading, self._classes)
-        self._measure_with = task_measure(config.task)
+        self._evaluator = open_evaluator(config.task, config.reading, names_by_id(self._truth))
         self._states = {
             metric: look_up_champion(storage, dataset, metric, config.task) for metric in config.evaluate.select_by
         }
@@ -148,7 +152,7 @@ class _Evaluation:
             for entry in train.candidates
         ]
         self._rivals = rivals(self._states)
-        self._found: dict[str, list[Detections]] = {}
+        self._found: dict[str, list[Prediction]] = {}
         self._measured: dict[str, Measurement] = {}
         self._compared: dict[tuple[str, tuple[str, ...]], dict[str, float]] = {}
 
@@ -192,7 +196,7 @@ class _Evaluation:
             config = self._config
             predictor = load_predictor(contender.path, self._device, task=config.task, classes=self._classes)
             found = self._infer(predictor, contender.sha256)
-            measured = self._measure_with(self._truth, found, self._reader, config.evaluate.score_threshold)
+            measured = self._evaluator.measure(self._truth, found, config.evaluate.score_threshold)
             self._keep(contender, found, measured)
 
     def _measure_rival(self, rival: Rival) -> None:
@@ -214,21 +218,28 @@ class _Evaluation:
             free_memory()
             _log.warning("the champion is left out: %s", rival.obstacle)
 
-    def _infer(self, predictor: Predictor, sha256: str) -> list[Detections]:
+    def _infer(self, predictor: Predictor, sha256: str) -> list[Prediction]:
         kept = self._folder / f"detections-{sha256[:16]}.json"
-        return infer_split(predictor, self._truth, self._root, kept=kept, max_pixels=self._config.data.max_pixels)
+        return infer_split(
+            predictor,
+            self._truth,
+            self._root,
+            prediction=self._evaluator.prediction,
+            kept=kept,
+            max_pixels=self._config.data.max_pixels,
+        )
 
-    def _keep(self, contender: _Contender, found: list[Detections], measured: Measurement) -> None:
+    def _keep(self, contender: _Contender, found: list[Prediction], measured: Measurement) -> None:
         self._found[contender.sha256], self._measured[contender.sha256] = found, measured
         _log.info(
             "evaluated %s: %s", contender.name, metrics_line(measured.metrics, known_metrics([self._config.task]))
         )
 
-    def _measured_on(self, shared: SharedClasses, found: list[Detections]) -> Measurement:
-        """Every metric on some classes alone; nothing is read where a class is missing that the reader needs."""
-        reader = self._reader if shared.complete or can_read(self._config.reading, shared.names) else None
+    def _measured_on(self, shared: SharedClasses, found: list[Prediction]) -> Measurement:
+        """Every metric on some classes alone."""
+        evaluator = self._evaluator if shared.complete else self._evaluator.for_classes(shared.names)
         threshold = self._config.evaluate.score_threshold
-        return self._measure_with(shared.truth(self._truth), shared.restricted(found), reader, threshold)
+        return evaluator.measure(shared.truth(self._truth), shared.restricted(found), threshold)
 
     def _metrics(self, sha256: str) -> dict[str, float]:
         return self._measured[sha256].metrics
@@ -313,13 +324,14 @@ class _Evaluation:
         if files.exists():
             shutil.rmtree(files)
         threshold = self._config.evaluate.score_threshold
-        shown: dict[str, dict[int, Detections]] = {}
+        shown: dict[str, dict[int, Prediction]] = {}
         for entry in self._contenders:
             if entry.sha256 not in {other.sha256 for other in self._contenders if other.name in shown}:
                 shown[entry.name] = {found.image_id: found.above(threshold) for found in self._found[entry.sha256]}
-        mistakes = {entry.name: self._measured[entry.sha256].mistakes for entry in self._contenders}
+        measured = {entry.name: self._measured[entry.sha256] for entry in self._contenders}
         together = {
-            image["id"]: sum(mistakes[name][image["id"]].total for name in shown) for image in self._truth["images"]
+            image["id"]: sum(measured[name].remark(image["id"]).mistakes for name in shown)
+            for image in self._truth["images"]
         }
         images = worst_and_spread(self._truth["images"], self._config.evaluate.drawn_images, together)
         summary = {
@@ -335,7 +347,7 @@ class _Evaluation:
                     "uri": entry.uri,
                     "training_tag": entry.training_tag,
                     "classes": self._known_classes(entry.sha256),
-                    **self._measured[entry.sha256].document(self._truth),
+                    **self._measured[entry.sha256].document(),
                 }
                 for entry in self._contenders
             },
@@ -347,7 +359,8 @@ class _Evaluation:
                 shown,
                 images=images,
                 max_pixels=self._config.data.max_pixels,
-                mistakes=mistakes,
+                evaluator=self._evaluator,
+                measured=measured,
             ),
         }
         write_atomically(files / "summary.json", json.dumps(summary, indent=1))

@@ -20,6 +20,7 @@ from sightline.config.digest import config_digest
 from sightline.config.schema import Config
 from sightline.data.git.commands import explain_os_errors
 from sightline.data.tags import DatasetTag
+from sightline.documents import DocumentError
 from sightline.errors import StepError
 from sightline.evaluation.subjects import subjects
 from sightline.pod import current_run_id, prepare_pod
@@ -27,6 +28,7 @@ from sightline.registry import store
 from sightline.registry.promotion import is_carried_out
 from sightline.registry.results import EvaluateResult, RecordResult, TestResult, TrainResult
 from sightline.report.page import alone
+from sightline.report.pages.summary import SUMMARY
 from sightline.runs import resolve
 from sightline.runs.journal import TaskEntry, journalled
 from sightline.runs.kubeflow_run import open_run, taking_part
@@ -67,11 +69,15 @@ class Finished:
 
     @property
     def confusion(self) -> tuple[list[str], list[list[int]]]:
-        """Class names and matrix of the best candidate by the first metric that selects; rows are true classes."""
+        """Class names and matrix of the best candidate by the first metric that selects; rows are true classes.
+
+        Both are empty where the task has none.
+        """
         models = list(self.summary["models"].values())
         best = self.summary["selections"][0].get("candidate_sha256")
         chosen = next((model for model in models if model["sha256"] == best), models[0])
-        return chosen["confusion"]["labels"], chosen["confusion"]["matrix"]
+        found = [section for section in chosen["sections"] if section["kind"] == "confusion"]
+        return (found[0]["labels"], found[0]["matrix"]) if found else ([], [])
 
 
 def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:
@@ -228,9 +234,20 @@ def _finished(
         _log.info("%s: already finished, nothing to do", entry.step)
     if metrics:
         _log.info("metrics: %s", " ".join(f"{name}={value:.4g}" for name, value in metrics.items()))  # for `status`
-    summary_key = f"{store.folder_of(storage, result)}/summary.json"
-    summary = strict_json.decode(storage.read_bytes(summary_key)[0]) if storage.stat(summary_key) else {}
-    return Finished(store.to_parameter(result), metrics, summary, description=description)
+    return Finished(store.to_parameter(result), metrics, _summary(storage, result), description=description)
+
+
+def _summary(storage: Storage, result: Result) -> dict[str, Any]:
+    """The ``summary.json`` among the files of a result; empty where the step writes none."""
+    key = f"{store.folder_of(storage, result)}/summary.json"
+    if storage.stat(key) is None:
+        return {}
+    try:
+        return SUMMARY.upgrade(strict_json.decode(storage.read_bytes(key)[0]))
+    except (strict_json.JsonError, DocumentError) as error:
+        again = f"remove {storage.uri_of(key.rsplit('/', 2)[0])}/result.json and run the step again"
+        remedy = error.remedy(again) if isinstance(error, DocumentError) else again
+        raise StepError(f"{storage.uri_of(key)} cannot be read ({error}); {remedy}") from error
 
 
 def _upstream(storage: Storage, kind: type[Result], config: Config, result: Given) -> Result:

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
 from sightline.config.task_declarations import known_metrics
-from sightline.data.detections import Detections
 from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.documents import FIRST_FORMAT
 from sightline.errors import StepError
 from sightline.evaluation.drawings import draw_split, drawing_name, plain_name, save_drawing
 from sightline.evaluation.environment import environment
-from sightline.evaluation.inference import class_names, fetch_model, read_split, training_set_on_disk
+from sightline.evaluation.inference import class_names, fetch_model, names_by_id, read_split, training_set_on_disk
 from sightline.evaluation.rivals import Rival, load, prepare
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.evaluation.subjects import Subject, subjects
@@ -30,24 +29,20 @@ from sightline.evaluation.unlabelled import UnlabelledImages
 from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
 from sightline.logs import Progress
-from sightline.metrics.confusion import ImageMistakes
-from sightline.metrics.exact_match import Reading
 from sightline.metrics.selection import metrics_line
 from sightline.pod import current_run_id
 from sightline.registry.champions import ChampionPointer
 from sightline.registry.results import EvaluateResult, TestedModel, TestResult
 from sightline.registry.store import find_result, folder_key, publish_result
-from sightline.report.drawing.draw import draw_detections
 from sightline.report.pages.summary import SUMMARY
 from sightline.report.pages.test_report import write_test_report
 from sightline.storage import Storage, open_storage
-from sightline.tasks.measurements import Measurement, task_measure
-from sightline.tasks.readers.registry import can_read, open_reader
+from sightline.tasks.evaluators import Measurement, open_evaluator
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from sightline.tasks.base import Predictor
+    from sightline.tasks.base import Prediction, Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -63,11 +58,12 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a model found in an image, all scores, and what was read from the sure ones."""
+    """What a model says about an image: of every score, what is sure enough, and that as JSON values."""
 
     name: str
-    found: Detections
-    readings: list[Reading]
+    found: Prediction
+    sure: Prediction
+    described: dict[str, Any]
 
 
 def run(config: Config, code: str, evaluate: EvaluateResult) -> TestResult:
@@ -125,7 +121,7 @@ class _Test:
         self._root = source.path
         self._truth = read_split(source, "test")
         self._classes = class_names(self._truth)
-        self._reader = open_reader(config.reading, self._classes)
+        self._evaluator = open_evaluator(config.task, config.reading, names_by_id(self._truth))
 
     def publish(self, key: str, models: Sequence[Subject]) -> TestResult:
         """Run every model on every image, and publish the results."""
@@ -201,9 +197,9 @@ class _Test:
             "role": subject.role,
             "classes": known,
             "images_per_second": images_per_second,
-            **measured.document(self._truth),
+            **measured.document(),
         }
-        summary["drawn"] += self._draw_split(subject.name, seen, measured.mistakes)
+        summary["drawn"] += self._draw_split(subject.name, seen, measured)
         summary["unlabelled"] += self._draw_unlabelled(subject.name, seen)
         predictions = f"predictions/{plain_name(subject.name)}/predictions.json"
         write_atomically(self._files / predictions, json.dumps(self._predictions(subject, seen), indent=1))
@@ -244,7 +240,7 @@ class _Test:
         return listed + others
 
     def _look(self, predictor: Predictor, shared: SharedClasses | None) -> tuple[list[_Seen], float]:
-        """Every image, one at a time, and how many a second: decoding, inference and reading, after one to warm up."""
+        """Every image, one at a time, and how many a second, from the file to the description; one warms up."""
         sources = self._sources()
         seen = []
         if sources:
@@ -255,26 +251,17 @@ class _Test:
                 found = predictor.predict(source.read(), source.id)
                 if shared is not None:
                     (found,) = shared.translated([found])
-                seen.append(_Seen(source.name, found, self._read(found)))
+                sure = found.above(self._config.test.score_threshold)
+                seen.append(_Seen(source.name, found, sure, self._evaluator.describe(sure, brief=True)))
         seconds = time.monotonic() - began
         return seen, len(sources) / seconds if sources else 0.0
 
-    def _read(self, found: Detections) -> list[Reading]:
-        if self._reader is None:
-            return []
-        sure = self._sure(found)
-        return self._reader.read(sure.boxes_xyxy, sure.scores, sure.category_ids)
-
-    def _sure(self, found: Detections) -> Detections:
-        return found.above(self._config.test.score_threshold)
-
     def _measure(self, seen: Iterable[_Seen], shared: SharedClasses | None) -> Measurement:
         labelled = [entry.found for entry in seen if entry.found.image_id]
-        truth, reader = self._truth, self._reader
+        truth, evaluator = self._truth, self._evaluator
         if shared is not None and not shared.complete:
-            truth = shared.truth(truth)
-            reader = reader if can_read(self._config.reading, shared.names) else None
-        return task_measure(self._config.task)(truth, labelled, reader, self._config.test.score_threshold)
+            truth, evaluator = shared.truth(truth), evaluator.for_classes(shared.names)
+        return evaluator.measure(truth, labelled, self._config.test.score_threshold)
 
     def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
         """``predictions.json``: what was found and read, image by image."""
@@ -283,55 +270,31 @@ class _Test:
             "model": {"sha256": subject.sha256, "uri": subject.uri},
             "score_threshold": self._config.test.score_threshold,
             "images": [
-                {
-                    "image": entry.name,
-                    "labelled": entry.found.image_id > 0,
-                    "detections": self._detections(self._sure(entry.found)),
-                    "readings": [reading.document() for reading in entry.readings],
-                }
-                for entry in seen
+                {"image": entry.name, "labelled": entry.found.image_id > 0, **entry.described} for entry in seen
             ],
         }
 
-    def _detections(self, found: Detections) -> list[dict[str, Any]]:
-        names = {category["id"]: category["name"] for category in self._truth["categories"]}
-        return [
-            {
-                "class": names[int(found.category_ids[index])],
-                "category_id": int(found.category_ids[index]),
-                "score": round(float(found.scores[index]), 4),
-                "box_xyxy": [round(value, 1) for value in found.boxes_xyxy[index].tolist()],
-            }
-            | ({} if found.masks is None else {"mask": found.masks[index]})
-            for index in range(len(found))
-        ]
-
-    def _draw_split(
-        self, name: str, seen: Iterable[_Seen], mistakes: Mapping[int, ImageMistakes]
-    ) -> list[dict[str, Any]]:
-        labelled = {entry.found.image_id: entry for entry in seen if entry.found.image_id}
-        sure = {image_id: self._sure(entry.found) for image_id, entry in labelled.items()}
-        drawn = draw_split(
+    def _draw_split(self, name: str, seen: Iterable[_Seen], measured: Measurement) -> list[dict[str, Any]]:
+        sure = {entry.found.image_id: entry.sure for entry in seen if entry.found.image_id}
+        return draw_split(
             self._files,
             self._root,
             self._truth,
             {name: sure},
             images=self._truth["images"],
             max_pixels=self._config.data.max_pixels,
-            mistakes={name: mistakes},
+            evaluator=self._evaluator,
+            measured={name: measured},
         )
-        readings = {entry.name: [reading.document() for reading in entry.readings] for entry in labelled.values()}
-        return [{**entry, "read": readings[entry["image"]]} for entry in drawn]
 
     def _draw_unlabelled(self, name: str, seen: Iterable[_Seen]) -> list[dict[str, Any]]:
-        names = {category["id"]: category["name"] for category in self._truth["categories"]}
         entries = []
         for number, entry in enumerate((entry for entry in seen if not entry.found.image_id), start=1):
             picture = self._unlabelled.read(entry.name, self._config.data.max_pixels)
             drawing = f"drawn/{plain_name(name)}/unlabelled/{drawing_name(number, entry.name)}"
-            save_drawing(draw_detections(picture, self._sure(entry.found), names), self._files / drawing)
-            read = [reading.document() for reading in entry.readings]
-            entries.append({"image": entry.name, "model": name, "prediction": drawing, "read": read})
+            save_drawing(self._evaluator.draw(picture, entry.sure), self._files / drawing)
+            texts = [text.model_dump() for text in self._evaluator.texts(entry.described)]
+            entries.append({"image": entry.name, "model": name, "prediction": drawing, "texts": texts})
         return entries
 
 

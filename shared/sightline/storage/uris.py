@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sightline.errors import StorageError
 from sightline.extras import installation_command
+from sightline.names import NameTable, unknown_name
 from sightline.storage.base import Storage
 from sightline.url_secrets import redact
 
-BACK_ENDS: dict[str, tuple[str, str, str]] = {
-    "file": ("sightline.storage.local", "LocalStorage", ""),
-    "gs": ("sightline.storage.gcs", "GoogleStorage", "gcs"),
-}
-"""Scheme -> (module, class, extra that installs what it needs), imported on use; the class has ``from_uri(uri)``."""
+BACK_ENDS = NameTable(
+    "storage scheme",
+    {
+        "file": "sightline.storage.local:LocalStorage",
+        "gs": "sightline.storage.gcs:GoogleStorage",
+    },
+)
+"""Classes with ``from_uri(uri)``."""
+
+_EXTRAS = {"gs": "gcs"}
+"""Scheme -> the extra that installs what its back end needs."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -31,12 +37,12 @@ def open_storage(uri: str) -> Storage:
         StorageError: No back end knows the scheme, or the URI is no place for a bucket.
     """
     require_known(uri)
-    module, name, extra = BACK_ENDS[_scheme(uri)]
+    scheme = _scheme(uri)
     try:
-        back_end = getattr(importlib.import_module(module), name)
+        back_end = BACK_ENDS.load(scheme)
     except ModuleNotFoundError as error:
         raise StorageError(
-            f"{uri} needs the package {error.name}, which is not installed; {installation_command(extra)}"
+            f"{uri} needs the package {error.name}, which is not installed; {installation_command(_EXTRAS[scheme])}"
         ) from error
     storage = back_end.from_uri(uri)
     assert isinstance(storage, Storage)  # noqa: S101
@@ -51,10 +57,8 @@ def require_known(uri: str) -> None:
     """
     scheme = _scheme(uri)
     if scheme not in BACK_ENDS:
-        raise StorageError(
-            f"storage URI {redact(uri)!r} has the scheme {scheme}://, which is not supported; expected "
-            f"{', '.join(f'{name}://' for name in BACK_ENDS)} or a plain path"
-        )
+        known = f"{', '.join(f'{name}://' for name in BACK_ENDS)} and plain paths"
+        raise StorageError(f"storage URI {redact(uri)!r}: {unknown_name(BACK_ENDS.noun, scheme, (), known)}")
 
 
 def open_uri(uri: str) -> tuple[Storage, str]:

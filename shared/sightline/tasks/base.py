@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from sightline.data.detections import Detections
+from sightline.config.task_declarations import TASK_NAMES, task_declaration
 from sightline.data.formats.coco import CocoDocument
 from sightline.errors import ConfigurationError, ModelFileError
+from sightline.names import NameTable, unknown_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,14 +23,45 @@ if TYPE_CHECKING:
     from sightline.data.loading.dataset import Sample
     from sightline.models.model_file import ModelCard
 
-TASKS = {
-    "instance_segmentation": "sightline.tasks.instance_segmentation.task:InstanceSegmentation",
-    "object_detection": "sightline.tasks.object_detection.task:ObjectDetection",
-}
-"""Name -> module and class, imported on use."""
+TASKS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.task:TASK"))
 
 MAX_PIXELS = 50_000_000
 """Of an image file, where no other limit is given; as ``data.max_pixels`` has it."""
+
+
+class Prediction(Protocol):
+    """What a model says about one image, in whatever form a task has for it.
+
+    Attributes:
+        image_id: The COCO id of the image; 0 for one without.
+    """
+
+    image_id: int
+
+    def above(self, score_threshold: float) -> Self:
+        """What is at least as sure as a threshold, 0 to 1."""
+        ...
+
+    def of_classes(self, ids: Mapping[int, int]) -> Self:
+        """What it says about some classes, with other category ids.
+
+        Args:
+            ids: Category id -> the one that it gets; what is of other classes is left out.
+        """
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values that :meth:`from_json` gives back bit by bit."""
+        ...
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The prediction that :meth:`to_json` wrote.
+
+        Raises:
+            LookupError, TypeError, ValueError or OverflowError: The values are something else.
+        """
+        ...
 
 
 class Predictor(Protocol):
@@ -38,7 +70,7 @@ class Predictor(Protocol):
     Example::
 
         predictor = Predictor.load("best.safetensors")
-        detections = predictor.predict("photo.jpg").above(0.5)
+        prediction = predictor.predict("photo.jpg").above(0.5)
 
     Attributes:
         card: What is known of the network: classes, preprocessing, where it came from.
@@ -60,17 +92,18 @@ class Predictor(Protocol):
 
     def predict(
         self, image: Image | npt.NDArray[np.uint8] | Path | str, image_id: int = 0, *, max_pixels: int = MAX_PIXELS
-    ) -> Detections:
-        """What the network finds in one image.
+    ) -> Any:  # noqa: ANN401  (the task's own kind of prediction)
+        """What the network says about one image.
 
         Args:
             image: The path of an image file, which is turned as its EXIF orientation says; or pixels, which are taken
                 as they are: a Pillow image, or uint8 [height, width, 3] RGB or [height, width] grey.
-            image_id: The COCO id that the detections are to carry.
+            image_id: The COCO id that the prediction is to carry.
             max_pixels: An image file with more pixels is refused.
 
         Returns:
-            Detections in the image's own pixels, the surest first.
+            The task's own kind of :class:`Prediction`, in the image's own pixels; of detectors
+            :class:`sightline.data.detections.Detections`, the surest first.
 
         Raises:
             DataError: The file cannot be read, or the array is not an image.
@@ -83,22 +116,31 @@ class Task(Protocol):
 
     Attributes:
         name: As in the configuration.
+        short_names: Parts of the loss -> what they are called where there is little room.
     """
 
     name: str
+    short_names: Mapping[str, str] = MappingProxyType({})
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """The names of what :meth:`evaluate` gives wherever there is truth."""
-        ...
+        return tuple(metric.name for metric in task_declaration(self.name).validation_metrics)
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """The network with random weights; ``num_classes`` without the background."""
         ...
 
-    def load_backbone(self, network: nn.Module, path: Path) -> None:
-        """Put pretrained weights (``.safetensors``) into the backbone of a network."""
-        ...
+    def load_backbone(self, network: nn.Module, path: Path) -> None:  # noqa: ARG002
+        """Put pretrained weights (``.safetensors``) into the backbone of a network.
+
+        Raises:
+            ModelFileError: They do not fit.
+            ConfigurationError: The network has no backbone.
+        """
+        raise ConfigurationError(
+            f"model.weights: the network of {self.name} has no backbone to put {path} into; leave model.weights empty"
+        )
 
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
         """The parts of the loss, scalars by name, that sum to what is minimised."""
@@ -109,10 +151,18 @@ class Task(Protocol):
         ...
 
     def load(self, path: Path, device: str) -> Predictor:
-        """The model in a model file of this task, on a device: ``auto``, ``cpu`` or ``cuda``."""
-        ...
+        """The model in a model file of this task, on a device: ``auto``, ``cpu`` or ``cuda``.
 
-    def evaluate(self, truth: CocoDocument, detections: Sequence[Detections]) -> dict[str, float]:
+        Raises:
+            ModelFileError: The file cannot be used, or was made for another task.
+            ConfigurationError: The device is not there.
+        """
+        from sightline.models.device import choose_device
+
+        network, card = load_model(path, task=self.name)
+        return self.predictor(network, card, choose_device(device))
+
+    def evaluate(self, truth: CocoDocument, predictions: Sequence[Any]) -> dict[str, float]:
         """The metrics of a validation by name; one that cannot be computed is absent."""
         ...
 
@@ -123,10 +173,7 @@ def load_task(name: str) -> Task:
     Raises:
         ConfigurationError: There is none.
     """
-    if name not in TASKS:
-        raise ConfigurationError(f"task: unknown task {name!r}; known are {', '.join(sorted(TASKS))}")
-    module, _, kind = TASKS[name].partition(":")
-    task: Task = getattr(importlib.import_module(module), kind)()
+    task: Task = TASKS.load(name, "task")
     return task
 
 
@@ -185,8 +232,8 @@ def checked_card(path: Path, *, task: str | None = None, classes: Sequence[str] 
         raise ModelFileError(f"{path}: made for the task {card.task}, but {task} is asked for")
     if card.task not in TASKS:
         raise ModelFileError(
-            f"{path}: made for the task {card.task}, which this version of Sightline does not have; known are "
-            f"{', '.join(sorted(TASKS))}"
+            f"{path}: made for another task than this version of Sightline has: "
+            f"{unknown_name(TASKS.noun, card.task, tuple(TASKS))}"
         )
     if classes is not None and tuple(classes) != card.classes:
         raise ModelFileError(

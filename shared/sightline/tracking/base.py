@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from sightline.errors import ConfigurationError
+from sightline.config.schema import TRACKER_NAMES
+from sightline.names import NameTable
 
-TRACKERS: dict[str, tuple[str, str]] = {
-    "tensorboard": ("sightline.tracking.tensorboard", "TensorBoardTracker"),
-    "text": ("sightline.tracking.text", "TextTracker"),
-}
-"""Name -> (module, class), imported on use; the class takes ``(folder, resume_iteration)``."""
+TRACKERS = NameTable("tracker", dict.fromkeys(TRACKER_NAMES, "sightline.tracking.*:TRACKER"))
+"""What makes a tracker of a folder and an iteration to resume after."""
 
 
 class Tracker(Protocol):
@@ -72,14 +69,6 @@ def open_trackers(names: Sequence[str], folder: Path, *, resume_iteration: int =
     Raises:
         ConfigurationError: An unknown name, or a tracker that is not installed.
     """
-    unknown = sorted(set(names) - set(TRACKERS))
-    if unknown:
-        raise ConfigurationError(
-            f"train.trackers: unknown {', '.join(map(repr, unknown))}; choose from {', '.join(TRACKERS)}"
-        )
+    makers: list[Callable[[Path, int], Tracker]] = [TRACKERS.load(name, "train.trackers") for name in names]
     folder.mkdir(parents=True, exist_ok=True)
-    trackers = []
-    for name in names:
-        module, kind = TRACKERS[name]
-        trackers.append(getattr(importlib.import_module(module), kind)(folder, resume_iteration))
-    return TrackerGroup(trackers)
+    return TrackerGroup([make(folder, resume_iteration) for make in makers])

@@ -38,3 +38,6 @@ class TensorBoardTracker:
     def close(self) -> None:
         """See :meth:`sightline.tracking.Tracker.close`."""
         self._writer.close()
+
+
+TRACKER = TensorBoardTracker

@@ -59,3 +59,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             break
         lines.append(document)
     return lines
+
+
+TRACKER = TextTracker

@@ -109,6 +109,10 @@ class Site:
         path = self.folder / "bucket" / "champions" / "plates" / f"{metric}.json"
         return json.loads(path.read_text()) if path.is_file() else None
 
+    def sections(self, files: str, model: str = "best") -> dict:
+        """What the measurement of a model brings to a page, by the id of the section."""
+        return {section["id"]: section for section in self.summary(files)["models"][model]["sections"]}
+
     def summary(self, files: str) -> dict:
         return json.loads((Path(files.removeprefix("file://")) / "summary.json").read_text())
 

@@ -69,6 +69,22 @@ def test_a_training_on_the_new_annotations_comes_first(site):
     assert {model.training_tag for model in result.models} == {"plates_train_v2"}
 
 
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize("content", [b'{"format": 99}', b"{", b"[]"])
+def test_a_summary_that_cannot_be_read_is_named(site, content):
+    config = site.config("data.tag=plates_ann_v2")
+    publish(site, config, "1" * 16, site.model(40, version="v2"), version="v2")
+    text, html = config.model_dump_json(), str(site.folder / "report.html")
+    result = store.from_json(EvaluateResult, run_evaluate(text, "code", "", html).result)
+    storage = open_storage(config.storage.uri)
+    path = f"{store.folder_of(storage, result)}/summary.json"
+    storage.write_bytes(path, content)
+    with pytest.raises(StepError) as error:
+        run_evaluate(text, "code", "", html)
+    assert storage.uri_of(path) in str(error.value)
+    assert ("later than" in str(error.value)) == (b"99" in content)
+
+
 def test_without_any_training_the_step_says_so(site):
     config = site.config("data.tag=plates_ann_v2")
     publish(site, site.config("data.tag=plates_ann_v2", "train.iterations=77"), "1" * 16, site.model(40))

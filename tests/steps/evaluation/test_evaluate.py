@@ -66,29 +66,30 @@ def test_summary_is_what_the_page_reads(site):
     assert (summary.split, summary.training_tag) == ("val", "plates_train_v1")
     best = document["models"]["best"]
     assert best["metrics"] == result.models[0].metrics
-    assert set(best["per_class"]) == set(document["classes"])
-    assert (
-        best["per_class"]["r_board"]["instances"] + best["per_class"]["l_board"]["instances"]
-        == best["readings"]["true"]
-    )
-    assert {len(curve) for curve in best["curves"]["mask"].values()} == {101}
-    labels, matrix = best["confusion"]["labels"], best["confusion"]["matrix"]
+    sections = site.sections(result.files)
+    rows, readings = sections["classes"]["rows"], sections["readings"]
+    assert set(rows) == set(document["classes"])
+    read, missed, _ = (number["value"] for number in readings["numbers"])
+    assert rows["r_board"]["instances"] + rows["l_board"]["instances"] == read + missed
+    assert {len(curve) for curve in sections["curves"]["lines"]["mask"].values()} == {101}
+    labels, matrix = sections["confusion"]["labels"], sections["confusion"]["matrix"]
     assert labels == [*document["classes"], "background"]
     assert len(matrix) == len(labels) == len(matrix[0])
-    assert best["readings"]["read"] / best["readings"]["true"] == best["metrics"]["EIR"]
-    wrong = [example for example in best["readings"]["examples"] if not example["right"]]
+    assert read / (read + missed) == best["metrics"]["EIR"]
+    wrong = [example for example in readings["examples"] if not example["right"]]
     assert wrong
     assert all(example["truth"] for example in wrong)
     assert document["score_threshold"] == site.config().evaluate.score_threshold
-    curve = summary.models["best"].confidence["box"]
-    assert len(curve.f1) == 101
+    curve = sections["confidence"]["charts"][0]["lines"]
+    assert len(curve["F1"]) == 101
     right = sum(matrix[index][index] for index in range(len(labels) - 1))
-    truths = sum(row["instances"] for row in best["per_class"].values())
-    assert curve.recall[50] == round(right / truths, 5)
+    truths = sum(row["instances"] for row in rows.values())
+    assert curve["recall"][50] == round(right / truths, 5)
     assert len(summary.drawn) == 2 * 2
-    first, other = ([item.mistakes for item in summary.drawn[start : start + 2]] for start in (0, 2))
-    assert sum(one.total for one in first) >= sum(one.total for one in other)
-    assert max(one.missed for one in first) == first[0].truths  # the oracle leaves whole images out
+    first, other = (summary.drawn[start : start + 2] for start in (0, 2))
+    assert sum(item.mistakes for item in first) >= sum(item.mistakes for item in other)
+    texts = {f"{item.mistakes} missed ({item.mistakes} objects)": item.remark.text for item in first}
+    assert any(whole == text for whole, text in texts.items())  # the oracle leaves whole images out
     for item in summary.drawn:
         assert summary.file(item.truth)
         assert summary.file(item.prediction)
@@ -147,7 +148,7 @@ def test_done_again_nothing_changes(site, monkeypatch):
     train = site.trained(site.model(50))
     first = promote.run(site.config(), "code", train)
     before = site.champion("EIR")
-    monkeypatch.setattr(evaluate, "task_measure", None)
+    monkeypatch.setattr(evaluate, "open_evaluator", None)
 
     assert promote.run(site.config(), "code", train) == first
     assert site.champion("EIR") == before

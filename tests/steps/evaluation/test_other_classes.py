@@ -73,7 +73,7 @@ def test_a_dataset_that_gained_classes_is_compared_on_the_shared_ones(site, clas
     assert best.metrics["mask_AP"] == selection.candidate_value
     document = site.summary(kept.files)["models"]["champion"]
     assert document["classes"] == list(known)
-    assert set(document["per_class"]) == set(known)
+    assert set(site.sections(kept.files, "champion")["classes"]["rows"]) == set(known)
     assert read_summary(Path(kept.files.removeprefix("file://"))).models["champion"].metrics == champion.metrics
     assert [(model.role, model.classes) for model in tested.models] == [("candidate", []), ("champion", list(known))]
     with closing(open_database(site.config().database.url)) as database:

@@ -11,6 +11,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sightline.errors import DatabaseError
+from sightline.names import unknown_name
 from sightline.url_secrets import redact
 
 PASSWORD_VARIABLE = "SIGHTLINE_DATABASE_PASSWORD"  # noqa: S105  (the name of a variable)
@@ -85,7 +86,7 @@ def require_supported(url: str) -> URL:
     parsed = parse_address(url)
     if parsed.get_backend_name() not in BACK_ENDS:
         raise DatabaseError(
-            f"database {shown(parsed)}: {parsed.get_backend_name()} is not supported; choose sqlite, mysql or mariadb"
+            f"database {shown(parsed)}: {unknown_name('kind of database', parsed.get_backend_name(), BACK_ENDS)}"
         )
     return parsed
 

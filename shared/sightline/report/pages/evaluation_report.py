@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sightline.report.page import write_page
 from sightline.report.pages.key_numbers import choices
-from sightline.report.pages.model_view import model_views
+from sightline.report.pages.model_view import cards, model_views
 from sightline.report.pages.summary import read_summary
 
 
@@ -25,6 +25,7 @@ def write_evaluation_report(path: Path, folder: Path) -> None:
         path,
         "evaluation_report.html",
         summary=summary,
+        cards=cards(summary),
         models=model_views(summary, "evaluate"),
         choices=choices(summary.selections, summary),
     )

@@ -1,34 +1,65 @@
-"""A measured model as pages show it: curves as paths, confusion as shares, readings with the wrong ones first."""
+"""A measured model as pages show it: its sections, prepared for the templates without knowing its task."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.report.charts import Chart, Series, line_chart
-from sightline.report.pages.summary import Confusion, DrawnImage, ModelSummary, ReadPlate, Summary
+from sightline.report.pages.summary import DrawnImage, Summary
+from sightline.report.sections import (
+    DRAWN_IMAGES,
+    Answer,
+    AnswersSection,
+    ChartsSection,
+    ConfusionSection,
+    CurvesSection,
+    ImagesSection,
+    LineChart,
+    Section,
+    TableSection,
+    Text,
+)
 
-_WRONG_READINGS = 30
-_RIGHT_READINGS = 8
+_WRONG_ANSWERS = 30
+_RIGHT_ANSWERS = 8
 MAX_CLASSES = 100
 """Classes whose curves are drawn, and the classes of the largest confusion matrix that is shown whole."""
 _CONFUSED_PAIRS = 50
+_Y_LIMITS = (0, 1.03)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassCurve:
-    """Precision over recall of one class, by what is matched: boxes, outlines.
+    """The small plot of one class.
 
     Attributes:
         name: Of the class.
-        paths: SVG path data in a square of 100 x 100; empty where there is no curve.
-        ap50: Average precision at IoU 0.5; None where it was not measured.
+        paths: Name of the line -> SVG path data in a square of 100 x 100; empty where there is no curve.
+        values: Name of the line -> the number beside it; None where it was not measured.
     """
 
     name: str
     paths: dict[str, str]
-    ap50: dict[str, float | None]
+    values: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CurvesView:
+    """A section of curves.
+
+    Attributes:
+        section: What was measured.
+        mean: The mean of all classes.
+        curves: One a class that has a curve.
+        hidden: How many classes with a curve are not in ``curves``, which has those with the lowest number then.
+    """
+
+    section: CurvesSection
+    mean: Chart
+    curves: list[ClassCurve]
+    hidden: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +71,51 @@ class ConfusionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingRow:
-    """One image's plates: the true ones, the read ones as (pieces of text, kind), and the drawn image if any.
+class ConfusionView:
+    """A confusion matrix.
 
-    Each piece of a read text comes with whether the most similar true text has it.
+    Attributes:
+        section: What was measured.
+        rows: Of the matrix; empty where it has too many classes.
+        pairs: Of a matrix with too many classes (true class, predicted class, count), the most frequent first.
+    """
+
+    section: ConfusionSection
+    rows: list[ConfusionRow]
+    pairs: list[tuple[str, str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """One image: the true texts, the predicted ones as (pieces of text, note), and the drawn image if any.
+
+    Each piece of a predicted text comes with whether the most similar true text has it.
     """
 
     image: str
-    truth: list[ReadPlate]
-    read: list[tuple[list[tuple[str, bool]], str]]
+    truth: list[Text]
+    predicted: list[tuple[list[tuple[str, bool]], str]]
     right: bool
     drawn: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersView:
+    """Texts that are right or wrong.
+
+    Attributes:
+        section: What was measured.
+        rows: Wrong ones first.
+        hidden: How many are not in ``rows``.
+    """
+
+    section: AnswersSection
+    rows: list[AnswerRow]
+    hidden: int
+
+
+SectionView = TableSection | list[Chart] | CurvesView | ConfusionView | AnswersView | list[DrawnImage]
+"""What the template of a kind of section takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +125,12 @@ class ModelView:
     Attributes:
         name: Its name in the summary.
         roles: Why it is shown, such as ``selected by mask_AP``.
-        summary: Everything measured.
-        class_metrics: Which metrics the per-class table has.
-        bar_metric: The one of them that is drawn as bars; empty where there is none.
-        curves: One a class that has a curve.
-        mean: Mean precision over recall of all classes.
-        confidence: Precision, recall and F1 over the score threshold, for each overlap.
-        curves_hidden: How many classes with a curve are not in ``curves``, which has those with the lowest AP50 then.
-        confusion: Rows of the confusion matrix; empty where there is none, or where it has too many classes.
-        confused: Of a matrix with too many classes (true class, predicted class, count), the most frequent first.
-        readings: Wrong ones first.
-        readings_hidden: How many readings are not in ``readings``.
-        drawn: Its drawn images, those with the most mistakes first.
+        sections: By the id of the section; those with nothing to show are left out.
     """
 
     name: str
     roles: list[str]
-    summary: ModelSummary
-    class_metrics: list[str]
-    bar_metric: str
-    curves: list[ClassCurve]
-    mean: Chart | None
-    confidence: list[Chart]
-    curves_hidden: int
-    confusion: list[ConfusionRow]
-    confused: list[tuple[str, str, int]]
-    readings: list[ReadingRow]
-    readings_hidden: int
-    drawn: list[DrawnImage]
+    sections: dict[str, SectionView]
 
 
 def model_views(summary: Summary, key: str) -> list[ModelView]:
@@ -95,59 +138,113 @@ def model_views(summary: Summary, key: str) -> list[ModelView]:
     return [_model_view(summary, name, roles, key) for name, roles in summary.shown().items()]
 
 
+def cards(summary: Summary) -> list[Section]:
+    """The sections of the models that a page shows, each id once, with heading and lead.
+
+    Drawn images have one even where no measurement says so.
+    """
+    found: dict[str, Section] = {}
+    for name in summary.shown():
+        for section in summary.models[name].sections:
+            found.setdefault(section.id, section)
+    drawn = summary.drawn or summary.unlabelled
+    if drawn and not any(section.kind == DRAWN_IMAGES.kind for section in found.values()):
+        found.setdefault(DRAWN_IMAGES.id, DRAWN_IMAGES)
+    return list(found.values())
+
+
 def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> ModelView:
-    model = summary.models[name]
-    readings = _reading_rows(summary, name)
-    examples = len(model.readings.examples) if model.readings else 0
-    curves = _class_curves(summary.classes, model)
-    too_many = model.confusion is not None and len(model.confusion.labels) > MAX_CLASSES + 1
-    class_metrics = _columns(model)
-    return ModelView(
-        name=name,
-        roles=roles,
-        summary=model,
-        class_metrics=class_metrics,
-        bar_metric=next((metric for metric in reversed(class_metrics) if metric.endswith("AP50")), ""),
-        curves=curves if len(curves) <= MAX_CLASSES else sorted(curves, key=_lowest_ap50)[:MAX_CLASSES],
-        curves_hidden=max(0, len(curves) - MAX_CLASSES),
-        mean=_mean_chart(f"{key} {name} mean", model),
-        confidence=_confidence_charts(f"{key} {name} confidence", model),
-        confusion=_confusion_rows(model.confusion) if model.confusion and not too_many else [],
-        confused=_confused_pairs(model.confusion) if model.confusion and too_many else [],
-        readings=readings,
-        readings_hidden=examples - len(readings),
-        drawn=summary.drawn_by(name),
+    own = {section.id: section for section in summary.models[name].sections}
+    views = {
+        card.id: _section_view(own.get(card.id, card), summary, name, key)
+        for card in cards(summary)
+        if card.id in own or isinstance(card, ImagesSection)
+    }
+    return ModelView(name, roles, {id_: view for id_, view in views.items() if view is not None})
+
+
+def _section_view(section: Section, summary: Summary, model: str, key: str) -> SectionView | None:
+    key = f"{key} {model} {section.id}"
+    match section:
+        case TableSection():
+            return section if section.rows else None
+        case ChartsSection():
+            return [drawn for chart in section.charts if (drawn := _chart(f"{key} {chart.key}", chart))] or None
+        case CurvesSection():
+            return _curves(section, key)
+        case ConfusionSection():
+            return _confusion(section)
+        case AnswersSection():
+            return _answers(section, summary, model)
+        case ImagesSection():
+            return summary.drawn_by(model) or None
+
+
+def _chart(key: str, chart: LineChart) -> Chart | None:
+    lines = [_line(name, values) for name, values in chart.lines.items() if any(v is not None for v in values)]
+    if not lines:
+        return None
+    return line_chart(
+        key,
+        chart.title,
+        lines,
+        x_label=chart.x_label,
+        y_label=chart.y_label,
+        y_limits=_Y_LIMITS,
+        x_limits=(0, 1),
+        mark=(chart.mark.x, chart.mark.text) if chart.mark else None,
     )
 
 
-def _class_curves(classes: Sequence[str], model: ModelSummary) -> list[ClassCurve]:
-    drawn = {overlap: curves for overlap, curves in model.curves.items() if curves}
-    known = {name for curves in drawn.values() for name in curves}
-    others = dict.fromkeys(name for curves in drawn.values() for name in curves if name not in classes)
-    return [
+def _line(name: str, values: Sequence[float | None], *, dashed: bool = False) -> Series:
+    steps = max(1, len(values) - 1)
+    points = [(index / steps, value) for index, value in enumerate(values) if value is not None]
+    return Series(name, [x for x, _ in points], [y for _, y in points], dashed)
+
+
+def _curves(section: CurvesSection, key: str) -> CurvesView | None:
+    names = dict.fromkeys(name for curves in section.lines.values() for name in curves)
+    curves = [
         ClassCurve(
             name,
-            {overlap: curve_path(curves.get(name, [])) for overlap, curves in drawn.items()},
-            {overlap: model.per_class.get(name, {}).get(f"{overlap}_AP50") for overlap in drawn},
+            {line: curve_path(of_class.get(name, [])) for line, of_class in section.lines.items()},
+            {line: section.values.get(line, {}).get(name) for line in section.lines},
         )
-        for name in [*classes, *others]
-        if name in known
+        for name in names
     ]
+    mean = _mean(section, f"{key} mean")
+    if mean is None:
+        return None
+    shown = curves if len(curves) <= MAX_CLASSES else sorted(curves, key=_lowest_value)[:MAX_CLASSES]
+    return CurvesView(section, mean, shown, len(curves) - len(shown))
 
 
-def _columns(model: ModelSummary) -> list[str]:
-    """The average precisions of the table per class, in the order in which they were measured."""
-    names = dict.fromkeys(name for row in model.per_class.values() for name in row)
-    return [name for name in names if name.endswith(("AP", "AP50"))]
+def _mean(section: CurvesSection, key: str) -> Chart | None:
+    lines: list[Series] = []
+    for name, curves in section.lines.items():
+        columns = list(zip(*curves.values(), strict=False))
+        if columns:
+            lines.append(_line(name, [sum(column) / len(column) for column in columns], dashed=bool(lines)))
+    if not lines:
+        return None
+    return line_chart(
+        key,
+        section.mean_title,
+        lines,
+        x_label=section.x_label,
+        y_label=section.y_label,
+        y_limits=_Y_LIMITS,
+        x_limits=(0, 1),
+    )
 
 
-def curve_path(precisions: Sequence[float]) -> str:
+def curve_path(values: Sequence[float]) -> str:
     """SVG path data of values 0 to 1 at equal steps, in a square of 100 x 100 with y downwards.
 
     Points on the straight line between their neighbours are left out.
     """
-    last = max(1, len(precisions) - 1)
-    points = [(100 * index / last, 100 - 100 * value) for index, value in enumerate(precisions)]
+    last = max(1, len(values) - 1)
+    points = [(100 * index / last, 100 - 100 * value) for index, value in enumerate(values)]
     kept = [
         point
         for index, point in enumerate(points)
@@ -156,60 +253,23 @@ def curve_path(precisions: Sequence[float]) -> str:
     return "M" + "L".join(f"{x:g},{round(y, 2):g}" for x, y in kept) if kept else ""
 
 
-def _mean_chart(key: str, model: ModelSummary) -> Chart | None:
-    series = []
-    for name, curves in model.curves.items():
-        columns = list(zip(*curves.values(), strict=False))
-        if columns:
-            steps = max(1, len(columns) - 1)
-            recall = [index / steps for index in range(len(columns))]
-            series.append(Series(name, recall, [sum(column) / len(column) for column in columns], name == "mask"))
-    if not series:
+def _lowest_value(curve: ClassCurve) -> float:
+    return next((value for value in curve.values.values() if value is not None), 1.0)
+
+
+def _confusion(confusion: ConfusionSection) -> ConfusionView | None:
+    if not confusion.labels:
         return None
-    title = "Mean precision of all classes at IoU 0.5"
-    return line_chart(key, title, series, x_label="recall", y_label="precision", y_limits=(0, 1.03), x_limits=(0, 1))
-
-
-def _confidence_charts(key: str, model: ModelSummary) -> list[Chart]:
-    titles = {"box": "Boxes at IoU 0.5, all classes together", "mask": "Outlines at IoU 0.5, all classes together"}
-    charts = []
-    for overlap, curve in model.confidence.items():
-        lines: dict[str, Sequence[float | None]] = {
-            "precision": curve.precision,
-            "recall": curve.recall,
-            "F1": curve.f1,
-        }
-        series = [_by_score(name, values) for name, values in lines.items() if any(v is not None for v in values)]
-        if series:
-            charts.append(
-                line_chart(
-                    f"{key} {overlap}",
-                    titles.get(overlap, overlap),
-                    series,
-                    x_label="score threshold",
-                    y_label="precision, recall, F1",
-                    y_limits=(0, 1.03),
-                    x_limits=(0, 1),
-                    mark=(curve.best_threshold, f"best F1 {curve.best_f1:.3f} at {curve.best_threshold:g}"),
-                )
-            )
-    return charts
-
-
-def _by_score(name: str, values: Sequence[float | None]) -> Series:
-    steps = max(1, len(values) - 1)
-    points = [(index / steps, value) for index, value in enumerate(values) if value is not None]
-    return Series(name, [x for x, _ in points], [y for _, y in points])
-
-
-def _confusion_rows(confusion: Confusion) -> list[ConfusionRow]:
-    return [
+    if len(confusion.labels) > MAX_CLASSES + 1:
+        return ConfusionView(confusion, [], _confused_pairs(confusion))
+    rows = [
         ConfusionRow(label, [(count, count / max(1, sum(row))) for count in row])
         for label, row in zip(confusion.labels, confusion.matrix, strict=False)
     ]
+    return ConfusionView(confusion, rows, [])
 
 
-def _confused_pairs(confusion: Confusion) -> list[tuple[str, str, int]]:
+def _confused_pairs(confusion: ConfusionSection) -> list[tuple[str, str, int]]:
     labels = confusion.labels
     pairs = [
         (labels[row], labels[column], count)
@@ -220,37 +280,24 @@ def _confused_pairs(confusion: Confusion) -> list[tuple[str, str, int]]:
     return sorted(pairs, key=lambda pair: -pair[2])[:_CONFUSED_PAIRS]
 
 
-def _lowest_ap50(curve: ClassCurve) -> float:
-    return next((value for value in curve.ap50.values() if value is not None), 1.0)
+def _answers(section: AnswersSection, summary: Summary, model: str) -> AnswersView:
+    drawn: Mapping[str, Path | None] = {item.image: summary.file(item.prediction) for item in summary.drawn_by(model)}
+    wrong = [example for example in section.examples if not example.right][:_WRONG_ANSWERS]
+    right = [example for example in section.examples if example.right][:_RIGHT_ANSWERS]
+    rows = [_answer_row(example, drawn.get(example.image)) for example in (*wrong, *right)]
+    return AnswersView(section, rows, len(section.examples) - len(rows))
 
 
-def _reading_rows(summary: Summary, name: str) -> list[ReadingRow]:
-    readings = summary.models[name].readings
-    if readings is None:
-        return []
-    drawn = {item.image: summary.file(item.prediction) for item in summary.drawn if item.model in (name, "")}
-    wrong = [example for example in readings.examples if not example.right][:_WRONG_READINGS]
-    right = [example for example in readings.examples if example.right][:_RIGHT_READINGS]
-    return [
-        ReadingRow(
-            example.image,
-            example.truth,
-            [
-                (_marked(plate.text, example.truth), plate.kind if plate.complete else f"{plate.kind}, incomplete")
-                for plate in example.read
-            ],
-            example.right,
-            drawn.get(example.image),
-        )
-        for example in (*wrong, *right)
-    ]
+def _answer_row(answer: Answer, drawn: Path | None) -> AnswerRow:
+    predicted = [(_marked(text.text, answer.truth), text.note) for text in answer.predicted]
+    return AnswerRow(answer.image, answer.truth, predicted, answer.right, drawn)
 
 
-def _marked(text: str, truth: Sequence[ReadPlate]) -> list[tuple[str, bool]]:
+def _marked(text: str, truth: Sequence[Text]) -> list[tuple[str, bool]]:
     """The text in pieces, each with whether the most similar true text has it."""
     from difflib import SequenceMatcher
 
-    matchers = [SequenceMatcher(None, text, plate.text, autojunk=False) for plate in truth]
+    matchers = [SequenceMatcher(None, text, true.text, autojunk=False) for true in truth]
     if not matchers:
         return [(text, False)]
     nearest = max(matchers, key=lambda matcher: matcher.ratio())

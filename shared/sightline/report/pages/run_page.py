@@ -17,7 +17,7 @@ from sightline.report.charts import Chart
 from sightline.report.page import reason_of, write_page
 from sightline.report.pages.history_charts import history_charts, read_history
 from sightline.report.pages.key_numbers import choices, key_numbers, summary_of_result
-from sightline.report.pages.model_view import model_views
+from sightline.report.pages.model_view import cards, model_views
 from sightline.report.pages.run_graph import SMALL, lay_out
 from sightline.report.pages.summary import SelectionSummary, Summary, read_summary
 
@@ -144,6 +144,7 @@ def write_run_page(path: Path, run: RunPage) -> None:
         evaluate_models=model_views(evaluate, "evaluate") if evaluate else [],
         test=test,
         test_models=model_views(test, "test") if test else [],
+        cards=cards(source) if (source := test or evaluate) else [],
         index_link=quote(run.index_link),
         drawn=_drawn_folders(run),
         speeds=_speeds(run, known_test),

@@ -10,83 +10,29 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sightline import strict_json
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import DataError
-from sightline.plural import counted
 from sightline.report.page import reason_of
+from sightline.report.pages.summary_formats import with_sections
+from sightline.report.sections import Remark, Section, Text, at_score
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-Curves = dict[str, dict[str, list[float]]]
-"""``box``, ``mask`` -> class -> precision at recall 0, 0.01, ..., 1, at IoU 0.5."""
-
-
-class ConfidenceCurve(_Part):
-    """Precision, recall and F1 at equally spaced score thresholds from 0 to 1, at IoU 0.5, all classes together."""
-
-    precision: list[float | None] = []
-    recall: list[float] = []
-    f1: list[float] = []
-    best_threshold: float = 0.0
-
-    @property
-    def best_f1(self) -> float:
-        """The highest F1."""
-        return max(self.f1, default=0.0)
-
-
-class Confusion(_Part):
-    """Counts; rows are the truth, columns what was predicted."""
-
-    labels: list[str] = []
-    matrix: list[list[int]] = []
-
-
-class ReadPlate(_Part):
-    """One plate as it was read, or as it is; texts in reading order; a read one may lack parts."""
-
-    kind: str = ""
-    complete: bool = True
-    texts: list[str] | dict[str, str] = []
-
-    @property
-    def text(self) -> str:
-        """The plate's texts, one after the other."""
-        parts = self.texts.values() if isinstance(self.texts, dict) else self.texts
-        return " ".join(parts)
-
-
-class ReadingExample(_Part):
-    """The plates of one image, true and read."""
-
-    image: str
-    truth: list[ReadPlate] = []
-    read: list[ReadPlate] = []
-    right: bool = False
-
-
-class Readings(_Part):
-    """Plates in the truth (``true``), plates read exactly (``read``), and read ones that no true plate matches."""
-
-    true: int = 0
-    read: int = 0
-    false: int = 0
-    examples: list[ReadingExample] = []
-
-
 class ModelSummary(_Part):
-    """One measured model; a metric that could not be computed is absent."""
+    """One measured model; a metric that could not be computed is absent.
+
+    Attributes:
+        note: On what conditions the metrics were computed, full sentences.
+        sections: What its measurement brings to a page.
+    """
 
     uri: str = ""
     sha256: str = ""
     training_tag: str = ""
     metrics: dict[str, float] = {}
-    per_class: dict[str, dict[str, float]] = {}
-    curves: Curves = {}
-    confidence: dict[str, ConfidenceCurve] = {}
-    confusion: Confusion | None = None
-    readings: Readings | None = None
+    note: str = ""
+    sections: list[Section] = []
     images_per_second: float | None = None
 
 
@@ -116,28 +62,6 @@ class SelectionSummary(_Part):
         return "champion stays" if self.had_champion else "not promoted"
 
 
-class Mistakes(_Part):
-    """How many objects of an image were taken for another class, missed, or found where nothing is."""
-
-    confused: int = 0
-    missed: int = 0
-    false: int = 0
-    truths: int = 0
-
-    @property
-    def total(self) -> int:
-        """All mistakes."""
-        return self.confused + self.missed + self.false
-
-    @property
-    def text(self) -> str:
-        """For a caption."""
-        names = (("missed", self.missed), ("of a wrong class", self.confused))
-        parts = [f"{number} {name}" for name, number in names if number]
-        parts += [counted(self.false, "false detection")] if self.false else []
-        return f"{', '.join(parts) or 'no mistake'} ({counted(self.truths, 'object')})"
-
-
 class DrawnImage(_Part):
     """One image, drawn; the paths are relative to the folder of ``summary.json``."""
 
@@ -145,8 +69,13 @@ class DrawnImage(_Part):
     model: str = ""
     truth: str = ""
     prediction: str = ""
-    read: list[ReadPlate] = []
-    mistakes: Mistakes | None = None
+    texts: list[Text] = []
+    remark: Remark | None = None
+
+    @property
+    def mistakes(self) -> int:
+        """How many the prediction has, as far as that is known."""
+        return self.remark.mistakes if self.remark else 0
 
 
 class Summary(_Part):
@@ -164,21 +93,19 @@ class Summary(_Part):
     unlabelled: list[DrawnImage] = []
 
     @property
-    def reads(self) -> bool:
-        """Whether anything, such as plates, was read."""
-        return any(model.readings is not None for model in self.models.values())
+    def note(self) -> str:
+        """On what conditions the metrics were computed."""
+        return next((model.note for model in self.models.values() if model.note), "")
 
     @property
     def at_score(self) -> str:
-        """The score threshold of drawings, readings and confusion as text; documents of before have none."""
-        if self.score_threshold is None:
-            return "score threshold as configured"
-        return f"score \N{GREATER-THAN OR EQUAL TO} {self.score_threshold:g}"
+        """The score threshold of what is drawn, as text."""
+        return at_score(self.score_threshold)
 
     def drawn_by(self, model: str) -> list[DrawnImage]:
         """The drawn images of a model, those with the most mistakes first."""
         own = [item for item in self.drawn if item.model in (model, "")]
-        return sorted(own, key=lambda item: -item.mistakes.total if item.mistakes else 0)
+        return sorted(own, key=lambda item: -item.mistakes)
 
     def file(self, relative: str) -> Path | None:
         """A drawn image's path; None when it is not there or would lie outside the folder."""
@@ -228,7 +155,7 @@ class Summary(_Part):
         return max(own, key=lambda name: own[name], default="")
 
 
-SUMMARY = DocumentKind("summary", Summary)
+SUMMARY = DocumentKind("summary", Summary, upgrades=(with_sections,))
 
 
 def is_champion(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sightline.report.page import write_page
-from sightline.report.pages.model_view import model_views
+from sightline.report.pages.model_view import cards, model_views
 from sightline.report.pages.summary import read_summary
 
 
@@ -20,4 +20,4 @@ def write_test_report(path: Path, folder: Path) -> None:
         DataError: ``summary.json`` is missing or is not what test writes, or a drawn image cannot be read.
     """
     summary = read_summary(folder)
-    write_page(path, "test_report.html", summary=summary, models=model_views(summary, "test"))
+    write_page(path, "test_report.html", summary=summary, cards=cards(summary), models=model_views(summary, "test"))

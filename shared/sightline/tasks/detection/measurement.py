@@ -1,64 +1,23 @@
-"""Every metric of one detector on one split, and how ``summary.json`` tells it."""
+"""Every metric of one detector on one split, and what a page shows of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.metrics.coco import CocoScores, Overlap, evaluate_coco
-from sightline.metrics.confusion import Confusion, ImageMistakes, confusion_matrix
+from sightline.metrics.confusion import confusion_matrix
 from sightline.metrics.divided import DividedScores, evaluate_divided
 from sightline.metrics.exact_match import ExactMatch, Reader, evaluate_exact_match
+from sightline.report.detector_sections import detector_note, detector_sections
+from sightline.report.sections import object_remark
+from sightline.tasks.evaluators import Measurement
 
 _CLASS_METRICS = ("AP", "AP50")
 """The columns of COCO in the table per class, for each overlap."""
-
-
-@dataclass(frozen=True, slots=True)
-class DetectionMeasurement:
-    """One model on one split.
-
-    Attributes:
-        metrics: By name, 0 to 1; what cannot be computed is left out.
-        coco: Per class, with curves.
-        divided: dv_AP of each class with truth; empty where there are no masks.
-        confusion: Of the detections above the score threshold.
-        readings: Of the detections above the score threshold; None where nothing is read.
-    """
-
-    metrics: dict[str, float]
-    coco: CocoScores
-    divided: dict[str, float]
-    confusion: Confusion
-    readings: ExactMatch | None
-
-    @property
-    def mistakes(self) -> dict[int, ImageMistakes]:
-        """What is wrong in each image, by its id."""
-        return self.confusion.mistakes
-
-    def document(self, truth: CocoDocument) -> dict[str, Any]:
-        """The measurement as JSON values."""
-        document: dict[str, Any] = {
-            "metrics": self.metrics,
-            "per_class": {name: self._class_row(name) for name in self.coco.instances},
-            "curves": self.coco.curves,
-            "confidence": {overlap: curve.document() for overlap, curve in self.coco.confidence.items()},
-            "confusion": {"labels": self.confusion.labels, "matrix": self.confusion.matrix.tolist()},
-        }
-        if self.readings is not None:
-            document["readings"] = _readings_document(self.readings, truth)
-        return document
-
-    def _class_row(self, name: str) -> dict[str, float]:
-        scores = self.coco.per_class.get(name, {})
-        row: dict[str, float] = {"instances": self.coco.instances[name]}
-        columns = [f"{overlap}_{metric}" for overlap in self.coco.curves for metric in _CLASS_METRICS]
-        row |= {metric: scores[metric] for metric in columns if metric in scores}
-        return row | ({"dv_AP": self.divided[name]} if name in self.divided else {})
 
 
 def measure_detections(
@@ -68,7 +27,8 @@ def measure_detections(
     score_threshold: float,
     *,
     overlaps: Sequence[Overlap],
-) -> DetectionMeasurement:
+    noun: str,
+) -> Measurement:
     """Compute every metric.
 
     Args:
@@ -76,6 +36,7 @@ def measure_detections(
         detections: One entry an image, of every score: average precision needs them all.
         reader: What to read; None: nothing.
         score_threshold: Detections below it are neither read nor counted in the confusion matrix.
+        noun: What the reader reads, such as ``plate``.
         overlaps: By what detections are matched with the truth; outlines are compared where masks are among them.
 
     Raises:
@@ -86,7 +47,32 @@ def measure_detections(
     sure = [found.above(score_threshold) for found in detections]
     readings = None if reader is None else evaluate_exact_match(truth, sure, reader)
     metrics = coco.values | divided.values | ({} if readings is None else readings.values)
-    return DetectionMeasurement(metrics, coco, divided.per_class, confusion_matrix(truth, sure), readings)
+    confusion = confusion_matrix(truth, sure)
+    note = detector_note(divided=bool(divided.values), reads=readings is not None, score_threshold=score_threshold)
+    values = {
+        "per_class": _class_rows(coco, divided.per_class),
+        "curves": coco.curves,
+        "confidence": {overlap: curve.document() for overlap, curve in coco.confidence.items()},
+        "confusion": {"labels": confusion.labels, "matrix": confusion.matrix.tolist()},
+        "readings": None if readings is None else _readings_document(readings, truth),
+    }
+    return Measurement(
+        metrics,
+        detector_sections(values, list(coco.instances), note=note, score_threshold=score_threshold, noun=noun),
+        {image_id: object_remark(**asdict(mistakes)) for image_id, mistakes in confusion.mistakes.items()},
+        note,
+    )
+
+
+def _class_rows(coco: CocoScores, divided: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    columns = [f"{overlap}_{metric}" for overlap in coco.curves for metric in _CLASS_METRICS]
+    rows: dict[str, dict[str, float]] = {}
+    for name, instances in coco.instances.items():
+        scores = coco.per_class.get(name, {})
+        rows[name] = {"instances": instances} | {metric: scores[metric] for metric in columns if metric in scores}
+        if name in divided:
+            rows[name]["dv_AP"] = divided[name]
+    return rows
 
 
 def _readings_document(readings: ExactMatch, truth: CocoDocument) -> dict[str, Any]:

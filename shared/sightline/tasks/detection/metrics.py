@@ -19,7 +19,9 @@ DIVIDED = Metric("dv_mAP", "outlines correct in all six slices, IoU 0.6, every s
 
 READINGS = {
     "plates": Reading(
-        Metric("EIR", "plates read exactly", place=4, headline=True), "counts structures that were read exactly"
+        Metric("EIR", "plates read exactly", place=4, headline=True),
+        "counts structures that were read exactly",
+        noun="plate",
     )
 }
-"""What can be read from boxes; the readers are in :mod:`sightline.tasks.readers.registry`."""
+"""What can be read from boxes; each is a module of that name in :mod:`sightline.tasks.readers`."""

@@ -12,12 +12,11 @@ from torch import nn
 
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import RunLengthEncoding
-from sightline.data.images import read_image
 from sightline.data.loading.transforms import fit_image
-from sightline.errors import DataError
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
 from sightline.tasks.base import MAX_PIXELS, Predictor
+from sightline.tasks.input_image import rgb_image
 
 
 class DetectionPredictor(Predictor):
@@ -43,7 +42,7 @@ class DetectionPredictor(Predictor):
         max_pixels: int = MAX_PIXELS,
     ) -> Detections:
         """What the network finds in one image; see :meth:`sightline.tasks.base.Predictor.predict`."""
-        image = _rgb(image, max_pixels)
+        image = rgb_image(image, max_pixels)
         fitted, placement = fit_image(image, self.card.preprocessing.image_size)
         with torch.inference_mode():
             (found,) = self._network([as_tensor(np.array(fitted)).to(self._device)])
@@ -77,17 +76,3 @@ class DetectionPredictor(Predictor):
             width: Of the image.
         """
         return None
-
-
-def _rgb(image: Image.Image | npt.NDArray[np.uint8] | Path | str, max_pixels: int) -> Image.Image:
-    if isinstance(image, (str, Path)):
-        return read_image(Path(image), max_pixels, "max_pixels")
-    if isinstance(image, np.ndarray):
-        colours = image.shape[2:] in {(), (3,)}
-        if image.dtype != np.uint8 or image.ndim not in {2, 3} or not colours or not image.size:
-            raise DataError(
-                f"an array of {image.dtype} {list(image.shape)} is not an image; expected uint8 [height, width, 3] RGB "
-                "or [height, width] grey, with at least one pixel"
-            )
-        image = Image.fromarray(np.ascontiguousarray(image))
-    return image if image.mode == "RGB" else image.convert("RGB")

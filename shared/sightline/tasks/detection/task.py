@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import nn
 
-from sightline.config.task_declarations import task_declaration
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.dataset import Sample
 from sightline.metrics.coco import Overlap, evaluate_coco
 from sightline.models.backbone import Backbone, load_backbone_weights
-from sightline.models.device import choose_device
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
-from sightline.tasks.base import load_model
+from sightline.tasks.base import Task
 from sightline.tasks.detection.predictor import DetectionPredictor
 
 
-class DetectionTask:
+class DetectionTask(Task):
     """A task whose network is a detector of torchvision with a backbone of :mod:`sightline.models.backbone`.
 
     Attributes:
@@ -33,11 +32,7 @@ class DetectionTask:
     name: str
     overlaps: tuple[Overlap, ...] = ("box",)
     predictor_class: type[DetectionPredictor] = DetectionPredictor
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The names of what :meth:`evaluate` gives wherever there is truth."""
-        return tuple(metric.name for metric in task_declaration(self.name).validation_metrics)
+    short_names = MappingProxyType({"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"})
 
     def load_backbone(self, network: nn.Module, path: Path) -> None:
         """Put pretrained weights (``.safetensors``) into the backbone of a network.
@@ -66,16 +61,6 @@ class DetectionTask:
         """The network as something that looks at images."""
         return self.predictor_class(network, card, device)
 
-    def load(self, path: Path, device: str) -> DetectionPredictor:
-        """The model in a model file of this task, on a device: ``auto``, ``cpu`` or ``cuda``.
-
-        Raises:
-            ModelFileError: The file cannot be used, or was made for another task.
-            ConfigurationError: The device is not there.
-        """
-        network, card = load_model(path, task=self.name)
-        return self.predictor(network, card, choose_device(device))
-
-    def evaluate(self, truth: CocoDocument, detections: Sequence[Detections]) -> dict[str, float]:
+    def evaluate(self, truth: CocoDocument, predictions: Sequence[Detections]) -> dict[str, float]:
         """COCO's average precision by each of :attr:`overlaps`."""
-        return dict(evaluate_coco(truth, detections, self.overlaps).values)
+        return dict(evaluate_coco(truth, predictions, self.overlaps).values)

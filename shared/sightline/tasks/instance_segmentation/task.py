@@ -36,3 +36,6 @@ class InstanceSegmentation(DetectionTask):
         for mask, segmentation in zip(masks, sample.segmentations, strict=True):
             mask[:] = rasterize(segmentation, height, width)
         return super().target(sample, device) | {"masks": torch.from_numpy(masks).to(device)}
+
+
+TASK = InstanceSegmentation()

@@ -23,3 +23,6 @@ class ObjectDetection(DetectionTask):
         assert isinstance(model, BoxDetector)  # noqa: S101
         network: nn.Module = build_detector(model, num_classes)
         return network
+
+
+TASK = ObjectDetection()

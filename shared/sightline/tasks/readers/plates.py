@@ -134,3 +134,6 @@ def _owner(boxes: Floats, character: int, lines: Sequence[int | None]) -> int | 
 def _holds_centre(boxes: Floats, outer: int, inner: int) -> bool:
     centre = (boxes[inner, :2] + boxes[inner, 2:]) / 2
     return bool(np.all(boxes[outer, :2] <= centre) and np.all(centre <= boxes[outer, 2:]))
+
+
+READER = PlateReader

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sightline.errors import ConfigurationError
 from sightline.metrics.exact_match import Reader
+from sightline.names import NameTable
+from sightline.tasks.detection.metrics import READINGS
 
-READERS = {"plates": ("sightline.tasks.readers.plates", "PlateReader")}
-"""Name -> (module, class), imported on use; the class takes the class names."""
+READERS = NameTable("reading", dict.fromkeys(READINGS, "sightline.tasks.readers.*:READER"))
+"""What makes a reader of the class names."""
 
 
 def open_reader(name: str, class_names: Sequence[str]) -> Reader | None:
@@ -24,11 +25,8 @@ def open_reader(name: str, class_names: Sequence[str]) -> Reader | None:
     """
     if name == "none":
         return None
-    if name not in READERS:
-        raise ConfigurationError(f"reading: unknown reader {name!r}; known are none, {', '.join(sorted(READERS))}")
-    module, kind = READERS[name]
-    reader: Reader = getattr(importlib.import_module(module), kind)(class_names)
-    return reader
+    make: Callable[[Sequence[str]], Reader] = READERS.load(name, "reading")
+    return make(class_names)
 
 
 def can_read(name: str, class_names: Sequence[str]) -> bool:

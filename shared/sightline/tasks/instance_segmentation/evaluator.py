@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from sightline.tasks.detection.measurement import measure_detections
+from sightline.tasks.detection.evaluator import DetectionEvaluator
 
-measure = partial(measure_detections, overlaps=("box", "mask"))
+EVALUATOR = partial(DetectionEvaluator, overlaps=("box", "mask"))

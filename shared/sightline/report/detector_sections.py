@@ -1,0 +1,180 @@
+"""What a page shows of a detector: sections on its boxes, or boxes and outlines, and on what was read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sightline.report.sections import (
+    DRAWN_IMAGES,
+    Answer,
+    AnswersSection,
+    ChartsSection,
+    ConfusionSection,
+    CurvesSection,
+    LineChart,
+    Mark,
+    Number,
+    Section,
+    TableSection,
+    Text,
+    at_score,
+)
+from sightline.report.wording import count_text
+
+_CONFIDENCE_TITLES = {
+    "box": "Boxes at IoU 0.5, all classes together",
+    "mask": "Outlines at IoU 0.5, all classes together",
+}
+
+
+def detector_note(*, divided: bool, reads: bool, score_threshold: float | None) -> str:
+    """On what conditions the metrics of a detector were computed.
+
+    Args:
+        divided: Whether dv_mAP is among them.
+        reads: Whether EIR is.
+        score_threshold: Of what is read, 0 to 1; None where it is not known.
+    """
+    note = (
+        f"AP: mean over IoU 0.50 to 0.95, AP50 and AP75 at IoU 0.5 and 0.75{', dv_mAP at IoU 0.6' if divided else ''}"
+    )
+    note += "; all of them over every score, at most 100 detections per class and image."
+    return f"{note} EIR: {at_score(score_threshold)}." if reads else note
+
+
+def detector_sections(
+    values: Mapping[str, Any], classes: Sequence[str], *, note: str, score_threshold: float | None, noun: str = "plate"
+) -> list[Section]:
+    """The sections of one detector on one split.
+
+    Args:
+        values: JSON values, each of which may be missing: ``per_class`` (class -> ``instances`` and metrics),
+            ``curves`` (``box``, ``mask`` -> class -> precision at recall 0, 0.01, ..., 1, at IoU 0.5), ``confidence``
+            (``box``, ``mask`` -> precision, recall and F1 at score thresholds from 0 to 1), ``confusion`` and
+            ``readings``.
+        classes: In the order in which curves are shown; those of other classes come after.
+        note: From :func:`detector_note`.
+        score_threshold: Of the confusion matrix and of what is read, 0 to 1; None where it is not known.
+        noun: What is read.
+    """
+    score = at_score(score_threshold)
+    sections: list[Section] = [
+        _per_class(values.get("per_class", {}), note),
+        ChartsSection(
+            id="confidence",
+            title="Precision, recall and F1 by score",
+            link="By score",
+            lead="The effect of the score threshold; the one with the highest F1 is marked.",
+            missing="This summary has no values by score: it comes from an earlier release.",
+            charts=[_by_score(overlap, curve) for overlap, curve in values.get("confidence", {}).items()],
+        ),
+        _precision_over_recall(values, classes),
+        ConfusionSection(
+            id="confusion",
+            title="Confusion",
+            lead=f"Boxes at IoU 0.5, {score}.",
+            missing="There is no confusion matrix.",
+            **(values.get("confusion") or {}),
+        ),
+        DRAWN_IMAGES,
+    ]
+    readings = values.get("readings")
+    return sections if readings is None else [*sections, _readings(readings, noun, score)]
+
+
+def read_texts(readings: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """What was read in an image, each with its kind.
+
+    Args:
+        readings: As :meth:`sightline.metrics.exact_match.Reading.document` gives them.
+    """
+    return [_text(reading) for reading in readings]
+
+
+def _per_class(rows: dict[str, dict[str, float]], note: str) -> TableSection:
+    """The average precisions in the order in which they were measured, the last AP50 as bars."""
+    names = dict.fromkeys(name for row in rows.values() for name in row)
+    columns = [name for name in names if name.endswith(("AP", "AP50"))]
+    return TableSection(
+        id="classes",
+        title="Per class",
+        link="Classes",
+        lead=note,
+        missing="There are no values per class.",
+        counts=["instances"],
+        columns=columns,
+        bar=next((name for name in reversed(columns) if name.endswith("AP50")), ""),
+        rows=rows,
+    )
+
+
+def _by_score(overlap: str, curve: Mapping[str, Any]) -> LineChart:
+    best_f1, threshold = max(curve.get("f1", []), default=0.0), curve.get("best_threshold", 0.0)
+    return LineChart(
+        key=overlap,
+        title=_CONFIDENCE_TITLES.get(overlap, overlap),
+        x_label="score threshold",
+        y_label="precision, recall, F1",
+        lines={name: curve.get(name.lower(), []) for name in ("precision", "recall", "F1")},
+        mark=Mark(x=threshold, text=f"best F1 {best_f1:.3f} at {threshold:g}"),
+    )
+
+
+def _precision_over_recall(values: Mapping[str, Any], classes: Sequence[str]) -> CurvesSection:
+    rows = values.get("per_class", {})
+    lines = {}
+    for overlap, curves in values.get("curves", {}).items():
+        if curves:
+            ordered = dict.fromkeys([*classes, *curves])
+            lines[overlap] = {name: curves[name] for name in ordered if name in curves}
+    return CurvesSection(
+        id="curves",
+        title="Precision and recall",
+        link="PR curves",
+        lead="At IoU 0.5, every score.",
+        missing="There are no precision-recall curves.",
+        mean_title="Mean precision of all classes at IoU 0.5",
+        hint="Precision (up) over recall (right), both 0 to 1, at IoU 0.5",
+        x_label="recall",
+        y_label="precision",
+        lines=lines,
+        values={
+            overlap: {name: rows.get(name, {}).get(f"{overlap}_AP50") for name in curves}
+            for overlap, curves in lines.items()
+        },
+        value_name="AP50",
+    )
+
+
+def _readings(readings: Mapping[str, Any], noun: str, score: str) -> AnswersSection:
+    true, read = readings.get("true", 0), readings.get("read", 0)
+    return AnswersSection(
+        id="readings",
+        title=f"{noun.capitalize()}s read right and wrong",
+        link=f"{noun.capitalize()}s",
+        lead=f"Wrong readings first, {score}; characters that are not in the truth are marked.",
+        missing="This model's readings are not in the summary.",
+        noun=noun,
+        verb="read",
+        numbers=[
+            Number(name="read exactly", value=read, note=f"of {count_text(true)} {noun}s"),
+            Number(name="missed or misread", value=true - read, note=f"true {noun}s that no reading matches"),
+            Number(name="false readings", value=readings.get("false", 0), note=f"readings that match no true {noun}"),
+        ],
+        examples=[
+            Answer(
+                image=example["image"],
+                truth=read_texts(example.get("truth", [])),
+                predicted=read_texts(example.get("read", [])),
+                right=example.get("right", False),
+            )
+            for example in readings.get("examples", [])
+        ],
+    )
+
+
+def _text(reading: Mapping[str, Any]) -> Text:
+    texts, kind = reading.get("texts", []), reading.get("kind", "")
+    parts = texts.values() if isinstance(texts, Mapping) else texts
+    return Text(text=" ".join(parts), note=kind if reading.get("complete", True) else f"{kind}, incomplete")

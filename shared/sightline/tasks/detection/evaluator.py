@@ -1,0 +1,105 @@
+"""Detections measured, drawn and described."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from sightline.data.detections import Detections
+from sightline.data.formats.coco import CocoAnnotation, CocoDocument
+from sightline.metrics.coco import Overlap
+from sightline.report.detector_sections import read_texts
+from sightline.report.drawing.draw import draw_detections, draw_truth
+from sightline.report.sections import Text
+from sightline.tasks.detection.measurement import measure_detections
+from sightline.tasks.detection.metrics import READINGS
+from sightline.tasks.evaluators import Measurement
+from sightline.tasks.readers.registry import can_read, open_reader
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class DetectionEvaluator:
+    """What evaluate, test and predict ask of a task whose predictions are :class:`Detections`.
+
+    Args:
+        reading: What is read from the boxes; ``none``: nothing.
+        names: Category id -> class.
+        overlaps: By what detections are matched with the truth; outlines count where masks are among them.
+
+    Attributes:
+        prediction: What is evaluated.
+
+    Raises:
+        ConfigurationError: Classes are missing that the reading needs.
+    """
+
+    prediction = Detections
+
+    def __init__(self, reading: str, names: Mapping[int, str], *, overlaps: Sequence[Overlap]) -> None:
+        self._reading, self._names, self._overlaps = reading, names, overlaps
+        self._reader = open_reader(reading, list(names.values()))
+
+    def for_classes(self, names: Sequence[str]) -> Self:
+        """The same on some of the classes; nothing is read where a class is missing that the reader needs."""
+        if can_read(self._reading, names):
+            return self
+        other = copy.copy(self)
+        other._reader = None
+        return other
+
+    def measure(self, truth: CocoDocument, predictions: Sequence[Detections], score_threshold: float) -> Measurement:
+        """See :func:`sightline.tasks.detection.measurement.measure_detections`."""
+        noun = READINGS[self._reading].noun if self._reading in READINGS else ""
+        return measure_detections(truth, predictions, self._reader, score_threshold, overlaps=self._overlaps, noun=noun)
+
+    def describe(self, prediction: Detections, *, brief: bool = False) -> dict[str, Any]:
+        """Detections as JSON values.
+
+        Args:
+            prediction: In the image's pixels.
+            brief: Whether scores are rounded to four digits, and boxes to a tenth of a pixel.
+
+        Returns:
+            ``detections``, the surest first, each with ``class``, ``category_id``, ``score`` (0 to 1), ``box_xyxy``
+            (pixels) and, where the task has masks, ``mask`` (COCO run-length encoding); ``readings`` where something is
+            read, and always in brief.
+        """
+        scores, boxes = prediction.scores.tolist(), prediction.boxes_xyxy.tolist()
+        if brief:
+            scores = [round(score, 4) for score in scores]
+            boxes = [[round(value, 1) for value in box] for box in boxes]
+        masks = prediction.masks
+        document: dict[str, Any] = {
+            "detections": [
+                {"class": self._names[id_], "category_id": id_, "score": scores[index], "box_xyxy": boxes[index]}
+                | ({} if masks is None else {"mask": masks[index]})
+                for index, id_ in enumerate(prediction.category_ids.tolist())
+            ]
+        }
+        if self._reader is not None:
+            read = self._reader.read(prediction.boxes_xyxy, prediction.scores, prediction.category_ids)
+            document["readings"] = [reading.document() for reading in read]
+        elif brief:
+            document["readings"] = []
+        return document
+
+    def texts(self, description: Mapping[str, Any]) -> list[Text]:
+        """What was read."""
+        return read_texts(description.get("readings", []))
+
+    def line(self, description: Mapping[str, Any]) -> str:
+        """How many detections, and what was read completely."""
+        count, readings = len(description["detections"]), description.get("readings", [])
+        read = [f"; {reading['kind']} {' '.join(reading['texts'])}" for reading in readings if reading["complete"]]
+        return f"{count} detection{'s'[: count != 1]}{''.join(read)}"
+
+    def draw(self, image: Image, prediction: Detections) -> Image:
+        """See :func:`sightline.report.drawing.draw.draw_detections`."""
+        return draw_detections(image, prediction, self._names)
+
+    def draw_truth(self, image: Image, annotations: Sequence[CocoAnnotation]) -> Image:
+        """Boxes and classes, and outlines where the task has them."""
+        return draw_truth(image, annotations, self._names, masks="mask" in self._overlaps)

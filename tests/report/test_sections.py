@@ -1,0 +1,117 @@
+"""Pages of a task that nobody here knows: what its measurement brings is shown, and nothing else."""
+
+import json
+
+import pytest
+
+from sightline.errors import DataError
+from sightline.report.page import slug
+from sightline.report.pages.evaluation_report import write_evaluation_report
+from sightline.report.pages.model_view import cards, model_views
+from sightline.report.pages.summary import read_summary
+from sightline.report.pages.test_report import write_test_report
+from sightline.report.sections import (
+    AnswersSection,
+    ChartsSection,
+    ConfusionSection,
+    CurvesSection,
+    ImagesSection,
+    LineChart,
+    Mark,
+    Number,
+    Remark,
+    TableSection,
+)
+
+SECTIONS = [
+    TableSection(id="rows", title="By season", head="season", counts=["days"], columns=["warmth"], bar="warmth",
+                 rows={"winter": {"days": 90, "warmth": 0.125}, "summer": {"days": 91}}),
+    ChartsSection(id="lines", title="Over the day", charts=[
+        LineChart(key="a", title="Light", x_label="hour", y_label="light", lines={"sun": [0.0, 1.0, None]},
+                  mark=Mark(x=0.5, text="noon")),
+        LineChart(key="b", title="Nothing", x_label="hour", y_label="light", lines={"moon": [None, None]}),
+    ]),
+    CurvesSection(id="small", title="Tides", head="coast", mean_title="Mean tide", hint="Height over time",
+                  x_label="time", y_label="height", lines={"sea": {"north": [0.0, 1.0], "south": [1.0, 0.5]}},
+                  values={"sea": {"north": 0.75}}, value_name="range"),
+    ConfusionSection(id="matrix", title="Mixed up", labels=["rain", "snow"], matrix=[[3, 1], [0, 2]]),
+    AnswersSection(id="said", title="Forecasts", noun="forecast", verb="said",
+                   numbers=[Number(name="came true", value=4321, note="of 5000")],
+                   examples=[{"image": "a.png", "truth": [{"text": "wet"}], "predicted": [{"text": "wit"}]}]),
+]  # fmt: skip
+
+
+def written(folder, models, **more):
+    document = {
+        "format": 2,
+        "models": {
+            name: {"metrics": {"heat": 0.5}, "note": "At noon.", "sections": [one.model_dump() for one in sections]}
+            for name, sections in models.items()
+        },
+        **more,
+    }
+    (folder / "summary.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_every_kind_of_section_is_shown(tmp_path, open_page):
+    write_evaluation_report(tmp_path / "page.html", written(tmp_path, {"best": SECTIONS}))
+    page = open_page(tmp_path / "page.html")
+    page.has("At noon.", "model heat trained on best 0.500")
+    page.has("By season", "season days warmth warmth, 0 to 1", "winter 90 0.125", "summer 91 \N{EN DASH}")
+    page.has("Over the day", "Light", "noon", "Per coast", "Height over time; the number is range.", "north 0.75")
+    page.has("Mean tide", "Mixed up", "Forecasts", "came true 4\u202f321 of 5000", "wet")
+    assert "<mark>i</mark>" in page.source
+    assert 'title="rain → snow: 1"' in page.source
+    assert "Nothing" not in page.text
+    for word in ("IoU", "late", "EIR", "mask", "There is nothing to show."):
+        assert word not in page.text.replace("template", "")
+
+
+def test_models_share_the_card_of_a_section_and_one_that_lacks_it_says_so(tmp_path, open_page):
+    lacking = TableSection(id="rows", title="By season", missing="No season was seen.")
+    folder = written(tmp_path, {"best": SECTIONS[:1], "last": SECTIONS[3:4], "champion": [lacking]})
+    summary = read_summary(folder)
+    assert [card.id for card in cards(summary)] == ["rows", "matrix"]
+    assert [list(view.sections) for view in model_views(summary, "t")] == [["rows"], ["matrix"], []]
+    write_test_report(tmp_path / "page.html", folder)
+    page = open_page(tmp_path / "page.html")
+    assert page.text.count("By season") == 1
+    assert page.text.count("There is nothing to show.") == 4
+
+
+def test_drawn_images_are_shown_where_the_measurement_says_and_where_it_says_nothing(tmp_path):
+    drawn = [{"image": "a.png", "remark": Remark(mistakes=2, text="two wrong").model_dump()}, {"image": "b.png"}]
+    here = ImagesSection(id="shots", title="Shots")
+    for sections, expected in ((SECTIONS[:1], ["rows", "predictions"]), ([here, *SECTIONS[:1]], ["shots", "rows"])):
+        summary = read_summary(written(tmp_path, {"best": sections}, drawn=drawn))
+        assert [card.id for card in cards(summary)] == expected
+        [view] = model_views(summary, "t")
+        assert [item.image for item in view.sections[expected[1] if sections[0] is not here else "shots"]] == [
+            "a.png",
+            "b.png",
+        ]
+    assert cards(read_summary(written(tmp_path, {"best": []}))) == []
+
+
+def test_the_name_of_a_section_stays_text(tmp_path, open_page):
+    bad = "'\"><script>alert(1)</script>"
+    sections = [one.model_copy(update={"id": bad + one.id, "title": bad, "lead": bad}) for one in SECTIONS]
+    write_test_report(tmp_path / "page.html", written(tmp_path, {bad: sections}))
+    page = open_page(tmp_path / "page.html")
+    assert page.text.count(bad) >= 2 * len(sections)
+    assert {slug(one.id) for one in sections} <= set(page.ids)
+
+
+@pytest.mark.parametrize(
+    ("section", "place"),
+    [
+        ({"kind": "hologram", "id": "h", "title": "H"}, "models.best.sections.0"),
+        ({"kind": "table", "title": "no id"}, "models.best.sections.0.table.id"),
+        ({"kind": "confusion", "id": "c", "title": "C", "matrix": [["many"]]}, "sections.0.confusion.matrix.0.0"),
+    ],
+)
+def test_a_damaged_section_is_an_error_that_names_the_place(tmp_path, section, place):
+    (tmp_path / "summary.json").write_text(json.dumps({"format": 2, "models": {"best": {"sections": [section]}}}))
+    with pytest.raises(DataError, match=place.replace(".", r"\.")):
+        read_summary(tmp_path)
