@@ -1,5 +1,6 @@
 """Objects fetched by several processes: all of them, each verified, whoever of the helpers dies."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -122,8 +123,47 @@ def test_what_a_killed_process_leaves_is_fetched_without_it(storage, objects, fe
     killer.start()
     assert fetched(storage, objects, tmp_path) == ({}, set(objects))
     killer.join()
-    assert fetched_here
     assert "a process that helped to fetch was killed" in caplog.text
+    assert fetched_here == []  # a second pool did it
+
+
+@pytest.mark.usefixtures("three_processes")
+@pytest.mark.parametrize(("breaks", "left"), [((5,), 0), ((5, 6), OBJECTS - 12)])
+def test_a_pool_that_breaks_while_work_is_handed_out_loses_nothing(
+    storage, objects, fetched_here, tmp_path, monkeypatch, breaks, left
+):
+    from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
+
+    submit, handed = ProcessPoolExecutor.submit, []
+
+    def broken(pool, *arguments):
+        handed.append(arguments)
+        if len(handed) in breaks:
+            raise TerminatedWorkerError("a process was killed")
+        return submit(pool, *arguments)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", broken)
+    assert fetched(storage, objects, tmp_path) == ({}, set(objects))
+    assert left <= len(fetched_here) <= (OBJECTS if left else 0)
+
+
+@pytest.mark.usefixtures("three_processes")
+@pytest.mark.parametrize("missing", ["loky", "semaphores"])
+def test_without_a_pool_one_process_fetches(storage, objects, fetched_here, tmp_path, monkeypatch, caplog, missing):
+    """In images of an earlier release there is no loky; in some containers there is no /dev/shm."""
+    caplog.set_level(logging.WARNING, logger="sightline")
+    if missing == "loky":
+        monkeypatch.setitem(sys.modules, "loky.process_executor", None)
+    else:
+        from loky import process_executor
+
+        def refuse(*_, **__):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(process_executor, "ProcessPoolExecutor", refuse)
+    assert fetched(storage, objects, tmp_path) == ({}, set(objects))
+    assert set(fetched_here) == set(objects)
+    assert "only one process fetches" in caplog.text
 
 
 @pytest.mark.usefixtures("three_processes")
@@ -145,8 +185,8 @@ from sightline.storage import open_storage
 print("started", flush=True)
 folder = pathlib.Path(sys.argv[1])
 storage = open_storage((folder / "remote").as_uri())
-with fetching._pool(2, storage, Cache(folder / "cache"), folder) as pool:
-    pool.submit(fetching._fetch_there, []).result()
+with fetching._pool(2) as pool:
+    pool.submit(fetching._fetch_there, storage.uri, folder / "cache", folder, 1, []).result()
     print("working", flush=True)
     time.sleep(60)
 """

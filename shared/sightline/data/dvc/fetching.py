@@ -5,19 +5,18 @@ For a small object most of the time goes into Python itself, and the threads of 
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-
-from loky.process_executor import ProcessPoolExecutor
 
 from sightline.data.dvc.cache import Cache
 from sightline.data.dvc.objects import DamagedObjectError, object_key, object_md5
@@ -30,6 +29,9 @@ MIN_OBJECTS = 400
 """Fewer are fetched before another process has imported what it needs."""
 
 MAX_PROCESSES = 8
+_POOLS = 2
+"""How many are started, one after the other, before this process goes on alone."""
+
 
 _log = logging.getLogger(__name__)
 
@@ -59,50 +61,80 @@ def fetch_objects(
     """
     wanted = sorted(objects)
     processes = min(processes, _processors(), MAX_PROCESSES)
-    if processes == 1 or len(wanted) < MIN_OBJECTS:
-        return _fetch(storage, cache, temporary, wanted, jobs=storage.jobs, progress=progress)
     faults: Faults = {}
-    left: list[str] = []
-    with _pool(processes, storage, cache, temporary) as pool:
-        batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
-        for batch, outcome in [(batch, pool.submit(_fetch_there, batch)) for batch in batches]:
-            try:
+    for _ in range(_POOLS):
+        if processes == 1 or len(wanted) < MIN_OBJECTS:
+            break
+        found, wanted = _fetch_together(storage, cache, temporary, wanted, processes=processes, progress=progress)
+        faults |= found
+    return faults | _fetch(storage, cache, temporary, wanted, jobs=storage.jobs, progress=progress)
+
+
+def _fetch_together(
+    storage: Storage, cache: Cache, temporary: Path, wanted: Sequence[str], *, processes: int, progress: Progress
+) -> tuple[Faults, list[str]]:
+    """Let a pool of processes fetch objects: the faults that it found, and the objects that it left undone."""
+    batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
+    there = partial(_fetch_there, storage.uri, cache.root, temporary, max(storage.jobs // processes, 1))
+    faults: Faults = {}
+    done: set[int] = set()
+    try:
+        with _pool(processes) as pool:
+            with _interrupts_held():  # the processes start here, and inherit it
+                outcomes = [pool.submit(there, batches[0])]
+            outcomes += [pool.submit(there, batch) for batch in batches[1:]]
+            for number, outcome in enumerate(outcomes):
                 found, size = outcome.result()
-            except BrokenProcessPool:
-                left += batch
-            else:
                 faults |= found
                 progress.advance(size)
-    if left:
-        _log.warning("a process that helped to fetch was killed; %d objects are fetched without it", len(left))
-        faults |= _fetch(storage, cache, temporary, left, jobs=storage.jobs, progress=progress)
-    return faults
+                done.add(number)
+    except BrokenProcessPool:
+        _log.warning("a process that helped to fetch was killed, maybe because memory ran out; fetching goes on")
+    except _NoPoolError as error:
+        _log.warning("only one process fetches: %s", error)
+    return faults, [md5 for number, batch in enumerate(batches) if number not in done for md5 in batch]
+
+
+class _NoPoolError(Exception):
+    """This machine gives no pool of processes."""
 
 
 @contextmanager
-def _pool(processes: int, storage: Storage, cache: Cache, temporary: Path) -> Iterator[Executor]:
+def _pool(processes: int) -> Iterator[Executor]:
     """Processes that end with the context, whatever they are doing.
 
     Those of loky do not run the script that called, as those of the standard library do: that may be anybody's.
     """
-    here = (os.getpid(), storage.uri, cache.root, temporary, max(storage.jobs // processes, 1))
-    pool = ProcessPoolExecutor(processes, initializer=_prepare, initargs=here)
+    try:
+        from loky.process_executor import ProcessPoolExecutor
+
+        pool = ProcessPoolExecutor(processes, initializer=_prepare, initargs=(os.getpid(),))
+    except ImportError as error:
+        raise _NoPoolError(
+            f"{error}; images that were built for an earlier release lack it: build them again"
+        ) from error
+    except OSError as error:
+        raise _NoPoolError(f"the system gives no semaphores ({error.strerror}); look at /dev/shm") from error
     try:
         yield pool
     finally:
         pool.shutdown(kill_workers=True)
 
 
-_fetch_here: Callable[..., Faults]
-"""In a process of the pool: :func:`_fetch` with what :func:`_prepare` was given."""
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C reaches this process after the context, and none of those that it starts meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _prepare(parent: int, uri: str, root: Path, temporary: Path, jobs: int) -> None:
-    global _fetch_here  # noqa: PLW0603  (one process, one storage)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is stopped by hand is the process that started this one
+def _prepare(parent: int) -> None:
+    """What a process of the pool does first."""
     configure_logging(logging.WARNING)
-    _fetch_here = partial(_fetch, open_storage(uri), Cache(root), temporary, jobs=jobs)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
@@ -112,10 +144,13 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _fetch_there(objects: Sequence[str]) -> tuple[Faults, int]:
+_opened = functools.cache(open_storage)
+
+
+def _fetch_there(uri: str, root: Path, temporary: Path, jobs: int, objects: Sequence[str]) -> tuple[Faults, int]:
     """In a process of the pool: the faults, and how many bytes came."""
     progress = Progress("help to fetch", unit="bytes")
-    return _fetch_here(objects, progress=progress), progress.done
+    return _fetch(_opened(uri), Cache(root), temporary, objects, jobs=jobs, progress=progress), progress.done
 
 
 def _fetch(
