@@ -54,18 +54,17 @@ def test_a_run_is_found(runs, api, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "token"),
     [
-        ("4f0c", "2 runs are called '4f0c'; say which by more of its id"),
-        ("0000", "nor does an id begin so; the newest are:\n  4f0c1a52  plates"),  # in the middle of both
-        ("no such", "no run is called 'no such'"),
-        ("4f0c1a52-0000-4000-8000-000000000009", "there is no run 4f0c1a52-0000-4000-8000-000000000009; `list`"),
+        ("4f0c", "2 runs match '4f0c'"),
+        ("0000", "'0000'"),  # in the middle of both
+        ("no such", "'no such'"),
+        ("4f0c1a52-0000-4000-8000-000000000009", "4f0c1a52-0000-4000-8000-000000000009"),
     ],
 )
-def test_a_run_is_not_found(runs, api, name, says):
-    with pytest.raises(NotThereError) as caught:
+def test_a_run_is_not_found(runs, api, name, token):
+    with raises(NotThereError, token):
         find_run(api, name)
-    assert says in str(caught.value)
 
 
 def test_there_is_no_run_yet(server, api):
