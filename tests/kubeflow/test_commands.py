@@ -254,7 +254,7 @@ def test_doctor_as_lines_and_as_json(server, call):
     assert code == 1
     lines = output.splitlines()
     assert f"ok       API: {server.url}: Kubeflow Pipelines 2.17.0, one user" in lines
-    fault = "fault    volume sightline-work: the claim is missing: every task would wait for it for ever"
+    fault = "fault    volume sightline-work: the claim is missing: every task would wait for it forever"
     assert lines[lines.index(fault) + 1] == "         -> kubectl apply -k manifests/overlays/..."
     assert lines[-1] == "12 checks: 2 faults, 4 warnings"
     as_json, code = call("doctor", "--json")
