@@ -1,4 +1,4 @@
-"""What keeps a run from being started, because its pods would wait for ever."""
+"""What keeps a run from being started, because its pods would wait forever."""
 
 import subprocess
 from fractions import Fraction
