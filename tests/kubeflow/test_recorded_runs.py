@@ -125,8 +125,8 @@ def test_a_pod_that_waits_for_something_is_told_from_one_that_starts(server, kub
 def test_lost_pods_are_said_to_be_no_fault_of_the_run(server, kubeflow):
     status = served(server, kubeflow, answer("node_gone"))
     assert status.notes == (
-        "pods were lost (condition-3-driver, condition-2-driver), not because of an error in the run: python pipeline.py resume "
-        "7b70b6b4",
+        "pods were lost (condition-3-driver, condition-2-driver), not because of an error in the run: python "
+        "pipeline.py resume 7b70b6b4",
     )
 
 
