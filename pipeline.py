@@ -17,7 +17,7 @@ import click
 ROOT = Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT / "shared")]
 
-from components import BASE_IMAGE  # noqa: E402  (only now can they be found)
+from components import BASE_IMAGE  # noqa: E402  (after the change of sys.path)
 from sightline.cli.kubeflow import commands as kubeflow  # noqa: E402
 from sightline.runs.step_table import BY_NAME, OPEN_ME, STEPS  # noqa: E402
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 
 def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponent":
-    """The pipeline, with the steps that are asked for and no others.
+    """The pipeline with the selected steps.
 
-    A step whose predecessor is not in the graph goes on from that step's last result, which it finds in the result
-    bucket by dataset tag and configuration; so it is never cached by Kubeflow, which could not see that result change.
-    The same holds for evaluate, which reads the present champion.
+    A step whose predecessor is not in the graph uses the last result of that step, which it finds in the result bucket
+    by dataset tag and configuration.  Kubeflow never caches such a step, because it cannot see changes of that result.
+    The same applies to evaluate, which reads the current champion.
 
     Args:
-        steps: Some of :data:`STEPS`, in any order; resolve is always there.
-        local: For Kubeflow's local runners.  The process that starts them closes the run, so there is no finish; and
-            promote, which does nothing where there is nothing to do, is under no condition: they find none true that
-            asks for an output by its name.  Nor do they resolve an image that is a parameter: those of the components
-            count.
+        steps: Some of :data:`STEPS`, in any order; resolve is always included.
+        local: For Kubeflow's local runners.  There is no finish, because the process that starts the runner closes the
+            run.  promote has no condition, because the runners cannot evaluate one on a named output; it does nothing
+            without a new champion.  The images are those of the components, because the runners do not resolve an
+            image that is a parameter.
     """
     from kfp import dsl
 
@@ -71,25 +71,25 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
 
         Args:
             dataset_tag: Annotation tag, such as plates_ann_v1.
-            recipe: Name of a recipe that comes with Sightline, such as instance_segmentation; it must be given.
-            overrides: Changes of the recipe, one a line, such as train.iterations=800
-            code_rev: Helper code to run: image (what the images hold), current (what was published last), or a digest.
+            recipe: Name of a recipe of Sightline, such as instance_segmentation; required.
+            overrides: Changes to the recipe, one per line, such as train.iterations=800
+            code_rev: Helper code to run: image (that of the images), current (published last), or a digest.
             base_image: Image of resolve, record and finish.
             train_image: Image of train, evaluate, promote and test.
-            accelerator_type: Kubernetes' name of the accelerator of train, evaluate and test, such as nvidia.com/gpu.
-            accelerator_count: How many of them each gets, as a string: the driver drops a number; 0 runs on the CPU.
-            train_cpu: Processors of train, evaluate and test, such as 4 or 500m.
-            train_memory: Memory of train, evaluate and test.
-            record_cpu: Processors of resolve, record, promote and finish.
-            record_memory: Memory of resolve, record, promote and finish.
+            accelerator_type: Kubernetes resource name of the accelerator, such as nvidia.com/gpu.
+            accelerator_count: Accelerators per task; a string, such as "1"; "0" runs on the CPU.
+            train_cpu: CPU limit of train, evaluate and test, such as 4 or 500m.
+            train_memory: Memory limit of train, evaluate and test, such as 16Gi.
+            record_cpu: CPU limit of resolve, record, promote and finish.
+            record_memory: Memory limit of resolve, record, promote and finish.
             node_selector: Labels of the nodes for train, evaluate and test.
             tolerations: Taints that train, evaluate and test tolerate.
-            work_volume: Claim of the volume that the steps work on.
+            work_volume: Claim of the work volume.
             code_volume: Claim of the volume with the published helper code.
-            database_secret: Secret whose key password is that of the database.
-            git_secret: Secret whose key token opens the data repository.
-            storage_secret: Secret whose key key.json opens Google Storage; without it workload identity counts.
-            notify_secret: Secret whose key url is a webhook that is told how the run ended.
+            database_secret: Secret with the key password, the password of the database.
+            git_secret: Secret with the key token, for the data repository.
+            storage_secret: Secret with the key key.json, for Google Storage; not needed with workload identity.
+            notify_secret: Secret with the key url, a webhook that is notified when the run ends.
         """
         claims = Claims(work_volume, code_volume, database_secret, git_secret, storage_secret, notify_secret)
         images = {"base": base_image, "train": train_image}
@@ -110,13 +110,13 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
 
 
 def _graph(steps: Sequence[str], add: Callable[..., Any], asked: dict[str, Any], code_rev: Any, *, local: bool) -> None:
-    """The tasks, and what each hands to the next; kfp notes every task that is made here.
+    """The tasks, and what each passes to the next; kfp registers every task that is created here.
 
     Args:
         steps: As for :func:`build`.
-        add: Makes a task of a component: ``add(step, component, cached=..., **inputs)``.
-        asked: What the run was asked for.
-        code_rev: The code revision that was asked for.
+        add: Creates a task from a component: ``add(step, component, cached=..., **inputs)``.
+        asked: The requested dataset tag, recipe and overrides.
+        code_rev: The requested code revision.
         local: As for :func:`build`.
     """
     from kfp import dsl
@@ -191,7 +191,7 @@ def compile_command(output: Path, steps: tuple[str, ...]) -> None:
 
 
 def compile_yaml(steps: Sequence[str] = STEPS) -> str:
-    """The compiled pipeline: equal steps give equal text, ASCII only (the server's MySQL knows no more)."""
+    """The compiled pipeline: equal steps give equal text; ASCII only, because Kubeflow's MySQL stores nothing else."""
     import tempfile
 
     from kfp import compiler
@@ -200,7 +200,7 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
         path = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(build(steps), str(path))
         text = path.read_text(encoding="utf-8")
-    assert text.isascii(), "a component's docstring holds characters that Kubeflow's database cannot store"  # noqa: S101
+    assert text.isascii(), "a component's docstring contains characters that Kubeflow's database cannot store"  # noqa: S101
     return text
 
 
@@ -209,8 +209,8 @@ def compile_yaml(steps: Sequence[str] = STEPS) -> str:
 def components_command(check: bool) -> None:
     """Write the files that describe the components.
 
-    These are component.yaml, README.md and metadata.yaml of each.  Pipelines of other teams load them by file or
-    address.
+    Each component has a component.yaml, README.md and metadata.yaml.  Pipelines of other teams load them by file or
+    URL.
     """
     from components import catalogue
     from sightline.runs.journal import write_atomically
@@ -222,7 +222,7 @@ def components_command(check: bool) -> None:
     for path, text in wanted.items():
         write_atomically(path, text)
     click.echo(
-        f"{len(wanted)} files written" if wanted else "every component.yaml, README.md and metadata.yaml is current"
+        f"{len(wanted)} files written" if wanted else "every component.yaml, README.md and metadata.yaml is up to date"
     )
 
 
@@ -237,7 +237,7 @@ def components_command(check: bool) -> None:
 def run_command(local: bool, recipe: str, overrides: tuple[str, ...], steps: tuple[str, ...], **options: Any) -> None:
     """Run the pipeline, on Kubeflow or on this machine.
 
-    On Kubeflow everything is checked first; nothing is uploaded if something is missing.
+    On Kubeflow, everything is checked first; nothing is uploaded if something is missing.
     """
     if not local:
         name = kubeflow.pipeline_name(options["pipeline"], steps, STEPS)
@@ -257,12 +257,12 @@ def run_command(local: bool, recipe: str, overrides: tuple[str, ...], steps: tup
 def run_local(
     pipeline: Callable[..., Any], parameters: dict[str, str], folder: Path, environment: dict[str, str]
 ) -> None:
-    """Run a pipeline with Kubeflow's local runner, each task in a process of its own.
+    """Run a pipeline with Kubeflow's local runner, each task in its own process.
 
     Args:
         pipeline: From :func:`build`.
         parameters: The pipeline's parameters.
-        folder: Where Kubeflow keeps artifacts and its log.
+        folder: Folder for the artifacts and the log of Kubeflow.
         environment: Variables for the tasks.
     """
     import warnings

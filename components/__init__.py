@@ -1,10 +1,10 @@
-"""The components: each a thin shell around one step of the helper package."""
+"""The components: each is a thin wrapper around one step of the helper package."""
 
 BASE_IMAGE = "sightline/base-python3.11:0.1.0"
-"""resolve, record and finish: no torch inside."""
+"""Image of resolve, record and finish, without torch."""
 
 TRAIN_IMAGE = "sightline/train-python3.11:0.1.0"
-"""train, evaluate, promote and test."""
+"""Image of train, evaluate, promote and test."""
 
 WORK_PATH = "/var/lib/sightline"
 """Where the work volume is mounted: SIGHTLINE_HOME of both images (dockerfiles/)."""

@@ -1,6 +1,6 @@
-"""The components as files that other teams load into pipelines of their own.
+"""The components as files that other teams load into their own pipelines.
 
-Beside each component.py lie component.yaml, README.md and metadata.yaml, which has the fields of Kubeflow's own
+Each component.py is accompanied by component.yaml, README.md and metadata.yaml, which has the fields of Kubeflow's own
 repository of components (kubeflow/pipelines-components): name, stability, dependencies, tags, lastVerified.
 """
 
@@ -18,13 +18,13 @@ NAMES = tuple(BY_NAME)
 FOLDER = Path(__file__).parent
 
 STABILITY = "beta"
-"""Of every component: inputs and outputs may still change with a release, and the changelog says so."""
+"""Stability of every component: inputs and outputs may change with a release, as stated in the changelog."""
 
 BACK_END = "2.17.0"
-"""The Kubeflow Pipelines that ``make kubeflow-test`` passed on last."""
+"""The version of Kubeflow Pipelines on which ``make kubeflow-test`` last passed."""
 
 VERIFIED = "2026-11-21T19:10:38Z"
-"""When that was, UTC: whoever runs it writes both down here."""
+"""When it last passed, UTC; update both after running it."""
 
 _METADATA = """name: {name}
 stability: {stability}
@@ -70,10 +70,10 @@ Generated from [component.py](component.py) by `python pipeline.py components`; 
 | --- | --- | --- |
 {outputs}
 
-- **Image**: `{image}`; another by `task.set_container_image(...)`.
+- **Image**: `{image}`; `task.set_container_image(...)` sets another.
 - **Resources**: {resources}.
 - **Volumes, settings, secrets**: `in_pod(task, "{name}", claims, resources)` of
-  [components/pod.py](../pod.py) asks for all of them.
+  [components/pod.py](../pod.py) sets all of them.
 
 ```python
 {example}```
@@ -81,7 +81,7 @@ Generated from [component.py](component.py) by `python pipeline.py components`; 
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """What should stand in every component's folder: path -> text."""
+    """The files of all components: path -> text."""
     for name in NAMES:
         component = getattr(import_module(f"components.{name}.component"), name)
         yield FOLDER / name / "component.yaml", compiled(component)
@@ -90,9 +90,9 @@ def files() -> Iterator[tuple[Path, str]]:
 
 
 def metadata(name: str) -> str:
-    """What a catalogue of components wants to know of one; versions are those of pyproject.toml and of the code.
+    """The metadata of a component; the versions are those in pyproject.toml and the code.
 
-    MySQL stands for the database of a team; MariaDB and, on one machine, SQLite do as well.
+    MySQL represents the database of a team; MariaDB and, on one machine, SQLite also work.
     """
     from sightline.database.engine.server import OLDEST
 
@@ -109,7 +109,7 @@ def metadata(name: str) -> str:
 
 
 def _pinned(distribution: str) -> str:
-    """The version that pyproject.toml pins a distribution to."""
+    """The version to which pyproject.toml pins a distribution."""
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [one.partition("==") for one in project["optional-dependencies"]["kfp"]]
     return next(version for name, _, version in wanted if name == distribution and re.fullmatch(r"[\d.]+", version))
@@ -126,7 +126,7 @@ def compiled(component: Any) -> str:
 
 
 def readme(name: str, component: Any) -> str:
-    """The page of one component, from its signature and docstring."""
+    """The README of one component, from its signature and docstring."""
     from docstring_parser import parse
 
     specification = component.component_spec
@@ -155,7 +155,7 @@ def _example(name: str, required: list[str]) -> str:
 
 
 def _type(value: Any) -> str:
-    """``String`` as it is, ``system.HTML@0.0.1`` as HTML."""
+    """The type in short form: ``String`` is kept, ``system.HTML@0.0.1`` becomes HTML."""
     return str(value.type).removeprefix("system.").partition("@")[0]
 
 

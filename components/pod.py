@@ -1,4 +1,4 @@
-"""What a task asks of Kubernetes: volumes, settings, secrets, resources, limits."""
+"""Settings of the pod of a task: volumes, settings, secrets, resources, limits."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ ENVIRONMENT = (
     "SIGHTLINE_TENSORBOARD",
     "MLFLOW_TRACKING_URI",
 )
-"""The keys of the ConfigMap sightline-environment that tasks see, if they are there."""
+"""Keys of the ConfigMap sightline-environment that become variables of tasks, if they exist."""
 
 SHARED_MEMORY = "2Gi"
-"""Of a task with torch, whose loaders hand batches over in it; Kubernetes' own default is 64 MiB."""
+"""Shared memory of a task with torch, used by its data loaders; the default of Kubernetes is 64 MiB."""
 
 USER = 1000
 """The user and group of both images, and the owner of both volumes (manifests/)."""
@@ -24,7 +24,7 @@ USER = 1000
 
 @dataclass(frozen=True)
 class Claims:
-    """The pipeline parameters that every task needs: names of what the manifests make.
+    """The pipeline parameters that every task needs: names of objects that the manifests create.
 
     Attributes:
         work_volume: Claim of the work volume.
@@ -45,16 +45,16 @@ class Claims:
 
 @dataclass(frozen=True)
 class Resources:
-    """The pipeline parameters that say how much a task gets, and where.
+    """The pipeline parameters for image, resources and node of a task.
 
     Attributes:
         image: The container image.
-        cpu: Most processors, such as 2 or 500m.
-        memory: Most memory, such as 8Gi.
-        node_selector: Labels of the node; the rest too counts for a task that can use an accelerator.
+        cpu: CPU limit, such as 2 or 500m.
+        memory: Memory limit, such as 8Gi.
+        node_selector: Labels of the node; this and the following only apply to a task that can use an accelerator.
         tolerations: Taints that the pod tolerates.
-        accelerator_type: Kubernetes' name of the accelerator, such as nvidia.com/gpu; None: it has no use for one.
-        accelerator_count: How many of them, a string parameter like all of these; "0" runs on the CPU.
+        accelerator_type: Kubernetes resource name of the accelerator, such as nvidia.com/gpu; None: it uses none.
+        accelerator_count: Number of accelerators, a string parameter like all of these; "0" runs on the CPU.
     """
 
     image: Any
@@ -67,16 +67,16 @@ class Resources:
 
 
 def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
-    """Give a task what it needs in the cluster; on a laptop nothing of it counts.
+    """Set everything that a task needs in the cluster; a local run ignores it.
 
-    Secrets and ConfigMaps are optional, since a missing one would leave the pod waiting for ever without a word: the
-    step itself says what it lacks.
+    Secrets and ConfigMaps are optional, because the pod would wait for a missing one forever, without any message.  The
+    step itself reports what is missing.
 
     Args:
         task: The task.
         step: Its name in ``sightline.runs.step_table``.
-        claims: Volumes and secrets.
-        resources: What it gets.
+        claims: Names of volumes and secrets.
+        resources: Image, resources and node.
     """
     from kfp import dsl, kubernetes
 
@@ -102,9 +102,9 @@ def in_pod(task: Any, step: str, claims: Claims, resources: Resources) -> Any:
         kubernetes.add_toleration_json(task, resources.tolerations)
         task.set_accelerator_type(resources.accelerator_type).set_accelerator_limit(resources.accelerator_count)
         kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit=SHARED_MEMORY)  # noqa: S108
-    # Of every task: the last one of a resumed run closes it, because Kubeflow does not run finish twice.
+    # Every task gets the webhook: the last task of a resumed run closes it, because Kubeflow does not run finish twice.
     kubernetes.use_secret_as_env(task, claims.notify_secret, {"url": "SIGHTLINE_NOTIFY_URL"}, optional=True)
-    # Kubeflow's compiler hands nothing down into a group but what its tasks say they take.
+    # Kubeflow's compiler only passes those parameters into a group that its tasks declare as inputs.
     known = {channel.pattern for channel in task.channel_inputs}
     wanted = [value for value in vars(resources).values() if isinstance(value, dsl.pipeline_channel.PipelineChannel)]
     task.channel_inputs.extend(channel for channel in wanted if channel.pattern not in known)

@@ -22,15 +22,15 @@ def evaluate(
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
-        train_result: The result of train; empty: its last one for this dataset and configuration.
+        train_result: The result of train; empty: its last result for this dataset and configuration.
         evaluation_metrics: Metrics of the best candidate on the val split.
         evaluation_confusion: Its confusion matrix; rows are true classes.
-        evaluation_report: Every model, per class, with curves and drawn images.
-        selected_model: Where the model is that the first metric selects, champion or candidate. Nothing is copied.
+        evaluation_report: All models with values per class, curves and drawn images.
+        selected_model: Location of the model selected by the first metric, champion or candidate. Nothing is copied.
 
     Returns:
         result: The models, their metrics and the selections.
-        promoted: yes where a candidate is to become champion, else no.
+        promoted: yes if a candidate becomes champion, otherwise no.
     """
     import json
 
@@ -44,6 +44,6 @@ def evaluate(
     for name, value in finished.metrics.items():
         evaluation_metrics.log_metric(name, value)
     evaluation_confusion.log_confusion_matrix(*finished.confusion)
-    if hasattr(finished, "describe"):  # helper code of an earlier release describes nothing
+    if hasattr(finished, "describe"):  # helper code of an earlier release lacks it
         finished.describe(selected_model)
     return (json.loads(finished.result), finished.promoted)

@@ -1,4 +1,4 @@
-"""finish: the last task of every run, however the others ended."""
+"""finish: the last task of every run, even if other tasks failed."""
 
 from kfp import dsl
 
@@ -13,16 +13,16 @@ def finish(
     status: dsl.PipelineTaskFinalStatus,
     run_page: dsl.Output[dsl.HTML],
 ) -> None:
-    """Close the run in the database, write its page, and tell the webhook of the Secret sightline-notify.
+    """Close the run in the database, write its page, and notify the webhook in the Secret sightline-notify.
 
-    It runs the code of the image, so that no other code can keep a run from being closed.
+    It always runs the code of the image, so that broken code cannot prevent a run from being closed.
 
     Args:
-        dataset_tag: As the run was asked for.
-        recipe: As the run was asked for.
-        overrides: As the run was asked for.
-        status: How the tasks before ended; Kubeflow gives it.
-        run_page: The page of the run, one file.
+        dataset_tag: The dataset tag of the run.
+        recipe: The recipe of the run.
+        overrides: The overrides of the run.
+        status: Final state of the other tasks; provided by Kubeflow.
+        run_page: The page of the run, a single file.
     """
     from sightline.kubeflow.runs.rows import ask_for_stop
     from sightline.runs.kubeflow_run import close_run
@@ -30,4 +30,4 @@ def finish(
     failed = status.state == "FAILED"
     name = close_run(recipe, overrides, dataset_tag, failed=failed, copy_to=run_page.path, stopped=ask_for_stop)
     if name:
-        run_page.metadata["display_name"] = name  # else every run's page is called run_page in the dashboard
+        run_page.metadata["display_name"] = name  # otherwise the dashboard shows the page of every run as run_page

@@ -1,4 +1,4 @@
-"""promote: what evaluate selected becomes champion."""
+"""promote: the selected models become champions."""
 
 from kfp import dsl
 
@@ -13,14 +13,14 @@ def promote(
     champion_model: dsl.Output[dsl.Model],
     train_result: dict = {},
 ) -> None:
-    """Make the selected models champions; where another run was faster, measure against its champion first.
+    """Make the selected models champions; if another run has changed a champion, compare with that one first.
 
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
-        champion: Its value of every metric that it is champion by.
-        champion_model: Where the new champion is, by the first metric that has one. Nothing is copied.
-        train_result: The result of train; empty: its last one for this dataset and configuration.
+        champion: The value of each metric by which a model became champion.
+        champion_model: Location of the new champion, by the first metric that has one. Nothing is copied.
+        train_result: The result of train; empty: its last result for this dataset and configuration.
     """
     import json
 
@@ -33,5 +33,5 @@ def promote(
     finished = run_promote(config, code_rev, given)
     for name, value in finished.metrics.items():
         champion.log_metric(name, value)
-    if hasattr(finished, "describe"):  # helper code of an earlier release describes nothing
+    if hasattr(finished, "describe"):  # helper code of an earlier release lacks it
         finished.describe(champion_model)

@@ -20,9 +20,9 @@ def record(
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
-        recorded_images: How many images each split has.
-        data_report: Classes, sizes, splits, drops and examples.
-        training_set: Where the training set is; its tag, commits, images a split and classes. Nothing is copied.
+        recorded_images: Number of images per split.
+        data_report: Classes, sizes, splits, dropped images and examples.
+        training_set: Location, tag, commits, images per split and classes of the training set. Nothing is copied.
 
     Returns:
         result: Training tag, commit, digest, counts.
@@ -37,6 +37,6 @@ def record(
     finished = run_record(config, code_rev, html=data_report.path)
     for name, value in finished.metrics.items():
         recorded_images.log_metric(name, value)
-    if hasattr(finished, "describe"):  # helper code of an earlier release describes nothing
+    if hasattr(finished, "describe"):  # helper code of an earlier release lacks it
         finished.describe(training_set)
     return (json.loads(finished.result),)

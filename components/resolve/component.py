@@ -16,25 +16,27 @@ def resolve(
     steps: str = "record,train,evaluate,test",
     run_name: str = "",
 ) -> NamedTuple("Resolved", [("config", str), ("code_rev", str)]):
-    """Turn the parameters of a run into one full configuration, and decide the code revision.
+    """Turn the parameters of a run into one complete configuration, and pin the code revision.
 
     Args:
         dataset_tag: Annotation tag, such as plates_ann_v1.
-        recipe: Name of a recipe that comes with Sightline.
-        overrides: Changes of the recipe, one a line: train.iterations=800
-        code_rev: Code revision to run: image, current, or a snapshot's digest.
-        steps: The steps of this graph after resolve, with commas.
-        run_name: Title of the run's page; dsl.PIPELINE_JOB_NAME_PLACEHOLDER is the run's name. Empty: its id.
+        recipe: Name of a recipe of Sightline.
+        overrides: Changes to the recipe, one per line, such as train.iterations=800
+        code_rev: Code revision to run: image, current, or the digest of a snapshot.
+        steps: The steps after resolve, separated by commas.
+        run_name: Title of the page of the run; dsl.PIPELINE_JOB_NAME_PLACEHOLDER is its name. Empty: its id.
 
     Returns:
         config: The configuration as JSON.
-        code_rev: The code revision that every later task uses.
+        code_rev: The code revision that all later tasks use.
     """
     import os
 
     from sightline_bootstrap import activate, pin
 
-    os.environ["SIGHTLINE_RUN_NAME"] = run_name  # and no argument: helper code of an earlier release has none for it
+    os.environ["SIGHTLINE_RUN_NAME"] = (
+        run_name  # not an argument, because helper code of an earlier release does not accept it
+    )
     pinned = activate(pin(code_rev))
     from sightline.steps.task import run_resolve
 

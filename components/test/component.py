@@ -1,4 +1,4 @@
-"""test: the best candidates and the champions that stay, on images that nothing was decided on."""
+"""test: measure the best candidates and the kept champions on the test split."""
 
 from typing import NamedTuple
 
@@ -15,17 +15,17 @@ def test(
     test_report: dsl.Output[dsl.HTML],
     evaluate_result: dict = {},
 ) -> NamedTuple("Tested", [("result", dict)]):
-    """Test the best candidates, and beside them the champions that stay, on images that nothing was decided on.
+    """Test the best candidates and the kept champions on the test split, which influenced no decision.
 
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
-        evaluate_result: The result of evaluate; empty: its last one for this dataset and configuration.
+        evaluate_result: The result of evaluate; empty: its last result for this dataset and configuration.
         test_metrics: Metrics of the best candidate on the test split.
         test_report: Drawn images, readings and tables.
 
     Returns:
-        result: Metrics, speed and where the predictions are.
+        result: Metrics, speed and location of the predictions.
     """
     import json
 

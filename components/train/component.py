@@ -15,17 +15,17 @@ def train(
     candidate: dsl.Output[dsl.Model],
     record_result: dict = {},
 ) -> NamedTuple("Trained", [("result", dict)]):
-    """Train on a published training set; goes on from the last checkpoint where there is one.
+    """Train on a published training set; resumes from the last checkpoint if there is one.
 
     Args:
         config: The configuration as JSON, from resolve.
         code_rev: The code revision, from resolve.
-        record_result: The result of record; empty: its last one for this dataset and configuration.
+        record_result: The result of record; empty: its last result for this dataset and configuration.
         validation: Metrics of the best candidate on the val split.
-        candidate: Where the best candidate is; its SHA-256, data, code and metrics. Nothing is copied.
+        candidate: Location, SHA-256, data, code and metrics of the best candidate. Nothing is copied.
 
     Returns:
-        result: The candidates and where they are.
+        result: The candidates and their locations.
     """
     import json
 
@@ -38,6 +38,6 @@ def train(
     finished = run_train(config, code_rev, given)
     for name, value in finished.metrics.items():
         validation.log_metric(name, value)
-    if hasattr(finished, "describe"):  # helper code of an earlier release describes nothing
+    if hasattr(finished, "describe"):  # helper code of an earlier release lacks it
         finished.describe(candidate)
     return (json.loads(finished.result),)

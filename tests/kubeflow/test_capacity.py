@@ -83,10 +83,10 @@ def test_a_run_that_never_fits_names_the_largest_node_and_the_parameters():
         "memory, no nvidia.com/gpu"
     )
     assert verdict.remedy == (
-        "ask for less with --param train_memory and run on the CPU with --param accelerator_count=0, "
+        "request less with --param train_memory and run on the CPU with --param accelerator_count=0, "
         "or add a larger node"
     )
-    assert outlook(needs(gpus="3"), node(*LARGE)).remedy.startswith("ask for less with --param accelerator_count, or")
+    assert outlook(needs(gpus="3"), node(*LARGE)).remedy.startswith("request less with --param accelerator_count, or")
 
 
 def test_the_toleration_that_is_missing_is_given_whole():
@@ -129,10 +129,10 @@ def test_none_free_now_is_told_from_none_large_enough():
     now = str(why_no_node(waiting(FULL), nodes))
     assert now.startswith("no node has enough cpu free now; node-1 is large enough")
     never = str(why_no_node(waiting(FULL, cpu="9"), nodes))
-    assert never.startswith("no node is large enough: it will wait for ever (")
+    assert never.startswith("no node is large enough: it will wait forever (")
     assert "node-1, offers 8 cpu" in never
     message = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
-    assert "it will wait for ever" in str(why_no_node(waiting(message, nodeSelector={"a": "b"}), nodes))
+    assert "it will wait forever" in str(why_no_node(waiting(message, nodeSelector={"a": "b"}), nodes))
     cordoned = read_nodes([node("node-1", "8", "16Gi", cordoned=True)])
     message = "0/1 nodes are available: 1 node(s) were unschedulable."
     assert "node-1 is cordoned; kubectl uncordon node-1" in str(why_no_node(waiting(message), cordoned))

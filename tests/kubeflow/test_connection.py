@@ -14,6 +14,7 @@ from sightline.kubeflow.client import connection, profile
 from sightline.kubeflow.client.connection import connect
 from sightline.kubeflow.client.port_forward import forwarded_port
 from sightline.kubeflow.client.profile import find_profile
+from tests.golden import raises
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ InTwoMinutes.datetime = InTwoMinutes
 
 def test_a_pod_whose_account_cannot_be_used(pod):
     (pod / "ca.crt").write_text("")
-    with pytest.raises(ConfigurationError, match="service account cannot be used: Cert file exists but empty"):
+    with pytest.raises(ConfigurationError, match="Cert file exists but empty"):
         connect(find_profile({})).__enter__()
 
 
@@ -64,7 +65,7 @@ def test_from_a_pod_neither_address_nor_credentials_have_to_be_said(pod, monkeyp
         assert kubeflow.cluster.server.headers() == {"authorization": "bearer canary-renewed"}
         (pod / "token").unlink()
         monkeypatch.setattr(InTwoMinutes, "minutes", 4)
-        with pytest.raises(NotAuthorisedError, match="cannot renew the credentials of this pod's service account"):
+        with raises(NotAuthorisedError, "service account"):
             kubeflow.cluster.server.headers()
         assert "canary" not in repr(kubeflow)
 
@@ -112,11 +113,11 @@ def test_a_forwarded_port_lasts_as_long_as_the_command(kubectl, tmp_path, monkey
 
 def test_a_port_that_cannot_be_forwarded(kubectl):
     kubectl("import sys; sys.exit('error: services \"ml-pipeline\" not found')")
-    with pytest.raises(UnreachableError, match='it said: error: services "ml-pipeline" not found'):
+    with raises(UnreachableError, 'error: services "ml-pipeline" not found'):
         forwarded_port("kubeflow").__enter__()
 
 
 def test_no_kubectl(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UnreachableError, match="needs kubectl on PATH; install it"):
+    with raises(UnreachableError, "kubectl", "PATH"):
         forwarded_port("kubeflow").__enter__()

@@ -46,7 +46,7 @@ def ended(code, reason, message=""):
         (ended(128, "StartError", NO_PYTHON), "",
          [("registry", "ok", "r/x:1"), ("image", "fault", "image r/x:1 has no python3 in it")]),
         (ended(1, "Error"), "Traceback\nOSError: hello",
-         [("registry", "ok", "r/x:1"), ("image", "fault", "ended exit code 1; its log: Traceback OSError: hello")]),
+         [("registry", "ok", "r/x:1"), ("image", "fault", "ended (exit code 1); its log: Traceback OSError: hello")]),
         (("Pending", {"waiting": {"reason": "ImagePullBackOff", "message": FAR}}), "",
          [("pod", "fault", "does not start: image r/x:1 cannot be pulled")]),
     ],

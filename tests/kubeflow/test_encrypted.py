@@ -9,6 +9,7 @@ import pytest
 from sightline.errors import ConfigurationError, NotAuthorisedError, UnreachableError
 from sightline.kubeflow.client.connection import connect
 from sightline.kubeflow.client.profile import Profile, find_profile
+from tests.golden import raises
 from tests.kubeflow.conftest import HEALTH
 from tests.kubeflow.test_kubeconfig import kubeconfig, plugin
 from tests.servers.answering import answering_server
@@ -91,7 +92,7 @@ def test_an_authority_that_is_none(tmp_path, encrypted):
     for content in (None, "canary"):
         if content:
             (tmp_path / "ca").write_text(content)
-        with pytest.raises(ConfigurationError, match="certificates that --ca-file or KFP_CA_FILE names") as caught:
+        with pytest.raises(ConfigurationError, match="--ca-file or KFP_CA_FILE") as caught:
             health(host=encrypted.url, ca_file=tmp_path / "ca")
         assert "canary" not in str(caught.value)
 
@@ -117,7 +118,7 @@ def test_a_cluster_whose_certificate_is_not_to_be_verified(tmp_path, encrypted):
 
 
 def test_https_where_http_is_spoken(server):
-    with pytest.raises(UnreachableError, match="check the address"):
+    with pytest.raises(UnreachableError, match="https://"):
         health(host=server.url.replace("http:", "https:"))
 
 
@@ -130,7 +131,7 @@ def test_a_certificate_of_the_client_as_file_and_as_data(tmp_path, strict, autho
     ]
     for user in users:
         assert version(kubeconfig(tmp_path / "config", user, server=strict.url, cluster=cluster)) == "v1.33.0"
-    with pytest.raises(UnreachableError, match=r"no secure connection|does not answer"):
+    with pytest.raises(UnreachableError, match="context lab"):
         version(kubeconfig(tmp_path / "config", {}, server=strict.url, cluster=cluster))
 
 
@@ -178,12 +179,12 @@ def through(monkeypatch, proxy, login=""):
 
 def far(server):
     """The address of a server under a name that only the proxy knows; its certificate is for it."""
-    return server.url.replace("localhost", "far.test").replace("127.0.0.1", "far.test")
+    return server.url.replace("localhost", "far.invalid").replace("127.0.0.1", "far.invalid")
 
 
 @pytest.fixture
 def far_away(authority):
-    yield from serving(authority.server("far.test"))
+    yield from serving(authority.server("far.invalid"))
 
 
 def test_both_ways_through_a_proxy_of_the_environment(server, far_away, authority, tmp_path, monkeypatch):
@@ -202,15 +203,15 @@ def test_what_the_environment_excepts_and_this_machine_are_reached_without_the_p
         through(monkeypatch, proxy)
         assert health(host=server.url) == "2.17.0"
         assert proxy.asked == []
-        monkeypatch.setenv("NO_PROXY", "example.com,far.test")
-        with pytest.raises(UnreachableError, match="no such host"):
+        monkeypatch.setenv("NO_PROXY", "example.com,far.invalid")
+        with raises(UnreachableError, "far.invalid"):
             health(host=far(server))
         assert proxy.asked == []
 
 
 def test_a_proxy_of_the_kubeconfig_wins_over_the_environment(far_away, authority, tmp_path, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("NO_PROXY", "far.test")
+    monkeypatch.setenv("NO_PROXY", "far.invalid")
     with proxy_server("me:canary") as proxy:
         cluster = {"certificate-authority": str(authority.file), "proxy-url": f"http://me:canary@{proxy.address}"}
         assert version(kubeconfig(tmp_path / "config", {}, server=far(far_away), cluster=cluster)) == "v1.33.0"
@@ -232,16 +233,14 @@ def test_a_proxy_that_refuses(server, far_away, authority, monkeypatch, secure):
 
 def test_a_proxy_that_does_not_answer(server, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://me:canary@127.0.0.1:1")
-    with pytest.raises(
-        UnreachableError, match=r"proxy http://127\.0\.0\.1:1 does not connect .*connection refused"
-    ) as caught:
+    with raises(UnreachableError, "proxy http://127.0.0.1:1", "connection refused") as caught:
         health(host=far(server))
     assert "canary" not in str(caught.value)
 
 
 def test_a_proxy_of_a_kind_that_is_not_known(server, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "socks5://me:canary@127.0.0.1:1")
-    with pytest.raises(ConfigurationError, match=r"socks5://127\.0\.0\.1:1 .* is not supported") as caught:
+    with raises(ConfigurationError, "socks5://127.0.0.1:1") as caught:
         health(host=far(server))
     assert "canary" not in str(caught.value)
 
@@ -252,6 +251,6 @@ def test_expired_credentials(tmp_path, encrypted, authority):
         tmp_path / "config", {"token": "canary"}, server=encrypted.url,
         cluster={"certificate-authority": str(authority.file)},
     )  # fmt: skip
-    with pytest.raises(NotAuthorisedError, match="missing, wrong or expired; this is context lab") as caught:
+    with raises(NotAuthorisedError, "context lab") as caught:
         version(path)
     assert "canary" not in str(caught.value)

@@ -11,6 +11,7 @@ from sightline.kubeflow.runs.fetch import fetch
 from sightline.kubeflow.runs.lookup import read_run
 from sightline.registry import results, store
 from sightline.storage import open_storage
+from tests.golden import raises
 from tests.kubeflow.test_runs import FIRST, SECOND, document
 
 TAG = "plates_train_v1"
@@ -106,18 +107,18 @@ def test_fetch_replaces_what_it_wrote_and_nothing_else(bucket, kubeflow, tmp_pat
     (tmp_path / "site/index.html").write_text("my home page")
     for folder, name in (("home", "test/report.html"), ("site", "index.html")):
         before = (tmp_path / folder / name).read_text()
-        with pytest.raises(DataError, match=f"{name} would be overwritten, but fetch did not write it"):
+        with raises(DataError, name):
             list(fetch(kubeflow, run(), tmp_path / folder))
         assert (tmp_path / folder / name).read_text() == before
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["index.html"]
 
 
 def test_a_run_without_results(bucket, kubeflow, tmp_path):
-    with pytest.raises(NotThereError, match=f"holds nothing of run {FIRST} yet; it is succeeded"):
+    with raises(NotThereError, FIRST, "succeeded"):
         list(fetch(kubeflow, run(), tmp_path / "home"))
 
 
 def test_a_bucket_on_the_clusters_volume(kubeflow, tmp_path, sightline_home):
     (sightline_home / "settings.yaml").write_text("storage: {uri: 'file:///var/lib/nowhere/bucket'}\n")
-    with pytest.raises(StorageError, match="cannot be read from here; mount the volume there"):
+    with raises(StorageError, "file:///var/lib/nowhere/bucket"):
         list(fetch(kubeflow, run(), tmp_path / "home"))

@@ -13,6 +13,7 @@ from sightline.errors import ConfigurationError, NotAuthorisedError
 from sightline.kubeflow.client.connection import connect
 from sightline.kubeflow.client.kubeconfig import read_kubeconfig
 from sightline.kubeflow.client.profile import Profile
+from tests.golden import raises
 
 
 def kubeconfig(path, user, /, *, name="lab", server="http://127.0.0.1:1", cluster=None, **context):
@@ -58,7 +59,7 @@ def test_a_token_file_is_read_for_each_request(tmp_path):
         (tmp_path / "token").write_text(token)
         assert access.headers() == {"authorization": f"Bearer {token}"}
     (tmp_path / "token").unlink()
-    with pytest.raises(NotAuthorisedError, match="token"):
+    with raises(NotAuthorisedError, "token"):
         access.headers()
 
 
@@ -133,11 +134,11 @@ def test_a_plugin_that_gives_nothing(tmp_path, user, kind, says):
 @pytest.mark.parametrize(
     ("user", "cluster", "says"),
     [
-        ({"auth-provider": {"name": "gcp"}}, {}, "kubectl removed in 1.26"),
+        ({"auth-provider": {"name": "gcp"}}, {}, "'gcp'"),
         ({}, {"certificate-authority-data": "canary?"}, "certificate-authority-data is not base64"),
-        ({}, {"certificate-authority-data": base64.b64encode(b"canary").decode()}, "certificates that context lab"),
+        ({}, {"certificate-authority-data": base64.b64encode(b"canary").decode()}, "context lab"),
         ({}, {"certificate-authority": "no.crt"}, "File does not exist"),
-        ({"client-certificate": "config"}, {}, "certificates that context lab"),
+        ({"client-certificate": "config"}, {}, "context lab"),
         ({}, {"server": "10.0.0.1:6443"}, "is not a URL"),
         ({}, {"server": ""}, "is not a URL"),
         ({}, {"proxy-url": "socks5://127.0.0.1:1"}, "is not supported"),
@@ -162,7 +163,7 @@ def test_a_kubeconfig_that_cannot_be_used(tmp_path, user, cluster, says):
 def test_an_expired_id_token(tmp_path):
     payload = base64.urlsafe_b64encode(json.dumps({"exp": 1}).encode()).decode().rstrip("=")
     provider = {"name": "oidc", "config": {"id-token": f"canary.{payload}.x", "idp-issuer-url": "https://i.invalid"}}
-    with pytest.raises(NotAuthorisedError, match="id-token has expired; run any kubectl command") as caught:
+    with raises(NotAuthorisedError, "id-token", "kubectl") as caught:
         read_kubeconfig(kubeconfig(tmp_path / "config", {"auth-provider": provider}))
     assert "canary" not in str(caught.value)
 
@@ -172,12 +173,12 @@ def test_the_first_of_several_files_wins(tmp_path):
     access = read_kubeconfig(os.pathsep.join(paths))
     assert access.source == f"context one of {paths[0]}"
     assert access.headers() == {"authorization": "Bearer one"}
-    with pytest.raises(ConfigurationError, match="has no context 'three'; there are: one, two"):
+    with raises(ConfigurationError, "'three'", "one, two"):
         read_kubeconfig(os.pathsep.join(paths), "three")
 
 
 def test_a_kubeconfig_that_does_not_exist(tmp_path, nobodys):
-    with pytest.raises(ConfigurationError, match="there is no kubeconfig"):
+    with raises(ConfigurationError, tmp_path / "none"):
         read_kubeconfig(str(tmp_path / "none"))
     assert read_kubeconfig("") is None
 

@@ -5,6 +5,7 @@ import pytest
 from sightline.config.decode import RENAMED
 from sightline.errors import ConfigurationError, KubeflowError
 from sightline.kubeflow.runs.parameters import changed_parameters, difference, new_parameters
+from tests.golden import raises
 
 DECLARED = {
     "dataset_tag": {"parameterType": "STRING"},
@@ -40,18 +41,18 @@ def test_a_new_run():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "overrides", "pods", "says"),
+    ("recipe", "overrides", "pods", "token"),
     [
-        ("plates", [], [], "no dataset tag"),
-        ("my.yaml", ["data.tag=plates_ann_v1"], [], "a file of this machine is not in the pod"),
-        ("plates", ["data.tag=plates_ann_v1", "train.iteration=5"], [], r"did you mean iterations\?"),
+        ("plates", [], [], "--set data.tag="),
+        ("my.yaml", ["data.tag=plates_ann_v1"], [], "my.yaml"),
+        ("plates", ["data.tag=plates_ann_v1", "train.iteration=5"], [], "did you mean iterations?"),
         ("plates", ["data.tag=plates_ann_v1"], ["gpus=1"], "accelerator_count, node_selector, train_memory"),
-        ("plates", ["data.tag=plates_ann_v1"], ["recipe=x"], "one of the names accelerator_count"),
-        ("plates", ["data.tag=plates_ann_v1"], ["node_selector=ssd"], "a value of STRUCT is written as JSON"),
+        ("plates", ["data.tag=plates_ann_v1"], ["recipe=x"], "recipe=x"),
+        ("plates", ["data.tag=plates_ann_v1"], ["node_selector=ssd"], "node_selector=ssd"),
     ],
 )
-def test_a_new_run_with_faults(recipe, overrides, pods, says):
-    with pytest.raises(ConfigurationError, match=says):
+def test_a_new_run_with_faults(recipe, overrides, pods, token):
+    with raises(ConfigurationError, token):
         new_parameters(DECLARED, recipe, overrides, "image", pods, usual={})
 
 
@@ -59,7 +60,7 @@ def test_the_profile_sets_what_the_pipeline_has():
     tag = ["data.tag=plates_ann_v1"]
     usual = {"node_selector": {"pool": "gpu"}}
     assert new_parameters(DECLARED, "plates", tag, "image", [], usual=usual)["node_selector"] == {"pool": "gpu"}
-    with pytest.raises(ConfigurationError, match="the profile sets the parameters gpus, recipe, which"):
+    with raises(ConfigurationError, "gpus, recipe"):
         new_parameters(DECLARED, "plates", tag, "image", [], usual={"gpus": 1, "recipe": "x"})
 
 
@@ -88,9 +89,7 @@ def test_code_and_pods_may_change():
 
 def test_a_key_that_the_recipe_does_not_have_any_more():
     before = BEFORE | {"overrides": "train.iteration=800"}
-    with pytest.raises(
-        ConfigurationError, match=r"train\.iteration: no key called 'iteration'; did you mean iterations\?"
-    ):
+    with raises(ConfigurationError, "train.iteration", "did you mean iterations?"):
         changed_parameters(DECLARED, before, [], "", [])
 
 
@@ -98,8 +97,7 @@ def test_a_key_that_has_another_name_now(monkeypatch):
     """What it had and what replaced it is said; setting that is all there is to do."""
     monkeypatch.setitem(RENAMED, "train.steps", "train.iterations")
     before = BEFORE | {"overrides": "train.steps=800\nseed=3"}
-    expected = r"train\.steps: is called train\.iterations now; set that to 800 instead"
-    with pytest.raises(ConfigurationError, match=expected):
+    with raises(ConfigurationError, "train.steps", "train.iterations", "800"):
         changed_parameters(DECLARED, before, ["data.tag=plates_ann_v2"], "", [])
     now = changed_parameters(DECLARED, before, ["train.iterations=800"], "", [])
     assert now["overrides"] == "seed=3\ntrain.iterations=800"
@@ -107,5 +105,5 @@ def test_a_key_that_has_another_name_now(monkeypatch):
 
 
 def test_a_run_of_another_pipeline():
-    with pytest.raises(KubeflowError, match="not one of Sightline's pipeline"):
+    with raises(KubeflowError):
         changed_parameters({"rows": {}}, {"rows": 3}, [], "", [])

@@ -24,7 +24,7 @@ from sightline.kubeflow.runs.preflight import Findings
 from sightline.kubeflow.runs.submit import read_version, start_run
 from sightline.kubeflow.runs.upload import upload
 from sightline.kubeflow.watch.status import run_status
-from sightline.kubeflow.watch.waiting_for_node import FOR_EVER, why_no_node
+from sightline.kubeflow.watch.waiting_for_node import FOREVER, why_no_node
 from sightline.runs.step_table import BY_NAME
 from tests.kubeflow.tiny import emptied
 from tests.servers.kubeflow import kubeflow_world  # noqa: F401  (a fixture)
@@ -245,8 +245,8 @@ def test_status_tells_waiting_for_ever_from_waiting_for_room(pods):
         return next(task.reason for task in tasks if task.name == "resolve")
 
     # At first there is only what the workflow says; then the pod and the nodes are compared.
-    said = world.until(lambda: found if FOR_EVER in (found := reason()) else "")
-    assert said.startswith("no node is large enough: it will wait for ever (no node is large enough for 4000"), said
+    said = world.until(lambda: found if FOREVER in (found := reason()) else "")
+    assert said.startswith("no node is large enough: it will wait forever (no node is large enough for 4000"), said
     pods.kubeflow.api.terminate(made)
 
     names = [f"{world.name}-{part}" for part in ("holder", "waiter")]

@@ -1,4 +1,4 @@
-"""What keeps a run from being started, because its pods would wait for ever."""
+"""What keeps a run from being started, because its pods would wait forever."""
 
 import subprocess
 from fractions import Fraction
@@ -11,6 +11,7 @@ from sightline.kubeflow.client.cluster import Cluster
 from sightline.kubeflow.runs.graph import Vertex, Wants
 from sightline.kubeflow.runs.preflight import Findings, check_cluster, check_code, check_dataset
 from sightline.kubeflow.runs.preflight_nodes import check_nodes
+from tests.golden import raises
 from tests.kubeflow.recorded import server_at
 
 CORE = "/api/v1/namespaces/team"
@@ -55,29 +56,27 @@ def test_nothing_is_missing(cluster):
 
 
 @pytest.mark.parametrize(
-    ("path", "answer", "says"),
+    ("path", "answer", "token"),
     [
-        ("secrets/db", None, "secret db is missing in namespace team and needed by train: kubectl -n team create "
-         "secret generic db --from-literal=password=..."),
-        ("secrets/db", {"data": {"passwort": "x"}}, "lacks the key password, needed by train; it has passwort"),
+        ("secrets/db", None, "kubectl -n team create secret generic db"),
+        ("secrets/db", {"data": {"passwort": "x"}}, "passwort"),
         # Pods start without it, but one that is there without its key is a slip of the pen.
-        ("secrets/git", {"data": {}}, "secret git lacks the key token, needed by train; it has none"),
-        ("configmaps/settings", None, "ConfigMap settings is missing"),
-        ("persistentvolumeclaims/work", None, "work is missing in namespace team and needed by test, train"),
-        ("persistentvolumeclaims/work", {"metadata": {}, "spec": {}, "status": {"phase": "Lost"}}, "is Lost"),
+        ("secrets/git", {"data": {}}, "secret git"),
+        ("configmaps/settings", None, "ConfigMap settings"),
+        ("persistentvolumeclaims/work", None, "test, train"),
+        ("persistentvolumeclaims/work", {"metadata": {}, "spec": {}, "status": {"phase": "Lost"}}, "Lost"),
         ("persistentvolumeclaims/work", {"metadata": {"deletionTimestamp": "x"}, "status": {"phase": "Pending"}},
-         "is being deleted"),
-        ("serviceaccounts/sightline", None, "service account sightline is missing"),
+         "claim work"),
+        ("serviceaccounts/sightline", None, "service account sightline"),
     ],
 )  # fmt: skip
-def test_something_is_missing(server, cluster, path, answer, says):
+def test_something_is_missing(server, cluster, path, answer, token):
     if answer is None:
         del server.answers[f"GET {CORE}/{path}"]
     else:
         server.say(f"GET {CORE}/{path}", answer)
     (fault,) = faults(cluster)
-    assert says in fault
-    with pytest.raises(NotReadyError, match="it would fail or wait for ever"):
+    with raises(NotReadyError, fault, token):
         check_cluster(cluster, GRAPH, "sightline").require()
 
 
@@ -122,7 +121,7 @@ def test_a_claim_of_a_storage_class_that_waits_for_the_first_pod(server, cluster
 def test_the_wrong_namespace(server, cluster):
     for request in [request for request in server.answers if "/namespaces/team" in request]:
         del server.answers[request]
-    assert faults(cluster) == ["there is no namespace team in the cluster; name yours with --namespace"]
+    assert faults(cluster) == ["the cluster has no namespace team; set yours with --namespace"]
 
 
 def test_what_may_not_be_looked_at_is_said(server, cluster):
@@ -184,15 +183,15 @@ def test_a_repository_on_the_clusters_volume_is_not_asked(cluster, settings):
     settings("data: {repository: /var/lib/sightline/data}")
     found = check_dataset(cluster, "plates_ann_v1")
     assert not found.faults
-    assert "is a folder of the cluster" in found.notes[0]
+    assert "was not checked" in found.notes[0]
 
 
 @pytest.mark.parametrize(
     ("code_rev", "fault", "note"),
     [
         ("image", "", ""),
-        ("HEAD", "code revision 'HEAD' is not valid; expected image, current, or a snapshot's SHA-256", ""),
-        ("current", "", "was not checked: it lies on the cluster's volumes"),
+        ("HEAD", "code revision 'HEAD' is not valid; expected image, current, or", ""),
+        ("current", "", "was not checked"),
     ],
 )
 def test_the_code_revision(cluster, settings, code_rev, fault, note):
@@ -238,4 +237,4 @@ def test_a_run_that_no_node_can_ever_hold_is_refused(server):
 def test_who_may_not_list_nodes_is_told_so_and_not_refused(server):
     found = large(server, code=403)
     assert found.faults == []
-    assert "you may not list the nodes" in found.notes[0]
+    assert "permission to list the nodes" in found.notes[0]

@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 
 from sightline.kubeflow.quantity import parse_quantity, shown
+from tests.golden import raises
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_every_form(text, value):
     "text", ["", "Gi", "1K", "16GB", "16gi", "1 Gi", " 1", "1e", "1.2.3", "0x10", "\u0661", "1e9999", True, None]
 )
 def test_what_kubernetes_does_not_take_either(text):
-    with pytest.raises(ValueError, match="not a quantity"):
+    with raises(ValueError, repr(text)):
         parse_quantity(text)
 
 

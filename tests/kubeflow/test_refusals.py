@@ -17,6 +17,7 @@ from sightline.errors import (
 from sightline.kubeflow.client import server as client_server
 from sightline.kubeflow.client.pipelines_api import PipelinesApi
 from sightline.kubeflow.client.secret_files import headers_from_files
+from tests.golden import raises
 from tests.kubeflow.recorded import server_at
 
 RUNS = "GET /apis/v2beta1/runs"
@@ -54,7 +55,7 @@ def test_there_is_no_such_host():
          "rejected the credentials"),
         # Another team's namespace.
         (403, {"message": "PermissionDenied: User 'me' is not authorized with reason: ..."}, NotAuthorisedError,
-         "name your own namespace with --namespace"),
+         "--namespace"),
         (404, {"message": "Run x not found"}, NotThereError, "Run x not found"),
         (409, {"message": "already exist"}, TakenError, "(409): already exist"),
         (500, {"message": 'workflows "x" is forbidden: exceeded quota: runs, used: 5'}, KubeflowError,
@@ -94,17 +95,17 @@ def test_the_web_page_of_the_dashboard_in_place_of_the_api(server, api):
 
 def test_something_else_answers(server, api):
     server.say(RUNS, "hello")
-    assert "something that is not JSON" in message(api, KubeflowError)
+    assert "not valid JSON" in message(api, KubeflowError)
 
 
 def test_an_api_of_another_version(server, api):
     del server.answers["GET /apis/v2beta1/healthz"]
-    assert "has no /apis/v2beta1; Sightline speaks Kubeflow Pipelines 2.x" in message(api, KubeflowError)
+    assert "has no /apis/v2beta1; Sightline requires Kubeflow Pipelines 2.x" in message(api, KubeflowError)
 
 
 def test_an_api_that_says_it_is_of_another_version(server, api):
     server.say("GET /apis/v2beta1/healthz", {"tag_name": "1.8.5"})
-    assert "is version 1.8.5; Sightline speaks 2.x" in message(api, KubeflowError)
+    assert "is version 1.8.5; Sightline requires 2.x" in message(api, KubeflowError)
 
 
 def test_an_answer_that_comes_at_the_second_try(server, api):
@@ -186,7 +187,7 @@ def test_a_log_that_breaks_off(server, api):
     server.say("GET /apis/v1alpha1/runs/r/nodes/n/log", half, Transfer_Encoding="chunked")
     lines = api.log_lines("r", "n")
     assert next(lines) == "one"
-    with pytest.raises(UnreachableError, match="stopped in the middle of its answer"):
+    with raises(UnreachableError, server.url):
         list(lines)
 
 
@@ -211,22 +212,21 @@ def test_a_token_is_read_anew_for_each_request(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
-    [(None, "(No such file"), ("", "in one line"), ("a\nb", "in one line"), ("a\x07b", "in one line")],
+    "content",
+    [None, "", "a\nb", "a\x07b"],
 )
-def test_a_token_file_that_is_none(tmp_path, content, says):
+def test_a_token_file_that_is_none(tmp_path, content):
     path = tmp_path / "token"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(NotAuthorisedError, match=r"token") as caught:
+    with raises(NotAuthorisedError, path):
         headers_from_files(str(path), "")
-    assert says in str(caught.value)
 
 
 def test_a_multi_user_kubeflow_wants_a_namespace(server):
     server.say("GET /apis/v2beta1/healthz", {"tag_name": "2.17.0", "multi_user": True})
     api = PipelinesApi(server_at(server.url), "")
-    assert "name your namespace with --namespace" in message(api, KubeflowError)
+    assert "set your namespace with --namespace" in message(api, KubeflowError)
 
 
 def test_a_multi_user_kubeflow_is_told_the_namespace(server, api):
@@ -239,7 +239,7 @@ def test_a_multi_user_kubeflow_is_told_the_namespace(server, api):
 def test_a_log_that_is_nowhere_is_an_error_though_the_api_says_200(server, api):
     path = "GET /apis/v1alpha1/runs/r/nodes/n/log"
     server.say(path, '{"error_message":"Failed to read logs for run r","error_details":"..."}')
-    with pytest.raises(NotThereError, match="no archive has it"):
+    with raises(NotThereError, "n"):
         list(api.log_lines("r", "n"))
     server.say(path, "one\ntwo")
     assert list(api.log_lines("r", "n")) == ["one", "two"]

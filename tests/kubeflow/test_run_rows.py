@@ -43,8 +43,8 @@ def row():
     [
         ("failed", SUCCEEDED, "succeeded", ""),
         ("stopped", SUCCEEDED, "succeeded", ""),
-        ("running", FAILED, "failed", "without a word"),
-        ("stopped", FAILED, "failed", "without a word"),  # stopped, resumed, and lost
+        ("running", FAILED, "failed", "without a message"),
+        ("stopped", FAILED, "failed", "without a message"),  # stopped, resumed, and lost
         ("failed", STOPPED, "stopped", "stopped at 2026-11-28 06:41:00 UTC"),
         ("running", STOPPED, "stopped", "stopped at 2026-11-28 06:41:00 UTC"),
         ("failed", FAILED, "failed", "why"),

@@ -11,6 +11,7 @@ from sightline.kubeflow.client.cluster import Cluster
 from sightline.kubeflow.runs.launch import MAX_RESUMES, wait
 from sightline.kubeflow.runs.lookup import find_run, read_run, resume, stop
 from sightline.kubeflow.runs.lost_pods import lost_tasks
+from tests.golden import raises
 
 RUNS = "/apis/v2beta1/runs"
 FIRST, SECOND = "4f0c1a52-0000-4000-8000-000000000001", "4f0c9b13-0000-4000-8000-000000000002"
@@ -53,23 +54,22 @@ def test_a_run_is_found(runs, api, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "token"),
     [
-        ("4f0c", "2 runs are called '4f0c'; say which by more of its id"),
-        ("0000", "nor does an id begin so; the newest are:\n  4f0c1a52  plates"),  # in the middle of both
-        ("no such", "no run is called 'no such'"),
-        ("4f0c1a52-0000-4000-8000-000000000009", "there is no run 4f0c1a52-0000-4000-8000-000000000009; `list`"),
+        ("4f0c", "2 runs match '4f0c'"),
+        ("0000", "'0000'"),  # in the middle of both
+        ("no such", "'no such'"),
+        ("4f0c1a52-0000-4000-8000-000000000009", "4f0c1a52-0000-4000-8000-000000000009"),
     ],
 )
-def test_a_run_is_not_found(runs, api, name, says):
-    with pytest.raises(NotThereError) as caught:
+def test_a_run_is_not_found(runs, api, name, token):
+    with raises(NotThereError, token):
         find_run(api, name)
-    assert says in str(caught.value)
 
 
 def test_there_is_no_run_yet(server, api):
     server.say(f"GET {RUNS}", {})
-    with pytest.raises(NotThereError, match="there is no run yet; start one"):
+    with raises(NotThereError, "python pipeline.py run"):
         find_run(api)
 
 
@@ -95,22 +95,22 @@ def test_times():
 
 
 @pytest.mark.parametrize(
-    ("state", "act", "says"),
+    ("state", "act", "token"),
     [
-        ("SUCCEEDED", resume, "there is nothing to resume; use rerun"),
-        ("RUNNING", resume, "it can be resumed when it has failed or was stopped"),
-        ("FAILED", stop, "there is nothing to stop"),
+        ("SUCCEEDED", resume, "rerun"),
+        ("RUNNING", resume, "running"),
+        ("FAILED", stop, "failed"),
     ],
 )
-def test_what_the_state_forbids(api, server, state, act, says):
-    with pytest.raises(TakenError, match=says):
+def test_what_the_state_forbids(api, server, state, act, token):
+    with raises(TakenError, FIRST, token):
         act(api, read_run(document(state=state)))
     assert not server.asked
 
 
 def test_a_run_that_kubeflow_does_not_resume(api, server):
     server.say(f"POST {RUNS}/{FIRST}:retry", {"message": "cannot retry"}, 409)
-    with pytest.raises(TakenError, match=r"or use rerun, which finds finished steps again \(.*cannot retry\)"):
+    with raises(TakenError, "rerun", "cannot retry"):
         resume(api, read_run(document(state="FAILED")))
 
 

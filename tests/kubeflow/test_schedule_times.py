@@ -5,6 +5,7 @@ import pytest
 from sightline.errors import ConfigurationError
 from sightline.kubeflow.runs.schedules import trigger, unfit_schedules
 from sightline.kubeflow.runs.submit import Version
+from tests.golden import raises
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_times(cron, every, made):
     ("cron", "every"), [("", ""), ("30 2 * * *", "6h"), ("2 * *", ""), ("; rm * * * *", ""), ("", "6"), ("", "0h")]
 )
 def test_times_that_are_none(cron, every):
-    with pytest.raises(ConfigurationError, match=r"expected|needs one of"):
+    with raises(ConfigurationError, cron, every):
         trigger(cron, every)
 
 

@@ -3,10 +3,9 @@
 import json
 import re
 
-import pytest
-
 from sightline.errors import TakenError
 from sightline.kubeflow.runs.upload import upload
+from tests.golden import raises
 
 PIPELINES = "/apis/v2beta1/pipelines"
 
@@ -60,7 +59,7 @@ def test_a_text_that_was_replaced_becomes_the_newest_again(server, api):
 
 def test_a_name_that_an_invisible_pipeline_has(server, api):
     server.say(f"POST {PIPELINES}", {"message": "The name sightline already exist"}, 409)
-    with pytest.raises(TakenError, match="choose another with --pipeline"):
+    with raises(TakenError, "--pipeline", "already exist"):
         upload(api, "sightline", "a: 1\n")
 
 

@@ -27,7 +27,7 @@ GPU = (
     [
         (pending(unschedulable=GPU), "no node has enough nvidia.com/gpu free now, or any"),
         (pending(unschedulable="0/1 nodes are available: 1 Insufficient nvidia.com/gpu. preemption: 0/1 nodes are "
-         "available: 1 No preemption victims found for incoming pod."), "accelerator_count=0 (--param) does without"),
+         "available: 1 No preemption victims found for incoming pod."), "--param accelerator_count=0"),
         (pending(unschedulable="0/1 nodes are available: 1 Insufficient habana.ai/gaudi."), "habana.ai/gaudi free"),
         (pending(unschedulable="0/1 nodes are available: 1 Insufficient memory. no new claims"), "no node has enough"),
         (pending(unschedulable='0/1 nodes are available: persistentvolumeclaim "w" not found.'),
@@ -37,7 +37,7 @@ GPU = (
         (pending(unschedulable="0/1 nodes are available: 1 node(s) had untolerated taint {gpu: true}."), "(gpu: true)"),
         (pending(unschedulable="0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."),
          "node_selector"),
-        (pending(unschedulable="something new"), "no node takes it: something new"),
+        (pending(unschedulable="something new"), "something new"),
         (pending(reason="CreateContainerConfigError", message='secret "s" not found'), "secret s is missing"),
         (pending(reason="CreateContainerConfigError", message="couldn't find key password in Secret kubeflow/s"),
          "secret s lacks the key password"),
@@ -119,6 +119,6 @@ def test_how_a_pod_ended(pod, says):
     ],
 )  # fmt: skip
 def test_what_an_image_lacks(line, lacks):
-    expected = f"image x:1 has no {lacks} in it; build it with make images, or name another: base_image, train_image"
-    assert str(image_lacks("x:1", ["hello", line])) == (expected if lacks else "None")
+    found = str(image_lacks("x:1", ["hello", line]))
+    assert found.startswith(f"image x:1 has no {lacks} in it; build it") if lacks else found == "None"
     assert lacks is None or image_lacks("", [line]).text == f"the image has no {lacks} in it"

@@ -1,4 +1,4 @@
-"""Kubeflow Pipelines and its cluster, from outside: upload, run, watch, resume, fetch.
+"""Kubeflow Pipelines and its cluster, seen from outside: upload, run, watch, resume, fetch.
 
-Both are spoken to by their REST interfaces: importing the two official clients takes longer than most commands here.
+All requests go through the packages ``kubernetes`` and ``kfp_server_api``; see :mod:`sightline.kubeflow.client`.
 """

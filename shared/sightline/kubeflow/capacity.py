@@ -1,6 +1,6 @@
 """The capacity of a cluster: what each node offers a pod when nothing else runs on it, and whether one is large enough.
 
-What is free at the moment does not count here: other pods end.
+The current load is ignored, because other pods end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.quantity import parse_quantity, shown
 
 PASSING_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "ToBeDeletedByClusterAutoscaler")
-"""Taints that tell of a state, such as not-ready, and go when it is over; the state itself is looked at."""
+"""Taints of temporary states such as not-ready; the state itself is checked instead."""
 
 POOL_LABELS = (
     "cloud.google.com/gke-nodepool",
@@ -23,7 +23,7 @@ POOL_LABELS = (
     "kubernetes.azure.com/agentpool",
     "karpenter.sh/nodepool",
 )
-"""Labels of nodes that a cloud may make more of, and of other sizes, when a pod waits."""
+"""Labels of node pools: the cloud may add nodes, also of other sizes, when a pod waits."""
 
 _NAMED = 3
 
@@ -35,10 +35,10 @@ class Needs:
     """The resources that a pod requests from its node.
 
     Attributes:
-        amounts: Resource, such as ``cpu``, ``memory``, ``nvidia.com/gpu``, -> how much.
+        amounts: Resource, such as ``cpu``, ``memory``, ``nvidia.com/gpu`` -> amount.
         selector: Labels that the node must have.
-        tolerations: Of taints.
-        parameters: Resource -> the pipeline's parameter that sets its amount, where one is known.
+        tolerations: Tolerations of taints.
+        parameters: Resource -> the pipeline parameter that sets its amount, if there is one.
     """
 
     amounts: Mapping[str, Fraction] = field(default_factory=dict)
@@ -57,10 +57,10 @@ class ClusterNode:
 
     Attributes:
         name: Its name.
-        offers: Resource -> how much all pods on it may have together (``allocatable``).
+        offers: Resource -> total for all pods on the node (``allocatable``).
         labels: Its labels.
-        taints: Those that keep pods away as long as it exists.
-        away: Why it takes no pods at present: ``cordoned``, ``not ready``; empty: it takes some.
+        taints: Taints that keep pods away permanently.
+        away: Why it accepts no pods at present: ``cordoned``, ``not ready``; empty: it accepts pods.
     """
 
     name: str
@@ -70,23 +70,23 @@ class ClusterNode:
     away: str = ""
 
     def large_enough(self, needs: Needs) -> bool:
-        """Whether it could give all of it at once."""
+        """Whether the empty node has enough of every resource."""
         return not self.lacking(needs)
 
     def lacking(self, needs: Needs) -> list[str]:
-        """The resources that it has too little of."""
+        """The resources of which the node has too little."""
         return [name for name, amount in needs.amounts.items() if amount > self.offers.get(name, 0)]
 
     def chosen(self, needs: Needs) -> bool:
-        """Whether it has the labels that are asked for."""
+        """Whether the node has the labels that the pod requires."""
         return all(self.labels.get(key) == value for key, value in needs.selector.items())
 
     def untolerated(self, needs: Needs) -> list[Document]:
-        """Its taints that keep the pod away."""
+        """The taints of the node that keep the pod away."""
         return [taint for taint in self.taints if not any(_tolerates(one, taint) for one in needs.tolerations)]
 
     def shown(self, needs: Needs) -> str:
-        """What it offers of what is asked for."""
+        """What the node offers of the requested resources, as text."""
         return ", ".join(
             shown(name, offered) if (offered := self.offers.get(name, Fraction(0))) else f"no {name}"
             for name, amount in needs.amounts.items()
@@ -99,10 +99,10 @@ class Verdict:
     """Whether a pod will ever find a node.
 
     Attributes:
-        outlook: ``fits``: on a node of now; ``away``: on one that takes no pods at present; ``perhaps``: on none of
-            now, but the cluster may make another, or change the pod; ``never``.
-        text: On which, or why on none.
-        remedy: What to do; empty where it fits.
+        outlook: ``fits``: on an existing node; ``away``: on a node that accepts no pods at present; ``perhaps``: on no
+            existing node, but the cluster may add one, or change the pod; ``never``.
+        text: The nodes, or why there are none.
+        remedy: What to do; empty if it fits.
     """
 
     outlook: Outlook
@@ -111,14 +111,14 @@ class Verdict:
 
 
 def read_nodes(documents: Iterable[Document]) -> list[ClusterNode]:
-    """The nodes of a cluster, from the documents of its API."""
+    """Read the nodes of a cluster from the documents of its API."""
     return [_read(document) for document in documents]
 
 
 def outlook_of(needs: Needs, nodes: Sequence[ClusterNode]) -> Verdict:
-    """Whether a node is large enough, may be taken and is not kept from the pod by a taint.
+    """Decide whether there is a node that is large enough, selected, and not closed to the pod by a taint.
 
-    What runs on them now does not count: that ends some time.
+    The current load of the nodes is ignored, because other pods end.
     """
     if not nodes:
         return Verdict("perhaps", "the cluster has no nodes", "add one")
@@ -137,7 +137,7 @@ def outlook_of(needs: Needs, nodes: Sequence[ClusterNode]) -> Verdict:
 
 
 def pod_needs(pod: Document) -> Needs:
-    """What a pod asks for, all its containers together, as the scheduler counts."""
+    """The requests of all containers of a pod, added up as the scheduler does."""
     specification = pod.get("spec") or {}
     total: dict[str, Fraction] = {}
     for container in specification.get("containers") or []:
@@ -180,24 +180,24 @@ def _read(node: Document) -> ClusterNode:
 
 
 def _no_node(needs: Needs, nodes: Sequence[ClusterNode]) -> Verdict:
-    """None is large enough: the largest that the pod may have, else the largest of all."""
+    """No node is large enough: name the largest that the pod may use, otherwise the largest of all."""
     taken = [one for one in nodes if one.chosen(needs) and not one.untolerated(needs)] or list(nodes)
     largest = max(taken, key=lambda one: _size(one, needs))
     text = f"no node is large enough for {needs}: the largest, {largest.name}, offers {largest.shown(needs)}"
     lacking = largest.lacking(needs)
     absent = [name for name in lacking if "/" in name and not largest.offers.get(name)]
     smaller = [needs.parameters[name] for name in lacking if name not in absent and name in needs.parameters]
-    remedies = [f"ask for less with --param {', '.join(smaller)}"] if smaller else []
+    remedies = [f"request less with --param {', '.join(smaller)}"] if smaller else []
     counts = (needs.parameters.get(name, "accelerator_count") for name in absent)
     remedies += [f"run on the CPU with --param {count}=0" for count in counts]
     if _may_grow(nodes):
-        remedy = " and ".join(remedies) or "ask for less with --param"
-        return Verdict("perhaps", text, f"it starts if the cluster adds a larger node; else {remedy}")
-    return Verdict("never", text, f"{' and '.join(remedies) or 'ask for less with --param'}, or add a larger node")
+        remedy = " and ".join(remedies) or "request less with --param"
+        return Verdict("perhaps", text, f"it starts if the cluster adds a larger node; otherwise {remedy}")
+    return Verdict("never", text, f"{' and '.join(remedies) or 'request less with --param'}, or add a larger node")
 
 
 def _kept_away(needs: Needs, large: Sequence[ClusterNode], *, may_grow: bool) -> Verdict:
-    """Some are large enough, but none of them may be taken."""
+    """Some nodes are large enough, but the pod may use none of them."""
     uncertain: Outlook = "perhaps" if may_grow else "never"
     chosen = [one for one in large if one.chosen(needs)]
     if not chosen:
@@ -206,7 +206,7 @@ def _kept_away(needs: Needs, large: Sequence[ClusterNode], *, may_grow: bool) ->
         return Verdict(uncertain, text, "change --param node_selector, or label a node")
     taints = [taint for one in chosen for taint in one.untolerated(needs)]
     if all(needs.amounts.get(str(taint.get("key", ""))) for taint in taints):
-        # Google's clusters, among others, add the toleration of a taint that is named after a requested resource.
+        # Google's clusters, among others, add the toleration of a taint that has the name of a requested resource.
         uncertain = "perhaps"
     first = taints[0]
     value = f"={first['value']}" if first.get("value") else ""
@@ -220,7 +220,7 @@ def _are(nodes: Sequence[ClusterNode]) -> str:
 
 
 def _size(node: ClusterNode, needs: Needs) -> tuple[Any, ...]:
-    """The more of the resources it has enough of, the larger; then by what is scarcest."""
+    """A sort key: the number of resources of which the node has enough, then the scarcest resource."""
     amounts = {name: amount for name, amount in needs.amounts.items() if amount}
     enough = len(amounts) - len(node.lacking(needs))
     scarcest = min((node.offers.get(name, Fraction(0)) / amount for name, amount in amounts.items()), default=0)
@@ -248,7 +248,7 @@ def _requests(container: Document) -> dict[str, Fraction]:
 
 
 def _amounts(given: Mapping[str, Any]) -> dict[str, Fraction]:
-    """Amounts, without those that nothing can be made of."""
+    """The amounts that can be read."""
     return dict(_readable(given))
 
 

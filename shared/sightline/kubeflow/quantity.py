@@ -16,13 +16,13 @@ _GIBI, _MEBI = 1024**3, 1024**2
 
 
 def parse_quantity(text: object) -> Fraction:
-    """An amount, exactly.
+    """Read an amount exactly.
 
     Args:
-        text: As it stands in a manifest, where a bare number may be no string.
+        text: The value from a manifest; a number without a unit may be an int or float.
 
     Raises:
-        ValueError: Kubernetes would not take it either.
+        ValueError: Kubernetes would reject it too.
 
     Example:
         >>> parse_quantity("500m"), parse_quantity("1Ki"), parse_quantity("1E"), parse_quantity("1E3")
@@ -30,7 +30,7 @@ def parse_quantity(text: object) -> Fraction:
     """
     match = _QUANTITY.fullmatch(str(text)) if str(text).isascii() else None
     if match is None or isinstance(text, bool):
-        raise ValueError(f"{text!r} is not a quantity of Kubernetes, such as 2, 500m, 16Gi or 2G")
+        raise ValueError(f"{text!r} is not a Kubernetes quantity; expected e.g. 2, 500m, 16Gi or 2G")
     number = Fraction(match["number"].rstrip("."))
     if match["exponent"]:
         return number * Fraction(10) ** int(match["exponent"][1:])
@@ -38,7 +38,7 @@ def parse_quantity(text: object) -> Fraction:
 
 
 def shown(resource: str, amount: Fraction) -> str:
-    """An amount with its unit, never more than there is.
+    """Format an amount with its unit, rounded down.
 
     Example:
         >>> shown("cpu", Fraction("3.92")), shown("memory", Fraction(16 * 1024**3 - 1))

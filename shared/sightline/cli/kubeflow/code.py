@@ -50,17 +50,17 @@ def command(*, volume: Path | None, bucket: str | None, as_json: bool) -> None:
 
 
 def _note_on_bucket(uri: str) -> str:
-    """What who publishes to a folder may not expect: few pods see it."""
+    """A note for those who publish to a folder: only some pods can see it."""
     if not uri.startswith("file:"):
         return ""
     return (
-        "only pods that mount this folder can see it; on a laptop, give the cluster's bucket (--bucket gs://..., or "
-        "storage.uri in the settings file), in a notebook the code volume (--volume /code)"
+        "only pods that mount this folder can see it; on a laptop, publish to the bucket of the cluster (--bucket "
+        "gs://..., or storage.uri in the settings file); in a notebook, to the code volume (--volume /code)"
     )
 
 
 def _note_on_volume(revision: str) -> str:
-    """What who publishes to a volume may not expect: the pointer of the result bucket wins over CURRENT."""
+    """A note for those who publish to a volume: the pointer of the result bucket takes precedence over CURRENT."""
     from sightline.code.bucket import read_pointer
     from sightline.storage import open_storage
 

@@ -35,22 +35,22 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def pipeline_name(pipeline: str, steps: Sequence[str], every_step: Sequence[str]) -> str:
-    """The name of a pipeline; one of some steps only has its own, so that schedules follow complete versions."""
+    """The name of a pipeline; one with fewer steps has its own, so that schedules follow complete versions."""
     return pipeline if list(steps) == list(every_step) else "-".join([pipeline, *steps])
 
 
 def run_options(function: Function) -> Function:
-    """The options of ``run`` that a run on this machine does not have."""
+    """Add the options of ``run`` that only apply to Kubeflow."""
     for decorate in (connection_options, launch_options, experiment_option, pipeline_option):
         function = decorate(function)
     return function
 
 
 def refuse_run_options() -> None:
-    """Raise if an option was given that a run on this machine does not have.
+    """Raise if an option was given that only applies to Kubeflow.
 
     Raises:
-        click.UsageError: One was.
+        click.UsageError: There is one.
     """
     context = click.get_current_context()
     for parameter in context.command.params:
@@ -168,7 +168,7 @@ def stop_command(run: str, **options: Any) -> None:  # noqa: ANN401
                 take_back_stop(found)
             raise
         if not noted:
-            click.echo("the run is not in this machine's database, so it is not recorded who stopped it")
+            click.echo("the run is not in the database of this machine, so it is not recorded who stopped it")
         click.echo(f"stopping run {found.run_id}  {found.name}; `resume {found.run_id[:8]}` resumes it")
 
 
@@ -198,7 +198,7 @@ def list_command(limit: int, as_json: bool, **options: Any) -> None:  # noqa: AN
 def register(
     group: click.Group, compile_yaml: Compile, every_step: Sequence[str], steps_option: Decorator, image: str
 ) -> None:
-    """Add the commands to the group of ``pipeline.py``, which knows how to compile the pipeline."""
+    """Add the commands to the group of ``pipeline.py``, which passes in how to compile the pipeline."""
     from sightline.cli.kubeflow.code import command as publish_code_command
     from sightline.cli.kubeflow.doctor import doctor_command
     from sightline.cli.kubeflow.schedule import schedule_group

@@ -1,4 +1,4 @@
-"""``doctor``: what is missing, what that means, and the command that fixes it."""
+"""``doctor``: shows what is missing, what that means, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _WHERE = 6
 
 
 def doctor_command(image: str, compiled: Callable[[], str]) -> click.Command:
-    """The command.
+    """Create the command.
 
     Args:
-        image: That of the tasks without torch.
+        image: Image of the tasks without torch.
         compiled: Compiles the pipeline.
     """
 
@@ -84,8 +84,8 @@ def _findings(kubeflow: Kubeflow, image: str, compiled: Callable[[], str]) -> It
             yield finding.in_pod()
 
 
-def _amount(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s'[: number != 1]}"
+def _amount(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s'[: number != 1]}"
 
 
 def _echo(finding: Finding, where: str) -> None:
@@ -96,8 +96,8 @@ def _echo(finding: Finding, where: str) -> None:
     indent = _INDENT + (_WHERE if where else 0)
     text = f"{'':{indent}}{finding.check}: {finding.text}"
     wrapper = textwrap.TextWrapper(terminal().width, subsequent_indent=" " * indent)
-    wrapper.break_long_words = wrapper.break_on_hyphens = False  # addresses and names of things stay whole
+    wrapper.break_long_words = wrapper.break_on_hyphens = False  # addresses and names are not split
     said = f"{where:<{indent - _INDENT}}" + wrapper.fill(text)[indent:]
     click.echo(click.style(f"{finding.level:<{_INDENT}}", fg=_COLOURS[finding.level]) + said)
-    if finding.remedy and finding.level != "ok":  # in one line, to be copied
+    if finding.remedy and finding.level != "ok":  # on one line, so that it can be copied
         click.echo(f"{'':{indent}}-> {finding.remedy}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _CONNECTION = (
-    ("host", "URL", "Address of the pipelines' API; KFP_HOST."),
+    ("host", "URL", "Address of the pipelines API; KFP_HOST."),
     ("namespace", "NAME", "Namespace of runs and pods; KFP_NAMESPACE."),
     ("dashboard", "URL", "Dashboard to link to, not the API; SIGHTLINE_DASHBOARD."),
     ("token-file", "FILE", "File with a bearer token, read for each request; KFP_TOKEN_FILE."),
@@ -51,8 +51,8 @@ def connected(options: dict[str, Any], otherwise: str = "") -> Iterator[Kubeflow
     """The Kubeflow connection given by the options of :func:`connection_options`.
 
     Args:
-        options: Of the command.
-        otherwise: What the command can do without a Kubeflow.
+        options: Options of the command.
+        otherwise: What to do without a Kubeflow, for the error message.
     """
     from sightline.errors import NoKubeflowError
     from sightline.kubeflow.client.connection import connect

@@ -1,4 +1,4 @@
-"""What is checked before an upload, and the upload."""
+"""Checks before an upload, and the upload."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def checked(
     """Check everything about a new run, or a schedule of them, before anything is sent to Kubeflow.
 
     Args:
-        kubeflow: Where it is to run.
+        kubeflow: The Kubeflow to use.
         compiled: Compiles the pipeline.
         asked: Recipe, overrides, code revision and ``name=value`` of other parameters.
 
@@ -26,8 +26,8 @@ def checked(
         The compiled text and the parameters of the run.
 
     Raises:
-        ConfigurationError: With every fault of the configuration.
-        NotReadyError: Something is missing in the cluster.
+        ConfigurationError: Lists every error of the configuration.
+        NotReadyError: A requirement is missing in the cluster.
     """
     from sightline.kubeflow.runs.launch import require_ready
     from sightline.kubeflow.runs.parameters import new_parameters
@@ -53,8 +53,8 @@ def upload_version(kubeflow: Kubeflow, compiled: str, pipeline: str) -> Version:
     if uploaded.change.startswith("new version"):
         for schedule, names in unfit_schedules(kubeflow.api, version):
             click.echo(
-                f"schedule {schedule.name} cannot start runs of this version, which takes {', '.join(names)} as "
-                f"another type or not at all: python pipeline.py schedule remove {schedule.name}, then add it again",
+                f"schedule {schedule.name} cannot start runs of this version, in which {', '.join(names)} has another "
+                f"type or does not exist: python pipeline.py schedule remove {schedule.name}, then add it again",
                 err=True,
             )
     return version

@@ -54,10 +54,10 @@ def status_command(run: str, watching: bool, as_json: bool, **options: Any) -> N
 
 
 def watch(kubeflow: Kubeflow, run: Run) -> int:
-    """Show a run until it ends: a tree that is drawn again on a terminal, else a line for each change.
+    """Show a run until it ends: as an updated tree on a terminal, otherwise as a line for each change.
 
     Returns:
-        0 where it succeeded, 130 where somebody stopped looking, else 1.
+        0 if it succeeded, 130 if the user interrupted the command, otherwise 1.
     """
     from sightline.kubeflow.watch.status import run_graph, run_status
 

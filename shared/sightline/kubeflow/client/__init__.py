@@ -1,1 +1,1 @@
-"""Speaking to a cluster and its Kubeflow."""
+"""Connections to a cluster and its Kubeflow."""

@@ -1,7 +1,7 @@
-"""How a server is reached, as settings of the ``kubernetes`` client: proxy, CAs and certificate.
+"""Access to a server as settings of the ``kubernetes`` client: proxy, CAs and client certificate.
 
-Version 30 of the client reads none of HTTPS_PROXY, HTTP_PROXY and NO_PROXY, sends no password to a proxy, and opens the
-files of certificates at the first request only.
+Version 30 of the client ignores HTTPS_PROXY, HTTP_PROXY and NO_PROXY, sends no password to a proxy, and does not open
+certificate files before the first request.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from sightline.url_secrets import redact
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """How a cluster is reached.
+    """Access to a cluster.
 
     Attributes:
-        configuration: Settings of the client, with credentials that it renews.
-        tls: CAs to trust, and the certificate to show.
-        namespace: The context's own, or empty.
-        source: Where this is written, for messages.
+        configuration: Settings of the client, which renews the credentials.
+        tls: Trusted CAs and the client certificate.
+        namespace: Namespace of the context, or empty.
+        source: Where these settings come from, for messages.
     """
 
     configuration: Configuration = field(repr=False)
@@ -46,13 +46,13 @@ class ClusterAccess:
         return str(self.configuration.host)
 
     def headers(self) -> Mapping[str, str]:
-        """Who asks.
+        """Headers with the credentials.
 
         Raises:
             NotAuthorisedError: The credentials cannot be renewed.
         """
         try:
-            with self._lock:  # of many threads one asks a plugin
+            with self._lock:  # only one thread runs a plugin
                 token = self.configuration.get_api_key_with_prefix("authorization")
         except KubeflowError:
             raise
@@ -64,23 +64,23 @@ class ClusterAccess:
 
 
 def prepare(configuration: Configuration, proxy: str = "") -> None:
-    """What the settings of every client have.
+    """Set retries and proxy of a client.
 
     Args:
-        configuration: Settings of the client, which name the server already.
-        proxy: Through which it is reached; empty: what the environment says.
+        configuration: Settings of the client, with the address of the server.
+        proxy: URL of the proxy; empty: the one in the environment.
     """
     configuration.retries = retries()
     use_proxy(configuration, proxy)
 
 
 def use_proxy(configuration: Configuration, proxy: str = "") -> None:
-    """Let a client go through a proxy, which gets the user and password of its URL.
+    """Let a client use a proxy, with the user and password in its URL.
 
     Args:
         configuration: Settings of the client.
-        proxy: Its URL; empty: that of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, unless NO_PROXY excepts the server.  As for
-            kubectl, this machine itself is never reached through those.
+        proxy: Its URL; empty: that of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, unless NO_PROXY contains the server.  As in
+            kubectl, these are not used for this machine itself.
     """
     url = configuration.host
     if not proxy and not _is_this_machine(_parts(url).hostname or ""):
@@ -97,14 +97,14 @@ def use_proxy(configuration: Configuration, proxy: str = "") -> None:
 
 
 def tls_context(configuration: Configuration, authority: str) -> ssl.SSLContext:
-    """CAs to trust and certificate to show.
+    """The trusted CAs and the client certificate.
 
     Args:
-        configuration: Settings of the client, which name their files.
-        authority: Where a person named them, for messages.
+        configuration: Settings of the client, with the paths of the files.
+        authority: Where the user set them, for messages.
 
     Raises:
-        ConfigurationError: A file is not what it should be.
+        ConfigurationError: A file cannot be used.
     """
     trusted = ssl.CERT_REQUIRED if configuration.verify_ssl else ssl.CERT_NONE
     context = urllib3.util.create_urllib3_context(cert_reqs=trusted)
@@ -114,23 +114,23 @@ def tls_context(configuration: Configuration, authority: str) -> ssl.SSLContext:
         else:
             context.load_default_certs()
         if configuration.cert_file:
-            # An encrypted key would be asked for on the terminal.
+            # Without a password here, OpenSSL would ask for that of an encrypted key on the terminal.
             context.load_cert_chain(configuration.cert_file, configuration.key_file, password="")
-    except OSError as error:  # what ssl raises is one
-        reason = getattr(error, "reason", None) or error.strerror or "it holds no certificate"
+    except OSError as error:  # errors of ssl are OSErrors
+        reason = getattr(error, "reason", None) or error.strerror or "it contains no certificate"
         raise ConfigurationError(
-            f"cannot use the certificates that {authority} names: {str(reason).lower().replace('_', ' ')}; expected "
-            "PEM files with certificates, and a key without a password that fits"
+            f"cannot use the certificates set by {authority}: {str(reason).lower().replace('_', ' ')}; expected "
+            "PEM files with certificates, and a matching key without a password"
         ) from error
     if not configuration.verify_ssl:
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig asks for it
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig disables verification
     return context
 
 
 def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018  (looks at it)
+        parts.port  # noqa: B018  (reading it validates it)
     except ValueError as error:
         raise ConfigurationError(f"{redact(url)} is not a URL ({error}); expected e.g. https://host:port") from error
     return parts

@@ -1,4 +1,4 @@
-"""The Kubernetes API of the cluster, in one namespace: what a run needs, its pods and what happened to them."""
+"""The Kubernetes API of the cluster, in one namespace: the objects that a run needs, its pods and their events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.client.server import READ_SECONDS, Server
 
 RUN_LABEL = "pipeline/runid"
-"""The label by which Kubeflow marks every pod of a run."""
+"""The label that Kubeflow gives to every pod of a run."""
 
 NODE_ANNOTATION = "workflows.argoproj.io/node-name"
 _FOLLOW_SECONDS = 3600.0
@@ -25,25 +25,25 @@ class Cluster:
 
     Attributes:
         server: Its API server.
-        namespace: Where runs have their pods.
+        namespace: Namespace of the pods of runs.
     """
 
     server: Server
     namespace: str
 
     def _ask(self, call: str, **given: object) -> Document:
-        """An answer of the core API, about this namespace."""
+        """The response of the core API to a request about this namespace."""
         return self.server.ask(getattr(CoreV1Api(self.server), call), namespace=self.namespace, **given)
 
     def find(self, kind: str, name: str) -> Document | None:
-        """An object of the namespace.
+        """Find an object of the namespace.
 
         Args:
             kind: As the client spells it: ``secret``, ``config_map``, ``persistent_volume_claim``, ``pod``, ...
             name: Its name.
 
         Returns:
-            None where there is none.
+            None if it does not exist.
         """
         try:
             return self._ask(f"read_namespaced_{kind}", name=name)
@@ -51,7 +51,7 @@ class Cluster:
             return None
 
     def version(self) -> str:
-        """Of Kubernetes, such as v1.33.0."""
+        """The version of Kubernetes, such as v1.33.0."""
         return str(self.server.ask(VersionApi(self.server).get_code).get("gitVersion", "unknown"))
 
     def namespace_exists(self) -> bool:
@@ -63,15 +63,15 @@ class Cluster:
         return True
 
     def nodes(self) -> list[Document]:
-        """All nodes of the cluster, which takes a right outside the namespace.
+        """All nodes of the cluster; requires a permission outside the namespace.
 
         Raises:
-            NotAuthorisedError: That right is missing.
+            NotAuthorisedError: The permission is missing.
         """
         return list(self.server.ask(CoreV1Api(self.server).list_node).get("items") or [])
 
     def storage_class(self, name: str) -> Document:
-        """How volumes of a class are made.
+        """A storage class.
 
         Raises:
             NotThereError: There is no such class.
@@ -84,22 +84,22 @@ class Cluster:
         return list(found.get("items") or [])
 
     def create_pod(self, pod: Document) -> None:
-        """Make a pod."""
+        """Create a pod."""
         self._ask("create_namespaced_pod", body=pod)
 
     def remove_pod(self, name: str) -> None:
-        """Remove a pod at once; it may be gone already."""
+        """Remove a pod immediately, if it still exists."""
         with suppress(NotThereError):
             self._ask("delete_namespaced_pod", name=name, grace_period_seconds=0)
 
     def events(self, kind: str, name: str) -> list[Document]:
-        """What happened to an object in the last hour, oldest first."""
+        """The events of an object in the last hour, oldest first."""
         selector = f"involvedObject.kind={kind},involvedObject.name={name}"
         found = self._ask("list_namespaced_event", field_selector=selector).get("items") or []
         return sorted(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
 
     def workflow(self, run_id: str) -> Document | None:
-        """The workflow behind a run, or None when it was removed."""
+        """The workflow of a run; None if it was removed."""
         found = self.server.ask(
             CustomObjectsApi(self.server).list_namespaced_custom_object,
             group="argoproj.io",
@@ -116,14 +116,14 @@ class Cluster:
         """The log of a pod's container.
 
         Args:
-            pod: Its name.
-            container: Which of its containers.
-            follow: Wait for more until the container ends.
-            tail: The last so many lines; None: all.
+            pod: Name of the pod.
+            container: Name of the container.
+            follow: Wait for more lines until the container ends.
+            tail: Number of last lines; None: all.
 
         Raises:
             NotThereError: The pod is gone.
-            UnreachableError: The log broke off.
+            UnreachableError: The connection broke off.
         """
         return self.server.lines(
             CoreV1Api(self.server).read_namespaced_pod_log,

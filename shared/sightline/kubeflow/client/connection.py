@@ -1,4 +1,4 @@
-"""From a profile to the two APIs that the commands speak to."""
+"""Connect to the two APIs that the commands use, as a profile says."""
 
 from __future__ import annotations
 
@@ -25,23 +25,25 @@ from sightline.kubeflow.client.secret_files import headers_from_files
 from sightline.kubeflow.client.server import Server
 
 ENVIRONMENT = "sightline-environment"
-"""The ConfigMap whose keys are variables of the tasks (manifests/)."""
+"""The ConfigMap with environment variables of the tasks (manifests/)."""
 
 _TITLE = "the Kubeflow Pipelines API"
-_HOST_REMEDY = "set --host or KFP_HOST to the address of the API, and --token-file or --cookie-file if it wants a login"
+_HOST_REMEDY = (
+    "set --host or KFP_HOST to the address of the API, and --token-file or --cookie-file if it requires a login"
+)
 
 
 @dataclass(frozen=True)
 class Kubeflow:
-    """One Kubeflow, as one person in one namespace sees it.
+    """A connection to one Kubeflow, for one user and one namespace.
 
     Attributes:
         api: Pipelines, runs, schedules.
-        cluster: Pods, secrets, volumes; None where no cluster can be reached from here.
-        dashboard: Address of the web page; empty where none is known.
-        namespace: Where runs are.
-        service_account: Service account of the pods of new runs; empty: the back end's choice.
-        parameters: Parameters of new runs where none are given.
+        cluster: Pods, secrets, volumes; None if no cluster can be reached from here.
+        dashboard: Address of the dashboard; empty if unknown.
+        namespace: Namespace of the runs.
+        service_account: Service account of the pods of new runs; empty: Kubeflow's default.
+        parameters: Default parameters of new runs.
     """
 
     api: PipelinesApi
@@ -52,34 +54,34 @@ class Kubeflow:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def run_link(self, run_id: str) -> str:
-        """Where the dashboard shows a run; empty where no dashboard is known.
+        """The page of a run in the dashboard; empty if the address of the dashboard is unknown.
 
-        The API's own address is never one: it answers a browser with nothing to look at.
+        The address of the API is never used, because it does not serve the dashboard.
         """
         dashboard = self.dashboard or self._cluster_dashboard
         return f"{dashboard}/#/runs/details/{run_id}" if dashboard else ""
 
     @cached_property
     def _cluster_dashboard(self) -> str:
-        """The address that the tasks of the cluster are told, as far as it may be read."""
+        """The address that the cluster gives to its tasks; empty if it cannot be read."""
         try:
-            told = self.cluster.find("config_map", ENVIRONMENT) if self.cluster else None
+            found = self.cluster.find("config_map", ENVIRONMENT) if self.cluster else None
         except KubeflowError:
             return ""
-        address = str(((told or {}).get("data") or {}).get("SIGHTLINE_DASHBOARD") or "")
+        address = str(((found or {}).get("data") or {}).get("SIGHTLINE_DASHBOARD") or "")
         return address.rstrip("/") if address.startswith(("http://", "https://")) else ""
 
 
 @contextmanager
 def connect(profile: Profile) -> Iterator[Kubeflow]:
-    """Reach what a profile names.
+    """Connect to the Kubeflow of a profile.
 
-    Where the profile says no namespace, the API is asked whether it has many users: then it is that of the kubeconfig
-    or of this pod, else that of Kubeflow itself, whatever the kubeconfig says.
+    Without a namespace in the profile, a multi-user Kubeflow uses that of the kubeconfig or of this pod; any other uses
+    the namespace in which it is installed.
 
     Raises:
-        NoKubeflowError: Nothing says where Kubeflow is.
-        ConfigurationError: A file that the profile names cannot be used.
+        NoKubeflowError: No Kubeflow is configured.
+        ConfigurationError: A file in the profile cannot be used.
         NotAuthorisedError: A plugin or a file gives no credentials.
     """
     access = _cluster_access(profile)
@@ -98,7 +100,7 @@ def connect(profile: Profile) -> Iterator[Kubeflow]:
 def _has_many_users(api: PipelinesApi) -> bool:
     try:
         return api.health.multi_user
-    except KubeflowError:  # the command's own first request will say so
+    except KubeflowError:  # the first request of the command reports it
         return False
 
 
@@ -118,9 +120,9 @@ def _api_server(profile: Profile, access: ClusterAccess | None, forwarded: str) 
             "no Kubeflow is configured: set --host or KFP_HOST to the address of its API, or KUBECONFIG to a "
             "kubeconfig of its cluster, or write a profile file (docs/kubeflow.md)"
         )
-    # As kfp's own SDK does: through the API server, which knows the way to every service.
+    # Through the API server, which reaches every service; kfp's own SDK does the same.
     path = f"/api/v1/namespaces/{profile.system_namespace}/services/ml-pipeline:8888/proxy"
-    remedy = f"this way leads through {access.source}; set --host or KFP_HOST where there is a direct one"
+    remedy = f"the request went through {access.source}; set --host or KFP_HOST if there is a direct address"
     return _server_of(access, _TITLE, path, remedy)
 
 

@@ -1,4 +1,4 @@
-"""What the two APIs give and take: JSON objects as they are, with the fields that no generated model knows."""
+"""Requests and responses of the two APIs: plain JSON objects, including fields that the generated models lack."""
 
 from __future__ import annotations
 

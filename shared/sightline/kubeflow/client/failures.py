@@ -1,6 +1,6 @@
-"""From the exceptions of ``kubernetes`` and ``urllib3`` to errors that a person can act on.
+"""Turns exceptions of ``kubernetes`` and ``urllib3`` into errors that a user can act on.
 
-Each says what is wrong, at which address, and what to do.  None shows a token, cookie or password, not even where the
+Each says what is wrong, at which address, and what to do.  None contains a token, cookie or password, even if the
 server repeats it.
 """
 
@@ -38,13 +38,13 @@ _BUSY = {429: "too many requests", 502: "it is not ready", 503: "it is not ready
 
 @dataclass(frozen=True)
 class Place:
-    """A server, as messages speak of it.
+    """The description of a server in messages.
 
     Attributes:
-        title: Such as ``the Kubeflow Pipelines API``.
-        url: Its address, without a slash at the end.
-        remedy: What to do when it does not answer or refuses: the options and variables that say where it is.
-        authority: Where the CA to verify it is named.
+        title: Name, such as ``the Kubeflow Pipelines API``.
+        url: Its address, without a trailing slash.
+        remedy: What to do if it does not answer or rejects a request: the options and variables with its address.
+        authority: Where the CA to verify it is set.
         proxy: The proxy in front of it; empty: none.
     """
 
@@ -59,12 +59,12 @@ class Place:
 
 
 def unreachable(place: Place, error: Exception, secrets: Iterable[str] = ()) -> SightlineError:
-    """The error for a request that got no answer, or one that broke off.
+    """The error for a request without a response, or with an incomplete one.
 
     Args:
-        place: Whom it was sent to.
-        error: What urllib3 or the HTTP library underneath raised.
-        secrets: What must not be shown.
+        place: The server of the request.
+        error: The exception of urllib3 or of the HTTP library below it.
+        secrets: Texts that must not be shown.
     """
     inner = list(_chain(error))
     text = hide(_reason(inner), secrets)
@@ -85,20 +85,20 @@ def unreachable(place: Place, error: Exception, secrets: Iterable[str] = ()) -> 
 
 
 def broken_off(place: Place, error: Exception) -> SightlineError:
-    """The error for an answer that ends in the middle."""
+    """The error for a response that ends prematurely."""
     return UnreachableError(
-        f"{place} stopped in the middle of its answer ({_reason(list(_chain(error)))}); run the command again"
+        f"{place} did not finish its response ({_reason(list(_chain(error)))}); run the command again"
     )
 
 
 def refused(place: Place, asked: str, error: ApiException, secrets: Iterable[str] = ()) -> SightlineError:
-    """The error for an answer that is not a success.
+    """The error for a response that is not a success.
 
     Args:
-        place: Who refused.
+        place: The server that rejected the request.
         asked: Method and path of the request.
-        error: What the client raised.
-        secrets: What must not be shown.
+        error: The exception of the client.
+        secrets: Texts that must not be shown.
     """
     status, said = int(error.status), hide(_said(error.body or b""), secrets)
     if status < 400:
@@ -109,7 +109,7 @@ def refused(place: Place, asked: str, error: ApiException, secrets: Iterable[str
         )
     if status == 403 and "quota" not in said:
         return NotAuthorisedError(
-            f"{place} does not allow this ({status}: {said}); ask for the right, or name your own namespace with "
+            f"{place} does not allow this ({status}: {said}); ask for the permission, or set your own namespace with "
             "--namespace"
         )
     if status == 407:
@@ -117,25 +117,25 @@ def refused(place: Place, asked: str, error: ApiException, secrets: Iterable[str
             f"proxy {redact(place.proxy)} in front of {place} requires a user name and a password; {_PROXY}"
         )
     kind = {404: NotThereError, 409: TakenError}.get(status, KubeflowError)
-    later = f"; {_BUSY[status]}, try again later" if status in _BUSY else ""
+    later = f"; {_BUSY[status]}: try again later" if status in _BUSY else ""
     return kind(f"{place} refused {asked} ({status}): {said}{later}")
 
 
 def web_page(place: Place, page: bytes) -> SightlineError:
-    """The error for HTML in place of an answer: a login page says 200, and so does the dashboard of another address."""
+    """The error for an HTML response: a login page has status 200, as does the dashboard at a wrong address."""
     if asks_to_sign_in(page[:_PAGE_BYTES].decode(errors="replace")):
         return NotAuthorisedError(
-            f"{redact(place.url)} answered with a login page, not as {place.title}; your session has ended or none was "
-            f"given; {place.remedy}"
+            f"{redact(place.url)} answered with a login page instead of {place.title}; the session has expired, or "
+            f"there is none; {place.remedy}"
         )
     return KubeflowError(
-        f"{redact(place.url)} answered with a web page, not as {place.title}; the address may lack its path, such as "
-        f"/pipeline; {place.remedy}"
+        f"{redact(place.url)} answered with a web page instead of {place.title}; the address may lack its path, such "
+        f"as /pipeline; {place.remedy}"
     )
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """``text`` without the secrets: whole headers, tokens without their kind, values of cookies without their names."""
+    """``text`` without the secrets: complete headers, tokens without their type, cookie values without their names."""
     for secret in secrets:
         for part in (secret, secret.partition(" ")[2], *(one.partition("=")[2] for one in secret.split("; "))):
             text = text.replace(part, "***") if len(part) > 3 else text
@@ -143,7 +143,7 @@ def hide(text: str, secrets: Iterable[str]) -> str:
 
 
 def secrets_of(headers: Mapping[str, str] | None) -> list[str]:
-    """The values of headers that prove who asks."""
+    """The values of the headers that contain credentials."""
     return [value for name, value in (headers or {}).items() if name.lower() in {"authorization", "cookie"}]
 
 
@@ -151,8 +151,8 @@ def _redirected(place: Place, asked: str, location: str) -> SightlineError:
     target = urljoin(place.url, location)
     if leads_to_sign_in(target) or urlsplit(target).hostname != urlsplit(place.url).hostname:
         return NotAuthorisedError(
-            f"{redact(place.url)} redirects {asked} to another address, as a login does; your session has ended or "
-            f"none was given; {place.remedy}"
+            f"{redact(place.url)} redirects {asked} to another address, as a login does; the session has expired, or "
+            f"there is none; {place.remedy}"
         )
     return KubeflowError(
         f"{redact(place.url)} redirects {asked} to {redact(target).partition('?')[0]}, where credentials are not sent; "
@@ -161,7 +161,7 @@ def _redirected(place: Place, asked: str, location: str) -> SightlineError:
 
 
 def _said(body: bytes) -> str:
-    """What the body of a refusal says, in one line."""
+    """The message in the body of an error response, on one line."""
     try:
         document = strict_json.decode(body)
     except strict_json.JsonError:
@@ -177,19 +177,19 @@ def _said(body: bytes) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterable[BaseException]:
-    """An exception and those that it came from, outermost first."""
+    """An exception and its causes, outermost first."""
     while error is not None:
         yield error
-        told = getattr(error, "reason", None) or getattr(error, "original_error", None)
+        cause = getattr(error, "reason", None) or getattr(error, "original_error", None)
         arguments = [one for one in error.args if isinstance(one, BaseException)]
-        if isinstance(told, BaseException):
-            error = told
+        if isinstance(cause, BaseException):
+            error = cause
         else:
             error = arguments[0] if arguments else error.__cause__ or error.__context__
 
 
 def _reason(chain: list[BaseException]) -> str:
-    """Why there was no answer, in the words of the innermost error that has some."""
+    """Why there was no response, as described by the innermost error that has a description."""
     for one in reversed(chain):
         for kinds, words in _REASONS:
             if isinstance(one, kinds) and (text := words(one)):

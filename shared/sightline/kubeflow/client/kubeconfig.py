@@ -1,7 +1,7 @@
-"""The cluster that a kubeconfig names, as the ``kubernetes`` client reads it.
+"""The cluster of a kubeconfig, read by the ``kubernetes`` client.
 
-What version 30 of the client lacks is here: ``proxy-url``; the first of several files that sets the current context;
-paths beside the file that names them; and token files that are renewed.
+This module adds what version 30 of the client lacks: ``proxy-url``; the current context from the first of several files
+that sets one; paths relative to the file that contains them; and token files that are renewed.
 """
 
 from __future__ import annotations
@@ -30,29 +30,31 @@ _FILES = ("certificate-authority", "client-certificate", "client-key")
 
 
 def read_kubeconfig(paths: str, context: str = "") -> ClusterAccess | None:
-    """The cluster that a context names.
+    """The cluster of a context.
 
     Args:
-        paths: Files with colons between them; empty: ``~/.kube/config``.
-        context: Empty: the current one of the first file that sets one.
+        paths: Files, separated by colons; empty: ``~/.kube/config``.
+        context: Name of the context; empty: the current context of the first file that sets one.
 
     Returns:
-        None where there is no file.
+        None if there is no file.
 
     Raises:
-        ConfigurationError: A file cannot be used, or names something that does not exist.
+        ConfigurationError: A file cannot be used, or refers to a section that does not exist.
         NotAuthorisedError: A plugin or file gives no credentials.
     """
     files = [Path(path).expanduser() for path in (paths or "~/.kube/config").split(os.pathsep) if path]
     there = [path for path in files if path.exists()]
     if not there:
         if paths:
-            raise ConfigurationError(f"there is no kubeconfig {paths}; set KUBECONFIG or --kubeconfig to yours")
+            raise ConfigurationError(
+                f"there is no kubeconfig {paths}; set KUBECONFIG or --kubeconfig to an existing file"
+            )
         return None
     documents = [(path, read_yaml(path)) for path in there]
     current = context or next((text for _, one in documents if (text := str(one.get("current-context") or ""))), "")
     source = f"context {current} of {there[0]}"
-    with tempfile.TemporaryDirectory() as private:  # OpenSSL reads keys from files only; they are gone in a moment
+    with tempfile.TemporaryDirectory() as private:  # OpenSSL reads keys only from files; these are deleted at once
         try:
             _, chosen = _named(documents, "context", current)
             cluster = _with_files(*_named(documents, "cluster", str(chosen.get("cluster"))), private)
@@ -64,12 +66,12 @@ def read_kubeconfig(paths: str, context: str = "") -> ClusterAccess | None:
             if isinstance(error, ConfigurationError):
                 raise
             said = str(error) if isinstance(error, ConfigException) else "a field has the wrong type"
-            raise ConfigurationError(f"{source} cannot be used: {said}; write the kubeconfig again") from error
+            raise ConfigurationError(f"{source} cannot be used: {said}; create the kubeconfig again") from error
     return ClusterAccess(configuration, tls, str(chosen.get("namespace") or ""), source)
 
 
 def _named(documents: list[tuple[Path, Section]], kind: str, name: str) -> tuple[Path, Section]:
-    """A section by its name, with the folder of its file; the first file wins, as with kubectl."""
+    """A section by name, with the folder of its file; the first file takes precedence, as in kubectl."""
     names: list[str] = []
     for path, document in documents:
         for entry in document.get(f"{kind}s") or []:
@@ -77,11 +79,11 @@ def _named(documents: list[tuple[Path, Section]], kind: str, name: str) -> tuple
                 return path.parent.absolute(), entry.get(kind) or {}
             names.append(str(entry.get("name")))
     there = ", ".join(names) or "none"
-    raise ConfigurationError(f"the kubeconfig {documents[0][0]} has no {kind} {name!r}; there are: {there}")
+    raise ConfigurationError(f"the kubeconfig {documents[0][0]} has no {kind} {name!r}; it has {there}")
 
 
 def _with_files(folder: Path, section: Section, private: str) -> Section:
-    """A section whose certificates and keys are in files, with whole paths."""
+    """The section with certificates and keys in files with absolute paths."""
     section = dict(section)
     for name in _FILES:
         data = section.pop(f"{name}-data", None)
@@ -90,7 +92,7 @@ def _with_files(folder: Path, section: Section, private: str) -> Section:
                 content = base64.b64decode("".join(str(data).split()), validate=True)
             except binascii.Error as error:
                 raise ConfigurationError(
-                    f"the kubeconfig's {name}-data is not base64 ({error}); write the kubeconfig again"
+                    f"the kubeconfig's {name}-data is not base64 ({error}); create the kubeconfig again"
                 ) from error
             section[name] = _write(private, name, content)
         elif section.get(name):
@@ -99,15 +101,15 @@ def _with_files(folder: Path, section: Section, private: str) -> Section:
 
 
 def _loaded(cluster: Section, user: Section) -> Configuration:
-    """What the client makes of a cluster and a user, but for what is renewed."""
+    """The client's settings for a cluster and a user, without credentials that are renewed."""
     server = str(cluster.get("server") or "")
     if not server.startswith(("http://", "https://")):
         raise ConfigException(f"server {server!r} is not a URL; expected e.g. https://10.0.0.1:6443")
     provider = (user.get("auth-provider") or {}).get("name", "oidc")
     if provider != "oidc":
         raise ConfigurationError(
-            f"the kubeconfig's auth-provider {provider!r} is one that kubectl removed in 1.26; write the kubeconfig "
-            "again (for GKE: gcloud container clusters get-credentials)"
+            f"auth-provider {provider!r} in the kubeconfig is not supported (kubectl 1.26 removed it); create the "
+            "kubeconfig again (for GKE: gcloud container clusters get-credentials)"
         )
     configuration = Configuration()
     document = {
@@ -121,7 +123,7 @@ def _loaded(cluster: Section, user: Section) -> Configuration:
 
 
 def _renewed(configuration: Configuration, user: Section, folder: Path, tls: ssl.SSLContext) -> None:
-    """Let the client ask for what is renewed: as with kubectl a file wins over a token, and a token over a plugin."""
+    """Let the client renew credentials; as in kubectl, files take precedence over tokens, and tokens over plugins."""
     if token_file := user.get("tokenFile"):
 
         def renew(configuration: Configuration) -> None:
@@ -133,10 +135,10 @@ def _renewed(configuration: Configuration, user: Section, folder: Path, tls: ssl
 
 
 class _Loader(KubeConfigLoader):  # type: ignore[misc]  # the library has no types
-    """The client's own loader, which would renew an id-token without writing it back for kubectl."""
+    """The loader of the client, but it does not renew id-tokens, because it could not save them."""
 
     def _refresh_oidc(self, provider: object) -> None:  # noqa: ARG002
-        raise NotAuthorisedError("the kubeconfig's id-token has expired; run any kubectl command, which renews it")
+        raise NotAuthorisedError("the id-token in the kubeconfig has expired; run any kubectl command to renew it")
 
 
 def _write(folder: str, name: str, content: bytes) -> str:

@@ -1,7 +1,7 @@
-"""Whether a web page, or the address that an answer sends on to, asks a person to sign in.
+"""Whether a web page, or the target of a redirect, asks the user to sign in.
 
-What a page is made of decides, not the words in it: a field for a password, a form that is sent to a sign-in, or a link
-that begins one.  A page that only mentions logins is none.
+The elements of the page decide, not its text: a password field, a form that is sent to a sign-in address, or a link
+that starts a sign-in.  A page that only mentions logins does not count.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _SEGMENTS = frozenset(
     {"login", "log-in", "log_in", "signin", "sign-in", "sign_in", "sso", "saml", "saml2", "oauth", "oauth2", "openid",
      "openid-connect", "oidc", "auth", "authorize", "authenticate", "authentication"}
 )  # fmt: skip
-"""Parts of a path that lead to a sign-in; the whole part, so that ``/authors`` does not."""
+"""Path segments of sign-in addresses, compared as a whole, so that ``/authors`` does not match."""
 
 _HOSTS = frozenset({"login", "signin", "sso", "auth", "accounts", "idp", "identity"})
-"""First parts of the names of hosts that sign people in."""
+"""First labels of the names of hosts that sign users in."""
 
 _REFRESH = re.compile(r"^\s*\d*\s*[;,]?\s*url\s*=\s*['\"]?(?P<url>[^'\"]+)", re.IGNORECASE)
 
@@ -31,11 +31,11 @@ def asks_to_sign_in(page: str) -> bool:
 
 
 def leads_to_sign_in(url: str) -> bool:
-    """Whether an address is that of a sign-in: by its path, its host, or what it hands on."""
+    """Whether an address is a sign-in address, judged by its path, host and query."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        # OpenID Connect asks with a client_id, SAML with a SAMLRequest.
+        # OpenID Connect sends a client_id, SAML a SAMLRequest.
         query = {name.lower() for name in parse_qs(parts.query, keep_blank_values=True)}
     except ValueError:
         return False
@@ -45,14 +45,14 @@ def leads_to_sign_in(url: str) -> bool:
 
 
 class _Page(HTMLParser):
-    """Looks at the tags of a page."""
+    """Examines the tags of a page."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.asks = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """One tag; what is in scripts and comments is none."""
+        """Examine one tag; scripts and comments contain none."""
         given = {name: value or "" for name, value in attrs}
         if tag == "input":
             hidden = given.get("name", "").lower() in {"samlrequest", "samlresponse"}
@@ -60,7 +60,7 @@ class _Page(HTMLParser):
         elif tag == "form":
             self.asks |= leads_to_sign_in(given.get("action", ""))
         elif tag == "a":
-            # Every page may link to a login; an address with the request of an OpenID client has no other use.
+            # Any page may link to a login, but a link with the request of an OpenID client starts one.
             address = given.get("href", "")
             self.asks |= "?" in address and leads_to_sign_in("?" + address.partition("?")[2])
         elif tag == "meta" and given.get("http-equiv", "").lower() == "refresh":

@@ -1,6 +1,6 @@
-"""Programs that a kubeconfig names for credentials, such as gke-gcloud-auth-plugin: tokens and certificates.
+"""Credential plugins of a kubeconfig, such as gke-gcloud-auth-plugin, which give tokens and certificates.
 
-The ``kubernetes`` client runs them; but where one fails it logs that and sends requests without credentials, and it
+The ``kubernetes`` client runs them, but if one fails, it only logs that and sends requests without credentials, and it
 never renews a certificate.
 """
 
@@ -24,12 +24,12 @@ _EARLY = timedelta(seconds=60)
 
 
 class Plugin:
-    """Asks a plugin before the first request, and again when its credentials expire.
+    """Runs a plugin before the first request, and again when its credentials expire.
 
     Args:
         asked: The section ``exec`` of the kubeconfig.
-        folder: That of the kubeconfig, from which relative paths lead.
-        tls: Gets the certificate, if the plugin gives one.
+        folder: Folder of the kubeconfig, to which paths are relative.
+        tls: Receives the certificate, if the plugin gives one.
     """
 
     def __init__(self, asked: Document, folder: Path, tls: ssl.SSLContext) -> None:
@@ -38,7 +38,7 @@ class Plugin:
         self._who = f"{asked.get('command')}, which the kubeconfig runs for credentials,"
 
     def __call__(self, configuration: Configuration) -> None:
-        """Renew the credentials where they are missing or expired; a client's ``refresh_api_key_hook``.
+        """Renew the credentials if they are missing or expired; a client's ``refresh_api_key_hook``.
 
         Raises:
             NotAuthorisedError: The plugin is missing, fails, or gives neither token nor certificate.
@@ -51,8 +51,8 @@ class Plugin:
                 self._show(status["clientCertificateData"], status["clientKeyData"])
             expiry = status.get("expirationTimestamp")
             self._until = parse_rfc3339(expiry) - _EARLY if expiry else datetime.max.replace(tzinfo=UTC)
-        except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:  # OpenSSL's are OSErrors
-            raise NotAuthorisedError(f"{self._who} gave credentials that cannot be used; run it by hand") from error
+        except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:  # errors of OpenSSL are OSErrors
+            raise NotAuthorisedError(f"{self._who} returned credentials that cannot be used; run it by hand") from error
         if status.get("token"):
             configuration.api_key["authorization"] = f"Bearer {status['token']}"
 
@@ -67,16 +67,18 @@ class Plugin:
         except ConfigException as error:
             last = str(error).strip().splitlines()[-1]
             raise NotAuthorisedError(f"{self._who} failed ({last}); run it by hand, or log in again") from error
-        except AttributeError as error:  # on a terminal the client has no copy of what the plugin said there
-            raise NotAuthorisedError(f"{self._who} failed; what it said is above") from error
+        except AttributeError as error:  # on a terminal, the client does not capture the output of the plugin
+            raise NotAuthorisedError(f"{self._who} failed; see its output above") from error
         except TypeError:
             status = None
         if not isinstance(status, dict) or not (status.get("token") or status.get("clientCertificateData")):
-            raise NotAuthorisedError(f"{self._who} gave neither token nor certificate; run it by hand, or log in again")
+            raise NotAuthorisedError(
+                f"{self._who} returned neither token nor certificate; run it by hand, or log in again"
+            )
         return status
 
     def _show(self, certificate: str, key: str) -> None:
-        """Let the next connection show a certificate; OpenSSL reads it from a file, which is gone in a moment."""
+        """Use a certificate for the next connection; OpenSSL reads it from a file, which is deleted at once."""
         with tempfile.TemporaryDirectory() as private:
             pair = Path(private, "pair.pem")
             pair.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""A port of this machine that leads to the pipelines' API, for as long as a command runs."""
+"""A local port that is forwarded to the pipelines API while a command runs."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def forwarded_port(namespace: str, kubeconfig: str = "", context: str = "") -> I
 
     Args:
         namespace: Where Kubeflow Pipelines is installed.
-        kubeconfig: Files with colons between them; empty: kubectl's own choice.
-        context: Empty: the kubeconfig's current one.
+        kubeconfig: Files, separated by colons; empty: kubectl's default.
+        context: Context of the kubeconfig; empty: the current one.
 
     Yields:
         The address of the port.
 
     Raises:
-        UnreachableError: There is no kubectl, or it cannot forward.
+        UnreachableError: kubectl is missing or cannot forward the port.
     """
     command = ["kubectl", "--namespace", namespace]
     command += ["--context", context] if context else []
     command += ["port-forward", "--address", "127.0.0.1", "service/ml-pipeline", ":8888"]
     files = [os.path.expanduser(file) for file in kubeconfig.split(os.pathsep) if file]  # noqa: PTH111  (as text)
-    places = {**os.environ, "KUBECONFIG": os.pathsep.join(files)} if files else None  # --kubeconfig takes one only
+    places = {**os.environ, "KUBECONFIG": os.pathsep.join(files)} if files else None  # --kubeconfig accepts only one
     try:
         process = subprocess.Popen(command, env=places, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     except FileNotFoundError as error:
         raise UnreachableError(
-            "--port-forward needs kubectl on PATH; install it, or name the API with --host"
+            "--port-forward needs kubectl on PATH; install it, or set the address of the API with --host"
         ) from error
     try:
         yield f"http://127.0.0.1:{_port(process)}"
@@ -62,7 +62,7 @@ def _port(process: subprocess.Popen[str]) -> str:
             line = None
         if line is None:
             why = " ".join(said) or f"nothing in {START_SECONDS:.0f} s"
-            raise UnreachableError(f"kubectl cannot forward a port to service/ml-pipeline; it said: {why}")
+            raise UnreachableError(f"kubectl cannot forward a port to service/ml-pipeline; its output: {why}")
         match = _FORWARDING.search(line)
         if match:
             return match[1]
@@ -70,11 +70,11 @@ def _port(process: subprocess.Popen[str]) -> str:
 
 
 def _read(process: subprocess.Popen[str], lines: Queue[str | None]) -> None:
-    """Read all that kubectl says to its end, or its pipe would fill."""
+    """Read the output of kubectl until it ends, so that its pipe does not fill up."""
     assert process.stdout is not None  # noqa: S101
     try:
         for line in process.stdout:
             lines.put(line)
-    except ValueError:  # the pipe was closed: the command is done
+    except ValueError:  # the pipe was closed because the command is done
         pass
     lines.put(None)

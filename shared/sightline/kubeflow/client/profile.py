@@ -1,6 +1,6 @@
-"""Which Kubeflow, which account, which namespace: options, then environment, then profile file, then what is found.
+"""Which Kubeflow, account and namespace to use, from options, environment and profile file.
 
-The profile file ``~/.sightline/kubeflow.yaml`` has one section a place; ``default`` counts where none is named::
+The profile file ``~/.sightline/kubeflow.yaml`` has a section for each Kubeflow; by default, ``default`` is used::
 
     default:
       host: http://localhost:8888
@@ -11,7 +11,7 @@ The profile file ``~/.sightline/kubeflow.yaml`` has one section a place; ``defau
       cookie_file: ~/.sightline/office.cookie
       parameters: {base_image: registry.example.com/base-python3.11:0.1.0, node_selector: {pool: gpu}}
 
-A cookie or token is never written into it: it names the file that holds one.
+It never contains a cookie or token, only the path of the file with one.
 """
 
 from __future__ import annotations
@@ -41,29 +41,32 @@ VARIABLES = {
 """Field of a profile -> environment variable."""
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""What Kubernetes puts into every pod."""
+"""Where Kubernetes mounts the service account in every pod."""
 
 PIPELINES_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
-"""What a PodDefault of multi-user Kubeflow puts into a notebook: a token for the pipelines' API, renewed in place."""
+"""A token for the pipelines API that a PodDefault of multi-user Kubeflow mounts in notebooks; renewed in place."""
+
+
+_KINDS: dict[str, tuple[type, str]] = {"port_forward": (bool, "true or false"), "parameters": (dict, "a mapping")}
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How one Kubeflow is reached; an empty field is found out.
+    """Connection to one Kubeflow; an empty field has a default.
 
     Attributes:
-        host: Address of the pipelines' API, with the path that leads to it, such as /pipeline.
-        namespace: Where runs and their pods, secrets and volumes are.
-        dashboard: Address of the web page, for links; empty: what the cluster tells its tasks, else there are no links.
-        token_file: File with a bearer token for the API; read again for each request, so it may be renewed in place.
+        host: Address of the pipelines API, including its path, such as /pipeline.
+        namespace: Namespace of runs, pods, secrets and volumes.
+        dashboard: Address of the dashboard, for links; empty: the one in ``sightline-environment``, if any.
+        token_file: File with a bearer token for the API; read for each request, so it can be renewed in place.
         cookie_file: File with a session cookie for the API, as ``name=value``.
         ca_file: CA bundle (PEM) to verify the API host.
-        kubeconfig: How to reach the cluster; several files with colons, as for kubectl.
-        context: Which context of it.
-        system_namespace: Where Kubeflow Pipelines itself is installed.
-        service_account: Service account of the pods of new runs; empty: one of Kubeflow's own, which may do far more.
+        kubeconfig: Kubeconfig of the cluster; several files are separated by colons, as for kubectl.
+        context: Context of the kubeconfig.
+        system_namespace: Namespace in which Kubeflow Pipelines is installed.
+        service_account: Service account of the pods of new runs; empty: Kubeflow's own, which has far more permissions.
         port_forward: Reach the API through a port forwarded by kubectl.
-        parameters: Parameters of new runs, such as images from a registry of one's own; those that are given win.
+        parameters: Default parameters of new runs, such as images from your own registry.
     """
 
     host: str = ""
@@ -86,12 +89,11 @@ def profile_path() -> Path:
 
 
 def find_profile(options: Mapping[str, str], name: str = "", environment: Mapping[str, str] = os.environ) -> Profile:
-    """Put together where Kubeflow is and who asks.
+    """Combine options, environment and profile file.
 
     Args:
-        options: Fields of :class:`Profile` that were given by hand; they win over all else, empty ones count as not
-            given.
-        name: The profile in the profile file; empty: ``$SIGHTLINE_KUBEFLOW_PROFILE``, else ``default`` if it is there.
+        options: Fields of :class:`Profile` from the command line; they take precedence, and empty ones are ignored.
+        name: The profile in the profile file; empty: ``$SIGHTLINE_KUBEFLOW_PROFILE``, or else ``default`` if it exists.
         environment: The variables of :data:`VARIABLES`.
 
     Raises:
@@ -101,19 +103,19 @@ def find_profile(options: Mapping[str, str], name: str = "", environment: Mappin
     profile = _from_file(named)
     variables = {key: environment.get(variable, "") for key, variable in VARIABLES.items()}
     if not variables["token_file"]:
-        variables["token_file"] = environment.get("KF_PIPELINES_SA_TOKEN_PATH", "")  # the name that kfp's own SDK uses
-    if named:  # who names a profile means it; who does not means the environment
+        variables["token_file"] = environment.get("KF_PIPELINES_SA_TOKEN_PATH", "")  # the variable of kfp's SDK
+    if named:  # a profile given by name takes precedence over the environment
         unset = Profile()
         variables = {key: value for key, value in variables.items() if getattr(profile, key) == getattr(unset, key)}
     for given in (variables, options):
         profile = replace(profile, **{key: value for key, value in given.items() if value})  # type: ignore[arg-type]
     if holds_secret(profile.host):
-        raise ConfigurationError("the host of Kubeflow holds a password; put a token or cookie into a file instead")
+        raise ConfigurationError("the host of Kubeflow contains a password; put a token or cookie into a file instead")
     if profile.host and "://" not in profile.host:
         raise ConfigurationError(f"host {profile.host!r} is not a URL; expected e.g. http://localhost:8888")
     if profile.dashboard and not profile.dashboard.startswith(("http://", "https://")):
         raise ConfigurationError(
-            f"dashboard {profile.dashboard!r} is not a URL; expected such as https://kubeflow.example.com/_/pipeline"
+            f"dashboard {profile.dashboard!r} is not a URL; expected e.g. https://kubeflow.example.com/_/pipeline"
         )
     return replace(profile, host=profile.host.rstrip("/"), dashboard=profile.dashboard.rstrip("/"))
 
@@ -125,22 +127,24 @@ def _from_file(name: str) -> Profile:
     if section is None:
         if name:
             there = ", ".join(sorted(document)) or "none"
-            raise ConfigurationError(f"{path} has no profile {name!r}; there are: {there}")
+            raise ConfigurationError(f"{path} has no profile {name!r}; it has {there}")
         return Profile()
     known = [one.name for one in fields(Profile)]
     if not isinstance(section, dict):
-        raise ConfigurationError(f"{path}: profile {name or 'default'} must be a section of {', '.join(known)}")
+        raise ConfigurationError(
+            f"{path}: profile {name or 'default'} must be a mapping with fields among {', '.join(known)}"
+        )
     for key, value in section.items():
-        wanted = {"port_forward": bool, "parameters": dict}.get(key, str)
+        kind, wanted = _KINDS.get(key, (str, "a string"))
         if key not in known:
             raise ConfigurationError(
                 f"{path}: {name or 'default'}.{key} is not a field; expected one of {', '.join(known)}"
             )
-        if not isinstance(value, wanted):
-            raise ConfigurationError(f"{path}: {name or 'default'}.{key} must be a {wanted.__name__}, not {value!r}")
+        if not isinstance(value, kind):
+            raise ConfigurationError(f"{path}: {name or 'default'}.{key} must be {wanted}, got {value!r}")
     return Profile(**section)
 
 
 def in_cluster() -> bool:
-    """Whether this process runs in a pod that may talk to its cluster."""
+    """Whether this process runs in a pod that can reach the API of its cluster."""
     return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (SERVICE_ACCOUNT / "token").exists()

@@ -1,7 +1,7 @@
-"""A server with a REST interface, reached through the client of the ``kubernetes`` package.
+"""A server with a REST API, accessed through the client of the ``kubernetes`` package.
 
-The classes of ``kfp_server_api`` work with this client too: one generator made both packages.  What the library lacks
-is here: credentials that are read for each request, the system's CAs, and failures as our errors.
+The classes of ``kfp_server_api`` work with this client too, because both packages have the same generator.  This module
+adds what the library lacks: credentials that are read for each request, the CAs of the system, and our errors.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Headers = Callable[[], Mapping[str, str]]
 
 
 class Server(ApiClient):  # type: ignore[misc]  # the library has no types
-    """Where a REST interface is, and who asks.
+    """A server with a REST API, and the credentials for it.
 
     Args:
-        place: How messages call it.
-        configuration: Of the library: address and proxy.
-        headers: Makes the headers that prove who asks, for every request.
-        tls: CAs to trust and certificate to show; None: the system's, and none.
+        place: The description of the server in messages.
+        configuration: Settings of the library: address and proxy.
+        headers: Returns the headers with the credentials, for every request.
+        tls: Trusted CAs and client certificate; None: the CAs of the system, and no certificate.
     """
 
     def __init__(
@@ -49,18 +49,18 @@ class Server(ApiClient):  # type: ignore[misc]  # the library has no types
         self.place, self.headers = place, headers
 
     def update_params_for_auth(self, headers: dict[str, str], querys: object, auth_settings: object) -> None:  # noqa: ARG002
-        """What the library calls to add credentials to a request, whatever the API calls them."""
+        """Add the credentials to a request; called by the library."""
         headers.update(self.headers())
 
     def ask(self, call: Callable[..., Any], /, **arguments: object) -> Document:
-        """The answer to one request.
+        """Send one request and return the response.
 
         Args:
             call: A method of one of the library's API classes.
-            arguments: What it takes; empty ones are left out.
+            arguments: Its arguments; empty ones are omitted.
 
         Raises:
-            KubeflowError: One of its kinds; the text says what to do.
+            KubeflowError: A subclass for each kind of failure.
         """
         response = call(**_given(arguments), _preload_content=False)
         try:
@@ -69,20 +69,20 @@ class Server(ApiClient):  # type: ignore[misc]  # the library has no types
             raise broken_off(self.place, error) from error
         except strict_json.JsonError as error:
             raise KubeflowError(
-                f"{self.place} answered with something that is not JSON ({error}); check that the address is that of "
-                f"the API; {self.place.remedy}"
+                f"{self.place} sent a response that is not valid JSON ({error}); check that this is the address of the "
+                f"API; {self.place.remedy}"
             ) from error
         if not isinstance(document, dict):
-            raise KubeflowError(f"{self.place} answered with JSON that is not an object; {self.place.remedy}")
+            raise KubeflowError(f"{self.place} sent JSON that is not an object; {self.place.remedy}")
         return document
 
     def lines(
         self, call: Callable[..., Any], /, read_seconds: float = READ_SECONDS, **arguments: object
     ) -> Iterator[str]:
-        """The lines of a text as they come; the server may say nothing for ``read_seconds``.
+        """The lines of a text response as they arrive, with at most ``read_seconds`` between them.
 
         Raises:
-            KubeflowError: As for :meth:`ask`, or the text broke off.
+            KubeflowError: As for :meth:`ask`, or the connection broke off.
         """
         timeout = (CONNECT_SECONDS, read_seconds)
         response = call(**_given(arguments), _preload_content=False, _request_timeout=timeout)
@@ -100,20 +100,20 @@ class Server(ApiClient):  # type: ignore[misc]  # the library has no types
             response.close()
 
     def send(self, method: str, path: str, body: Document | None = None) -> Document:
-        """One request to a path for which the library has no method."""
+        """Send one request to a path for which the library has no method."""
         return self.ask(self.call_api, resource_path=path, method=method, body=body, _return_http_data_only=True)
 
 
 class _Connections(RESTClientObject):  # type: ignore[misc]  # the library has no types
-    """The library's connections; every failure is one of our errors."""
+    """The connections of the library; every failure is raised as one of our errors."""
 
     def __init__(self, place: Place, configuration: Configuration, tls: ssl.SSLContext | None) -> None:
         super().__init__(configuration)
         self.place = place
-        # Without a CA of its own the library takes certifi's, not the system's with those of the company.
+        # By default the library uses the CAs of certifi, not those of the system, which include the company's.
         own = {"ca_certs": None, "cert_file": None, "key_file": None, "ssl_context": tls}
         self.pool_manager.connection_pool_kw.update(own)
-        # It warns of every retry; the last failure is an error.
+        # urllib3 logs every retry as a warning; the last failure raises an error anyway.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
     def request(
@@ -123,7 +123,7 @@ class _Connections(RESTClientObject):  # type: ignore[misc]  # the library has n
         headers: dict[str, str] | None = None,
         **options: Any,  # noqa: ANN401  (urllib3's)
     ) -> urllib3.BaseHTTPResponse:
-        """Send one request; the library calls it for every method."""
+        """Send one request; called by the library for every HTTP method."""
         asked, secrets = f"{method} {urlsplit(url).path}", secrets_of(headers)
         options["_request_timeout"] = options.get("_request_timeout") or (CONNECT_SECONDS, READ_SECONDS)
         try:
@@ -131,7 +131,9 @@ class _Connections(RESTClientObject):  # type: ignore[misc]  # the library has n
             kind = response.headers.get("Content-Type", "").lower()
             page = response.data if kind.startswith(("text/html", "application/xhtml")) else None
         except ApiException as error:
-            raise refused(self.place, asked, error, secrets) from None  # it holds headers, and cookies among them
+            raise refused(
+                self.place, asked, error, secrets
+            ) from None  # the original exception contains headers with cookies
         except urllib3.exceptions.HTTPError as error:
             raise unreachable(self.place, error, secrets) from None
         if page is not None:
@@ -144,7 +146,7 @@ def _given(arguments: Mapping[str, object]) -> dict[str, object]:
 
 
 def retries() -> urllib3.Retry:
-    """What is tried again: connections that fail once, and questions that the server is not ready for."""
+    """Retry connections once, and read requests if the server is busy."""
     return urllib3.Retry(
         total=3,
         connect=1,

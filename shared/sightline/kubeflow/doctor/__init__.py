@@ -1,1 +1,1 @@
-"""Checks of everything that runs on Kubeflow require."""
+"""Checks of everything that a run on Kubeflow requires."""

@@ -1,4 +1,4 @@
-"""Checks of everything that runs on Kubeflow require, from this machine and optionally from a pod."""
+"""Checks of everything that a run on Kubeflow requires, from this machine and optionally from a pod."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.kubeflow.runs.preflight import SETTINGS, cluster_settings
 
 APPLY = "kubectl apply -k manifests/overlays/..."
 CLAIMS = {"work_volume": "sightline-work", "code_volume": "sightline-code"}
-"""Parameter of the pipeline -> the claim that it names, unless the profile says another."""
+"""Pipeline parameter -> the claim that it names by default."""
 
 SECRETS = {
     "database_secret": ("sightline-database", "password", "the database needs no password"),
@@ -25,11 +25,11 @@ SECRETS = {
     "storage_secret": ("sightline-storage", "key.json", "the bucket is reached without a key"),
     "notify_secret": ("sightline-notify", "url", "no notification is sent when runs end"),
 }
-"""Parameter of the pipeline -> the secret that it names, likewise, its key, and what holds where it is missing."""
+"""Pipeline parameter -> the secret that it names by default, its key, and what a missing secret means."""
 
 
 def named(parameter: str, parameters: Mapping[str, Any]) -> str:
-    """The claim or secret that a parameter of the pipeline names; ``parameters`` are those of the profile."""
+    """The claim or secret that a pipeline parameter names; ``parameters`` are those of the profile."""
     usual = CLAIMS[parameter] if parameter in CLAIMS else SECRETS[parameter][0]
     return str(parameters.get(parameter) or usual)
 
@@ -38,10 +38,10 @@ def examine(kubeflow: Kubeflow, graph: Sequence[Vertex] = ()) -> Iterator[Findin
     """Check everything that can be checked from this machine.
 
     Args:
-        kubeflow: Where.
-        graph: The pipeline, with the parameters that runs have.
+        kubeflow: The Kubeflow to check.
+        graph: The pipeline with the parameters of a run.
     """
-    yield from guarded("API", lambda: _api(kubeflow), "check --host, or KFP_HOST")
+    yield from guarded("API", lambda: _api(kubeflow), "check --host or KFP_HOST")
     cluster = kubeflow.cluster
     if cluster is None:
         text = "no cluster is configured, so volumes, secrets and nodes were not checked"
@@ -61,13 +61,13 @@ def examine(kubeflow: Kubeflow, graph: Sequence[Vertex] = ()) -> Iterator[Findin
         try:
             for finding in look(cluster):
                 yield finding
-                if (name, finding.level) == ("cluster", "fault"):  # all that is in the namespace would be missing
+                if (name, finding.level) == ("cluster", "fault"):  # everything in the namespace would be missing
                     return
         except UnreachableError as error:
             yield Finding(name, "fault", str(error), "kubectl cluster-info")
             return
         except NotAuthorisedError as error:
-            yield Finding(name, "warning", f"you may not look: {error}", "bind the role sightline-client to yourself")
+            yield Finding(name, "warning", f"not checked: {error}", "bind the role sightline-client to your account")
         except KubeflowError as error:
             yield Finding(name, "fault", str(error), "kubectl cluster-info")
     yield from guarded("settings", lambda: _places(cluster_settings(cluster)), APPLY)
@@ -86,28 +86,28 @@ def _cluster(cluster: Cluster) -> Iterator[Finding]:
     text = f"{cluster.server.place.url}: Kubernetes {version}, namespace {cluster.namespace}"
     try:
         there = cluster.namespace_exists()
-    except NotAuthorisedError:  # it takes a right that nobody needs who works in it
-        text, there = f"{text} (you may not look whether it is there)", True
+    except NotAuthorisedError:  # normal work does not need this permission
+        text, there = f"{text} (not checked whether it exists: permission is missing)", True
     if there:
         yield Finding("cluster", "ok", text)
         return
-    remedy = f"kubectl create namespace {cluster.namespace}, or name yours with --namespace"
+    remedy = f"kubectl create namespace {cluster.namespace}, or set yours with --namespace"
     yield Finding("cluster", "fault", f"Kubernetes {version} has no namespace {cluster.namespace}", remedy)
 
 
 def _account(cluster: Cluster, name: str) -> Iterator[Finding]:
     if cluster.find("service_account", name) is None:
-        text = f"{name} is missing: runs would use an account of Kubeflow's own, which may do far more"
+        text = f"{name} is missing: runs would use Kubeflow's own account, which has far more permissions"
         yield Finding("service account", "warning", text, APPLY)
     else:
-        yield Finding("service account", "ok", f"{name}; name it with --service-account or KFP_SERVICE_ACCOUNT")
+        yield Finding("service account", "ok", f"{name}; use it with --service-account or KFP_SERVICE_ACCOUNT")
 
 
 def _claim(cluster: Cluster, name: str) -> Iterator[Finding]:
     check = f"volume {name}"
     claim = cluster.find("persistent_volume_claim", name)
     if claim is None:
-        yield Finding(check, "fault", "the claim is missing: every task would wait for it for ever", APPLY)
+        yield Finding(check, "fault", "the claim is missing: every task would wait for it forever", APPLY)
         return
     phase = (claim.get("status") or {}).get("phase")
     modes = (claim.get("status") or {}).get("accessModes") or claim["spec"].get("accessModes") or []
@@ -119,8 +119,8 @@ def _claim(cluster: Cluster, name: str) -> Iterator[Finding]:
         waits = bool(events) and events[-1].get("reason") == "WaitForFirstConsumer"
         yield Finding(check, "ok" if waits else "fault", f"{phase}, not bound{said}", "" if waits else describe)
     elif "ReadWriteMany" not in modes:
-        text = f"bound, {size}, {', '.join(modes)}: tasks on different nodes would wait for each other for ever"
-        yield Finding(check, "warning", text, "a storage class with ReadWriteMany, or a cluster of one node")
+        text = f"bound, {size}, {', '.join(modes)}: tasks on different nodes would wait for each other forever"
+        yield Finding(check, "warning", text, "use a storage class with ReadWriteMany, or a cluster with one node")
     else:
         yield Finding(check, "ok", f"bound, {size}, ReadWriteMany")
 
@@ -148,11 +148,11 @@ def _settings(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _places(settings: Mapping[str, object]) -> Iterator[Finding]:
-    """What the settings name and this machine can reach too; the work volume is seen from a pod alone."""
+    """The places in the settings that this machine can reach; the work volume is only visible in a pod."""
     places = places_of(settings)
     here = [place for place in places if re.match(r"(gs|https?|ssh|git|mysql\S*)://|[^/]+@[^/]+:", place)]
     if len(here) == len(places):
         yield from examine_places(*places)
     else:
         elsewhere = ", ".join(place for place in places if place not in here)
-        yield Finding("places", "warning", f"cannot be seen from this machine: {elsewhere}", "doctor --in-cluster")
+        yield Finding("places", "warning", f"cannot be reached from this machine: {elsewhere}", "doctor --in-cluster")

@@ -1,4 +1,4 @@
-"""What ``doctor`` finds: ok, warning or fault, what it means, and the command that fixes it."""
+"""The findings of ``doctor``: ok, warning or fault, what it means, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        check: What was looked at.
-        level: How it is.
+        check: What was checked.
+        level: The result.
         text: What it means.
-        remedy: The command, or what else fixes it; empty where nothing is wrong.
-        where: From where it was looked at: this machine, or a pod of the cluster.
+        remedy: The command or action that fixes it; empty if nothing is wrong.
+        where: Where it was checked: on this machine, or in a pod of the cluster.
     """
 
     __pydantic_config__ = CLOSED
@@ -34,7 +34,7 @@ class Finding:
     where: Where = "here"
 
     def in_pod(self) -> Finding:
-        """The same, seen from a pod."""
+        """The same finding, made in a pod."""
         return replace(self, where="pod")
 
 
@@ -42,9 +42,9 @@ def guarded(check: str, look: Callable[[], Iterator[Finding]], remedy: str) -> I
     """The findings of a check; an error of the check is a fault.
 
     Args:
-        check: What is looked at.
-        look: Looks.
-        remedy: For an error that says nothing of it by itself.
+        check: Name of the check.
+        look: Runs the check.
+        remedy: What to do about an error of the check.
     """
     try:
         yield from look()

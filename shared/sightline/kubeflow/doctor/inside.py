@@ -1,4 +1,4 @@
-"""``python -m sightline.kubeflow.doctor.inside``: what ``doctor --in-cluster`` starts in a pod; one JSON a line."""
+"""``python -m sightline.kubeflow.doctor.inside``: run by ``doctor --in-cluster`` in a pod; one JSON object per line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.pod import prepare_pod
 
 
 def examine() -> Iterator[Finding]:
-    """Everything that a task requires, as seen by a task."""
+    """Check everything that a task requires, from the position of a task."""
     code = Path(os.environ.get("SIGHTLINE_CODE", "/code"))
     yield from guarded("pod", lambda: examine_pod(home(), code), "see the pod's log")
     yield from guarded("code", lambda: _code(code), "python pipeline.py publish-code")
@@ -28,8 +28,8 @@ def examine() -> Iterator[Finding]:
 def _code(volume: Path) -> Iterator[Finding]:
     try:
         import sightline_bootstrap as bootstrap
-    except ModuleNotFoundError:  # an image that others built
-        text = "the image has no sightline_bootstrap: code from the volume cannot be run"
+    except ModuleNotFoundError:  # an image that was not built from dockerfiles/
+        text = "the image has no sightline_bootstrap: code on the volume cannot be run"
         yield Finding("code", "fault", text, "build the image with dockerfiles/ of this version")
         return
     try:
@@ -42,11 +42,11 @@ def _code(volume: Path) -> Iterator[Finding]:
     except bootstrap.SnapshotError as error:
         yield Finding("code", "fault", str(error), "python pipeline.py publish-code")
     else:
-        yield Finding("code", "ok", f"CURRENT is {revision[:12]}, and its files are what was published")
+        yield Finding("code", "ok", f"CURRENT is {revision[:12]}, and its files are as published")
 
 
 def line_of(finding: Finding) -> str:
-    """A finding as clients of every release read it; they know by themselves where it comes from."""
+    """A finding in the format that clients of every release read; they add themselves where it was made."""
     document = asdict(finding)
     del document["where"]
     return json.dumps(document) + "\n"

@@ -18,17 +18,17 @@ def examine_nodes(cluster: Cluster, graph: Sequence[Vertex]) -> Iterator[Finding
     """Check the nodes.
 
     Args:
-        cluster: Whose.
-        graph: What runs would ask of them, with the parameters of the profile.
+        cluster: The cluster whose nodes are checked.
+        graph: The tasks of a run with the parameters of the profile.
     """
     try:
         nodes = read_nodes(cluster.nodes())
     except NotAuthorisedError:
-        text = "you may not look at nodes: whether one has a GPU and is large enough is not known"
+        text = "you have no permission to list nodes, so it is unknown whether one has a GPU and is large enough"
         yield Finding("nodes", "warning", text, "ask an administrator for the output of kubectl describe nodes")
         return
     if not nodes:
-        yield Finding("nodes", "warning", "the cluster has no nodes", "add one: until then every run waits")
+        yield Finding("nodes", "warning", "the cluster has no nodes", "add one; until then, every run waits")
         return
     tasks = [task for vertex in graph for task in vertex.tasks()]
     yield _accelerators(nodes, tasks)
@@ -40,7 +40,7 @@ def examine_nodes(cluster: Cluster, graph: Sequence[Vertex]) -> Iterator[Finding
 
 
 def _accelerators(nodes: Sequence[ClusterNode], tasks: Sequence[Vertex]) -> Finding:
-    """Accelerators have a domain in their name, such as ``nvidia.com/gpu``, unlike cpu and memory."""
+    """The accelerators of all nodes: unlike cpu and memory, their names contain a domain, as in ``nvidia.com/gpu``."""
     there: dict[str, Fraction] = {}
     for node in nodes:
         for name, amount in node.offers.items():
@@ -51,6 +51,6 @@ def _accelerators(nodes: Sequence[ClusterNode], tasks: Sequence[Vertex]) -> Find
         return Finding("accelerators", "ok", f"{found} on {len(nodes)} node{'s'[: len(nodes) != 1]}")
     if tasks and not any("/" in name and amount for task in tasks for name, amount in task.needs.amounts.items()):
         return Finding("accelerators", "ok", "no node has one, and runs request none: they train on the CPU")
-    remedy = "add a GPU node and its device plugin; else --param accelerator_count=0"
-    text = "no node has one: tasks that request one would wait for ever"
+    remedy = "add a GPU node and its device plugin, or use --param accelerator_count=0"
+    text = "no node has one: tasks that request one would wait forever"
     return Finding("accelerators", "warning", text, remedy)

@@ -1,4 +1,4 @@
-"""Bucket, data repository and database, from wherever this runs: a laptop, or a pod with the tasks' own settings."""
+"""Checks of bucket, data repository and database, on a laptop or in a pod with the settings of the tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from sightline.kubeflow.doctor.findings import Finding, Level, guarded
 
 WORK = "/var/lib/sightline"
-"""Where pods have the work volume."""
+"""Where the work volume is mounted in pods."""
 
 TIMEOUT_SECONDS = 30.0
 SMALL_BYTES = 10_000_000
@@ -19,14 +19,14 @@ SHARED_MEMORY_BYTES = 1_000_000_000
 
 
 def examine_places(bucket: str, repository: str, database: str) -> Iterator[Finding]:
-    """Use each place as a run does.
+    """Check each place by using it as a run does.
 
     Args:
         bucket: URI of the result bucket; an object is written, read and removed.
-        repository: The data repository; it is asked for its tags, and DVC's remote for one file of the newest.
-        database: URL of the database; its schema is looked at.
+        repository: The data repository; its tags are listed, and one file of the newest is fetched from the DVC remote.
+        database: URL of the database; its schema is checked.
     """
-    yield from guarded("bucket", lambda: _bucket(bucket), "see docs/production.md for rights and keys")
+    yield from guarded("bucket", lambda: _bucket(bucket), "see docs/production.md for permissions and keys")
     yield from guarded("data repository", lambda: _repository(repository), "check data.repository in the settings")
     yield from guarded("database", lambda: _database(database), "check database.url and SIGHTLINE_DATABASE_PASSWORD")
 
@@ -40,9 +40,9 @@ def _bucket(uri: str) -> Iterator[Finding]:
     back, _ = storage.read_bytes(key)
     storage.delete(key)
     if back != content:
-        yield Finding("bucket", "fault", f"{uri} gave back other bytes than were written", "do not use this bucket")
+        yield Finding("bucket", "fault", f"{uri} returned other bytes than were written", "do not use this bucket")
     else:
-        yield Finding("bucket", "ok", f"{uri}: written, read and removed an object")
+        yield Finding("bucket", "ok", f"{uri}: an object was written, read and removed")
 
 
 def _repository(repository: str) -> Iterator[Finding]:
@@ -74,12 +74,12 @@ def _database(url: str) -> Iterator[Finding]:
 
 
 def examine_pod(work: Path, code: Path, shared_memory: Path = Path("/dev/shm")) -> Iterator[Finding]:  # noqa: S108
-    """Check what a pod of a task requires.
+    """Check the volumes and the shared memory of a pod.
 
     Args:
         work: Where the work volume is mounted.
         code: Where the code volume is mounted.
-        shared_memory: Where the loaders of training hand over batches.
+        shared_memory: Where the data loaders of training pass batches on.
     """
     import shutil
 
@@ -90,17 +90,19 @@ def examine_pod(work: Path, code: Path, shared_memory: Path = Path("/dev/shm")) 
             probe.write_bytes(b"x")
             probe.unlink()
         except OSError as error:
-            owner = f"kubectl apply -k manifests/...: the Job sightline-volume-owner gives {folder} to user 1000"
+            owner = (
+                f"kubectl apply -k manifests/...: the Job sightline-volume-owner makes user 1000 the owner of {folder}"
+            )
             yield Finding(name, "fault", f"{folder} cannot be written: {error.strerror}", owner)
             continue
         level: Level = "warning" if free < SMALL_BYTES * 100 else "ok"
-        more = "free some space: sightline gc" if level == "warning" else ""
+        more = "free some space with sightline gc" if level == "warning" else ""
         yield Finding(name, level, f"{folder}: writable, {free / 1e9:.1f} GB free", more)
     name = "shared memory"
     size = shutil.disk_usage(shared_memory).total if shared_memory.is_dir() else 0
     if size < SHARED_MEMORY_BYTES:
-        text = f"{shared_memory} has {size / 1e6:.0f} MB; loaders of large batches need 1 GB"
-        yield Finding(name, "warning", text, "train.workers=0, or a pod with a memory-backed /dev/shm")
+        text = f"{shared_memory} has {size / 1e6:.0f} MB; data loaders need 1 GB for large batches"
+        yield Finding(name, "warning", text, "set train.workers=0, or use a pod with a memory-backed /dev/shm")
     else:
         yield Finding(name, "ok", f"{size / 1e9:.1f} GB")
     version = ".".join(str(part) for part in sys.version_info[:3])
@@ -114,7 +116,7 @@ def _revision() -> str:
 
 
 def places_of(settings: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Bucket, data repository and database of a pod with these settings; what they leave out is on the work volume."""
+    """Bucket, data repository and database of a pod with these settings; by default on the work volume."""
     from sightline.config.settings import merge
 
     document: dict[str, Any] = {

@@ -18,15 +18,15 @@ from sightline.kubeflow.runs.preflight import SETTINGS
 from sightline.kubeflow.watch.waiting import image_lacks, why_ended, why_waiting
 
 START_SECONDS = 300.0
-"""A large image may take so long to be pulled."""
+"""Pulling a large image can take this long."""
 
 RUN_SECONDS = 300.0
 IMAGE_REMEDY = (
-    "make images REGISTRY=... TAG=..., push it, then --image; for runs --param base_image=... train_image=..."
+    "make images REGISTRY=... TAG=..., push it, then use --image; for runs, --param base_image=... train_image=..."
 )
 USER = 1000
 PATIENCE_SECONDS = 20.0
-"""Until a pod that waits for something is believed to wait for ever."""
+"""A pod that has waited this long with a known reason is considered stuck."""
 
 _POLL_SECONDS = 1.0
 _VARIABLES = {
@@ -43,16 +43,16 @@ def examine_inside(
     """Run the checks in a pod of the tasks' image, with their volumes, secrets and settings.
 
     Args:
-        cluster: Where.
+        cluster: The cluster to check.
         image: The image of the tasks.
         service_account: Service account of the pods; empty: the namespace's default.
-        parameters: Those of the profile, which may name other claims and secrets than the manifests make.
+        parameters: Parameters of the profile, which may name other claims and secrets than the manifests create.
     """
     with _pod(cluster, pod_document(image, service_account, parameters)) as name:
         pod = _started(cluster, name)
         reason = why_waiting(pod, cluster.events("Pod", name))
         if (pod.get("status") or {}).get("phase") == "Pending":
-            text = f"the checking pod does not start: {reason or 'it waits'}"
+            text = f"the pod for the checks does not start: {reason or 'no reason is reported'}"
             yield Finding("pod", "fault", text, f"kubectl -n {cluster.namespace} get events")
             return
         yield Finding("registry", "ok", f"{image} was pulled and starts on {pod['spec'].get('nodeName')}")
@@ -64,16 +64,18 @@ def examine_inside(
             except strict_json.JsonError:
                 others.append(line)
         if not said:
-            ended = why_ended(cluster.find("pod", name) or {}) or "without a word"
+            ended = why_ended(cluster.find("pod", name) or {}) or "no reason is reported"
             lacks = image_lacks(image, [*others, ended])
             text = (
-                lacks.text if lacks else f"the checking pod ended {ended}; its log: {' '.join(others[-3:]) or 'empty'}"
+                lacks.text
+                if lacks
+                else f"the pod for the checks ended ({ended}); its log: {' '.join(others[-3:]) or 'empty'}"
             )
             yield Finding("image", "fault", text, IMAGE_REMEDY)
 
 
 def pod_document(image: str, service_account: str, parameters: Mapping[str, Any]) -> Document:
-    """The pod, as components/pod.py makes those of the tasks."""
+    """The pod, with the same settings as components/pod.py gives to tasks."""
     names = {"app.kubernetes.io/part-of": "sightline", "app.kubernetes.io/component": "doctor"}
     volumes = _volumes(parameters)
     specification: Document = {
@@ -125,7 +127,7 @@ def _secret_variable(variable: str, parameter: str, parameters: Mapping[str, Any
 
 
 def _volumes(parameters: Mapping[str, Any]) -> dict[str, tuple[str, Document]]:
-    """Name of each volume -> where it is mounted, and what it is."""
+    """Name of each volume -> mount path and definition."""
     claimed = {
         parameter.replace("_", "-"): (path, {"persistentVolumeClaim": {"claimName": named(parameter, parameters)}})
         for parameter, path in _PATHS.items()
@@ -150,12 +152,12 @@ def _pod(cluster: Cluster, document: Document) -> Iterator[str]:
 
 
 def _started(cluster: Cluster, name: str) -> Document:
-    """The pod when it has begun, or when waiting for it is in vain."""
+    """The pod once it has started, or once it is clear that it does not."""
     until = time.monotonic() + START_SECONDS
     while True:
         pod = cluster.find("pod", name)
         if pod is None:
-            raise KubeflowError(f"the checking pod {name} was deleted by someone else; run doctor again")
+            raise KubeflowError(f"the pod {name} for the checks was deleted by someone else; run doctor again")
         if (pod.get("status") or {}).get("phase") != "Pending" or time.monotonic() > until:
             return pod
         if why_waiting(pod) is not None and time.monotonic() > until - START_SECONDS + PATIENCE_SECONDS:

@@ -1,1 +1,1 @@
-"""Runs on Kubeflow: started, found, resumed, fetched."""
+"""Runs on Kubeflow: start, find, resume and fetch them."""

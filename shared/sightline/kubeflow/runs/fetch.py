@@ -23,28 +23,28 @@ from sightline.registry.selected_models import MODEL_FILE
 from sightline.storage import Storage, open_storage
 
 FILES = ("report.html", "summary.json", "report.json")
-"""What is fetched of each step, as far as it has it."""
+"""The files that are fetched of each step, if they exist."""
 
 
 def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
     """Copy reports, summaries and the best candidates of a run into a folder.
 
-    A step that this run found done already is fetched from the run that did it.  A champion that stays is another
-    run's model, so it is left out: ``champion:DATASET`` names it for every command that takes a model.
+    If this run reused the result of a step, the step is fetched from the run that produced it.  A champion that is kept
+    is a model of another run and is not fetched; use ``champion:DATASET`` in commands that take a model.
 
     Args:
-        kubeflow: Where the run is; its settings say where the bucket is.
-        run: Which.
-        folder: Made if it is not there; gets ``index.html`` (the page of the run), ``<step>/report.html``,
+        kubeflow: The Kubeflow of the run; its settings contain the bucket.
+        run: The run.
+        folder: Created if missing; receives ``index.html`` (the page of the run), ``<step>/report.html``,
             ``<step>/summary.json``, ``<metric>/model.safetensors`` (the best candidate by that metric), and
-            ``fetched.jsonl`` with what was written.
+            ``fetched.jsonl`` with the list of files.
 
     Yields:
         The files that were written.
 
     Raises:
-        DataError: A file is in the way that fetch did not write, or that was changed since; nothing was written.
-        NotThereError: The bucket has nothing of this run.
+        DataError: A file would be overwritten that fetch did not write or that was changed since; nothing was written.
+        NotThereError: The bucket has no results of this run.
         StorageError: The bucket cannot be read from here.
     """
     config = _config(run)
@@ -67,7 +67,7 @@ def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
         wanted[PurePosixPath(metric, MODEL_FILE)] = uri.removeprefix(storage.uri + "/")
     if not wanted:
         raise NotThereError(
-            f"{storage.uri} holds nothing of run {run.run_id} yet; it is {run.state}: see `status {run.run_id[:8]}`"
+            f"{storage.uri} has no results of run {run.run_id} ({run.state}); see `status {run.run_id[:8]}`"
         )
     target = OutputFolder(folder, "fetched", "fetch", "-o")
     target.require_free(wanted, [])
@@ -83,7 +83,7 @@ def fetch(kubeflow: Kubeflow, run: Run, folder: Path) -> Iterator[Path]:
 
 
 def _candidates(evaluated: EvaluateResult) -> Iterator[tuple[str, str]]:
-    """Metric and model file of the best candidates; a release before named only what was selected."""
+    """Metric and model file of the best candidates; results of an earlier release only contain the selected models."""
     models = [one for one in subjects(evaluated) if one.role != "champion"]
     return ((metric, model.uri) for model in models for metric in model.metrics)
 
@@ -95,7 +95,7 @@ def _config(run: Run) -> Config:
 
 
 def _bucket(kubeflow: Kubeflow, run: Run, config: Config) -> str:
-    """The bucket: an override of the run, else the cluster's settings, else those of this machine."""
+    """The bucket: an override of the run, otherwise the cluster's settings, or those of this machine."""
     settings: Mapping[str, object] = cluster_settings(kubeflow.cluster).get("storage") or {}
     named = any(line.startswith("storage.uri=") for line in split_overrides(str(run.parameters.get("overrides", ""))))
     uri = config.storage.uri if named else str(settings.get("uri") or config.storage.uri)
@@ -113,6 +113,6 @@ def _result(storage: Storage, kind: type[store.Result], tag: str, run: Run, conf
 
 
 def _files(storage: Storage, folder: str) -> Iterator[tuple[str, str]]:
-    """Name and key of what is fetched of a step's files."""
+    """Name and key of the files of a step that are fetched."""
     there = set(storage.names(f"{folder}/"))
     return ((name, f"{folder}/{name}") for name in FILES if f"{folder}/{name}" in there)

@@ -1,7 +1,7 @@
-"""The graph of a pipeline, from its compiled text: tasks in the order in which they may run, groups with theirs inside.
+"""The graph of a pipeline from its compiled text: tasks in the order in which they may run, and groups of tasks.
 
-The walk also follows parameters from the run down into groups, so that names of secrets, claims and ConfigMaps that are
-parameters become the names of this run.
+Parameters of the run are followed into groups, to find the names of secrets, claims and ConfigMaps that are set by
+parameters.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Kind = Literal["task", "condition", "loop", "group"]
 
 @dataclass(frozen=True)
 class Wants:
-    """What a pod cannot start without, by name.
+    """The objects that a pod needs to start, by name.
 
     Attributes:
-        secrets: Secret -> keys that it must have.
-        config_maps: ConfigMap -> keys that it must have.
+        secrets: Secret -> required keys.
+        config_maps: ConfigMap -> required keys.
         claims: Persistent volume claims.
-        welcome: Secrets that it starts without, but uses where they are, with the keys that it looks for.
+        welcome: Optional secret -> keys that are used if it exists.
     """
 
     secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -43,18 +43,18 @@ class Wants:
 
 @dataclass(frozen=True)
 class Vertex:
-    """A task, or a group of them.
+    """A task, or a group of tasks.
 
     Attributes:
-        name: Its key in the compiled text, which is also what the back end calls it.
+        name: Its key in the compiled text, which is also its name in the back end.
         title: Its display name.
-        kind: What it is.
-        image: Of a task: its container image in this run.
-        after: Names of those that must end before, in the same group.
-        wants: Of a task: what its pod cannot start without.
-        needs: Of a task: what its pod asks of a node.
-        dropped: Of a task: parameters that say how many accelerators it gets, but of a type that the driver drops.
-        inside: Of a group: what is in it, in order.
+        kind: Task, condition, loop or group.
+        image: Container image of a task in this run.
+        after: Names of tasks and groups in the same group that must end before.
+        wants: The objects that the pod of a task needs to start.
+        needs: The resources that the pod of a task requests.
+        dropped: Parameters of a task with a number of accelerators in a type that the driver ignores.
+        inside: Members of a group, in order.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Vertex:
 
 
 def split_spec(compiled: Document) -> tuple[Document, Document]:
-    """The pipeline's and the platform's part of a version's ``pipeline_spec``."""
+    """Split the ``pipeline_spec`` of a version into pipeline and platform."""
     if "pipeline_spec" in compiled:
         return compiled["pipeline_spec"], compiled.get("platform_spec") or {}
     return compiled, {}
@@ -83,12 +83,12 @@ def read_graph(spec: Document, platform: Document, given: Mapping[str, Any]) -> 
     """The graph of a compiled pipeline.
 
     Args:
-        spec: The pipeline's part.
-        platform: The platform's part, as it follows the ``---``; may be empty.
-        given: Parameters of the run; those that are missing have the pipeline's defaults.
+        spec: The pipeline part.
+        platform: The platform part, which follows the ``---``; may be empty.
+        given: Parameters of the run; the others have the defaults of the pipeline.
 
     Raises:
-        KubeflowError: The text is no compiled pipeline of this kind.
+        KubeflowError: The text is not a compiled pipeline in a known format.
     """
     try:
         declared = (spec["root"].get("inputDefinitions") or {}).get("parameters") or {}
@@ -96,7 +96,7 @@ def read_graph(spec: Document, platform: Document, given: Mapping[str, Any]) -> 
         return _Walk(spec, platform).group(spec["root"]["dag"]["tasks"], {**values, **given})
     except (KeyError, TypeError, AttributeError) as error:
         raise KubeflowError(
-            f"the pipeline's compiled text is of an unknown make ({type(error).__name__}: {error}); upload it again"
+            f"the compiled pipeline has an unknown format ({type(error).__name__}: {error}); upload it again"
         ) from error
 
 
@@ -108,7 +108,7 @@ class _Walk:
         self.pods = (kubernetes.get("deploymentSpec") or {}).get("executors") or {}
 
     def group(self, tasks: Document, values: Mapping[str, Any]) -> tuple[Vertex, ...]:
-        """The members of a group, each after those it depends on; equals stay in the order of the text."""
+        """The members of a group, each after its dependencies, otherwise in the order of the text."""
         made = {name: self.vertex(name, task, values) for name, task in tasks.items()}
         ordered: dict[str, Vertex] = {}
         while len(ordered) < len(made):
@@ -135,7 +135,7 @@ class _Walk:
         container = self.executors.get(label, {}).get("container") or {}
         image = PARAMETER.sub(lambda match: str(passed.get(match["name"], "")), str(container.get("image") or ""))
         resources, pod = container.get("resources") or {}, self.pods.get(label) or {}
-        # What its pod needs is written in the terms of the group around it, not in those of the task.
+        # The needs of the pod refer to parameters of the surrounding group, not to those of the task.
         choice = node_choice(pod, lambda given: _value(given, values))
         return Vertex(
             name,
@@ -160,7 +160,7 @@ def _wants(pod: Document, values: Mapping[str, Any]) -> Wants:
 
 
 def _named(pod: Document, section: str, values: Mapping[str, Any], *, optional: bool) -> dict[str, frozenset[str]]:
-    """The secrets or ConfigMaps that a pod names, with their keys."""
+    """The secrets or ConfigMaps of a pod, with their keys."""
     found: dict[str, frozenset[str]] = {}
     for entry in [*(pod.get(f"{section}AsEnv") or []), *(pod.get(f"{section}AsVolume") or [])]:
         name = _value(entry.get(f"{section}NameParameter") or {}, values) or entry.get(f"{section}Name")
@@ -175,7 +175,7 @@ def _mounts(pod: Document) -> list[Document]:
 
 
 def _value(given: Document, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  (any parameter's value)
-    """What a parameter is in this run, as far as it is known before the run; else None."""
+    """The value of a parameter in this run; None if it is not known before the run."""
     if "runtimeValue" in given:
         return given["runtimeValue"].get("constant")
     if "componentInputParameter" in given:

@@ -18,10 +18,10 @@ from sightline.kubeflow.runs.preflight_nodes import check_nodes
 from sightline.kubeflow.runs.submit import Version, start_run
 
 MAX_RESUMES = 2
-"""So often a run that lost its pods is resumed before somebody must look."""
+"""How many times a run that lost its pods is resumed automatically."""
 
 RECENT_SECONDS = 900.0
-"""A run that ended longer ago is only looked at: somebody may have left it so on purpose."""
+"""A run that ended longer ago is not resumed, because it may have been left like this on purpose."""
 
 POLL_SECONDS = 3.0
 _PATIENCE_SECONDS = 120.0
@@ -41,15 +41,15 @@ def launch(
     """Check all requirements, then start a run.
 
     Args:
-        kubeflow: Where.
-        version: What runs.
-        parameters: With what, from :mod:`sightline.kubeflow.runs.parameters`.
-        experiment_id: In which experiment.
-        service_account: Service account of its pods; empty: what the profile says.
+        kubeflow: The Kubeflow to use.
+        version: The version to run.
+        parameters: From :mod:`sightline.kubeflow.runs.parameters`.
+        experiment_id: Id of the experiment.
+        service_account: Service account of the pods; empty: that of the profile.
         description: Shown in the dashboard.
 
     Raises:
-        NotReadyError: Something is missing; nothing was started.
+        NotReadyError: A requirement is missing; nothing was started.
     """
     account = service_account or kubeflow.service_account
     require_ready(kubeflow, version, parameters, account)
@@ -63,7 +63,7 @@ def require_ready(
     """Check all requirements of a run; the version need not be uploaded.
 
     Raises:
-        NotReadyError: Something is missing.
+        NotReadyError: A requirement is missing.
     """
     found = _check(kubeflow, version, parameters, service_account)
     for note in found.notes:
@@ -89,16 +89,16 @@ def wait(kubeflow: Kubeflow, run: Run, seen: Callable[[Run], None], *, poll_seco
     """Wait until a run ends; one whose pods were evicted or lost is resumed, at most :data:`MAX_RESUMES` times.
 
     Args:
-        kubeflow: Where.
-        run: Which.
-        seen: Called with the run each time it was looked at.
-        poll_seconds: Between two looks.
+        kubeflow: The Kubeflow of the run.
+        run: The run.
+        seen: Called with the run each time it was read.
+        poll_seconds: Time between two requests.
 
     Returns:
-        The run at its end.
+        The run after it has ended.
 
     Raises:
-        KubeflowError: The API does not answer for two minutes, or refuses.
+        KubeflowError: The API does not answer for two minutes, or rejects the request.
     """
     resumes = 0
     last_answer = time.monotonic()
@@ -121,7 +121,7 @@ def wait(kubeflow: Kubeflow, run: Run, seen: Callable[[Run], None], *, poll_seco
 
 
 def _resumed(kubeflow: Kubeflow, run: Run) -> bool:
-    """Whether a run that failed for want of its pods goes on now."""
+    """Resume a run if it failed because pods were lost; whether it continues."""
     if run.state != "failed" or kubeflow.cluster is None:
         return False
     if run.finished is not None and (datetime.now(UTC) - run.finished).total_seconds() > RECENT_SECONDS:
@@ -131,6 +131,6 @@ def _resumed(kubeflow: Kubeflow, run: Run) -> bool:
     if not lost:
         return False
     _log.warning("resuming %s, because pods were lost: %s", run.run_id, "; ".join(lost))
-    with suppress(TakenError):  # somebody else who watches it was faster
+    with suppress(TakenError):  # another user who watches it was faster
         resume(kubeflow.api, run)
     return True

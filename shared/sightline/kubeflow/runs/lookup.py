@@ -1,4 +1,4 @@
-"""Runs on Kubeflow: found by id, by the beginning of an id, or by name; with their state."""
+"""Runs on Kubeflow and their state; a run is found by id, by the beginning of its id, or by name."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class Run:
     Attributes:
         run_id: Kubeflow's id.
         name: Its display name.
-        state: ``stopped`` is a run that somebody stopped; Kubeflow itself calls it failed.
+        state: ``stopped`` if a user stopped it; Kubeflow itself reports failed.
         created: When it was started, UTC.
         finished: When it ended, UTC; None while it runs.
-        parameters: Those that were set.
-        pipeline_id: Of which pipeline; empty where the run brought its own text.
-        version_id: Of which version.
-        experiment_id: In which experiment.
+        parameters: The parameters that were set.
+        pipeline_id: Id of its pipeline; empty if the run was started from a text.
+        version_id: Id of the version.
+        experiment_id: Id of its experiment.
         service_account: Service account of its pods.
-        document: All that the API says.
+        document: The response of the API.
     """
 
     run_id: str
@@ -62,20 +62,20 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens by itself."""
+        """Whether the run has ended."""
         return self.state in ENDED
 
     @property
     def seconds(self) -> float:
-        """How long it took, or has taken so far."""
+        """Duration of the run, so far if it has not ended."""
         return ((self.finished or datetime.now(UTC)) - self.created).total_seconds()
 
 
 def read_run(document: Document) -> Run:
-    """A run as the API gives it.
+    """Read a run from the response of the API.
 
     Raises:
-        KubeflowError: It is of an unknown make.
+        KubeflowError: It has an unknown format.
     """
     try:
         reference = document.get("pipeline_version_reference") or {}
@@ -100,9 +100,9 @@ def read_run(document: Document) -> Run:
 
 
 def run_state(document: Document) -> RunState:
-    """The state of a run; one that was stopped ends FAILED, and only its history says that it was stopped.
+    """The state of a run; a stopped run ends as FAILED, and only its history shows that it was stopped.
 
-    A run that was stopped and later resumed is judged by what happened since.
+    For a run that was stopped and later resumed, only the history since then counts.
     """
     state = _STATES.get(str(document.get("state", "")), "pending")
     if state != "failed":
@@ -116,7 +116,7 @@ def run_state(document: Document) -> RunState:
 
 
 def stopped_at(document: Document) -> datetime | None:
-    """When a run was stopped by a user, UTC; None if it was not since it was started or resumed."""
+    """When a run was stopped by a user, UTC; None if it was not stopped since its start or last resumption."""
     for entry in reversed(document.get("state_history") or []):
         if entry.get("state") in {"CANCELING", "CANCELED"}:
             return moment(entry.get("update_time"))
@@ -126,7 +126,7 @@ def stopped_at(document: Document) -> datetime | None:
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time of the API; it writes 1970 where there is none."""
+    """Read a time of the API, which uses 1970 for a missing time."""
     if not text:
         return None
     time = datetime.fromisoformat(text)
@@ -135,14 +135,14 @@ def moment(text: str | None) -> datetime | None:
 
 
 def find_run(api: PipelinesApi, name: str = "") -> Run:
-    """One run.
+    """Find one run.
 
     Args:
-        api: Where.
-        name: Its id, an unambiguous beginning of it, or its name; empty: the newest run.
+        api: The API to use.
+        name: Its id, an unambiguous beginning of its id, or its name; empty: the newest run.
 
     Raises:
-        NotThereError: No run is called so, or several are.
+        NotThereError: No run or several runs match.
     """
     if _ID.fullmatch(name):
         return _by_id(api, name)
@@ -150,7 +150,7 @@ def find_run(api: PipelinesApi, name: str = "") -> Run:
         newest = api.runs(1)
         if not newest:
             raise NotThereError(
-                "there is no run yet; start one: python pipeline.py run --recipe NAME --set data.tag=TAG"
+                "there are no runs yet; start one: python pipeline.py run --recipe NAME --set data.tag=TAG"
             )
         return _by_id(api, str(newest[0]["run_id"]))
     found = {str(run["run_id"]): run for run in api.runs(_CANDIDATES, key="display_name", value=name)}
@@ -161,9 +161,9 @@ def find_run(api: PipelinesApi, name: str = "") -> Run:
         return _by_id(api, next(iter(found)))
     if not found:
         latest = "".join(f"\n  {run['run_id'][:8]}  {run['display_name']}" for run in api.runs(_SHOWN)) or " none"
-        raise NotThereError(f"no run is called {name!r}, nor does an id begin so; the newest are:{latest}")
-    several = "".join(f"\n  {run_id} of {run['created_at']}" for run_id, run in list(found.items())[:_SHOWN])
-    raise NotThereError(f"{len(found)} runs are called {name!r}; say which by more of its id:{several}")
+        raise NotThereError(f"no run has the name {name!r} or an id that begins with it; the newest are:{latest}")
+    several = "".join(f"\n  {run_id}, created {run['created_at']}" for run_id, run in list(found.items())[:_SHOWN])
+    raise NotThereError(f"{len(found)} runs match {name!r}; use more digits of the id:{several}")
 
 
 def _by_id(api: PipelinesApi, run_id: str) -> Run:
@@ -177,26 +177,26 @@ def resume(api: PipelinesApi, run: Run) -> None:
     """Resume a run that failed or was stopped; finished tasks are kept.
 
     Raises:
-        TakenError: It is not in such a state.
+        TakenError: The run cannot be resumed in its state.
     """
     if run.state == "succeeded":
         raise TakenError(f"run {run.run_id} succeeded, so there is nothing to resume; use rerun to run it again")
     if not run.ended:
-        raise TakenError(f"run {run.run_id} is {run.state}; it can be resumed when it has failed or was stopped")
+        raise TakenError(f"run {run.run_id} is {run.state}; only a failed or stopped run can be resumed")
     try:
         api.retry(run.run_id)
     except TakenError as error:
         raise TakenError(
             f"Kubeflow cannot resume run {run.run_id}: its state has changed, or its workflow was deleted; see "
-            f"`status {run.run_id}`, or use rerun, which finds finished steps again ({error})"
+            f"`status {run.run_id}`, or use rerun, which reuses finished steps ({error})"
         ) from error
 
 
 def stop(api: PipelinesApi, run: Run) -> None:
-    """Stop a run; its tasks get a second to end, then its exit task still runs.
+    """Stop a run; its tasks get one second to end, then its exit task runs.
 
     Raises:
-        TakenError: It has ended.
+        TakenError: The run has ended.
     """
     if run.ended:
         raise TakenError(f"run {run.run_id} has ended ({run.state}); there is nothing to stop")

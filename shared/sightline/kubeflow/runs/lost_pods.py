@@ -1,4 +1,4 @@
-"""Tasks of a run that failed because their pods were lost, not because of an error of their own."""
+"""Tasks of a run that failed because their pods were lost, not because of an error in the task."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import re
 from sightline.kubeflow.client.document import Document
 
 _LOST = re.compile(
-    # Argo found no pod any more: it was deleted, or preempted, or its node left the cluster.
+    # The pod was deleted or preempted, or its node left the cluster.
     r"^pod deleted"
-    # The kubelet of a node that is full, goes down, or does not take the pod that was meant for it.
+    # The node is full, shuts down, or rejected the pod that was assigned to it.
     r"|^The node (was low on resource|had condition)|imminent node shutdown|node is (in progress of )?shutting down"
     r"|^Pod was rejected|UnexpectedAdmissionError|Allocate failed|^Preempted"
-    # The cluster gave a node up that says nothing any more, or the node came back without its containers.
+    # The node stopped responding, or came back without its containers.
     r"|is unresponsive|could not be located when the pod was"
-    # SIGTERM, which a pod gets that must leave its node.
+    # SIGTERM, which a pod receives when it is evicted.
     r"|\(exit code 143\)"
-    # Argo's own containers around the task's: it speaks of them only where the task itself did not fail.
+    # Argo's own containers, which are only reported if the container of the task did not fail.
     r"|^(init|wait): ",
     re.IGNORECASE,
 )
-"""Messages of a node of the workflow: that of the pod where it has one, else that of its first failed container."""
+"""Messages of a workflow node: that of the pod if it has one, otherwise that of its first failed container."""
 
 _ATTEMPT = re.compile(r"(?P<task>.*\.executor)\((?P<number>\d+)\)")
 
 
 def lost_tasks(workflow: Document) -> list[str]:
-    """What was lost, as ``task: message``; empty when anything failed by itself, because then resuming would not help.
+    """What was lost, as ``task: message``; empty if a task failed on its own, because then resuming would not help.
 
-    Of a task that was tried several times the last attempt counts.
+    Of a task with several attempts, the last one counts.
 
     Args:
-        workflow: The Argo workflow behind the run.
+        workflow: The Argo workflow of the run.
     """
     last: dict[str, tuple[int, Document]] = {}
     for node in ((workflow.get("status") or {}).get("nodes") or {}).values():

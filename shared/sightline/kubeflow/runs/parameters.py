@@ -15,7 +15,7 @@ from sightline.kubeflow.runs.submit import compiled_version
 from sightline.runs.configuration_checks import check_configuration
 
 OWN = ("dataset_tag", "recipe", "overrides", "code_rev")
-"""The parameters that say what is done; all others say how the pods are made."""
+"""The parameters that define the work; all others are settings of the pods."""
 
 Parameters = dict[str, Any]
 
@@ -29,18 +29,18 @@ def new_parameters(
     *,
     usual: Mapping[str, Any],
 ) -> Parameters:
-    """The parameters of a new run, checked with this machine's code.
+    """The parameters of a new run, checked with the code of this machine.
 
     Args:
         declared: The pipeline's parameters, from its compiled text.
         recipe: The name of a recipe.
         overrides: ``a.b=value``.
-        code_rev: Which code the run uses.
+        code_rev: The code revision of the run.
         pods: ``name=value`` for other parameters of the pipeline.
-        usual: Those of the profile; what ``pods`` says wins.
+        usual: Parameters of the profile; ``pods`` takes precedence.
 
     Raises:
-        ConfigurationError: With every fault of the configuration.
+        ConfigurationError: Lists every error of the configuration.
     """
     tag, rest = _merged([], overrides)
     own = _checked({"dataset_tag": tag, "recipe": recipe, "overrides": "\n".join(rest), "code_rev": code_rev})
@@ -54,21 +54,21 @@ def changed_parameters(
     code_rev: str,
     pods: Sequence[str],
 ) -> Parameters:
-    """The parameters of another run, but for what is set.
+    """The parameters of another run with changes.
 
     Args:
         declared: The pipeline's parameters, from its compiled text.
-        before: Those of the other run.
-        overrides: ``a.b=value``; each takes the place of one of the same name, or of the name it had formerly.
-        code_rev: Empty: as before.
+        before: Parameters of the other run.
+        overrides: ``a.b=value``; each replaces the one with the same name or the former name.
+        code_rev: The code revision; empty: as before.
         pods: ``name=value`` for other parameters of the pipeline.
 
     Raises:
-        ConfigurationError: With every fault, such as a name that a recipe does not have any more.
-        KubeflowError: The other run is none of Sightline's.
+        ConfigurationError: Lists every error, such as a name that the recipe no longer has.
+        KubeflowError: The other run is not one of Sightline's pipeline.
     """
     if not declared.keys() >= {"recipe", "overrides", "dataset_tag"}:
-        raise KubeflowError("that run is not one of Sightline's pipeline; it has other parameters")
+        raise KubeflowError("this is not a run of Sightline's pipeline: it has other parameters")
     renewed = {override.partition("=")[0].strip() for override in overrides}
     kept = [line for line in split_overrides(str(before.get("overrides", ""))) if _now(line) not in renewed]
     tag, rest = _merged(kept, overrides)
@@ -87,14 +87,14 @@ def usual_graph(compiled: str, usual: Mapping[str, Any]) -> tuple[Vertex, ...]:
         usual: Parameters of the profile.
 
     Raises:
-        ConfigurationError: With every fault of them.
+        ConfigurationError: Lists every error in them.
     """
     version = compiled_version(compiled)
     return version.graph(_for_pods(version.parameters, {**_known(version.parameters, usual)}))
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What differs between the parameters of two runs: name, before, now; overrides one by one."""
+    """The differences between the parameters of two runs: name, before, now; overrides are compared one by one."""
     rows = []
     for name in sorted({*before, *now} - {"overrides"}):
         one, other = before.get(name), now.get(name)
@@ -110,14 +110,14 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[
 
 
 def _merged(before: Sequence[str], changes: Sequence[str]) -> tuple[str, list[str]]:
-    """The dataset tag, where one is set, and the overrides without it; the last of a name counts."""
+    """The dataset tag, if it is set, and the other overrides; the last value of a name counts."""
     merged = {line.partition("=")[0].strip(): line for line in [*before, *changes]}
     line = merged.pop("data.tag", "")
     return line.partition("=")[2].strip(), list(merged.values())
 
 
 def _now(line: str) -> str:
-    """The name that an override has now."""
+    """The current name of the field of an override."""
     path = line.partition("=")[0].strip()
     return RENAMED.get(path, path)
 
@@ -135,8 +135,8 @@ def _checked(parameters: Parameters) -> Parameters:
     recipe = str(parameters.get("recipe", ""))
     if recipe and recipe not in recipe_names():
         raise ConfigurationError(
-            f"recipe {recipe!r} does not come with Sightline, and a file of this machine is not in the pod; expected "
-            f"one of {', '.join(recipe_names())}, changed with --set"
+            f"recipe {recipe!r} is not part of Sightline, and pods cannot read a file of this machine; expected one of "
+            f"{', '.join(recipe_names())}, changed with --set"
         )
     tag = str(parameters.get("dataset_tag", ""))
     lines = [*split_overrides(str(parameters.get("overrides", ""))), *([f"data.tag={tag}"] if tag else [])]
@@ -148,18 +148,18 @@ def _checked(parameters: Parameters) -> Parameters:
 
 
 def _known(declared: Mapping[str, Document], usual: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters of the profile, all of which the pipeline must have."""
+    """The parameters of the profile; the pipeline must have all of them."""
     others = sorted(set(declared) - set(OWN))
     if unknown := sorted(set(usual) - set(others)):
         raise ConfigurationError(
-            f"the profile sets the parameters {', '.join(unknown)}, which the pipeline does not have; it has "
+            f"the profile sets the parameters {', '.join(unknown)}, which the pipeline does not have; expected some of "
             f"{', '.join(others) or 'none'}"
         )
     return usual
 
 
 def _for_pods(declared: Mapping[str, Document], parameters: Parameters) -> Parameters:
-    """The same in the declared types, checked together with the defaults of those that are not set."""
+    """The parameters in the declared types, checked together with the defaults of the others."""
     typed = as_declared(declared, parameters)
     defaults = {name: one["defaultValue"] for name, one in declared.items() if "defaultValue" in one}
     check_pods({**defaults, **typed})
@@ -167,7 +167,7 @@ def _for_pods(declared: Mapping[str, Document], parameters: Parameters) -> Param
 
 
 def _typed(declared: Mapping[str, Document], pairs: Sequence[str]) -> Parameters:
-    """``name=value`` as the types that the pipeline declares."""
+    """``name=value`` in the types that the pipeline declares."""
     typed: Parameters = {}
     others = sorted(set(declared) - set(OWN))
     for pair in pairs:
@@ -179,5 +179,5 @@ def _typed(declared: Mapping[str, Document], pairs: Sequence[str]) -> Parameters
         try:
             typed[name] = text if kind == "STRING" else strict_json.decode(text)
         except strict_json.JsonError as error:
-            raise ConfigurationError(f"--param {pair}: a value of {kind} is written as JSON ({error})") from error
+            raise ConfigurationError(f"--param {pair}: a value of type {kind} must be JSON ({error})") from error
     return typed

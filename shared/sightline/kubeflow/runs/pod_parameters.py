@@ -1,7 +1,7 @@
 """The pod parameters of a run, checked before they are sent to Kubeflow.
 
-Kubeflow itself says little: its driver drops an accelerator count that is not a string, and fails at run time for an
-empty name of a secret, an amount that is no quantity, or labels that are not strings.
+Kubeflow reports little itself: its driver ignores an accelerator count that is not a string, and fails at run time if
+the name of a secret is empty, an amount is not a quantity, or labels are not strings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAST_MEMORY = 16 * 2**20
 """In bytes; an amount below this lacks its unit."""
 
 TAKEN_VOLUMES = ("sightline-settings", "shared-memory")
-"""Volumes that pods have besides the claims and the storage secret; all are named after what they hold."""
+"""Names of other volumes of the pods, besides the claims and the storage secret."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -32,16 +32,16 @@ _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 def as_declared(declared: Mapping[str, Document], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters in the types that the pipeline declares.
+    """Convert parameters to the types that the pipeline declares.
 
-    A profile file may say ``accelerator_count: 1`` or ``train_cpu: 4``, and so did runs of earlier releases.
+    A profile file may contain ``accelerator_count: 1`` or ``train_cpu: 4``, as may runs of earlier releases.
 
     Args:
         declared: The pipeline's parameters, from its compiled text.
-        given: Name -> value; names that are not declared stay as they are.
+        given: Name -> value; names that are not declared are kept unchanged.
 
     Raises:
-        ConfigurationError: A value is of another type and cannot be written as the declared one.
+        ConfigurationError: A value cannot be converted to the declared type.
     """
     typed, faults = {}, []
     for name, value in given.items():
@@ -56,7 +56,7 @@ def as_declared(declared: Mapping[str, Document], given: Mapping[str, Any]) -> d
 
 
 def takes(declared: Document | None, value: object) -> bool:
-    """Whether the back end takes a value for a parameter of this declaration as it is."""
+    """Whether the back end accepts this value, unconverted, for a parameter with this declaration."""
     kind = str((declared or {}).get("parameterType", ""))
     try:
         return declared is not None and type(_converted(value, kind)) is type(value)
@@ -65,13 +65,13 @@ def takes(declared: Document | None, value: object) -> bool:
 
 
 def check_pods(parameters: Mapping[str, Any]) -> None:
-    """Raise if a pod could not be made with these parameters.
+    """Raise if no pod can be created with these parameters.
 
     Args:
-        parameters: All parameters of the run, defaults included; names that are not known here are left alone.
+        parameters: All parameters of the run, including defaults; unknown names are ignored.
 
     Raises:
-        ConfigurationError: With every fault.
+        ConfigurationError: Lists every error.
     """
     faults = [*_single_faults(parameters), *_joint_faults(parameters)]
     if faults:
@@ -115,7 +115,7 @@ def _memory(value: object) -> Iterator[str]:
     if amount <= 0:
         yield "expected memory such as 16Gi, 512Mi or 2G"
     elif amount < LEAST_MEMORY:
-        yield f"that is {float(amount):g} bytes; write the unit, such as 16Gi"
+        yield f"this is {float(amount):g} bytes; add a unit, as in 16Gi"
 
 
 def _image(value: object) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _selector(value: object) -> Iterator[str]:
         if not isinstance(label, str):
             yield f"label {key} is {label!r}; labels are strings: write {_quoted(label)}"
         elif not _LABEL_KEY.fullmatch(str(key)) or not _LABEL_VALUE.fullmatch(label):
-            yield f"{key}={label} is not a label of Kubernetes"
+            yield f"{key}={label} is not a valid Kubernetes label"
 
 
 def _tolerations(value: object) -> Iterator[str]:
@@ -158,13 +158,13 @@ def _toleration(one: object) -> Iterator[str]:
     if one.get("operator", "Equal") not in {"Equal", "Exists"}:
         yield f"operator is {one['operator']!r}; expected Equal or Exists"
     if one.get("effect", "") not in {"", *_EFFECTS}:
-        yield f"effect is {one['effect']!r}; expected one of {', '.join(_EFFECTS)}, or no effect for all"
+        yield f"effect is {one['effect']!r}; expected one of {', '.join(_EFFECTS)}, or none, which means all"
     if one.get("operator", "Equal") == "Exists" and one.get("value"):
-        yield "operator Exists takes no value; leave it out, or use Equal"
+        yield "operator Exists takes no value; remove it, or use Equal"
     if not one.get("key") and one.get("operator") != "Exists":
-        yield "key is missing; only operator Exists goes without"
+        yield "key is missing; it is only optional with operator Exists"
     if one.get("tolerationSeconds") is not None and one.get("effect") != "NoExecute":
-        yield "tolerationSeconds goes with the effect NoExecute alone"
+        yield "tolerationSeconds is only allowed with effect NoExecute"
 
 
 _CHECKS: dict[str, Callable[[object], Iterator[str]]] = {
@@ -201,8 +201,8 @@ def _joint_faults(parameters: Mapping[str, Any]) -> Iterator[str]:
         and not _RESOURCE.fullmatch(str(kind))
     ):
         yield (
-            f"accelerator_type {kind!r}: expected the resource's name in Kubernetes, such as nvidia.com/gpu or "
-            "amd.com/gpu, not a model; node_selector chooses the model"
+            f"accelerator_type {kind!r}: expected a Kubernetes resource name, such as nvidia.com/gpu or "
+            "amd.com/gpu, not a model; use node_selector to choose the model"
         )
     storage = parameters.get("storage_secret")
     claims = {parameters.get("work_volume"), parameters.get("code_volume")} - {None}
@@ -210,13 +210,13 @@ def _joint_faults(parameters: Mapping[str, Any]) -> Iterator[str]:
     taken += [str(storage)] if storage in TAKEN_VOLUMES else []
     if taken:
         yield (
-            f"{', '.join(taken)}: names two volumes of one pod; give the claims and the storage secret names of their "
-            f"own, other than {' and '.join(TAKEN_VOLUMES)}"
+            f"{', '.join(taken)}: name of two volumes of one pod; use different names for the claims and the storage "
+            f"secret, other than {' and '.join(TAKEN_VOLUMES)}"
         )
 
 
 def _whole(value: object) -> object:
-    """A number that the API gave as 1.0, as 1."""
+    """1 for a number that the API returned as 1.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -1,4 +1,4 @@
-"""The resource requests of a task's pod, read from the compiled pipeline as the back end's driver reads them."""
+"""The resource requests of the pod of a task, read from the compiled pipeline like the driver of the back end does."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sightline.kubeflow.quantity import parse_quantity
 PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(?P<name>[^']+)'\]\}\}")
 _INNER = "pipelinechannel--"
 _RESOURCES = (
-    # resource, keys of the compiled text (the first that is set counts), unit of the older, numeric ones
+    # resource, keys of the compiled text (the first one that is set counts), older numeric keys, and their unit
     ("cpu", ("resourceCpuRequest", "resourceCpuLimit"), ("cpuRequest", "cpuLimit"), ""),
     ("memory", ("resourceMemoryRequest", "resourceMemoryLimit"), ("memoryRequest", "memoryLimit"), "G"),
 )
 
 
 def requests_of(resources: Document, given: Mapping[str, Any]) -> dict[str, Fraction]:
-    """Resource -> how much a container asks for; without a request the limit counts, as in Kubernetes.
+    """Resource -> amount that a container requests; without a request, the limit counts, as in Kubernetes.
 
     Args:
         resources: ``container.resources`` of the compiled text.
@@ -40,7 +40,7 @@ def requests_of(resources: Document, given: Mapping[str, Any]) -> dict[str, Frac
 
 
 def dropped_parameters(resources: Document, given: Mapping[str, Any]) -> tuple[str, ...]:
-    """Pipeline parameters that the driver drops without a word: it reads accelerators as strings, and these are not."""
+    """Pipeline parameters that the driver ignores silently: it reads accelerators as strings, and these are not."""
     named = []
     for text in (resources.get("accelerator") or {}).values():
         match = PARAMETER.fullmatch(str(text))
@@ -51,7 +51,7 @@ def dropped_parameters(resources: Document, given: Mapping[str, Any]) -> tuple[s
 
 
 def amount_parameters(resources: Document, given: Mapping[str, Any]) -> dict[str, str]:
-    """Resource -> the pipeline's parameter that says how much of it a container gets."""
+    """Resource -> the pipeline parameter with the amount that a container gets."""
     accelerator = resources.get("accelerator") or {}
     texts = {name: next(filter(None, map(resources.get, keys)), "") for name, keys, _, _ in _RESOURCES}
     texts[_resolved(accelerator.get("resourceType"), given)] = accelerator.get("resourceCount")
@@ -63,8 +63,8 @@ def node_choice(pod: Document, read: Callable[[Document], Any]) -> tuple[dict[st
     """Node selector and tolerations of a pod.
 
     Args:
-        pod: The platform's part of the compiled text for this task.
-        read: Gives the value of a parameter that it names.
+        pod: The platform part of the compiled text for this task.
+        read: Returns the value of a parameter to which it refers.
     """
     selector = pod.get("nodeSelector") or {}
     labels = read(selector["nodeSelectorJson"]) if "nodeSelectorJson" in selector else selector.get("labels")
@@ -77,7 +77,7 @@ def node_choice(pod: Document, read: Callable[[Document], Any]) -> tuple[dict[st
 
 
 def _resolved(text: object, given: Mapping[str, Any]) -> str:
-    """A value of the compiled text; a parameter that is no string is empty, as in the driver."""
+    """A value of the compiled text; a parameter that is not a string counts as empty, as in the driver."""
     match = PARAMETER.fullmatch(str(text or ""))
     if not match:
         return str(text or "")
@@ -89,5 +89,5 @@ def _put(amounts: dict[str, Fraction], name: str, texts: list[str]) -> None:
     for text in texts[:1]:
         try:
             amounts[name] = parse_quantity(text)
-        except ValueError:  # the parameters of Sightline's own pipeline are checked before
+        except ValueError:  # check_pods has checked the parameters of Sightline's own pipeline
             continue

@@ -1,7 +1,7 @@
-"""Preflight checks of a run: everything that its pods cannot start without.
+"""Preflight checks of a run: everything that its pods need to start.
 
-Kubeflow starts a run without looking: its pods then wait for the missing secret or volume for ever, and the run says
-RUNNING.
+Kubeflow starts a run without checking: if a secret or volume is missing, the pods wait for it forever, and the run
+stays RUNNING.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.runs.graph import Vertex
 
 SETTINGS = "sightline-settings"
-"""The ConfigMap that says where bucket, database and data repository of the cluster are (manifests/)."""
+"""The ConfigMap with the addresses of bucket, database and data repository of the cluster (manifests/)."""
 
 GIT_SECONDS = 20.0
 
@@ -34,8 +34,8 @@ class Findings:
     """The results of the checks.
 
     Attributes:
-        faults: What would keep the run from ever starting, with the remedy.
-        notes: What could not be looked at from here.
+        faults: What would prevent the run from starting, with the remedy.
+        notes: What could not be checked from here.
     """
 
     faults: list[str] = field(default_factory=list)
@@ -45,20 +45,20 @@ class Findings:
         """Raise if there are faults.
 
         Raises:
-            NotReadyError: With all of them.
+            NotReadyError: Lists all of them.
         """
         if self.faults:
             lines = "\n".join(f"  {fault}" for fault in self.faults)
-            raise NotReadyError(f"the run was not started, because it would fail or wait for ever:\n{lines}")
+            raise NotReadyError(f"the run was not started, because it would fail or wait forever:\n{lines}")
 
 
 def check_cluster(cluster: Cluster | None, graph: Iterable[Vertex], service_account: str = "") -> Findings:
-    """Look for secrets with their keys, ConfigMaps with theirs, and volumes.
+    """Check secrets and ConfigMaps with their keys, and volumes.
 
     Args:
-        cluster: Where the pods will be; None: nothing can be looked at.
-        graph: What will run.
-        service_account: Service account of the pods; empty: an account that Kubeflow made for itself.
+        cluster: The cluster of the pods; None: nothing can be checked.
+        graph: The tasks of the run.
+        service_account: Service account of the pods; empty: Kubeflow's own.
     """
     if cluster is None:
         return Findings(notes=["secrets, ConfigMaps and volumes were not checked: set KUBECONFIG to reach the cluster"])
@@ -80,26 +80,26 @@ def check_cluster(cluster: Cluster | None, graph: Iterable[Vertex], service_acco
             found.faults += one.faults
             found.notes += [note for note in one.notes if note not in found.notes]
     if found.faults and not _namespace_is_there(cluster):
-        found.faults = [f"there is no namespace {cluster.namespace} in the cluster; name yours with --namespace"]
+        found.faults = [f"the cluster has no namespace {cluster.namespace}; set yours with --namespace"]
     return found
 
 
 def check_dataset(cluster: Cluster | None, tag: str) -> Findings:
-    """Look for the dataset tag in the data repository that the cluster uses.
+    """Check that the data repository of the cluster has the dataset tag.
 
     Args:
-        cluster: Whose settings say which repository; None: this machine's settings.
+        cluster: The cluster whose settings contain the repository; None: the settings of this machine.
         tag: The annotation tag.
 
     Raises:
-        SightlineError: The repository cannot be asked.
+        SightlineError: The settings of the cluster cannot be read.
     """
     from sightline.data.git.references import read_references
     from sightline.data.repository.tombstones import missing_tag
 
     repository = _repository(cluster)
     if not re.match(r"[a-z+]+://|[^/]+@[^/]+:", repository) or repository.startswith("file://"):
-        note = f"the dataset tag was not checked: the data repository {repository} is a folder of the cluster"
+        note = f"the dataset tag was not checked: the data repository {repository} is a folder in the cluster"
         return Findings(notes=[note])
     try:
         known = read_references(repository, GIT_SECONDS)
@@ -109,12 +109,12 @@ def check_dataset(cluster: Cluster | None, tag: str) -> Findings:
 
 
 def check_code(cluster: Cluster | None, code_rev: str) -> Findings:
-    """Look for a code revision in the result bucket that the cluster uses.
+    """Check that the result bucket of the cluster has a code revision.
 
-    One that is not there may still be on the code volume, which only pods see; resolve says so if it is not.
+    Otherwise it may still be on the code volume, which only pods can see; resolve reports an error if it is not.
 
     Args:
-        cluster: Whose settings say which bucket; None: nothing can be looked at.
+        cluster: The cluster whose settings contain the bucket; None: nothing can be checked.
         code_rev: ``image``, ``current``, or a snapshot.
     """
     from sightline.code.bucket import read_pointer, revisions_in_bucket
@@ -123,11 +123,11 @@ def check_code(cluster: Cluster | None, code_rev: str) -> Findings:
     if code_rev in {"", "image"}:
         return Findings()
     if not _CODE.fullmatch(code_rev):
-        expected = "expected image, current, or a snapshot's SHA-256 (8 digits or more of it)"
+        expected = "expected image, current, or the SHA-256 of a snapshot (at least 8 digits)"
         return Findings(faults=[f"code revision {code_rev!r} is not valid; {expected}"])
     uri = str((cluster_settings(cluster).get("storage") or {}).get("uri", ""))
     if not uri.startswith("gs://"):
-        return Findings(notes=[f"code revision {code_rev} was not checked: it lies on the cluster's volumes"])
+        return Findings(notes=[f"code revision {code_rev} was not checked: it is on a volume that only pods can read"])
     try:
         storage = open_storage(uri)
         if code_rev == "current":
@@ -137,16 +137,16 @@ def check_code(cluster: Cluster | None, code_rev: str) -> Findings:
     except SightlineError as error:
         return Findings(notes=[f"code revision {code_rev} was not checked from here: {error}"])
     if len(there) > 1:
-        return Findings(faults=[f"{len(there)} snapshots begin with {code_rev}: {', '.join(there)}; give more digits"])
+        return Findings(faults=[f"{len(there)} snapshots begin with {code_rev}: {', '.join(there)}; use more digits"])
     note = f"code revision {code_rev} is not in {uri}; it must be on the code volume (publish-code puts it there)"
     return Findings(notes=[] if there else [note])
 
 
 def cluster_settings(cluster: Cluster | None) -> Mapping[str, Any]:
-    """The settings file that the cluster's tasks read; empty where there is none.
+    """The settings file of the tasks in the cluster; empty if there is none.
 
     Raises:
-        KubeflowError: It is there, but is no settings file.
+        KubeflowError: It is not valid YAML.
     """
     found = cluster.find("config_map", SETTINGS) if cluster else None
     text = str(((found or {}).get("data") or {}).get("settings.yaml", ""))
@@ -165,24 +165,24 @@ def _repository(cluster: Cluster | None) -> str:
 
 
 def _collected(wanted: Iterable[tuple[str, Mapping[str, frozenset[str]]]]) -> dict[str, dict[str, set[str]]]:
-    """Name -> key -> tasks that want it; the key is empty where none is named."""
+    """Name -> key -> tasks that need it; the key is empty if any will do."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for task, things in wanted:
-        for name, keys in things.items():
+    for task, named in wanted:
+        for name, keys in named.items():
             for key in keys or {""}:
                 found[name][key].add(task)
     return dict(found)
 
 
 def _welcome(cluster: Cluster, name: str, wanted: Mapping[str, set[str]]) -> Findings:
-    """A secret that pods start without: one that is there but lacks its key is a slip of the pen."""
+    """Check an optional secret: if it exists without its key, that is probably a mistake."""
     if cluster.find("secret", name) is None:
         return Findings()
     return _keyed(cluster, "secret", name, wanted)
 
 
 def _keyed(cluster: Cluster, kind: str, name: str, wanted: Mapping[str, set[str]]) -> Findings:
-    """A secret or ConfigMap and its keys."""
+    """Check a secret or ConfigMap and its keys."""
     there = cluster.find("secret" if kind == "secret" else "config_map", name)
     title = "secret" if kind == "secret" else "ConfigMap"
     tasks = ", ".join(sorted(set().union(*wanted.values())))
@@ -237,7 +237,7 @@ def _account(cluster: Cluster, name: str) -> Findings:
 
 
 def _waits_for_pod(cluster: Cluster, claim: Document) -> bool:
-    """Whether the claim is of a storage class that makes the volume when the first pod wants it."""
+    """Whether the storage class of the claim creates the volume only for the first pod that uses it."""
     name = (claim.get("spec") or {}).get("storageClassName")
     try:
         found = cluster.storage_class(name) if name else {}
@@ -247,7 +247,7 @@ def _waits_for_pod(cluster: Cluster, claim: Document) -> bool:
 
 
 def _allowed(look: Callable[[], Findings]) -> Findings:
-    """What is not allowed to be looked at is a note, not a fault."""
+    """Run a check; a missing permission is a note, not a fault."""
     try:
         return look()
     except NotAuthorisedError as error:

@@ -1,4 +1,4 @@
-"""Before a run: is there a node large enough for each of its pods, whatever runs there now?"""
+"""Preflight check of the nodes: whether one is large enough for each pod, regardless of its current load."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sightline.kubeflow.runs.preflight import Findings
 
 
 def check_nodes(cluster: Cluster | None, graph: Iterable[Vertex]) -> Findings:
-    """Compare what the pods of a run ask for with what the nodes of the cluster offer at most.
+    """Compare the requests of the pods of a run with the size of the nodes.
 
     Args:
-        cluster: Where the pods will be; None: nothing can be looked at.
-        graph: What will run.
+        cluster: The cluster of the pods; None: nothing can be checked.
+        graph: The tasks of the run.
 
     Returns:
-        A fault for pods that can never start; a note where that is not certain, or nodes may not be listed.
+        A fault for pods that can never start; a note if that is uncertain or if nodes cannot be listed.
     """
     tasks = [task for vertex in graph for task in vertex.tasks()]
     found = Findings(notes=list(_dropped(tasks)))
@@ -28,10 +28,10 @@ def check_nodes(cluster: Cluster | None, graph: Iterable[Vertex]) -> Findings:
     try:
         nodes = read_nodes(cluster.nodes())
     except NotAuthorisedError:
-        found.notes.append("whether a node is large enough was not checked: you may not list the nodes of the cluster")
+        found.notes.append("not checked whether a node is large enough: you have no permission to list the nodes")
         return found
     except KubeflowError as error:
-        found.notes.append(f"whether a node is large enough was not checked: {error}")
+        found.notes.append(f"not checked whether a node is large enough: {error}")
         return found
     for names, verdict in outlooks(tasks, nodes):
         line = f"{', '.join(names)}: {verdict.text}; {verdict.remedy}"
@@ -43,7 +43,7 @@ def check_nodes(cluster: Cluster | None, graph: Iterable[Vertex]) -> Findings:
 
 
 def outlooks(tasks: Iterable[Vertex], nodes: list[ClusterNode]) -> Iterator[tuple[list[str], Verdict]]:
-    """Names of the tasks that ask for the same, and whether they will find a node."""
+    """Names of the tasks with the same requests, and whether they will find a node."""
     alike: list[tuple[Needs, list[str]]] = []
     for task in tasks:
         if not any(task.needs.amounts.values()) and not task.needs.selector:
@@ -58,10 +58,10 @@ def outlooks(tasks: Iterable[Vertex], nodes: list[ClusterNode]) -> Iterator[tupl
 
 
 def _dropped(tasks: Iterable[Vertex]) -> Iterator[str]:
-    """Of a pipeline that was compiled by an earlier release."""
+    """Notes on a pipeline that was compiled by an earlier release."""
     dropped = {name: task.name for task in tasks for name in task.dropped}
     for name in sorted(dropped):
         yield (
-            f"{name} is a number in this version of the pipeline, so Kubeflow drops it and no task gets an "
-            "accelerator; start the run with `run`, which uses the present version"
+            f"{name} is a number in this version of the pipeline, so Kubeflow ignores it and no task gets an "
+            "accelerator; start a new run with `run`, which uses the current version"
         )

@@ -1,6 +1,6 @@
 """Database rows of runs, compared with the state on Kubeflow.
 
-Tasks write the rows.  What they cannot know or could not say any more, the commands that ask Kubeflow put right: that a
+Tasks write the rows.  The commands that ask Kubeflow correct what tasks cannot know or could no longer write: that a
 run was stopped, by whom and when, or that a pod was lost in a run whose finish does not run again.
 """
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 3
 _FILE = "sqlite:///"
-_NO_WORD = "its pods ended without a word"
+_NO_MESSAGE = "its pods ended without a message"
 
 _log = logging.getLogger(__name__)
 
 
 def note_stop(run: Run) -> bool:
-    """Record in the row of a run which user is stopping it; ``finish`` reads it there.
+    """Record in the row of a run which user is stopping it, for ``finish``.
 
     Returns:
-        Whether it was written: the database that this machine knows may be another, or out of reach.
+        Whether it was written; the database of this machine may be another one, or may not be reachable.
     """
     message = f"stopped by {_somebody()} at {_text(datetime.now(UTC))}; {_remedy(run)}"
     with _database() as database:
@@ -64,7 +64,7 @@ def put_right(runs: Iterable[Run]) -> list[str]:
     """Correct the rows of ended runs to match Kubeflow.
 
     Args:
-        runs: As Kubeflow described them just now; those that go on are left alone, for their tasks write their rows.
+        runs: Runs just read from Kubeflow; those in progress are skipped, because their tasks write the rows.
 
     Returns:
         A line for each row that was changed.
@@ -78,33 +78,33 @@ def put_right(runs: Iterable[Run]) -> list[str]:
         for run_id, row in rows.items():
             right = _right(ended[run_id], row.state)
             if right and database is not None and database.correct_run(run_id, row.state, *right):
-                lines.append(f"the database said {row.state} of run {run_id[:8]}, now it says {right[0]}")
+                lines.append(f"corrected the database: run {run_id[:8]} is {right[0]}, not {row.state}")
     return lines
 
 
 def stop_message(run: Run) -> str:
-    """That somebody stopped a run, and when; empty where nobody did since it was started or resumed."""
+    """A message that a run was stopped, and when; empty if it was not stopped since its start or last resumption."""
     moment = stopped_at(run.document)
     return f"stopped at {_text(moment)}, Kubeflow does not say by whom; {_remedy(run)}" if moment else ""
 
 
 def ask_for_stop() -> str:
-    """Ask Kubeflow, from a pod of a run, whether somebody stopped the run; empty too where the pod may not ask."""
+    """Ask Kubeflow, from a pod of a run, whether the run was stopped; also empty without permission to ask."""
     run_id = current_run_id()
     try:
         with connect(find_profile({})) as kubeflow:
             return stop_message(read_run(kubeflow.api.run(run_id)))
     except SightlineError as error:
-        _log.info("cannot tell from here whether someone stopped the run: %s", error)
+        _log.info("cannot find out from here whether the run was stopped: %s", error)
         return ""
 
 
 def _right(run: Run, known: RunState) -> tuple[RunState, str] | None:
-    """State and message that a row ought to have; None where it has them."""
+    """The correct state and message of a row; None if it has them."""
     if known in {run.state, "succeeded"} or (run.state == "failed" and known == "interrupted"):
-        return None  # a run whose tasks all did their part is a success, though its page could not be written
+        return None  # a run with all its tasks finished has succeeded, even if its page could not be written
     if run.state == "failed":
-        return "failed", f"{_NO_WORD}; `python pipeline.py status {run.run_id}` reads pods and events"
+        return "failed", f"{_NO_MESSAGE}; `python pipeline.py status {run.run_id}` shows pods and events"
     return ("stopped", stop_message(run)) if run.state == "stopped" else ("succeeded", "")
 
 
@@ -119,16 +119,16 @@ def _text(moment: datetime) -> str:
 def _somebody() -> str:
     try:
         name = getpass.getuser()
-    except (KeyError, OSError):  # a user of a container without a name
+    except (KeyError, OSError):  # a user id without a name, in a container
         name = f"user {os.getuid()}"
     return f"{name}@{socket.gethostname()}"
 
 
 @contextmanager
 def _database() -> Iterator[Database | None]:
-    """The database of this machine's settings; None where there is none, and what it refuses is a warning.
+    """The database of this machine's settings; None if there is none.  Its errors are logged as warnings.
 
-    Nobody who asks about a run wants to wait until a database is given up.
+    The connection timeout is short, because the user asked about a run, not about the database.
     """
     try:
         url = embedded_or_own("database", "url")
@@ -144,7 +144,7 @@ def _database() -> Iterator[Database | None]:
 
 
 def _is_near(url: str) -> bool:
-    """Whether a database is there, or its server takes connections; a file that is not there is seen without SQL."""
+    """Whether the database file exists or the server accepts connections; a missing file is detected without SQL."""
     if url.startswith(_FILE):
         return Path(url.removeprefix(_FILE).partition("?")[0]).expanduser().is_file()
     from sightline.database.engine.address import require_supported

@@ -28,11 +28,11 @@ class Schedule:
         schedule_id: Kubeflow's id.
         name: Its name.
         on: Whether it starts runs.
-        when: Cron line or interval.
-        version_id: The one version that it runs; empty: the newest of its pipeline.
-        parameters: Of the runs.
-        created: When it was made, UTC.
-        pipeline_id: Of which pipeline.
+        when: Cron expression or interval.
+        version_id: The version that it runs; empty: the newest of its pipeline.
+        parameters: Parameters of the runs.
+        created: When it was created, UTC.
+        pipeline_id: Id of its pipeline.
     """
 
     schedule_id: str
@@ -46,17 +46,17 @@ class Schedule:
 
 
 def trigger(cron: str, every: str) -> Document:
-    """When runs start, as the API wants it.
+    """The trigger of a schedule in the format of the API.
 
     Args:
         cron: Six fields, seconds first, or the usual five, which then start at second 0.
-        every: Such as 30m, 6h or 7d.
+        every: Interval, such as 30m, 6h or 7d.
 
     Raises:
-        ConfigurationError: Neither, both, or not of this form.
+        ConfigurationError: Neither or both are given, or one is not valid.
     """
     if bool(cron) == bool(every):
-        raise ConfigurationError("a schedule needs one of --cron '0 30 2 * * *' and --every 6h")
+        raise ConfigurationError("a schedule needs either --cron or --every, e.g. --cron '0 30 2 * * *' or --every 6h")
     if every:
         match = re.fullmatch(r"(\d{1,4})([mhd])", every)
         if not match or not int(match[1]):
@@ -67,9 +67,8 @@ def trigger(cron: str, every: str) -> Document:
         parts = ["0", *parts]
     if len(parts) != CRON_FIELDS or not all(_FIELD.fullmatch(part) for part in parts):
         raise ConfigurationError(
-            f"--cron {cron!r} is not a cron expression; expected 'MINUTE HOUR DAY MONTH WEEKDAY', UTC, e.g. '30 2 * * "
-            "*', or "
-            "six fields with the second in front"
+            f"--cron {cron!r} is not a cron expression; expected 'MINUTE HOUR DAY MONTH WEEKDAY', UTC, e.g. "
+            "'30 2 * * *', or six fields with the second in front"
         )
     return {"cron_schedule": {"cron": " ".join(parts)}}
 
@@ -84,25 +83,25 @@ def add_schedule(
     experiment: str,
     service_account: str = "",
 ) -> Schedule:
-    """Make a schedule that takes the newest version of a pipeline each time.
+    """Add a schedule that always uses the newest version of a pipeline.
 
     Args:
-        api: Where.
-        name: No other schedule has it.
+        api: The API to use.
+        name: Name of the schedule; must be unique.
         when: From :func:`trigger`.
-        pipeline_id: Of which pipeline.
-        parameters: Of the runs.
-        experiment: Name of the experiment; it is made if it is not there.
-        service_account: Service account of its pods; empty: the back end's choice.
+        pipeline_id: Id of the pipeline.
+        parameters: Parameters of the runs.
+        experiment: Name of the experiment; created if missing.
+        service_account: Service account of the pods; empty: Kubeflow's default.
 
     Raises:
-        TakenError: There is one of that name.
+        TakenError: A schedule with this name exists.
     """
     require_new(api, name)
     body: Document = {
         "display_name": name,
         "experiment_id": api.experiment_id(experiment),
-        # No version: the back end takes the newest each time.
+        # Without a version, the back end always uses the newest.
         "pipeline_version_reference": {"pipeline_id": pipeline_id},
         "runtime_config": {"parameters": dict(parameters)},
         "trigger": when,
@@ -117,14 +116,14 @@ def add_schedule(
 
 
 def require_new(api: PipelinesApi, name: str) -> None:
-    """Raise if there is a schedule of this name.
+    """Raise if there is a schedule with this name.
 
     Raises:
         TakenError: There is one.
     """
     if any(schedule.name == name for schedule in list_schedules(api)):
         raise TakenError(
-            f"there is a schedule {name} already; remove it first (it cannot be changed) or choose another name"
+            f"schedule {name} already exists and cannot be changed; remove it first, or choose another name"
         )
 
 
@@ -134,16 +133,16 @@ def list_schedules(api: PipelinesApi) -> list[Schedule]:
 
 
 def unfit_schedules(api: PipelinesApi, version: Version) -> list[tuple[Schedule, list[str]]]:
-    """Schedules that follow a pipeline whose newest version does not take their parameters.
+    """Schedules with parameters that the newest version of their pipeline does not accept.
 
-    Kubeflow would refuse each of their runs, and say so nowhere but in a log of its own.
+    Kubeflow would reject each of their runs and report it only in its own log.
 
     Args:
-        api: Where.
-        version: The newest of its pipeline.
+        api: The API to use.
+        version: The newest version of the pipeline.
 
     Returns:
-        Each with the names of parameters that the version does not have, or takes in another type.
+        Each schedule with the names of parameters that the version lacks or declares with another type.
     """
     found = []
     for one in list_schedules(api):
@@ -155,10 +154,10 @@ def unfit_schedules(api: PipelinesApi, version: Version) -> list[tuple[Schedule,
 
 
 def find_schedules(api: PipelinesApi, names: Sequence[str]) -> list[Schedule]:
-    """Schedules by name, id, or the beginning of an id.
+    """Find schedules by name, id, or the beginning of an id.
 
     Raises:
-        NotThereError: One is called so by none, or by several.
+        NotThereError: No schedule or several schedules match a name.
     """
     there = list_schedules(api)
     found = []
@@ -168,7 +167,8 @@ def find_schedules(api: PipelinesApi, names: Sequence[str]) -> list[Schedule]:
         ]
         if len(fitting) != 1:
             known = ", ".join(one.name for one in there) or "none"
-            raise NotThereError(f"{len(fitting)} schedules are called {name!r}; there are: {known}")
+            matches = f"{len(fitting)} schedules match" if fitting else "no schedule matches"
+            raise NotThereError(f"{matches} {name!r}; there are: {known}")
         found += fitting
     return found
 

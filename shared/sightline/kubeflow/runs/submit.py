@@ -1,4 +1,4 @@
-"""Starting runs: find or create their experiment and version, check the parameters, and submit them."""
+"""Versions of the pipeline, and starting a run of one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Version:
     """A version of a pipeline with its compiled text.
 
     Attributes:
-        pipeline_id: Which pipeline; empty where it is not uploaded.
-        version_id: Which version; empty where it is not uploaded.
-        spec: The pipeline's part of the compiled text.
-        platform: The platform's part.
+        pipeline_id: Id of the pipeline; empty before the upload.
+        version_id: Id of the version; empty before the upload.
+        spec: The pipeline part of the compiled text.
+        platform: The platform part.
     """
 
     pipeline_id: str
@@ -39,12 +39,12 @@ class Version:
         return dict(definitions.get("parameters") or {})
 
     def graph(self, given: Mapping[str, Any]) -> tuple[Vertex, ...]:
-        """The graph in a run with these parameters."""
+        """The graph of a run with these parameters."""
         return read_graph(self.spec, self.platform, given)
 
 
 def compiled_version(text: str) -> Version:
-    """A version that is not uploaded yet, from its compiled text: what can be checked before anything is sent."""
+    """A version that is not uploaded yet, from its compiled text, for checks before the upload."""
     spec, platform = (strict_yaml.decode(part) or {} for part in text.partition("\n---\n")[::2])
     return Version("", "", spec, platform)
 
@@ -56,7 +56,7 @@ def read_version(api: PipelinesApi, pipeline_id: str, version_id: str) -> Versio
 
 
 def run_name(parameters: Mapping[str, Any], now: datetime | None = None) -> str:
-    """What a run is called: recipe, dataset tag, the time (UTC), and four digits that tell runs of one second apart."""
+    """The name of a run: recipe, dataset tag, time (UTC), and four random digits for runs of the same second."""
     stamp = f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     return " ".join([str(parameters.get("recipe", "run")), str(parameters.get("dataset_tag", "")), stamp])
 
@@ -72,18 +72,18 @@ def start_run(
 ) -> Document:
     """Start a run of a version.
 
-    ``enable_caching`` is left alone: set for a run, it overrules what each task says of itself.
+    ``enable_caching`` is not set, because it would override the caching options of the tasks.
 
     Args:
-        api: Where.
-        version: What runs.
-        parameters: With what.
-        experiment_id: In which experiment.
-        service_account: Service account of its pods; empty: the back end's choice.
+        api: The API to use.
+        version: The version to run.
+        parameters: Parameters of the run.
+        experiment_id: Id of the experiment.
+        service_account: Service account of the pods; empty: Kubeflow's default.
         description: Shown in the dashboard.
 
     Returns:
-        The run as the API gives it.
+        The run as returned by the API.
     """
     body: Document = {
         "display_name": run_name(parameters),
@@ -101,16 +101,16 @@ def start_run(
 
 
 def version_of(api: PipelinesApi, run: Run) -> Version:
-    """The version that a run is of.
+    """The pipeline version of a run.
 
     Raises:
-        NotThereError: It was removed since.
+        NotThereError: The version was removed, or the run has none.
     """
     if not run.version_id:
         raise NotThereError(
-            f"run {run.run_id} was not started from an uploaded version of the pipeline; use run instead"
+            f"run {run.run_id} was not started from an uploaded version of the pipeline; use `run` instead"
         )
     try:
         return read_version(api, run.pipeline_id, run.version_id)
     except NotThereError as error:
-        raise NotThereError(f"the version {run.version_id} of run {run.run_id} was removed; use run instead") from error
+        raise NotThereError(f"version {run.version_id} of run {run.run_id} was removed; use `run` instead") from error

@@ -1,4 +1,4 @@
-"""Uploading the compiled pipeline: each content once, as a version named after it."""
+"""Upload of the compiled pipeline, as a version that is named after its content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAUSE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Uploaded:
-    """A version of the pipeline that holds the text.
+    """A version of the pipeline with the uploaded text.
 
     Attributes:
         pipeline: Its name.
@@ -39,19 +39,19 @@ class Uploaded:
 
 
 def upload(api: PipelinesApi, pipeline: str, text: str, description: str = "") -> Uploaded:
-    """Make the newest version of a pipeline hold this text; where it does already, nothing is sent.
+    """Upload a text as the newest version of a pipeline, unless that has the same text.
 
-    The newest counts, because schedules follow it: a text that was uploaded before and then replaced becomes a
-    version again.
+    Only the newest version is compared, because schedules follow it: a text that was uploaded before and then replaced
+    is uploaded again.
 
     Args:
-        api: Where.
-        pipeline: Its name; it is made if it is not there.
+        api: The API to use.
+        pipeline: Name of the pipeline; created if missing.
         text: The compiled pipeline.
-        description: Of the version.
+        description: Description of the version.
 
     Raises:
-        KubeflowError: The back end refuses the text or the name.
+        KubeflowError: The back end rejects the text or the name.
     """
     digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
     pipeline_id = api.pipeline_id(pipeline)
@@ -65,14 +65,13 @@ def upload(api: PipelinesApi, pipeline: str, text: str, description: str = "") -
         name = f"{digest}-{same + 1}" if same else digest
         try:
             made = api.upload_version(pipeline_id, name, description, text)
-        except TakenError:  # somebody uploads the same at this moment
+        except TakenError:  # someone else is uploading the same text
             time.sleep(_PAUSE_SECONDS)
             continue
         return Uploaded(pipeline, pipeline_id, name, str(made["pipeline_version_id"]), change)
     raise TakenError(
         f"pipeline {pipeline} has a version {digest} that the API does not list; remove it in the dashboard, or "
-        "choose another "
-        "name with --pipeline"
+        "choose another name with --pipeline"
     )
 
 
@@ -80,9 +79,9 @@ def _create(api: PipelinesApi, name: str) -> str:
     try:
         return api.create_pipeline(name, "Labeled images in; a selected, tested and traceable vision model out.")
     except TakenError as error:
-        made = api.pipeline_id(name)  # by somebody else, a moment ago
+        made = api.pipeline_id(name)  # created by someone else just now
         if made is None:
             raise TakenError(
-                f"the name {name} is taken by a pipeline that you cannot see; choose another with --pipeline ({error})"
+                f"the name {name} is used by a pipeline that you cannot see; choose another with --pipeline ({error})"
             ) from error
         return made

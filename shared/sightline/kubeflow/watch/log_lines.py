@@ -1,4 +1,4 @@
-"""Logs of tasks: which lines are the task's own, and which Kubeflow wrote around them."""
+"""Logs of tasks: which lines the task wrote, and which Kubeflow added."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _METRICS = re.compile(r"\bmetrics: (?P<pairs>\S+=\S+(?: \S+=\S+)*)\s*$")
 
 
 def own_lines(lines: Iterable[str]) -> Iterator[str]:
-    """What the task itself wrote, and what went wrong around it.
+    """The lines of the task itself, and errors of Kubeflow.
 
-    Kubeflow's other lines go, and so do the documents of many lines that it writes behind some of them.
+    Other lines of Kubeflow are dropped, including the multi-line JSON documents that follow some of them.
     """
     document = announced = False
     for line in lines:
@@ -37,13 +37,13 @@ def _is_foreign(line: str) -> bool:
 
 
 def exit_status(lines: Iterable[str]) -> str:
-    """The exit code of the task's own process; that of the container is always 1.  Empty where the log has none."""
+    """The exit code of the task's own process; that of the container is always 1.  Empty if the log has none."""
     found = [match[1] for line in lines if (match := _STATUS.search(line))]
     return found[-1] if found else ""
 
 
 def metrics_of(lines: Iterable[str]) -> dict[str, str]:
-    """The numbers of the last line of a log that says ``metrics: box_AP50=0.871 EIR=0.93``."""
+    """The metrics in the last line of a log such as ``metrics: box_AP50=0.871 EIR=0.93``."""
     for line in reversed(list(lines)):
         match = _METRICS.search(line)
         if match:

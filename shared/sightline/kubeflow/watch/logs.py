@@ -1,4 +1,4 @@
-"""Logs of tasks: from the pod while it is there, else from the archive of Kubeflow."""
+"""Logs of tasks: from the pod while it exists, otherwise from the archive of Kubeflow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WITH_LOG = {"running", "succeeded", "failed", "stopped"}
 
 
 def find_tasks(status: RunStatus, name: str) -> list[TaskStatus]:
-    """The tasks whose logs are wanted: the one of this name or title, or all that have begun.
+    """The tasks with this name or title; without a name, all that have started.
 
     Raises:
         NotThereError: The run has no such task.
@@ -32,19 +32,19 @@ def find_tasks(status: RunStatus, name: str) -> list[TaskStatus]:
 
 
 def task_log(kubeflow: Kubeflow, run: Run, task: TaskStatus) -> Iterator[str]:
-    """The log of a task as far as it goes now.
+    """The current log of a task.
 
     Raises:
-        NotThereError: It has none, with the reason.
+        NotThereError: It has no log, with the reason.
     """
     if task.state == "cached":
-        raise NotThereError(f"task {task.name} took an earlier result from the cache and has no log in this run")
+        raise NotThereError(f"task {task.name} used an earlier result from the cache, so it has no log in this run")
     cluster = kubeflow.cluster
     if cluster is not None and task.pod:
         try:
             yield from cluster.log_lines(task.pod)
         except NotThereError:
-            pass  # it went away a moment ago
+            pass  # the pod was removed just now
         else:
             return
     if not task.node_id:
@@ -55,10 +55,10 @@ def task_log(kubeflow: Kubeflow, run: Run, task: TaskStatus) -> Iterator[str]:
 
 
 def follow_log(kubeflow: Kubeflow, run: Run, name: str) -> Iterator[str]:
-    """The log of one task from its beginning to its end, as it comes.
+    """The log of one task from start to end, line by line as it is written.
 
     Raises:
-        KubeflowError: There is no such task, or it ends without a log.
+        KubeflowError: There is no such task, or it ended without a log.
     """
     said = 0
     while True:

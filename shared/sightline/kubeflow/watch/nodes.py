@@ -1,4 +1,4 @@
-"""The nodes of a run: what the workflow, or where that is gone the API, knows of each driver, task and container."""
+"""The nodes of a run: its drivers, tasks and containers, from the workflow or, if that is gone, from the API."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _ITERATION = re.compile(r"iteration-iterations\((?P<index>\d+)")
 
 @dataclass(frozen=True)
 class Node:
-    """One node of the workflow behind a run.
+    """One node of the workflow of a run.
 
     Attributes:
-        path: Names of the groups around the task, and its own; from the API alone only its own.
+        path: Names of the groups around the task, and its own; only its own if the node is from the API.
         role: The driver that prepares the task, the task as a whole, or its container.
-        phase: How far it is.
-        node_id: What the log of a container is asked by; empty where unknown.
-        started: UTC; None before.
-        finished: UTC; None before.
-        message: Why it waits or failed, in the workflow's words.
-        host: The cluster node that it ran on.
-        exit_code: Of a container that ended; empty where unknown.
-        attempt: Of a container that is retried: 0, 1, ...; None for the frame around the attempts.
-        iteration: Which pass of a loop; empty outside.
+        phase: Its progress.
+        node_id: Id for requesting the log of a container; empty if unknown.
+        started: UTC; None if it has not started.
+        finished: UTC; None if it has not ended.
+        message: Why it waits or failed, as reported by the workflow.
+        host: The cluster node on which it ran.
+        exit_code: Exit code of a container that ended; empty if unknown.
+        attempt: Number of the attempt of a container that is retried: 0, 1, ...; None for the node around the attempts.
+        iteration: Iteration of a loop; empty outside a loop.
     """
 
     path: tuple[str, ...]
@@ -88,7 +88,7 @@ def nodes_of_workflow(workflow: Document) -> list[Node]:
 
 
 def place_of(node_name: str) -> tuple[tuple[str, ...], Role, int | None, str] | None:
-    """The position of a node in the graph: path, role, attempt, passes of the loops around it; None for the root.
+    """The position of a node in the graph: path, role, attempt, iterations of the loops around it; None for the root.
 
     Example:
         >>> place_of("sightline-x7.root.exit-handler-1.train.executor(1)")
@@ -109,7 +109,7 @@ def place_of(node_name: str) -> tuple[tuple[str, ...], Role, int | None, str] | 
         elif executor:
             role = "executor"
             attempt = int(executor["attempt"]) if executor["attempt"] else None
-        elif part == "onExit":  # the exit task stands beside the group that it waits for
+        elif part == "onExit":  # the exit task is next to the group for which it waits
             path[-1:] = []
         elif part in {"iteration-driver", "iteration-item-driver"}:
             return None
@@ -124,7 +124,7 @@ def place_of(node_name: str) -> tuple[tuple[str, ...], Role, int | None, str] | 
 
 
 def nodes_of_run(run: Document) -> list[Node]:
-    """The nodes as the API has them: names without their groups, no messages, no hosts."""
+    """The nodes as returned by the API: names without groups, no messages, no hosts."""
     found = []
     for detail in (run.get("run_details") or {}).get("task_details") or []:
         name = str(detail.get("display_name", ""))
@@ -134,7 +134,7 @@ def nodes_of_run(run: Document) -> list[Node]:
         driver = name.endswith("-driver")
         phase = _PHASES.get(str(detail.get("state", "")).lower(), "pending")
         began, ended = moment(detail.get("start_time")), moment(detail.get("end_time"))
-        if "state" not in detail and ended is not None:  # the API has no word for what was left out
+        if "state" not in detail and ended is not None:  # the API has no state for tasks that were left out
             phase = "omitted"
         found.append(
             Node(

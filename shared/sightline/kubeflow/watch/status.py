@@ -1,4 +1,4 @@
-"""The status of a run, task by task: the graph of its pipeline, with data from workflow, pods and logs."""
+"""The status of a run, task by task: the graph of its pipeline, with data from the workflow, pods and logs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sightline.kubeflow.watch.waiting_for_node import unscheduled, why_no_node
 
 TAIL_LINES = 6
 _LINES = 400
-"""So many of a log are looked at: Kubeflow's launcher writes up to some hundred behind the task's last."""
+"""Number of log lines that are read: Kubeflow's launcher writes up to some hundred after the last line of the task."""
 
 _THREADS = 8
 _EXIT_CODE = re.compile(r"(main: )?(Error|OOMKilled) \(exit code \d+\)")
@@ -40,9 +40,9 @@ class RunStatus:
 
     Attributes:
         run: The run.
-        link: Where the dashboard shows it; empty where no dashboard is known.
+        link: Its page in the dashboard; empty if the address of the dashboard is unknown.
         tasks: The graph, in order.
-        notes: What could not be found out.
+        notes: What could not be determined.
     """
 
     run: Run
@@ -59,9 +59,9 @@ def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = 
     """Read the status of a run.
 
     Args:
-        kubeflow: Where.
-        run: As it was found a moment ago.
-        graph: Its graph, where it is known from an earlier look.
+        kubeflow: The Kubeflow to use.
+        run: The run, read just now.
+        graph: Its graph, if it is already known.
     """
     with ThreadPoolExecutor(_THREADS) as pool:
         asked_graph = pool.submit(lambda: graph or run_graph(kubeflow, run))
@@ -77,11 +77,13 @@ def run_status(kubeflow: Kubeflow, run: Run, graph: tuple[Vertex, ...] | None = 
         looked = list(pool.map(lambda task: _looked_at(kubeflow, run, task, by_place, nodes_once), tasks_of(tasks)))
     notes = {note for note in (no_workflow, no_pods) if note}
     if not any(task.started for _, task in tasks_of(tasks)):
-        # Not a task, but the driver of the whole run is what waits.
+        # The driver of the whole run waits, not a task.
         notes |= {f"no task can start: {reason}" for pod in pods if (reason := _why_waiting(pod, (), nodes_once))}
     if run.state == "failed" and workflow and (lost := lost_tasks(workflow)):
         names = ", ".join(entry.partition(":")[0] for entry in lost)
-        notes.add(f"pods were lost ({names}), by no fault of the run: python pipeline.py resume {run.run_id[:8]}")
+        notes.add(
+            f"pods were lost ({names}), not because of an error in the run: python pipeline.py resume {run.run_id[:8]}"
+        )
     if cluster is not None and workflow is None and not no_workflow and not run.ended:
         notes.add(
             f"namespace {cluster.namespace} has no workflow of this run; set the run's namespace with --namespace"
@@ -100,7 +102,7 @@ def run_graph(kubeflow: Kubeflow, run: Run) -> tuple[Vertex, ...]:
 
 
 def pods_by_place(pods: Iterable[Document]) -> dict[tuple[tuple[str, ...], str], Document]:
-    """Path and role -> pod; of several attempts or passes the last."""
+    """Path and role -> pod; the last one of several attempts or iterations."""
     found: dict[tuple[tuple[str, ...], str], Document] = {}
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", ""))):
         place = place_of(str((pod["metadata"].get("annotations") or {}).get(NODE_ANNOTATION, "")))
@@ -116,7 +118,7 @@ def _looked_at(
     pods: Mapping[tuple[tuple[str, ...], str], Document],
     nodes_once: Callable[[], Sequence[ClusterNode]],
 ) -> TaskStatus:
-    """A task with what its pod and its log say."""
+    """A task with the data from its pod and log."""
     path, task = placed
     pod = pods.get((path, "executor"))
     if task.state in {"not yet", "not reached", "skipped", "cached"}:
@@ -149,27 +151,27 @@ def _waiting(
     none: list[Document] = []
     events, _ = _quietly(lambda: cluster.events("Pod", name), none)
     reason = str(_why_waiting(pod, events, nodes_once) or task.reason)
-    # A pod that starts as all do waits for nothing.
+    # A pod that starts normally does not wait for anything.
     return replace(task, pod=name, host=host, state="waiting" if reason else "preparing", reason=reason)
 
 
 def _why_waiting(
     pod: Document, events: Sequence[Document], nodes_once: Callable[[], Sequence[ClusterNode]]
 ) -> Reason | None:
-    """Why a pod waits; where it waits for a node, whether it will ever find one."""
+    """Why a pod waits; if it waits for a node, whether it will ever find one."""
     by_size = why_no_node(pod, nodes_once()) if unscheduled(pod) else None
     return by_size or why_waiting(pod, events)
 
 
 def _nodes(kubeflow: Kubeflow) -> list[ClusterNode]:
-    """The nodes of the cluster; none where they may not be listed."""
+    """The nodes of the cluster; empty without permission to list them."""
     cluster = kubeflow.cluster
     none: list[Document] = []
     return read_nodes(_quietly(cluster.nodes, none)[0]) if cluster else []
 
 
 def _tail(kubeflow: Kubeflow, run: Run, task: TaskStatus) -> list[str]:
-    """The last lines of a task's log; of a pod that is gone only where it failed, because then all is read."""
+    """The last lines of a task's log; once the pod is gone, only of a failed task, because the entire log is read."""
     cluster = kubeflow.cluster
     none: list[str] = []
     if cluster and task.pod:
@@ -180,7 +182,7 @@ def _tail(kubeflow: Kubeflow, run: Run, task: TaskStatus) -> list[str]:
 
 
 def _quietly(ask: Callable[[], Result], otherwise: Result) -> tuple[Result, str]:
-    """An answer that status can do without, and why there is none."""
+    """The result of a request, or ``otherwise`` and the reason for its failure."""
     try:
         return ask(), ""
     except NotThereError:
@@ -190,7 +192,7 @@ def _quietly(ask: Callable[[], Result], otherwise: Result) -> tuple[Result, str]
 
 
 def _replaced(tasks: Iterable[TaskStatus], looked: Iterable[TaskStatus]) -> tuple[TaskStatus, ...]:
-    """The tree with other leaves, in the same order."""
+    """The tree with its leaves replaced, in the same order."""
     leaves = iter(looked)
     return tuple(
         next(leaves) if task.kind == "task" else replace(task, inside=_replaced(task.inside, leaves)) for task in tasks
@@ -198,7 +200,7 @@ def _replaced(tasks: Iterable[TaskStatus], looked: Iterable[TaskStatus]) -> tupl
 
 
 def _joined(ended: str, message: str) -> str:
-    """Both, unless one says no more than the other."""
+    """Both texts, unless one contains the other."""
     if not ended or not message or _EXIT_CODE.fullmatch(message):
         return ended or message
     return ended if message in ended else f"{ended} ({message})"

@@ -16,7 +16,7 @@ State = Literal[
 ]
 
 _UNSAID = {"not yet", "not reached"}
-"""The states of a task that nothing is known of."""
+"""The states of a task about which nothing is known."""
 
 _USUAL = {"", "PodInitializing", "ContainerCreating"}
 
@@ -29,18 +29,18 @@ class TaskStatus:
         name: Its name in the graph.
         title: Its display name.
         kind: Task, condition, loop or group.
-        state: How far it is; ``cached`` took an earlier result.
+        state: Its progress; ``cached`` means that an earlier result was used.
         started: UTC.
         finished: UTC.
         host: The cluster node.
-        retries: How often it was started again.
+        retries: Number of retries.
         reason: Why it waits or failed.
-        log: Its last lines, where it failed.
-        metrics: The numbers that its log ends with.
-        node_id: What its log is asked by.
-        pod: Its pod, where that is still there.
-        image: Of a task: its container image.
-        inside: Of a group: what is in it.
+        log: The last lines of its log, if it failed.
+        metrics: The metrics at the end of its log.
+        node_id: Id for requesting its log.
+        pod: Its pod, if it still exists.
+        image: Container image of a task.
+        inside: Members of a group.
     """
 
     name: str
@@ -65,12 +65,12 @@ class TaskStatus:
 
 
 def build(graph: Sequence[Vertex], nodes: Sequence[Node], *, run_state: str) -> tuple[TaskStatus, ...]:
-    """Put the nodes of a run into the graph of its pipeline.
+    """Combine the graph of a pipeline with the nodes of a run.
 
     Args:
-        graph: From the compiled text.
-        nodes: From the workflow, or from the API alone.
-        run_state: Of the whole run: what never began in a run that has ended never will.
+        graph: The graph from the compiled text.
+        nodes: The nodes from the workflow or from the API.
+        run_state: State of the run: a task that had not started when the run ended will never start.
     """
     with_paths = any(len(node.path) > 1 for node in nodes)
     return tuple(_filled(vertex, (), nodes, run_state, with_paths=with_paths) for vertex in graph)
@@ -110,7 +110,7 @@ def _filled(
 
 
 def _left_out(tasks: tuple[TaskStatus, ...], state: State) -> tuple[TaskStatus, ...]:
-    """What is in a group that was left out was left out too, though no node says so."""
+    """The tasks of a group that was left out, which have no nodes of their own."""
     return tuple(
         replace(task, state=state, inside=_left_out(task.inside, state)) if task.state in _UNSAID else task
         for task in tasks
@@ -118,7 +118,7 @@ def _left_out(tasks: tuple[TaskStatus, ...], state: State) -> tuple[TaskStatus, 
 
 
 def _state(vertex: Vertex, own: Sequence[Node], run_state: str) -> State:
-    """The state of a task or group from its own nodes; those of several passes of a loop together."""
+    """The state of a task or group from its own nodes; the iterations of a loop are combined."""
     ended = run_state in {"succeeded", "failed", "stopped"}
     frames = [node for node in own if node.role == "task"]
     containers = [node for node in own if node.role == "executor"]
@@ -147,7 +147,7 @@ def _attempt(node: Node) -> int:
 
 
 def _cached(frames: Sequence[Node], containers: Sequence[Node]) -> bool:
-    """A task whose container never ran; the API, which has no containers, shows it by a time of nothing."""
+    """Whether the container never ran; in the API, which has no containers, such a task has a duration of zero."""
     if containers:
         return all(node.phase in {"skipped", "omitted"} for node in containers)
     return all(node.started == node.finished for node in frames if node.phase == "succeeded")

@@ -1,4 +1,4 @@
-"""Runs, their trees of tasks and schedules on a terminal."""
+"""Runs, their trees of tasks, and schedules, formatted for a terminal."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ GUIDE = 4
 """The columns by which each level of the tree is indented."""
 
 WIDEST_TITLE = 40
-"""A title that is longer moves what stands beside it."""
+"""A longer title shifts the columns after it."""
 
 _STAMP = re.compile(r" \d{8}-\d{6}(-[0-9a-f]{4})?$")
 """The time at the end of a run's name, which has a column of its own."""
 
 
 def runs_text(runs: Sequence[Run]) -> Iterator[RenderableType]:
-    """Runs, one line each."""
+    """Format runs, one per line."""
     lines = table("run", "state", "took>", "started, UTC", "recipe, data")
     for column in lines.columns[:-1]:  # on a narrow terminal the last column is folded, never the time
         column.no_wrap = True
@@ -71,7 +71,7 @@ def runs_text(runs: Sequence[Run]) -> Iterator[RenderableType]:
 
 
 def status_text(status: RunStatus) -> Iterator[RenderableType]:
-    """A run as a tree of its tasks, whose states stand in one column however deep they are."""
+    """Format a run as a tree of tasks, with the states of all levels in one column."""
     run = status.run
     head = Text("  ").join(
         (
@@ -101,7 +101,7 @@ def _grow(tree: Tree, tasks: Iterable[TaskStatus], width: int) -> None:
 
 
 def _title(task: TaskStatus) -> str:
-    """Its display name; a tree shows what is inside, so that nobody needs to be told to open it."""
+    """The display name, without the hint to open the group, because the tree shows its members."""
     return task.title.removeprefix(OPEN_ME)
 
 
@@ -142,12 +142,12 @@ def _took(task: TaskStatus) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Whole seconds: Kubeflow knows no parts of them."""
+    """The duration in whole seconds, the resolution of Kubeflow."""
     return f"{seconds:.0f} s" if seconds < 60 else duration_text(seconds)
 
 
 def schedules_text(schedules: Sequence[Schedule]) -> Iterator[RenderableType]:
-    """Schedules, one line each."""
+    """Format schedules, one per line."""
     lines: Table = table("schedule", "state", "when, UTC", "version", "recipe", "data", "name")
     for one in schedules:
         lines.add_row(

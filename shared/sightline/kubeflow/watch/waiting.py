@@ -13,11 +13,11 @@ _SHOWN = 300
 
 @dataclass(frozen=True)
 class Reason:
-    """Why.
+    """The reason why a pod does not start.
 
     Attributes:
         text: What is wrong.
-        remedy: What to do; empty where waiting is all.
+        remedy: What to do; empty if it is enough to wait.
     """
 
     text: str
@@ -30,17 +30,17 @@ class Reason:
 _CAUSES: tuple[tuple[str, str, str], ...] = (
     (r'exceeded quota: (?P<it>[^,"]+)', "the namespace's quota {it} is used up",
      "stop other runs or request a larger quota"),
-    (r'secret "(?P<it>[^"]+)" not found', "secret {it} is missing", "make it, and the task starts by itself"),
+    (r'secret "(?P<it>[^"]+)" not found', "secret {it} is missing", "create it; the task then starts automatically"),
     (r"couldn't find key (?P<key>\S+) in Secret \S*/(?P<it>\S+)", "secret {it} lacks the key {key}",
-     "add it, and the task starts by itself"),
+     "add it; the task then starts automatically"),
     (r'references non-existent secret key: (?P<it>\S+)', "a secret lacks the key {it}",
-     "add it, and the task starts by itself"),
+     "add it; the task then starts automatically"),
     (r'configmap "(?P<it>[^"]+)" not found', "ConfigMap {it} is missing",
-     "make it, and the task starts by itself"),
+     "create it; the task then starts automatically"),
     (r"couldn't find key (?P<key>\S+) in ConfigMap \S*/(?P<it>\S+)", "ConfigMap {it} lacks the key {key}",
-     "add it, and the task starts by itself"),
+     "add it; the task then starts automatically"),
     (r'persistentvolumeclaim "(?P<it>[^"]+)" not found', "volume claim {it} is missing",
-     "make it, and the task starts by itself"),
+     "create it; the task then starts automatically"),
     (r'persistentvolumeclaim "(?P<it>[^"]+)" is being deleted', "volume claim {it} is being deleted",
      "stop the run, wait until the claim is gone, create it again"),
     (r"unbound immediate PersistentVolumeClaims", "a volume claim is not bound to a volume",
@@ -49,7 +49,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
      "make the claim ReadWriteMany"),
     (r'Failed to pull image "(?P<it>[^"]+)"', "image {it} cannot be pulled", "push it, or load it onto the nodes"),
     (r"Insufficient (?P<it>[^\s,]+/[^\s,]+?)[,.]", "no node has enough {it} free now, or any at all",
-     "if one has, it starts when that is free; accelerator_count=0 (--param) does without"),
+     "if one has, the task starts when enough is free; --param accelerator_count=0 runs on the CPU"),
     (r"Insufficient (?P<it>cpu|memory|ephemeral-storage)", "no node has enough {it} free now, or none is large enough",
      "if one is, the task starts when enough is free; otherwise request less with --param"),
     (r"didn't match Pod's node affinity/selector", "no node has the labels that the node selector requires",
@@ -70,8 +70,8 @@ def why_waiting(pod: Document, events: Sequence[Document] = ()) -> Reason | None
     """Why a pod has not started; None if nothing prevents it.
 
     Args:
-        pod: As Kubernetes describes it.
-        events: What happened to it, oldest first.
+        pod: The pod as returned by Kubernetes.
+        events: Its events, oldest first.
     """
     status = pod.get("status") or {}
     if status.get("phase") not in {"Pending", None}:
@@ -85,7 +85,7 @@ def why_waiting(pod: Document, events: Sequence[Document] = ()) -> Reason | None
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             message = str(condition.get("message", ""))
-            return known_cause(message) or Reason(_line(f"no node takes it: {message}"))
+            return known_cause(message) or Reason(_line(f"no node accepts it: {message}"))
     warnings = _warnings(events)
     known = (known_cause(str(event.get("message", ""))) for event in warnings)
     return next(
@@ -95,7 +95,7 @@ def why_waiting(pod: Document, events: Sequence[Document] = ()) -> Reason | None
 
 
 def _warnings(events: Sequence[Document]) -> list[Document]:
-    """The warnings since something last went well, newest first: what went well ended what was before."""
+    """The warnings since the last event of a container that started, newest first; older ones are resolved."""
     found = []
     for event in reversed(events):
         if event.get("reason") in {"Pulled", "Created", "Started"}:
@@ -106,7 +106,7 @@ def _warnings(events: Sequence[Document]) -> list[Document]:
 
 
 def known_cause(message: str) -> Reason | None:
-    """What a message of Kubernetes means, where that is known."""
+    """The meaning of a message of Kubernetes, if it is known."""
     for pattern, text, remedy in _CAUSES:
         match = re.search(pattern, message)
         if match:
@@ -115,7 +115,7 @@ def known_cause(message: str) -> Reason | None:
 
 
 def why_ended(pod: Document) -> str:
-    """How a pod's task container ended, such as ``exit code 137, OOMKilled``; empty where the pod does not say."""
+    """How a pod's task container ended, such as ``exit code 137, OOMKilled``; empty if unknown."""
     status = pod.get("status") or {}
     if status.get("reason"):  # of the whole pod: Evicted, DeadlineExceeded, NodeLost
         return _line(f"{status['reason']}: {status.get('message', '')}".rstrip(": "))
@@ -133,11 +133,11 @@ def why_ended(pod: Document) -> str:
 
 
 def image_lacks(image: str, lines: Iterable[str]) -> Reason | None:
-    """What an image has not that every task needs, by what a container of it said; None where that tells nothing.
+    """What an image lacks that every task needs, according to the output of its container; None if nothing is found.
 
     Args:
-        image: Its name; empty where it is not known.
-        lines: Of the log, or the message with which the container did not start.
+        image: Its name; empty if unknown.
+        lines: Lines of the log, or the message of a container that did not start.
     """
     for line in lines:
         match = _LACKS.search(line)
@@ -146,7 +146,8 @@ def image_lacks(image: str, lines: Iterable[str]) -> Reason | None:
             lacks = "Sightline" if lacks.startswith("sightline") else lacks
             name = f"image {image}" if image else "the image"
             return Reason(
-                f"{name} has no {lacks} in it", "build it with make images, or name another: base_image, train_image"
+                f"{name} has no {lacks} in it",
+                "build it with make images, or use another with --param base_image=... and train_image=...",
             )
     return None
 

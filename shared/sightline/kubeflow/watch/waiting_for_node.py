@@ -1,4 +1,4 @@
-"""Why no node takes a pod: none is large enough and none ever will be, or none has enough free at the moment."""
+"""Why no node accepts a pod: no node is large enough, or none has enough free at the moment."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sightline.kubeflow.capacity import ClusterNode, outlook_of, pod_needs
 from sightline.kubeflow.client.document import Document
 from sightline.kubeflow.watch.waiting import Reason
 
-FOR_EVER = "it will wait for ever"
+FOREVER = "it will wait forever"
 _ABOUT_NODES = re.compile(r"Insufficient|node affinity/selector|untolerated taint|were unschedulable")
 _SHORT = re.compile(r"Insufficient (\S+?)[,.]?(?=\s|$)")
 
 
 def unscheduled(pod: Document) -> str:
-    """What the scheduler says of a pod that it has no node for; empty where it has one."""
+    """The message of the scheduler about a pod for which it has no node; empty if it has one."""
     for condition in (pod.get("status") or {}).get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             message = str(condition.get("message", ""))
@@ -24,11 +24,11 @@ def unscheduled(pod: Document) -> str:
 
 
 def why_no_node(pod: Document, nodes: Sequence[ClusterNode]) -> Reason | None:
-    """Why no node takes a pod, by the size of the nodes; None where that is not what it waits for.
+    """Why no node accepts a pod, judged by the size of the nodes; None if the pod does not wait for a node.
 
     Args:
-        pod: As Kubernetes describes it.
-        nodes: Of its cluster.
+        pod: The pod as returned by Kubernetes.
+        nodes: The nodes of its cluster.
     """
     message = unscheduled(pod)
     if not message or not nodes:
@@ -36,7 +36,7 @@ def why_no_node(pod: Document, nodes: Sequence[ClusterNode]) -> Reason | None:
     verdict = outlook_of(pod_needs(pod), nodes)
     if verdict.outlook == "never":
         large = verdict.text.startswith("no node is large enough")
-        text = f"no node is large enough: {FOR_EVER} ({verdict.text})" if large else f"{verdict.text}: {FOR_EVER}"
+        text = f"no node is large enough: {FOREVER} ({verdict.text})" if large else f"{verdict.text}: {FOREVER}"
         return Reason(text, f"stop the run; {verdict.remedy}")
     if verdict.outlook != "fits":
         return Reason(verdict.text, verdict.remedy)
