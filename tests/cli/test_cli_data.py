@@ -88,7 +88,7 @@ def test_init_names_the_repository_that_was_the_default_before(story, tmp_path):
     assert f"data.repository is now {tmp_path / 'other'}; it was {folder / 'data'}\n" in said
     settings_path().write_text("data: {repository: 'https://me:s3cret@host/data.git'}")
     said = run("init", tmp_path / "other", "--remote", tmp_path / "other remote")
-    assert "no longer https://***@host/data.git\n" in said
+    assert "https://***@host/data.git\n" in said
 
 
 def test_settings_that_are_no_sections_are_left_alone(story):

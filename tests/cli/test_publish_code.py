@@ -31,7 +31,7 @@ def test_to_the_bucket_of_the_settings_file(sightline_home, revision):
     place = (sightline_home / "bucket/code/snapshots" / f"{revision}.json").as_uri()
     output = run().output
     assert re.fullmatch(
-        rf"{revision} published\n{place}: {FACTS}\nnote: only pods that mount this folder see it; .*\n", output
+        rf"{revision} published\n{place}: {FACTS}\nnote: only pods that mount this folder can see it; .*\n", output
     ), output
     output = run().output
     assert output.startswith(f"{revision} is already published and current; nothing was written\n{place}: ")

@@ -125,7 +125,7 @@ def test_what_is_in_the_file_counts_and_not_its_name(tmp_path):
     assert read_metadata(path) == {"by": "me"}
 
 
-@pytest.mark.parametrize("length", [640, 896, 1152, 1408])
+@pytest.mark.parametrize("length", [640, 896, 1152, 1408, 35_615])
 def test_a_header_whose_length_looks_like_the_beginning_of_a_pickle_is_read(length, tmp_path):
     header = json.dumps({"a": tensor(), "__metadata__": {"by": "me"}}).encode().ljust(length)
     (tmp_path / "model").write_bytes(safetensors(header, bytes(8)))

@@ -97,6 +97,7 @@ def plain(text, own):
     text = html.unescape(re.sub(r"<[^>]+>", " ", text))
     for name, word in own.items():
         text = text.replace(name, word)
+    text = re.sub(r"\b\d{8}-\d{6}-[0-9a-f]{4}\b", "NAME", text)
     text = re.sub(r"\b[0-9a-f]{7,64}\b", "DIGEST", text)
     text = re.sub(r"[\d][\d.,:+TZ-]*", "#", text)
     text = re.sub(r"(# (s|ms|min|h|images/s|images/min)\b\s*)+", "TIME ", text)

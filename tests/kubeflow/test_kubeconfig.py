@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from sightline.errors import ConfigurationError, NotAuthorisedError
+from sightline.kubeflow.client import plugin as plugin_module
 from sightline.kubeflow.client.connection import connect
 from sightline.kubeflow.client.kubeconfig import read_kubeconfig
 from sightline.kubeflow.client.profile import Profile
@@ -106,11 +107,12 @@ PEM = "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n"
         (plugin("no-such-plugin", installHint="apt-get install\n  it"), NotAuthorisedError, "; apt-get install it"),
         (plugin("./config"), NotAuthorisedError, "cannot be run (Permission denied)"),
         (plugin(sys.executable, "-c", "import sys; sys.exit('canary\\nlog in first')"), NotAuthorisedError,
-         "failed (log in first)"),
-        (plugin(sys.executable, "-c", "print('canary')"), NotAuthorisedError, "failed to decode process output"),
-        (plugin(sys.executable, "-c", "print('[]')"), NotAuthorisedError, "missing key 'apiVersion'"),
+         "(log in first)"),
+        (plugin(sys.executable, "-c", "print('canary')"), NotAuthorisedError, "not JSON"),
+        (plugin(sys.executable, "-c", "print('[]')"), NotAuthorisedError, "neither token nor certificate"),
         (plugin(sys.executable, "-c", "print(7)"), NotAuthorisedError, "run it by hand"),
-        (plugin(*status(), apiVersion="client.authentication.k8s.io/v1beta1"), NotAuthorisedError, "does not match"),
+        (plugin(*status(), apiVersion="client.authentication.k8s.io/v1beta1"), NotAuthorisedError, "v1beta1"),
+        (plugin(*status(token="canary"), env=[{"name": 1}]), NotAuthorisedError, "section exec"),
         (plugin(*status()), NotAuthorisedError, "neither token nor certificate"),
         (plugin(*status(token="")), NotAuthorisedError, "neither token nor certificate"),
         (plugin(*status(clientCertificateData=PEM)), NotAuthorisedError, "cannot be used"),
@@ -129,6 +131,21 @@ def test_a_plugin_that_gives_nothing(tmp_path, user, kind, says):
     assert says in str(caught.value)
     assert "canary" not in str(caught.value)
     assert "cannot renew" not in str(caught.value)  # said once, and by whoever knows
+
+
+def test_a_plugin_that_hangs_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugin_module, "SECONDS", 0.5)
+    user = plugin(sys.executable, "-c", "import time; time.sleep(60)")
+    access = read_kubeconfig(kubeconfig(tmp_path / "config", user, server="https://127.0.0.1:1"))
+    with raises(NotAuthorisedError, sys.executable, "0.5 s"):
+        access.headers()
+
+
+def test_numbers_among_a_plugins_variables_are_text(tmp_path):
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    command = (sys.executable, str(tmp_path / "plugin.py"), str(tmp_path / "count"), "2099-01-01T00:00:00Z")
+    user = plugin(*command, env=[{"name": "PREFIX", "value": 7}])
+    assert read_kubeconfig(kubeconfig(tmp_path / "config", user)).headers() == {"authorization": "Bearer 7-1"}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ _BEGINNINGS = {
     b"\x89HDF": "it is an HDF5 file, as Keras writes it, but Sightline reads only .safetensors; give such a file",
     b"\x93NUMPY": "it is a NumPy array, but Sightline reads only .safetensors; give such a file",
     b"GGUF": "it is a GGUF file, but Sightline reads only .safetensors; give such a file",
-    b"\x1f\x8b": "it is compressed with gzip; unpack it first",
+    b"\x1f\x8b\x08": "it is compressed with gzip; unpack it first",
     b"<!DOCTYP": "it is a web page, not a model; download the file itself",
     b"<html": "it is a web page, not a model; download the file itself",
 }

@@ -13,7 +13,7 @@ Metadata are strings and numbers: the launcher refuses null, and the dashboard s
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from sightline.config.schema import Config
 from sightline.config.task_declarations import index_metrics
 from sightline.data.git.references import local_path
 from sightline.database import open_database
+from sightline.errors import DatabaseError
 from sightline.registry.results import EvaluateResult, RecordResult, Selection, TrainResult
 
 Metadata = dict[str, str | float]
@@ -108,8 +109,9 @@ def _selected(config: Config, result: EvaluateResult, chosen: Selection, role: s
 
 
 def _model(config: Config, uri: str, sha256: str, metrics: dict[str, float], said: Metadata) -> Description:
-    with closing(open_database(config.database.url)) as database:
-        known = database.model(sha256)
+    known = None
+    with suppress(DatabaseError), closing(open_database(config.database.url)) as database:
+        known = database.model(sha256)  # a description is not worth failing a task whose work is done
     headlines = [name for name in index_metrics(config.task) if name in metrics]
     return Description(
         object_uri(uri),

@@ -79,12 +79,13 @@ def use_proxy(configuration: Configuration, proxy: str = "") -> None:
 
     Args:
         configuration: Settings of the client.
-        proxy: Its URL; empty: that of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, unless NO_PROXY contains the server.  As in
-            kubectl, these are not used for this machine itself.
+        proxy: Its URL; empty: that of HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY contains the server.  As in kubectl,
+            these are not used for this machine itself, and ALL_PROXY is not used at all.
     """
     url = configuration.host
     if not proxy and not _is_this_machine(_parts(url).hostname or ""):
-        proxy = select_proxy(url, get_environ_proxies(url)) or ""
+        proxies = {scheme: one for scheme, one in get_environ_proxies(url).items() if scheme != "all"}
+        proxy = select_proxy(url, proxies) or ""
     if not proxy:
         return
     parts = _parts(prepend_scheme_if_needed(proxy, "http"))

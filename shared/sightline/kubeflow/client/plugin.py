@@ -1,12 +1,15 @@
 """Credential plugins of a kubeconfig, such as gke-gcloud-auth-plugin, which give tokens and certificates.
 
-The ``kubernetes`` client runs them, but if one fails, it only logs that and sends requests without credentials, and it
-never renews a certificate.
+The ``kubernetes`` client runs them too, but waits forever for one that hangs, only logs that one fails and goes on
+without credentials, and never renews a certificate.
 """
 
 from __future__ import annotations
 
+import json
 import ssl
+import subprocess
+import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +20,12 @@ from kubernetes.config.dateutil import parse_rfc3339
 from kubernetes.config.exec_provider import ExecProvider
 from kubernetes.config.kube_config import ConfigNode
 
+from sightline import strict_json
 from sightline.errors import NotAuthorisedError
 from sightline.kubeflow.client.document import Document
+
+SECONDS = 60.0
+"""Patience with a plugin that nobody can answer."""
 
 _EARLY = timedelta(seconds=60)
 
@@ -57,25 +64,58 @@ class Plugin:
             configuration.api_key["authorization"] = f"Bearer {status['token']}"
 
     def _status(self) -> Document:
+        done = self._run()
+        if done.returncode:
+            last = (done.stderr or "see its output above").strip().splitlines()[-1:]
+            raise NotAuthorisedError(
+                f"{self._who} failed with exit code {done.returncode} ({''.join(last)}); run it by hand, or log in"
+            )
         try:
-            status = ExecProvider(self._asked, str(self._folder)).run()
-        except FileNotFoundError as error:
-            hint = " ".join(str(self._asked.safe_get("installHint") or "install it, or put it on PATH").split())
-            raise NotAuthorisedError(f"{self._who} does not exist; {hint}") from error
-        except OSError as error:
-            raise NotAuthorisedError(f"{self._who} cannot be run ({error.strerror}); fix its permissions") from error
-        except ConfigException as error:
-            last = str(error).strip().splitlines()[-1]
-            raise NotAuthorisedError(f"{self._who} failed ({last}); run it by hand, or log in again") from error
-        except AttributeError as error:  # on a terminal, the client does not capture the output of the plugin
-            raise NotAuthorisedError(f"{self._who} failed; see its output above") from error
-        except TypeError:
-            status = None
+            answer = strict_json.decode(done.stdout)
+        except strict_json.JsonError as error:
+            raise NotAuthorisedError(f"{self._who} returned something that is not JSON; run it by hand") from error
+        version, status = (answer.get("apiVersion"), answer.get("status")) if isinstance(answer, dict) else ("", None)
+        if version and version != self._asked["apiVersion"]:
+            raise NotAuthorisedError(
+                f"{self._who} answers for apiVersion {version}, but the kubeconfig asks for "
+                f"{self._asked['apiVersion']}; update one of them"
+            )
         if not isinstance(status, dict) or not (status.get("token") or status.get("clientCertificateData")):
             raise NotAuthorisedError(
                 f"{self._who} returned neither token nor certificate; run it by hand, or log in again"
             )
         return status
+
+    def _run(self) -> subprocess.CompletedProcess[str]:
+        """Run the plugin; on a terminal it may ask the person who sits there, and takes as long as that takes."""
+        interactive = sys.stdin.isatty() and sys.stderr.isatty()
+        try:
+            provider = ExecProvider(self._asked, str(self._folder))
+            asked = {"apiVersion": provider.api_version, "kind": "ExecCredential", "spec": {"interactive": interactive}}
+            environment = {name: str(value) for name, value in provider.env.items()}
+            return subprocess.run(
+                [str(part) for part in provider.args],
+                env={**environment, "KUBERNETES_EXEC_INFO": json.dumps(asked)},
+                cwd=provider.cwd,
+                stdin=None if interactive else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=None if interactive else subprocess.PIPE,
+                timeout=None if interactive else SECONDS,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except FileNotFoundError as error:
+            hint = " ".join(str(self._asked.safe_get("installHint") or "install it, or put it on PATH").split())
+            raise NotAuthorisedError(f"{self._who} does not exist; {hint}") from error
+        except OSError as error:
+            raise NotAuthorisedError(f"{self._who} cannot be run ({error.strerror}); fix its permissions") from error
+        except subprocess.TimeoutExpired as error:
+            raise NotAuthorisedError(
+                f"{self._who} returned nothing within {SECONDS:g} s; run it by hand, or log in again"
+            ) from error
+        except (ConfigException, TypeError, ValueError) as error:
+            raise NotAuthorisedError(f"the kubeconfig's section exec is wrong ({error}); correct it") from error
 
     def _show(self, certificate: str, key: str) -> None:
         """Use a certificate for the next connection; OpenSSL reads it from a file, which is deleted at once."""
