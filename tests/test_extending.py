@@ -64,6 +64,7 @@ def run(folder, *command):
         "PYTHONPATH": f"{folder / 'shared'}{os.pathsep}{folder}",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
+    environment.pop("PYTEST_XDIST_WORKER", None)  # in the copy, this is a run of its own
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     return done.stdout

@@ -46,4 +46,4 @@ def evaluate(
     evaluation_confusion.log_confusion_matrix(*finished.confusion)
     if hasattr(finished, "describe"):  # helper code of an earlier release lacks it
         finished.describe(selected_model)
-    return (json.loads(finished.result), finished.promoted)
+    return (json.loads(finished.result), finished.promoted)  # noqa: TID251

@@ -39,4 +39,4 @@ def record(
         recorded_images.log_metric(name, value)
     if hasattr(finished, "describe"):  # helper code of an earlier release lacks it
         finished.describe(training_set)
-    return (json.loads(finished.result),)
+    return (json.loads(finished.result),)  # noqa: TID251

@@ -38,4 +38,4 @@ def test(
     finished = run_test(config, code_rev, given, html=test_report.path)
     for name, value in finished.metrics.items():
         test_metrics.log_metric(name, value)
-    return (json.loads(finished.result),)
+    return (json.loads(finished.result),)  # noqa: TID251

@@ -40,4 +40,4 @@ def train(
         validation.log_metric(name, value)
     if hasattr(finished, "describe"):  # helper code of an earlier release lacks it
         finished.describe(candidate)
-    return (json.loads(finished.result),)
+    return (json.loads(finished.result),)  # noqa: TID251

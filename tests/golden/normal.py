@@ -7,7 +7,7 @@ from pathlib import Path
 import sightline
 
 ROOT = str(Path(__file__).parents[2])
-BASE = re.compile(re.escape(tempfile.gettempdir()) + r"/pytest-of-[^/]+/pytest-[^/]+(/popen-gw\d+)?/\w+")
+BASE = re.compile(re.escape(tempfile.gettempdir()) + r"/pytest-of-[^/]+/pytest-[^/]+(/popen-gw\d+)?/[\w-]+")
 """The folder that pytest makes for one test."""
 PATTERNS = [
     (r"\bby [^\n<>]* <[^<>\s]+@[^<>\s]+>", "by <author>"),

@@ -238,8 +238,14 @@ def test_a_proxy_that_does_not_answer(server, monkeypatch):
     assert "canary" not in str(caught.value)
 
 
+def test_all_proxy_is_not_for_us(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    with raises(UnreachableError, "no such host"):
+        health(host="https://far.invalid:1")
+
+
 def test_a_proxy_of_a_kind_that_is_not_known(server, monkeypatch):
-    monkeypatch.setenv("ALL_PROXY", "socks5://me:canary@127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "socks5://me:canary@127.0.0.1:1")
     with raises(ConfigurationError, "socks5://127.0.0.1:1") as caught:
         health(host=far(server))
     assert "canary" not in str(caught.value)
