@@ -80,6 +80,21 @@ def test_models_share_the_card_of_a_section_and_one_that_lacks_it_says_so(tmp_pa
     assert page.text.count("There is nothing to show.") == 4
 
 
+def test_sections_of_two_kinds_under_one_name_do_not_mix(tmp_path, open_page):
+    other = TableSection(id="matrix", title="Mixed up", head="kind", rows={"rain": {}})
+    models = {"best": [SECTIONS[3]], "last": [other]}
+    write_evaluation_report(tmp_path / "page.html", written(tmp_path, models))
+    open_page(tmp_path / "page.html").has("Mixed up")
+
+
+@pytest.mark.parametrize("matrix", [[[1, 2]], [[1], [2]], [[1, 2, 3], [1, 2, 3]]])
+def test_a_matrix_that_does_not_fit_its_labels_is_an_error(tmp_path, matrix):
+    folder = written(tmp_path, {"best": [SECTIONS[3].model_copy(update={"matrix": matrix})]})
+    with pytest.raises(DataError) as error:
+        read_summary(folder)
+    assert "models.best.sections.0" in str(error.value)
+
+
 def test_drawn_images_are_shown_where_the_measurement_says_and_where_it_says_nothing(tmp_path):
     drawn = [{"image": "a.png", "remark": Remark(mistakes=2, text="two wrong").model_dump()}, {"image": "b.png"}]
     here = ImagesSection(id="shots", title="Shots")

@@ -6,9 +6,9 @@ A section is a card with a title.  Of several models those with the same ``id`` 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sightline.plural import counted
 
@@ -126,6 +126,12 @@ class ConfusionSection(Titled):
     kind: Literal["confusion"] = "confusion"
     labels: list[str] = []
     matrix: list[list[int]] = []
+
+    @model_validator(mode="after")
+    def _is_square(self) -> Self:
+        if {len(self.matrix), *map(len, self.matrix)} != {len(self.labels)}:
+            raise ValueError(f"a matrix with as many rows and columns as there are labels ({len(self.labels)})")
+        return self
 
 
 class Number(Part):

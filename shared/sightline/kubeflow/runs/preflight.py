@@ -70,7 +70,7 @@ def check_cluster(cluster: Cluster | None, graph: Iterable[Vertex], service_acco
     looks: list[Callable[[], Findings]] = [
         *(partial(_keyed, cluster, "secret", name, keys) for name, keys in secrets.items()),
         *(partial(_keyed, cluster, "configmap", name, keys) for name, keys in config_maps.items()),
-        *(partial(_claim, cluster, name, keys[""]) for name, keys in claims.items()),
+        *(partial(_claim, cluster, name, keys[""]) for name, keys in sorted(claims.items())),
         *(partial(_welcome, cluster, name, keys) for name, keys in welcome.items()),
         *([partial(_account, cluster, service_account)] if service_account else []),
     ]

@@ -154,7 +154,8 @@ def cards(summary: Summary) -> list[Section]:
 
 
 def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> ModelView:
-    own = {section.id: section for section in summary.models[name].sections}
+    kinds = {card.id: card.kind for card in cards(summary)}  # a card shows sections of one kind
+    own = {one.id: one for one in summary.models[name].sections if one.kind == kinds.get(one.id)}
     views = {
         card.id: _section_view(own.get(card.id, card), summary, name, key)
         for card in cards(summary)
