@@ -27,6 +27,7 @@ PATTERNS = [
     (r"\bgeneration \d+", "generation <n>"),
     (r"(\.invalid:)\d+", r"\1<port>"),
     (r"\btmp[a-z0-9_]{8}\b", "<random>"),
+    (r"\b(sightline-[a-z]+)-\d+-\w{8}\b", r"\1-<random>"),
     (r"(?<![\w+/])[\w+/]{6}==", "<crc32c>"),
     (r"\b\d+(\.\d+)? (m?s)\b", r"<n> \2"),
     (r"\b[0-9a-f]{2}/[0-9a-f]{30}\b", "<hex>"),
