@@ -29,21 +29,19 @@ def changed(url, **parts):
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """A server whose settings tests may change: the URL of an upgraded database, and how to give it orders."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(PASSWORD_VARIABLE, PASSWORD)
-        with own_server(tmp_path_factory.mktemp("faults")) as server_url:
-            wait_for(server_url)
-            with new_database(server_url) as url:
-                engine = connect(url)
-                upgrade(engine)
+    with own_server(tmp_path_factory.mktemp("faults")) as server_url:
+        wait_for(server_url)
+        with new_database(server_url) as url:
+            engine = connect(url)
+            upgrade(engine)
 
-                def order(*statements):
-                    with engine.begin() as connection:
-                        for statement in statements:
-                            connection.execute(text(statement))
+            def order(*statements):
+                with engine.begin() as connection:
+                    for statement in statements:
+                        connection.execute(text(statement))
 
-                yield url, order
-                engine.dispose()
+            yield url, order
+            engine.dispose()
 
 
 def wait_until(condition):

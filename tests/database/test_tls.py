@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from sqlalchemy import make_url, text
 
-from sightline.database.engine.address import PASSWORD_VARIABLE, shown
+from sightline.database.engine.address import shown
 from sightline.database.engine.connection import connect, read
 from sightline.errors import DatabaseError
 from tests.golden import raises
@@ -36,19 +36,17 @@ def certificates(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tls_server(certificates, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(PASSWORD_VARIABLE, PASSWORD)
-        files = [f"--ssl-ca={certificates}/ca.pem", f"--ssl-cert={certificates}/server.pem"]
-        files.append(f"--ssl-key={certificates}/server.key")
-        with own_server(tmp_path_factory.mktemp("tls"), *files) as url:
-            wait_for(url)
-            engine = connect(url)
-            with engine.begin() as connection:
-                for need in ("X509", "SSL"):
-                    connection.execute(text(f"CREATE USER needs_{need}@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE {need}"))
-                    connection.execute(text(f"GRANT ALL ON *.* TO needs_{need}@'%'"))
-            engine.dispose()
-            yield url
+    files = [f"--ssl-ca={certificates}/ca.pem", f"--ssl-cert={certificates}/server.pem"]
+    files.append(f"--ssl-key={certificates}/server.key")
+    with own_server(tmp_path_factory.mktemp("tls"), *files) as url:
+        wait_for(url)
+        engine = connect(url)
+        with engine.begin() as connection:
+            for need in ("X509", "SSL"):
+                connection.execute(text(f"CREATE USER needs_{need}@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE {need}"))
+                connection.execute(text(f"GRANT ALL ON *.* TO needs_{need}@'%'"))
+        engine.dispose()
+        yield url
 
 
 def cipher(url):

@@ -27,9 +27,31 @@ def absent(reason):
     pytest.skip(reason)
 
 
+_with_password = contextlib.ExitStack()
+_running = []
+"""Servers of ours in this process."""
+
+
+@contextlib.contextmanager
+def _password_in_environment():
+    """The password is in the environment while any server of ours runs: one that ends must not take it from others."""
+    if not _running:
+        _with_password.enter_context(pytest.MonkeyPatch.context()).setenv(PASSWORD_VARIABLE, PASSWORD)
+    _running.append(object())
+    try:
+        yield
+    finally:
+        _running.pop()
+        if not _running:
+            _with_password.close()
+
+
 @contextlib.contextmanager
 def own_server(folder, *more_options, address="127.0.0.1"):
-    """A server on an empty folder; its URL.  It may not answer yet, see :func:`wait_for`."""
+    """A server on an empty folder; its URL, with the password in the environment.
+
+    It may not answer yet, see :func:`wait_for`.
+    """
     path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
     server, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
     if server is None or install is None:
@@ -55,7 +77,8 @@ def own_server(folder, *more_options, address="127.0.0.1"):
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([server, *data, *options, *more_options], stdout=log, stderr=log)
     try:
-        yield f"mysql+pymysql://tester@{address}:{port}/mysql"
+        with _password_in_environment():
+            yield f"mysql+pymysql://tester@{address}:{port}/mysql"
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -81,8 +104,7 @@ def mariadb_server(tmp_path_factory):
     if given:
         yield given
         return
-    with pytest.MonkeyPatch.context() as patch, own_server(tmp_path_factory.mktemp("mariadb")) as url:
-        patch.setenv(PASSWORD_VARIABLE, PASSWORD)
+    with own_server(tmp_path_factory.mktemp("mariadb")) as url:
         wait_for(url)
         yield url
 

@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import pytest
 
-from sightline.database.engine.address import PASSWORD_VARIABLE
 from sightline.database.engine.connection import connect
 from sightline.database.schema.upgrade import upgrade
-from tests.servers.mariadb import PASSWORD, new_database, own_server, wait_for
+from tests.servers.mariadb import new_database, own_server, wait_for
 
 
 class KillableServer:
@@ -63,10 +61,8 @@ def killable_server() -> Iterator[KillableServer]:
     """A server of our own; its socket's path must be short, so it lies in the system's temporary folder."""
     with (
         tempfile.TemporaryDirectory(prefix="torture-") as name,
-        pytest.MonkeyPatch.context() as patch,
         own_server(Path(name)) as url,
     ):
-        patch.setenv(PASSWORD_VARIABLE, PASSWORD)
         wait_for(url)
         server = KillableServer(url, Path(name))
         try:
