@@ -39,7 +39,7 @@ PATTERNS = [
 def normal(text: str) -> str:
     """The text as a golden file keeps it."""
     text = BASE.sub("<tmp>", text).replace(ROOT, "<checkout>").replace(sightline.__version__, "<version>")
-    text = text.replace(tempfile.gettempdir(), "/tmp").replace(f"{Path.home()}/", "<home>/")  # noqa: S108
+    text = text.replace(tempfile.gettempdir(), "/tmp").replace(f"{Path.home()}/", "<home>/")
     for pattern, name in PATTERNS:
         text = re.sub(pattern, name, text, flags=re.MULTILINE)
     return text.strip("\n")
