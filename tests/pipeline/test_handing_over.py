@@ -45,9 +45,11 @@ def hand_over(text: str) -> dict:
 @dsl.component(base_image="python:3.11", install_kfp_package=False)
 def take(given: dict, kind: str) -> str:
     """What the next step makes of it."""
+    import json
+
     from sightline.registry import results, store
 
-    return store.to_json(store.from_parameter(getattr(results, kind), given))
+    return store.to_json(store.from_parameter(getattr(results, kind), json.dumps(given)))
 
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)
@@ -90,7 +92,7 @@ def test_no_result_is_an_empty_dict(runner):
 def test_a_result_passes_through_the_back_end(result, spaces):
     """Driver and launcher keep a parameter as protobuf's Value, whose JSON has no fixed order and no whole numbers."""
     value = json_format.Parse(store.to_parameter(result), struct_pb2.Value())
-    again = json.loads(json.dumps(json_format.MessageToDict(value), indent=spaces, sort_keys=bool(spaces)))
+    again = json.dumps(json_format.MessageToDict(value), indent=spaces, sort_keys=bool(spaces))
     assert store.from_parameter(type(result), again) == result
 
 
@@ -131,4 +133,4 @@ def test_every_result_of_a_component_is_what_its_step_encoded(monkeypatch, tmp_p
     made = {"test_metrics": artifact(dsl.Metrics, tmp_path), "test_report": artifact(dsl.HTML, tmp_path)}
     given = json.loads(store.to_parameter(EVALUATED))
     (result,) = testing.test.python_func(config="{}", code_rev="image", evaluate_result=given, **made)
-    assert store.from_parameter(EvaluateResult, result) == EVALUATED
+    assert store.from_parameter(EvaluateResult, json.dumps(result)) == EVALUATED

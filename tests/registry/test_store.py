@@ -87,7 +87,6 @@ def as_floats(value):
 @pytest.mark.parametrize("result", [RECORD, TRAIN, ON_CPU, EVALUATE], ids=["record", "train", "on CPU", "evaluate"])
 def test_a_result_survives_its_journey_as_a_parameter(result):
     given = as_floats(json.loads(store.to_parameter(result)))
-    assert store.from_parameter(type(result), given) == result
     assert store.from_parameter(type(result), json.dumps(given)) == result
     assert "null" not in store.to_parameter(result)
 
@@ -95,7 +94,7 @@ def test_a_result_survives_its_journey_as_a_parameter(result):
 def test_whole_numbers_of_a_parameter_are_whole_again():
     given = as_floats(json.loads(store.to_parameter(TRAIN)))
     assert type(given["iterations"]) is float
-    read = store.from_parameter(TrainResult, given)
+    read = store.from_parameter(TrainResult, json.dumps(given))
     assert type(read.iterations) is int
     assert type(read.candidates[0].iteration) is int
     assert type(read.seconds) is float
@@ -105,13 +104,13 @@ def test_whole_numbers_of_a_parameter_are_whole_again():
 def test_what_is_no_whole_number_is_refused_where_one_is_expected(wrong):
     given = json.loads(store.to_parameter(TRAIN)) | {"iterations": wrong}
     with pytest.raises(StepError, match="iterations: "):
-        store.from_parameter(TrainResult, given)
+        store.from_parameter(TrainResult, json.dumps(given))
 
 
 def test_a_parameter_that_no_json_holds_is_refused():
     given = json.loads(store.to_parameter(TRAIN)) | {"seconds": float("nan")}
     with pytest.raises(StepError, match="run train again"):
-        store.from_parameter(TrainResult, given)
+        store.from_parameter(TrainResult, json.dumps(given))
 
 
 def dataclasses_within(kind):

@@ -77,19 +77,19 @@ def to_parameter(result: Result) -> str:
     return json.dumps(strict_json.without_nulls(RESULTS[type(result)].encode(result)))
 
 
-def from_parameter(kind: type[Result], value: str | Mapping[str, Any]) -> Result:
+def from_parameter(kind: type[Result], text: str) -> Result:
     """The result that :func:`to_parameter` wrote, as Kubeflow hands it to the next task.
 
     Args:
         kind: Which result.
-        value: A ``dict`` parameter or its JSON, in which every number may be a float: 12.0 is read as 12 where a whole
+        text: The JSON of a ``dict`` parameter, in which every number may be a float: 12.0 is read as 12 where a whole
             number is expected, 12.5 is refused.  Or the JSON of :func:`to_json`, which earlier releases hand over.
 
     Raises:
         StepError: It is not a result of this kind.
     """
     try:
-        document = strict_json.decode(value if isinstance(value, str) else json.dumps(value))
+        document = strict_json.decode(text)
         result: Result = RESULTS[kind].decode_value(strict_json.whole_numbers(document))
     except strict_json.JsonError as error:
         raise _unreadable(kind, DocumentError(str(error))) from error

@@ -7,7 +7,7 @@ pipeline, and a pipeline that was compiled earlier may run code that was publish
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,8 +38,6 @@ from sightline.storage import open_storage
 from sightline.storage.base import Storage
 
 Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)
-Given = str | Mapping[str, Any]
-"""What the task before handed over: JSON, or a ``dict`` parameter; empty where it is not in the graph."""
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +116,7 @@ def run_record(config: str, code_rev: str, html: str) -> Finished:
     return _task("record", config, code_rev, step)
 
 
-def run_train(config: str, code_rev: str, record_result: Given) -> Finished:
+def run_train(config: str, code_rev: str, record_result: str) -> Finished:
     """Train on what record published: ``record_result``, or the last result of record where it is empty."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
@@ -135,7 +133,7 @@ def run_train(config: str, code_rev: str, record_result: Given) -> Finished:
     return _task("train", config, code_rev, step)
 
 
-def run_evaluate(config: str, code_rev: str, train_result: Given, html: str) -> Finished:
+def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Finished:
     """Evaluate what train offers: ``train_result``, or the last result of train where it is empty.
 
     Where nothing was trained on the training tag, what was trained last on another version of the dataset is measured.
@@ -163,7 +161,7 @@ def _best_metrics(result: EvaluateResult) -> dict[str, float]:
     return next((model.metrics for model in result.models if model.sha256 == best), result.models[0].metrics)
 
 
-def run_promote(config: str, code_rev: str, train_result: Given) -> Finished:
+def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
     """Make champions of what evaluate selected among what train offers."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
@@ -179,7 +177,7 @@ def run_promote(config: str, code_rev: str, train_result: Given) -> Finished:
     return _task("promote", config, code_rev, step)
 
 
-def run_test(config: str, code_rev: str, evaluate_result: Given, html: str) -> Finished:
+def run_test(config: str, code_rev: str, evaluate_result: str, html: str) -> Finished:
     """Test what evaluate selected: ``evaluate_result``, or the last result of evaluate where it is empty."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
@@ -250,7 +248,7 @@ def _summary(storage: Storage, result: Result) -> dict[str, Any]:
         raise StepError(f"{storage.uri_of(key)} cannot be read ({error}); {remedy}") from error
 
 
-def _upstream(storage: Storage, kind: type[Result], config: Config, result: Given) -> Result:
+def _upstream(storage: Storage, kind: type[Result], config: Config, result: str) -> Result:
     """The result that the task before handed over, or the last one that it left."""
     if result:
         return store.from_parameter(kind, result)
@@ -265,7 +263,7 @@ def _upstream(storage: Storage, kind: type[Result], config: Config, result: Give
     return found
 
 
-def _trained(storage: Storage, config: Config, result: Given) -> TrainResult:
+def _trained(storage: Storage, config: Config, result: str) -> TrainResult:
     """What train handed over; or its last result on the training tag, or else on another version of the dataset.
 
     The last is measured on the training tag as record left it, for example by a pipeline that records and evaluates.
