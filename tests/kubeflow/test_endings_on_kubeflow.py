@@ -69,6 +69,11 @@ class Runs:
         assert self.task(run_id, "record").state == "running", "record ended before it could be disturbed"
         return pod
 
+    def answer_after(self, pod):
+        """Let the git server answer once a pod is dead: sooner, its task could finish before Kubeflow kills it."""
+        self.until(lambda: "running" not in self.main_state(pod))
+        self.it.git.answers.set()
+
     def main_state(self, pod):
         """The state of the task's own container."""
         document = self.it.kubeflow.cluster.find("pod", pod) or {}
@@ -133,9 +138,9 @@ def quiet(runs):
 def stop(runs, place):
     """A run that was stopped in the middle; its id."""
     run_id = runs.start(place)
-    runs.in_the_middle(run_id)
+    pod = runs.in_the_middle(run_id)
     runs.it.python("pipeline.py", "stop", run_id)
-    runs.it.git.answers.set()
+    runs.answer_after(pod)
     runs.until(lambda: runs.find(run_id).ended)
     assert runs.find(run_id).state == "stopped"
     runs.until(lambda: runs.told(run_id))
@@ -182,17 +187,17 @@ def test_a_finish_that_is_lost_while_it_tells_the_webhook_has_closed_the_run(run
 def test_terminate_in_the_dashboard_is_a_stop(runs, quiet):
     """finish asks Kubeflow; in a resumed run, which has no finish, `status` corrects the row."""
     run_id = runs.start("room-terminate")
-    runs.in_the_middle(run_id)
+    pod = runs.in_the_middle(run_id)
     runs.it.kubeflow.api.terminate(run_id)
-    runs.it.git.answers.set()
+    runs.answer_after(pod)
     runs.until(lambda: runs.told(run_id))
     ((state, message),) = runs.row(run_id)
     assert (state, "Kubeflow does not say by whom" in message) == ("stopped", True), message
     runs.until(lambda: runs.find(run_id).ended)
     runs.it.kubeflow.api.retry(run_id)
-    runs.in_the_middle(run_id)
+    pod = runs.in_the_middle(run_id)
     runs.it.kubeflow.api.terminate(run_id)
-    runs.it.git.answers.set()
+    runs.answer_after(pod)
     runs.until(lambda: runs.find(run_id).ended)
     runs.it.python("pipeline.py", "status", run_id)
     ((state, message),) = runs.row(run_id)
