@@ -4,6 +4,7 @@ import pytest
 
 from tests.golden import write_changed
 from tests.golden.normal import temporary_folders
+from tests.servers.forked_dvc import forked_dvc, installed_dvc  # noqa: F401  (fixtures)
 from tests.servers.google_storage import bucket_uri, google_storage_rig, google_storage_server  # noqa: F401  (fixtures)
 from tests.servers.mariadb import mariadb_server  # noqa: F401  (a fixture)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -153,9 +152,3 @@ class World:
                 load_model(fetch(uri, self.folder / "fetched"))
         with closing(self.database()) as database:
             assert database.version("shapes_train_v1") is not None
-
-
-def restore(folder: Path, copy: Path) -> None:
-    """Put a copy in the place of a folder; its files keep their times and checksums."""
-    shutil.rmtree(folder)
-    shutil.copytree(copy, folder, symlinks=True)

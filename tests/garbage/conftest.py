@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from tests.shapes_world import World, restore
+from tests.copies import restore
+from tests.shapes_world import World
 
 
 @pytest.fixture(autouse=True)

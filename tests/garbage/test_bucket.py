@@ -17,8 +17,9 @@ from sightline.garbage.found import SafetyAge
 from sightline.garbage.naming import is_named, named_keys
 from sightline.registry.results import TrainResult
 from sightline.registry.store import find_result, publish_result
+from tests.copies import restore
 from tests.golden import raises
-from tests.shapes_world import WEEK, World, restore
+from tests.shapes_world import WEEK, World
 
 KEY = "0123456789abcdef"
 SHA256 = "fedcba9876543210" + "0" * 48

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import io
 import re
@@ -16,6 +17,7 @@ from sightline.report.wording import count_text, duration_text, metric_text, mom
 from sightline.version import __version__
 
 if TYPE_CHECKING:
+    import jinja2
     from PIL import Image
 
 MAX_DRAWN_PIXELS = 150_000_000
@@ -31,8 +33,26 @@ def write_page(path: Path, template: str, **values: object) -> None:
 
 def render(template: str, **values: object) -> str:
     """The text of a page; every value is escaped, and a name that the template misses is an error."""
-    import jinja2
     from markupsafe import Markup
+
+    script = Path(__file__).with_name("templates").joinpath("page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            version=__version__,
+            script=Markup(script),  # noqa: S704 - our own file
+            script_digest=Markup(f"'sha256-{digest}'"),  # noqa: S704 - base64
+            **values,
+        )
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """One a process: it keeps the compiled templates, and to compile them takes longer than to render a page."""
+    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sightline.report", "templates"),
@@ -49,14 +69,7 @@ def render(template: str, **values: object) -> str:
         "slug": slug,
         "moment": moment_text,
     }
-    script = Path(__file__).with_name("templates").joinpath("page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return environment.get_template(template).render(
-        version=__version__,
-        script=Markup(script),  # noqa: S704 - our own file
-        script_digest=Markup(f"'sha256-{digest}'"),  # noqa: S704 - base64
-        **values,
-    )
+    return environment
 
 
 def alone(page: bytes) -> bytes:

@@ -17,6 +17,7 @@ from sightline.data.repository.tombstones import read_tombstones
 from sightline.data.tags import DatasetTag
 from sightline.data.workspace import Workspace
 from sightline.errors import RepositoryError, UnknownTagError
+from tests.copies import restore
 from tests.golden import raises
 from tests.labelled_folder import names, write_images
 from tests.servers.git_http import GitServer
@@ -51,12 +52,23 @@ class Yard:
         return {str(path) for path in (self.folder / "remote").rglob("*") if path.is_file()}
 
 
-@pytest.fixture
-def yard(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
-    yard = Yard(tmp_path / "yard")
-    yard.make()
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory):
+    """A yard and a copy of it."""
+    yard = Yard(tmp_path_factory.mktemp("removal") / "yard")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(yard.folder.with_name("nobody")))
+        yard.make()
+    shutil.copytree(yard.folder, yard.folder.with_name("copy"), symlinks=True)
     return yard
+
+
+@pytest.fixture
+def yard(pattern, tmp_path, monkeypatch):
+    """The yard as it was made, at the same place: its settings name the remote."""
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    restore(pattern.folder, pattern.folder.with_name("copy"))
+    return pattern
 
 
 def record_by_hand(repository: Path, tag: DatasetTag) -> str:

@@ -21,6 +21,7 @@ from sightline.errors import RepositoryError, SightlineError
 from sightline.temporary_folder import temporary_folder
 
 SHOWN_LINES = 20
+DVC = (sys.executable, "-m", "dvc")
 DVC_FAREWELL = "Having any troubles?"
 FULL_BYTES = 1 << 20
 """A disk with less room is full for git and DVC."""
@@ -102,7 +103,7 @@ def git(
             **(variables or {}),
         }
         command = ["git", *arguments]
-        return _run(command, cwd, environment, timeout_seconds)
+        return _run(command, cwd, environment, timeout_seconds, shown=" ".join(command))
 
 
 def dvc(*arguments: str, cwd: Path, timeout_seconds: float) -> str:
@@ -125,8 +126,8 @@ def dvc(*arguments: str, cwd: Path, timeout_seconds: float) -> str:
     }
     if EMULATOR_VARIABLE in environment:
         environment["NO_GCE_CHECK"] = "true"  # no credentials are looked for in a cloud that is not there
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
-    return _run(command, cwd, environment, timeout_seconds)
+    command = ["--wait-for-lock", *arguments]
+    return _run([*DVC, *command], cwd, environment, timeout_seconds, shown=" ".join(["dvc", *command]))
 
 
 def site_cache(repository: Path) -> Path:
@@ -154,10 +155,10 @@ def explain_os_errors(doing: str, place: Path | str = "no path given") -> Iterat
         ) from error
 
 
-def _run(command: list[str], cwd: Path | None, environment: Mapping[str, str], timeout_seconds: float) -> str:
-    shown = redact(
-        " ".join(["dvc" if part == "dvc" else part for part in command if part not in {sys.executable, "-m"}])
-    )
+def _run(
+    command: list[str], cwd: Path | None, environment: Mapping[str, str], timeout_seconds: float, *, shown: str
+) -> str:
+    shown = redact(shown)
     _log.debug("%s (in %s)", shown, cwd)
     # A lock of data.lock is inherited on purpose: while a command that outlived its caller works, the place is taken.
     process = subprocess.Popen(
