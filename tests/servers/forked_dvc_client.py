@@ -9,7 +9,7 @@ umask = os.umask(0)
 asked = {
     "arguments": sys.argv[2:],
     "environment": dict(os.environ),
-    "folder": os.getcwd(),
+    "folder": os.getcwd(),  # noqa: PTH109  (pathlib takes longer to import than the rest)
     "umask": umask,
 }
 with socket.socket(socket.AF_UNIX) as connection:

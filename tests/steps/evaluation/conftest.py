@@ -34,6 +34,7 @@ from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.settings import MaskDetector
 
 TINY = [
+    "model.backbone=timm:test_resnet",
     "model.image_size=64",
     "model.fpn_channels=16",
     "model.head_channels=16",
@@ -131,15 +132,19 @@ def recorded(tmp_path_factory):
     return folder, commits
 
 
+def make_site(folder: Path, recorded: tuple[Path, dict[str, str]]) -> Site:
+    """An empty bucket, database and work volume; the checkouts are shared."""
+    shared, commits = recorded
+    (folder / "work").mkdir()
+    for name in ("checkouts", "dvc-cache"):
+        (folder / "work" / name).symlink_to(shared / "work" / name)
+    return Site(folder, shared / "data", commits)
+
+
 @pytest.fixture
 def site(tmp_path, recorded):
-    """An empty bucket, database and work volume; the checkouts are shared."""
-    folder, commits = recorded
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "checkouts").symlink_to(folder / "work" / "checkouts")
-    (tmp_path / "work" / "dvc-cache").symlink_to(folder / "work" / "dvc-cache")
-    yield Site(tmp_path, folder / "data", commits)
-    for large in ("models", "bucket", "work/evaluate", "work/test"):  # model files of 50 MB each
+    yield make_site(tmp_path, recorded)
+    for large in ("models", "bucket", "work/evaluate", "work/test"):  # a model file each
         shutil.rmtree(tmp_path / large, ignore_errors=True)
 
 
@@ -188,12 +193,20 @@ def teach(truth: dict[str, list[dict]]):
     return predict
 
 
-@pytest.fixture
-def oracle(monkeypatch, site, recorded):
-    """Let models find what their card says."""
+@pytest.fixture(scope="session")
+def truth(recorded):
+    """Fingerprint of each image -> its annotations; the checkouts that it reads are those of all sites."""
     from sightline.evaluation.inference import training_set_on_disk
 
-    for version, commit in site.commits.items():
-        with training_set_on_disk(site.config(), f"plates_train_{version}", commit):
+    folder, commits = recorded
+    config = Site(folder, folder / "data", commits).config()
+    for version, commit in commits.items():
+        with training_set_on_disk(config, f"plates_train_{version}", commit):
             pass
-    monkeypatch.setattr(DetectionPredictor, "predict", teach(known_truth(recorded[0])))
+    return known_truth(folder)
+
+
+@pytest.fixture
+def oracle(monkeypatch, truth):
+    """Let models find what their card says."""
+    monkeypatch.setattr(DetectionPredictor, "predict", teach(truth))

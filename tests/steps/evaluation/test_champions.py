@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,11 @@ from sightline.steps import evaluate, promote
 from sightline.steps import test as testing
 from sightline.storage import open_storage
 from sightline.storage.local import LocalStorage
+from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.instance_segmentation.task import InstanceSegmentation
+from tests.copies import restore
 from tests.golden import raises
+from tests.steps.evaluation.conftest import make_site, teach
 
 METRICS = ("mask_AP", "EIR")
 
@@ -147,14 +151,34 @@ DAMAGES = {
 }
 
 
-@pytest.mark.usefixtures("oracle")
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_champion_that_cannot_be_used_never_blocks(site, damage, caplog):
-    harm, why = DAMAGES[damage]
-    promote.run(site.config(), "code", site.trained(site.model(90)))
-    harm(site)
-    before = [(site.folder / f"bucket/champions/plates/{metric}.json").read_bytes() for metric in METRICS]
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory, recorded, truth):
+    """A site whose champion finds 90 percent, a worse candidate of the next version, and a copy of the site."""
+    folder = tmp_path_factory.mktemp("chosen") / "site"
+    folder.mkdir()
+    site = make_site(folder, recorded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DetectionPredictor, "predict", teach(truth))
+        promote.run(site.config(), "code", site.trained(site.model(90)))
     train = site.trained(site.model(50, version="v2"), version="v2")
+    shutil.copytree(folder, folder.with_name("copy"), symlinks=True)
+    return site, train
+
+
+@pytest.fixture
+def damaged(chosen, damage, oracle):
+    """The site with its champion damaged, the candidate, and what says so."""
+    site, train = chosen
+    restore(site.folder, site.folder.with_name("copy"))
+    harm, why = DAMAGES[damage]
+    harm(site)
+    return site, train, why
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_champion_that_cannot_be_used_never_blocks(damaged, caplog):
+    site, train, why = damaged
+    before = [(site.folder / f"bucket/champions/plates/{metric}.json").read_bytes() for metric in METRICS]
 
     with caplog.at_level(logging.WARNING, "sightline"):
         kept = promote.run(site.config(), "code", train)
@@ -171,6 +195,15 @@ def test_a_champion_that_cannot_be_used_never_blocks(site, damage, caplog):
     summary = read_summary(site.folder / "bucket" / kept.files.partition("/bucket/")[2])
     assert site.summary(kept.files)["selections"][0]["obstacle"] == kept.selections[0].obstacle
     assert [one.reason for one in summary.selections] == [one.reason for one in kept.selections]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["no model file", "model, in the weights", "model of a newer format", "not text", "pointer damaged on disk"],
+)
+def test_a_champion_that_cannot_be_used_is_replaced_where_the_settings_say_so(damaged):
+    site, train, _ = damaged
+    kept = promote.run(site.config(), "code", train)
     tested = testing.run(site.config(), "code", kept)
     assert [(model.name, model.role, model.metric) for model in tested.models] == [
         ("best", "candidate", "mask_AP, EIR")
