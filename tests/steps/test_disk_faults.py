@@ -8,15 +8,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from sightline.errors import SightlineError, StepError
 from sightline.files import write_atomically
 from sightline.runs.journal import journalled
+from tests.copies import restore
 from tests.golden import raises
+from tests.privileges import as_ordinary_user
 from tests.shapes_world import World
 
 slow = pytest.mark.slow
@@ -48,8 +48,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def world(data):
-    shutil.rmtree(data)
-    shutil.copytree(data.with_name("pristine"), data, symlinks=True)
+    restore(data, data.with_name("pristine"))
     return World(data)
 
 
@@ -124,46 +123,23 @@ def test_a_work_volume_that_vanishes_while_a_model_is_trained(world, monkeypatch
         world.require_intact()
 
 
-PROGRAM = """
-import sys
-from pathlib import Path
-import click
-from sightline.cli import run_cli
-from tests.shapes_world import World
-run_cli(click.Command("run", callback=World(Path(sys.argv.pop())).run))
-"""
-
-
 @slow
+@pytest.mark.usefixtures("installed_dvc")
 @pytest.mark.parametrize("place", ["bucket", "work", "remote/training", "data/.git"])
 def test_a_place_that_may_not_be_written(world, place):
     """As an ordinary user; root, whom no permission stops, gives that power away first."""
-    command = [sys.executable, "-c", PROGRAM, str(world.folder)]
-    if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("no setpriv, so root cannot become an ordinary user")
-        command = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *command]
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": f"{root / 'shared'}:{root}", "PYTHONWARNINGS": "ignore"}
     folder = world.folder / place
     folder.mkdir(exist_ok=True)
     closed = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
-
-    def run():
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-
     for path in closed:
         path.chmod(0o500)
-    refused = run()
+    with pytest.raises(SightlineError) as caught:
+        as_ordinary_user(world.run)
     for path in closed:
         path.chmod(0o700)
-    assert refused.returncode == 1
-    errors = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert "Traceback" not in refused.stderr
-    assert "ermission denied" in refused.stderr or "access is denied" in refused.stderr, refused.stderr
-    done = run()
-    assert done.returncode == 0, done.stderr
+    assert "ermission denied" in str(caught.value) or "access is denied" in str(caught.value), caught.value
+    assert "Traceback" not in str(caught.value)
+    as_ordinary_user(world.run)
     world.require_intact()
 
 
