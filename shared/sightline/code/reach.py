@@ -91,7 +91,7 @@ def reach(package: Path, module: str) -> Reach:
             path = _file_of(package, name)
             if path is not None and name not in found:
                 found[name] = path
-                named = _imported(path, tables=name != package.name)
+                named = _imported(path.read_bytes(), str(path), tables=name != package.name)
                 waiting.extend(module for pattern in named for module in _fitting(package, pattern))
     names = {path.relative_to(package.parent).as_posix(): path for path in found.values()}
     digests = {name: hashlib.sha256(names[name].read_bytes()).hexdigest() for name in sorted(names)}
@@ -117,9 +117,14 @@ def _fitting(package: Path, pattern: str) -> list[str]:
     return sorted(".".join(path.relative_to(package.parent).parts) for path in paths)
 
 
-def _imported(path: Path, *, tables: bool) -> Iterator[str]:
-    """Names of what a file imports: modules, and perhaps names in them."""
-    waiting: list[ast.AST] = [ast.parse(path.read_bytes(), str(path))]
+@cache
+def _imported(source: bytes, name: str, *, tables: bool) -> tuple[str, ...]:
+    """Names of what a file imports: modules, and perhaps names in them; most files belong to several steps."""
+    return tuple(_named(ast.parse(source, name), tables=tables))
+
+
+def _named(tree: ast.AST, *, tables: bool) -> Iterator[str]:
+    waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

@@ -34,6 +34,8 @@ SIGHTLINE = {"NAME": "sightline", "EMAIL": "sightline@localhost"}
 
 _LOCKED = re.compile(r"cannot lock ref|unable to (create|lock)|failed to update ref|stale info|remote rejected", re.I)
 _FORBIDDEN = re.compile(r"hook declined|hidden ref|protected|prohibited|not allowed|deny updating", re.I)
+_CLOSED = re.compile(r"permission denied|read-only file system", re.I)
+"""Causes that stay, though git speaks of a lock that it could not create."""
 _log = logging.getLogger(__name__)
 
 
@@ -126,7 +128,7 @@ def decide(
         except RepositoryError as error:
             if _is_done(repository, dataset, every, timeout_seconds):
                 return  # only the answer was lost
-            if attempt == ATTEMPTS - 1 or not _LOCKED.search(str(error)):
+            if attempt == ATTEMPTS - 1 or not _LOCKED.search(str(error)) or _CLOSED.search(str(error)):
                 raise
             if _FORBIDDEN.search(str(error)):
                 raise RepositoryError(
