@@ -48,7 +48,7 @@ def webhook(monkeypatch):
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         monkeypatch.setenv("SIGHTLINE_NOTIFY_URL", f"http://127.0.0.1:{server.server_port}/services/T0/canary-hook")
         yield sent, status
         server.shutdown()

@@ -65,7 +65,7 @@ def answering_server(tls=None):
     if tls is not None:
         listening.socket = tls.wrap_socket(listening.socket, server_side=True)
         server.url = f"https://localhost:{listening.server_port}"
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
+    thread = threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield server

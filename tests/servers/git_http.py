@@ -37,7 +37,7 @@ class GitServer:
 
     @contextlib.contextmanager
     def running(self):
-        thread = threading.Thread(target=self._http.serve_forever)
+        thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield self

@@ -228,7 +228,7 @@ def _listening(address):
     server = ThreadingHTTPServer((address, 0), Listener)
     server.told, server.asked, server.answers = [], [], threading.Event()
     server.answers.set()
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield server

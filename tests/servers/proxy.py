@@ -71,7 +71,7 @@ def proxy_server(login=""):
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     proxy = Proxy(f"127.0.0.1:{listening.server_port}", login=login)
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
+    thread = threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield proxy
