@@ -153,7 +153,7 @@ def test_a_whole_run_leaves_no_secret(secrets_world, mariadb_server):
 
 
 @pytest.mark.slow
-def test_commands_that_fail_show_no_secret(secrets_world):
+def test_commands_and_runs_that_fail_show_and_keep_no_secret(secrets_world):
     world = secrets_world
     url = f"https://me:{TYPED}@127.0.0.1:9/data.git"
     server = f"mysql+pymysql://me:{TYPED}@127.0.0.1:9/x"
@@ -169,26 +169,18 @@ def test_commands_that_fail_show_no_secret(secrets_world):
         ["db", "check", "--url", "mysql+pymysql://me@127.0.0.1:9/x?connect_timeout=1"],
         ["model", "show", f"https://me:{TYPED}@127.0.0.1/model.safetensors"],
     )
-    world.fail(*(["-m", "sightline", *arguments] for arguments in commands))
-    left = world.everything()
-    assert "***@" in "".join(world.printed)
-    assert places(left, TYPED) == []
-
-
-@pytest.mark.slow
-def test_runs_that_fail_keep_no_secret(secrets_world):
-    world = secrets_world
-    pipeline = str(Path(__file__).parents[1] / "pipeline.py")
-    typed = f"https://me:{TYPED}@127.0.0.1:9/data.git"
     faults = (
-        f"data.repository={typed}",
+        f"data.repository={url}",
         "data.repository=http://127.0.0.1:9/data.git",
         "database.url=mysql+pymysql://me@127.0.0.1:9/x",
         "storage.uri=gs://bucket/p",
     )
-    world.fail(*([pipeline, *world.run_arguments("plates_ann_v1", "--set", fault)] for fault in faults))
+    pipeline = str(Path(__file__).parents[1] / "pipeline.py")
+    runs = [[pipeline, *world.run_arguments("plates_ann_v1", "--set", fault)] for fault in faults]
+    world.fail(*runs, *(["-m", "sightline", *arguments] for arguments in commands))
     assert world.runs()
     left = world.everything()
+    assert "***@" in "".join(world.printed)
     assert places(left, TYPED) == []
 
 
