@@ -120,12 +120,12 @@ def _sign(descriptor: int) -> None:
     The text is only informative: the lock is held by the operating system, and a leftover text does not block anyone.
     """
     run_id = os.environ.get("SIGHTLINE_RUN_ID", "")
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:_SHOWN]
+    command = redact(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:_SHOWN]
     holder = {
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"run {run_id}" if run_id else redact(command),
+        "command": f"run {run_id}" if run_id else command,
     }
     with suppress(OSError):  # a full disk must not prevent locking
         os.ftruncate(descriptor, 0)

@@ -291,7 +291,7 @@ def _default_network(given: dict[str, Any]) -> Network:
 
 
 class Config(Section):
-    """All settings that determine a run, together with its data and code."""
+    """Everything that determines what a run does, together with its data and code."""
 
     recipe: Name = Field(description="Name of the recipe, given by --recipe")
     task: Annotated[str, KnownName("task", task_names)] = Field(DEFAULT_TASK, description="What the network predicts")
