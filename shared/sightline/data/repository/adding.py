@@ -195,7 +195,7 @@ class Addition:
         if paths:
             names = first_names(paths, "file", limit=20)
             raise RepositoryError(
-                f"uncommitted changes in {self.branch.root} would be overwritten: {names}; nothing was changed: "
+                f"uncommitted changes in {self.branch.root} would be overwritten ({names}); nothing was changed: "
                 "commit or undo them, then run the same command again"
             )
 

@@ -135,7 +135,7 @@ def _replace(branch: Branch, tag: DatasetTag, staged: Path, known: Known) -> Non
     folder = branch.root / tag.folder
     if staged.is_dir() and folder.is_dir() and (unsaved := known.unsaved(folder)):
         _log.warning(
-            "%s was not updated to %s: it contains files that are not part of any version: %s",
+            "%s was not updated to %s: it contains files that are not part of any version (%s)",
             folder,
             tag,
             first_names([*unsaved], "file"),

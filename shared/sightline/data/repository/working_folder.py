@@ -114,7 +114,7 @@ class Known:
         if unsaved:
             names = first_names([f"{name} ({why})" for name, why in sorted(unsaved.items())], "file", limit=20)
             raise RepositoryError(
-                f"{folder} contains files that are not part of any version: {names}; nothing was changed: add that "
+                f"{folder} contains files that are not part of any version ({names}); nothing was changed: add that "
                 "folder as a separate version, or move these files elsewhere, then run the same command again"
             )
 
