@@ -25,8 +25,7 @@ def entries(*paths, md5=MD5):
 MANIFESTS = {
     # The text as a whole.
     "nothing at all": (b"", "it is empty"),
-    "cut off by a broken transfer": (entries("a.jpg")[:-5], "not valid JSON: Unterminated string starting at (line 1, "
-    "column 57)"),
+    "cut off by a broken transfer": (entries("a.jpg")[:-5], "not valid JSON: Unterminated string starting at (line 1, column 57)"),
     "an error page of a proxy": (b"<html>502</html>", "not valid JSON: Expecting value (line 1, column 1)"),
     "gzip that nobody unpacked": (b"\x1f\x8b\x08\x00\x00", "not UTF-8 (byte 0x1f at 0)"),
     "UTF-16": (entries("a").decode().encode("utf-16"), "not UTF-8 (byte 0xff at 0)"),
@@ -44,44 +43,31 @@ MANIFESTS = {
     # One entry.
     "no keys": (b"[{}]", "entry 0 must have only the keys 'md5' and 'relpath', but it has none"),
     "no md5": (b'[{"relpath": "a.jpg"}]', "entry 0 must have only the keys 'md5' and 'relpath', but it has 'relpath'"),
-    "an etag, as for a file outside": (b'[{"etag": "x", "relpath": "a.jpg"}]', "entry 0 must have only the keys 'md5' "
-    "and 'relpath', but it has 'etag', 'relpath'"),
-    "a third key": (b'[{"md5": "0123456789abcdef0123456789abcdef", "relpath": "a", "size": 3}]', "entry 0 must have "
-    "only the keys 'md5' and 'relpath', but it has 'md5', 'relpath', 'size'"),
-    "a key twice": (b'[{"relpath": "a", "relpath": "b"}]', "entry 0 must have only the keys 'md5' and 'relpath', but "
-    "it has 'relpath', 'relpath'"),
+    "an etag, as for a file outside": (b'[{"etag": "x", "relpath": "a.jpg"}]', "entry 0 must have only the keys 'md5' and 'relpath', but it has 'etag', 'relpath'"),
+    "a third key": (b'[{"md5": "0123456789abcdef0123456789abcdef", "relpath": "a", "size": 3}]', "entry 0 must have only the keys 'md5' and 'relpath', but it has 'md5', 'relpath', 'size'"),
+    "a key twice": (b'[{"relpath": "a", "relpath": "b"}]', "entry 0 must have only the keys 'md5' and 'relpath', but it has 'relpath', 'relpath'"),
     "an entry in an entry": (b'[{"md5": {"md5": "0123456789abcdef0123456789abcdef", "relpath": "a"}, "relpath": "b"}]', "entry 1: md5 must be 32 hexadecimal digits, but it is not a string"),
-    "md5 of a folder": (entries("a", md5=MD5 + ".dir"), f"entry 0: md5 must be 32 hexadecimal digits, but it is "
-    f"'{MD5}.dir'"),
+    "md5 of a folder": (entries("a", md5=MD5 + ".dir"), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5}.dir'"),
     "md5 too short": (entries("a", md5=MD5[1:]), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5[1:]}'"),
-    "md5 in capitals": (entries("a", md5=MD5.upper()), f"entry 0: md5 must be 32 hexadecimal digits, but it is "
-    f"'{MD5.upper()}'"),
-    "md5 that leads elsewhere": (entries("a", md5="../../../../../../../../etc/pass"), "entry 0: md5 must be 32 "
-    "hexadecimal digits, but it is '../../../../../../../../etc/pass'"),
-    "md5 with a line feed": (entries("a", md5=MD5 + "\n"), f"entry 0: md5 must be 32 hexadecimal digits, but it is "
-    f"'{MD5}\\n'"),
+    "md5 in capitals": (entries("a", md5=MD5.upper()), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5.upper()}'"),
+    "md5 that leads elsewhere": (entries("a", md5="../../../../../../../../etc/pass"), "entry 0: md5 must be 32 hexadecimal digits, but it is '../../../../../../../../etc/pass'"),
+    "md5 with a line feed": (entries("a", md5=MD5 + "\n"), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5}\\n'"),
     "a path that is a number": (entries(7), "entry 0: relpath must be a string"),
     # The path.
     "empty": (entries(""), "entry 0, relpath '': it is empty"),
-    "out of the folder": (entries("a.jpg", "../../.ssh/authorized_keys"), "entry 1, relpath "
-    "'../../.ssh/authorized_keys': it contains . or .. as a component"),
-    "out of it in the middle": (entries("a/../../b"), "entry 0, relpath 'a/../../b': it contains . or .. as a "
-    "component"),
+    "out of the folder": (entries("a.jpg", "../../.ssh/authorized_keys"), "entry 1, relpath '../../.ssh/authorized_keys': it contains . or .. as a component"),
+    "out of it in the middle": (entries("a/../../b"), "entry 0, relpath 'a/../../b': it contains . or .. as a component"),
     "a dot": (entries("./a"), "entry 0, relpath './a': it contains . or .. as a component"),
-    "absolute": (entries("/etc/passwd"), "entry 0, relpath '/etc/passwd': it begins or ends with a slash, or contains "
-    "two in a row"),
+    "absolute": (entries("/etc/passwd"), "entry 0, relpath '/etc/passwd': it begins or ends with a slash, or contains two in a row"),
     "a folder": (entries("a/"), "entry 0, relpath 'a/': it begins or ends with a slash, or contains two in a row"),
     "a drive letter": (entries("C:/a.jpg"), "entry 0, relpath 'C:/a.jpg': it begins with a drive letter"),
     "a stream of Windows": (entries("a:b"), "entry 0, relpath 'a:b': it begins with a drive letter"),
     "backslashes": (entries("..\\..\\a.jpg"), "entry 0, relpath '..\\\\..\\\\a.jpg': it contains a backslash"),
     "NUL": (entries("a.jpg\0.exe"), "entry 0, relpath 'a.jpg\\x00.exe': it contains a control character"),
-    "a line feed, which forges a log line": (entries("a\nERROR"), "entry 0, relpath 'a\\nERROR': it contains a "
-    "control character"),
+    "a line feed, which forges a log line": (entries("a\nERROR"), "entry 0, relpath 'a\\nERROR': it contains a control character"),
     "half a character": (entries("\ud800.jpg"), "entry 0, relpath '\\ud800.jpg': it is not valid Unicode"),
-    "1,025 bytes": (entries("d/" * 512 + "a"), f"entry 0, relpath '{'d/' * 18}d...': it has 1025 bytes, the limit is "
-    "1024"),
-    "a name of 256 bytes": (entries("é" * 128), f"entry 0, relpath '{'é' * 37}...': a component is longer than 255 "
-    "bytes"),
+    "1,025 bytes": (entries("d/" * 512 + "a"), f"entry 0, relpath '{'d/' * 18}d...': it has 1025 bytes, the limit is 1024"),
+    "a name of 256 bytes": (entries("é" * 128), f"entry 0, relpath '{'é' * 37}...': a component is longer than 255 bytes"),
     "a path twice": (entries("a", "b", "a"), "entry 2: relpath 'a' is listed twice"),
     "a file that is a folder": (entries("a", "a-b", "a/b/c"), "'a' is a file, but also the folder of 'a/b/c'"),
 }  # fmt: skip

@@ -42,8 +42,7 @@ RECIPES = {
     "a word": (b"data", "RECIPE must contain sections such as data:, but it contains a single value"),
     "an alias bomb": (BOMB.encode(), bad_yaml("alias *a is refused: write it out (line 2, column 8)")),
     "an alias of itself": (b"data: &a [*a]", bad_yaml("alias *a is refused: write it out (line 1, column 11)")),
-    "a tag that runs code": (b"data: !!python/object/apply:os.system [ls]", bad_yaml("a tag (!) is refused: write the "
-    "plain value (line 1, column 7)")),
+    "a tag that runs code": (b"data: !!python/object/apply:os.system [ls]", bad_yaml("a tag (!) is refused: write the plain value (line 1, column 7)")),
     "a key twice": (b"data: {tag: a, tag: b}", bad_yaml("duplicate key 'tag' (line 1, column 7)")),
     "a number for a key": (b"1: 2", bad_yaml("key 1 is not a string (line 1, column 1)")),
     "a list for a key": (b"? [a, b]\n: c", bad_yaml("key ['a', 'b'] is not a string (line 1, column 3)")),
@@ -58,10 +57,8 @@ RECIPES = {
     "UTF-16": ("seed: 1".encode("utf-16"), "RECIPE is not UTF-8 (byte 0xff at 0); save it as UTF-8"),
     "Latin-1": ("# Größe".encode("latin-1"), "RECIPE is not UTF-8 (byte 0xf6 at 4); save it as UTF-8"),
     "a merge key": (b"<<: {seed: 1}", faults(NO_CLASSES, f"<<: no key called '<<'. There are: {SECTIONS}")),
-    "a section that is a list": (b"data: [1]", faults("data: [1] is not valid; expected a valid dictionary or "
-    "instance of Data")),
-    "a long value": (b"data: {classes: [a], jobs: " + b"x" * 1000 + b"}", faults(f"data.jobs: '{'x' * 199}... is not "
-    "valid; expected a valid integer, unable to parse string as an integer")),
+    "a section that is a list": (b"data: [1]", faults("data: [1] is not valid; expected a valid dictionary or instance of Data")),
+    "a long value": (b"data: {classes: [a], jobs: " + b"x" * 1000 + b"}", faults(f"data.jobs: '{'x' * 199}... is not valid; expected a valid integer, unable to parse string as an integer")),
 }  # fmt: skip
 
 
@@ -89,35 +86,22 @@ PASSWORD = "expected a URL without a password; set SIGHTLINE_DATABASE_PASSWORD i
 CREDENTIALS = "expected a URL without a password; credentials come from the environment, as Google's tools take them"
 OVERRIDES = {
     "no value": ("=", "'=' is not an override; expected KEY=VALUE, such as data.tag=plates_ann_v1"),
-    "a URL for an override": ("https://me:canary@host/x", "'https://***@host/x' is not an override; expected "
-    "KEY=VALUE, such as data.tag=plates_ann_v1"),
-    "NUL": ("model.weights=\0", "model.weights: '\\x00' is not valid YAML (it contains the control character U+0000 "
-    "at 0)"),
-    "half a character": ("data.tag=\ud800", "data.tag: '\\ud800' is not valid YAML (it contains the control character "
-    "U+D800 at 0)"),
+    "a URL for an override": ("https://me:canary@host/x", "'https://***@host/x' is not an override; expected KEY=VALUE, such as data.tag=plates_ann_v1"),
+    "NUL": ("model.weights=\0", "model.weights: '\\x00' is not valid YAML (it contains the control character U+0000 at 0)"),
+    "half a character": ("data.tag=\ud800", "data.tag: '\\ud800' is not valid YAML (it contains the control character U+D800 at 0)"),
     "infinity": ("train.learning_rate=1e999", "train.learning_rate: '1e999' is not valid; expected a finite number"),
     "400 digits": ("seed=" + "9" * 400, f"seed: {'9' * 200}... is not valid; expected less than 4294967296"),
-    "a million proposals": ("model.proposals=1000000", "model.proposals: 1000000 is not valid; expected less than or "
-    "equal to 100000"),
+    "a million proposals": ("model.proposals=1000000", "model.proposals: 1000000 is not valid; expected less than or equal to 100000"),
     "no work folder": ("work.dir=", "work.dir: '' is not valid; expected String should have at least 1 character"),
-    "half an expression": ("data.group_pattern=(", "data.group_pattern: '(' is not valid; expected a regular "
-    "expression, but missing ), unterminated subpattern at position 0"),
-    "a password for git": ("data.repository=https://me:canary@host/x.git", f"data.repository: "
-    f"'https://***@host/x.git' is not valid; {TOKEN}"),
-    "a token for git": ("data.repository=https://ghp_canary@host/x.git", f"data.repository: 'https://***@host/x.git' "
-    f"is not valid; {TOKEN}"),
-    "a password for the database": ("database.url=mysql+pymysql://me:canary@host/x", f"database.url: "
-    f"'mysql+pymysql://***@host/x' is not valid; {PASSWORD}"),
-    "a password with a slash": ("database.url=mysql+pymysql://me:can/ary@host/x", f"database.url: "
-    f"'mysql+pymysql://***@host/x' is not valid; {PASSWORD}"),
-    "a password with an at sign": ("database.url=mysql+pymysql://me:can@ary@host/x", f"database.url: "
-    f"'mysql+pymysql://***@host/x' is not valid; {PASSWORD}"),
-    "a password in the query": ("database.url=mysql+pymysql://me@host/x?password=canary", f"database.url: "
-    f"'mysql+pymysql://***@host/x?password=***' is not valid; {PASSWORD}"),
-    "a password for a bucket": ("storage.uri=gs://me:canary@bucket", f"storage.uri: 'gs://***@bucket' is not valid; "
-    f"{CREDENTIALS}"),
-    "a token for weights": ("model.weights=https://host/w?access_token=canary", f"model.weights: "
-    f"'https://host/w?access_token=***' is not valid; {CREDENTIALS}"),
+    "half an expression": ("data.group_pattern=(", "data.group_pattern: '(' is not valid; expected a regular expression, but missing ), unterminated subpattern at position 0"),
+    "a password for git": ("data.repository=https://me:canary@host/x.git", f"data.repository: 'https://***@host/x.git' is not valid; {TOKEN}"),
+    "a token for git": ("data.repository=https://ghp_canary@host/x.git", f"data.repository: 'https://***@host/x.git' is not valid; {TOKEN}"),
+    "a password for the database": ("database.url=mysql+pymysql://me:canary@host/x", f"database.url: 'mysql+pymysql://***@host/x' is not valid; {PASSWORD}"),
+    "a password with a slash": ("database.url=mysql+pymysql://me:can/ary@host/x", f"database.url: 'mysql+pymysql://***@host/x' is not valid; {PASSWORD}"),
+    "a password with an at sign": ("database.url=mysql+pymysql://me:can@ary@host/x", f"database.url: 'mysql+pymysql://***@host/x' is not valid; {PASSWORD}"),
+    "a password in the query": ("database.url=mysql+pymysql://me@host/x?password=canary", f"database.url: 'mysql+pymysql://***@host/x?password=***' is not valid; {PASSWORD}"),
+    "a password for a bucket": ("storage.uri=gs://me:canary@bucket", f"storage.uri: 'gs://***@bucket' is not valid; {CREDENTIALS}"),
+    "a token for weights": ("model.weights=https://host/w?access_token=canary", f"model.weights: 'https://host/w?access_token=***' is not valid; {CREDENTIALS}"),
 }  # fmt: skip
 
 
@@ -137,10 +121,10 @@ def test_a_resolved_configuration_with_a_key_twice_is_refused():
     )
 
 
-NO_TAG = "is not a dataset tag; expected <dataset>_ann_<version> or <dataset>_train_<version>, made of letters, digits,
-'-' and '.' ('_' only in the dataset's name), such as plates_ann_v1" UNFIT = "do not make a valid tag; expected
-letters, digits, '-' and '.' ('_' only in the dataset's name), beginning with a letter or digit, without '..', '_ann_'
-or '_train_' inside, at most 200 characters" # A tag, what is said. TAGS = {
+NO_TAG = "is not a dataset tag; expected <dataset>_ann_<version> or <dataset>_train_<version>, made of letters, digits, '-' and '.' ('_' only in the dataset's name), such as plates_ann_v1"
+UNFIT = "do not make a valid tag; expected letters, digits, '-' and '.' ('_' only in the dataset's name), beginning with a letter or digit, without '..', '_ann_' or '_train_' inside, at most 200 characters"
+# A tag, what is said.
+TAGS = {
     "nothing": ("", f"'' {NO_TAG}"),
     "no version": ("plates_ann_", f"'plates_ann_' {NO_TAG}"),
     "a path": ("../../plates_ann_v1", f"'../../plates_ann_v1' {NO_TAG}"),
@@ -196,19 +180,15 @@ def test_an_object_s_name_means_the_same_everywhere(case):
 
 # A database URL, what is said.
 UNREADABLE = "the database URL cannot be read; expected sqlite:////absolute/path or mysql+pymysql://user@host:3306/name"
-HOLDS = "the URL holds a password, which would appear in process lists and logs; remove it and set
-SIGHTLINE_DATABASE_PASSWORD in the environment" DATABASES = {
+HOLDS = "the URL holds a password, which would appear in process lists and logs; remove it and set SIGHTLINE_DATABASE_PASSWORD in the environment"
+DATABASES = {
     "nothing": ("", UNREADABLE),
     "a path": ("/tmp/x.sqlite", UNREADABLE),
     "a port that is a word": ("mysql+pymysql://h:canary/d", UNREADABLE),
-    "in memory": ("sqlite://", "database sqlite://: the database must be a file that all steps can open; expected "
-    "sqlite:////absolute/path"),
-    "another server": ("postgresql://h/d", "database postgresql://h/d: no kind of database called 'postgresql'. There "
-    "are: sqlite, mysql, mariadb"),
-    "another driver": ("mysql+mysqldb://h/d", "database mysql+mysqldb://h/d: only the driver pymysql is supported; "
-    "use mysql+pymysql://"),
-    "no name": ("mysql+pymysql://h", "database mysql+pymysql://h: the URL names no database; expected "
-    "...@host:3306/name"),
+    "in memory": ("sqlite://", "database sqlite://: the database must be a file that all steps can open; expected sqlite:////absolute/path"),
+    "another server": ("postgresql://h/d", "database postgresql://h/d: no kind of database called 'postgresql'. There are: sqlite, mysql, mariadb"),
+    "another driver": ("mysql+mysqldb://h/d", "database mysql+mysqldb://h/d: only the driver pymysql is supported; use mysql+pymysql://"),
+    "no name": ("mysql+pymysql://h", "database mysql+pymysql://h: the URL names no database; expected ...@host:3306/name"),
     "a password": ("mysql+pymysql://me:canary@h/d", f"database mysql+pymysql://***@h/d: {HOLDS}"),
     "a password with an at sign": ("mysql+pymysql://me:can@ary@h/d", f"database mysql+pymysql://***@h/d: {HOLDS}"),
 }  # fmt: skip
@@ -225,10 +205,8 @@ def test_a_database_url_is_read_strictly(case):
 # A storage URI, what is said.
 URIS = {
     "nothing": ("", "the storage URI is empty; give a path, or file:///absolute/path"),
-    "another machine": ("file://host/x", "storage URI 'file://host/x' is not a local path; expected "
-    "file:///absolute/path with three slashes, and # and ? written as %23 and %3F"),
-    "a question": ("file:///x?y", "storage URI 'file:///x?y' is not a local path; expected file:///absolute/path with "
-    "three slashes, and # and ? written as %23 and %3F"),
+    "another machine": ("file://host/x", "storage URI 'file://host/x' is not a local path; expected file:///absolute/path with three slashes, and # and ? written as %23 and %3F"),
+    "a question": ("file:///x?y", "storage URI 'file:///x?y' is not a local path; expected file:///absolute/path with three slashes, and # and ? written as %23 and %3F"),
 }  # fmt: skip
 
 

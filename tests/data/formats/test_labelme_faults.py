@@ -42,38 +42,29 @@ FILES = {
     "a key twice": (b'{"shapes": [], "shapes": []}', f"duplicate key 'shapes'; {AGAIN}"),
     "a key twice inside": (b'{"shapes": [{"label": "a", "label": "b"}]}', f"duplicate key 'label'; {AGAIN}"),
     "100,000 brackets": (b"[" * 100_000, f"brackets are nested too deeply; {AGAIN}"),
-    "5,000 digits": (b'{"imageWidth": ' + b"9" * 5000 + b"}", f"it contains an integer with thousands of digits; "
-    f"{AGAIN}"),
+    "5,000 digits": (b'{"imageWidth": ' + b"9" * 5000 + b"}", f"it contains an integer with thousands of digits; {AGAIN}"),
     "half a character": (text(imagePath="\ud800.jpg"), f"a string contains a lone surrogate (U+D800); {AGAIN}"),
     "NaN": (text(imageWidth=float("nan")), f"imageWidth is nan, which is not JSON; {AGAIN}"),
     "Infinity": (text(other=[1, {"x": float("inf")}]), f"other[1].x is inf, which is not JSON; {AGAIN}"),
     "1e999": (text(other=0).replace(b'"other": 0', b'"other": 1e999'), f"other is inf, which is not JSON; {AGAIN}"),
     "COCO": (b'{"images": []}', "no 'shapes', so this is not a labelme file; move it out of the folder"),
     "shapes null": (text().replace(b'"shapes": []', b'"shapes": null'), f"'shapes' must be a list, got null; {AGAIN}"),
-    "shapes object": (text().replace(b'"shapes": []', b'"shapes": {}'), f"'shapes' must be a list, got an object; "
-    f"{AGAIN}"),
+    "shapes object": (text().replace(b'"shapes": []', b'"shapes": {}'), f"'shapes' must be a list, got an object; {AGAIN}"),
     "no imagePath": (text().replace(b"imagePath", b"imagepath"), f"'imagePath' must be a string, got null; {AGAIN}"),
     "imagePath number": (text(imagePath=7), f"'imagePath' must be a string, got the number 7; {AGAIN}"),
     "imageData list": (text(imageData=[1]), f"'imageData' must be a string or null, got a list of 1 item; {AGAIN}"),
-    "imageData no base64": (text(imageData="a*b="), f"'imageData' is not base64 (Only base64 data is allowed); "
-    f"{AGAIN}"),
-    "imageData padding": (text(imageData="abcde"), f"'imageData' is not base64 (Invalid base64-encoded string: number "
-    f"of data characters (5) cannot be 1 more than a multiple of 4); {AGAIN}"),
+    "imageData no base64": (text(imageData="a*b="), f"'imageData' is not base64 (Only base64 data is allowed); {AGAIN}"),
+    "imageData padding": (text(imageData="abcde"), f"'imageData' is not base64 (Invalid base64-encoded string: number of data characters (5) cannot be 1 more than a multiple of 4); {AGAIN}"),
     "imageData empty": (text(imageData=""), f"'imageData' is empty; {AGAIN}"),
-    "width text": (text(imageWidth="64"), f"'imageWidth' must be a positive whole number or null, got the string "
-    f"'64'; {AGAIN}"),
+    "width text": (text(imageWidth="64"), f"'imageWidth' must be a positive whole number or null, got the string '64'; {AGAIN}"),
     "width true": (text(imageWidth=True), f"'imageWidth' must be a positive whole number or null, got true; {AGAIN}"),
-    "height zero": (text(imageHeight=0), f"'imageHeight' must be a positive whole number or null, got the number 0; "
-    f"{AGAIN}"),
-    "height half": (text(imageHeight=47.5), f"'imageHeight' must be a positive whole number or null, got the number "
-    f"47.5; {AGAIN}"),
-    "height huge": (text(imageHeight=10**400), f"'imageHeight' must be a positive whole number or null, got a huge "
-    f"number; {AGAIN}"),
+    "height zero": (text(imageHeight=0), f"'imageHeight' must be a positive whole number or null, got the number 0; {AGAIN}"),
+    "height half": (text(imageHeight=47.5), f"'imageHeight' must be a positive whole number or null, got the number 47.5; {AGAIN}"),
+    "height huge": (text(imageHeight=10**400), f"'imageHeight' must be a positive whole number or null, got a huge number; {AGAIN}"),
     "flags list": (text(flags=["day"]), f"'flags' must be an object, got a list of 1 item; {AGAIN}"),
     "flag text": (text(flags={"day": "yes"}), f"flag 'day' must be true or false, got the string 'yes'; {AGAIN}"),
     "group false": (text(group=False), f"'group' must be a string or a whole number, got false; {AGAIN}"),
-    "long text": (text(imageWidth="9" * 100), f"'imageWidth' must be a positive whole number or null, got the string "
-    f"'{'9' * 37}...'; {AGAIN}"),
+    "long text": (text(imageWidth="9" * 100), f"'imageWidth' must be a positive whole number or null, got the string '{'9' * 37}...'; {AGAIN}"),
 }  # fmt: skip
 
 
@@ -93,107 +84,56 @@ SHAPES = {
     "no label": (shape(label=None), "broken_json", f": 'label' must be a string, got null; {AGAIN}"),
     "number label": (shape(label=3), "broken_json", f": 'label' must be a string, got the number 3; {AGAIN}"),
     "blank label": (shape(label=" "), "broken_json", ": 'label' is empty; give the shape a label, or delete it"),
-    "invisible label": (shape(label="\u200b \ufeff"), "broken_json", ": 'label' is empty; give the shape a label, or "
-    "delete it"),
-    "kind number": (shape(shape_type=1), "broken_json", f" ('car'): 'shape_type' must be a string, got the number 1; "
-    f"{AGAIN}"),
-    "group text": (shape(group_id="1"), "broken_json", f" ('car'): 'group_id' must be a whole number or null, got the "
-    f"string '1'; {AGAIN}"),
-    "group true": (shape(group_id=True), "broken_json", f" ('car'): 'group_id' must be a whole number or null, got "
-    f"true; {AGAIN}"),
+    "invisible label": (shape(label="\u200b \ufeff"), "broken_json", ": 'label' is empty; give the shape a label, or delete it"),
+    "kind number": (shape(shape_type=1), "broken_json", f" ('car'): 'shape_type' must be a string, got the number 1; {AGAIN}"),
+    "group text": (shape(group_id="1"), "broken_json", f" ('car'): 'group_id' must be a whole number or null, got the string '1'; {AGAIN}"),
+    "group true": (shape(group_id=True), "broken_json", f" ('car'): 'group_id' must be a whole number or null, got true; {AGAIN}"),
     "mask number": (shape(mask=0), "broken_json", f" ('car'): 'mask' must be a string, got the number 0; {AGAIN}"),
-    "flags text": (shape(flags="x"), "broken_json", f" ('car'): 'flags' must be an object, got the string 'x'; "
-    f"{AGAIN}"),
+    "flags text": (shape(flags="x"), "broken_json", f" ('car'): 'flags' must be an object, got the string 'x'; {AGAIN}"),
     "points null": (shape(points=None), "broken_json", f" ('car'): 'points' must be a list, got null; {AGAIN}"),
-    "triples": (shape(points=[[1, 2, 3]]), "broken_json", f" ('car'): 'points' must hold pairs [x, y], but point 0 is "
-    f"a list of 3 items; {AGAIN}"),
-    "flat list": (shape(points=[1, 2]), "broken_json", f" ('car'): 'points' must hold pairs [x, y], but point 0 is "
-    f"the number 1; {AGAIN}"),
-    "text coordinate": (shape(points=[[1, 2], [3, "4"]]), "broken_json", f" ('car'): 'points' must hold numbers, but "
-    f"point 1 holds the string '4'; {AGAIN}"),
-    "true coordinate": (shape(points=[[1, True]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 "
-    f"holds true; {AGAIN}"),
-    "null coordinate": (shape(points=[[None, 1]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 "
-    f"holds null; {AGAIN}"),
-    "NaN": (shape(points=[[float("nan"), 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is nan, which is not a "
-    f"position in an image; {REDRAW}"),
-    "infinity": (shape(points=[[1, -float("inf")], *SQUARE]), "not_finite", f" ('car'): a coordinate is -inf, which "
-    f"is not a position in an image; {REDRAW}"),
-    "400 digits": (shape(points=[[10**400, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is inf, which is not "
-    f"a position in an image; {REDRAW}"),
-    "far away": (shape(points=[[1e300, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is 1e+300, which is not "
-    f"a position in an image; {REDRAW}"),
-    "unknown": (shape("lorry"), "unknown_label", " ('lorry'): the label is not in data.classes; rename it, or add it "
-    "to data.classes, data.ignored_labels or data.aliases"),
-    "misspelt": (shape("cars"), "unknown_label", " ('cars'): the label is not in data.classes (did you mean 'car'?); "
-    "rename it, or add it to data.classes, data.ignored_labels or data.aliases"),
-    "blank at the end": (shape("car "), "unknown_label", " ('car '): the label differs from class 'car' by leading or "
-    "trailing spaces; rename it to 'car', or map it with data.aliases"),
-    "letter case": (shape("CAR"), "unknown_label", " ('CAR'): the label differs from class 'car' by letter case or "
-    "the number of spaces; rename it to 'car', or map it with data.aliases"),
-    "invisible character": (shape("ca\u200br"), "unknown_label", " ('ca\\u200br'): the label differs from class 'car' "
-    "by an invisible character (U+200B); rename it to 'car', or map it with data.aliases"),
-    "line": (shape(shape_type="line", points=SQUARE[:2]), "unsupported_shape", " ('car'): shape type 'line' covers no "
-    "area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
-    "linestrip": (shape(shape_type="linestrip"), "unsupported_shape", " ('car'): shape type 'linestrip' covers no "
-    "area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
-    "point": (shape(shape_type="point", points=[[1, 1]]), "unsupported_shape", " ('car'): shape type 'point' covers "
-    "no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
-    "points": (shape(shape_type="points"), "unsupported_shape", " ('car'): shape type 'points' covers no area; draw a "
-    "polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
-    "unheard of": (shape(shape_type="spray"), "unknown_shape", f" ('car'): shape type 'spray' is not known (expected "
-    f"one of {KNOWN}); {DRAW_A_POLYGON}"),
-    "three dimensions": (shape(shape_type="cuboid", points=SQUARE * 2), "unknown_shape", f" ('car'): shape type "
-    f"'cuboid' is not known (expected one of {KNOWN}); {DRAW_A_POLYGON}"),
-    "clicks of a model": (shape(shape_type="ai_polygon"), "unknown_shape", f" ('car'): shape type 'ai_polygon' is not "
-    f"known (did you mean 'polygon'?); {DRAW_A_POLYGON}"),
-    "another spelling": (shape(shape_type="Rectangle", points=SQUARE[:2]), "unknown_shape", f" ('car'): shape type "
-    f"'Rectangle' is not known (did you mean 'rectangle'?); {DRAW_A_POLYGON}"),
-    "no name": (shape(shape_type=""), "unknown_shape", f" ('car'): shape type '' is not known (expected one of "
-    f"{KNOWN}); {DRAW_A_POLYGON}"),
+    "triples": (shape(points=[[1, 2, 3]]), "broken_json", f" ('car'): 'points' must hold pairs [x, y], but point 0 is a list of 3 items; {AGAIN}"),
+    "flat list": (shape(points=[1, 2]), "broken_json", f" ('car'): 'points' must hold pairs [x, y], but point 0 is the number 1; {AGAIN}"),
+    "text coordinate": (shape(points=[[1, 2], [3, "4"]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 1 holds the string '4'; {AGAIN}"),
+    "true coordinate": (shape(points=[[1, True]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 holds true; {AGAIN}"),
+    "null coordinate": (shape(points=[[None, 1]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 holds null; {AGAIN}"),
+    "NaN": (shape(points=[[float("nan"), 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is nan, which is not a position in an image; {REDRAW}"),
+    "infinity": (shape(points=[[1, -float("inf")], *SQUARE]), "not_finite", f" ('car'): a coordinate is -inf, which is not a position in an image; {REDRAW}"),
+    "400 digits": (shape(points=[[10**400, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is inf, which is not a position in an image; {REDRAW}"),
+    "far away": (shape(points=[[1e300, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is 1e+300, which is not a position in an image; {REDRAW}"),
+    "unknown": (shape("lorry"), "unknown_label", " ('lorry'): the label is not in data.classes; rename it, or add it to data.classes, data.ignored_labels or data.aliases"),
+    "misspelt": (shape("cars"), "unknown_label", " ('cars'): the label is not in data.classes (did you mean 'car'?); rename it, or add it to data.classes, data.ignored_labels or data.aliases"),
+    "blank at the end": (shape("car "), "unknown_label", " ('car '): the label differs from class 'car' by leading or trailing spaces; rename it to 'car', or map it with data.aliases"),
+    "letter case": (shape("CAR"), "unknown_label", " ('CAR'): the label differs from class 'car' by letter case or the number of spaces; rename it to 'car', or map it with data.aliases"),
+    "invisible character": (shape("ca\u200br"), "unknown_label", " ('ca\\u200br'): the label differs from class 'car' by an invisible character (U+200B); rename it to 'car', or map it with data.aliases"),
+    "line": (shape(shape_type="line", points=SQUARE[:2]), "unsupported_shape", " ('car'): shape type 'line' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
+    "linestrip": (shape(shape_type="linestrip"), "unsupported_shape", " ('car'): shape type 'linestrip' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
+    "point": (shape(shape_type="point", points=[[1, 1]]), "unsupported_shape", " ('car'): shape type 'point' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
+    "points": (shape(shape_type="points"), "unsupported_shape", " ('car'): shape type 'points' covers no area; draw a polygon, or let record leave it out (data.faults.unsupported_shape=drop)"),
+    "unheard of": (shape(shape_type="spray"), "unknown_shape", f" ('car'): shape type 'spray' is not known (expected one of {KNOWN}); {DRAW_A_POLYGON}"),
+    "three dimensions": (shape(shape_type="cuboid", points=SQUARE * 2), "unknown_shape", f" ('car'): shape type 'cuboid' is not known (expected one of {KNOWN}); {DRAW_A_POLYGON}"),
+    "clicks of a model": (shape(shape_type="ai_polygon"), "unknown_shape", f" ('car'): shape type 'ai_polygon' is not known (did you mean 'polygon'?); {DRAW_A_POLYGON}"),
+    "another spelling": (shape(shape_type="Rectangle", points=SQUARE[:2]), "unknown_shape", f" ('car'): shape type 'Rectangle' is not known (did you mean 'rectangle'?); {DRAW_A_POLYGON}"),
+    "no name": (shape(shape_type=""), "unknown_shape", f" ('car'): shape type '' is not known (expected one of {KNOWN}); {DRAW_A_POLYGON}"),
     "no points": (shape(points=[]), "zero_area", f" ('car'): a polygon needs at least 3 points, found 0; {REDRAW}"),
-    "two points": (shape(points=SQUARE[:2]), "zero_area", f" ('car'): a polygon needs at least 3 points, found 2; "
-    f"{REDRAW}"),
-    "rectangle of one": (shape(shape_type="rectangle", points=SQUARE[:1]), "zero_area", f" ('car'): shape type "
-    f"rectangle needs 2 or 4 points, found 1; {REDRAW}"),
-    "rotation of three": (shape(shape_type="rotation", points=SQUARE[:3]), "broken_json", f" ('car'): shape type "
-    f"rotation needs 4 points, found 3; {REDRAW}"),
-    "quadrilateral of five": (shape(shape_type="quadrilateral", points=[*SQUARE, [9, 9]]), "broken_json", f" ('car'): "
-    f"shape type quadrilateral needs 4 points, found 5; {REDRAW}"),
-    "rectangle of three": (shape(shape_type="rectangle", points=SQUARE[:3]), "broken_json", f" ('car'): shape type "
-    f"rectangle needs 2 or 4 points, found 3; {REDRAW}"),
-    "circle of one": (shape(shape_type="circle", points=SQUARE[:1]), "zero_area", f" ('car'): shape type circle needs "
-    f"2 points, found 1; {REDRAW}"),
-    "one line": (shape(points=[[1, 1], [5, 5], [9, 9]]), "zero_area", f" ('car'): its points are on one line, so it "
-    f"covers no area; {REDRAW}"),
-    "one place": (shape(points=[[1, 1]] * 3), "zero_area", f" ('car'): its points are on one line, so it covers no "
-    f"area; {REDRAW}"),
-    "thin rectangle": (shape(shape_type="rectangle", points=[[3, 1], [3, 9]]), "zero_area", f" ('car'): its points "
-    f"are on one line, so it covers no area; {REDRAW}"),
-    "no radius": (shape(shape_type="circle", points=[[3, 1], [3, 1]]), "zero_area", f" ('car'): its points are on one "
-    f"line, so it covers no area; {REDRAW}"),
-    "twice": (shape(points=[[1, 1], [5, 1], [5, 5]]), "duplicate_shape", " ('car'): it is the same as shape 0; delete "
-    "one of the two"),
-    "negative": (shape(points=[[-1.5, 10], [30, 10], [30, 30]]), "outside_image", " ('car'): it extends from (-1.5, "
-    "10) to (30, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it "
-    "(data.faults.outside_image=clip)"),
-    "below": (shape(points=[[1, 10], [30, 48.5], [30, 30]]), "outside_image", " ('car'): it extends from (1, 10) to "
-    "(30, 48.5), outside the image of 64 x 48 pixels; move it into the image, or let record clip it "
-    "(data.faults.outside_image=clip)"),
-    "circle": (shape(shape_type="circle", points=[[5, 20], [5, 30]]), "outside_image", " ('car'): it extends from "
-    "(-5, 10) to (15, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it "
-    "(data.faults.outside_image=clip)"),
-    "mask without mask": (shape(shape_type="mask", points=[[1, 1], [2, 2]]), "broken_json", f" ('car'): shape type "
-    f"mask needs a 'mask', got null; {REDRAW}"),
-    "mask no base64": (shape(shape_type="mask", points=[[1, 1], [2, 2]], mask="?"), "broken_json", f" ('car'): 'mask' "
-    f"is not base64 (Only base64 data is allowed); {REDRAW}"),
-    "mask no PNG": (shape(shape_type="mask", points=[[1, 1], [2, 2]], mask="aGVsbG8="), "broken_json", f" ('car'): "
-    f"the PNG in 'mask' cannot be used: it is not a readable PNG image; {REDRAW}"),
-    "mask of another size": (shape(shape_type="mask", points=[[1, 1], [3, 4]], "
-    "mask=base64.b64encode(encoded(Image.new("L", (3, 3), 1), "PNG")).decode()), "broken_json", f" ('car'): the mask "
-    f"has 3 x 3 pixels, but its box 3 x 4; {REDRAW}"),
-    "empty mask": (shape(shape_type="mask", points=[[1, 1], [3, 3]], mask=base64.b64encode(encoded(Image.new("L", (3, "
-    f"3), 0), "PNG")).decode()), "zero_area", f" ('car'): it covers no pixels of the image; {REDRAW}"),
+    "two points": (shape(points=SQUARE[:2]), "zero_area", f" ('car'): a polygon needs at least 3 points, found 2; {REDRAW}"),
+    "rectangle of one": (shape(shape_type="rectangle", points=SQUARE[:1]), "zero_area", f" ('car'): shape type rectangle needs 2 or 4 points, found 1; {REDRAW}"),
+    "rotation of three": (shape(shape_type="rotation", points=SQUARE[:3]), "broken_json", f" ('car'): shape type rotation needs 4 points, found 3; {REDRAW}"),
+    "quadrilateral of five": (shape(shape_type="quadrilateral", points=[*SQUARE, [9, 9]]), "broken_json", f" ('car'): shape type quadrilateral needs 4 points, found 5; {REDRAW}"),
+    "rectangle of three": (shape(shape_type="rectangle", points=SQUARE[:3]), "broken_json", f" ('car'): shape type rectangle needs 2 or 4 points, found 3; {REDRAW}"),
+    "circle of one": (shape(shape_type="circle", points=SQUARE[:1]), "zero_area", f" ('car'): shape type circle needs 2 points, found 1; {REDRAW}"),
+    "one line": (shape(points=[[1, 1], [5, 5], [9, 9]]), "zero_area", f" ('car'): its points are on one line, so it covers no area; {REDRAW}"),
+    "one place": (shape(points=[[1, 1]] * 3), "zero_area", f" ('car'): its points are on one line, so it covers no area; {REDRAW}"),
+    "thin rectangle": (shape(shape_type="rectangle", points=[[3, 1], [3, 9]]), "zero_area", f" ('car'): its points are on one line, so it covers no area; {REDRAW}"),
+    "no radius": (shape(shape_type="circle", points=[[3, 1], [3, 1]]), "zero_area", f" ('car'): its points are on one line, so it covers no area; {REDRAW}"),
+    "twice": (shape(points=[[1, 1], [5, 1], [5, 5]]), "duplicate_shape", " ('car'): it is the same as shape 0; delete one of the two"),
+    "negative": (shape(points=[[-1.5, 10], [30, 10], [30, 30]]), "outside_image", " ('car'): it extends from (-1.5, 10) to (30, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
+    "below": (shape(points=[[1, 10], [30, 48.5], [30, 30]]), "outside_image", " ('car'): it extends from (1, 10) to (30, 48.5), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
+    "circle": (shape(shape_type="circle", points=[[5, 20], [5, 30]]), "outside_image", " ('car'): it extends from (-5, 10) to (15, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
+    "mask without mask": (shape(shape_type="mask", points=[[1, 1], [2, 2]]), "broken_json", f" ('car'): shape type mask needs a 'mask', got null; {REDRAW}"),
+    "mask no base64": (shape(shape_type="mask", points=[[1, 1], [2, 2]], mask="?"), "broken_json", f" ('car'): 'mask' is not base64 (Only base64 data is allowed); {REDRAW}"),
+    "mask no PNG": (shape(shape_type="mask", points=[[1, 1], [2, 2]], mask="aGVsbG8="), "broken_json", f" ('car'): the PNG in 'mask' cannot be used: it is not a readable PNG image; {REDRAW}"),
+    "mask of another size": (shape(shape_type="mask", points=[[1, 1], [3, 4]], mask=base64.b64encode(encoded(Image.new("L", (3, 3), 1), "PNG")).decode()), "broken_json", f" ('car'): the mask has 3 x 3 pixels, but its box 3 x 4; {REDRAW}"),
+    "empty mask": (shape(shape_type="mask", points=[[1, 1], [3, 3]], mask=base64.b64encode(encoded(Image.new("L", (3, 3), 0), "PNG")).decode()), "zero_area", f" ('car'): it covers no pixels of the image; {REDRAW}"),
 }  # fmt: skip
 FIRST = shape(points=[[1, 1], [5, 1], [5, 5]])
 
@@ -278,22 +218,14 @@ def test_a_json_link_that_leads_outside_is_not_followed(tmp_path):
 # What becomes of a.jpg, the kind of the fault, what is said after "a.json: ".
 IMAGES = {
     "missing": (None, "missing_image", "image a.jpg does not exist; add the image, or correct imagePath"),
-    "text": (b"hello", "broken_image", "image a.jpg: it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; "
-    "convert or replace it"),
+    "text": (b"hello", "broken_image", "image a.jpg: it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"),
     "empty": (b"", "broken_image", "image a.jpg: it is empty; replace it with an intact copy"),
-    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "broken_image", "image a.jpg: "
-    "it is a Git LFS pointer, not the image; fetch it with git lfs pull"),
-    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "broken_image", "image a.jpg: it is not a readable "
-    "JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"),
-    "huge": (encoded(Image.new("1", (9000, 9000)), "PNG"), "broken_image", "image a.jpg: it has 9000 x 9000 = "
-    "81,000,000 pixels, more than data.max_pixels = 50,000,000; make it smaller, or raise data.max_pixels"),
-    "16 bits": (encoded(Image.fromarray(np.zeros((48, 64), np.uint16)), "PNG"), "broken_image", "image a.jpg: its "
-    "pixels have more than 8 bits per channel (Pillow's mode I;16); convert it to 8 bits per channel"),
-    "other size": (encoded(picture(size=(60, 40))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the "
-    "image has 60 x 40 pixels; check in labelme that the shapes fit the image, and save it again"),
-    "turned": (encoded(picture(size=(48, 64))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the "
-    "image has 48 x 64 pixels, its sides swapped: labeled with another EXIF orientation; check in labelme that the "
-    "shapes fit the image, and save it again"),
+    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "broken_image", "image a.jpg: it is a Git LFS pointer, not the image; fetch it with git lfs pull"),
+    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "broken_image", "image a.jpg: it is not a readable JPEG, PNG, BMP, WEBP, TIFF or GIF image; convert or replace it"),
+    "huge": (encoded(Image.new("1", (9000, 9000)), "PNG"), "broken_image", "image a.jpg: it has 9000 x 9000 = 81,000,000 pixels, more than data.max_pixels = 50,000,000; make it smaller, or raise data.max_pixels"),
+    "16 bits": (encoded(Image.fromarray(np.zeros((48, 64), np.uint16)), "PNG"), "broken_image", "image a.jpg: its pixels have more than 8 bits per channel (Pillow's mode I;16); convert it to 8 bits per channel"),
+    "other size": (encoded(picture(size=(60, 40))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 60 x 40 pixels; check in labelme that the shapes fit the image, and save it again"),
+    "turned": (encoded(picture(size=(48, 64))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 48 x 64 pixels, its sides swapped: labeled with another EXIF orientation; check in labelme that the shapes fit the image, and save it again"),
 }  # fmt: skip
 
 
@@ -332,8 +264,7 @@ def test_a_truncated_image_is_a_fault(tmp_path):
 def test_a_missing_image_names_the_one_that_is_there(tmp_path):
     write(tmp_path, imagePath="A.JPEG")
     assert faults_of(tmp_path) == [
-        ("missing_image", "a.json: image A.JPEG does not exist (did you mean 'a.jpg'?); add the image, or correct
-        imagePath")
+        ("missing_image", "a.json: image A.JPEG does not exist (did you mean 'a.jpg'?); add the image, or correct imagePath")
     ]  # fmt: skip
 
 
@@ -344,8 +275,7 @@ def test_a_path_that_names_no_image(image_path, tmp_path):
     assert faults_of(tmp_path) == [
         (
             "missing_image",
-            f"a.json: imagePath {image_path!r} is not the name of an image, and there is no imageData; set imagePath "
-            "to the image's name",
+            f"a.json: imagePath {image_path!r} is not the name of an image, and there is no imageData; set imagePath to the image's name",
         )
     ]  # fmt: skip
 
@@ -384,8 +314,7 @@ def test_two_images_whose_names_differ_in_letter_case_are_faults(tmp_path):
 def test_a_file_without_permission_is_a_fault(tmp_path):
     write(tmp_path).chmod(0)
     assert faults_of(tmp_path) == [
-        ("broken_json", "a.json: the file cannot be read (Permission denied); check what it is, or remove it from the
-        folder")
+        ("broken_json", "a.json: the file cannot be read (Permission denied); check what it is, or remove it from the folder")
     ]  # fmt: skip
 
 
