@@ -180,7 +180,7 @@ def test_an_object_s_name_means_the_same_everywhere(case):
 
 # A database URL, what is said.
 UNREADABLE = "the database URL cannot be read; expected sqlite:////absolute/path or mysql+pymysql://user@host:3306/name"
-HOLDS = "the URL holds a password, which would appear in process lists and logs; remove it and set SIGHTLINE_DATABASE_PASSWORD in the environment"
+HOLDS = "the URL contains a password, which would appear in process lists and logs; remove it and set SIGHTLINE_DATABASE_PASSWORD in the environment"
 DATABASES = {
     "nothing": ("", UNREADABLE),
     "a path": ("/tmp/x.sqlite", UNREADABLE),
