@@ -174,5 +174,5 @@ def test_a_run_that_found_its_evaluation_says_so(sightline_home):
     result = json.dumps(OLD_EVALUATE | {"files": files.as_uri()})
     entry = {"step": "evaluate", "state": "reused", "result": result}
     page, index = redrawn(sightline_home, document("succeeded"), entry)
-    index.has("mask_AP: last, its results were there already")
+    index.has("mask_AP: last, its results existed already")
     page.has("These results were there already: an earlier run decided this.")

@@ -115,7 +115,7 @@ def _card(config: Config, code_rev: str, record: RecordResult, document: CocoDoc
 
 
 def list_candidates(files: Path, base: str) -> list[Candidate]:
-    """The best model and the last one, unless both are the same; then the file of the last one is removed.
+    """The best and the last model; if both are the same, the last one's file is removed and left out.
 
     Args:
         files: Folder with the models.

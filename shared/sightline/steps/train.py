@@ -1,4 +1,4 @@
-"""Train: from a training tag to candidates in the result bucket."""
+"""Train: creates candidates in the result bucket from a training tag."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
     """Train on a training set; finished trainings are reused, and interrupted ones are resumed.
 
     Args:
-        config: The whole configuration.
-        code_rev: The code revision, for the model's description; the key holds the code that the step can reach.
+        config: The complete configuration.
+        code_rev: The code revision, for the model's description; the key contains the digest of the step's code.
         record: The training set.
 
     Raises:
-        RepositoryError: The training set cannot be fetched, or another process trains the same for too long.
+        RepositoryError: The training set cannot be fetched, or waiting for another process with the same training
+            timed out.
         DataError: The training set cannot be used.
-        ConfigurationError: The network or the device cannot be made, or the best metric does not exist.
-        StepError: Training cannot go on.
+        ConfigurationError: The network or device cannot be created, or the best metric does not exist.
+        StepError: Training cannot continue.
     """
     storage = open_storage(config.storage.uri)
     key = step_key("train", config, record.digest, step_code("train"))
@@ -62,7 +63,7 @@ def _train_and_publish(config: Config, code_rev: str, record: RecordResult, stor
     folder = Path(config.work.dir) / "train" / key
     files = folder / "files"
     files.mkdir(parents=True, exist_ok=True)
-    for unfinished in folder.rglob(".*"):  # of a killed process: our own temporary files, and those of safetensors
+    for unfinished in folder.rglob(".*"):  # temporary files of a killed process, of Sightline and safetensors
         unfinished.unlink()
     with (
         logging_to(files / "log.txt"),
@@ -88,7 +89,7 @@ def _train_and_publish(config: Config, code_rev: str, record: RecordResult, stor
 
 
 def _register(config: Config, code_rev: str, result: TrainResult, made_by: str) -> None:
-    """Tell the database of the candidates, who made them, and that this run offers them."""
+    """Register the candidates, the run that created them, and their roles in this run."""
     with closing(open_database(config.database.url)) as database:
         for candidate in result.candidates:
             database.register_model(
