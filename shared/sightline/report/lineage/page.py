@@ -1,4 +1,4 @@
-"""The page of a lineage: the drawn graph, and below it everything that its boxes stand for."""
+"""The page of a lineage: the graph, followed by details of every box."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sightline.report.lineage.wording import (
     roles_text,
     short,
     shown_metrics,
+    shown_scores,
     standing,
     time_text,
-    told_scores,
 )
 from sightline.report.page import write_page
 from sightline.report.pages.run_graph import lay_out
@@ -70,5 +70,5 @@ def _run_values(lineage: Lineage, index: int) -> dict[str, Any]:
 def _model_values(lineage: Lineage, model: ModelLineage) -> dict[str, Any]:
     now, before = standing(model.record.sha256, lineage.promotions)
     names = sorted({name for scores in model.scores for name in scores.values}, key=metric_order)
-    told = told_scores(model, [version.row.record.tag for version in lineage.training_sets])
-    return {"row": model, "now": now, "before": before, "names": names, "told": told[0].values if told else {}}
+    shown = shown_scores(model, [version.row.record.tag for version in lineage.training_sets])
+    return {"row": model, "now": now, "before": before, "names": names, "shown": shown[0].values if shown else {}}
