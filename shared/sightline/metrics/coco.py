@@ -113,9 +113,9 @@ def check_truth(truth: CocoDocument) -> None:
     Raises:
         DataError: Ids are 0 or duplicate, annotations have unknown images or classes, or boxes or areas are not finite.
     """
-    _check_ids("image", (image["id"] for image in truth["images"]))
-    _check_ids("annotation", (annotation["id"] for annotation in truth["annotations"]))
-    _check_ids("category", (category["id"] for category in truth["categories"]))
+    _check_ids("image ids", (image["id"] for image in truth["images"]))
+    _check_ids("annotation ids", (annotation["id"] for annotation in truth["annotations"]))
+    _check_ids("category ids", (category["id"] for category in truth["categories"]))
     images = {image["id"] for image in truth["images"]}
     categories = {category["id"] for category in truth["categories"]}
     for annotation in truth["annotations"]:
@@ -148,7 +148,7 @@ def check_detections(truth: CocoDocument, detections: Sequence[Detections], *, m
     """
     images = {image["id"] for image in truth["images"]}
     categories = sorted(category["id"] for category in truth["categories"])
-    _check_ids("image of the detections", (found.image_id for found in detections))
+    _check_ids("image ids of the detections", (found.image_id for found in detections))
     for found in detections:
         where = f"detections of image {found.image_id}"
         if found.image_id not in images:
@@ -173,7 +173,7 @@ def _check_ids(kind: str, ids: Iterable[int]) -> None:
     counted = Counter(ids)
     wrong = sorted(id_ for id_, count in counted.items() if count > 1 or id_ < 1)
     if wrong:
-        raise DataError(f"{kind} ids must be unique and at least 1, invalid: {wrong[:10]}; run the previous step again")
+        raise DataError(f"{kind} must be unique and at least 1, invalid: {wrong[:10]}; run the previous step again")
 
 
 def _sizes_with_truth(truth: CocoDocument) -> list[str]:
