@@ -122,7 +122,7 @@ def damaged_in_place(site):
 
 
 DAMAGES = {
-    "no model file": (lose_model, "is not in the result bucket any more"),
+    "no model file": (lose_model, "is no longer in the result bucket"),
     "model, first byte": (flip(0.0), "damaged"),
     "model, in the header": (flip(0.001), "damaged"),
     "model, in the weights": (flip(0.7), "damaged"),
@@ -131,7 +131,7 @@ DAMAGES = {
     "model of a newer format": (card(format=99), "it has format 99"),
     "model of an older format": (card(format=0), "expected a positive whole number"),
     "model of another task": (card(task="keypoints"), "was trained for the task keypoints"),
-    "model of other weights": (other_weights, "the weights do not fit the description"),
+    "model of other weights": (other_weights, "the weights do not match the model card"),
     "unknown network": (other_network("resnet19"), "no backbone called 'resnet19'"),
     "unknown network of timm": (other_network("timm:nothing_like_it"), "no backbone called"),
     "no pointer in the file": (pointers(b""), "it is empty"),
@@ -141,8 +141,8 @@ DAMAGES = {
     "pointer of a newer release": (changed_pointers(format=99, models=[]), "it has format 99"),
     "pointer of another task": (changed_pointers(task="keypoints"), "is for .* of task keypoints"),
     "pointer with another hash": (changed_pointers(sha256="0" * 64), "damaged"),
-    "pointer to nowhere": (changed_pointers(uri=""), "its URI cannot be used"),
-    "pointer to an unknown place": (changed_pointers(uri="ftp://host/model"), "its URI cannot be used"),
+    "pointer to nowhere": (changed_pointers(uri=""), "invalid URI"),
+    "pointer to an unknown place": (changed_pointers(uri="ftp://host/model"), "invalid URI"),
     "pointer damaged on disk": (damaged_in_place, "is damaged"),
 }
 
@@ -180,7 +180,7 @@ def test_a_champion_that_cannot_be_used_never_blocks(site, damage, caplog):
 
     for selection in replaced.selections:
         assert selection.promoted
-        assert "is promoted without a comparison, as evaluate.replace_unreadable says" in selection.reason
+        assert "is promoted without a comparison, because evaluate.replace_unreadable is set" in selection.reason
         assert site.champion(selection.metric)["sha256"] == train.candidates[0].sha256
     after = promote.run(site.config("evaluate.replace_unreadable=true"), "code", train)
     assert after == replaced
