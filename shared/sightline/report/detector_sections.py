@@ -39,7 +39,7 @@ def detector_note(*, divided: bool, reads: bool, score_threshold: float | None) 
     note = (
         f"AP: mean over IoU 0.50 to 0.95; AP50 and AP75: at IoU 0.5 and 0.75{'; dv_mAP: at IoU 0.6' if divided else ''}"
     )
-    note += ". All use detections of every score, at most 100 per class and image."
+    note += ". These metrics use detections of all scores, at most 100 per class and image."
     return f"{note} EIR: {at_score(score_threshold)}." if reads else note
 
 
@@ -132,7 +132,7 @@ def _precision_over_recall(values: Mapping[str, Any], classes: Sequence[str]) ->
         id="curves",
         title="Precision and recall",
         link="PR curves",
-        lead="At IoU 0.5, detections of every score.",
+        lead="At IoU 0.5, over all scores.",
         missing="No precision-recall curves.",
         mean_title="Mean precision of all classes at IoU 0.5",
         hint="Precision (y axis) over recall (x axis), both 0 to 1, at IoU 0.5",

@@ -135,7 +135,7 @@ document.querySelectorAll("input[data-filter]").forEach(function (input) {
       row.hidden = !words.every(function (word) { return texts[index].includes(word); });
       left += row.hidden ? 0 : 1;
     });
-    document.getElementById("filtered").textContent = left === rows.length ? left + " runs" : left + " of " + rows.length + " runs";
+    document.getElementById("filtered").textContent = (left === rows.length ? left : left + " of " + rows.length) + (rows.length === 1 ? " run" : " runs");
     document.getElementById("nothing-fits").hidden = left > 0;
   }
   input.addEventListener("input", filter);
