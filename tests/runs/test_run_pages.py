@@ -157,7 +157,7 @@ def redrawn(sightline_home, run, *entries):
 def test_a_run_that_fails_again_the_same_way_says_to_correct_it(sightline_home, needs_correction, pid):
     entry = {"step": "record", "state": "failed", "message": FAULT, "needs_correction": needs_correction}
     page, _ = redrawn(sightline_home, document("failed", f"record: {FAULT}", pid=pid), entry)
-    assert ("Correct the configuration or the data first" in page.text) == needs_correction
+    assert ("Fix the configuration or the data first" in page.text) == needs_correction
     assert ("Resume this run" in page.text) != needs_correction
     page.has("Training did not run.", "Neither train nor test finished in this run.")
     assert "--set 'train.trackers" not in page.text

@@ -47,7 +47,7 @@ _BOX_PADDING = 0.09
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A labelled polygon.
+    """A labeled polygon.
 
     Attributes:
         label: Class name.

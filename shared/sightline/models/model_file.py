@@ -68,7 +68,7 @@ class ModelCard:
 
     @field_validator("architecture", mode="plain")
     @classmethod
-    def _as_the_task_has_it(cls, given: object, info: ValidationInfo) -> Network:
+    def _decode_architecture(cls, given: object, info: ValidationInfo) -> Network:
         """Of a task unknown to this version, read only the settings common to all networks."""
         task = info.data.get("task", "")
         if task in task_names():

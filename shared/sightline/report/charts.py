@@ -45,7 +45,7 @@ class Chart:
     """A drawn chart.
 
     Attributes:
-        title: What it shows.
+        title: Title of the chart.
         svg: The drawing, safe to insert into a page.
         legend: For every series its name, its color index and whether it is dashed.
         x_label: Name of the x axis.
@@ -88,7 +88,7 @@ def line_chart(
 
     Args:
         key: Unique on the page; the prefix of every id in the drawing.
-        title: What it shows.
+        title: Title of the chart.
         series: The lines, at least one.
         x_label: Name of the x axis.
         y_label: Name of the y axis.

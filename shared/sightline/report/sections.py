@@ -68,7 +68,7 @@ class LineChart(Part):
 
     Attributes:
         key: Unique in its section.
-        title: What it shows.
+        title: Title of the chart.
         x_label: Name of the x axis.
         y_label: Name of the y axis.
         lines: Name -> values at equally spaced x; None where there is no value.

@@ -53,7 +53,7 @@ class LineageGraph:
 
 
 def lineage_graph(lineage: Lineage) -> LineageGraph:
-    """The graph of a lineage; if there are too many runs and models, the most relevant ones."""
+    """The graph of a lineage, limited to the most relevant runs and models."""
     models, more_models = _most_relevant_models(lineage)
     runs, more_runs = _most_relevant_runs(lineage, models)
     data, data_edges = _data(lineage, models)

@@ -25,11 +25,11 @@ from sightline.report.pages.run_graph import lay_out
 
 
 def write_lineage_page(path: Path, lineage: Lineage) -> None:
-    """Write the page as one HTML file that opens offline; parent folders are made.
+    """Write the page as one HTML file that opens offline; parent folders are created.
 
     Args:
         path: The HTML file; replaced as a whole.
-        lineage: What to show.
+        lineage: The lineage to show.
     """
     graph = lineage_graph(lineage)
     keys = [node.key for node in graph.nodes]

@@ -38,7 +38,7 @@ def lineage_text(lineage: Lineage, width: int) -> Iterator[RenderableType]:
     """Yield the parts to print.
 
     Args:
-        lineage: What to show.
+        lineage: The lineage to show.
         width: Width of the terminal in columns.
     """
     yield Text(f"{KIND_TITLES[lineage.asked.kind]} {lineage.asked.name}", style="bold")

@@ -102,11 +102,11 @@ def quantiles(values: Sequence[float] | npt.NDArray[np.float64]) -> list[float]:
 
 
 def write_data_report(path: Path, report: DataReport) -> None:
-    """Write the data report as one HTML file that opens offline; parent folders are made.
+    """Write the data report as one HTML file that opens offline; parent folders are created.
 
     Args:
         path: The HTML file; replaced as a whole.
-        report: What to show.
+        report: The contents.
 
     Raises:
         DataError: The image file of an example cannot be read.

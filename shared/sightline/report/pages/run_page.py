@@ -114,7 +114,7 @@ def write_run_page(path: Path, run: RunPage) -> None:
 
     Args:
         path: The HTML file; replaced as a whole.
-        run: What to show.
+        run: The contents.
     """
     faults: list[str] = []
     evaluate = _summary(run, "evaluate", faults)
