@@ -3,6 +3,7 @@
 import pytest
 
 from tests.golden import write_changed
+from tests.golden.normal import temporary_folders
 from tests.servers.google_storage import bucket_uri, google_storage_rig, google_storage_server  # noqa: F401  (fixtures)
 from tests.servers.mariadb import mariadb_server  # noqa: F401  (a fixture)
 
@@ -17,8 +18,15 @@ def sightline_home(tmp_path_factory, monkeypatch):
     return home
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that no process is left alone with them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
-def golden_files():
-    """Golden files are written after the test."""
+def golden_files(tmp_path_factory):
+    """Golden files are written after the test, without the folders of this run (``--basetemp`` chooses them)."""
+    temporary_folders(tmp_path_factory.getbasetemp())
     yield
     write_changed()

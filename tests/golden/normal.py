@@ -3,12 +3,13 @@
 import re
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import sightline
 
 ROOT = str(Path(__file__).parents[2])
-BASE = re.compile(re.escape(tempfile.gettempdir()) + r"/pytest-of-[^/]+/pytest-[^/]+(/popen-gw\d+)?/[\w-]+")
-"""The folder that pytest makes for one test."""
+_folders: list[tuple[str, str]] = []
+"""Patterns of the folders that pytest makes for tests; also as part of a URL."""
 PATTERNS = [
     (r"\bby [^\n<>]* <[^<>\s]+@[^<>\s]+>", "by <author>"),
     (r"(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
@@ -18,7 +19,6 @@ PATTERNS = [
     (r"(127\.0\.0\.1|localhost|\[::1\])([: ]+|', )\d{4,5}\b", r"\1\2<port>"),
     (r"\b(process|pid|PID) \d+", r"\1 <pid>"),
     (r"\bheld by process <pid> on \S+ at <time> \(.*?\);", "held by process <pid> on <host> at <time> (<command>);"),
-    (r"%2Ftmp%2Fpytest-of-[^%]+%2Fpytest-\d+(%2Fpopen-gw\d+)?", "<tmp>"),
     (r"/\.tmp\w{6}\b", "/.<random>"),
     (r"\.\d+\.part\b", ".<pid>.part"),
     (r"_ssl\.c:\d+", "_ssl.c:<n>"),
@@ -36,9 +36,16 @@ PATTERNS = [
 ]
 
 
+def temporary_folders(base: Path) -> None:
+    """Say in which folder pytest makes those of the tests."""
+    _folders[:] = [(re.escape(str(base)) + r"/[\w-]+", "<tmp>"), (re.escape(quote(str(base), safe="")), "<tmp>")]
+
+
 def normal(text: str) -> str:
     """The text as a golden file keeps it."""
-    text = BASE.sub("<tmp>", text).replace(ROOT, "<checkout>").replace(sightline.__version__, "<version>")
+    for pattern, name in _folders:
+        text = re.sub(pattern, name, text)
+    text = text.replace(ROOT, "<checkout>").replace(sightline.__version__, "<version>")
     text = text.replace(tempfile.gettempdir(), "/tmp").replace(f"{Path.home()}/", "<home>/")
     for pattern, name in PATTERNS:
         text = re.sub(pattern, name, text, flags=re.MULTILINE)
