@@ -99,7 +99,7 @@ def main(folder: Path) -> None:
 
     for step in ("evaluate", "test"):
         page = (results[step] / "report.html").read_text()
-        assert "Images judged right and wrong" in page
+        assert "Right and wrong images" in page
         assert page.count("<img") >= 4
     pages = [world.work / "runs" / run / "report" / "index.html", world.work / "runs" / "index.html"]
     for path in pages:

@@ -40,6 +40,12 @@ def test_a_long_or_strange_name_is_cut_short():
     assert unknown_name("step", 7, ()) == "no step called 7. There are: none"
 
 
+@pytest.mark.parametrize("length", [0, 150, 170, 186, 190, 500])
+def test_a_password_is_hidden_before_a_name_is_cut_short(length):
+    message = unknown_name("step", f"{'x' * length} https://me:s3cr3t-s3cr3t-s3cr3t@host/data.git", TABLE)
+    assert "s3c" not in message
+
+
 @pytest.mark.parametrize("table", [TASKS, EVALUATORS, READERS, TRACKERS, BACK_ENDS], ids=lambda table: table.noun)
 def test_what_a_table_names_is_there(table):
     for name in table:

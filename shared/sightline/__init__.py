@@ -1,6 +1,6 @@
 """Sightline: from labeled images to a selected, tested and traceable vision model.
 
-In Python: ``sightline.load_predictor("champion:plates").predict("plate.jpg")``; docs/python.md has the rest.
+In Python: ``sightline.load_predictor("champion:plates").predict("plate.jpg")``; see docs/python.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PUBLIC = {
     "prediction_document": "sightline.prediction.document",
     "readings_of": "sightline.tasks.detection.readings",
 }
-"""Public name -> the module that has it, imported on use: ``import sightline`` costs nothing."""
+"""Public name -> its module, imported on use, so that ``import sightline`` is fast."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

@@ -1,8 +1,8 @@
 """Stored documents: each contains its format number, and all earlier formats stay readable.
 
-A reader ignores fields it does not know, takes the default of a field that is missing, upgrades an older format one
-step at a time, and refuses a newer one.  So a new field with a default needs no new format.  A new format is for what a
-default cannot express; it takes one function more in the table of the document::
+A reader ignores unknown fields, uses the default of a missing field, upgrades an older format step by step, and rejects
+a newer one.  So a new field with a default needs no new format.  A new format is only needed if a default is not
+enough; it takes one more function in the ``DocumentKind``::
 
     CHAMPION = DocumentKind("champion pointer", ChampionPointer)
     HISTORY = DocumentKind("training history", History, upgrades=(_from_list,))
@@ -25,14 +25,14 @@ FIRST_FORMAT = 1
 
 Stored = TypeVar("Stored")
 Upgrade = Callable[[Any], Any]
-"""From the JSON values of one format to those of the next; may change what it is given."""
+"""Converts the JSON values of one format to those of the next; may modify its argument."""
 
 
 class DocumentError(ValueError):
     """A stored document that cannot be read; the message says why.
 
     Attributes:
-        is_newer: Whether a later version of Sightline wrote it.
+        is_newer: Whether it was written by a later version of Sightline.
     """
 
     def __init__(self, reason: str, *, is_newer: bool = False) -> None:
@@ -49,9 +49,9 @@ class DocumentKind(Generic[Stored]):
     """One kind of stored document.
 
     Attributes:
-        title: What messages call it, such as ``champion pointer``.
-        type: The dataclass that holds its fields; those with a default may be missing.
-        upgrades: From format 1 to 2, from 2 to 3, and so on.
+        title: Name in messages, such as ``champion pointer``.
+        type: The dataclass with its fields; fields with a default may be missing.
+        upgrades: Functions from format 1 to 2, from 2 to 3, and so on.
     """
 
     title: str
@@ -60,7 +60,7 @@ class DocumentKind(Generic[Stored]):
 
     @property
     def format(self) -> int:
-        """The format that is written."""
+        """The current format, which is written."""
         return FIRST_FORMAT + len(self.upgrades)
 
     def encode(self, value: Stored) -> dict[str, Any]:
@@ -68,11 +68,11 @@ class DocumentKind(Generic[Stored]):
         return {"format": self.format, **dataclasses.asdict(value)}  # type: ignore[call-overload]
 
     def decode(self, content: bytes | str, *, max_bytes: int = strict_json.MAX_BYTES) -> Stored:
-        """Read a document of any format up to the present one.
+        """Parse a document of any format up to the current one.
 
         Args:
             content: JSON, UTF-8.
-            max_bytes: A longer text is refused unread.
+            max_bytes: A longer text is rejected unread.
 
         Raises:
             DocumentError: It is not strict JSON, newer, or a field is missing or of another type.
@@ -86,14 +86,14 @@ class DocumentKind(Generic[Stored]):
         return self.decode_value(document)
 
     def decode_value(self, document: object) -> Stored:
-        """As :meth:`decode`, for JSON values that were decoded already."""
+        """Like :meth:`decode`, for JSON values that were already decoded."""
         return self._validate(json.dumps(self.upgrade(document)))
 
     def upgrade(self, document: Any) -> dict[str, Any]:  # noqa: ANN401  (whatever JSON holds)
-        """A document as JSON values of the present format.
+        """A document as JSON values of the current format.
 
         Raises:
-            DocumentError: It is newer, or not a JSON object of the format that it names.
+            DocumentError: It is newer, or not a JSON object of its declared format.
         """
         written = self._format_of(document)
         for number in range(written, self.format):
@@ -110,10 +110,10 @@ class DocumentKind(Generic[Stored]):
         return {**document, "format": self.format}
 
     def refuse_newer(self, document: object) -> None:
-        """Raise if a document, as JSON values, is of a newer format.
+        """Raise an error if a document, as JSON values, has a newer format.
 
         Raises:
-            DocumentError: It is, or its format is not a number.
+            DocumentError: It is newer, or its format is not a number.
         """
         self._format_of(document)
 

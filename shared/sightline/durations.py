@@ -1,10 +1,10 @@
-"""Durations as text for people."""
+"""Durations as readable text."""
 
 from __future__ import annotations
 
 
 def duration_text(seconds: float) -> str:
-    """Seconds as hours, minutes or seconds.
+    """Format a duration in hours, minutes or seconds.
 
     Example:
         >>> duration_text(68_400), duration_text(185), duration_text(42), duration_text(0.44)

@@ -1,7 +1,7 @@
 """The errors that Sightline raises on purpose.
 
-Every message says what is wrong, where, what was expected and what to do next.  Each class is also the builtin that
-fits it best, so that ``except ValueError`` works for callers who do not know this tree::
+Every message says what is wrong, where, what was expected and what to do next.  Each class also derives from the most
+similar built-in exception, so that ``except ValueError`` works for callers who do not know this tree::
 
     SightlineError
     ├── ConfigurationError (ValueError)        recipe, --set, settings file
@@ -11,28 +11,28 @@ fits it best, so that ``except ValueError`` works for callers who do not know th
     │   └── UnknownTagError (LookupError)
     ├── StorageError (OSError)                 result bucket
     │   ├── ObjectNotFoundError (FileNotFoundError)
-    │   ├── DamagedObjectError                 not the bytes that were written
-    │   └── PreconditionFailedError            somebody else wrote first
+    │   ├── DamagedObjectError                 bytes differ from those that were written
+    │   └── PreconditionFailedError            another process wrote first
     ├── DatabaseError (RuntimeError)           SQL
-    │   ├── VersionConflictError               one tag, two contents
-    │   └── UnknownNameError (LookupError)     no tag, run or model of that name
+    │   ├── VersionConflictError               one tag with two different contents
+    │   └── UnknownNameError (LookupError)     no tag, run or model with that name
     │       └── AmbiguousNameError             several of them
     ├── CodeError (RuntimeError)               published helper code
     ├── ModelFileError (ValueError)            a model file that cannot be used here
-    ├── KubeflowError (RuntimeError)           Kubeflow or its cluster refused
+    ├── KubeflowError (RuntimeError)           Kubeflow or its cluster rejected a request
     │   ├── UnreachableError (ConnectionError)
     │   ├── NotAuthorisedError (PermissionError)
-    │   ├── NotThereError (LookupError)        no run, schedule or object of that name, or several
-    │   ├── TakenError                         somebody else has that name, or the state forbids it
-    │   └── NotReadyError                      what a run needs is missing in the cluster
-    └── StepError (RuntimeError)               a step that cannot go on
+    │   ├── NotThereError (LookupError)        no run, schedule or object with that name, or several
+    │   ├── TakenError                         the name is taken, or the state does not allow it
+    │   └── NotReadyError                      a requirement of a run is missing in the cluster
+    └── StepError (RuntimeError)               a step that cannot continue
 """
 
 from __future__ import annotations
 
 
 class SightlineError(Exception):
-    """Base of every error that Sightline raises on purpose; its text is meant for the user."""
+    """Base class of all errors that Sightline raises on purpose; the message is meant for users."""
 
 
 class ConfigurationError(SightlineError, ValueError):
@@ -120,4 +120,4 @@ class NotReadyError(KubeflowError):
 
 
 class StepError(SightlineError, RuntimeError):
-    """A step that cannot go on, with the reason and what to do."""
+    """A step that cannot continue, with the reason and what to do."""

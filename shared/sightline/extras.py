@@ -1,7 +1,7 @@
 """The optional extras of an installation, and the commands that install them.
 
-The distribution is called ``sightline-vision``, because ``sightline`` is another project's name on the package index;
-the import is ``sightline``.  It is installed from a checkout or a built wheel, never by that other name.
+The distribution is called ``sightline-vision``, because ``sightline`` is another project on the package index; the
+import is ``sightline``.  It is installed from a checkout or a built wheel, never under that other name.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ EXTRA_OF_MODULE = {
     "kubernetes": "kfp",
     "tensorboard": "tracking",
 }
-"""Module that a command may need -> the extra that brings it."""
+"""Module that a command may need -> the extra that installs it."""
 
 
 def installation_command(*extras: str) -> str:
-    """What to do to get the extras, as the end of a message.
+    """The command that installs extras, as the end of a message.
 
     Example:
         >>> installation_command("gcs", "mysql")

@@ -14,10 +14,10 @@ from sightline.errors import StepError
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace the file ``path`` by one with this text: a reader sees the old file or the new, never a part.
+    """Replace the file ``path`` atomically: readers see the old or the new text, never a part.
 
     Raises:
-        StepError: The disk does not take it.
+        StepError: The file cannot be written.
     """
     try:
         with written_whole(path) as stream:
@@ -32,10 +32,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A hidden ``.part`` file beside ``path``, synced and renamed to it at the end, removed if that is not reached.
+    """A hidden ``.part`` file next to ``path``, synced and renamed to it at the end, or removed after an error.
 
     Raises:
-        OSError: The disk is full, the folder cannot be written, and the like.
+        OSError: The disk is full, or the folder is not writable.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_file(path.parent, f".{path.name.encode()[:64].decode(errors='ignore')}.") as (part, stream):
@@ -47,7 +47,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def temporary_file(folder: Path, prefix: str) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file, removed at the end unless it was renamed."""
+    """A new file, removed at the end unless it was renamed in the meantime."""
     path = folder / f"{prefix}{secrets.token_hex(8)}.part"
     stream = path.open("xb")
     try:
@@ -58,13 +58,13 @@ def temporary_file(folder: Path, prefix: str) -> Iterator[tuple[Path, BinaryIO]]
 
 
 def sync(stream: BinaryIO) -> None:
-    """Bring what was written to the disk."""
+    """Write buffered data of a file to the disk."""
     stream.flush()
     os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power failure."""
+    """Make the entries of a folder durable, so that they survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -73,7 +73,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folders(folder: Path) -> None:
-    """Create a folder and its parents so that they outlive a power failure."""
+    """Create a folder and its parents durably, so that they survive a power failure."""
     if folder.is_dir():
         return
     make_folders(folder.parent)

@@ -21,11 +21,11 @@ from sightline.url_secrets import redact
 
 POLL_SECONDS = 0.1
 LOCK_SECONDS = 6 * 3600.0
-"""How long to wait for another holder where nothing else is set: a training set of a million images takes hours."""
+"""Default time limit for waiting: recording a training set of a million images takes hours."""
 
 FIRST_WORD_SECONDS = 2.0
 AGAIN_SECONDS = 60.0
-"""When a process that waits says for whom, and how often."""
+"""Seconds after which a waiting process logs the holder, and the interval at which it repeats this."""
 
 _SHOWN = 160
 
@@ -34,13 +34,13 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def exclusive_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
-    """Hold the lock file ``path``; the system frees it when the process ends, however it ends.
+    """Hold the lock file ``path``; the operating system releases it when the process ends for any reason.
 
-    Commands that the process starts inherit the lock, so that what outlives a killed process is waited for.
+    Commands started by the process inherit the lock, so that commands that outlive a killed process still hold it.
 
     Args:
-        path: The lock file; it is made, and stays.
-        timeout_seconds: How long to wait for another holder; 0 tries once.
+        path: The lock file; it is created and never removed.
+        timeout_seconds: How long to wait for another holder; 0: try only once.
 
     Raises:
         RepositoryError: Another process still holds it.
@@ -51,21 +51,21 @@ def exclusive_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
 
 @contextmanager
 def shared_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
-    """Hold the lock file ``path`` together with others who do so, and keep out :func:`exclusive_lock`.
+    """Hold the lock file ``path`` together with other shared holders, excluding :func:`exclusive_lock`.
 
     Args:
-        path: The lock file; it is made, and stays.  Its modification time says when it was held last.
-        timeout_seconds: How long to wait for an exclusive holder; 0 tries once.
+        path: The lock file; it is created and never removed.  Its modification time is the time of its last use.
+        timeout_seconds: How long to wait for an exclusive holder; 0: try only once.
 
     Raises:
-        RepositoryError: Another process still holds it for itself alone.
+        RepositoryError: Another process still holds it exclusively.
     """
     with _locked(path, timeout_seconds, fcntl.LOCK_SH):
         os.utime(path)
         try:
             yield
         finally:
-            with suppress(OSError):  # the volume may be gone, and why is for others to say
+            with suppress(OSError):  # if the volume is unavailable, later operations report it
                 os.utime(path)
 
 
@@ -76,7 +76,7 @@ def _locked(path: Path, timeout_seconds: float, kind: int) -> Iterator[None]:
     try:
         os.set_inheritable(descriptor, True)
         _wait(path, descriptor, timeout_seconds, kind)
-        if timeout_seconds:  # who only tries it holds it for an instant, and leaves no trace
+        if timeout_seconds:  # a process that only tries holds it for a moment, and need not be identified
             _sign(descriptor)
         yield
     finally:
@@ -108,32 +108,32 @@ def _try(path: Path, descriptor: int, kind: int) -> bool:
         if error.errno not in {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
             raise
         raise RepositoryError(
-            f"{path} cannot be locked ({error.strerror}): its file system has no locks; put the folder on one that has "
-            "them, or mount it with them (NFS: version 4, or local_lock=flock where one machine alone uses it)"
+            f"{path} cannot be locked ({error.strerror}): its file system does not support locks; use a folder on one "
+            "that does, or mount it with locks (NFS: version 4, or local_lock=flock if only one machine uses it)"
         ) from error
     return True
 
 
 def _sign(descriptor: int) -> None:
-    """Write into the lock file who holds it, for those who wait; of several together, the last one.
+    """Write the holder's identity to the lock file for waiting processes; shared holders overwrite each other.
 
-    The text decides nothing: the lock is the system's, and a text that somebody left behind blocks nobody.
+    The text is only informative: the lock is held by the operating system, and a leftover text does not block anyone.
     """
     run_id = os.environ.get("SIGHTLINE_RUN_ID", "")
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:_SHOWN]
+    command = redact(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:_SHOWN]
     holder = {
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"run {run_id}" if run_id else redact(command),
+        "command": f"run {run_id}" if run_id else command,
     }
-    with suppress(OSError):  # a full disk keeps nobody from holding a lock
+    with suppress(OSError):  # a full disk must not prevent locking
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, as far as its file tells."""
+    """The holder of a lock, as described in its file."""
     try:
         holder = strict_json.decode(path.read_bytes())
         host, pid = str(holder["host"]), int(holder["pid"])

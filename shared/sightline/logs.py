@@ -1,7 +1,7 @@
-"""Log lines and progress: a bar on a terminal, a line every few seconds in a pod's log.
+"""Log lines and progress: a progress bar on a terminal, a line every few seconds in a pod's log.
 
-A task of a local run has no terminal; where ``SIGHTLINE_PROGRESS=records`` asks for it, it reports its progress to the
-process that started it, which has one.
+A task of a local run has no terminal; with ``SIGHTLINE_PROGRESS=records`` it reports its progress to its parent
+process, which has one.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _log = logging.getLogger(__name__)
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """Send Sightline's log lines to standard error, one line each, with the time in front.
+    """Send Sightline's log lines to standard error, each on one line with the time.
 
     Args:
-        level: The least level that is shown, as in :mod:`logging`.
+        level: The minimum level to show, as in :mod:`logging`.
     """
     handler = _StandardError()
     handler.setFormatter(_Coloured("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
@@ -53,7 +53,7 @@ def configure_logging(level: int = logging.INFO) -> None:
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to what standard error is at that moment: a bar on the terminal puts lines above itself."""
+    """Writes to the current standard error, which a progress bar may replace to print lines above itself."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -78,7 +78,7 @@ class _Coloured(logging.Formatter):
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Append Sightline's log lines, with date and time in front, to a file as well."""
+    """Also append Sightline's log lines, with date and time, to a file."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger = logging.getLogger("sightline")
@@ -95,15 +95,15 @@ def logging_to(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class ProgressRecord:
-    """The progress of another process: one line of its standard error.
+    """The progress of another process, sent as one line on its standard error.
 
     Attributes:
-        key: The process and the piece of work, ``PID:NUMBER``.
-        description: What is done.
-        total: Units in all; None when nobody knows.
-        unit: The name of one unit, in the plural.
-        done: Units.
-        ended: Whether the work is over.
+        key: Process and operation, ``PID:NUMBER``.
+        description: Description of the operation.
+        total: Total number of units; None if unknown.
+        unit: Name of the unit, in the plural.
+        done: Number of completed units.
+        ended: Whether the operation has ended.
     """
 
     key: str
@@ -119,7 +119,7 @@ class ProgressRecord:
 
     @classmethod
     def parse(cls, line: str) -> ProgressRecord | None:
-        """The record that a line is, indented or not, for KFP indents what a task says; None for another line."""
+        """Parse a line, possibly indented (KFP indents the output of tasks); None if it is not a record."""
         line = line.strip()
         if not line.startswith(_RECORD_MARK):
             return None
@@ -142,11 +142,11 @@ class Progress:
         2
 
     Args:
-        description: What is done, in the infinitive: ``"read images"``.
-        total: How many units there are; ``None`` when nobody knows.  For none at all there is no bar.
-        unit: The name of one unit, in the plural; "bytes" are shown as kB, MB, GB.
-        begin: How many units were done before.
-        lines: False where the work logs lines of its own, so that there is a bar or nothing.
+        description: The operation, in the infinitive: ``"read images"``.
+        total: Total number of units; ``None`` if unknown.  With 0, no bar is shown.
+        unit: Name of the unit, in the plural; "bytes" are shown as kB, MB, GB.
+        begin: Number of units that were done before.
+        lines: False if the operation logs its own lines, so that only a bar is shown, or nothing.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class Progress:
             self.advance()
 
     def echo(self, line: str) -> None:
-        """Print a line to standard output, above the bar where both are on a terminal."""
+        """Print a line to standard output, above the bar if both are on a terminal."""
         if self._bar is not None and self._echoes_above:
             self._bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
         else:
@@ -248,7 +248,7 @@ class Progress:
 
 
 def terminal_bar(file: TextIO | None = None) -> RichProgress:
-    """Bars on a terminal, by default standard error; tasks have the field ``unit``.  rich honours ``NO_COLOR``."""
+    """Progress bars on a terminal, by default standard error; tasks have the field ``unit``.  Honors ``NO_COLOR``."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
     from rich.text import Text
@@ -266,7 +266,7 @@ def terminal_bar(file: TextIO | None = None) -> RichProgress:
         Amount(),
         TimeRemainingColumn(),
         console=Console(file=file) if file else Console(stderr=True),
-        redirect_stdout=sys.stdout.isatty(),  # what is piped stays out of standard error
+        redirect_stdout=sys.stdout.isatty(),  # piped output must not appear on standard error
     )
 
 

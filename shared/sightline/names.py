@@ -1,4 +1,4 @@
-"""Tables of names: what a name in the configuration can be, and what is imported for it on use."""
+"""Tables of names: the valid names of a configuration key, and the modules to import for them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sightline.errors import ConfigurationError
+from sightline.url_secrets import redact
 
 _LONGEST = 200
-"""Characters of a name that a message shows."""
+"""Maximum number of characters of a name in a message."""
 
 
 class NameTable(Mapping[str, str]):
-    """Name -> module and attribute, such as ``sightline.tracking.text:TRACKER``; in it ``*`` stands for the name.
+    """Name -> module and attribute, such as ``sightline.tracking.text:TRACKER``; ``*`` is replaced by the name.
 
     Args:
-        noun: What each of them is, such as ``tracker``.
-        targets: In the order in which they are listed.
+        noun: What the names are, such as ``tracker``.
+        targets: The entries, in the order of listings.
     """
 
     def __init__(self, noun: str, targets: Mapping[str, str]) -> None:
@@ -35,39 +36,39 @@ class NameTable(Mapping[str, str]):
         return len(self._targets)
 
     def require(self, name: str, place: str = "") -> str:
-        """The name, if it is in the table.
+        """Return the name if it is in the table.
 
         Args:
-            name: Whatever was given.
+            name: The given name.
             place: Where it was given, such as ``train.trackers``.
 
         Raises:
-            ConfigurationError: It is not.
+            ConfigurationError: It is not in the table.
         """
         if name not in self:
             raise ConfigurationError(f"{place}{': ' if place else ''}{unknown_name(self.noun, name, tuple(self))}")
         return name
 
-    def load(self, name: str, place: str = "") -> Any:  # noqa: ANN401  (the caller says what it is)
-        """What the name stands for; arguments and errors as :meth:`require`."""
+    def load(self, name: str, place: str = "") -> Any:  # noqa: ANN401  (the caller knows the type)
+        """Import the object for a name; arguments and errors as for :meth:`require`."""
         module, _, attribute = self[self.require(name, place)].partition(":")
         return getattr(importlib.import_module(module), attribute)
 
 
 def unknown_name(noun: str, name: object, known: Collection[str], shown: str = "") -> str:
-    """What is wrong with a name that a table does not have, the nearest that it has, and all of them.
+    """The message about an unknown name, with the most similar known name and the list of known names.
 
     Args:
         noun: What it should be, such as ``backbone``.
-        name: Whatever was given.
-        known: The names that there are.
-        shown: What to say in place of all of them.
+        name: The given value.
+        known: The known names.
+        shown: Text to show instead of the list of known names.
 
     Example:
         >>> unknown_name("backbone", "resnet5", ("resnet50", "vgg"))
         "no backbone called 'resnet5'; did you mean resnet50? There are: resnet50, vgg"
     """
-    text = repr(name)
+    text = redact(repr(name))  # before it is shortened: without its end, a URL's password would not be recognized
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     near = difflib.get_close_matches(str(name)[:_LONGEST], known, n=1, cutoff=0.5)
     meant = f"; did you mean {near[0]}?" if near else "."

@@ -1,4 +1,4 @@
-"""A file that a command may replace: one that it wrote itself, and no other."""
+"""Protects files of the user: a command replaces only files that it wrote itself."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 from sightline.errors import DataError
 
 _READ = 64 * 2**10
-"""Bytes at a file's beginning that tell what it is."""
+"""Number of bytes at the beginning of a file that identify its kind."""
 
 
 def require_own(path: Path, marks: tuple[bytes, ...], what: str, option: str) -> None:
-    """Refuse to replace a file that is not of the kind that the command writes, before any work.
+    """Refuse to replace a file that is not of the kind that the command writes, before any work is done.
 
     Args:
-        path: What is to be written; where nothing is, or an empty file, all is well.
-        marks: Each is at the beginning of every file of that kind.
-        what: What that kind is called, for the message.
-        option: The option that names another file, for the message.
+        path: The path to write; it may be missing or an empty file.
+        marks: Every file of that kind begins with one of these.
+        what: Name of the kind, for the message.
+        option: The option that sets another file, for the message.
 
     Raises:
-        DataError: Something else is there, or a parent of it is not a folder.
+        DataError: Another file exists at the path, or a parent of it is not a folder.
     """
     parent = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
     if not parent.is_dir():

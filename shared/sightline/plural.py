@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def either(*names: str) -> str:
-    """A choice as a sentence has it.
+    """A choice as text.
 
     Example:
         >>> either("JPEG", "PNG", "GIF"), either("PNG")
@@ -14,5 +14,5 @@ def either(*names: str) -> str:
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: ``1 image``, ``2,000 images``; ``plural`` where an s does not make it."""
+    """A number with its noun: ``1 image``, ``2,000 images``; ``plural`` for irregular nouns."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -1,4 +1,4 @@
-"""The process of a task: the run that it belongs to, and what the mounts of its pod mean to the libraries."""
+"""The process of a task: its run, and the setup of its pod."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ GOOGLE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
 def current_run_id() -> str:
-    """The name of the run that this process belongs to; empty where there is none."""
+    """The id of the run that this process belongs to; empty if there is none."""
     return os.environ.get("SIGHTLINE_RUN_ID", "")
 
 
 def current_run_name() -> str:
-    """What Kubeflow calls that run; empty where nobody says so.
+    """The name of that run on Kubeflow; empty if unknown.
 
-    A back end that does not fill in ``{{$.pipeline_job_name}}`` hands on that text itself.
+    Back ends that do not support ``{{$.pipeline_job_name}}`` pass on that text unchanged.
     """
     name = os.environ.get("SIGHTLINE_RUN_NAME", "")
     return "" if name.startswith("{{") else name
 
 
 def prepare_pod() -> None:
-    """Set the log up, and use the key file of Google Storage that ``SIGHTLINE_STORAGE_KEY`` names, where it is mounted.
+    """Configure logging, and use the key file of Google Storage in ``SIGHTLINE_STORAGE_KEY``, if it is mounted.
 
-    Without the file Google's usual ways count, such as workload identity; Google's own variable must not name a file
-    that is not there.
+    Without the file, Google's default credentials are used, such as workload identity; Google's own variable must not
+    refer to a missing file.
     """
     configure_logging()
     key = os.environ.get("SIGHTLINE_STORAGE_KEY", "")

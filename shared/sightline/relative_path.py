@@ -1,10 +1,10 @@
-"""Relative paths that come from outside: object names, the files of a manifest, the images of a COCO document.
+"""Untrusted relative paths: object names, the files of a manifest, the images of a COCO document.
 
-Whoever writes such a path must not decide where on this machine something is written.  The rules hold on every system,
-so that what was accepted in one place is not refused, or read as another file, in the next.
+The author of such a path must not be able to choose where on this machine a file is written.  The rules are the same on
+every system, so that an accepted path is not rejected, or read as another file, elsewhere.
 
-Letters that differ in case alone, names such as ``CON`` and dots at the end stay allowed: pods, laptops with Linux and
-buckets keep them apart, and refusing them would shut out data that is in order.
+Names that differ only in letter case, names such as ``CON`` and trailing dots are allowed: pods, Linux laptops and
+buckets distinguish them, and rejecting them would exclude valid data.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 
 MAX_BYTES = 1024
-"""Of the whole path in UTF-8: Google Storage's limit for the name of an object, and that of the database's column."""
+"""Maximum length of a path in UTF-8: Google Storage's limit for object names, and that of the database column."""
 
 MAX_PART_BYTES = 255
-"""Of one name between slashes: the limit of nearly all file systems."""
+"""Maximum length of a path component: the limit of nearly all file systems."""
 
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.\- ]*/)*[A-Za-z0-9_][A-Za-z0-9_.\- ]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -23,10 +23,10 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def fault_in(path: str) -> str:
-    """What is wrong with a relative POSIX path; an empty string where nothing is.
+    """The fault of a relative POSIX path; an empty string if there is none.
 
     Args:
-        path: Such as ``images/2024/a.jpg``.
+        path: Path such as ``images/2024/a.jpg``.
 
     Example:
         >>> fault_in("images/a.jpg")

@@ -1,8 +1,8 @@
 """Strict parsing of untrusted JSON: labelme files, DVC's manifests, headers of model files, documents in the bucket.
 
-Python's reader takes a key twice and keeps the last, takes NaN, takes half a character, and answers 100,000 brackets
-with a RecursionError.  Here each of these is one error whose text is the reason; the reader that called adds the place
-and the remedy.
+Python's parser accepts duplicate keys and keeps the last, accepts NaN and lone surrogates, and raises RecursionError
+for 100,000 brackets.  Here each of these is an error whose message is the reason; the caller adds the place and the
+remedy.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from pydantic import ConfigDict, TypeAdapter
 
 MAX_BYTES = 1024**3
-"""A longer text is refused unread."""
+"""A longer text is rejected unread."""
 
 MAX_DEPTH = 100
-"""Brackets within brackets; the deepest document of Sightline has under ten."""
+"""Maximum nesting of brackets; Sightline's own documents have fewer than ten levels."""
 
 MAX_DIGITS = 4000
-"""Of a whole number; Python itself stops at 4300, which an environment variable may change."""
+"""Maximum number of digits of an integer; Python's own limit, 4300, can be changed by an environment variable."""
 
 CLOSED: ConfigDict = {"extra": "forbid"}
-"""Closes a dataclass to fields that it does not have; see :func:`decode_as`."""
+"""Makes a dataclass reject unknown fields; see :func:`decode_as`."""
 
 Document = TypeVar("Document")
 
 _EXACT = 2**53
-"""Below it every whole number is a float of its own."""
+"""Up to this limit every integer can be represented exactly as a float."""
 
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -40,7 +40,7 @@ _HUGE = re.compile(rb"[0-9]{300}|[0-9][eE]\+?[0-9]{3}")
 
 
 class JsonError(ValueError):
-    """A text that is not strict JSON; the error's text says why."""
+    """A text that is not strict JSON; the message is the reason."""
 
 
 class EncodingError(JsonError):
@@ -58,16 +58,16 @@ def decode(
 
     Args:
         content: UTF-8, with or without a byte order mark; or the text itself.
-        max_bytes: A longer text is refused unread.
-        finite: Whether NaN, Infinity and numbers too large for a float are refused.
-        pairs: Makes something else than a dict of the fields of an object; a key that stands twice is its concern.
+        max_bytes: A longer text is rejected unread.
+        finite: Whether NaN, Infinity and numbers too large for a float are rejected.
+        pairs: Converts the fields of an object to another type than dict; it must handle duplicate keys itself.
 
     Returns:
-        What Python's ``json`` makes of it.
+        The result of Python's ``json``.
 
     Raises:
-        JsonError: It is too long, not UTF-8, empty, no JSON, nested deeper than :data:`MAX_DEPTH`, or holds a key
-            twice in one object, a whole number of thousands of digits, half a character, or a number that is none.
+        JsonError: It is too long, not UTF-8, empty, not JSON, nested deeper than :data:`MAX_DEPTH`, or contains a
+            duplicate key, an integer with thousands of digits, a lone surrogate, or a non-finite number.
     """
     if isinstance(content, str):
         content = content.encode(errors="surrogatepass")
@@ -96,15 +96,15 @@ def decode(
 
 
 def may_overflow(content: bytes) -> bool:
-    """Whether a JSON text may hold a number such as 1e999, which Python reads as infinity."""
+    """Whether a JSON text may contain a number such as 1e999, which Python reads as infinity."""
     return _HUGE.search(content) is not None
 
 
 def decode_as(kind: type[Document], content: bytes | str) -> Document:
-    """Decode a JSON text as a dataclass; other types than those of its fields are refused.
+    """Decode a JSON text as a dataclass; fields of other types are rejected.
 
     Args:
-        kind: A dataclass; fields that it does not have are ignored, or refused if ``__pydantic_config__ = CLOSED``.
+        kind: A dataclass; unknown fields are ignored, or rejected if ``__pydantic_config__ = CLOSED``.
         content: As for :func:`decode`.
 
     Raises:
@@ -137,13 +137,13 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 
 
 def _text(content: bytes) -> str:
-    # Without a mark, UTF-16 shows in a NUL within the first two characters.
+    # Without a byte order mark, UTF-16 has a NUL within the first two characters.
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:4]:
         raise EncodingError(f"not UTF-8 (byte 0x{content[0]:02x} at 0)")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The error counts from behind the mark.
+        # The position in the error does not include the mark.
         start = error.start + 3 * content.startswith(b"\xef\xbb\xbf")
         raise EncodingError(f"not UTF-8 (byte 0x{content[start]:02x} at {start})") from error
     if not text.strip():
@@ -165,7 +165,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _refuse_depth(content: bytes, document: object) -> None:
-    """Pairs of brackets are struck out from the inside, layer by layer: for nearly all texts that is all there is."""
+    """Remove pairs of brackets from the inside, level by level, which is sufficient for nearly all texts."""
     brackets = content.translate(None, _BRACKETS)
     for _ in range(MAX_DEPTH):
         if not brackets:
@@ -190,7 +190,7 @@ def _refuse_values(document: object, *, finite: bool) -> None:
 
 
 def _values(document: object) -> Iterator[tuple[int, object]]:
-    """Every value and every key, with the number of brackets around it; without recursion."""
+    """Every value and every key, with its nesting depth; without recursion."""
     waiting = [(0, document)]
     while waiting:
         depth, value = waiting.pop()
@@ -205,7 +205,7 @@ def _values(document: object) -> Iterator[tuple[int, object]]:
 
 
 def without_nulls(document: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
-    """JSON values without the fields that are null; an element of a list stays.
+    """JSON values without fields that are null; list elements are kept.
 
     Example:
         >>> without_nulls({"a": None, "b": [{"c": None, "d": 1}, None]})
@@ -219,7 +219,7 @@ def without_nulls(document: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
 
 
 def whole_numbers(document: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
-    """JSON values in which every float without a fraction is an int, up to 2**53, from where on floats skip some.
+    """JSON values in which every float without a fraction is an int, up to 2**53, the limit of exact floats.
 
     Example:
         >>> whole_numbers({"iterations": 12.0, "values": [1.0, 0.5]})
@@ -235,5 +235,5 @@ def whole_numbers(document: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
 
 
 def shown(text: str) -> str:
-    """A text as a message quotes it: at most 40 characters of it."""
+    """A text as quoted in messages: at most 40 characters."""
     return repr(text if len(text) <= 40 else text[:37] + "...")

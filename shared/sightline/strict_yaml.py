@@ -1,7 +1,7 @@
 """Strict parsing of YAML: recipes, the settings file, overrides, ``.dvc`` files.
 
-Plain mappings, lists and values.  Aliases (ten lines of them unfold to gigabytes), tags, a duplicate key that, and
-whatever is too long or nested too deeply are refused; a date is a text.
+Only plain mappings, lists and values are accepted.  Aliases (ten lines can expand to gigabytes), tags, duplicate keys,
+and texts that are too long or nested too deeply are rejected; a date is read as a string.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ MAX_DEPTH = 50
 
 
 class YamlError(ValueError):
-    """A text that is not strict YAML; the error's text says why."""
+    """A text that is not strict YAML; the message is the reason."""
 
 
 def decode(text: str) -> Any:  # noqa: ANN401  (whatever YAML holds)
     """Decode one YAML document.
 
     Args:
-        text: An empty one gives None.
+        text: YAML; an empty text gives None.
 
     Raises:
-        YamlError: It is no YAML, or holds what is refused here.
+        YamlError: It is not YAML, or contains something that is rejected here.
     """
     if len(text) > MAX_CHARACTERS:
         raise YamlError(f"it has {len(text):,} characters, more than {MAX_CHARACTERS:,}")
@@ -39,7 +39,7 @@ def decode(text: str) -> Any:  # noqa: ANN401  (whatever YAML holds)
         raise YamlError(f"{said}{where}") from error
     except yaml.reader.ReaderError as error:
         raise YamlError(f"it contains the control character U+{error.character:04X} at {error.position}") from error
-    except ValueError as error:  # 0x_ for example
+    except ValueError as error:  # for example 0x_
         reason = "thousands of digits" if "integer string" in str(error) else "no digits"
         raise YamlError(f"it contains an integer with {reason}") from error
 
@@ -48,9 +48,9 @@ _READ_AS_TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "merge", 
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's own SafeLoader without what a configuration does not need."""
+    """YAML's SafeLoader without features that a configuration does not need."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012  (YAML's own name and way)
+    yaml_implicit_resolvers = {  # noqa: RUF012  (defined this way by the base class)
         first: [(tag, pattern) for tag, pattern in resolvers if tag not in _READ_AS_TEXT]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

@@ -15,11 +15,11 @@ _NAME = re.compile(r"sightline-(?:git|history|init|record|remote)-(?:(\d+)-)?[a-
 
 
 def temporary_folder(kind: Kind) -> tempfile.TemporaryDirectory[str]:
-    """A folder that is removed at the end of the ``with``; its name has the id of this process."""
+    """A folder that is removed at the end of the ``with``; its name contains the id of this process."""
     return tempfile.TemporaryDirectory(prefix=f"sightline-{kind}-{os.getpid()}-")
 
 
 def is_left_behind(name: str) -> bool:
-    """Whether a folder of this name was made here by a process that has ended; earlier releases wrote no process id."""
+    """Whether a process that has ended left a folder with this name; earlier releases did not add a process id."""
     match = _NAME.fullmatch(name)
     return match is not None and (match[1] is None or not is_running(int(match[1])))

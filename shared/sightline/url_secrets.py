@@ -1,4 +1,4 @@
-"""Passwords and tokens in URLs: refused in the configuration, and hidden wherever a URL is shown."""
+"""Passwords and tokens in URLs: rejected in the configuration, and hidden in all output."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _WITH_USER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>[^/\s][^\s]*)@")
 _SHOWN = re.compile(r"(?<=://)[^/\s'\"][^\s'\"]*@")
 _IN_QUERY = re.compile(r"(?<=[?&])(password|passwd|pwd|token|access_token)=[^&\s'\"]*", re.IGNORECASE)
 _TOKEN = re.compile(r"(gh[a-z]_|github_pat_|glpat-|ya29\.|[0-9a-f]{40}$)")
-"""How the tokens of GitHub, GitLab and Google begin; they work as a user name too."""
+"""Prefixes of tokens of GitHub, GitLab and Google, which can also be used as a user name."""
 
 
 def holds_secret(url: str) -> bool:
-    """Whether a password or token stands before the host; a user's name alone is none.
+    """Whether a URL contains a password or token; a user name alone is not a secret.
 
     Example:
         >>> holds_secret("https://me:s3cret@host/data.git"), holds_secret("ssh://git@host/data.git")
@@ -25,7 +25,7 @@ def holds_secret(url: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """``text`` without what stands before the host in its URLs, and without passwords in their queries.
+    """``text`` without credentials before the host of its URLs, and without passwords in their queries.
 
     Example:
         >>> redact("clone https://me:s3cret@host/data.git")

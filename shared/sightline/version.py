@@ -1,4 +1,4 @@
-"""The version of Sightline, and the revision of its code, which changes with every byte."""
+"""The version of Sightline, and the revision of its code, which changes with every modified byte."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __version__ = "0.1.0"
 
 
 def code_revision() -> str:
-    """The revision of the code that runs.
+    """The revision of the running code.
 
-    For a snapshot, its 64 hexadecimal digits.  For any other code, ``<version>-<12 hexadecimal digits>``: the first of
-    those that a snapshot of it would have.  Equal code has an equal revision wherever it lies, committed or not, so
-    finished work is found again exactly when the code that did it is unchanged.
+    For a snapshot, its 64 hexadecimal digits.  For other code, ``<version>-<12 hexadecimal digits>``: the first digits
+    of the snapshot that could be made from it.  Identical code has the same revision anywhere, committed or not, so
+    finished work is reused exactly if the code that did it is unchanged.
     """
     package = Path(__file__).parent
     revision = package_revision(package)

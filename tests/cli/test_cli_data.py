@@ -122,7 +122,7 @@ def test_list_shows_no_facts_of_another_repository_with_the_same_tags(tmp_path, 
 
 def test_a_repository_without_versions_says_how_to_add_one(tmp_path):
     run("init", tmp_path / "data", "--remote", tmp_path / "remote")
-    assert "has no dataset version yet; add one" in run("list")
+    assert "has no dataset versions yet; add one" in run("list")
     with raises(UnknownTagError):
         run("show", "pets_ann_v1")
 

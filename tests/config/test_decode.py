@@ -118,7 +118,7 @@ def test_unknown_recipe_names_the_nearest():
     ("text", "expected"),
     [
         ("data: [1\n", "is not valid YAML"),
-        ("- 1\n", "must hold sections"),
+        ("- 1\n", "must contain sections"),
         ("data: {tag: a, tag: b}\n", "duplicate key 'tag'"),
     ],
 )
@@ -158,10 +158,10 @@ def test_overrides_stand_one_a_line():
     ("former", "now", "override", "says"),
     [
         ("train.steps", "train.iterations", "train.steps=800",
-         "train.steps: is called train.iterations now; set that to 800 instead"),
+         "train.steps: was renamed to train.iterations; set that to 800 instead"),
         # A whole section.
         ("engine", "train", "engine.iterations=8",
-         "engine: is called train now; set that to {'iterations': 8} instead"),
+         "engine: was renamed to train; set that to {'iterations': 8} instead"),
     ],
 )  # fmt: skip
 def test_a_name_of_an_earlier_version_leads_to_that_of_today(monkeypatch, former, now, override, says):

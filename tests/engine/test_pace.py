@@ -109,7 +109,7 @@ def test_neither_earlier_sessions_nor_validations_count_for_the_pace(clock):
         clock.now += 2
         paced.count(4)
         clock.now += 50
-        paced.leave_out()
+        paced.exclude_pause()
     assert paced.seconds_left == pytest.approx(2 * 490)
     assert paced.seconds == pytest.approx(9_000 + 10 * 52)
 

@@ -174,7 +174,9 @@ def test_what_is_not_sightlines_stays(aged, key):
     done = aged.sweep(delete=True)
     assert done.garbage == []
     assert planted.exists()
-    assert done.notes == [f"1 objects of {aged.bucket.as_uri()} are not Sightline's and are kept, such as {key}"]
+    assert done.notes == [
+        f"1 objects of {aged.bucket.as_uri()} were not created by Sightline and are kept, such as {key}"
+    ]
 
 
 def test_a_clock_that_a_killed_gc_left(aged):

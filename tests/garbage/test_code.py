@@ -156,7 +156,9 @@ def test_the_whole_command(storage, volume, database, snapshots, tmp_path):
     config = decode(RECIPE, [*places, f"work.dir={tmp_path / 'work'}", "data.classes=[a]"])
     done = sweep(config, WEEK, delete=True)
     assert done.garbage == []
-    assert done.notes == [f"1 objects of {storage.uri} are not Sightline's and are kept, such as code/mine.txt"]
+    assert done.notes == [
+        f"1 objects of {storage.uri} were not created by Sightline and are kept, such as code/mine.txt"
+    ]
     for path in volume.rglob("*"):
         os.utime(path, (1e9, 1e9))
     done = sweep(config, WEEK, delete=True)

@@ -41,11 +41,11 @@ MANIFESTS = {
     "a list in the list": (b"[" + entries("a.jpg") + b"]", "entry 0 is not an object with 'md5' and 'relpath'"),
     "null in the list": (entries("a.jpg")[:-1] + b", null]", "entry 1 is not an object with 'md5' and 'relpath'"),
     # One entry.
-    "no keys": (b"[{}]", "entry 0 must have the keys 'md5' and 'relpath' alone, but it has none"),
-    "no md5": (b'[{"relpath": "a.jpg"}]', "entry 0 must have the keys 'md5' and 'relpath' alone, but it has 'relpath'"),
-    "an etag, as for a file outside": (b'[{"etag": "x", "relpath": "a.jpg"}]', "entry 0 must have the keys 'md5' and 'relpath' alone, but it has 'etag', 'relpath'"),
-    "a third key": (b'[{"md5": "0123456789abcdef0123456789abcdef", "relpath": "a", "size": 3}]', "entry 0 must have the keys 'md5' and 'relpath' alone, but it has 'md5', 'relpath', 'size'"),
-    "a key twice": (b'[{"relpath": "a", "relpath": "b"}]', "entry 0 must have the keys 'md5' and 'relpath' alone, but it has 'relpath', 'relpath'"),
+    "no keys": (b"[{}]", "entry 0 must have only the keys 'md5' and 'relpath', but it has none"),
+    "no md5": (b'[{"relpath": "a.jpg"}]', "entry 0 must have only the keys 'md5' and 'relpath', but it has 'relpath'"),
+    "an etag, as for a file outside": (b'[{"etag": "x", "relpath": "a.jpg"}]', "entry 0 must have only the keys 'md5' and 'relpath', but it has 'etag', 'relpath'"),
+    "a third key": (b'[{"md5": "0123456789abcdef0123456789abcdef", "relpath": "a", "size": 3}]', "entry 0 must have only the keys 'md5' and 'relpath', but it has 'md5', 'relpath', 'size'"),
+    "a key twice": (b'[{"relpath": "a", "relpath": "b"}]', "entry 0 must have only the keys 'md5' and 'relpath', but it has 'relpath', 'relpath'"),
     "an entry in an entry": (b'[{"md5": {"md5": "0123456789abcdef0123456789abcdef", "relpath": "a"}, "relpath": "b"}]', "entry 1: md5 must be 32 hexadecimal digits, but it is not a string"),
     "md5 of a folder": (entries("a", md5=MD5 + ".dir"), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5}.dir'"),
     "md5 too short": (entries("a", md5=MD5[1:]), f"entry 0: md5 must be 32 hexadecimal digits, but it is '{MD5[1:]}'"),
@@ -69,7 +69,7 @@ MANIFESTS = {
     "1,025 bytes": (entries("d/" * 512 + "a"), f"entry 0, relpath '{'d/' * 18}d...': it has 1025 bytes, the limit is 1024"),
     "a name of 256 bytes": (entries("é" * 128), f"entry 0, relpath '{'é' * 37}...': a component is longer than 255 bytes"),
     "a path twice": (entries("a", "b", "a"), "entry 2: relpath 'a' is listed twice"),
-    "a file that is a folder": (entries("a", "a-b", "a/b/c"), "'a' is a file, and 'a/b/c' lies in it"),
+    "a file that is a folder": (entries("a", "a-b", "a/b/c"), "'a' is a file, but also the folder of 'a/b/c'"),
 }  # fmt: skip
 
 

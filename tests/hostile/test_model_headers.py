@@ -15,7 +15,7 @@ from sightline.models.safetensors_file import read_metadata
 from sightline.version import __version__
 from tests.squares import TINY_MODEL
 
-PICKLE = "a pickle can run any code when it is loaded, so Sightline reads only .safetensors; if you trust the file, convert it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
+PICKLE = "the file is a pickle, which can run any code when loaded, so Sightline reads only .safetensors; if you trust it, convert it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
 
 
 def tensor(**fields):
@@ -28,10 +28,10 @@ def safetensors(header, data=b"", length=None):
 
 
 def announced(length, size):
-    return f"not a safetensors file, or cut off: a header of {length} bytes is declared in a file of {size} bytes (at most 16777216 are read); fetch the file again"
+    return f"not a safetensors file, or truncated: a header of {length} bytes is declared in a file of {size} bytes (at most 16777216 are read); fetch the file again"
 
 
-DAMAGED = "the file is damaged or cut off ("  # the library says why
+DAMAGED = "the file is damaged or truncated ("  # the library says why
 
 
 # The file, how the message begins after its name.
@@ -40,12 +40,12 @@ FILES = {
     "torch.save": (b"PK\x03\x04" + bytes(60), PICKLE),
     "pickle, protocol 2": (b"\x80\x02}q\x00." + bytes(60), PICKLE),
     "pickle, protocol 5": (b"\x80\x05}." + bytes(60), PICKLE),
-    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer, not the file; fetch the file itself with git lfs pull"),
-    "Keras": (b"\x89HDF\r\n\x1a\n", "it is an HDF5 file, as Keras writes it, but Sightline reads only .safetensors; give such a file"),
-    "NumPy": (b"\x93NUMPY\x01\x00", "it is a NumPy array, but Sightline reads only .safetensors; give such a file"),
-    "GGUF": (b"GGUF\x03\x00\x00\x00", "it is a GGUF file, but Sightline reads only .safetensors; give such a file"),
-    "gzip": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "it is compressed with gzip; unpack it first"),
-    "an error page": (b"<!DOCTYPE html><html>", "it is a web page, not a model; download the file itself"),
+    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "the file is a Git LFS pointer; fetch the file itself with git lfs pull"),
+    "Keras": (b"\x89HDF\r\n\x1a\n", "the file is in HDF5 format, as written by Keras; expected a .safetensors file"),
+    "NumPy": (b"\x93NUMPY\x01\x00", "the file is a NumPy array; expected a .safetensors file"),
+    "GGUF": (b"GGUF\x03\x00\x00\x00", "the file is in GGUF format; expected a .safetensors file"),
+    "gzip": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "the file is compressed with gzip; decompress it first"),
+    "an error page": (b"<!DOCTYPE html><html>", "the file is a web page, not a model; download the model file itself"),
     # The length.
     "nothing": (b"", announced(0, 0)),
     "seven bytes": (bytes(7), announced(0, 7)),
@@ -135,14 +135,14 @@ def test_a_header_whose_length_looks_like_the_beginning_of_a_pickle_is_read(leng
 # The text under "sightline" in the header, what is said after the file's name.
 AGAIN = "fetch the file again, or train again"
 CARDS = {
-    "nothing": ("", f"the description in the header is damaged (it is empty); {AGAIN}"),
-    "no JSON": ("{", f"the description in the header is damaged (not valid JSON: Expecting property name enclosed in double quotes (line 1, column 2)); {AGAIN}"),
-    "a list": ("[1]", f"the description in the header cannot be read (it is not a JSON object); {AGAIN}"),
-    "no format": ("{}", f"the description in the header is damaged (task: Field required); {AGAIN}"),
-    "tomorrow's format": ('{"format": 99}', f"the description in the header cannot be read (it has format 99, but Sightline {__version__} reads formats up to 2); install a version of Sightline later than {__version__}"),
-    "a format of before that never was": ('{"format_version": 2}', f"the description in the header cannot be read (format_version: '2'; expected 1); {AGAIN}"),
-    "its format alone": ('{"format_version": 1}', f"the description in the header is damaged (task: Field required); {AGAIN}"),
-    "Infinity": ('{"format_version": 1, "metrics": {"EIR": Infinity}}', f"the description in the header is damaged (it contains Infinity, which JSON does not allow); {AGAIN}"),
+    "nothing": ("", f"the model card in the header is damaged (it is empty); {AGAIN}"),
+    "no JSON": ("{", f"the model card in the header is damaged (not valid JSON: Expecting property name enclosed in double quotes (line 1, column 2)); {AGAIN}"),
+    "a list": ("[1]", f"cannot read the model card in the header (it is not a JSON object); {AGAIN}"),
+    "no format": ("{}", f"the model card in the header is damaged (task: Field required); {AGAIN}"),
+    "tomorrow's format": ('{"format": 99}', f"cannot read the model card in the header (it has format 99, but Sightline {__version__} reads formats up to 2); install a version of Sightline later than {__version__}"),
+    "a format of before that never was": ('{"format_version": 2}', f"cannot read the model card in the header (format_version: '2'; expected 1); {AGAIN}"),
+    "its format alone": ('{"format_version": 1}', f"the model card in the header is damaged (task: Field required); {AGAIN}"),
+    "Infinity": ('{"format_version": 1, "metrics": {"EIR": Infinity}}', f"the model card in the header is damaged (it contains Infinity, which JSON does not allow); {AGAIN}"),
 }  # fmt: skip
 
 

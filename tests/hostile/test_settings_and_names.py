@@ -38,8 +38,8 @@ def faults(*lines):
 # A recipe file, what is said.
 RECIPES = {
     "nothing": (b"", faults(NO_CLASSES)),
-    "a list": (b"- data", "RECIPE must hold sections such as data:, but it holds a list"),
-    "a word": (b"data", "RECIPE must hold sections such as data:, but it holds a single value"),
+    "a list": (b"- data", "RECIPE must contain sections such as data:, but it contains a list"),
+    "a word": (b"data", "RECIPE must contain sections such as data:, but it contains a single value"),
     "an alias bomb": (BOMB.encode(), bad_yaml("alias *a is refused: write it out (line 2, column 8)")),
     "an alias of itself": (b"data: &a [*a]", bad_yaml("alias *a is refused: write it out (line 1, column 11)")),
     "a tag that runs code": (b"data: !!python/object/apply:os.system [ls]", bad_yaml("a tag (!) is refused: write the plain value (line 1, column 7)")),
@@ -121,8 +121,8 @@ def test_a_resolved_configuration_with_a_key_twice_is_refused():
     )
 
 
-NO_TAG = "is not a dataset tag; expected <dataset>_ann_<version> or <dataset>_train_<version>, made of letters, digits, '-' and '.' ('_' in the dataset's name alone), such as plates_ann_v1"
-UNFIT = "do not make a valid tag; expected letters, digits, '-' and '.' ('_' in the dataset's name alone), beginning with a letter or digit, no '..', no '_ann_' or '_train_' inside, 200 characters at most"
+NO_TAG = "is not a dataset tag; expected <dataset>_ann_<version> or <dataset>_train_<version>, made of letters, digits, '-' and '.' ('_' only in the dataset's name), such as plates_ann_v1"
+UNFIT = "do not make a valid tag; expected letters, digits, '-' and '.' ('_' only in the dataset's name), beginning with a letter or digit, without '..', '_ann_' or '_train_' inside, at most 200 characters"
 # A tag, what is said.
 TAGS = {
     "nothing": ("", f"'' {NO_TAG}"),
@@ -180,7 +180,7 @@ def test_an_object_s_name_means_the_same_everywhere(case):
 
 # A database URL, what is said.
 UNREADABLE = "the database URL cannot be read; expected sqlite:////absolute/path or mysql+pymysql://user@host:3306/name"
-HOLDS = "the URL holds a password, which would appear in process lists and logs; remove it and set SIGHTLINE_DATABASE_PASSWORD in the environment"
+HOLDS = "the URL contains a password, which would appear in process lists and logs; remove it and set SIGHTLINE_DATABASE_PASSWORD in the environment"
 DATABASES = {
     "nothing": ("", UNREADABLE),
     "a path": ("/tmp/x.sqlite", UNREADABLE),

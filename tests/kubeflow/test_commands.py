@@ -224,7 +224,7 @@ def test_a_rerun_under_a_name_that_is_another_now(server, call, monkeypatch):
         call("rerun", run_id)
     said = str(caught.value)
     assert f"run {run_id} cannot be repeated" in said
-    assert "train.steps: is called train.iterations now; set that to 800 instead\nfix it with --set" in said
+    assert "train.steps: was renamed to train.iterations; set that to 800 instead\nfix it with --set" in said
     server.say("GET /api/v1/namespaces/team", {})
     with pytest.raises(NotReadyError, match="volume claim team-work"):
         call("rerun", run_id, "--set", "train.iterations=800")

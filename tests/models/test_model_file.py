@@ -1,5 +1,4 @@
 import json
-import re
 import struct
 from dataclasses import replace
 
@@ -111,8 +110,9 @@ def test_a_header_that_cannot_be_is_refused(tmp_path, content):
 def test_a_header_that_is_no_json_object_is_refused(tmp_path, text):
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(text)) + text)
-    with pytest.raises(ModelFileError, match=re.escape(str(path))):
+    with pytest.raises(ModelFileError) as caught:
         read_card(path)
+    assert str(path) in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):

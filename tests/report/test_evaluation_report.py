@@ -15,7 +15,7 @@ def test_the_report_shows_models_winners_and_reasons(summary_folder, tmp_path, o
         "sha256 " + "b" * 16,
     )
     page.has("best has the highest mask_AP and beats the champion by more than 0.001.")
-    page.has("champion before: 0.592, difference +0.096")
+    page.has("previous champion: 0.592, difference +0.096")
     page.has("best selected by mask_AP", "last selected by EIR", "Boxes at IoU 0.5, score ≥ 0.4")
     page.has("read exactly 54 of 60 plates", "missed or misread 6", "false readings 3")
     page.has("annotations/plates/val_0001.png", "prediction of best", "nothing read")
@@ -40,7 +40,7 @@ def test_a_champion_that_stays_is_said_to_stay(summary_folder, tmp_path, open_pa
     page.has("by EIR, on the val split best champion stays 0.865 Equal. champion: 0.500, difference +0.365")
     page.has("best best candidate by EIR", "champion stays champion by EIR")
     assert page.text.index("best candidate by EIR") < page.text.index("stays champion by EIR")
-    assert "champion before" not in page.text
+    assert "previous champion" not in page.text
 
 
 def test_a_champion_that_could_not_be_measured_or_was_not_there_is_said(summary_folder, tmp_path, open_page):
@@ -52,7 +52,7 @@ def test_a_champion_that_could_not_be_measured_or_was_not_there_is_said(summary_
     path.write_text(json.dumps(document))
     write_evaluation_report(tmp_path / "report.html", summary_folder)
     page = open_page(tmp_path / "report.html")
-    page.has("the champion before could not be measured here", "there was no champion before")
+    page.has("the previous champion could not be measured", "no previous champion")
 
 
 def test_hostile_names_stay_text(summary_folder, tmp_path, open_page):
@@ -88,11 +88,11 @@ def test_an_almost_empty_summary_has_a_page(tmp_path, open_page):
     (tmp_path / "summary.json").write_text('{"models": {"best": {}}}')
     write_evaluation_report(tmp_path / "report.html", tmp_path)
     page = open_page(tmp_path / "report.html")
-    page.has("There are no values per class.", "There are no precision-recall curves.", "There is no confusion matrix.")
-    page.has("No image was drawn.", "no values by score")
+    page.has("No values per class.", "No precision-recall curves.", "No confusion matrix.")
+    page.has("No images were drawn.", "No values by score")
     (tmp_path / "summary.json").write_text("{}")
     write_evaluation_report(tmp_path / "report.html", tmp_path)
-    open_page(tmp_path / "report.html").has("No model was measured.")
+    open_page(tmp_path / "report.html").has("No models were measured.")
 
 
 def test_a_missing_summary_is_an_error(tmp_path):

@@ -61,7 +61,7 @@ def test_the_graph_of_a_tag_holds_its_own_models(database):
     assert BEST2 not in keys
 
 
-def test_of_many_the_most_telling_are_drawn(database):
+def test_of_many_the_most_relevant_are_drawn(database):
     for number in range(10):
         story.start(database, f"many-{number}", "plates_ann_v1", [])
         story.offer(database, f"many-{number}", "v1", {"best": (story.sha(f"many{number}"), 0.1, 0.2)})

@@ -44,7 +44,7 @@ def test_what_was_not_tested_is_marked_and_the_champion_stands_beside_on_the_sam
 
 def test_no_run_is_said(tmp_path, open_page):
     write_run_index(tmp_path / "index.html", [])
-    open_page(tmp_path / "index.html").has("There is no run yet")
+    open_page(tmp_path / "index.html").has("No runs yet")
 
 
 def test_hostile_names_stay_text_and_links_stay_paths(tmp_path, open_page):

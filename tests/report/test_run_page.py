@@ -45,7 +45,7 @@ def test_the_page_says_everything(page):
 
 
 def test_every_number_that_depends_on_a_threshold_names_it(page):
-    page.has("AP: mean over IoU 0.50 to 0.95, AP50 and AP75 at IoU 0.5 and 0.75, dv_mAP at IoU 0.6")
+    page.has("AP: mean over IoU 0.50 to 0.95; AP50 and AP75: at IoU 0.5 and 0.75; dv_mAP: at IoU 0.6")
     page.has("EIR: score ≥ 0.4.", "On the test split. Boxes at IoU 0.5, score ≥ 0.4.")
     page.has("prediction of best, score ≥ 0.4", "On the test split. Wrong readings first, score ≥ 0.4")
 
@@ -172,18 +172,18 @@ def test_a_failed_run_says_why_and_what_is_missing(finished, tmp_path, open_page
     )
     page = shown(run, tmp_path, open_page)
     page.has(
-        f"Train failed {reason}", "Record left no result", "Train left no history", "Neither train nor test finished"
+        f"Train failed {reason}", "Record has no result", "Train has no history", "Neither train nor test finished"
     )
     assert page.source.count('class="failed"><title>Train: failed') == 2  # red, in both graphs
     page.has("Train \N{EN DASH} failed")
-    page.has("Neither evaluate nor test left a summary")
+    page.has("Neither evaluate nor test has a summary")
     assert page.text.count(reason) == 2  # at the top and in the task, and not once more for the run
     assert "Confusion" not in page.text
 
 
 def test_a_run_that_failed_before_its_tasks_says_why(finished, tmp_path, open_page):
     run = dataclasses.replace(finished.page, state="failed", tasks=[], results={}, files={}, message="No such tag.")
-    shown(run, tmp_path, open_page).has("No such tag.", "No task was recorded.")
+    shown(run, tmp_path, open_page).has("No such tag.", "No tasks were recorded.")
 
 
 def test_files_that_are_gone_or_damaged_are_named_and_the_rest_is_shown(finished, tmp_path, open_page):
@@ -193,9 +193,9 @@ def test_files_that_are_gone_or_damaged_are_named_and_the_rest_is_shown(finished
     (tmp_path / "evaluate" / "summary.json").write_text("{")
     files = {name: tmp_path / name for name in ("record", "train", "evaluate")}
     page = shown(dataclasses.replace(finished.page, files=files), tmp_path, open_page)
-    page.has("report.html: the data report cannot be shown: No such file or directory; run record again")
-    page.has("history.json: no training history to draw", "summary.json: no summary to report on")
-    page.has("plates v2", "Neither evaluate nor test left a summary")
+    page.has("report.html: cannot show the data report: No such file or directory; run record again")
+    page.has("history.json: cannot read the training history", "summary.json: cannot read the summary")
+    page.has("plates v2", "Neither evaluate nor test has a summary")
 
 
 def test_without_test_the_val_split_is_shown(finished, tmp_path, open_page):
@@ -209,7 +209,7 @@ def test_selections_are_known_from_the_result_alone(finished, tmp_path, open_pag
            "previous_value": None, "promoted": True, "reason": "There was no champion."}  # fmt: skip
     run = dataclasses.replace(finished.page, results={"evaluate": {"selections": [one]}}, files={})
     page = shown(run, tmp_path, open_page)
-    page.has("by EIR, on the val split last new champion 0.900 There was no champion. there was no champion before")
+    page.has("by EIR, on the val split last new champion 0.900 There was no champion. no previous champion")
 
 
 def test_hostile_texts_stay_text(finished, tmp_path, open_page):

@@ -6,7 +6,7 @@ from tests.report.conftest import Page
 def test_the_report_shows_the_selected_models_and_unlabelled_images(finished, tmp_path, open_page):
     write_test_report(tmp_path / "report.html", finished.folders["test"])
     page = open_page(tmp_path / "report.html")
-    page.has("plates_train_v2", "split test", "images 60", "unlabelled images 1")
+    page.has("plates_train_v2", "split test", "images 60", "unlabeled images 1")
     page.has("On images that no decision was based on.", "0.915", "street.png · best", "2 more images")
     # Eight pairs, one unlabelled image, and the readings' images again in small.
     assert len(page.loads) == 8 * 2 + 1 + 8

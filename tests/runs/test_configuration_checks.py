@@ -28,7 +28,7 @@ def faults_of(*overrides, recipe="instance_segmentation"):
     [
         ("data.tag=pets", "data.tag: 'pets'", "<dataset>_ann_<version>"),
         ("data.tag=pets_v1", "data.tag: 'pets_v1'", "plates_ann_v1"),
-        ("data.tag=a..b_ann_v1", "data.tag: ", "no '..'"),
+        ("data.tag=a..b_ann_v1", "data.tag: ", "without '..'"),
         ("data.tag=pets_train_v1", "data.tag: pets_train_v1", "set it to pets_ann_v1"),
         ("model.backbone=resnet51", "model.backbone", "resnet50"),
         ("model.backbone=timm:swin_tiny_patch4_window7_223", "model.backbone", "timm:swin_tiny_patch4_window7_224"),

@@ -128,7 +128,7 @@ def old_run(sightline_home):
 def test_a_run_of_an_earlier_release_is_drawn_with_its_own_candidates_first(old_run):
     page, index = old_run
     page.has("by mask_AP, on the val split last champion stays 0.375", "champion: 0.500, difference -0.125")
-    page.has("do not say where they were computed", "they come from an earlier release", "2.0 images/s")
+    page.has("have no environment", "an earlier release wrote them", "2.0 images/s")
     page.has("sightline model predict /b/last photo.jpg --out predictions")
     index.has("0.375 val against 0.500", "mask_AP: last, champion stays")
     assert "0.625" not in index.text  # the champion's test value is not the run's
@@ -157,7 +157,7 @@ def redrawn(sightline_home, run, *entries):
 def test_a_run_that_fails_again_the_same_way_says_to_correct_it(sightline_home, needs_correction, pid):
     entry = {"step": "record", "state": "failed", "message": FAULT, "needs_correction": needs_correction}
     page, _ = redrawn(sightline_home, document("failed", f"record: {FAULT}", pid=pid), entry)
-    assert ("Correct the configuration or the data first" in page.text) == needs_correction
+    assert ("Fix the configuration or the data first" in page.text) == needs_correction
     assert ("Resume this run" in page.text) != needs_correction
     page.has("Training did not run.", "Neither train nor test finished in this run.")
     assert "--set 'train.trackers" not in page.text
@@ -165,7 +165,7 @@ def test_a_run_that_fails_again_the_same_way_says_to_correct_it(sightline_home, 
 
 def test_tensorboard_is_named_as_a_setting_only_to_a_training_without_it(sightline_home):
     page, _ = redrawn(sightline_home, document("failed"), {"step": "train", "state": "failed"})
-    page.has("the next one will with --set 'train.trackers=[text, tensorboard]'")
+    page.has("to write them in the next run, add --set 'train.trackers=[text, tensorboard]'")
 
 
 def test_a_run_that_found_its_evaluation_says_so(sightline_home):
@@ -174,5 +174,5 @@ def test_a_run_that_found_its_evaluation_says_so(sightline_home):
     result = json.dumps(OLD_EVALUATE | {"files": files.as_uri()})
     entry = {"step": "evaluate", "state": "reused", "result": result}
     page, index = redrawn(sightline_home, document("succeeded"), entry)
-    index.has("mask_AP: last, its results were there already")
-    page.has("These results were there already: an earlier run decided this.")
+    index.has("mask_AP: last, its results existed already")
+    page.has("Decided by an earlier run; its results were reused.")

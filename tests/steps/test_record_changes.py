@@ -101,4 +101,4 @@ def test_objects_that_are_left_out_are_said_at_the_end_and_on_the_page(tmp_path,
     numbers = json.loads(storage.read_bytes(f"{folder}/report.json")[0])
     assert numbers["left_out"]["dog"] == {"unsupported_shape": 2}
     page = storage.read_bytes(f"{folder}/report.html")[0].decode()
-    assert "Objects of a class that are left out" in page
+    assert "Objects left out, by class" in page

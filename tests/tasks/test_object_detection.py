@@ -112,7 +112,7 @@ def test_a_model_file_gives_boxes_alone(network, model, tmp_path):
     assert (found.boxes_xyxy[:, 2:] <= np.array(image.size)).all()
     with pytest.raises(ModelFileError) as caught:
         load_predictor(path, "cpu", task="instance_segmentation")
-    assert "made for the task object_detection" in str(caught.value)
+    assert "object_detection; expected instance_segmentation" in str(caught.value)
 
 
 def test_boxes_are_measured_as_pycocotools_measures_them(tmp_path):

@@ -114,7 +114,7 @@ def test_a_character_in_two_text_boxes_belongs_to_the_smaller():
     assert read(parts)[0].texts == ("12a", "3456")
 
 
-def test_several_plates_the_surest_first():
+def test_several_plates_by_descending_score():
     parts = [*plate(score=0.7), *plate("l_board", "77b", "0000", at=(150, 0), score=0.8)]
 
     assert [reading.texts for reading in read(parts)] == [("77b", "0000"), ("12a", "3456")]

@@ -28,7 +28,7 @@ COMMANDS = {
     "model": ("sightline.cli.model", "Inspect models and run them on images."),
     "runs": ("sightline.cli.runs", "List, show and compare runs."),
 }
-"""Name -> (module that defines the click command ``command``, its line in ``--help``)."""
+"""Name -> (module that defines the click command ``command``, its description in ``--help``)."""
 
 
 class LazyGroup(click.Group):
@@ -85,10 +85,10 @@ def quoted_override(arguments: Sequence[str]) -> str:
 
 def run_cli(command: click.Command) -> None:
     """Run a command line and exit; errors meant for the user are printed without a traceback, and exit with 1."""
-    prepare_pod()  # a notebook is one
-    set_threshold(100_000)  # looking for garbage among what imports make takes a tenth of a short command
+    prepare_pod()  # a notebook runs in a pod, too
+    set_threshold(100_000)  # collecting garbage during imports takes a tenth of the time of a short command
     try:
-        code = command.main(standalone_mode=False)  # what ctx.exit was given; None when the command just returned
+        code = command.main(standalone_mode=False)  # the argument of ctx.exit; None if the command returned
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()

@@ -19,7 +19,7 @@ def command() -> None:
 
 
 def configuration_options(function: Command) -> Command:
-    """The arguments that name a configuration: a recipe, and overrides."""
+    """The arguments of a configuration: a recipe, and overrides."""
     overrides = click.option(
         "--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable."
     )
@@ -29,7 +29,7 @@ def configuration_options(function: Command) -> Command:
 
 @command.command()
 @configuration_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON in one line, as the components take it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on one line, as the components expect it.")
 @click.option("--describe", is_flag=True, help="Print meaning, range and default above every key.")
 def show(recipe: str, overrides: tuple[str, ...], as_json: bool, describe: bool) -> None:
     """Print the full configuration as YAML: built-in defaults < RECIPE < settings file < --set."""

@@ -95,7 +95,7 @@ command.add_command(data_remove.command)
 @click.option("--all", "with_removed", is_flag=True, help="Show removed versions too.")
 @json_option
 def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -> None:
-    """List the dataset versions of a data repository, and what is recorded of them in the database."""
+    """List the dataset versions of a data repository, with their state in the database."""
     from sightline.data.git.clones import clone_hint
     from sightline.data.repository.history import list_tags
 
@@ -116,7 +116,7 @@ def list_command(repository: str | None, *, with_removed: bool, as_json: bool) -
     hint = clone_hint(source, TIMEOUT_SECONDS)
     if not rows:
         click.echo(
-            f"{source} has no dataset version yet; "
+            f"{source} has no dataset versions yet; "
             + (hint or "add one with: sightline data add FOLDER --dataset NAME --version V")
         )
     for row in rows:
@@ -204,7 +204,7 @@ def _training_facts(data: bytes, tag: str) -> dict[str, Any]:
 
 
 def _facts(known: VersionRow | None, commit: str) -> dict[str, Any]:
-    """What the database knows of a version; nothing where its row of that tag is of another commit."""
+    """The database's facts about a version; empty if its row with that tag has another commit."""
     if known is None or known.record.commit != commit:
         return {}
     return {"images": known.images, "registered": known.created_at.isoformat(timespec="seconds")}
@@ -221,7 +221,7 @@ def _facts_text(row: dict[str, Any], known: VersionRow | None) -> str:
 
 
 def _registered() -> dict[str, VersionRow]:
-    """What the database knows, by tag; nothing where there is none."""
+    """The versions in the database by tag; empty if there is no database."""
     from sightline.database import open_database
     from sightline.errors import DatabaseError
 
@@ -238,7 +238,7 @@ def _registered() -> dict[str, VersionRow]:
 
 
 def _removed(source: str) -> list[dict[str, Any]]:
-    """Rows for the versions that were taken back; they have ``removed``."""
+    """Rows for removed versions; they have the key ``removed``."""
     from sightline.data.repository.tombstones import read_tombstones
 
     rows = []
@@ -255,12 +255,12 @@ def _default_repository() -> str:
 
 
 def _make_default(path: Path) -> str | None:
-    """Write ``data.repository`` to the settings file; returns what it was (maybe empty), None where it is this one."""
+    """Write ``data.repository`` to the settings file; returns the old value (maybe empty), None if it is unchanged."""
     from sightline.files import write_atomically
 
     settings, document = settings_path(), read_settings()
     if not isinstance(document.setdefault("data", {}), dict):
-        raise ConfigurationError(f"{settings} must hold sections such as data:; fix or remove it")
+        raise ConfigurationError(f"{settings} must contain sections such as data:; fix or remove it")
     before = document["data"].get("repository")
     if before == str(path):
         return None

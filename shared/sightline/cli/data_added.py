@@ -24,8 +24,8 @@ def added_lines(added: Added, repository: Path) -> list[str]:
     """The report of an addition.
 
     Args:
-        added: What was done.
-        repository: Where.
+        added: The result of the addition.
+        repository: The data repository.
     """
     state = "added" if added.new else "already exists; nothing changed"
     lines = [f"{added.tag}: {state} ({added.files} files, commit {added.commit[:12]})", *folder_lines(added.found)]
@@ -45,17 +45,17 @@ def added_lines(added: Added, repository: Path) -> list[str]:
 
 
 def folder_lines(found: FolderFiles) -> list[str]:
-    """What a folder contains besides annotations and images."""
+    """Files of a folder other than annotations and images."""
     lines = [f"left out: {first_names(found.left_out, 'hidden or temporary file')}"] if found.left_out else []
     if found.foreign_images:
         kinds = Counter(map(suffix_of, found.foreign_images))
         shown = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-        lines.append(f"note: images of kinds that Sightline does not read: {shown}; convert them to JPEG or PNG")
+        lines.append(f"note: images in formats that Sightline does not read: {shown}; convert them to JPEG or PNG")
     return lines
 
 
 def _next_line(added: Added, repository: Path) -> str:
-    """The command that trains on the version; it works when pasted."""
+    """The command that trains on the version; it can be pasted into a shell."""
     settings = [f"data.tag={added.tag}"]
     recipe, classes = fitting_recipe(added.annotations.labels, [])
     if not recipe and not classes:
@@ -71,7 +71,7 @@ def _next_line(added: Added, repository: Path) -> str:
 
 
 def _python() -> str:
-    """``python`` where that is this one."""
+    """``python`` if that is the running interpreter, otherwise its path."""
     found = shutil.which("python")
     return (
         "python" if found and Path(found).parent.resolve() == Path(sys.executable).parent.resolve() else sys.executable
@@ -79,6 +79,6 @@ def _python() -> str:
 
 
 def _pipeline() -> str:
-    """``pipeline.py``, from where the command was given."""
+    """The path of ``pipeline.py`` relative to the current folder."""
     path = Path(sightline.__file__).parents[2] / "pipeline.py"
     return str(path) if path.is_file() and path.parent != Path.cwd() else "pipeline.py"

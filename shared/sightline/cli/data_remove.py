@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--repository", metavar="URL_OR_PATH", help="Data repository; default: data.repository in the settings file."
 )
 @click.option("--yes", is_flag=True, help="Remove it; without this, show what would be removed.")
-@click.option("--reason", default="", metavar="TEXT", help="Reason, shown to anyone who looks for the version later.")
+@click.option("--reason", default="", metavar="TEXT", help="Reason, shown to users who look for the version later.")
 @click.option(
     "--database", metavar="URL", help="Database to check for models and results made from it; default: database.url."
 )
@@ -42,7 +42,7 @@ def command(
     unchecked: bool,
     as_json: bool,
 ) -> None:
-    """Remove the version TAG, unless something was trained on it.
+    """Remove the version TAG, unless a model was trained on it.
 
     The name of an annotation version stays reserved: adding the same folder again restores it; other contents need a
     new version. A training set can be recorded again with other settings. Commits and files on the DVC remote are kept.
@@ -92,5 +92,5 @@ def _echo_removed(version: DatasetTag, found: Removable) -> None:
         )
         return
     name = f"--dataset {version.dataset} --version"
-    click.echo(f"the same folder brings it back:  sightline data add FOLDER {name} {version.version}")
+    click.echo(f"the same folder restores it:     sightline data add FOLDER {name} {version.version}")
     click.echo(f"corrected data is a new version: sightline data add FOLDER {name} NEW")

@@ -11,7 +11,7 @@ from sightline.config.settings import embedded_or_own
 
 
 def database_options(function: Callable[..., None]) -> Callable[..., None]:
-    """--url, --recipe and --set for a command; the function gets one ``url``."""
+    """Add --url, --recipe and --set to a command; the function receives a single ``url``."""
 
     def with_url(url: str, recipe: str, overrides: tuple[str, ...], **rest: Any) -> None:  # noqa: ANN401
         function(url=url or _configured(recipe, overrides), **rest)

@@ -37,7 +37,7 @@ def current_command(url: str) -> None:
 @command.command("check")
 @database_options
 def check_command(url: str) -> None:
-    """Check that the tables of the database are as this version of Sightline expects."""
+    """Check that the tables of the database match the schema that this version of Sightline expects."""
     engine = connect(url, create=False)
     require_current(engine)
     found = differences(engine)

@@ -24,7 +24,7 @@ from sightline.data.repository.adding import unstored_images
 from sightline.plural import counted
 
 _ANY_CLASS = "\0"
-"""Stands for all labels; no label is this."""
+"""Represents all labels; no real label has this value."""
 
 _CONSEQUENCES = {"drop": "left out", "clip": "cut at the image's border", "embedded": "read from imageData"}
 
@@ -130,7 +130,7 @@ def _label_lines(annotations: Annotations, data: Data, classes_known: bool) -> l
 
 
 def _shown(label: str) -> str:
-    """A label as it is, or quoted where a blank or another character at its end would not be seen."""
+    """A label as it is, or quoted if it begins or ends with a space or another invisible character."""
     return label if label.isprintable() and label == label.strip() else ascii(label)
 
 

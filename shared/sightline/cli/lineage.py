@@ -1,4 +1,4 @@
-"""``sightline lineage``: what something was made from, and what was made from it."""
+"""``sightline lineage``: the inputs from which an object was made, and the objects made from it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def command(*, url: str, name: str, as_json: bool, html: Path | None) -> None:
 
 
 def _asked(database: Database, name: str) -> Named:
-    """What ``name`` means; a file is known by its contents, wherever it lies."""
+    """Resolve ``name``; a file is identified by its contents, wherever it is."""
     try:
         return database.named(name)
     except UnknownNameError as error:
@@ -70,7 +70,7 @@ def _asked(database: Database, name: str) -> Named:
 
 
 def _sha256(name: str) -> str:
-    """The SHA-256 of the model that a path, a URI or ``champion:DATASET`` means; empty for any other name."""
+    """The SHA-256 of the model at a path or URI, or of ``champion:DATASET``; empty for any other name."""
     path = Path(name).expanduser()
     if not path.is_file() and name.startswith("champion:"):
         from sightline.prediction.models import find_champion
@@ -85,7 +85,7 @@ def _sha256(name: str) -> str:
 
 
 def _explain_unused(name: str, error: UnknownNameError) -> None:
-    """Raise what helps further where ``name`` is a version of the data repository that no run has used."""
+    """Raise a more helpful error if ``name`` is a version of the data repository that no run has used."""
     from sightline.data.repository.history import list_tags
     from sightline.data.tags import DatasetTag
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from sightline.models.model_file import ModelCard
 
 MAX_PIXELS = 50_000_000
-"""As ``data.max_pixels`` has it where nobody says otherwise."""
+"""The default of ``data.max_pixels``."""
 
 SHOWN_LINES = 200
-"""Images with a line of their own; a larger batch has a progress bar alone."""
+"""Maximum number of images with a line of their own; for more images, only a progress bar is shown."""
 
 
 @click.group("model")
@@ -29,7 +29,7 @@ def command() -> None:
 
 @command.command("show")
 @click.argument("model", metavar="MODEL")
-@click.option("--json", "as_json", is_flag=True, help="Print everything in the header as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the complete header as JSON.")
 def show(*, model: str, as_json: bool) -> None:
     """Show the metadata of a model file.
 

@@ -107,7 +107,7 @@ def _run(database: Database, name: str) -> Lineage:
 
 
 def _close_abandoned(runs: Iterable[RunRow]) -> bool:
-    """Close runs of this machine that say they run while their process is gone."""
+    """Close runs of this machine that are marked as running although their process has ended."""
     running = [run.record.run_id for run in runs if run.state == "running"]
     if not running:
         return False

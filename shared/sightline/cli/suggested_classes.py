@@ -12,29 +12,29 @@ from sightline.config.decode import recipe_document
 from sightline.data.formats.labels import IGNORED_LABEL, cleaned, respelled
 
 LONGEST_ARGUMENT = 100_000
-"""Characters; Linux takes 131,072 bytes, and some are quoted."""
+"""Maximum length in characters; Linux allows 131,072 bytes, and some characters are quoted."""
 
 
 PLATES = "plates"
-"""The recipe that comes with classes of its own."""
+"""The recipe with built-in classes."""
 
 
 def fitting_recipe(labels: Mapping[str, int], ignored: Sequence[str]) -> tuple[str, list[str]]:
-    """The recipe that has these labels as classes, ignoring their spelling, and the overrides that it needs.
+    """The recipe whose classes match these labels, ignoring spelling, and the overrides that it needs.
 
     Args:
-        labels: How many shapes carry each.
+        labels: Number of shapes with each label.
         ignored: ``data.ignored_labels``.
 
     Returns:
-        An empty name and the overrides of :func:`suggested_overrides` where the labels need classes of their own.
+        If no recipe matches, an empty name and the overrides of :func:`suggested_overrides`.
     """
     from sightline.tasks.readers.plates import TEXTS_OF_BOARD
 
     classes = recipe_document(PLATES)["data"]["classes"]
     meant = respelled(labels, (IGNORED_LABEL, *ignored, *classes))
     names = {meant.get(label, label) for label in labels if cleaned(label)} - {IGNORED_LABEL, *ignored}
-    # Digits alone may be anything.
+    # Labels with only digits match too many datasets.
     if names <= set(classes) and names & TEXTS_OF_BOARD.keys():
         return PLATES, _label_overrides(labels, ignored, meant)
     return "", suggested_overrides(labels, ignored)
@@ -44,12 +44,12 @@ def suggested_overrides(labels: Mapping[str, int], ignored: Sequence[str]) -> li
     """Overrides that turn every label into a class; different spellings of a name share one class.
 
     Args:
-        labels: How many shapes carry each.
+        labels: Number of shapes with each label.
         ignored: ``data.ignored_labels``.
 
     Returns:
-        ``data.classes=[...]``, and ``data.ignored_labels`` and ``data.aliases`` where they are needed; nothing where
-        there is no class.
+        ``data.classes=[...]``, and ``data.ignored_labels`` and ``data.aliases`` if needed; empty if there are no
+        classes.
     """
     meant = respelled(labels, (IGNORED_LABEL, *ignored))
     names = sorted({meant.get(label, label) for label in labels if cleaned(label)})
@@ -58,7 +58,7 @@ def suggested_overrides(labels: Mapping[str, int], ignored: Sequence[str]) -> li
 
 
 def _label_overrides(labels: Mapping[str, int], ignored: Sequence[str], meant: Mapping[str, str]) -> list[str]:
-    """What leaves out labels that are no classes, and maps other spellings."""
+    """Overrides that leave out labels that are not classes, and map other spellings."""
     overrides = []
     if IGNORED_LABEL not in ignored and IGNORED_LABEL in {meant.get(label, label) for label in labels}:
         overrides.append(f"data.ignored_labels={_list([*ignored, IGNORED_LABEL])}")
@@ -74,7 +74,7 @@ def fit_a_command_line(overrides: Sequence[str]) -> bool:
 
 
 def _pattern(label: str) -> str:
-    """A label as an alias of itself alone: aliases are regular expressions, too."""
+    """A regular expression for an alias that matches only this label."""
     return re.escape(label) if set(label) & set(r"\.^$*+?{}[]|()") else label
 
 
@@ -83,13 +83,13 @@ def _list(values: Sequence[str]) -> str:
 
 
 def _mapping(values: Mapping[str, str]) -> str:
-    # A question mark begins a key that is too long to be known as one by its colon.
+    # A question mark introduces a key that is too long to be recognized by its colon.
     pairs = ((_scalar(key), _scalar(value)) for key, value in values.items())
     return f"{{{', '.join(f'? {key} : {value}' if len(key) > 500 else f'{key}: {value}' for key, value in pairs)}}}"
 
 
 def _scalar(text: str) -> str:
-    """A string of YAML that a shell, a terminal and a clipboard leave as it is: on one line, nothing invisible."""
+    """A YAML string that survives shells, terminals and clipboards: on one line, without invisible characters."""
     plain = yaml.safe_dump([text], default_flow_style=True, allow_unicode=True, width=10**9).strip()[1:-1]
     if plain.isprintable():
         return plain

@@ -1,8 +1,9 @@
-"""Snapshots of the helper code: made from the package, published to a volume or bucket, and installed where pods run.
+"""Snapshots of the helper code: created from the package, published to a volume or bucket, and installed in pods.
 
-A snapshot is immutable and named by its contents.  On a volume it is a folder, as :mod:`sightline_bootstrap` says; in a
-bucket it is one object, ``code/snapshots/<revision>.json``, beside the pointer ``code/CURRENT.json``.  Where the result
-bucket has a pointer, ``code_rev=current`` means what it names; otherwise CURRENT of the volume counts.
+A snapshot is immutable and named by its contents.  On a volume it is a folder, as described in
+:mod:`sightline_bootstrap`; in a bucket it is one object, ``code/snapshots/<revision>.json``, next to the pointer
+``code/CURRENT.json``.  If the result bucket has a pointer, ``code_rev=current`` refers to its snapshot; otherwise to
+CURRENT of the volume.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``python -m sightline.code bring CODE_REV``: started by the bootstrap if a pod does not have the code yet.
 
-The one line on standard output is the revision.  The bucket is that of the settings file.
+Standard output contains only the revision.  The bucket is the one in the settings file.
 """
 
 from __future__ import annotations

@@ -13,21 +13,21 @@ from sightline_bootstrap import SnapshotError
 
 
 def bring(code_rev: str, storage: Storage, volume: Path) -> str:
-    """Make sure that the volume has an intact snapshot; a damaged one is replaced.
+    """Ensure that the volume contains an intact snapshot; a damaged one is replaced.
 
-    ``current`` means what the pointer of the bucket names, and CURRENT of the volume follows it.  Where the bucket has
-    no pointer, CURRENT of the volume counts: a notebook with the volume mounted published it.
+    ``current`` is resolved by the pointer of the bucket, and CURRENT of the volume is updated to it.  If the bucket
+    has no pointer, CURRENT of the volume is used: the code was published from a notebook with the volume mounted.
 
     Args:
-        code_rev: ``current``, or a revision or a beginning of it with 8 digits or more.
+        code_rev: ``current``, or a revision or at least 8 digits of its beginning.
         storage: The result bucket.
-        volume: The folder that pods have at ``$SIGHTLINE_CODE``.
+        volume: The folder that is mounted in pods as ``$SIGHTLINE_CODE``.
 
     Returns:
         The revision, 64 hexadecimal digits.
 
     Raises:
-        CodeError: Nothing was published, nothing or several things fit, or the snapshot is damaged.
+        CodeError: Nothing was published, no or several snapshots match, or the snapshot is damaged.
         StorageError: The bucket cannot be read.
     """
     if code_rev != sightline_bootstrap.CURRENT:

@@ -1,4 +1,4 @@
-"""Snapshots in a bucket: one object each, written only if it is missing, and a pointer to the current one."""
+"""Snapshots in a bucket: one object each, written only if missing, and a pointer to the current one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Pointer:
 
     Attributes:
         revision: The current snapshot.
-        published: Since when it is; UTC, ISO 8601.
+        published: When it became the current one; UTC, ISO 8601.
     """
 
     revision: str
@@ -44,17 +44,17 @@ def snapshot_key(revision: str) -> str:
 
 
 def publish_to_bucket(snapshot: Snapshot, storage: Storage) -> Published:
-    """Put a snapshot into a bucket, and make it the current one; existing identical code is left unchanged.
+    """Publish a snapshot to a bucket, and make it the current one; existing identical code is left unchanged.
 
-    Killed at any moment, it leaves the old pointer or the new one, and no pointer to what is not there.
+    If it is killed at any point, the pointer is the old or the new one and always refers to an existing snapshot.
 
     Args:
-        snapshot: What to publish.
+        snapshot: The snapshot to publish.
         storage: The bucket.
 
     Raises:
         StorageError: The bucket cannot be read or written.
-        CodeError: Others publish all the time.
+        CodeError: Other processes keep publishing.
     """
     place = storage.uri_of(snapshot_key(snapshot.revision))
     pointer, generation = read_pointer(storage)
@@ -82,10 +82,10 @@ def bring_from_bucket(storage: Storage, revision: str, volume: Path) -> Publishe
     Args:
         storage: The bucket.
         revision: All 64 digits.
-        volume: The folder that pods have at ``$SIGHTLINE_CODE``.
+        volume: The folder that is mounted in pods as ``$SIGHTLINE_CODE``.
 
     Raises:
-        CodeError: The bucket has no such snapshot or a damaged one, or the volume cannot be written.
+        CodeError: The snapshot is missing in the bucket or damaged, or the volume is not writable.
         StorageError: The bucket cannot be read.
     """
     snapshot = read_from_bucket(storage, revision)
@@ -95,10 +95,10 @@ def bring_from_bucket(storage: Storage, revision: str, volume: Path) -> Publishe
 
 
 def read_from_bucket(storage: Storage, revision: str) -> Snapshot | None:
-    """A snapshot in a bucket, verified; None where it is not there.
+    """A verified snapshot from a bucket; None if it does not exist.
 
     Raises:
-        CodeError: It is not what was published under that name.
+        CodeError: Its contents do not match its name.
         StorageError: The bucket cannot be read.
     """
     key = snapshot_key(revision)
@@ -114,7 +114,7 @@ def read_pointer(storage: Storage) -> tuple[Pointer | None, int]:
     """The pointer of a bucket, or None, and its generation.
 
     Raises:
-        CodeError: It is no pointer.
+        CodeError: It is not a valid pointer.
         StorageError: The bucket cannot be read.
     """
     try:
@@ -132,13 +132,13 @@ def read_pointer(storage: Storage) -> tuple[Pointer | None, int]:
 
 
 def revisions_in_bucket(storage: Storage, beginning: str = "") -> list[str]:
-    """The revisions in a bucket that begin like this."""
+    """The revisions in a bucket with this prefix."""
     matches = (SNAPSHOT_KEY.fullmatch(key) for key in storage.names(f"code/snapshots/{beginning}"))
     return [match[1] for match in matches if match]
 
 
 def _present(storage: Storage, revision: str) -> Snapshot | None:
-    """The snapshot as it is in the bucket; None where it is missing or damaged."""
+    """The snapshot in the bucket; None if it is missing or damaged."""
     try:
         return read_from_bucket(storage, revision)
     except CodeError:
@@ -146,10 +146,10 @@ def _present(storage: Storage, revision: str) -> Snapshot | None:
 
 
 def _write(storage: Storage, snapshot: Snapshot) -> tuple[Manifest, bool]:
-    """Write the object; one that is there is renewed, so that gc does not take it for an old one.
+    """Write the object; an existing one is renewed, so that garbage collection does not treat it as old.
 
     Returns:
-        The manifest that counts, and whether it is ours.
+        The manifest of the object in the bucket, and whether it was written by this call.
     """
     key = snapshot_key(snapshot.revision)
     for _ in range(_ATTEMPTS):

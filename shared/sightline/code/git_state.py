@@ -1,4 +1,4 @@
-"""Which commit the package was checked out from."""
+"""Determines the Git commit of the package."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class GitState:
-    """Where the files of a folder come from.
+    """The Git state of a folder.
 
     Attributes:
-        commit: The commit that is checked out; None where git does not know the files, or is not there.
+        commit: The checked-out commit; None if the files are not tracked by Git, or Git is not installed.
         dirty: Whether anything in the folder differs from that commit.
     """
 
@@ -25,7 +25,7 @@ class GitState:
 
 
 def git_state(package: Path) -> GitState:
-    """The Git state of the package's folder; one that Git ignores, such as a virtual environment, has no commit."""
+    """The Git state of the package's folder; an ignored folder, such as a virtual environment, has no commit."""
     try:
         git("ls-files", "--error-unmatch", "version.py", cwd=package, timeout_seconds=TIMEOUT_SECONDS)
         status = git(

@@ -1,9 +1,9 @@
-"""The code that a step can reach: what its results depend on, besides data and configuration.
+"""Determines the code that a step can reach, which its results depend on besides data and configuration.
 
-A step's key holds a digest of the files that its imports lead to, so that a change of a page or of a command never
-trains again, and a change of the engine always does.  The imports are read from the sources, wherever they stand in a
-file; a table that names modules as text (such as the tasks) counts like an import of all of them, where ``*`` in a name
-is every folder or file that fits.  What is imported for the type checker alone does not count.
+A step's key contains a digest of the files that are reachable through its imports, so that a change of a report page or
+a command never causes a new training, and a change of the engine always does.  Imports are read from the sources,
+anywhere in a file; a table of modules as text (such as the tasks) counts as an import of all its modules, where ``*``
+in a name matches every folder or file.  Imports for type checking only do not count.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LIBRARIES = {
     "torch": "torch",
     "torchvision": "torchvision",
 }
-"""Import name -> distribution, for the libraries whose version decides numbers."""
+"""Import name -> distribution, for the libraries whose version affects numeric results."""
 
 STEPS: tuple[StepName, ...] = get_args(StepName)
 
@@ -38,12 +38,12 @@ _MODULE = re.compile(r"(sightline(?:\.(?:\w+|\*))+)(?::\w+)?")
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a step can reach.
+    """The code that a step can reach.
 
     Attributes:
-        digest: 16 hexadecimal digits over the files and the versions.
-        files: POSIX paths below the folder that holds the package, sorted.
-        libraries: Distribution -> version, of those that decide numbers.
+        digest: 16 hexadecimal digits, computed from the files and versions.
+        files: POSIX paths below the parent folder of the package, sorted.
+        libraries: Distribution -> version, of the libraries that affect numeric results.
     """
 
     digest: str
@@ -58,7 +58,7 @@ def step_code(step: str) -> str:
 
 @cache
 def step_reach(step: str) -> Reach:
-    """What a step can reach in the running code.
+    """The part of the running code that a step can reach.
 
     Args:
         step: One of :data:`STEPS`.
@@ -67,7 +67,7 @@ def step_reach(step: str) -> Reach:
 
 
 def reach(package: Path, module: str) -> Reach:
-    """What a module can reach.
+    """The code that a module can reach.
 
     Args:
         package: The folder of the package.
@@ -86,7 +86,7 @@ def reach(package: Path, module: str) -> Reach:
         if parts[0] != package.name:
             used.update(LIBRARIES.keys() & {parts[0]})
             continue
-        # Importing a.b.c runs a and a.b before.
+        # Importing a.b.c also executes a and a.b.
         for name in (".".join(parts[:end]) for end in range(1, len(parts) + 1)):
             path = _file_of(package, name)
             if path is not None and name not in found:
@@ -101,14 +101,14 @@ def reach(package: Path, module: str) -> Reach:
 
 
 def _file_of(package: Path, module: str) -> Path | None:
-    """The file of a module; None for a name in a module."""
+    """The file of a module; None if the name is not a module, but a name in a module."""
     path = package.parent.joinpath(*module.split("."))
     files = (path.with_suffix(".py"), path / "__init__.py")
     return next((file for file in files if file.is_file()), None)
 
 
 def _fitting(package: Path, pattern: str) -> list[str]:
-    """The modules that a name stands for, in which ``*`` may be a part."""
+    """The modules that match a name, in which ``*`` may be a part."""
     if "*" not in pattern:
         return [pattern]
     place = pattern.replace(".", "/")
@@ -119,7 +119,7 @@ def _fitting(package: Path, pattern: str) -> list[str]:
 
 @cache
 def _imported(source: bytes, name: str, *, tables: bool) -> tuple[str, ...]:
-    """Names of what a file imports: modules, and perhaps names in them; most files belong to several steps."""
+    """Names that a file imports: modules, and possibly names in modules; most files belong to several steps."""
     return tuple(_named(ast.parse(source, name), tables=tables))
 
 

@@ -20,7 +20,7 @@ from sightline_bootstrap import CODE_SUFFIXES, code_files, revision_of
 MAX_FILES = 5_000
 MAX_FILE_BYTES = 4 << 20
 MAX_BYTES = 32 << 20
-"""Of all files together; the package has about one MB."""
+"""Total size of all files; the package has about one MB."""
 
 _PATH = re.compile(r"sightline(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){1,12}")
 
@@ -33,9 +33,9 @@ class Manifest:
         revision: SHA-256 over the names and contents of the files, 64 hexadecimal digits.
         files: POSIX path such as ``sightline/version.py`` -> SHA-256 of the file, hexadecimal.
         version: Sightline's version.
-        commit: The git commit that was checked out; None where the package is in no git repository.
+        commit: The checked-out git commit; None if the package is not in a git repository.
         dirty: Whether the package differed from that commit.
-        created: When the snapshot was made; UTC, ISO 8601.
+        created: Time of creation; UTC, ISO 8601.
     """
 
     revision: str
@@ -46,16 +46,16 @@ class Manifest:
     created: str
 
     def to_json(self) -> bytes:
-        """The form that is stored on a volume."""
+        """The serialized form on a volume."""
         return json.dumps(MANIFEST.encode(self), indent=1).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The files of the package as they were at one moment.
+    """The files of the package at one point in time.
 
     Attributes:
-        manifest: What is known of them.
+        manifest: The metadata of the files.
         contents: POSIX path -> UTF-8 text of the file.
     """
 
@@ -64,11 +64,11 @@ class Snapshot:
 
     @property
     def revision(self) -> str:
-        """Its name."""
+        """The revision, which is the name of the snapshot."""
         return self.manifest.revision
 
     def to_json(self) -> bytes:
-        """The form that is stored in a bucket: a single object, so that it is written atomically."""
+        """The serialized form in a bucket: a single object, so that it is written atomically."""
         return json.dumps(SNAPSHOT.encode(self), ensure_ascii=False).encode()
 
 
@@ -78,13 +78,13 @@ SNAPSHOT = DocumentKind("code snapshot", Snapshot)
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing did.
+    """The result of publishing.
 
     Attributes:
-        manifest: Of the snapshot that is published now; an equal one that was there before keeps its own.
+        manifest: Manifest of the published snapshot; an identical existing snapshot keeps its own.
         place: Path or URI of the snapshot.
-        new: Whether it was not there before, or damaged.
-        moved: Whether another one was current before.
+        new: Whether it was missing or damaged before.
+        moved: Whether another snapshot was current before.
     """
 
     manifest: Manifest
@@ -94,13 +94,13 @@ class Published:
 
 
 def make_snapshot(package: Path | None = None) -> Snapshot:
-    """Take a snapshot of the package.
+    """Create a snapshot of the package.
 
     Args:
-        package: Its folder; by default the one that runs.
+        package: Its folder; by default the running package.
 
     Raises:
-        CodeError: It is no package of Sightline, or has files that no snapshot may hold.
+        CodeError: It is not Sightline's package, or contains files that are not allowed in a snapshot.
     """
     package = package or Path(__file__).parents[1]
     paths = code_files(package)
@@ -124,12 +124,12 @@ def read_snapshot(revision: str, text: bytes, where: str) -> Snapshot:
     """Read and verify a snapshot that :meth:`Snapshot.to_json` wrote.
 
     Args:
-        revision: Whose text this should be.
-        text: From a bucket, where anybody may have put it.
+        revision: The expected revision.
+        text: The contents from a bucket, which are not trusted.
         where: Its URI, for messages.
 
     Raises:
-        CodeError: It is another snapshot or none, names a file outside the package, or is too large.
+        CodeError: It is not this snapshot, contains a file outside the package, or is too large.
     """
     try:
         snapshot = SNAPSHOT.decode(text)
@@ -148,7 +148,7 @@ def _hashes(contents: dict[str, str]) -> dict[str, str]:
 
 
 def _require_limits(where: str, sizes: Iterable[tuple[str, int]]) -> None:
-    """Refuse names and sizes that no snapshot has; a name decides where a file is written."""
+    """Reject names and sizes that are not allowed; a name determines where a file is written."""
     count = total = 0
     for name, size in sizes:
         count, total = count + 1, total + size

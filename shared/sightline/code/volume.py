@@ -1,7 +1,7 @@
 """Snapshots on a volume: each is a folder that appears atomically and is never modified.
 
-Nothing is locked, because network file systems may not carry locks.  Instead whoever publishes or removes looks once
-more at what counts after each rename, and takes it back or does it anew where another was there in between.
+No locks are used, because network file systems may not support them.  Instead, after each rename a publisher or remover
+checks the relevant state again, and reverts or repeats its change if another process interfered.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _ATTEMPTS = 10
 
 
 def publish_to_volume(snapshot: Snapshot, volume: Path, *, make_current: bool = True) -> Published:
-    """Put a snapshot on a volume, and make it the current one; existing identical code is left unchanged.
+    """Publish a snapshot to a volume, and make it the current one; existing identical code is left unchanged.
 
-    Killed at any moment, it leaves the volume as it was for everybody but gc; calling again goes on.
+    If it is killed at any point, only temporary files are left, which gc removes; calling it again completes the work.
 
     Args:
-        snapshot: What to publish.
-        volume: The folder that pods have at ``$SIGHTLINE_CODE``.
-        make_current: Whether CURRENT is to name it.
+        snapshot: The snapshot to publish.
+        volume: The folder that is mounted in pods as ``$SIGHTLINE_CODE``.
+        make_current: Whether to update CURRENT.
 
     Raises:
-        CodeError: The volume cannot be written.
+        CodeError: The volume is not writable.
     """
     folder = volume / "snapshots" / snapshot.revision
     with explained(f"publish to {volume}"):
@@ -62,7 +62,7 @@ def current(volume: Path) -> str | None:
 
 
 def set_current(volume: Path, revision: str) -> None:
-    """Replace CURRENT: a reader sees the old revision or the new one."""
+    """Replace CURRENT atomically."""
     part = volume / f".CURRENT.{secrets.token_hex(8)}.part"
     with explained(f"write {volume}/CURRENT"):
         with part.open("xb") as stream:
@@ -99,11 +99,11 @@ def remove_snapshot(volume: Path, revision: str, still: Callable[[Path], bool]) 
 
     Args:
         volume: The volume.
-        revision: Which.
-        still: Tells of the folder, which nobody finds any more by then, whether it is to go.
+        revision: The revision to remove.
+        still: Called with the folder after it was renamed; decides whether it is still to be removed.
 
     Returns:
-        Whether it is gone.
+        Whether it was removed.
     """
     folder = volume / "snapshots" / revision
     aside = _aside(folder)
@@ -129,7 +129,7 @@ def remove_folder(folder: Path) -> None:
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turn an error of the operating system into one with the path and the next step."""
+    """Convert an OS error to an error with the path and the next step."""
     try:
         yield
     except SightlineError:
@@ -143,7 +143,7 @@ def explained(doing: str) -> Iterator[None]:
 
 
 def _place(snapshot: Snapshot, folder: Path) -> None:
-    """Write a snapshot under another name and rename it to its own; a damaged one makes room."""
+    """Write a snapshot under a temporary name and rename it; an existing damaged snapshot is moved away."""
     part = _aside(folder)
     try:
         _write(snapshot, part)
@@ -161,7 +161,7 @@ def _place(snapshot: Snapshot, folder: Path) -> None:
 
 
 def _renamed(part: Path, folder: Path) -> bool:
-    """Whether a folder got its name; not where something has it already."""
+    """Rename a folder; False if the target exists."""
     try:
         part.rename(folder)
     except OSError as error:
@@ -172,7 +172,7 @@ def _renamed(part: Path, folder: Path) -> bool:
 
 
 def _write(snapshot: Snapshot, part: Path) -> None:
-    """All files, then their folders, then the manifest; on the disk when it returns, and protected from writing."""
+    """Write all files, then the manifest; at the end everything is synced to disk and read-only."""
     contents = {part / SOURCE / name: content.encode() for name, content in snapshot.contents.items()}
     folders = sorted({folder for path in contents for folder in path.parents if folder.is_relative_to(part)})
     part.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""Recipes and overrides, decoded into one frozen object."""
+"""Decodes recipes and overrides to one immutable configuration."""

@@ -1,4 +1,4 @@
-"""Recipe + settings file + overrides -> one configuration, with every fault in one message."""
+"""Combines recipe, settings file and overrides to one configuration, with all errors in one message."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from sightline.url_secrets import redact
 SHOWN_CHARACTERS = 200
 
 SMALL_RECIPE = f"{DEFAULT_TASK}_small"
-"""The recipe for classes of one's own on a machine without a GPU."""
+"""The recipe for custom classes on a machine without a GPU."""
 
 RENAMED: dict[str, str] = {}
-"""Dotted path that a field or section had in an earlier version -> its path now.
+"""Dotted path of a field or section in an earlier version -> its current path.
 
-Whoever renames one in the schema adds it here: runs of that time are done again under the new name.
+After renaming a field in the schema, add it here, so that older runs can be repeated with the new name.
 """
 
 
@@ -46,7 +46,7 @@ def small_recipe(task: str) -> str:
 
 
 def is_for_gpu(task: str, model: Network) -> bool:
-    """Whether a network is larger than that of :func:`small_recipe`, which a machine without a GPU can train."""
+    """Whether a network is larger than that of :func:`small_recipe`, which can be trained without a GPU."""
     recipe = small_recipe(task)
     if not recipe:
         return False
@@ -57,19 +57,19 @@ def is_for_gpu(task: str, model: Network) -> bool:
 
 
 def recipe_summary(name: str) -> str:
-    """What a recipe is for: the first sentence of its file."""
+    """The purpose of a recipe: the first sentence of its file."""
     text = (resources.files("sightline.config") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
     return text.removeprefix("# ").partition("\n")[0].partition(". ")[0].removesuffix(".")
 
 
 def decode_places(overrides: Sequence[str] = ()) -> Config:
-    """The configuration of a command that only needs addresses: no recipe and no classes.
+    """The configuration of a command that needs only addresses: without a recipe and classes.
 
     Args:
-        overrides: ``a.b=value``; the value is read as YAML.
+        overrides: ``a.b=value``; the value is parsed as YAML.
 
     Raises:
-        ConfigurationError: With every fault.
+        ConfigurationError: With all errors.
     """
     document = embedded_defaults()
     merge(document, {"data": {"classes": ["any"]}})
@@ -78,14 +78,14 @@ def decode_places(overrides: Sequence[str] = ()) -> Config:
 
 
 def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
-    """Build the configuration: built-in defaults < recipe < settings file < overrides.
+    """Create the configuration: built-in defaults < recipe < settings file < overrides.
 
     Args:
-        recipe: The name of a recipe that comes with Sightline, or the path of a YAML file.
-        overrides: ``a.b=value``; the value is read as YAML.
+        recipe: The name of a built-in recipe, or the path of a YAML file.
+        overrides: ``a.b=value``; the value is parsed as YAML.
 
     Raises:
-        ConfigurationError: With every fault: dotted path, value, what was expected, the nearest known name.
+        ConfigurationError: With all errors: dotted path, value, expected value, most similar known name.
     """
     document = embedded_defaults()
     merge(document, _read_recipe(recipe))
@@ -94,15 +94,15 @@ def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def assemble(document: Document, overrides: Sequence[str], recipe: str) -> Config:
-    """Build the configuration from the contents of the files; see :func:`decode`.
+    """Create the configuration from the contents of the files; see :func:`decode`.
 
     Args:
-        document: The sections, which are changed.
-        overrides: ``a.b=value``; the value is read as YAML.
+        document: The sections; modified in place.
+        overrides: ``a.b=value``; the value is parsed as YAML.
         recipe: Its name or path.
 
     Raises:
-        ConfigurationError: With every fault.
+        ConfigurationError: With all errors.
     """
     faults: list[str] = []
     for override in overrides:
@@ -117,10 +117,10 @@ def assemble(document: Document, overrides: Sequence[str], recipe: str) -> Confi
 
 
 def refuse_faults(recipe: str, faults: Sequence[str]) -> None:
-    """Raise if there are faults.
+    """Raise an error if there are faults.
 
     Raises:
-        ConfigurationError: With every fault.
+        ConfigurationError: With all faults.
     """
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
@@ -130,7 +130,7 @@ def refuse_faults(recipe: str, faults: Sequence[str]) -> None:
 def recipe_document(recipe: str) -> Document:
     """The contents of a recipe, without the settings file and overrides; the other fields have their defaults.
 
-    A field without a default that the recipe leaves open, such as ``data.classes``, is missing.
+    Fields without a default that the recipe does not set, such as ``data.classes``, are missing.
 
     Raises:
         ConfigurationError: There is no such recipe.
@@ -142,10 +142,10 @@ def recipe_document(recipe: str) -> Document:
 
 
 def from_json(text: str) -> Config:
-    """The configuration that ``resolve`` wrote as JSON.
+    """Parse the configuration that ``resolve`` wrote as JSON.
 
     Raises:
-        ConfigurationError: The text was written by another version of Sightline, or by hand.
+        ConfigurationError: The text was written by another version of Sightline, or edited.
     """
     try:
         document = strict_json.decode(text)
@@ -161,7 +161,7 @@ def from_json(text: str) -> Config:
 
 
 def split_overrides(text: str) -> list[str]:
-    """The overrides of a run as one string, one a line; empty lines and ``#`` comments are left out."""
+    """Split the overrides of a run, one per line; empty lines and ``#`` comments are left out."""
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -218,14 +218,14 @@ def _apply(document: Document, override: str, faults: list[str]) -> None:
 
 
 def _explain(error: ValidationError, task: object) -> list[str]:
-    """One line a fault: dotted path, value, what was expected; ``task`` is what the document gives."""
+    """One line per fault: dotted path, value, expected value; ``task`` is the task in the document."""
     lines = []
     for fault in error.errors(include_url=False):
         path = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "default_factory_not_called":
-            continue  # what the default of this field depends on has a fault of its own
+            continue  # this default depends on a field that has a fault of its own
         if path in RENAMED:
-            lines.append(f"{path}: is called {RENAMED[path]} now; set that to {_shown(fault['input'])} instead")
+            lines.append(f"{path}: was renamed to {RENAMED[path]}; set that to {_shown(fault['input'])} instead")
         elif fault["type"] == "extra_forbidden":
             section = _section(fault["loc"][:-1], task)
             known = sorted(section.model_fields)
@@ -244,7 +244,7 @@ def _explain(error: ValidationError, task: object) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    """A value as a message shows it: without a password, and not pages of it."""
+    """A value in a message: without passwords, and truncated."""
     text = redact(repr(value))
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 

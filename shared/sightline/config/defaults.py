@@ -1,4 +1,4 @@
-"""The defaults of the configuration, as JSON holds them."""
+"""The defaults of the configuration as JSON values."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sightline.config.task_declarations import DECLARATIONS, DEFAULT_TASK, chose
 
 
 def default_document(task: object = DEFAULT_TASK) -> Document:
-    """The defaults of all fields that have one, section by section, as JSON holds them.
+    """The defaults of all fields that have a default, by section, as JSON values.
 
     Args:
-        task: Whose network; of a task that does not exist, what every network has.
+        task: The task of the network; for an unknown task, the fields common to all networks.
     """
     document = defaults_of(Config) | {"task": task, "model": defaults_of(network_of(task))}
     if isinstance(task, str) and task in DECLARATIONS:
@@ -24,7 +24,7 @@ def default_document(task: object = DEFAULT_TASK) -> Document:
 
 
 def defaults_of(section: type[BaseModel]) -> Document:
-    """The defaults of a section and of those in it, as JSON holds them."""
+    """The defaults of a section and its subsections as JSON values."""
     document: Document = {}
     for name, field in section.model_fields.items():
         kind = field.annotation
@@ -36,5 +36,5 @@ def defaults_of(section: type[BaseModel]) -> Document:
 
 
 def network_of(task: object) -> type[Network]:
-    """The settings of the network of a task; of a task that does not exist, what every network has."""
+    """The settings class of a task's network; for an unknown task, the common base class."""
     return task_declaration(task).network if isinstance(task, str) and task in DECLARATIONS else Network

@@ -1,4 +1,4 @@
-"""Where two configurations differ."""
+"""Differences between configurations."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 PLACES = ("recipe", "data.tag", "data.repository", "storage", "database", "work")
-"""Fields that say which data and where, not how: a run gives them, a recipe does not."""
+"""Fields that define data and locations, not the method: they are set by a run, not by a recipe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A value that is not the same in two documents.
+    """A value that differs between two documents.
 
     Attributes:
         path: Dotted, such as ``train.iterations``.
-        before: In the first; None where it has none.
-        now: In the second; None where it has none.
+        before: Value in the first document; None if it is missing.
+        now: Value in the second document; None if it is missing.
     """
 
     path: str
@@ -36,14 +36,15 @@ def differences(before: Any, now: Any, path: str = "") -> list[Difference]:  # n
 
 
 def differences_from_stored(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
-    """Where a configuration differs from one that an earlier version of Sightline may have stored.
+    """The differences from a configuration that may have been stored by an earlier version of Sightline.
 
-    A field that the stored one lacks counts as its default: what that version did is what the default of a new field
-    says.  A section that only the stored one has is left out: the step does not depend on it any more.
+    A field that is missing in the stored configuration counts as its default: a new field's default preserves the
+        previous
+    behavior.  Sections that only the stored one has are left out: the step no longer depends on them.
 
     Args:
         stored: Sections, or parts of them.
-        now: The same, as this version has them.
+        now: The same parts in the current configuration.
     """
     from sightline.config.defaults import default_document
     from sightline.config.task_declarations import DEFAULT_TASK
@@ -61,7 +62,7 @@ def _completed(stored: Any, now: Any, defaults: Any) -> Any:  # noqa: ANN401
 
 
 def differences_from_recipe(configuration: Mapping[str, Any]) -> list[Difference] | None:
-    """How a run's configuration differs from its recipe as this Sightline has it; None where it has none."""
+    """The differences of a run's configuration from its recipe in this release; None if the recipe does not exist."""
     from sightline.config.decode import recipe_document, recipe_names
 
     recipe = str(configuration.get("recipe", ""))

@@ -1,4 +1,4 @@
-"""Digests of configurations: equal digests mean that a step would do the same."""
+"""Digests of configurations: with equal digests, a step does the same work."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SECTIONS: dict[StepName, set[str]] = {
     "test": _COMMON | {"model", "train", "evaluate", "test", "reading"},
 }
 _PLACES: dict[str, set[str]] = {"data": {"repository", "jobs", "timeout_seconds"}, "train": {"workers", "trackers"}}
-"""Fields that say where and how fast, not what: they leave the digest alone."""
+"""Fields for locations and speed, which do not affect results and are not part of the digest."""
 
 _ANY_TASK = {"task": DEFAULT_TASK}
-"""What record's digest has always held: every task trains on the same training sets, so none has its own."""
+"""Fixed in record's digest: all tasks train on the same training sets."""
 
 _FIRST_FIELDS = frozenset({
     "task", "reading", "seed", "data.tag", "data.classes", "data.ignored_labels", "data.aliases",
@@ -44,16 +44,16 @@ _FIRST_FIELDS = frozenset({
     "train.augmentation.scale", "evaluate.select_by", "evaluate.min_improvement", "evaluate.score_threshold",
     "evaluate.drawn_images", "test.images", "test.score_threshold",
 })  # fmt: skip
-"""The fields of the first release: they are in the digest whatever their value.
+"""The fields of the first release: always part of the digest.
 
-Every other field came later and is in the digest only where it differs from its default, so that a new field changes no
-digest of work that is finished.  Nothing is added here for a new field.  Whoever changes the default of a field that is
-not listed adds the field here, since its absence would then mean another value than before.
+All later fields are part of the digest only if they differ from their defaults, so that a new field does not change the
+digest of finished work.  Do not add new fields here.  If the default of a field that is not listed is changed, add the
+field, because its absence would otherwise mean a different value than before.
 """
 
 
 def relevant_part(step: StepName, config: Config) -> dict[str, Any]:
-    """The part of the configuration that ``step`` depends on, as JSON holds it."""
+    """The part of the configuration that ``step`` depends on, as JSON values."""
     return config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
 
 
@@ -66,7 +66,7 @@ def config_digest(step: StepName, config: Config) -> str:
 
 
 def record_digest(configuration: Mapping[str, Any]) -> str:
-    """:func:`config_digest` of record, of a whole configuration as a run stored it; nothing is validated."""
+    """:func:`config_digest` of record, for a complete configuration stored by a run, without validation."""
     from sightline.config.defaults import default_document
 
     part = {name: configuration.get(name) for name in _SECTIONS["record"]}
@@ -76,12 +76,12 @@ def record_digest(configuration: Mapping[str, Any]) -> str:
 
 
 def step_key(step: StepName, config: Config, *inputs: str) -> str:
-    """Name of a finished result: 16 hexadecimal digits over the configuration and everything else it was made from.
+    """The key of a finished result: 16 hexadecimal digits, computed from the configuration and all other inputs.
 
     Args:
         step: The step.
-        config: The whole configuration; only what the step depends on counts.
-        inputs: Commits, digests, and what stands for the code of the step (:func:`sightline.code.reach.step_code`).
+        config: The complete configuration; only the part that the step depends on is used.
+        inputs: Commits, digests, and the digest of the step's code (:func:`sightline.code.reach.step_code`).
     """
     text = json.dumps([step, config_digest(step, config), *inputs])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -93,7 +93,7 @@ def _digest(step: StepName, part: Mapping[str, Any], defaults: Mapping[str, Any]
 
 
 def _without_new_defaults(part: Mapping[str, Any], defaults: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """A part of the configuration without the later fields that are at their defaults."""
+    """A part of the configuration without later fields that have their default values."""
     kept: dict[str, Any] = {}
     for name, value in part.items():
         field = f"{path}{name}"

@@ -1,4 +1,4 @@
-"""Whether the metrics that a configuration names are those that its task and its reading produce."""
+"""Checks that the task and reading of a configuration produce the metrics it refers to."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sightline.names import unknown_name
 
 
 def check_best_metric(config: Config) -> None:
-    """Refuse a ``train.best_metric`` that no validation computes.
+    """Reject a ``train.best_metric`` that validation does not compute.
 
     Raises:
-        ConfigurationError: It is unknown, or comes later than training.
+        ConfigurationError: It is unknown, or is computed only after training.
     """
     known = [metric.name for metric in task_declaration(config.task).validation_metrics]
     if config.train.best_metric not in known:
@@ -22,11 +22,11 @@ def check_best_metric(config: Config) -> None:
 
 
 def check_select_by(config: Config) -> None:
-    """Refuse metrics that no model will have, before anything is measured.
+    """Reject metrics that no model will have, before anything is measured.
 
     Raises:
-        ConfigurationError: A name in ``evaluate.select_by`` or ``evaluate.minimum`` is unknown or given twice, or needs
-            a reading that is not the configuration's.
+        ConfigurationError: A name in ``evaluate.select_by`` or ``evaluate.minimum`` is unknown or a duplicate, or needs
+            another reading than the configured one.
     """
     declared = task_declaration(config.task)
     known = declared.metric_names

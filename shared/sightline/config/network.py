@@ -1,4 +1,4 @@
-"""What the networks of several tasks have in common; a task adds its own (``tasks/<name>/declaration.py``)."""
+"""Settings common to the networks of several tasks; each task adds its own (``tasks/<name>/declaration.py``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Network(Section):
 
 
 class Detector(Network):
-    """A detector of two stages, Faster R-CNN or Mask R-CNN, on a feature pyramid."""
+    """A two-stage detector with a feature pyramid: Faster R-CNN or Mask R-CNN."""
 
     backbone: str = Field("resnet50", description="resnet18_gn, a torchvision backbone, or timm:<name>")
     fpn_channels: Annotated[int, Field(ge=16, le=1024)] = Field(256, description="Channels of the feature pyramid")

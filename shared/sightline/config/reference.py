@@ -1,4 +1,4 @@
-"""Every key of the configuration with meaning, default and range, generated from the schema."""
+"""The reference of all configuration keys with meaning, default and range, generated from the schema."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _EMBEDDED = {
     "database.url": "sqlite:///~/.sightline/sightline.sqlite",
     "work.dir": "~/.sightline/work",
 }
-"""What :func:`sightline.config.settings.embedded_defaults` gives, as a page says it."""
+"""Generic form of the values of :func:`sightline.config.settings.embedded_defaults` for the page."""
 
 Schema = Mapping[str, Any]
-"""A part of the JSON schema that pydantic makes."""
+"""A part of pydantic's JSON schema."""
 
 _BEGINNING = """\
 # Configuration
@@ -44,9 +44,9 @@ class Key:
 
     Attributes:
         path: Dotted, such as ``train.iterations``.
-        meaning: What it is.
+        meaning: Description of the key.
         values: Type and range.
-        default: As YAML; empty where a recipe or ``--set`` must give it.
+        default: Default as YAML; empty if a recipe or ``--set`` must set it.
     """
 
     path: str
@@ -56,7 +56,7 @@ class Key:
 
 
 def keys() -> list[Key]:
-    """Every key, in the order of the schema; those of the network for every task."""
+    """All keys, in the order of the schema; including the network settings of every task."""
     found: dict[str, Key] = {}
     for key in _keys(Config.model_json_schema(), Config.model_json_schema(), ""):
         if key.path != f"model.{next(iter(Network.model_fields))}":
@@ -71,7 +71,7 @@ def described(document: Mapping[str, Any]) -> str:
     """A configuration as YAML, with meaning, range and default above every key.
 
     Args:
-        document: As :meth:`Config.model_dump` gives it.
+        document: The result of :meth:`Config.model_dump`.
     """
     known = {key.path: key for key in keys()}
     return "\n".join(_lines(document, known, "", 0)) + "\n"
@@ -105,7 +105,7 @@ def _keys(whole: Schema, section: Schema, path: str) -> Iterator[Key]:
 
 
 def _network_keys() -> Iterator[Key]:
-    """The settings of the networks of all tasks; what not every task has says which have it."""
+    """The network settings of all tasks; those that not every task has list their tasks."""
     owners: dict[str, list[str]] = {}
     known: dict[str, Key] = {}
     for task in task_names():

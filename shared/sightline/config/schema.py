@@ -1,4 +1,4 @@
-"""The configuration as data: one immutable, typed object.  This file alone documents the meaning of each field."""
+"""The schema of the configuration: immutable and typed.  The meaning of each field is documented only here."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _without_token(url: str) -> str:
 
 
 TRACKER_NAMES = ("text", "tensorboard")
-"""What is told the training curves; each is a module of that name in :mod:`sightline.tracking`."""
+"""A tracker that receives the training curves; each is a module of that name in :mod:`sightline.tracking`."""
 
 DEFAULT_MINIMUM = 0.05
-"""What a first champion needs by every metric that ``evaluate.minimum`` does not name."""
+"""Minimum for a first champion by each metric that ``evaluate.minimum`` does not contain."""
 
 
 def _fractions(value: object) -> object:
-    """Refuse what is neither a fraction nor a mapping to fractions, in one message."""
+    """Reject values other than a fraction or a mapping to fractions, with one message."""
     numbers = list(value.values()) if isinstance(value, dict) else [value]
     if not all(isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one <= 1 for one in numbers):
         raise ValueError("a number from 0 to 1, or one for each metric, such as {mask_AP: 0.1, EIR: 0.02}")
@@ -286,7 +286,7 @@ class Work(Section):
 
 
 def _default_network(given: dict[str, Any]) -> Network:
-    """The network of the task that is given before it, with every setting at its default."""
+    """The network of the configured task, with default settings."""
     return task_declaration(given.get("task", DEFAULT_TASK)).network()
 
 
@@ -311,7 +311,7 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _metrics_of_the_task(cls, given: object) -> object:
-        """Where no metric is named, the main one of the task decides."""
+        """Use the main metric of the task if no metric is set."""
         task = given.get("task", DEFAULT_TASK) if isinstance(given, dict) else None
         if not isinstance(given, dict) or task not in task_names():
             return given
@@ -330,6 +330,6 @@ class Config(Section):
     @field_validator("model", mode="before")
     @classmethod
     def _network_of_the_task(cls, given: object, info: ValidationInfo) -> Network:
-        if "task" not in info.data:  # it is a fault of its own, and without it none of the network's can be told
+        if "task" not in info.data:  # the task has a fault of its own, and the network cannot be checked without it
             return Network()
         return as_the_task_has_it(info.data["task"], given)

@@ -19,7 +19,7 @@ from sightline.names import unknown_name
 from sightline.url_secrets import holds_secret
 
 UNKNOWN_NAME = "unknown_name"
-"""The type of pydantic's error for a name that is not known; its message is a whole sentence."""
+"""The type of pydantic's error for an unknown name; its message is a complete sentence."""
 
 
 class Section(BaseModel):
@@ -35,11 +35,11 @@ def _without_secret(url: str) -> str:
 
 
 class KnownName:
-    """An annotation of a string: one of some names, each of which pages and the reference list.
+    """Annotation of a string field that must be one of some names, which are listed in pages and the reference.
 
     Args:
-        noun: What each of them is, such as ``tracker``.
-        names: All of them.
+        noun: What the names are, such as ``tracker``.
+        names: Returns all names.
     """
 
     def __init__(self, noun: str, names: Callable[[], Collection[str]]) -> None:

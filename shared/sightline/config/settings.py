@@ -1,6 +1,6 @@
 """The built-in default addresses, and the user's settings file.
 
-A command that asks for no more than a place needs no schema, which takes longer to import than most commands run.
+Commands that only need an address do not import the schema, which would take longer than most commands.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def home() -> Path:
 
 
 def settings_path() -> Path:
-    """The user's own defaults, which lie between a recipe and the overrides: ``$SIGHTLINE_SETTINGS``, else at home."""
+    """The user's settings file, between recipe and overrides: ``$SIGHTLINE_SETTINGS``, else in :func:`home`."""
     named = os.environ.get("SIGHTLINE_SETTINGS")
     return Path(named).expanduser().absolute() if named else home() / "settings.yaml"
 
 
 def embedded_or_own(section: str, field: str) -> str:
-    """A field that has a value without any recipe, such as ``data.repository``: embedded default < settings file.
+    """A field with a value even without a recipe, such as ``data.repository``: embedded default < settings file.
 
     Raises:
         ConfigurationError: The settings file cannot be read.
@@ -39,7 +39,7 @@ def embedded_or_own(section: str, field: str) -> str:
 
 
 def embedded_defaults() -> Document:
-    """What has a value without any recipe or settings file: everything in one folder."""
+    """The values without a recipe or settings file: all locations are in one folder."""
     return {
         "data": {"repository": str(home() / "data")},
         "storage": {"uri": (home() / "bucket").as_uri()},
@@ -52,7 +52,7 @@ def read_settings() -> Document:
     """The contents of the settings file; empty if there is none.
 
     Raises:
-        ConfigurationError: It cannot be read, or is not where ``SIGHTLINE_SETTINGS`` says.
+        ConfigurationError: It cannot be read, or the file in ``SIGHTLINE_SETTINGS`` does not exist.
     """
     path = settings_path()
     if path.exists():
@@ -66,14 +66,14 @@ def read_settings() -> Document:
 
 
 def read_yaml(path: Path | Traversable, name: str = "") -> Document:
-    """The sections of a YAML file.
+    """Read the sections of a YAML file.
 
     Args:
         path: The file.
-        name: How messages call it; by default its path.
+        name: Name of the file in messages; by default its path.
 
     Raises:
-        ConfigurationError: It cannot be read, or is no YAML with sections.
+        ConfigurationError: It cannot be read, or is not YAML with sections.
     """
     from sightline import strict_yaml
 
@@ -94,12 +94,12 @@ def read_yaml(path: Path | Traversable, name: str = "") -> Document:
         return {}
     if not isinstance(document, dict):
         kind = "a list" if isinstance(document, list) else "a single value"
-        raise ConfigurationError(f"{where} must hold sections such as data:, but it holds {kind}")
+        raise ConfigurationError(f"{where} must contain sections such as data:, but it contains {kind}")
     return document
 
 
 def merge(document: Document, other: Mapping[str, Any]) -> None:
-    """Put the values of ``other`` over those of ``document``, section by section."""
+    """Override values of ``document`` by those of ``other``, section by section."""
     for key, value in other.items():
         if isinstance(value, dict) and isinstance(document.get(key), dict):
             merge(document[key], value)

@@ -1,4 +1,4 @@
-"""What each task says about itself before any network is built: its settings, metrics and readings, without torch."""
+"""The declarations of all tasks: their settings, metrics and readings, without importing torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 DEFAULT_TASK = "instance_segmentation"
-"""The task of documents that were written before there were several."""
+"""The task of documents written before there were several tasks."""
 
 TASK_NAMES = ("instance_segmentation", "object_detection")
-"""The tasks that there are; each is a folder of that name in :mod:`sightline.tasks`, whose modules are imported on use.
+"""All tasks; each is a folder with its name in :mod:`sightline.tasks`, whose modules are imported on use.
 
-``declaration`` is all that is known without torch; ``task`` trains and predicts; ``evaluator`` measures and draws.
+``declaration`` contains everything that does not need torch; ``task`` trains and predicts; ``evaluator`` measures and
+draws.
 """
 
 DECLARATIONS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.declaration:DECLARATION"))
@@ -28,15 +29,15 @@ DECLARATIONS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.de
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number that says how good a model is.
+    """A numeric quality measure of a model.
 
     Attributes:
         name: Such as ``box_AP50``.
-        title: What it is, for a person.
-        higher_is_better: Whether a larger value is the better one.
-        unit: Of the value.
-        place: Its place in short lists of metrics, 1 first; 0: it is in none.
-        headline: Whether it is one of the few numbers that stand for a run.
+        title: Title for users.
+        higher_is_better: Whether larger values are better.
+        unit: Unit of the value.
+        place: Position in short lists of metrics, from 1; 0: not listed.
+        headline: Whether it is one of the few metrics that summarize a run.
     """
 
     name: str
@@ -49,12 +50,12 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A structured reading of what is predicted.
+    """A structured reading of predictions.
 
     Attributes:
-        metric: What measures it.
-        meaning: What the metric does, as the predicate of a sentence.
-        noun: What is read, such as ``plate``.
+        metric: The metric that measures it.
+        meaning: What the metric measures, as the predicate of a sentence.
+        noun: The object that is read, such as ``plate``.
     """
 
     metric: Metric
@@ -64,14 +65,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class TaskDeclaration:
-    """What a task says about itself.
+    """The declaration of a task.
 
     Attributes:
         settings: Module and class of the settings of its network, imported on use.
-        validation_metrics: What training computes at each validation.
-        evaluation_metrics: What evaluate and test compute besides.
-        main_metric: The first of the metrics that tell models apart.
-        readings: By the name that ``reading`` in the configuration has.
+        validation_metrics: Metrics that training computes at each validation.
+        evaluation_metrics: Additional metrics of evaluate and test.
+        main_metric: The default metric for selecting models.
+        readings: Readings by their name in ``reading`` of the configuration.
     """
 
     settings: str
@@ -82,14 +83,14 @@ class TaskDeclaration:
 
     @property
     def network(self) -> type[Network]:
-        """The settings of its network, ``model`` in the configuration."""
+        """The settings class of its network, ``model`` in the configuration."""
         module, _, name = self.settings.partition(":")
         settings: type[Network] = getattr(importlib.import_module(module), name)
         return settings
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Every metric that a model of this task can be selected by, those of its readings last."""
+        """All metrics by which a model of this task can be selected; those of its readings last."""
         read = (reading.metric for reading in self.readings.values())
         return (*self.validation_metrics, *self.evaluation_metrics, *read)
 
@@ -100,13 +101,13 @@ class TaskDeclaration:
 
 
 def task_names() -> tuple[str, ...]:
-    """The tasks that there are."""
+    """The names of all tasks."""
     return TASK_NAMES
 
 
 @cache
 def task_declaration(name: str) -> TaskDeclaration:
-    """What a task says about itself.
+    """The declaration of a task.
 
     Args:
         name: One of :func:`task_names`.
@@ -116,7 +117,7 @@ def task_declaration(name: str) -> TaskDeclaration:
 
 
 def reading_names() -> list[str]:
-    """The readings of all tasks, each once."""
+    """The names of the readings of all tasks, without duplicates."""
     return list(dict.fromkeys(name for task in task_names() for name in task_declaration(task).readings))
 
 
@@ -126,40 +127,40 @@ def reading_metrics() -> set[str]:
 
 
 def known_metrics(tasks: Iterable[str] = ()) -> dict[str, Metric]:
-    """The metrics of some tasks by name, each once, in the order in which the tasks declare them.
+    """The metrics of some tasks by name, without duplicates, in the order of the declarations.
 
     Args:
-        tasks: Names, of which unknown ones are passed over; empty: every task.
+        tasks: Names of tasks; unknown names are ignored; empty: all tasks.
     """
     names = [name for name in tasks if name in DECLARATIONS] or task_names()
     return {metric.name: metric for name in names for metric in task_declaration(name).metrics}
 
 
 def headline_metrics(task: str = "") -> list[Metric]:
-    """The few metrics that stand for a run of a task; empty: of any task."""
+    """The few metrics that summarize a run of a task; empty: of any task."""
     return [metric for metric in known_metrics([task]).values() if metric.headline]
 
 
 def index_metrics(task: str) -> list[str]:
-    """The names of what an index shows of a run of a task: the main metric, then the headlines."""
+    """The metrics in an index for a run of a task: the main metric, then the headline metrics."""
     main = [task_declaration(task).main_metric] if task in DECLARATIONS else []
     return list(dict.fromkeys([*main, *(metric.name for metric in headline_metrics(task))]))
 
 
 def listed_metrics() -> list[str]:
-    """The names of the metrics that a short list of models shows, the most telling first, of all tasks."""
+    """The metrics in short lists of models, most important first, of all tasks."""
     placed = [metric for metric in known_metrics().values() if metric.place]
     return [metric.name for metric in sorted(placed, key=lambda metric: metric.place)]
 
 
 def charted_metrics() -> list[str]:
-    """Those of :func:`listed_metrics` that a validation computes, in the order of their declaration."""
+    """The metrics of :func:`listed_metrics` that a validation computes, in the order of their declaration."""
     declared = (metric for task in task_names() for metric in task_declaration(task).validation_metrics)
     return list(dict.fromkeys(metric.name for metric in declared if metric.place))
 
 
 def chosen_metrics(task: str) -> dict[str, dict[str, object]]:
-    """What decides where a configuration names no metric, by section.
+    """The default metrics of a configuration, by section.
 
     Args:
         task: One of :func:`task_names`.
@@ -169,14 +170,14 @@ def chosen_metrics(task: str) -> dict[str, dict[str, object]]:
 
 
 def as_the_task_has_it(task: str, given: object) -> Network:
-    """The settings of a task's network.
+    """Validate the settings of a task's network.
 
     Args:
         task: One of :func:`task_names`.
-        given: Settings, or what a document says.
+        given: Settings, or their JSON values.
 
     Raises:
-        pydantic.ValidationError: They do not fit.
+        pydantic.ValidationError: They are not valid.
     """
     from sightline.config.network import Network
 

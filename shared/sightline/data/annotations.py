@@ -1,4 +1,4 @@
-"""Labeled images in memory: the labelme reader produces them, and record merges them into COCO."""
+"""Labeled images in memory, created by the labelme reader and merged into COCO by record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FaultKind = Literal[
     "unsafe_path",
     "duplicate_image",
 ]
-"""Each kind is a field of :class:`sightline.config.schema.Faults`, which says what becomes of it."""
+"""Each kind is a field of :class:`sightline.config.schema.Faults`, which determines how it is handled."""
 
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
@@ -33,12 +33,12 @@ class Fault:
     """One problem in an annotation file.
 
     Attributes:
-        kind: Its kind, which the policy goes by.
-        file: Path of the JSON file (or image) relative to the folder that is read, POSIX.
-        shape: Index of the shape in the file, from 0; None where the whole file is meant.
-        label: The shape's label, where there is one.
+        kind: Its kind, which determines the policy.
+        file: Path of the JSON file (or image) relative to the annotation folder, POSIX.
+        shape: Index of the shape in the file, from 0; None if the fault concerns the whole file.
+        label: The shape's label, if there is one.
         reason: What is wrong, with the value.
-        remedy: What to do about it.
+        remedy: How to fix it.
     """
 
     kind: FaultKind
@@ -60,7 +60,7 @@ class Instance:
 
     Attributes:
         label: Class name.
-        segmentation: Polygons in pixels or a run-length encoding, in the orientation of the image as a person sees it.
+        segmentation: Polygons in pixels or a run-length encoding, in coordinates of the upright image.
         bbox: ``(x, y, width, height)`` in pixels: the extent of the outline, or of a mask's pixels, within the image.
         area: Pixels covered, by COCO's run lengths.
     """
@@ -76,20 +76,20 @@ class LabelledImage:
     """One image with its instances.
 
     Attributes:
-        file: Path of the JSON file relative to the folder that is read, POSIX.
-        image: Path of the image file relative to that folder, POSIX; for an image embedded in the JSON, the path that
-            record gives it below the training set's folder: ``images/`` and the JSON's path with the extension that
-            fits the image's contents.
-        embedded: The image's bytes when it stood in the JSON and not beside it.
+        file: Path of the JSON file relative to the annotation folder, POSIX.
+        image: Path of the image file relative to that folder, POSIX; for an image embedded in the JSON, its path in the
+            training set's folder after extraction: ``images/`` and the JSON's path with the extension of the image's
+            format.
+        embedded: The image's bytes if it was embedded in the JSON file.
         width: Pixels, after the EXIF orientation was applied.
         height: Pixels, after the EXIF orientation was applied.
-        size_bytes: Of the image file.
-        sha256: Of the image file's bytes, hexadecimal.
+        size_bytes: Size of the image file.
+        sha256: SHA-256 of the image file, hexadecimal.
         perceptual_hash: 64 bits; near-duplicates differ in few of them.
-        group: Images with one group stay in one split: the JSON's top-level ``group``, or what
+        group: Images with the same group stay in one split: the JSON's top-level ``group``, or what
             ``data.group_pattern`` finds in the path, or the image's own sha256.
         flags: Image-level flags that are true.
-        instances: What is labelled.
+        instances: The labeled objects.
     """
 
     file: str
@@ -107,19 +107,19 @@ class LabelledImage:
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """A folder of labelled images after the fault policies were applied.
+    """The labeled images of a folder after the fault policies were applied.
 
     Attributes:
-        images: In the order of their paths.
-        faults: Everything that is wrong, file by file, whatever the policy says about it.
-        dropped: How many shapes or images each kind of fault left out, or mended by ``clip``; kinds without any are
+        images: Sorted by path.
+        faults: All faults, file by file, regardless of their policies.
+        dropped: Number of shapes or images that were left out or clipped, by kind of fault; kinds with a count of 0 are
             absent.
-        ignored: How many shapes carried a label of ``data.ignored_labels``.
-        files: How many JSON files were read.
-        left_out: Class -> kind of fault -> how many shapes of the class it left out; for the network they are
-            background.  A duplicate is not counted, for its object is there once.
-        labels: How many shapes carry each label, before any policy was applied.
-        unlabelled_images: How many image files of the folder no JSON file names; they are no part of the dataset.
+        ignored: Number of shapes with a label of ``data.ignored_labels``.
+        files: Number of JSON files that were read.
+        left_out: Class -> kind of fault -> number of shapes of the class that were left out; the network sees them as
+            background.  Duplicates are not counted, because the object is still present once.
+        labels: Number of shapes with each label, before any policy was applied.
+        unlabelled_images: Number of image files in the folder without a JSON file; they are not part of the dataset.
     """
 
     images: list[LabelledImage]

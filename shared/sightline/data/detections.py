@@ -1,4 +1,4 @@
-"""What a detector says about one image: the one form that models give and metrics, readers and drawings take."""
+"""Detections of one image: the common format of models, metrics, readers and drawings."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Detections:
     Attributes:
         image_id: The COCO id of the image.
         boxes_xyxy: float32 [N, 4], pixels; x2 > x1, y2 > y1.
-        scores: float32 [N], 0 to 1, falling.
+        scores: float32 [N], 0 to 1, descending.
         category_ids: int64 [N], COCO category ids (from 1).
-        masks: N run-length encodings of the image's height x width, never held as bitmaps; None where the task has no
+        masks: N run-length encodings of the image's height x width, never stored as bitmaps; None if the task has no
             masks.
     """
 
@@ -42,13 +42,13 @@ class Detections:
         """The detections of some classes, with other category ids.
 
         Args:
-            ids: Category id -> the one that it gets; detections of classes that it does not have are left out.
+            ids: Category id -> new category id; detections of other classes are left out.
         """
         kept = self.chosen(np.flatnonzero(np.isin(self.category_ids, list(ids))))
         return replace(kept, category_ids=np.array([ids[int(id_)] for id_ in kept.category_ids], np.int64))
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values that :meth:`from_json` gives back bit by bit."""
+        """JSON values from which :meth:`from_json` restores the exact detections."""
         return {
             "image_id": self.image_id,
             "boxes_xyxy": self.boxes_xyxy.tolist(),
@@ -59,10 +59,10 @@ class Detections:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The detections that :meth:`to_json` wrote.
+        """Restore the detections that :meth:`to_json` wrote.
 
         Raises:
-            LookupError, TypeError, ValueError or OverflowError: The values are something else.
+            LookupError, TypeError, ValueError or OverflowError: The values have another format.
         """
         return cls(
             image_id=values["image_id"],
@@ -73,7 +73,7 @@ class Detections:
         )
 
     def chosen(self, indices: npt.NDArray[np.intp]) -> Detections:
-        """The detections at these indices, int64 [M], in their order."""
+        """The detections at these indices, int64 [M], in the order of the indices."""
         return Detections(
             self.image_id,
             self.boxes_xyxy[indices],

@@ -1,17 +1,17 @@
-"""The one rule of which files of a folder belong to a dataset.
+"""The rule that decides which files of a folder belong to a dataset.
 
-``sightline labelme check`` reads, ``sightline data add`` stores and ``record`` sees the files that :func:`list_files`
-gives.  The rule:
+``sightline labelme check`` reads, ``sightline data add`` stores and ``record`` reads the files that
+:func:`list_files` returns.  The rule:
 
-* **Taken**: every regular file, whatever its name or ending, and every link to a regular file of the same folder (the
-  version holds a copy of what it points to).  Endings count without letter case.
-* **Left out**, and said so: names that begin with a dot (``.DS_Store``, ``._a.json``), what systems leave behind
+* **Accepted**: every regular file, whatever its name or extension, and every link to a regular file of the same folder
+  (the version contains a copy of its target).  Extensions are case-insensitive.
+* **Left out**, and reported: names that begin with a dot (``.DS_Store``, ``._a.json``), litter of operating systems
   (``Thumbs.db``, ``__MACOSX``), and temporary files and backups (``*.tmp``, ``*.part``, ``*.swp``, ``*.bak``, ``*~``).
-  An annotation that refers to an image that is left out is a fault.  Empty folders hold nothing to store.
-* **Refused**, by name, with nothing stored: links to folders, links that lead out of the folder or nowhere, pipes,
-  sockets and devices, what cannot be read, names that not every system can hold (not UTF-8, control characters,
-  backslashes, too long), names that are one on macOS or Windows, and files of DVC or Git, which would act on the data
-  repository.
+  An annotation that refers to an image that is left out is a fault.  Empty folders contain nothing to store.
+* **Rejected**, by name, with nothing stored: links to folders, broken links and links to files outside the folder,
+  pipes, sockets and devices, unreadable files, names that some systems do not support (not UTF-8, control characters,
+  backslashes, too long), names that are identical on macOS or Windows, and files of DVC or Git, which would affect the
+  data repository.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ from sightline.plural import counted
 from sightline.relative_path import fault_in
 
 LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "__pycache__", "@eadir"})
-"""Names, in lower case, of what systems leave behind in folders."""
+"""Names, in lower case, of files that operating systems leave behind in folders."""
 
 TEMPORARY_SUFFIXES = (".tmp", ".part", ".swp", ".bak", "~")
 
 TOOL_FILES = frozenset(
     {".git", ".gitignore", ".gitattributes", ".gitmodules", ".dvc", ".dvcignore", "dvc.yaml", "dvc.lock"}
 )
-"""Names, in lower case, that Git or DVC would act on, or that make a folder a repository."""
+"""Names, in lower case, that Git or DVC would interpret, or that make a folder a repository."""
 
 FOREIGN_IMAGE_SUFFIXES = frozenset({
     ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".eps", ".ico", ".pbm", ".pgm", ".ppm", ".tga",
     ".exr", ".hdr", ".dcm", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
 })  # fmt: skip
-"""Endings of images that Sightline does not read."""
+"""Extensions of image formats that Sightline does not read."""
 
 SHOWN_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class FolderFiles:
-    """The files below a folder, by :mod:`the rule <sightline.data.folder_files>`.
+    """The files below a folder, classified by :mod:`the rule <sightline.data.folder_files>`.
 
     Attributes:
         root: The folder.
-        files: Relative POSIX paths of what is taken, sorted.
-        left_out: Relative POSIX paths of what is left out, sorted; a folder stands for all that is in it.
-        refused: Relative POSIX path -> what is wrong with it and what to do.
+        files: Relative POSIX paths of accepted files, sorted.
+        left_out: Relative POSIX paths that are left out, sorted; a folder represents all files in it.
+        refused: Relative POSIX path -> the fault and how to fix it.
     """
 
     root: Path
@@ -70,19 +70,19 @@ class FolderFiles:
 
     @property
     def images(self) -> list[str]:
-        """The files with the ending of an image."""
+        """The files with the extension of a supported image format."""
         return [name for name in self.files if suffix_of(name) in IMAGE_SUFFIXES]
 
     @property
     def foreign_images(self) -> list[str]:
-        """The files with the ending of an image format that Sightline does not read."""
+        """The files with the extension of an image format that Sightline does not read."""
         return [name for name in self.files if suffix_of(name) in FOREIGN_IMAGE_SUFFIXES]
 
     def require_accepted(self) -> None:
-        """Refuse the folder if anything in it is refused.
+        """Reject the folder if it contains rejected files.
 
         Raises:
-            DataError: With every name.
+            DataError: There are rejected files; the message lists them.
         """
         if not self.refused:
             return
@@ -94,13 +94,13 @@ class FolderFiles:
 
 
 def list_files(root: Path) -> FolderFiles:
-    """List the files below ``root``.  Only names are read; links to folders are never followed.
+    """List the files below ``root``.  Only names are read; links to folders are not followed.
 
     Raises:
         DataError: ``root`` is not a folder.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder; give the folder that holds labelme's JSON files")
+        raise DataError(f"{root} is not a folder; give the folder that contains labelme's JSON files")
     found = FolderFiles(root)
     real_root = os.path.realpath(root)
     for name, entry in _walk(root, "", found):
@@ -115,7 +115,7 @@ def list_files(root: Path) -> FolderFiles:
 
 
 def suffix_of(name: str) -> str:
-    """The ending of a name, in lower case, with its dot."""
+    """The extension of a name, in lower case, including the dot."""
     return os.path.splitext(name)[1].lower()  # noqa: PTH122  (a tenth of Path's time)
 
 
@@ -126,13 +126,13 @@ def shown(name: str) -> str:
 
 
 def first_names(names: list[str], noun: str, limit: int = 5) -> str:
-    """``3 files: a, b, c``; of many names only the first are listed."""
+    """``3 files: a, b, c``; of a long list only the first names are shown."""
     more = f", and {len(names) - limit:,} more" if len(names) > limit else ""
     return f"{counted(len(names), noun)}: {', '.join(map(shown, names[:limit]))}{more}"
 
 
 def _walk(folder: Path, prefix: str, found: FolderFiles) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Every entry that is not a folder and not left out; what is refused at once is put into ``found``."""
+    """Every entry that is not a folder and not left out; some faults are put directly into ``found``."""
     folders = [(folder, prefix)]
     while folders:
         path, prefix = folders.pop()
@@ -168,7 +168,7 @@ def _is_left_out(name: str) -> bool:
 
 
 def _fault(name: str, entry: os.DirEntry[str], real_root: str) -> str:  # noqa: PLR0911
-    """What is wrong with an entry that is not a folder; empty where nothing is."""
+    """The fault of an entry that is not a folder; empty if there is none."""
     if fault := fault_in(name):
         return f"{fault}; rename it"
     path = entry.path
@@ -203,7 +203,7 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _refuse_twins(found: FolderFiles) -> None:
-    """Refuse files and folders whose names are one where letter case or the Unicode form does not count."""
+    """Reject files and folders whose names are identical if letter case and Unicode normalization are ignored."""
     spelled: dict[str, str] = {}
     for name in found.files:
         for path in _with_parents(name):
@@ -218,7 +218,7 @@ def _refuse_twins(found: FolderFiles) -> None:
 
 
 def _with_parents(name: str) -> Iterator[str]:
-    """A path and the folders above it, the topmost first."""
+    """A path and its parent folders, topmost first."""
     end = name.find("/")
     while end >= 0:
         yield name[:end]

@@ -1,4 +1,4 @@
-"""Decoding of images, in one place: allowed formats, pixel limit, EXIF orientation, truncation, perceptual hash."""
+"""Decodes images, in one place: allowed formats, pixel limit, EXIF orientation, truncation, perceptual hash."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from sightline.errors import DataError
 from sightline.plural import either
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
-"""Pillow's names of the formats that are opened; a phone's MPO comes in as JPEG.  Contents decide, not the name."""
+"""Pillow's names of the supported formats; MPO files of phones count as JPEG.  The contents decide, not the name."""
 
 EXTENSIONS = {
     "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif", "GIF": ".gif",
 }  # fmt: skip
-"""The extension that a file of each format is given."""
+"""The file extension for each format."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
-"""Names that promise an image, in lower case."""
+"""File extensions of images, in lower case."""
 
 _BYTES_A_PIXEL = 8
-"""More than the most wasteful of the formats needs; a bigger file is refused before it is read."""
+"""An upper limit for all formats; a larger file is rejected before it is read."""
 
 MAX_SCANS = 100
-"""Of a JPEG.  Each scan runs over all pixels, so that a small file with thousands of them decodes for minutes."""
+"""For JPEG.  Each scan covers all pixels, so a small file with thousands of scans would take minutes to decode."""
 
 _SCAN = b"\xff\xda"
-"""Begins a scan; a decoder never meets these bytes inside one."""
+"""Start-of-scan marker; these bytes never occur inside a scan."""
 
 _LFS_POINTER = b"version https://git-lfs"
 
@@ -50,7 +50,7 @@ TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what turns the stored pixels into the picture that a person sees (EXIF 2.32, tag 0x0112)."""
+"""EXIF orientation -> operation that makes the stored pixels upright (EXIF 2.32, tag 0x0112)."""
 
 _ORIENTATION = 0x0112
 
@@ -58,7 +58,7 @@ _DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, EOFError, RuntimeError,
     AssertionError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
-"""What Pillow's decoders raise on broken bytes; its documentation promises no common base."""
+"""Exceptions of Pillow's decoders for broken bytes; its documentation promises no common base class."""
 
 
 class UnreadableImageError(DataError):
@@ -66,7 +66,7 @@ class UnreadableImageError(DataError):
 
     Attributes:
         reason: What is wrong with it.
-        remedy: What to do about it.
+        remedy: How to fix it.
     """
 
     def __init__(self, name: str, reason: str, remedy: str) -> None:
@@ -84,12 +84,12 @@ class ImageFacts:
     Attributes:
         width: Pixels, after the EXIF orientation was applied.
         height: Pixels, after the EXIF orientation was applied.
-        size_bytes: Of the encoded image.
-        sha256: Of the encoded image, hexadecimal.
+        size_bytes: Size of the encoded image.
+        sha256: SHA-256 of the encoded image, hexadecimal.
         perceptual_hash: 64 bits, see :func:`perceptual_hash`.
-        extension: The extension that fits the contents: ``".jpg"``.
-        orientation: What its EXIF said, 1 to 8.
-        thumbnail: The picture as a person sees it, grey, at most 128 pixels long: uint8 [h, w].
+        extension: The file extension of its format: ``".jpg"``.
+        orientation: Its EXIF orientation, 1 to 8.
+        thumbnail: The upright image, gray, at most 128 pixels long: uint8 [h, w].
     """
 
     width: int
@@ -107,12 +107,12 @@ def read_image(source: Path | bytes, max_pixels: int, setting: str = "data.max_p
 
     Args:
         source: A file, or the encoded bytes.
-        max_pixels: Images with more pixels are refused before they are decoded.
-        setting: What the message calls that limit.
+        max_pixels: Images with more pixels are rejected before they are decoded.
+        setting: Name of that limit in messages.
 
     Returns:
-        RGB, 8 bits a channel, turned as its EXIF orientation says, fully loaded.  An alpha channel is left out; of an
-        animation the first picture is taken.
+        RGB, 8 bits per channel, upright according to its EXIF orientation, fully loaded.  An alpha channel is dropped;
+        of an animation, the first frame is used.
 
     Raises:
         UnreadableImageError: A :class:`~sightline.errors.DataError`: the file is missing, truncated, corrupted, of
@@ -124,13 +124,13 @@ def read_image(source: Path | bytes, max_pixels: int, setting: str = "data.max_p
         image = _open(content, name, max_pixels, setting=setting)
         image.load()
         orientation = _orientation(image)
-        # Palettes with an alpha value per colour only convert to RGB by way of RGBA.
+        # Palettes with an alpha value per color can only be converted to RGB by way of RGBA.
         rgb = image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
         return rgb.transpose(TRANSPOSITIONS[orientation]) if orientation in TRANSPOSITIONS else rgb
 
 
 def exif_orientation(content: bytes, max_pixels: int, name: str = "the image") -> int:
-    """The EXIF orientation of an encoded image, 1 to 8; 1 where there is none.
+    """The EXIF orientation of an encoded image, 1 to 8; 1 if there is none.
 
     Raises:
         UnreadableImageError: As for :func:`read_image`.
@@ -140,17 +140,17 @@ def exif_orientation(content: bytes, max_pixels: int, name: str = "the image") -
 
 
 def open_mask(content: bytes, max_pixels: int) -> NDArray[np.bool_]:
-    """Decode a one-channel PNG whose pixels are zero or not.
+    """Decode a one-channel PNG to a mask of its nonzero pixels.
 
     Args:
         content: The encoded PNG.
-        max_pixels: A PNG with more pixels is refused before it is decoded.
+        max_pixels: A PNG with more pixels is rejected before it is decoded.
 
     Returns:
         ``(height, width)`` bool.
 
     Raises:
-        UnreadableImageError: It is no PNG, is damaged, too large, or has several channels.
+        UnreadableImageError: It is not a PNG, is damaged, too large, or has several channels.
     """
     with _decoding("the mask", ("PNG",)):
         image = _open(content, "the mask", max_pixels, formats=("PNG",))
@@ -161,10 +161,10 @@ def open_mask(content: bytes, max_pixels: int) -> NDArray[np.bool_]:
 
 
 def read_bytes(path: Path, max_pixels: int, setting: str = "data.max_pixels") -> bytes:
-    """Read an image file, but never more than an image of ``max_pixels`` can need.
+    """Read an image file, but never more bytes than an image of ``max_pixels`` can need.
 
     Raises:
-        UnreadableImageError: The file cannot be read, or is too big.
+        UnreadableImageError: The file cannot be read, or is too large.
     """
     try:
         require_size(str(path), path.stat().st_size, max_pixels, setting)
@@ -176,10 +176,10 @@ def read_bytes(path: Path, max_pixels: int, setting: str = "data.max_pixels") ->
 
 
 def require_size(name: str, size_bytes: int, max_pixels: int, setting: str = "data.max_pixels") -> None:
-    """Refuse a file that is bigger than an image of ``max_pixels`` can be, before it is read.
+    """Reject a file that is larger than an image of ``max_pixels`` can be, before it is read.
 
     Raises:
-        UnreadableImageError: It is.
+        UnreadableImageError: It is larger.
     """
     if size_bytes > _BYTES_A_PIXEL * max_pixels:
         raise UnreadableImageError(
@@ -190,14 +190,14 @@ def require_size(name: str, size_bytes: int, max_pixels: int, setting: str = "da
 
 
 def image_facts(content: bytes, max_pixels: int, name: str = "the image") -> ImageFacts:
-    """Describe an encoded image; it is decoded once, and JPEG at a reduced scale.
+    """Describe an encoded image; it is decoded only once, JPEG at a reduced scale.
 
-    A JPEG's reduced scale (a feature of its decoder) still runs through every byte, so truncation is noticed.
+    The reduced scale (a feature of the JPEG decoder) still processes every byte, so truncation is detected.
 
     Args:
         content: The encoded image.
-        max_pixels: Images with more pixels are refused before they are decoded.
-        name: What the error message calls the image.
+        max_pixels: Images with more pixels are rejected before they are decoded.
+        name: Name of the image in the error message.
 
     Raises:
         UnreadableImageError: As for :func:`read_image`.
@@ -219,7 +219,7 @@ def image_facts(content: bytes, max_pixels: int, name: str = "the image") -> Ima
 
 
 def _thumbnail(decoded: Image.Image, width: int, height: int) -> Image.Image:
-    """As large for one picture at whatever scale a JPEG was decoded, so that two encodings of it can be compared."""
+    """A thumbnail of fixed size at any decoding scale, so that two encodings of one image can be compared."""
     scale = min(_THUMBNAIL / max(width, height), 1.0)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     return decoded.resize(size, Image.Resampling.BILINEAR)
@@ -232,15 +232,15 @@ _POSITIONS = 2 * np.arange(_GRID) + 1
 _COSINES = np.rint(
     4096 * np.cos(np.pi / (2 * _GRID) * np.outer(np.arange(1, _FREQUENCIES + 1), _POSITIONS)),
 ).astype(np.int64)
-"""Rows 1 to 8 of the discrete cosine transform (type II) of 32 values, in whole numbers: the same on every machine."""
+"""Rows 1 to 8 of the discrete cosine transform (type II) of 32 values, as integers: identical on every machine."""
 
 
 def perceptual_hash(grey: NDArray[np.uint8]) -> int:
-    """64 bits that hardly change when an image is re-encoded, resized or made brighter.
+    """64 bits that hardly change when an image is re-encoded, resized or brightened.
 
     The method is pHash (C. Zauner, *Implementation and Benchmarking of Perceptual Image Hash Functions*, 2010, section
-    3.2.1): of a 32 x 32 grey image the 8 x 8 lowest frequencies of the discrete cosine transform without the constant
-    row and column, each above their median or not.
+    3.2.1): the 8 x 8 lowest frequencies of the discrete cosine transform of a 32 x 32 gray image, without the
+    constant row and column; each bit is 1 if the coefficient is above the median.
 
     Args:
         grey: ``(32, 32)`` uint8.
@@ -283,21 +283,21 @@ def _open(
             f"its pixels have more than 8 bits per channel (Pillow's mode {image.mode})",
             "convert it to 8 bits per channel",
         )
-    # The size is known and allowed: a decoder that comes to more pixels now was lied to.
+    # The size was checked: a decoder that gets more pixels now received an invalid header.
     if max_pixels <= (Image.MAX_IMAGE_PIXELS or 0):
         warnings.simplefilter("error", Image.DecompressionBombWarning)
     return image
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation of an image (TIFF is turned by Pillow while it is loaded, and then says 1)."""
+    """The EXIF orientation of an image (Pillow applies that of TIFF while loading, and then reports 1)."""
     orientation = image.getexif().get(_ORIENTATION, 1)
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 @contextmanager
 def _decoding(name: str, formats: tuple[str, ...] = FORMATS) -> Iterator[None]:
-    """Turn what Pillow raises on broken bytes into one error; its warnings (odd metadata) do not concern the pixels."""
+    """Convert Pillow's exceptions for broken bytes to one error; its warnings (odd metadata) do not concern pixels."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

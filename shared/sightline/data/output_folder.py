@@ -1,8 +1,8 @@
-"""An output folder of a command: only files written by the command are ever replaced.
+"""The output folder of a command: only files written by the command are ever replaced.
 
-A list, such as ``predictions.jsonl``, says what was written: a line for each file, with its SHA-256.  A line is there
-before its file is, so that a killed call leaves none that the next one takes for a person's.  A file whose contents are
-not listed is somebody's, whatever it is called.
+A list, such as ``predictions.jsonl``, contains a line for each written file, with its SHA-256.  The line is written
+before the file, so that a killed call never leaves a file that the next one does not recognize.  A file whose contents
+are not listed belongs to the user, whatever its name.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _SHOWN = 5
 
 
 class OutputFolder:
-    """Where the results of a command go.
+    """The folder for the results of a command.
 
     Args:
-        path: The folder; nothing is written before :meth:`begin`.
-        contents: What it holds, such as ``predictions``: the list is called so.
+        path: The folder; nothing is written before :meth:`begin` is called.
+        contents: Kind of contents, such as ``predictions``; also the name of the list.
         command: The command that writes them, for messages.
-        option: The option that names another folder, for messages.
-        strict: Whether a list that the command did not write is an error; if not, it lists nothing.
+        option: The option that sets another folder, for messages.
+        strict: Whether a list that the command did not write is an error; otherwise it is ignored.
 
     Attributes:
         path: The folder.
         manifest: The name of the list.
 
     Raises:
-        DataError: It is a file, or holds a list that the command did not write.
+        DataError: The path is a file, or contains a list that the command did not write.
     """
 
     def __init__(self, path: Path, contents: str, command: str, option: str, *, strict: bool = True) -> None:
@@ -59,25 +59,25 @@ class OutputFolder:
                 raise
 
     def holds(self, path: Path) -> bool:
-        """Whether a file lies in this folder, at any depth."""
+        """Whether a file is in this folder, at any depth."""
         return Path(os.path.realpath(path)).is_relative_to(self._real)
 
     def wrote(self, path: Path) -> bool:
-        """Whether a file is one that predict wrote into this folder and nobody changed since."""
+        """Whether the command wrote this file into the folder, and it was not changed since."""
         real = Path(os.path.realpath(path))
         if not real.is_relative_to(self._real) or path.is_symlink():
             return False
         return self._is_own(PurePosixPath(real.relative_to(self._real).as_posix()))
 
     def require_free(self, files: Iterable[PurePosixPath], inputs: Iterable[Path]) -> None:
-        """Refuse what would overwrite an input, or anything that predict did not write.
+        """Refuse to overwrite an input, or a file that the command did not write.
 
         Args:
-            files: What is to be written, relative to this folder.
-            inputs: The images.
+            files: The files to write, relative to this folder.
+            inputs: The input images.
 
         Raises:
-            DataError: With the first files that are in the way.
+            DataError: Files would be overwritten; the message lists the first of them.
         """
         originals = {_identity(path) for path in inputs}
         originals.discard(None)
@@ -103,7 +103,7 @@ class OutputFolder:
             )
 
     def begin(self) -> None:
-        """Make the folder and its list, without the lines of files that are gone."""
+        """Create the folder and its list; lines of files that no longer exist are dropped."""
         lines = [json.dumps(self._first_line)]
         for file, digests in sorted(self._digests.items()):
             present = _sha256(self.path / file)
@@ -112,25 +112,25 @@ class OutputFolder:
         self._replace(self.path / self.manifest, "".join(f"{line}\n" for line in lines).encode())
 
     def write(self, files: Mapping[PurePosixPath, bytes]) -> None:
-        """List some files, then put each in its place as a whole.
+        """List some files, then write each atomically.
 
         Raises:
-            DataError: Somebody put another file there in the meantime.
-            StepError: The disk does not take them.
+            DataError: Another program put a file there in the meantime.
+            StepError: The files cannot be written to the disk.
         """
         self._list({file: hashlib.sha256(content).hexdigest() for file, content in files.items()})
         for file, content in files.items():
             self._replace(self.path / file, content)
 
     def put(self, file: PurePosixPath, source: Path) -> Path:
-        """List a file that lies in this folder under another name, then move it to its place.
+        """List a file that is in this folder under a temporary name, then move it to its final path.
 
         Returns:
-            Its place.
+            Its final path.
 
         Raises:
-            DataError: Somebody put another file there in the meantime.
-            StepError: The disk does not take it.
+            DataError: Another program put a file there in the meantime.
+            StepError: The file cannot be written to the disk.
         """
         self._list({file: _sha256(source)})
         target = self.path / file
@@ -159,7 +159,7 @@ class OutputFolder:
     def _is_own(self, file: PurePosixPath) -> bool:
         path = self.path / file
         digests = self._digests.get(str(file), set())
-        # Through a link the file of somebody else would be meant, wherever in the path it is.
+        # Writing through a link, anywhere in the path, would change a file elsewhere.
         linked = path.is_symlink() or Path(os.path.realpath(path)) != self._real / file
         return bool(digests) and not linked and path.is_file() and _sha256(path) in digests
 
@@ -205,7 +205,7 @@ def _decoded(line: str) -> Any:  # noqa: ANN401
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """The file behind a path: links, hard links and other spellings of it have the same."""
+    """The identity of the file at a path; links, hard links and other spellings of the path have the same."""
     try:
         status = path.stat()
     except OSError:

@@ -1,7 +1,7 @@
-"""From outlines to pixels, in one place: COCO's run-length polygons determine the covered pixels everywhere.
+"""Converts outlines to pixels, in one place: COCO's run-length polygons determine the covered pixels everywhere.
 
-A pixel belongs to a polygon where its center does, on a grid five times as fine as the image (``rleFrPoly`` of
-pycocotools), so a rectangle from (2, 2) to (6, 6) covers the 16 pixels 2 to 5 in both directions.
+A pixel belongs to a polygon if its center does, on a grid five times as fine as the image (``rleFrPoly`` of
+pycocotools); so a rectangle from (2, 2) to (6, 6) covers the 16 pixels 2 to 5 in both directions.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def encode_outline(segmentation: Segmentation, height: int, width: int) -> RunLengthEncoding:
-    """The pixels of an outline as a run-length encoding; one that is encoded already comes back as it is.
+    """The pixels of an outline as a run-length encoding; an existing encoding is returned unchanged.
 
     Args:
-        segmentation: Polygons of three points or more, in pixels, or a run-length encoding.
-        height: Of the image.
-        width: Of the image.
+        segmentation: Polygons with at least three points, in pixels, or a run-length encoding.
+        height: Height of the image.
+        width: Width of the image.
 
     Example:
         >>> round(covered_area(encode_outline([[2, 2, 6, 2, 6, 6, 2, 6]], 10, 10)))
@@ -44,21 +44,21 @@ def encode_mask(mask: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> RunLengt
 
 
 def union(encodings: Sequence[RunLengthEncoding]) -> RunLengthEncoding:
-    """The pixels that any of several encodings of one size covers."""
+    """The union of several encodings of the same size."""
     from pycocotools import mask as coco_mask
 
     return encodings[0] if len(encodings) == 1 else _as_text(coco_mask.merge(list(encodings)))
 
 
 def covered_area(encoding: RunLengthEncoding) -> float:
-    """How many pixels an encoding covers."""
+    """The number of pixels that an encoding covers."""
     from pycocotools import mask as coco_mask
 
     return float(coco_mask.area(encoding))
 
 
 def covered_box(encoding: RunLengthEncoding) -> tuple[int, int, int, int]:
-    """The smallest box around the covered pixels: x, y, width, height; width and height are 0 where there are none."""
+    """The smallest box around the covered pixels: x, y, width, height; width and height are 0 if there are none."""
     from pycocotools import mask as coco_mask
 
     x, y, width, height = (int(value) for value in coco_mask.toBbox(encoding))
@@ -74,6 +74,6 @@ def rasterize(segmentation: Segmentation, height: int, width: int) -> npt.NDArra
 
 
 def _as_text(encoding: Mapping[str, Any]) -> RunLengthEncoding:
-    """The runs, which pycocotools gives as bytes, as JSON can hold them."""
+    """The encoding with its runs as text for JSON; pycocotools returns bytes."""
     height, width = encoding["size"]
     return {"size": [int(height), int(width)], "counts": encoding["counts"].decode("ascii")}

@@ -20,7 +20,7 @@ _TAG = re.compile(r"(?P<dataset>[A-Za-z0-9][A-Za-z0-9._-]*)_(?P<kind>ann|train)_
 
 @dataclass(frozen=True, slots=True)
 class DatasetTag:
-    """A tag of the data repository, taken apart.
+    """A parsed tag of the data repository.
 
     Example:
         >>> tag = DatasetTag.parse("plates_ann_v1")
@@ -33,7 +33,7 @@ class DatasetTag:
         version: Such as ``v1``; without underscores.
 
     Raises:
-        ConfigurationError: A name that git refuses in a tag, or that could be read in two ways.
+        ConfigurationError: Git does not allow the name in a tag, or it is ambiguous.
     """
 
     dataset: str
@@ -46,23 +46,22 @@ class DatasetTag:
         if unfit or len(name) > 200 or not _TAG.fullmatch(name):
             raise ConfigurationError(
                 f"dataset {self.dataset!r} and version {self.version!r} do not make a valid tag; expected letters, "
-                "digits, '-' "
-                "and '.' ('_' in the dataset's name alone), beginning with a letter or digit, no '..', no '_ann_' or "
-                "'_train_' inside, 200 characters at most"
+                "digits, '-' and '.' ('_' only in the dataset's name), beginning with a letter or digit, without '..', "
+                "'_ann_' or '_train_' inside, at most 200 characters"
             )
 
     @classmethod
     def parse(cls, tag: str) -> DatasetTag:
-        """Take a tag apart.
+        """Parse a tag.
 
         Raises:
-            ConfigurationError: The tag does not look like one.
+            ConfigurationError: The tag has another format.
         """
         match = _TAG.fullmatch(tag)
         if match is None:
             raise ConfigurationError(
                 f"{tag!r} is not a dataset tag; expected <dataset>_ann_<version> or <dataset>_train_<version>, made of "
-                "letters, digits, '-' and '.' ('_' in the dataset's name alone), such as plates_ann_v1"
+                "letters, digits, '-' and '.' ('_' only in the dataset's name), such as plates_ann_v1"
             )
         kind: TagKind = "ann" if match["kind"] == "ann" else "train"
         return cls(match["dataset"], kind, match["version"])
@@ -82,27 +81,27 @@ class DatasetTag:
 
     @property
     def room(self) -> Room:
-        """The folder of the data repository and the DVC remote that hold versions of this kind."""
+        """Name of the folder in the data repository, and of the DVC remote, for versions of this kind."""
         return "annotations" if self.kind == "ann" else "training"
 
     @property
     def folder(self) -> str:
-        """Where the files lie in a checkout: ``annotations/plates``."""
+        """Folder of the files in a checkout: ``annotations/plates``."""
         return f"{self.room}/{self.dataset}"
 
     @property
     def dvc_file(self) -> str:
-        """The file in git that names them: ``annotations/plates.dvc``."""
+        """The ``.dvc`` file in git: ``annotations/plates.dvc``."""
         return f"{self.folder}.dvc"
 
     @property
     def order(self) -> list[tuple[int, str]]:
-        """Sorts versions as a person does: v2 before v10."""
+        """Sort key for natural order: v2 before v10."""
         return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", self.version)]
 
 
 def dataset_tags(names: Iterable[str]) -> list[DatasetTag]:
-    """Those of ``names`` that are dataset tags, by dataset, kind and version; a repository may have other tags too."""
+    """The dataset tags among ``names``, by dataset, kind and version; other tags are ignored."""
     tags = []
     for name in names:
         try:
@@ -113,13 +112,13 @@ def dataset_tags(names: Iterable[str]) -> list[DatasetTag]:
 
 
 def unknown_tag(tag: str, repository: str, known: Iterable[str], hint: str = "") -> UnknownTagError:
-    """The error for a tag that ``repository`` does not have; it lists those it has, the nearest first.
+    """The error for a tag that ``repository`` does not have; it lists the existing tags, most similar first.
 
     Args:
         tag: The tag.
-        repository: The repository, as it is shown.
+        repository: The repository, as shown in the message.
         known: Its tags.
-        hint: Why it may lack tags, and what to do; see :func:`sightline.data.git.clones.clone_hint`.
+        hint: Why tags may be missing, and what to do; see :func:`sightline.data.git.clones.clone_hint`.
     """
     names = [str(entry) for entry in dataset_tags(known)]
     if not names:

@@ -1,4 +1,4 @@
-"""Where a process finds versions of data, and where it keeps them."""
+"""The data repository and work folder of a process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sightline.lock import LOCK_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A data repository, the work volume that its versions are checked out on, and the limits of one process.
+    """A data repository, the work volume for its checkouts, and the limits of a process.
 
     Attributes:
         repository: Git URL or path of the data repository.
         folder: The work volume.
-        jobs: Parallel transfers and hashing.
+        jobs: Number of parallel transfers and hash computations.
         timeout_seconds: Limit for one git or DVC command.
-        lock_seconds: How long to wait for another process that works on the same.
+        lock_seconds: How long to wait for another process that uses the same data.
     """
 
     repository: str
@@ -30,7 +30,7 @@ class Workspace:
 
     @classmethod
     def of(cls, config: Config) -> Workspace:
-        """The workspace that a configuration describes."""
+        """The workspace of a configuration."""
         return cls(
             repository=config.data.repository,
             folder=Path(config.work.dir),
@@ -46,7 +46,7 @@ class Workspace:
 
     @property
     def publications(self) -> Path:
-        """The folder of the clones in which training sets are made."""
+        """The folder of the clones in which training sets are created."""
         return self.folder / "publish"
 
     @property
@@ -56,5 +56,5 @@ class Workspace:
 
     @property
     def cache_lock(self) -> Path:
-        """The lock file of the cache: held together by those who fill or read it, alone by one who removes objects."""
-        return self.cache.root / "use.lock"  # there, because several work volumes may share one cache
+        """The lock file of the cache: shared while it is filled or read, exclusive while objects are removed."""
+        return self.cache.root / "use.lock"  # in the cache, because several work volumes may share it

@@ -1,4 +1,4 @@
-"""The results of lineage queries: plain immutable data, without sessions."""
+"""The results of lineage queries: plain immutable data without database sessions."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ KIND_TITLES: dict[NameKind, str] = {
     "run": "run",
     "model": "model",
 }
-"""How a person calls each kind."""
+"""The name of each kind in messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a name means.
+    """The object that a name refers to.
 
     Attributes:
-        kind: Which kind of thing.
+        kind: Kind of the object.
         name: Its full name: a tag, a run's id, or a model's SHA-256.
     """
 
@@ -40,7 +40,7 @@ class VersionLineage:
     """A dataset version.
 
     Attributes:
-        row: As it was registered.
+        row: Its registered row.
         images_per_split: ``{"train": 300, ...}``; empty for annotations.
     """
 
@@ -50,12 +50,12 @@ class VersionLineage:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A model on one split of one training set.
+    """The metrics of a model on one split of one training set.
 
     Attributes:
         dataset_tag: The training tag.
         split: ``val`` or ``test``.
-        values: By the metric's name, 0 to 1.
+        values: Metric name -> value, 0 to 1.
     """
 
     dataset_tag: str
@@ -65,11 +65,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class RunUse:
-    """What a model was in one run.
+    """The role of a model in one run.
 
     Attributes:
         run_id: The run.
-        use: What it was there.
+        use: The role.
     """
 
     run_id: str
@@ -81,10 +81,10 @@ class ModelLineage:
     """A model file.
 
     Attributes:
-        record: As it was registered.
-        created_at: When, UTC.
-        scores: Everything that was measured, by training tag and split.
-        uses: The runs that it played a part in, and which.
+        record: Its registered record.
+        created_at: Time of registration, UTC.
+        scores: All its metrics, by training tag and split.
+        uses: The runs that used it, with its roles.
     """
 
     record: ModelRecord
@@ -100,15 +100,15 @@ class PromotionLineage:
     Attributes:
         dataset: The dataset's name.
         metric: Such as ``mask_AP``.
-        task: What the models do.
-        sequence: Grows with the changes of this dataset, task and metric.
-        model_sha256: The champion from then on.
-        previous_sha256: The champion before; None when there was none.
+        task: The task of the models.
+        sequence: Number of the change, ascending for this dataset, task and metric.
+        model_sha256: The new champion.
+        previous_sha256: The champion before; None if there was none.
         value: Its value, 0 to 1.
-        previous_value: The former champion's value on the same split; None when there was none.
-        run_id: The run that decided; empty when it ran outside a run.
+        previous_value: The former champion's value on the same split; None if there was none.
+        run_id: The run that decided; empty if it was decided outside a run.
         promoted_at: UTC.
-        replaced_by: The champion after; None while there is none: it is the champion now.
+        replaced_by: The next champion; None if this one is still the champion.
         replaced_at: UTC.
     """
 
@@ -128,18 +128,18 @@ class PromotionLineage:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Everything that something was made from, and everything that was made from it.
+    """All objects from which an object was made, and all that were made from it.
 
     Attributes:
-        asked: What was asked for.
-        annotations: Annotation tags, in the order of their registration.
-        training_sets: Training tags, in the order of their registration.
-        runs: Runs, the newest first.
-        models: Model files, the newest first.
-        promotions: Changes of champion that these models or this run had a part in, the newest first.
-        hidden_runs: How many older runs there are.
-        hidden_models: How many older models there are.
-        used: By run, the training tags of ``training_sets`` that it used; a run that used none is absent.
+        asked: The object that was queried.
+        annotations: Annotation tags, in order of registration.
+        training_sets: Training tags, in order of registration.
+        runs: Runs, newest first.
+        models: Model files, newest first.
+        promotions: Changes of champion that involve these models or this run, newest first.
+        hidden_runs: Number of older runs that are not included.
+        hidden_models: Number of older models that are not included.
+        used: Run -> the training tags of ``training_sets`` that it used; runs without any are absent.
     """
 
     asked: Named

@@ -1,4 +1,4 @@
-"""The records of the database: plain immutable data, without sessions."""
+"""The records of the database: plain immutable data without database sessions."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Literal
 
 VersionKind = Literal["annotations", "training"]
 RunState = Literal["running", "succeeded", "failed", "interrupted", "stopped"]
-"""``interrupted`` ended without a word, such as by a kill; ``stopped`` was ended by somebody on purpose."""
+"""``interrupted``: ended without notice, for example by a kill; ``stopped``: ended by a user."""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """A dataset version to be registered.
+    """A dataset version to register.
 
     Attributes:
-        dataset: Its name, such as ``plates``.
+        dataset: Name of the dataset, such as ``plates``.
         version: Such as ``v1``.
         kind: ``annotations`` or ``training``.
-        tag: The Git tag that names it, such as ``plates_train_v1``.
-        commit: What the tag names.
-        digest: MD5 of its DVC directory; two versions with one name must have one digest.
-        parent_tag: The tag that it was made from; empty for annotations.
-        configuration_digest: Digest of the configuration that it was made with; empty for annotations.
+        tag: Its Git tag, such as ``plates_train_v1``.
+        commit: The commit of the tag.
+        digest: MD5 of its DVC directory; versions with the same name must have the same digest.
+        parent_tag: The tag that it was created from; empty for annotations.
+        configuration_digest: Digest of the configuration that it was created with; empty for annotations.
     """
 
     dataset: str
@@ -42,12 +42,12 @@ class ImageRecord:
 
     Attributes:
         split: ``train``, ``val`` or ``test``; empty for annotations.
-        path: POSIX path relative to the data repository; unique in its version.
-        sha256: Of the file, hexadecimal.
-        size_bytes: Of the file.
+        path: POSIX path relative to the data repository; unique within the version.
+        sha256: SHA-256 of the file, hexadecimal.
+        size_bytes: Size of the file.
         width: Pixels, upright.
         height: Pixels, upright.
-        group: Images of one group stay in one split; empty for none.
+        group: Images with the same group stay in one split; empty for none.
     """
 
     split: str
@@ -61,7 +61,7 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class CategoryCount:
-    """How often a category occurs in one split of a dataset version."""
+    """The number of instances of a category in one split of a dataset version."""
 
     category: str
     split: str
@@ -71,12 +71,12 @@ class CategoryCount:
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """A dataset version that is registered.
+    """A registered dataset version.
 
     Attributes:
-        record: As it was registered.
+        record: The registered record.
         images: Number of its images.
-        created_at: When it was registered, UTC.
+        created_at: Time of registration, UTC.
     """
 
     record: VersionRecord
@@ -86,14 +86,14 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run that begins.
+    """A run to register.
 
     Attributes:
-        run_id: Unique; the same again goes on with the run.
-        recipe: The recipe's name.
+        run_id: Unique; an existing id continues that run.
+        recipe: Name of the recipe.
         configuration: The full configuration as JSON.
-        configuration_digest: Of ``configuration``.
-        dataset_tag: The tag that it was started for.
+        configuration_digest: Digest of ``configuration``.
+        dataset_tag: The dataset tag it was started with.
         code_rev: The code revision.
     """
 
@@ -107,11 +107,11 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run that is known.
+    """A registered run.
 
     Attributes:
-        record: As it was started.
-        state: ``running`` until somebody says otherwise: a killed run stays so.
+        record: The registered record.
+        state: ``running`` until an end is recorded, even if the run was killed.
         started_at: UTC.
         finished_at: UTC; None while it runs.
         message: Why it failed, or who stopped it.
@@ -129,12 +129,12 @@ class ModelRecord:
     """A model file.
 
     Attributes:
-        sha256: Of the file, hexadecimal: the model's identity.
-        uri: Where it lies.
+        sha256: SHA-256 of the file, hexadecimal: the model's identity.
+        uri: Its location.
         task: Such as ``instance_segmentation``.
-        training_tag: What it was trained on.
-        run_id: The run that made it; None when it came from elsewhere.
-        code_rev: The code revision that made it.
+        training_tag: The training tag it was trained on.
+        run_id: The run that created it; None if it was created elsewhere.
+        code_rev: The code revision that created it.
     """
 
     sha256: str
@@ -147,14 +147,14 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
-    """What a model was in a run.
+    """The role of a model in a run.
 
     Attributes:
         model_sha256: The model, registered before.
-        role: ``best`` or ``last`` (how train called it), ``champion`` (what evaluate compared with), ``proposed`` (the
-            run's own best), ``selected`` (that, or the champion where it stays) or ``tested``; ``candidate`` where an
-            older Sightline kept no name.
-        metric: By which it was proposed or selected; empty for the other roles.
+        role: ``best`` or ``last`` (its name in train), ``champion`` (the model that evaluate compared with),
+            ``proposed`` (the run's own best), ``selected`` (that, or the champion if it stays) or ``tested``;
+            ``candidate`` if an older release did not store the name.
+        metric: The metric by which it was proposed or selected; empty for the other roles.
     """
 
     model_sha256: str
@@ -164,13 +164,13 @@ class ModelUse:
 
 @dataclass(frozen=True, slots=True)
 class RunChoice:
-    """What came of a run by one metric, on val.
+    """The outcome of a run by one metric, on val.
 
     Attributes:
-        model: SHA-256 of the run's own best candidate; of what it selected where an earlier release kept no more.
+        model: SHA-256 of the run's own best candidate; of the selected model if an earlier release stored only that.
         value: Its value on the run's own training set, 0 to 1.
-        champion: SHA-256 of the champion that stayed; empty where none did.
-        champion_value: Its value on the same; None where it was measured on a part of the classes, or none stayed.
+        champion: SHA-256 of the champion that stayed; empty if none did.
+        champion_value: Its value on the same split; None if it was measured on a subset of the classes, or none stayed.
     """
 
     model: str
@@ -184,15 +184,15 @@ class PromotionRecord:
     """A model that becomes the champion by one metric.
 
     Attributes:
-        dataset: The dataset's name.
+        dataset: Name of the dataset.
         metric: Such as ``mask_AP``.
         model_sha256: The new champion, registered before.
-        previous_sha256: The champion before; None when there was none.
+        previous_sha256: The champion before; None if there was none.
         value: The new champion's value, 0 to 1.
-        previous_value: The former champion's value on the same split; None when there was none.
-        run_id: The run that decided; empty where none did, as for a pointer that was put back by hand.
-        task: What the models do.
-        sequence: Its number among those of this dataset, task and metric; 0: the next one.
+        previous_value: The former champion's value on the same split; None if there was none.
+        run_id: The run that decided; empty outside a run, for example for a pointer that was reset manually.
+        task: The task of the models.
+        sequence: Number of the promotion for this dataset, task and metric; 0: use the next one.
     """
 
     dataset: str
@@ -208,10 +208,10 @@ class PromotionRecord:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRow:
-    """The promotion that made the present champion.
+    """The promotion of the current champion.
 
     Attributes:
-        record: As it was recorded.
+        record: The registered record.
         model: The champion.
         promoted_at: UTC.
     """

@@ -44,16 +44,16 @@ Result = TypeVar("Result")
 
 
 def open_database(url: str, *, create: bool = True) -> Database:
-    """Open the database and make sure that its schema is the one that this code expects.
+    """Open the database and check that its schema is the expected one.
 
-    A SQLite file is created and upgraded without asking; a server's database is upgraded by ``sightline db upgrade``.
+    A SQLite file is created and upgraded automatically; a server's database is upgraded by ``sightline db upgrade``.
 
     Args:
         url: See :func:`sightline.database.engine.connection.connect`.
         create: Whether a SQLite file that does not exist may be created.
 
     Raises:
-        DatabaseError: It cannot be reached, or its schema is another.
+        DatabaseError: It cannot be reached, or has another schema.
     """
     engine = connect(url, create=create)
     if engine.dialect.name == "sqlite":
@@ -63,13 +63,13 @@ def open_database(url: str, *, create: bool = True) -> Database:
 
 
 class Database:
-    """Versions, runs and models in the database.  Every method is one transaction, which may be repeated.
+    """Versions, runs and models in the database.  Every method is one transaction, which may be retried.
 
-    Every method raises :class:`~sightline.errors.DatabaseError` when the database cannot be used, and for values that
-    it cannot hold exactly.
+    Every method raises :class:`~sightline.errors.DatabaseError` if the database cannot be used, and for values that it
+    cannot store exactly.
 
     Args:
-        engine: A connection whose schema was checked; see :func:`open_database`.
+        engine: A connection with a checked schema; see :func:`open_database`.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -92,48 +92,48 @@ class Database:
             images: Its images, each path once.
             categories: Its counts, each category and split once.
 
-        Returns:
+        True if it was registered now, False if the same version with the same digest was registered before.
             True when it was recorded now, False when the same version with the same digest was there already.
 
         Raises:
-            VersionConflictError: The version, or its tag, is there with another digest.
+            VersionConflictError: The version, or its tag, exists with another digest.
         """
         return versions.register(self._engine, version, images, categories)
 
     def retire_version(self, tag: str, commit: str) -> bool:
-        """Mark a version as removed, so that its names are free for its replacement.
+        """Mark a version as removed, so that its names can be used for its replacement.
 
         Args:
             tag: The dataset tag.
-            commit: What it named; a version of another commit stays.
+            commit: Its commit; a version with another commit is not changed.
 
         Returns:
-            Whether it was there.
+            Whether it existed.
         """
         return versions.retire(self._engine, tag, commit)
 
     def dependents(self, annotation_tag: str, training_tag: str) -> list[Dependent]:
-        """What was made from a version, or is being made: models, champions, measurements, running runs."""
+        """Objects made from a version, or being made: models, champions, measurements, running runs."""
         return self._read(
             f"find what was made from {training_tag}",
             lambda connection: dependents.find(connection, annotation_tag, training_tag),
         )
 
     def versions(self, dataset: str | None = None) -> list[VersionRow]:
-        """All versions, or those of one dataset, in the order in which they were registered."""
+        """All versions, or those of one dataset, in order of registration."""
         return self._read("list the versions", lambda connection: versions.find(connection, dataset=dataset))
 
     def version(self, tag: str) -> VersionRow | None:
-        """The version that a tag names, or None."""
+        """The version with a tag, or None."""
         found = self._read(f"find version {tag}", lambda connection: versions.find(connection, tag=tag))
         return found[0] if found else None
 
     def category_counts(self, tag: str) -> list[CategoryCount]:
-        """How often each category occurs in each split of a version; empty for a tag that is not registered."""
+        """The number of instances of each category in each split of a version; empty if the tag is not registered."""
         return self._read(f"count categories of {tag}", lambda connection: versions.categories(connection, tag))
 
     def images(self, tag: str) -> Iterator[ImageRecord]:
-        """The images of a version, in the order of their paths' SHA-256, read in pages."""
+        """The images of a version, sorted by the SHA-256 of their paths, read in pages."""
         page = self._read(f"list images of {tag}", functools.partial(versions.images, tag=tag, after=""))
         while page:
             yield from (image for _, image in page)
@@ -144,7 +144,7 @@ class Database:
         """Record that a run started, or continues.
 
         Raises:
-            DatabaseError: Also when the run is known with another configuration.
+            DatabaseError: Also if the run is registered with another configuration.
         """
         runs.start(self._engine, run)
 
@@ -154,20 +154,20 @@ class Database:
         Args:
             run_id: A run that was started.
             state: Any but ``running``.
-            message: Why it failed, or who stopped it; what is over 4,000 characters is cut.
+            message: Why it failed, or who stopped it; truncated to 4,000 characters.
 
         Raises:
-            DatabaseError: Also when the run is not known.
+            DatabaseError: Also if the run is not registered.
         """
         runs.finish(self._engine, run_id, state, message)
 
     def correct_run(self, run_id: str, before: RunState, state: RunState, message: str = "") -> bool:
-        """Change the state of a run that is known, if it is still the one that the change was decided on.
+        """Change the state of a registered run if it has not changed in the meantime.
 
         Args:
             run_id: The run.
-            before: Its state as it was read.
-            state: What it becomes.
+            before: Its expected current state.
+            state: Its new state.
             message: As for :meth:`finish_run`.
 
         Returns:
@@ -176,16 +176,16 @@ class Database:
         return runs.correct(self._engine, run_id, before, state, message)
 
     def find_runs(self, run_ids: Iterable[str]) -> dict[str, RunRow]:
-        """Those of some runs that are known, by their id."""
+        """The registered runs among some ids, by id."""
         found = self._read("find runs", lambda connection: lineage.runs_by_id(connection, run_ids))
         return {row.record.run_id: row for row in found}
 
     def runs(self, limit: int = 20) -> list[RunRow]:
-        """The latest runs, the newest first."""
+        """The latest runs, newest first."""
         return self._read("list the runs", lambda connection: runs.latest(connection, limit))
 
     def register_model(self, model: ModelRecord) -> None:
-        """Record a model file; of one whose SHA-256 is known, only what is empty in its record is filled in."""
+        """Register a model file; for a known SHA-256, only empty fields of its record are filled in."""
         scores.register_model(self._engine, model)
 
     def model(self, sha256: str) -> ModelRecord | None:
@@ -193,16 +193,16 @@ class Database:
         return self._read(f"find model {sha256}", lambda connection: scores.find_model(connection, sha256))
 
     def record_metrics(self, model_sha256: str, dataset_tag: str, split: str, values: Mapping[str, float]) -> None:
-        """Record metrics of a model; a metric that was measured before is replaced.
+        """Record metrics of a model; existing values are replaced.
 
         Args:
             model_sha256: A registered model.
             dataset_tag: The training tag that it was measured on.
             split: ``val`` or ``test``.
-            values: By the metric's name; finite.
+            values: Metric name -> finite value.
 
         Raises:
-            DatabaseError: Also when the model is not registered.
+            DatabaseError: Also if the model is not registered.
         """
         scores.record_metrics(self._engine, model_sha256, dataset_tag, split, values)
 
@@ -214,48 +214,48 @@ class Database:
         )
 
     def record_promotion(self, promotion: PromotionRecord) -> None:
-        """Record a new champion; nothing changes when its number is taken.
+        """Record a new champion; nothing changes if its number exists already.
 
-        One without a number takes the next; nothing changes when it is the champion already.
+        Without a number, the next one is used; nothing changes if the model already is the champion.
 
         Raises:
-            DatabaseError: Also when one of the models is not registered.
+            DatabaseError: Also if one of the models is not registered.
         """
         promotions.record(self._engine, promotion)
 
     def champion(self, dataset: str, metric: str, task: str = "instance_segmentation") -> PromotionRow | None:
-        """The present champion by one metric, with how it became so; None where there was no promotion yet."""
+        """The current champion by one metric, with its promotion; None if there was no promotion yet."""
         return self._read(
             f"find the champion of {dataset} by {metric}",
             lambda connection: promotions.latest(connection, dataset, metric, task),
         )
 
     def references(self) -> References:
-        """Every file, run and version that the database names."""
+        """Every file, run and version that the database refers to."""
         return self._read("list what is needed", references.find)
 
     def record_uses(self, run_id: str, uses: Iterable[ModelUse]) -> None:
-        """Record what models were in a run, whoever made them.
+        """Record the roles of models in a run, regardless of who created them.
 
         Raises:
-            DatabaseError: Also when one of the models is not registered.
+            DatabaseError: Also if one of the models is not registered.
         """
         run_models.record(self._engine, run_id, uses)
 
     def named(self, name: str, kinds: Iterable[NameKind] = get_args(NameKind)) -> Named:
-        """What a name means: a tag; a run's id, or its beginning; a model's SHA-256, six digits of it, or its URI.
+        """Resolve a name: a tag; a run's id, or its beginning; a model's SHA-256, six digits of it, or its URI.
 
         Raises:
-            UnknownNameError: Nothing of these kinds is called so, or several are.
+            UnknownNameError: No object or several objects of these kinds match.
         """
         return self._read(f"find {name}", lambda connection: names.resolve(connection, name, str(self), kinds))
 
     def lineage(self, asked: Named) -> Lineage:
-        """Everything that something was made from, and everything that was made from it."""
+        """All objects from which an object was made, and all that were made from it."""
         return self._read(f"trace {asked}", lambda connection: lineage.trace(connection, asked))
 
     def selections(self, run_rows: Iterable[RunRow]) -> dict[str, dict[str, RunChoice]]:
-        """What came of each run by metric: its own best candidate, and the champion that stayed."""
+        """The outcome of each run by metric: its own best candidate, and the champion that stayed."""
         return self._read("read what runs selected", lambda connection: lineage.selections(connection, list(run_rows)))
 
     def _read(self, what: str, work: Callable[[Connection], Result]) -> Result:

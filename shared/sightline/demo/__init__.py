@@ -1,1 +1,1 @@
-"""The generator of license plate images."""
+"""A generator of synthetic license plate images."""

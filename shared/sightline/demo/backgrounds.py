@@ -1,4 +1,4 @@
-"""What lies behind the plates: a street, a wall, a shutter, or coloured patches; no two images share one."""
+"""Random backgrounds: a street, a wall, a shutter, or colored patches."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sightline.demo.canvas import Canvas, gradient, random_colour, random_grey, 
 
 
 def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> Canvas:
-    """Paint one of the backgrounds over the whole image.
+    """Paint a random background.
 
     Args:
-        rng: Where every choice comes from.
-        size: Width and height, pixels.
+        rng: Source of all random choices.
+        size: Width and height in pixels.
 
     Returns:
         A canvas to paint on.
@@ -23,7 +23,7 @@ def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> Canvas:
 
 
 def _street(rng: np.random.Generator, size: tuple[int, int]) -> Canvas:
-    """Sky, houses, trees and a road that runs to a vanishing point."""
+    """Sky, houses, trees and a road that leads to a vanishing point."""
     width, height = size
     sky = np.array(random_colour(rng, 90, 250), dtype=np.float64)
     canvas = Canvas(_mottled(rng, gradient(size, sky * rng.uniform(0.6, 1.2, size=(2, 2, 1))), 24))
@@ -83,7 +83,7 @@ def _tree(rng: np.random.Generator, canvas: Canvas, horizon: float) -> None:
 
 
 def _brick_wall(rng: np.random.Generator, size: tuple[int, int]) -> Canvas:
-    """Bricks, tiles or slabs, each in its own shade, seen a little askew."""
+    """Bricks, tiles or slabs, each in its own shade, slightly skewed."""
     width, height = size
     joint = random_grey(rng, 60, 220)
     canvas = Canvas(Image.new("RGB", size, joint))
@@ -139,7 +139,7 @@ def _shutter(rng: np.random.Generator, size: tuple[int, int]) -> Canvas:
 
 
 def _patches(rng: np.random.Generator, size: tuple[int, int]) -> Canvas:
-    """Soft patches of light and colour, as of things out of focus."""
+    """Soft patches of light and color, like objects out of focus."""
     corners = rng.uniform(20, 235, size=(2, 2, 3))
     canvas = Canvas(_mottled(rng, gradient(size, corners), 70))
     for _ in range(int(rng.integers(5, 16))):
@@ -150,7 +150,7 @@ def _patches(rng: np.random.Generator, size: tuple[int, int]) -> Canvas:
 
 
 def _mottled(rng: np.random.Generator, image: Image.Image, strength: float) -> Image.Image:
-    """Lighter and darker here and there; ``strength`` in grey levels."""
+    """Add smooth random variations of brightness; ``strength`` in gray levels."""
     columns, rows = (int(value) for value in rng.integers(3, 7, size=2))
     change = strength * smooth_field(rng, image.size, (columns, rows))
     return Image.fromarray(np.clip(np.asarray(image) + change[:, :, None], 0, 255).astype(np.uint8))

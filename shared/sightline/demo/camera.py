@@ -12,11 +12,11 @@ from sightline.demo.glyphs import Points
 from sightline.demo.plates import Plate, Shape, random_plate
 
 _BORDER = 3.0
-"""Pixels that stay free between a plate and the image's border."""
+"""Minimum distance in pixels between a plate and the border of the image."""
 
 _TRIES = 20
 _NO_PLATE, _SECOND_PLATE = 0.08, 0.25
-"""Shares of images without a plate, and of images that try to place two."""
+"""Share of images without a plate, and share of images that try to place two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Pose:
     """A plane seen by a camera.
 
     Attributes:
-        rotation: (3, 3) from the plane's coordinates to the camera's.
-        distance: From the camera to the plane's origin, in the plane's units.
-        scale: Pixels for one unit at the plane's origin.
-        centre: (2,) pixel that shows the plane's origin.
+        rotation: (3, 3), from coordinates of the plane to those of the camera.
+        distance: Distance from the camera to the origin of the plane, in units of the plane.
+        scale: Pixels per unit at the origin of the plane.
+        centre: (2,), the pixel that shows the origin of the plane.
     """
 
     rotation: NDArray[np.float64]
@@ -36,7 +36,7 @@ class Pose:
     centre: NDArray[np.float64]
 
     def project(self, points: Points) -> Points:
-        """Pixels of points that lie in the plane; both (N, 2)."""
+        """Project points of the plane (N, 2) to pixels (N, 2)."""
         turned = points @ self.rotation[:, :2].T
         return self.centre + self.scale * turned[:, :2] / (1.0 + turned[:, 2:] / self.distance)
 
@@ -46,8 +46,8 @@ class PlacedPlate:
     """A plate in an image.
 
     Attributes:
-        plate: In its own coordinates.
-        pose: How the camera sees it.
+        plate: The plate in its own coordinates.
+        pose: Its pose relative to the camera.
     """
 
     plate: Plate
@@ -55,26 +55,26 @@ class PlacedPlate:
 
     @property
     def corners(self) -> Points:
-        """The corners of the board's rectangle, from the upper left one clockwise, (4, 2) pixels."""
+        """The corners of the board, clockwise from the upper left, (4, 2) pixels."""
         half = np.array([self.plate.width, self.plate.height]) / 2
         return self.pose.project(half * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]))
 
     def seen(self, shape: Shape) -> Shape:
-        """The shape in pixels."""
+        """Project a shape to pixels."""
         project = self.pose.project
         return Shape(shape.label, project(shape.points), tuple(project(hole) for hole in shape.holes))
 
 
 def place_plates(rng: np.random.Generator, conditions: Conditions, size: tuple[int, int]) -> list[PlacedPlate]:
-    """Draw no plate, one, or two that do not touch.
+    """Choose poses for zero, one or two plates that do not touch.
 
     Args:
-        rng: Where the choices come from.
-        conditions: How hard it may be.
-        size: Width and height of the image, pixels.
+        rng: Source of all random choices.
+        conditions: Ranges for the difficulty.
+        size: Width and height of the image in pixels.
 
     Returns:
-        The plates; their boards lie inside the image.
+        The plates, with their boards completely inside the image.
     """
     draw = rng.random()
     wanted = 0 if draw < _NO_PLATE else 2 if draw < _NO_PLATE + _SECOND_PLATE else 1
@@ -105,7 +105,7 @@ def _place(rng: np.random.Generator, conditions: Conditions, size: tuple[int, in
 
 
 def _about(axis: int, angle: float) -> NDArray[np.float64]:
-    """Rotation matrix about one axis of the camera."""
+    """The matrix of a rotation about one axis of the camera."""
     first, second = (i for i in range(3) if i != axis)
     matrix = np.eye(3)
     matrix[first, first] = matrix[second, second] = np.cos(angle)

@@ -1,4 +1,4 @@
-"""A picture to paint on with smooth edges: everything is drawn twice as large and reduced at the end."""
+"""An antialiased canvas: everything is drawn at twice the size and downscaled at the end."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _OVERSAMPLING = 2
 
 
 class Canvas:
-    """An RGB picture; all coordinates are pixels of the finished image.
+    """An RGB canvas; all coordinates are pixels of the finished image.
 
     Args:
-        image: What is painted over, ``size`` pixels.
+        image: The image to paint on.
     """
 
     def __init__(self, image: Image.Image) -> None:
@@ -29,33 +29,33 @@ class Canvas:
         self._draw.polygon(flat, fill=(*colour, round(255 * opacity)))
 
     def rectangle(self, upper_left: ArrayLike, lower_right: ArrayLike, colour: Colour) -> None:
-        """Fill an upright rectangle between two opposite corners."""
+        """Fill an axis-aligned rectangle between two opposite corners."""
         (left, top), (right, bottom) = np.asarray(upper_left), np.asarray(lower_right)
         self.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
     def ellipse(self, centre: ArrayLike, radii: ArrayLike, colour: Colour, opacity: float = 1.0) -> None:
-        """Fill an upright ellipse."""
+        """Fill an axis-aligned ellipse."""
         middle, half = np.asarray(centre, dtype=np.float64), np.asarray(radii, dtype=np.float64)
         box = (np.concatenate([middle - half, middle + half]) * _OVERSAMPLING).tolist()
         self._draw.ellipse(box, fill=(*colour, round(255 * opacity)))
 
     def line(self, points: ArrayLike, width: float, colour: Colour) -> None:
-        """Draw an open line, (N, 2)."""
+        """Draw an open polyline, (N, 2)."""
         flat = (np.asarray(points, dtype=np.float64) * _OVERSAMPLING).ravel().tolist()
         self._draw.line(flat, fill=(*colour, 255), width=max(1, round(width * _OVERSAMPLING)))
 
     def finish(self) -> Image.Image:
-        """The picture in its own size."""
+        """The finished image, downscaled to its size."""
         return self._image.reduce(_OVERSAMPLING)
 
 
 def smooth_field(rng: np.random.Generator, size: tuple[int, int], cells: tuple[int, int]) -> NDArray[np.float32]:
-    """Values between -1 and 1 that change slowly.
+    """Smooth random values between -1 and 1.
 
     Args:
-        rng: Where the values come from.
+        rng: Source of the random values.
         size: Width and height of the result.
-        cells: Columns and rows of the random grid that is blown up.
+        cells: Columns and rows of the random grid that is upscaled.
 
     Returns:
         (height, width), float32.
@@ -67,19 +67,19 @@ def smooth_field(rng: np.random.Generator, size: tuple[int, int], cells: tuple[i
 
 
 def gradient(size: tuple[int, int], corners: NDArray[np.float64]) -> Image.Image:
-    """An RGB image between the colours of its four corners.
+    """An RGB image interpolated between the colors of its four corners.
 
     Args:
-        size: Width and height, pixels.
-        corners: (2, 2, 3) colours, 0 to 255: row, column, channel.
+        size: Width and height in pixels.
+        corners: (2, 2, 3) colors, 0 to 255: row, column, channel.
     """
     small = Image.fromarray(np.clip(corners, 0, 255).astype(np.uint8))
-    # A bilinear blow-up of 2 x 2 pixels is flat in the outer quarters; the inner half is the whole gradient.
+    # Bilinear upscaling of 2 x 2 pixels is constant in the outer quarters; the inner half has the whole gradient.
     return small.resize(size, Image.Resampling.BILINEAR, box=(0.5, 0.5, 1.5, 1.5))
 
 
 def random_colour(rng: np.random.Generator, low: int = 20, high: int = 235) -> Colour:
-    """A colour of any hue, rather pale than garish, whose channels lie between ``low`` and ``high``."""
+    """A random, rather pale color with channels between ``low`` and ``high``."""
     pure = rng.uniform(low, high, size=3)
     muted = pure.mean() + rng.beta(2.0, 2.5) * (pure - pure.mean())
     red, green, blue = (int(value) for value in muted)
@@ -87,13 +87,13 @@ def random_colour(rng: np.random.Generator, low: int = 20, high: int = 235) -> C
 
 
 def random_grey(rng: np.random.Generator, low: int = 20, high: int = 235, tint: int = 14) -> Colour:
-    """A grey with a slight tint: concrete, asphalt, metal."""
+    """A random gray with a slight tint, as of concrete, asphalt or metal."""
     grey = rng.integers(low, high)
     red, green, blue = (int(value) for value in np.clip(grey + rng.integers(-tint, tint + 1, size=3), 0, 255))
     return red, green, blue
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """The colour in more or less light."""
+    """A brighter or darker shade of the color."""
     red, green, blue = (min(255, round(channel * factor)) for channel in colour)
     return red, green, blue

@@ -1,4 +1,4 @@
-"""The difficulty of the images: one table of ranges, in pixels of an image with a longer side of 192."""
+"""The difficulty of the images: a table of ranges, in pixels of an image with a longer side of 192."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Literal
 Difficulty = Literal["easy", "medium", "hard"]
 
 REFERENCE_SIDE = 192
-"""Longer side of the image that the lengths below are meant for; other sizes scale them."""
+"""Longer side of the image that the lengths below refer to; they are scaled for other sizes."""
 
 Range = tuple[float, float]
-"""Least and greatest value; drawn uniformly."""
+"""Minimum and maximum of a uniform distribution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The ranges that one difficulty draws from.
+    """The ranges of one difficulty.
 
     Attributes:
         one_line_height: Height of a digit on a one-line plate, pixels at ``REFERENCE_SIDE``.
         two_line_height: Height of a digit in the main text of a two-line plate, pixels at ``REFERENCE_SIDE``.
-        roll_degrees: Greatest rotation within the image, either way.
-        turn_degrees: Greatest turn out of the image, about either axis, either way.
-        plate_contrast: Share of the plate's own contrast that is left; 1 is fresh paint.
-        dirt: Greatest number of specks on a plate.
-        distractors: Least and greatest number of things that are no plates.
-        sign_letters: What distractor signs show; ``easy`` leaves out what looks like a character of a plate.
+        roll_degrees: Maximum rotation in the image plane, in either direction.
+        turn_degrees: Maximum rotation out of the image plane, about either axis, in either direction.
+        plate_contrast: Remaining share of the original contrast of a plate; 1 is fresh paint.
+        dirt: Maximum number of specks on a plate.
+        distractors: Minimum and maximum number of distractors.
+        sign_letters: Letters on distractor signs; ``easy`` excludes those that look like characters of a plate.
         blur_sigma: Standard deviation of the blur, pixels at ``REFERENCE_SIDE``.
-        light: Greatest change of the light across the image, in powers of two.
-        exposure: Change of the light of the whole image, in powers of two.
-        noise_sigma: Standard deviation of the sensor's noise, in grey levels of 255.
+        light: Maximum change of brightness across the image, in powers of two.
+        exposure: Change of brightness of the whole image, in powers of two.
+        noise_sigma: Standard deviation of the sensor noise, in gray levels of 255.
     """
 
     one_line_height: Range
@@ -91,4 +91,4 @@ CONDITIONS: dict[Difficulty, Conditions] = {
         noise_sigma=(4.0, 14.0),
     ),
 }
-"""What each difficulty means.  ``easy`` is the demo's: a small network reads it after a few hundred steps."""
+"""The conditions of each difficulty.  The demo uses ``easy``: a small network reads it after a few hundred steps."""

@@ -1,4 +1,4 @@
-"""Draw a dataset: images of plates and their annotations in the format of labelme."""
+"""Drawing a dataset: images of plates with annotations in labelme's format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sightline.errors import DataError
 from sightline.logs import Progress
 
 DEFAULT_SIZE = (384, 288)
-"""Width and height, pixels."""
+"""Width and height in pixels."""
 
 MIN_SIDE, MAX_SIDE = 96, 4096
 MAX_SEED = 2**32 - 1
@@ -34,13 +34,13 @@ _JPEG_QUALITY = 92
 
 @dataclass(frozen=True, slots=True)
 class PlateTruth:
-    """What one plate in an image says.
+    """The ground truth of one plate in an image.
 
     Attributes:
         kind: ``r_board`` has two lines, ``l_board`` one.
         sub: Two digits and a letter.
         main: Four digits.
-        corners: Of the board, from the upper left one clockwise, (4, 2) pixels.
+        corners: Corners of the board, clockwise from the upper left, (4, 2) pixels.
     """
 
     kind: Kind
@@ -55,17 +55,17 @@ def draw_image(
     """Draw one image; the same arguments give the same image.
 
     Args:
-        seed: Of the dataset, 0 to 2**32 - 1.
-        index: Of the image in the dataset, from 0; no other image has a part in it.
-        difficulty: How hard it is to read.
-        size: Width and height, pixels, 96 to 4096 each.
+        seed: Seed of the dataset, 0 to 2**32 - 1.
+        index: Index of the image in the dataset, from 0; images are independent of each other.
+        difficulty: Difficulty of reading the plates.
+        size: Width and height in pixels, 96 to 4096 each.
 
     Returns:
-        The RGB image; what is labelled, in pixels, plate after plate (board, sub text box, main text box, the three
-        characters of the sub text, the four of the main text); what the plates say.
+        The RGB image; the labeled shapes in pixels, plate by plate (board, sub text box, main text box, the three
+        characters of the sub text, the four of the main text); the ground truth of the plates.
 
     Raises:
-        DataError: An argument is out of its range.
+        DataError: An argument is out of range.
     """
     _check(seed, index, difficulty, size)
     rng = np.random.default_rng([seed, index])
@@ -89,27 +89,27 @@ def draw_dataset(
 ) -> list[Path]:
     """Draw images and their labelme annotations into a folder.
 
-    A file is there whole or not at all, and nothing is overwritten: a folder that was drawn in part is completed, and
-    one that holds other images of the dataset gets more.
+    Files are written atomically and never overwritten: an incomplete folder is completed, and images are added to a
+    folder that has other images of the dataset.
 
     Args:
-        folder: Made where it does not exist; may hold files that are named as this dataset's are, and nothing else.
-        images: How many images, at least 1.
-        seed: Other seeds give other images throughout, 0 to 2**32 - 1.
-        difficulty: How hard the images are to read.
-        size: Width and height, pixels, 96 to 4096 each.
-        start: Index of the first image; image ``i`` is the same whatever the start.
-        prefix: In front of the index in the files' names.
+        folder: Created if it does not exist; must not contain files other than those of this dataset.
+        images: Number of images, at least 1.
+        seed: Seed of the dataset, 0 to 2**32 - 1; each seed gives different images.
+        difficulty: Difficulty of reading the plates.
+        size: Width and height in pixels, 96 to 4096 each.
+        start: Index of the first image; image ``i`` does not depend on it.
+        prefix: Prefix of the file names, before the index.
 
     Returns:
-        The annotation files, in the order of their images, which lie beside them.
+        The annotation files in the order of their images, which are in the same folder.
 
     Raises:
-        DataError: An argument is out of its range, or the folder holds other files or cannot be written.
+        DataError: An argument is out of range, or the folder contains other files or cannot be written.
     """
     _check(seed, start, difficulty, size)
     if images < 1:
-        raise DataError(f"a dataset needs at least 1 image, not {images}")
+        raise DataError(f"number of images {images}: expected at least 1")
     if any(mark in prefix for mark in ("/", "\\", "\0")) or prefix.startswith("."):
         raise DataError(
             f"prefix {prefix!r}: expected the beginning of a file name, without slashes and without a leading dot"
@@ -130,12 +130,12 @@ def draw_dataset(
 
 
 def labelme_document(image_path: str, size: tuple[int, int], shapes: Sequence[Shape]) -> dict[str, object]:
-    """The annotation of one image, as labelme writes it.
+    """The annotation of one image in labelme's format.
 
     Args:
-        image_path: Name of the image, relative to the JSON file.
-        size: Width and height, pixels.
-        shapes: In pixels; coordinates are rounded to a hundredth.
+        image_path: Path of the image, relative to the JSON file.
+        size: Width and height in pixels.
+        shapes: Shapes in pixels; coordinates are rounded to a hundredth.
     """
     return {
         "version": _LABELME_VERSION,
@@ -144,7 +144,7 @@ def labelme_document(image_path: str, size: tuple[int, int], shapes: Sequence[Sh
             {
                 "label": shape.label,
                 "points": np.round(shape.points, 2).tolist(),
-                # labelme joins shapes of one label and group_id into one instance; equal characters stay two.
+                # labelme merges shapes with the same label and group_id into one instance; equal characters must not.
                 "group_id": None,
                 "description": "",
                 "shape_type": "polygon",
@@ -172,14 +172,14 @@ def _check(seed: int, index: int, difficulty: str, size: tuple[int, int]) -> Non
 
 
 def _prepare(folder: Path, prefix: str) -> None:
-    """Make the folder; refuse one that holds anything but a dataset and what interrupted writes left."""
+    """Create the folder; reject one with files other than those of a dataset and of interrupted writes."""
     name = rf"{re.escape(prefix)}\d{{4,}}\.(jpg|json)"
     own = re.compile(rf"{name}|\.{name}\.partial")  # see _temporary
     try:
         folder.mkdir(parents=True, exist_ok=True)
         present = {path.name for path in folder.iterdir()}
     except OSError as error:
-        raise DataError(f"{folder}: cannot be used as a folder ({error.strerror}); choose another one") from error
+        raise DataError(f"{folder}: cannot use it as a folder ({error.strerror}); choose another one") from error
     foreign = sorted(entry for entry in present if not own.fullmatch(entry))
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
@@ -189,12 +189,12 @@ def _prepare(folder: Path, prefix: str) -> None:
 
 
 def _write_once(path: Path, data: bytes) -> None:
-    """Put a file in its place whole; one that is there already must be the same."""
+    """Write a file atomically; an existing file must have the same contents."""
     try:
         if path.exists():
             if path.read_bytes() != data:
                 raise DataError(
-                    f"{path}: already exists with other contents (another seed, difficulty or size?); "
+                    f"{path}: already exists with different contents (another seed, difficulty or size?); "
                     "draw into a new folder, or delete this one first"
                 )
             return
@@ -205,7 +205,7 @@ def _write_once(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); check the disk and the permissions") from error
+        raise DataError(f"{path}: cannot write the file ({error.strerror}); check disk and permissions") from error
 
 
 def _temporary(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Outlines of characters, from the font DejaVu Sans Bold that comes with matplotlib."""
+"""Outlines of characters from the font DejaVu Sans Bold, which is part of matplotlib."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
-"""(N, 2) x and y; y grows downward."""
+"""(N, 2), x and y; y points down."""
 
 CAP_HEIGHT = 0.729
-"""Height of a digit of this font in em."""
+"""Height of a digit in this font, in em."""
 
 MIN_POINTS, MAX_POINTS = 24, 40
-"""An outline has at least and at most so many points: long straight edges are split, curves flattened coarsely."""
+"""Minimum and maximum number of points of an outline; long edges are split, and curves are flattened coarsely."""
 
 _FONT_SIZE = 100.0
 _MOVE, _LINE, _QUADRATIC = 1, 2, 3
@@ -24,10 +24,10 @@ _MOVE, _LINE, _QUADRATIC = 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
-    """One character, with the height of a digit as the unit, its left edge at x = 0 and the base line at y = 0.
+    """One character, in units of the digit height, with its left edge at x = 0 and the baseline at y = 0.
 
     Attributes:
-        outer: Outer contour, counted once (no repeated last point).
+        outer: Outer contour, without a repeated last point.
         holes: Contours inside it, such as the eye of a 9.
         width: Extent in x.
     """
@@ -42,15 +42,15 @@ def glyph(character: str) -> Glyph:
     """The outline of one character.
 
     Args:
-        character: One that is drawn in one piece: a digit, a letter but i and j, not a blank.
+        character: A character in one piece: a digit or a letter except i and j, but not a blank.
 
     Returns:
-        Its contours, curves flattened; ``outer`` has 24 to 40 points.
+        Its contours with flattened curves; ``outer`` has 24 to 40 points.
     """
     from matplotlib import get_data_path
     from matplotlib.ft2font import FT2Font, LoadFlags
 
-    # The font file is opened by its path: matplotlib's font manager would first list all fonts of the machine.
+    # The font file is opened by path, because matplotlib's font manager would first list all fonts of the machine.
     font = FT2Font(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"))
     font.set_size(_FONT_SIZE, 72)
     font.load_char(ord(character), flags=LoadFlags.NO_HINTING)
@@ -66,13 +66,13 @@ def glyph(character: str) -> Glyph:
 
 
 def signed_area(points: Points) -> float:
-    """Area of a polygon by the shoelace formula; its sign is the sense of rotation."""
+    """Area of a polygon by the shoelace formula; the sign gives the orientation."""
     x, y = points[:, 0], points[:, 1]
     return 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
 
 
 def _contours(vertices: Points, codes: NDArray[np.integer], steps: int) -> list[Points]:
-    """Flatten a path of lines and quadratic curves; ``steps`` points stand for each curve."""
+    """Flatten a path of lines and quadratic curves, with ``steps`` points per curve."""
     contours: list[list[Points]] = []
     times = (np.arange(steps) + 1)[:, None] / steps
     index = 0

@@ -10,15 +10,15 @@ from sightline.demo.difficulty import REFERENCE_SIDE, Conditions
 
 
 def photograph(rng: np.random.Generator, conditions: Conditions, scene: Image.Image) -> Image.Image:
-    """Expose a scene.
+    """Apply the effects of a camera to a scene.
 
     Args:
-        rng: Where light and noise come from.
-        conditions: How hard it may be.
-        scene: RGB, evenly lit.
+        rng: Source of all random choices.
+        conditions: Ranges for the difficulty.
+        scene: RGB image, evenly lit.
 
     Returns:
-        RGB, as large as ``scene``.
+        RGB image of the same size as ``scene``.
     """
     blur = rng.uniform(*conditions.blur_sigma) * max(scene.size) / REFERENCE_SIDE
     blurred = scene.filter(ImageFilter.GaussianBlur(blur))
@@ -31,7 +31,7 @@ def photograph(rng: np.random.Generator, conditions: Conditions, scene: Image.Im
 
 
 def _light(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """A slope and some clouds, (height, width), about -1 to 1."""
+    """A linear gradient plus smooth variations, (height, width), about -1 to 1."""
     width, height = size
     angle = rng.uniform(0.0, 2.0 * np.pi)
     x = np.linspace(-0.5, 0.5, width, dtype=np.float32) * np.float32(np.cos(angle))

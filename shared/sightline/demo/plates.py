@@ -1,6 +1,6 @@
-"""A plate lying flat: its text, its colours and where everything stands, in the plate's own coordinates.
+"""A flat plate in its own coordinates: text, colors and layout.
 
-The unit is the height of a digit of the main text; x grows to the right and y downward from the plate's centre::
+The unit is the height of a digit of the main text.  The origin is the center of the plate, x points right and y down::
 
     two lines (r_board)            one line (l_board)
     +-----------------+            +-----------------------------+
@@ -32,13 +32,13 @@ COLOURS: tuple[tuple[Colour, Colour], ...] = (
     ((242, 190, 34), (28, 24, 20)),
     ((186, 218, 240), (20, 26, 44)),
 )
-"""Ground and paint: private, old private, commercial, electric."""
+"""Background and text colors: private, old private, commercial, electric."""
 
 _STRETCH = {"b": 0.95, "d": 0.95, "a": 1.2, "c": 1.2, "e": 1.2}
-"""Lower-case letters are drawn nearly as high as digits, as the letters of real plates are."""
+"""Scale of lower-case letters, which are nearly as tall as digits on real plates."""
 
 _NARROW = 0.82
-"""Widths of glyphs are scaled by this: plate fonts are narrower than DejaVu Sans Bold."""
+"""Scale of glyph widths, because fonts on plates are narrower than DejaVu Sans Bold."""
 
 _GAP = 0.17
 _SUB_HEIGHT = 0.72
@@ -47,12 +47,12 @@ _BOX_PADDING = 0.09
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A labelled polygon.
+    """A labeled polygon.
 
     Attributes:
         label: Class name.
-        points: (N, 2) outline; plate coordinates here, pixels once it is in an image.
-        holes: Contours inside, painted as ground; not part of an annotation.
+        points: Outline, (N, 2), in plate coordinates, or in pixels after projection to an image.
+        holes: Contours inside it, painted in the background color; not part of the annotation.
     """
 
     label: str
@@ -68,11 +68,11 @@ class Plate:
         kind: ``r_board`` has two lines, ``l_board`` one.
         sub: Two digits and a letter.
         main: Four digits.
-        width: Of the board, in heights of a main digit.
-        height: Of the board, in heights of a main digit.
-        ground: Colour of the board.
-        paint: Colour of the characters and of the border.
-        board: The board's outline, corners rounded.
+        width: Width of the board, in heights of a main digit.
+        height: Height of the board, in heights of a main digit.
+        ground: Color of the board.
+        paint: Color of the characters and the border.
+        board: Outline of the board, with rounded corners.
         texts: The two text boxes, sub first.
         characters: The characters, in the order of ``sub + main``.
     """
@@ -90,19 +90,19 @@ class Plate:
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """Everything that is labelled: board, text boxes, characters."""
+        """All labeled shapes: board, text boxes, characters."""
         return (self.board, *self.texts, *self.characters)
 
 
 def random_plate(rng: np.random.Generator, contrast: float) -> Plate:
-    """Draw kind, text and colours; every digit and every letter is as likely as any other.
+    """Choose kind, text and colors at random; all digits and all letters are equally likely.
 
     Args:
-        rng: Where the choices come from.
-        contrast: Share of the colours' contrast that is left, 0 to 1.
+        rng: Source of all random choices.
+        contrast: Remaining share of the contrast of the colors, 0 to 1.
 
     Returns:
-        A plate whose text is laid out.
+        The plate, with its text laid out.
     """
     kind: Kind = "r_board" if rng.random() < 0.5 else "l_board"
     digits = [DIGITS[i] for i in rng.integers(len(DIGITS), size=6)]
@@ -113,7 +113,7 @@ def random_plate(rng: np.random.Generator, contrast: float) -> Plate:
 
 
 def lay_out(kind: Kind, sub: str, main: str, ground: Colour, paint: Colour) -> Plate:
-    """Place the characters, the text boxes around them and the board around those."""
+    """Lay out the characters, the text boxes around them and the board around those."""
     sub_height = _SUB_HEIGHT if kind == "r_board" else 1.0
     sub_line, main_line = _line(sub, sub_height), _line(main, 1.0)
     sub_width, main_width = _right(sub_line), _right(main_line)
@@ -144,7 +144,7 @@ def lay_out(kind: Kind, sub: str, main: str, ground: Colour, paint: Colour) -> P
 
 
 def rounded_rectangle(width: float, height: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)) -> Points:
-    """Outline of an upright rectangle with rounded corners, (16, 2)."""
+    """Outline of an axis-aligned rectangle with rounded corners, (16, 2)."""
     angles = np.deg2rad(np.array([0.0, 30.0, 60.0, 90.0]))
     arc = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     inner = np.array([width / 2 - radius, height / 2 - radius])
@@ -155,7 +155,7 @@ def rounded_rectangle(width: float, height: float, radius: float, centre: tuple[
 
 
 def _line(text: str, height: float) -> list[Shape]:
-    """Set ``text`` on the base line from x = 0; a 1 takes the room of any digit."""
+    """Lay out ``text`` on the baseline from x = 0; a 1 is as wide as any other digit."""
     cell = glyph("0").width * _NARROW * height
     shapes: list[Shape] = []
     left = 0.0

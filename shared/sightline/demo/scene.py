@@ -1,4 +1,4 @@
-"""A scene with its plates: background, vehicles, distractors, and the plates on top."""
+"""Painting a scene: background, vehicles, distractors, and plates on top."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline.demo.glyphs import Points, glyph
 from sightline.demo.plates import Shape, rounded_rectangle
 
 _OVERSAMPLING = 3
-"""Plates are painted this many times larger and then reduced."""
+"""Plates are painted this many times larger and then downscaled."""
 
 _VEHICLE_SHARE = 0.75
 
@@ -21,16 +21,16 @@ _VEHICLE_SHARE = 0.75
 def paint_scene(
     rng: np.random.Generator, conditions: Conditions, size: tuple[int, int], plates: list[PlacedPlate]
 ) -> Image.Image:
-    """Paint everything that the camera sees.
+    """Paint the scene that the camera sees.
 
     Args:
-        rng: Where every choice comes from.
-        conditions: How hard it may be.
-        size: Width and height, pixels.
-        plates: What is painted last, over everything else.
+        rng: Source of all random choices.
+        conditions: Ranges for the difficulty.
+        size: Width and height in pixels.
+        plates: The plates, painted last, over everything else.
 
     Returns:
-        An RGB image in even light, sharp and without noise.
+        An evenly lit RGB image, sharp and without noise.
     """
     canvas = paint_background(rng, size)
     distractors = int(rng.integers(conditions.distractors[0], conditions.distractors[1] + 1))
@@ -51,7 +51,7 @@ def paint_scene(
 
 
 def _distractor(rng: np.random.Generator, canvas: Canvas, letters: str) -> None:
-    """Something that is no plate: a sign with words, a round or three-cornered sign, a post, a box."""
+    """An object that is not a plate: a sign with words, a round or triangular sign, a post, a box."""
     size = np.array(canvas.size)
     centre = rng.random(2) * size
     radius = size[1] * rng.uniform(0.05, 0.16)
@@ -80,7 +80,7 @@ def _distractor(rng: np.random.Generator, canvas: Canvas, letters: str) -> None:
 
 
 def _word_sign(rng: np.random.Generator, canvas: Canvas, centre: Points, radius: float, letters: str) -> None:
-    """A board with letters that no plate has."""
+    """A sign with letters that do not occur on plates."""
     word = [letters[i] for i in rng.integers(len(letters), size=int(rng.integers(2, 7)))]
     digit = radius * rng.uniform(0.4, 0.9)
     angle = np.deg2rad(rng.normal(0.0, 5.0))
@@ -100,10 +100,10 @@ def _word_sign(rng: np.random.Generator, canvas: Canvas, centre: Points, radius:
 
 
 def _vehicle(rng: np.random.Generator, canvas: Canvas, corners: Points) -> None:
-    """The back of a car around the plate's corners: body, window, lights, bumper, tyres, shadow."""
+    """The rear of a car around the corners of the plate: body, window, lights, bumper, tires, shadow."""
     centre = corners.mean(axis=0)
     along = (corners[1] - corners[0] + corners[2] - corners[3]) / 2
-    # Real plates are about a third of a car's width; the long unit of a one-line plate would fill the image.
+    # Real cars are about three times as wide as a plate; with a one-line plate such a car would fill the image.
     unit = along * rng.uniform(0.8, 1.1)
     frame = np.stack([unit, np.array([-unit[1], unit[0]])])
     body = random_grey(rng, 25, 235) if rng.random() < 0.5 else random_colour(rng)
@@ -151,7 +151,7 @@ def _paint_plate(rng: np.random.Generator, image: Image.Image, placed: PlacedPla
     draw = ImageDraw.Draw(layer)
 
     def flat(points: Points) -> list[float]:
-        # Pixel i of the large layer covers [i, i + 1); Pillow's polygons run through the middle of pixels.
+        # Pixel i of the large layer covers [i, i + 1); Pillow's polygons run through pixel centers.
         return [float(value) for value in ((points - low) * _OVERSAMPLING - 0.5).ravel()]
 
     def in_plane(points: Points) -> list[float]:

@@ -1,9 +1,9 @@
-"""A checkpoint: the state of a training in one file, from which it continues exactly as without the interruption.
+"""Checkpoints: the state of a training in one file; a resumed training continues as if it had not been interrupted.
 
-Weights and optimizer state are the tensors of a ``.safetensors`` file; so is the history, as the bytes of its JSON,
-because a header has a limit and a history has none.  The few other values are JSON in the header.  One file is replaced
-as a whole, so that a kill at any moment leaves the old checkpoint or the new one.  Neither sampler nor schedule nor
-random generator have a state to keep: they are functions of the iteration.
+Weights and optimizer state are tensors of a ``.safetensors`` file.  So is the history, as the bytes of its JSON,
+because the header has a size limit and the history does not.  The few other values are JSON in the header.  The file
+is replaced atomically, so that a process killed at any time leaves either the old or the new checkpoint.  Sampler,
+learning-rate schedule and random generator have no state to save, because they are functions of the iteration.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class TrainingState:
     """The progress of a training.
 
     Attributes:
-        iteration: Iterations done.
-        seconds: Spent on them, all sessions together.
-        best_iteration: Of the best weights so far; 0 before the first validation.
-        best_metrics: Their metrics on the val split.
-        history: A record for every logged iteration.
+        iteration: Number of completed iterations.
+        seconds: Time spent on them in all sessions.
+        best_iteration: Iteration of the best weights so far; 0 before the first validation.
+        best_metrics: Metrics of the best weights on the val split.
+        history: One record per logged iteration.
     """
 
     iteration: int = 0
@@ -57,7 +57,7 @@ class TrainingState:
 
 
 def _with_history_in_the_header(header: dict[str, Any]) -> dict[str, Any]:
-    """Format 1; from format 2 on the history is a tensor."""
+    """Format 1, with the history in the header; since format 2 it is a tensor."""
     if not isinstance(header["history"], list):
         raise TypeError("history is not a list")
     return header
@@ -69,7 +69,7 @@ CHECKPOINT = DocumentKind("checkpoint", TrainingState, upgrades=(_with_history_i
 def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
     """Write a checkpoint, replacing the previous one.
 
-    A parameter without optimizer state (it is frozen, or has had no gradient yet) is written without one.
+    Parameters without optimizer state (frozen, or without a gradient so far) are written without it.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
@@ -103,9 +103,9 @@ def read_state(path: Path) -> TrainingState:
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
-    """Load the weights and the optimizer state of a checkpoint; without a checkpoint, change nothing.
+    """Load weights and optimizer state from a checkpoint; if there is none, change nothing.
 
-    A parameter without optimizer state in the checkpoint begins with none, as it did in the training that stopped.
+    Parameters without optimizer state in the checkpoint have none afterwards, as in the interrupted training.
 
     Raises:
         StepError: The file is damaged, or belongs to another network.
@@ -129,14 +129,14 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
 
 
 def _on(parameter: nn.Parameter, name: str, kind: str, moment: torch.Tensor | None) -> torch.Tensor:
-    """A part of a parameter's optimizer state, on its device."""
+    """A tensor of a parameter's optimizer state, on the device of the parameter."""
     if moment is None:
         raise ValueError(f"the optimizer state of {name} has no {kind}")
     return moment.to(parameter.device)
 
 
 def _unusable(path: Path, error: Exception) -> StepError:
-    remedy = f"remove the folder {path.parent} to train from the start"
+    remedy = f"remove the folder {path.parent} to train from scratch"
     if isinstance(error, DocumentError):
         remedy = error.remedy(remedy)
-    return StepError(f"the checkpoint {path} cannot be used ({error}); {remedy}")
+    return StepError(f"cannot use the checkpoint {path} ({error}); {remedy}")

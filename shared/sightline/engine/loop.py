@@ -28,17 +28,17 @@ from sightline.tasks.base import Task
 _log = logging.getLogger(__name__)
 
 Report = Callable[[int, Mapping[str, float]], None]
-"""Takes an iteration and values by name."""
+"""A callback that takes an iteration and values by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """The data that a network is validated on.
+    """The validation data.
 
     Attributes:
         truth: The val split.
         root: The folder that its file names are relative to.
-        max_pixels: Images with more pixels are refused.
+        max_pixels: Images with more pixels are rejected.
     """
 
     truth: CocoDocument
@@ -62,24 +62,24 @@ def train(
 ) -> TrainingState:
     """Train for ``settings.iterations``, resuming from ``checkpoint`` if it exists.
 
-    Leaves ``best.safetensors`` and ``last.safetensors`` in ``models``.  A process that is killed at any moment and
-    started again gives the same weights as one that was not.
+    Writes ``best.safetensors`` and ``last.safetensors`` to ``models``.  A process that is killed at any time and
+    restarted produces the same weights as an uninterrupted one.
 
     Args:
-        task: Losses and metrics.
-        network: With the weights to begin from.
-        dataset: What to train on.
-        validation: What to validate on.
-        settings: How to train.
-        seed: Of the order of images and of everything random in the network.
-        device: Where to compute.
-        card: What model files say, but for the iteration and the metrics.
-        checkpoint: The file that holds what is needed to go on.
-        models: Folder of the model files.
+        task: The task, for losses and metrics.
+        network: The network with its initial weights.
+        dataset: The training data.
+        validation: The validation data.
+        settings: The section ``train`` of the configuration.
+        seed: Seed of the image order and of all random operations in the network.
+        device: The device to train on.
+        card: The model card, without iteration and metrics.
+        checkpoint: Path of the checkpoint file.
+        models: Folder for the model files.
         report: Called with the values of each log line and each validation.
 
     Raises:
-        StepError: The loss is not finite, or a checkpoint cannot be used.
+        StepError: The loss is not finite, or the checkpoint cannot be used.
         ConfigurationError: ``train.best_metric`` is not among the metrics.
     """
     _require_metric(settings.best_metric, task.metrics)
@@ -142,7 +142,7 @@ def train(
             report(state.iteration, scores)
             _keep_best(state, card, settings.best_metric, network, models / "best.safetensors")
             _log_validation(state, card, settings.best_metric, task.metrics)
-            pace.leave_out()
+            pace.exclude_pause()
         if last:
             save_model(models / "last.safetensors", network, card)
         if last or state.iteration % settings.checkpoint_every == 0:
@@ -154,7 +154,7 @@ def train(
 def validate(
     task: Task, network: nn.Module, card: ModelCard, device: torch.device, validation: Validation
 ) -> dict[str, float]:
-    """Metrics of a network in training on the val split; the network is in training again afterwards."""
+    """Compute the metrics of a network on the val split; afterwards the network is back in training mode."""
     predictor = task.predictor(network, card, device)
     images = validation.truth["images"]
     with Progress("validate", total=len(images), unit="images") as progress:
@@ -167,7 +167,7 @@ def validate(
 
 
 def iteration_seed(seed: int, iteration: int) -> int:
-    """The random seed of the network in one iteration."""
+    """The random seed of one iteration."""
     return (seed << 32) + iteration
 
 
@@ -193,8 +193,7 @@ def _require_metric(metric: str, known: Collection[str]) -> None:
     if metric not in known:
         raise ConfigurationError(
             f"train.best_metric: validation does not compute {metric}, only {', '.join(known) or 'nothing'}; choose "
-            "one of "
-            "these, and check that the val split has annotations"
+            "one of these, and check that the val split has annotations"
         )
 
 

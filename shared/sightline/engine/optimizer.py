@@ -1,4 +1,4 @@
-"""AdamW, and the learning rate as a function of the iteration."""
+"""AdamW, with the learning rate as a function of the iteration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 def build_optimizer(network: nn.Module, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters; biases and normalization parameters are not decayed.
+    """AdamW for the trainable parameters, without weight decay for biases and normalization parameters.
 
     The learning rate is zero until :func:`set_learning_rate` is called.
     """
@@ -22,7 +22,7 @@ def build_optimizer(network: nn.Module, weight_decay: float) -> torch.optim.Adam
 
 
 def learning_rate_at(iteration: int, *, peak: float, warmup: int, total: int) -> float:
-    """Linear warm-up to ``peak``, then half a cosine down to zero (Loshchilov and Hutter, 2017, without restarts).
+    """Linear warm-up to ``peak``, then cosine annealing to zero (Loshchilov and Hutter, 2017, without restarts).
 
     Example:
         >>> [learning_rate_at(i, peak=1.0, warmup=2, total=6) for i in (1, 2, 4, 6)]
@@ -31,8 +31,8 @@ def learning_rate_at(iteration: int, *, peak: float, warmup: int, total: int) ->
     Args:
         iteration: From 1 to ``total``.
         peak: The highest learning rate.
-        warmup: It is reached after so many iterations.
-        total: Iterations of the whole training.
+        warmup: Number of iterations until the peak.
+        total: Number of iterations of the whole training.
     """
     if iteration <= warmup:
         return peak * iteration / warmup

@@ -1,4 +1,4 @@
-"""The log output of a training: the device, an estimate of its duration, and the losses at intervals."""
+"""The log output of a training: the device, an estimate of the remaining time, and the losses at intervals."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sightline.durations import duration_text
 from sightline.plural import counted
 
 ESTIMATE_AFTER_SECONDS = 5.0
-"""A training that has said nothing for so long says what it expects, once it has done a few iterations."""
+"""Time without a log line after which the remaining time is estimated, if a few iterations are complete."""
 
 FEW_ITERATIONS = 10
 PATIENCE_SECONDS = 15.0
-"""With fewer iterations than that it waits so long: the first are slower than those that follow."""
+"""Time after which it is estimated from fewer iterations; the first iterations are slower than later ones."""
 
 LONG_ON_CPU_SECONDS = 3600.0
-"""A training that takes longer without a GPU, with a network made for one, names the recipe without that need."""
+"""If a network for GPUs takes longer than this without a GPU, a recipe for CPUs is recommended."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,16 +37,16 @@ def log_device(device: torch.device) -> None:
 
 
 class Pace:
-    """Seconds of all sessions, and how fast this one is.
+    """Measures the duration of all sessions and the speed of the current one, and logs the progress.
 
     Args:
-        iteration: What was done before this session.
-        seconds: What earlier sessions took.
-        total: Iterations in all.
-        device: Where it is computed.
-        for_gpu: Whether the network is made for a GPU.
-        small_recipe: The recipe that a machine without a GPU can train.
-        short_names: Parts of the loss -> what a line of 80 columns has room for.
+        iteration: Number of iterations before this session.
+        seconds: Duration of earlier sessions in seconds.
+        total: Total number of iterations.
+        device: The device of the training.
+        for_gpu: Whether the network is intended for GPUs.
+        small_recipe: The recipe to recommend on a machine without a GPU.
+        short_names: Name of a loss component -> a short name that fits a line of 80 columns.
     """
 
     def __init__(
@@ -62,19 +62,19 @@ class Pace:
     ) -> None:
         self._begin = self._lap = self._mark = time.monotonic()
         self._seconds_before, self._total = seconds, total
-        self._misplaced = for_gpu and device.type == "cpu"
+        self._gpu_missing = for_gpu and device.type == "cpu"
         self._small_recipe, self._short_names = small_recipe, short_names
         self._iteration, self._done = iteration, 0
         self._computing, self._first, self._images, self._said = 0.0, 0.0, 0, False
 
     @property
     def seconds(self) -> float:
-        """Of all sessions, validations included."""
+        """Duration of all sessions in seconds, including validations."""
         return self._seconds_before + time.monotonic() - self._begin
 
     @property
     def seconds_left(self) -> float:
-        """At the pace of this session, its first iteration and its validations left out."""
+        """Estimated remaining seconds at the speed of this session, without its first iteration and validations."""
         return self._seconds_each * (self._total - self._iteration)
 
     @property
@@ -84,7 +84,7 @@ class Pace:
         return (self._computing - self._first) / (self._done - 1)
 
     def count(self, images: int) -> None:
-        """One more iteration is done; after a few seconds without a line, say how long it will take."""
+        """Count a completed iteration; after some time without output, log an estimate of the remaining time."""
         now = time.monotonic()
         self._computing, self._mark = self._computing + now - self._mark, now
         self._images += images
@@ -94,15 +94,15 @@ class Pace:
         silent = now - self._begin
         enough = silent >= ESTIMATE_AFTER_SECONDS and self._done >= FEW_ITERATIONS
         if not self._said and (enough or silent >= PATIENCE_SECONDS):
-            self._say_estimate()
+            self._log_estimate()
 
-    def leave_out(self) -> None:
-        """What was done since the last iteration, such as a validation, is no part of the pace."""
+    def exclude_pause(self) -> None:
+        """Exclude the time since the last iteration, such as a validation, from the speed."""
         self._mark = self._lap = time.monotonic()
         self._images = 0
 
     def lap(self) -> dict[str, float]:
-        """Images a second since the last lap, and the memory in use."""
+        """Images per second since the last call, and the memory in use."""
         now = time.monotonic()
         values = {"images_per_second": self._images / max(now - self._lap, 1e-9)}
         self._lap, self._images = now, 0
@@ -112,7 +112,7 @@ class Pace:
         return values
 
     def log(self, values: Mapping[str, float]) -> None:
-        """Two lines of at most 80 columns, time and level included."""
+        """Log two lines of at most 80 columns, including time and level."""
         _log.info(
             "%d/%d loss %.2f lr %.1e %.1f img/s %s left",
             self._iteration,
@@ -129,7 +129,7 @@ class Pace:
         if not self._said:
             self._warn_of_cpu()
 
-    def _say_estimate(self) -> None:
+    def _log_estimate(self) -> None:
         _log.info(
             "%.1f s per iteration: about %s for the remaining %d",
             self._seconds_each,
@@ -140,9 +140,9 @@ class Pace:
 
     def _warn_of_cpu(self) -> None:
         self._said = True
-        if self._misplaced and self.seconds_left > LONG_ON_CPU_SECONDS:
+        if self._gpu_missing and self.seconds_left > LONG_ON_CPU_SECONDS:
             _log.warning(
-                "without a GPU this takes about %s; --recipe %s is made for machines without one",
+                "without a GPU this takes about %s; --recipe %s is for machines without a GPU",
                 duration_text(self.seconds_left),
                 self._small_recipe,
             )

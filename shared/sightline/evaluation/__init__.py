@@ -1,1 +1,1 @@
-"""Models measured on a split and compared."""
+"""Measuring and comparing models on a split."""

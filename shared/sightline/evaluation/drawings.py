@@ -1,4 +1,4 @@
-"""Drawn images beside ``summary.json``: truth and predictions, each model in a folder of its own."""
+"""Drawn images of truth and predictions next to ``summary.json``, with one folder per model."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _JPEG_QUALITY = 90
 
 
 def spread(images: Sequence[CocoImage], number: int) -> list[CocoImage]:
-    """At most ``number`` of ``images``, spread evenly over them."""
+    """At most ``number`` of ``images``, evenly spaced."""
     number = min(number, len(images))
     return [images[index * len(images) // number] for index in range(number)]
 
 
 def worst_and_spread(images: Sequence[CocoImage], number: int, mistakes: Mapping[int, int]) -> list[CocoImage]:
-    """At most ``number`` of ``images``: half of them those with the most mistakes, the rest spread evenly.
+    """At most ``number`` of ``images``: half of them with the most mistakes, the rest evenly spaced.
 
     Args:
-        images: Of a split.
-        number: How many.
-        mistakes: By image id; an image without an entry has none.
+        images: Images of a split.
+        number: Maximum number of images.
+        mistakes: Image id -> number of mistakes; an image without an entry has none.
 
     Returns:
-        Those with the most mistakes first; of equal ones the earlier.
+        Images with the most mistakes first; equal ones in the order given.
     """
 
     def worst_first(image: CocoImage) -> int:
@@ -45,12 +45,12 @@ def worst_and_spread(images: Sequence[CocoImage], number: int, mistakes: Mapping
 
 
 def drawing_name(image_id: int, file_name: str) -> str:
-    """A file name that no other image has, and that tells a person which image it is."""
+    """A unique and recognizable file name for the drawing of an image."""
     return f"{image_id:06d}-{plain_name(Path(file_name).stem)}.jpg"
 
 
 def plain_name(text: str) -> str:
-    """``text`` as a part of a path: letters, digits, ``.``, ``_`` and ``-``."""
+    """``text`` as a path component of letters, digits, ``.``, ``_`` and ``-``."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "x"
 
 
@@ -74,17 +74,17 @@ def draw_split(
     """Draw truth and predictions of some images of a split.
 
     Args:
-        files: The folder of ``summary.json``; the drawings go below ``drawn/``.
-        root: What the split's file names are relative to.
+        files: The folder of ``summary.json``; drawings are written below ``drawn/``.
+        root: The folder that the file names of the split are relative to.
         truth: The split.
-        found: Name of the model -> image id -> the prediction to be drawn.
-        images: Those of the split's images that are drawn.
-        max_pixels: Images with more pixels are refused.
-        evaluator: Draws them.
-        measured: Name of the model -> what is to be said of its images.
+        found: Name of the model -> image id -> the prediction to draw.
+        images: The images of the split to draw.
+        max_pixels: Images with more pixels are rejected.
+        evaluator: Draws truth and predictions.
+        measured: Name of the model -> its measurement, with remarks on images.
 
     Returns:
-        The entries ``drawn`` of ``summary.json``.
+        The entries of ``drawn`` in ``summary.json``.
     """
     from sightline.data.loading.dataset import read_listed_image
 

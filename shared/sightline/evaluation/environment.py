@@ -1,4 +1,4 @@
-"""Where a step computed: device, threads, versions, and how much memory it took."""
+"""The environment of a step: device, threads, versions and peak memory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _GIB = 2**30
 
 
 def environment(device: str) -> Environment:
-    """This process, at the end of a step.
+    """The environment of this process, at the end of a step.
 
     Args:
         device: ``train.device`` of the configuration.
 
     Raises:
-        ConfigurationError: There is no such device here.
+        ConfigurationError: This machine has no such device.
     """
     import torch
 
@@ -43,7 +43,7 @@ def environment(device: str) -> Environment:
 
 
 def processor_name() -> str:
-    """What the processor calls itself; the architecture where the system does not say."""
+    """The model name of the processor, or its architecture if the system does not provide a name."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text(encoding="utf-8", errors="replace").splitlines() if listing.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -51,6 +51,6 @@ def processor_name() -> str:
 
 
 def _peak_memory_bytes() -> int:
-    """Of this process; Linux counts in kB, macOS in bytes."""
+    """Peak memory of this process; Linux reports kB, macOS bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

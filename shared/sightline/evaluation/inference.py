@@ -1,4 +1,4 @@
-"""A model file on the images of a split: fetched and verified, run image by image, its predictions kept."""
+"""Inference on the images of a split: fetches and verifies a model file, and keeps the predictions."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KeptPredictions:
-    """What a model found in the images of a split, kept on the work volume for a task that is killed.
+    """The predictions of a model on the images of a split, kept on the work volume in case the task is killed.
 
     Attributes:
-        images: One object for each image, as :meth:`sightline.tasks.base.Prediction.to_json` gives it.
+        images: One object per image, from :meth:`sightline.tasks.base.Prediction.to_json`.
     """
 
     images: list[dict[str, Any]]
@@ -38,7 +38,7 @@ class KeptPredictions:
 
 def _from_list(images: list[Any]) -> dict[str, Any]:
     if not isinstance(images, list):
-        raise TypeError("it is not a list")
+        raise TypeError("not a list")
     return {"images": images}
 
 
@@ -51,32 +51,35 @@ def training_set_on_disk(config: Config, tag: str, expected_commit: str = "") ->
 
 
 def read_split(training_set: Checkout, split: Literal["val", "test"]) -> CocoDocument:
-    """One split of a training set that is checked out; see :func:`sightline.data.formats.coco.read_coco`."""
+    """One split of a checked-out training set; see :func:`sightline.data.formats.coco.read_coco`."""
     return read_coco(training_set.path / DatasetTag.parse(training_set.tag).folder / f"{split}.json")
 
 
 def class_names(truth: CocoDocument) -> list[str]:
-    """The names of the classes, in the order of their ids."""
+    """The class names, in the order of their ids."""
     return list(names_by_id(truth).values())
 
 
 def names_by_id(truth: CocoDocument) -> dict[int, str]:
-    """Category id -> class, in the order of the ids."""
+    """Category id -> class name, in the order of the ids."""
     categories = sorted(truth["categories"], key=lambda category: category["id"])
     return {category["id"]: category["name"] for category in categories}
 
 
 def fetch_model(uri: str, sha256: str, folder: Path) -> Path:
-    """A model file from the result bucket; one that was fetched before is taken as it is.
+    """Fetch a model file from the result bucket, unless it was fetched before.
 
     Args:
-        uri: Where it lies.
-        sha256: What it must hash to, hexadecimal.
-        folder: Where to put it, under its hash.
+        uri: URI of the file.
+        sha256: Expected SHA-256, hexadecimal.
+        folder: Folder to store it in, named after its hash.
+
+    Returns:
+        The path of the verified file.
 
     Raises:
-        StepError: It is not there any more.
-        ModelFileError: It is another file than the one that was meant.
+        StepError: The file no longer exists.
+        ModelFileError: The file has another hash.
     """
     path = folder / f"{sha256}.safetensors"
     if path.is_file() and file_sha256(path) == sha256:
@@ -86,15 +89,15 @@ def fetch_model(uri: str, sha256: str, folder: Path) -> Path:
         storage.download(key, path)
     except ObjectNotFoundError as error:
         raise StepError(
-            f"the model {uri} (sha256 {sha256[:16]}...) is not in the result bucket any more; put it back, "
+            f"the model {uri} (sha256 {sha256[:16]}...) is no longer in the result bucket; put it back, "
             "or train and evaluate again"
         ) from error
     found = file_sha256(path)
     if found != sha256:
         path.unlink()
         raise ModelFileError(
-            f"{uri} is not the model that was meant: its sha256 is {found}, expected {sha256}; "
-            "somebody replaced the file: put the right one back, or train and evaluate again"
+            f"{uri}: the model file was replaced or damaged: its sha256 is {found}, expected {sha256}; "
+            "restore the original file, or train and evaluate again"
         )
     return path
 
@@ -108,18 +111,18 @@ def infer_split(
     kept: Path,
     max_pixels: int,
 ) -> list[Prediction]:
-    """Predictions for every image of a split; those that a killed run has left are taken as they are.
+    """Predictions for every image of a split; kept predictions of a killed task are reused.
 
     Args:
         predictor: The model.
         truth: The split.
-        root: What its file names are relative to.
-        prediction: What the predictor gives.
-        kept: File that the predictions are kept in.
-        max_pixels: Images with more pixels are refused.
+        root: The folder that its file names are relative to.
+        prediction: The type of the predictions.
+        kept: File to keep the predictions in.
+        max_pixels: Images with more pixels are rejected.
 
     Raises:
-        DataError: An image cannot be read, or is not as large as the split says.
+        DataError: An image cannot be read, or has another size than recorded in the split.
     """
     from sightline.data.loading.dataset import read_listed_image
 
@@ -127,9 +130,9 @@ def infer_split(
         try:
             return predictions_from_json(kept.read_text(encoding="utf-8"), prediction)
         except ValueError as error:
-            otherwise = "remove the file to infer the images again"
+            otherwise = "remove the file to predict on the images again"
             remedy = error.remedy(otherwise) if isinstance(error, DocumentError) else otherwise
-            raise StepError(f"the kept predictions {kept} cannot be read ({error}); {remedy}") from error
+            raise StepError(f"cannot read the kept predictions {kept} ({error}); {remedy}") from error
     found = []
     with Progress("infer images", total=len(truth["images"]), unit="images") as progress:
         for listed in progress.track(truth["images"]):
@@ -140,18 +143,18 @@ def infer_split(
 
 
 def predictions_to_json(predictions: Sequence[Prediction]) -> str:
-    """Predictions as JSON text that :func:`predictions_from_json` gives back bit by bit."""
+    """Predictions as JSON text; :func:`predictions_from_json` restores them exactly."""
     return json.dumps(KEPT_PREDICTIONS.encode(KeptPredictions([found.to_json() for found in predictions])))
 
 
 def predictions_from_json(text: str, prediction: type[Prediction]) -> list[Prediction]:
-    """The predictions that :func:`predictions_to_json` wrote.
+    """Restore the predictions from the output of :func:`predictions_to_json`.
 
     Raises:
-        DocumentError: The text is something else.
+        DocumentError: The text is not valid.
     """
     images = KEPT_PREDICTIONS.decode(text, max_bytes=sys.maxsize).images
     try:
         return [prediction.from_json(values) for values in images]
     except (LookupError, TypeError, ValueError, OverflowError) as error:
-        raise DocumentError(f"its predictions cannot be read: {type(error).__name__}: {error}") from error
+        raise DocumentError(f"invalid predictions: {type(error).__name__}: {error}") from error

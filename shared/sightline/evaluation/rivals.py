@@ -1,7 +1,7 @@
-"""The present champions as rivals of the candidates.
+"""The current champions as rivals of the candidates.
 
-A champion that was lost or damaged, that another release wrote or that knows other classes never stops an evaluation:
-it is left out, with the reason.  A bucket that does not answer is another matter, and stays an error.
+A champion that is lost or damaged, was written by another release or has other classes does not make an evaluation
+fail; it is left out, with the reason.  An unreachable bucket is still an error.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from sightline.tasks.base import Predictor
 
 _NETWORK_FAULTS = (ImportError, MemoryError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
-"""What building and running the network of a model file raises: a missing library, torch, CUDA."""
+"""Errors of building and running the network of a model file: a missing library, torch, CUDA."""
 
 
 @dataclass(slots=True)
 class Rival:
-    """A champion, and what stands in the way of measuring it.
+    """A champion, and the reason if it cannot be measured.
 
     Attributes:
         pointer: Its pointer.
-        name: What it is called among the scored models.
-        path: Its model file on the work volume; None where it cannot be used.
-        shared: Its classes and those of the dataset; None where it cannot be used.
-        kind: How it was found.
-        obstacle: Why it cannot be measured, as a part of a sentence; empty where it can.
+        name: Its name among the measured models.
+        path: Its model file on the work volume; None if it cannot be used.
+        shared: The classes it shares with the dataset; None if it cannot be used.
+        kind: Whether it can be measured, or why not.
+        obstacle: Reason why it cannot be measured, as a clause; empty if it can.
     """
 
     pointer: ChampionPointer
@@ -61,15 +61,15 @@ class Rival:
         self._who = f"the champion of {self.pointer.training_tag}"
 
     def fail(self, kind: ChampionKind, reason: str) -> None:
-        """Leave it out, and remember why."""
+        """Leave the champion out, for this reason."""
         self.path, self.kind, self.obstacle = None, kind, f"{self._who} {reason}"
 
     @contextmanager
     def attempt(self, what: str) -> Iterator[None]:
-        """Take faults of this champion as obstacles; those of the bucket, the database and the data go through.
+        """Turn errors caused by this champion into an obstacle; errors of bucket, database and data are raised.
 
         Args:
-            what: What was tried, in the infinitive.
+            what: The attempted action, as an infinitive.
         """
         try:
             yield
@@ -83,10 +83,10 @@ class Rival:
 
 
 def rivals(champions: Mapping[str, ChampionState]) -> dict[str, Rival]:
-    """The distinct champions by SHA-256, named after the metrics where there are several.
+    """The distinct champions by SHA-256, named after their metrics if there are several.
 
     Args:
-        champions: What was found by each metric.
+        champions: Metric -> state of its champion.
     """
     pointers = {state.pointer.sha256: state.pointer for state in champions.values() if state.pointer is not None}
     found = {}
@@ -97,13 +97,15 @@ def rivals(champions: Mapping[str, ChampionState]) -> dict[str, Rival]:
 
 
 def prepare(rival: Rival, config: Config, truth: CocoDocument, folder: Path) -> None:
-    """Fetch a champion's model file and compare its task and classes with the dataset's; obstacles are remembered.
+    """Fetch the champion's model file and compare its task and classes with those of the dataset.
+
+    Problems are stored in ``rival.obstacle``.
 
     Args:
         rival: The champion.
         config: The whole configuration.
-        truth: The split that it is to be measured on.
-        folder: Where model files go.
+        truth: The split to measure it on.
+        folder: Folder for model files.
 
     Raises:
         StorageError: The bucket cannot be read.
@@ -115,20 +117,20 @@ def prepare(rival: Rival, config: Config, truth: CocoDocument, folder: Path) -> 
         try:
             open_uri(pointer.uri)
         except StorageError as error:
-            raise StepError(f"its URI cannot be used: {error}") from error
+            raise StepError(f"invalid URI: {error}") from error
         rival.path = fetch_model(pointer.uri, pointer.sha256, folder)
         card = read_card(rival.path)
         if card.task != config.task:
-            rival.fail("incomparable", f"was made for the task {card.task}, this is {config.task}")
+            rival.fail("incomparable", f"was trained for the task {card.task}, not {config.task}")
             return
         rival.shared = shared_classes(card.classes, card.category_ids, truth)
         if not rival.shared.names:
             mine, theirs = listed([entry["name"] for entry in truth["categories"]]), listed(card.classes)
-            rival.fail("incomparable", f"was made for the classes {theirs}, these are {mine}, and none is shared")
+            rival.fail("incomparable", f"has none of the classes of this dataset (it has {theirs}, the dataset {mine})")
 
 
 def load(rival: Rival, task: str, device: str) -> Predictor:
-    """A champion's network; call it within :meth:`Rival.attempt`."""
+    """Load the champion's network; to be called within :meth:`Rival.attempt`."""
     from sightline.tasks.base import load_predictor
 
     assert rival.path is not None  # noqa: S101
@@ -136,7 +138,7 @@ def load(rival: Rival, task: str, device: str) -> Predictor:
 
 
 def still_unreadable(pointer: ChampionPointer, config: Config, truth: CocoDocument, folder: Path, device: str) -> bool:
-    """Whether a champion that could not be used before cannot be loaded now either.
+    """Whether a champion that was unusable before still cannot be loaded.
 
     Raises:
         StorageError: The bucket cannot be read.
@@ -150,7 +152,7 @@ def still_unreadable(pointer: ChampionPointer, config: Config, truth: CocoDocume
 
 
 def free_memory() -> None:
-    """Give back what a network held that did not fit."""
+    """Release the memory of a network that did not fit."""
     import gc
 
     import torch

@@ -1,4 +1,4 @@
-"""The classes that a model and a dataset have in common, by name: what both can be measured on."""
+"""The classes, by name, that a model and a dataset have in common and can be compared on."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SHOWN_NAMES = 20
 
 @dataclass(frozen=True, slots=True)
 class SharedClasses:
-    """How the classes of a model relate to those of a dataset.
+    """The classes of a model compared with those of a dataset.
 
     Attributes:
         names: Classes of both, in the dataset's order.
-        added: Classes of the dataset that the model does not know.
+        added: Classes of the dataset that the model does not have.
         removed: Classes of the model that the dataset does not have.
         ids: Category id of the model -> category id of the dataset, for the shared classes.
     """
@@ -29,26 +29,26 @@ class SharedClasses:
 
     @property
     def complete(self) -> bool:
-        """Whether both have the same classes, in whatever order."""
+        """Whether both have the same classes, in any order."""
         return not self.added and not self.removed
 
     @property
     def difference(self) -> str:
-        """The classes that only one of them has, as a part of a sentence; empty where there is none."""
+        """The classes that only one of them has, as a clause; empty if there are none."""
         parts = [("added", self.added), ("removed", self.removed)]
         return "; ".join(f"{word}: {listed(names)}" for word, names in parts if names)
 
     def translated(self, predictions: Iterable[Prediction]) -> list[Prediction]:
-        """The model's predictions of shared classes, with the dataset's category ids."""
+        """The model's predictions of shared classes, with the category ids of the dataset."""
         return [prediction.of_classes(self.ids) for prediction in predictions]
 
     def restricted(self, predictions: Iterable[Prediction]) -> list[Prediction]:
-        """Predictions with the dataset's category ids, those of other classes left out."""
+        """Predictions of shared classes only; the category ids are already those of the dataset."""
         kept = {id_: id_ for id_ in self.ids.values()}
         return [prediction.of_classes(kept) for prediction in predictions]
 
     def truth(self, document: CocoDocument) -> CocoDocument:
-        """A split of the dataset with the shared classes alone."""
+        """A split of the dataset, restricted to the shared classes."""
         if self.complete:
             return document
         kept = set(self.ids.values())
@@ -63,8 +63,8 @@ def shared_classes(model_classes: Sequence[str], model_ids: Sequence[int], docum
     """Match the classes of a model with those of a split, by name.
 
     Args:
-        model_classes: Their names.
-        model_ids: Their category ids, in the same order.
+        model_classes: Class names of the model.
+        model_ids: Category ids of the model, in the same order.
         document: One split of the dataset.
     """
     of_model = dict(zip(model_classes, model_ids, strict=True))
@@ -78,6 +78,6 @@ def shared_classes(model_classes: Sequence[str], model_ids: Sequence[int], docum
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names for a sentence: the first of them, and how many more there are."""
+    """The first names as text, with the number of others."""
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     return ", ".join(names[:SHOWN_NAMES]) + more

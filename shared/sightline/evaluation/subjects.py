@@ -1,4 +1,4 @@
-"""What test looks at: the run's best candidates, then the champions that stay."""
+"""The models that test measures: the run's best candidates, then the champions that were kept."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from sightline.registry.results import EvaluateResult
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A model to be tested.
+    """A model to test.
 
     Attributes:
-        name: Its name among the scored models of evaluate.
-        role: ``candidate`` or ``champion``; empty for what an earlier release selected.
-        uri: The model file.
-        sha256: Of the model file.
-        training_tag: What it was trained on.
-        metrics: Those by which it is the best candidate or the champion.
+        name: Its name among the models measured by evaluate.
+        role: ``candidate`` or ``champion``; empty if an earlier release selected it.
+        uri: URI of the model file.
+        sha256: SHA-256 of the model file.
+        training_tag: The training set that it was trained on.
+        metrics: The metrics by which it is the best candidate or the champion.
     """
 
     name: str
@@ -30,11 +30,11 @@ class Subject:
 
 
 def subjects(evaluate: EvaluateResult) -> list[Subject]:
-    """The models to be tested, each once, the best candidate by the first metric in front."""
+    """The models to test, each once, the best candidate by the first metric first."""
     tags = {model.sha256: model.training_tag for model in evaluate.models}
     found: dict[str, Subject] = {}
     for one in evaluate.selections:
-        if not one.candidate:  # of an earlier release, which tested what was selected
+        if not one.candidate:  # written by an earlier release, which tested the selected models
             entry = Subject(one.name, "", one.uri, one.sha256, tags.get(one.sha256, ""), [])
         else:
             uri = one.uri if one.sha256 == one.candidate_sha256 else one.candidate_uri

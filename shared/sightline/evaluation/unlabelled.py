@@ -1,4 +1,4 @@
-"""Images without labels that test infers as well: a folder, or every image below a URI."""
+"""Unlabeled images that test also predicts on: the images in a folder or below a URI."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class UnlabelledImages:
     """The images of ``test.images``.
 
     Args:
-        uri: A folder or a URI; empty: no images.
+        uri: Path of a folder, or a URI; empty: no images.
 
     Raises:
-        ConfigurationError: There is no image.
-        StorageError: The place cannot be read.
+        ConfigurationError: There are no images.
+        StorageError: The folder or URI cannot be read.
     """
 
     def __init__(self, uri: str) -> None:
@@ -32,7 +32,7 @@ class UnlabelledImages:
         self._objects = {info.key: info for info in objects if PurePosixPath(info.key).suffix.lower() in IMAGE_SUFFIXES}
         if uri and not self._objects:
             raise ConfigurationError(
-                f"test.images: no image lies below {uri}; give a folder with images "
+                f"test.images: no images below {uri}; give a folder with images "
                 f"({', '.join(sorted(IMAGE_SUFFIXES))}), or leave it empty"
             )
 
@@ -41,20 +41,20 @@ class UnlabelledImages:
 
     @property
     def digest(self) -> str:
-        """Changes when an image comes, goes or changes; empty without images."""
+        """A digest that changes when an image is added, removed or changed; empty without images."""
         listed = "\n".join(f"{info.key} {info.size} {info.crc32c}" for info in self._objects.values())
         return hashlib.sha256(listed.encode()).hexdigest() if listed else ""
 
     @property
     def names(self) -> list[str]:
-        """Paths below the folder or URI, POSIX, in their order."""
+        """POSIX paths relative to the folder or URI, sorted."""
         return list(self._objects)
 
     def read(self, name: str, max_pixels: int) -> Image:
         """Fetch and decode one image.
 
         Raises:
-            DataError: It cannot be used.
+            DataError: The image cannot be read, or is too large.
         """
         from sightline.data.images import read_image, require_size
 

@@ -1,32 +1,31 @@
 """Garbage collection: finds and removes files that no published version, model or champion needs.
 
-What stays, whatever its age:
+Kept regardless of age:
 
 - every finished result of a step (a folder ``results/<step>/<tag>/<key>`` with its ``result.json``), and every file
-  that it names;
-- every object that a finished result, a champion pointer (present and previous champion), a ``CURRENT.json`` or a row
-  of the database names by its URI, and the folder of every model that a row of promotions names;
-- what is not laid out as Sightline lays things out: it is counted, never touched;
-- a training that was not finished: its checkpoint is the only copy of that work;
-- a run that made a model or a champion, one that still says "running", and one that this database does not know;
-- a checkout that somebody uses, one of another data repository, and one whose tag is gone from the data repository
-  while the database knows it, for it may be the only copy;
-- a snapshot of the code, in the bucket or on the code volume (``$SIGHTLINE_CODE``), that is the current one there, or
-  that a run or a model of the database was made with;
-- objects of the DVC cache that a tag of the data repository, a version in the database or a checkout names.
+  that it lists;
+- every object that a finished result, a champion pointer (current and previous champion), a ``CURRENT.json`` or a row
+  of the database refers to by its URI, and the folder of every model in a row of promotions;
+- objects that do not have Sightline's layout: they are counted, never touched;
+- unfinished trainings: the checkpoint is the only copy of that work;
+- runs that produced a model or a champion, that are running, or that are not in this database;
+- checkouts in use, checkouts of another data repository, and checkouts whose tag is gone from the data repository
+  although the database contains it, because they may be the only copy;
+- code snapshots, in the bucket or on the code volume (``$SIGHTLINE_CODE``), that are current there, or that a run or a
+  model in the database was made with;
+- objects of the DVC cache that a tag of the data repository, a version in the database or a checkout refers to.
 
-What goes, when nobody wrote to it or used it for the safety age:
+Removed, if not written or used within the safety age:
 
-- objects of a publication whose ``result.json`` never came, or that ``result.json`` does not name any more; models that
-  were uploaded for a decision that was made anew;
-- work folders of finished trainings, of evaluations and of tests; runs that made nothing; checkouts that are made again
-  when needed; objects of the DVC cache that nothing names; other snapshots of the code; what killed processes left
-  half-made.
+- objects of a publication whose ``result.json`` was never written or no longer lists them; models that were uploaded
+  for a superseded decision;
+- work folders of finished trainings, evaluations and tests; runs that produced nothing; checkouts that can be created
+  again; unreferenced objects of the DVC cache; other code snapshots; partial files of killed processes.
 
-Ages are those of the storage and the volume by their own clocks, and what lies in the future counts as young.  A run
-may go on meanwhile: objects are deleted by the generation that was judged, and whoever builds on an old object renews
-it (:data:`sightline.storage.base.FRESH_SECONDS`); folders are removed under the lock that their users hold, and renamed
-away first, so that a kill leaves no half of one.
+Ages are measured by the clocks of the storage and the volume, and times in the future count as recent.  Runs may
+continue meanwhile: objects are deleted only if their generation has not changed, and processes that reuse an old object
+renew it (:data:`sightline.storage.base.FRESH_SECONDS`); folders are removed under the lock that their users hold, and
+renamed first, so that a kill never leaves a partial folder.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Garbage in the result bucket.
 
-A new name for an object is only ever given by somebody who just wrote or renewed that object, or who copies the name
-from a document that stands.  So what no document names at an old generation stays unnamed, and is deleted by that
-generation.
+A new reference to an object is only created by a process that has just written or renewed the object, or that copies
+the reference from an existing document.  So an unreferenced object of an old generation stays unreferenced, and is
+deleted with this generation as a precondition.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _POINTERS = "pointers"
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    """Objects that are old and not named by what lies beside them."""
+    """Old objects that are not referenced by documents next to them."""
 
     kind: Kind
     folder: str
@@ -44,8 +44,8 @@ class Bucket:
 
     Args:
         storage: The bucket.
-        database: The database that knows its models.
-        safety_age: By the bucket's clock.
+        database: The database with its models.
+        safety_age: Measured by the bucket's clock.
     """
 
     def __init__(self, storage: Storage, database: Database, safety_age: SafetyAge) -> None:
@@ -60,7 +60,8 @@ class Bucket:
         """See :class:`~sightline.garbage.found.Place`.
 
         Raises:
-            StepError: A document that may name objects cannot be read, or the database is not that of this bucket.
+            StepError: A document that may refer to objects cannot be read, or the database does not belong to this
+                bucket.
         """
         with Progress("look through the result bucket", unit="objects") as progress:
             suspects = list(self._suspects(progress.track(self._storage.list())))
@@ -83,8 +84,8 @@ class Bucket:
             )
         if self._strangers:
             self.notes.append(
-                f"{len(self._strangers)} objects of {self._storage.uri} are not Sightline's and are kept, such as "
-                f"{self._strangers[0]}"
+                f"{len(self._strangers)} objects of {self._storage.uri} were not created by Sightline and are kept, "
+                f"such as {self._strangers[0]}"
             )
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
@@ -95,7 +96,7 @@ class Bucket:
                 yield entry
 
     def _suspects(self, found: Iterable[ObjectInfo]) -> Iterator[_Suspect]:
-        """Go through all objects in the order of their keys; what documents name is added up on the way."""
+        """Check all objects in the order of their keys, and collect references of documents on the way."""
         for folder, group in itertools.groupby(found, lambda info: _folder(info.key)):
             objects = list(group)
             if folder == _POINTERS:
@@ -109,7 +110,7 @@ class Bucket:
             elif folder == CLOCKS:
                 if self._all_old(objects):
                     yield _Suspect("temporary", folder, objects, "left by a process that was killed")
-            else:  # of the code, another place decides
+            else:  # code snapshots are handled by another place
                 self._strangers += [info.key for info in objects if not _CODE.fullmatch(info.key)]
 
     def _follow(self, pointers: Iterable[ObjectInfo]) -> None:
@@ -123,7 +124,7 @@ class Bucket:
         manifest = f"{folder}/result.json"
         document = read_document(self._storage, manifest) if any(info.key == manifest for info in objects) else None
         files = _files(folder, document)
-        # A result names its own folder too, which says nothing of what lies there.
+        # A result also refers to its own folder, which does not mean that all files in it are needed.
         self._named.update({*named_keys(document), *files} - {folder})
         reason = "its result.json was never written" if document is None else "result.json no longer lists it"
         unnamed = (info for info in objects if info.key not in files)
@@ -133,7 +134,7 @@ class Bucket:
                 yield _Suspect("result", publication, left, reason)
 
     def _require_known_champions(self, models: dict[str, str]) -> None:
-        """A champion is registered before its pointer moves; so one that is not known belongs to another database."""
+        """A champion is registered before its pointer is updated; an unknown champion belongs to another database."""
         for key, sha256 in self._champions.items():
             if sha256 not in models:
                 raise StepError(
@@ -143,7 +144,7 @@ class Bucket:
                 )
 
     def _named_now(self, entry: Garbage) -> set[str]:
-        """What is named at this moment by the documents beside it, which may have come meanwhile."""
+        """The objects that documents next to them refer to now, including recently written documents."""
         if entry.kind == "result":
             folder = _folder(f"{entry.what}/file")
             return _files(folder, read_document(self._storage, f"{folder}/result.json"))
@@ -154,7 +155,7 @@ class Bucket:
         return set()
 
     def _delete(self, objects: Iterable[ObjectInfo]) -> bool:
-        """Delete objects at the generation that was judged, a manifest first; False when one was written meanwhile."""
+        """Delete objects if their generation is unchanged, manifests first; False if one was written meanwhile."""
         for info in sorted(objects, key=lambda info: not info.key.endswith("/manifest.json")):
             try:
                 self._storage.delete(info.key, if_generation=info.generation)
@@ -171,7 +172,7 @@ def _name(key: str) -> str:
 
 
 def _folder(key: str) -> str:
-    """The folder that is judged as one; empty for what is not Sightline's."""
+    """The folder to which an object belongs; empty for objects not created by Sightline."""
     if _CURRENT.fullmatch(key) or _CHAMPION.fullmatch(key):
         return _POINTERS
     if key.startswith(CLOCKS):
@@ -181,13 +182,13 @@ def _folder(key: str) -> str:
 
 
 def _publication(folder: str, key: str) -> str:
-    """The publication in the folder of a result that an object belongs to; the folder itself where it lies outside."""
+    """The publication of a result to which an object belongs; the folder itself for objects outside of publications."""
     match = re.compile(rf"{re.escape(folder)}/[0-9a-f]{{16}}(?=/.)").match(key)
     return match[0] if match else folder
 
 
 def _files(folder: str, document: Any) -> set[str]:  # noqa: ANN401
-    """The keys of ``result.json`` and of the files that it names; none where it is not there."""
+    """The keys of ``result.json`` and of the files it lists; empty if it does not exist."""
     if document is None:
         return set()
     files = document.get("files") if isinstance(document, dict) else None

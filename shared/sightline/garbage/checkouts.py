@@ -22,12 +22,12 @@ _NAME = re.compile(r"(?P<tag>.+)-(?P<commit>[0-9a-f]{12})")
 
 
 class Checkouts:
-    """``checkouts/<tag>-<commit>`` on the work volume; the steps that read one hold its lock together.
+    """``checkouts/<tag>-<commit>`` on the work volume; steps that read a checkout share its lock.
 
     Args:
         workspace: The data repository and the work volume.
-        database: The database that knows the versions.
-        safety_age: By the clock of the volume.
+        database: The database with the registered versions.
+        safety_age: Measured by the clock of the volume.
     """
 
     def __init__(self, workspace: Workspace, database: Database, safety_age: SafetyAge) -> None:
@@ -38,7 +38,7 @@ class Checkouts:
         """See :class:`~sightline.garbage.found.Place`.
 
         Raises:
-            RepositoryError: The data repository cannot be reached, so nobody knows which tags it has.
+            RepositoryError: The data repository cannot be reached, so its tags are unknown.
         """
         folder = self._workspace.checkouts
         unused = [path for path in _checkouts(folder) if self._safety_age.reached_by(_last_used(path))]
@@ -64,7 +64,7 @@ class Checkouts:
                 yield self._garbage(path, f"neither the data repository nor the database has {tag} at that commit")
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
-        """See :class:`~sightline.garbage.found.Place`; one that somebody uses stays."""
+        """See :class:`~sightline.garbage.found.Place`; checkouts in use are kept."""
         for entry in garbage:
             path = Path(entry.what)
             never_used = not use_lock(path).exists()
@@ -87,13 +87,13 @@ def _checkouts(folder: Path) -> Iterator[Path]:
 
 
 def _last_used(path: Path) -> datetime | None:
-    """When it was made, or its lock held, whichever is later."""
+    """The time of its creation or of the last use of its lock, whichever is later."""
     times = [time for time in (changed(path), changed(use_lock(path))) if time is not None]
     return max(times, default=None)
 
 
 def _origin(path: Path, timeout_seconds: float) -> str:
-    """Where it was cloned from; empty where nobody can say."""
+    """The repository from which it was cloned; empty if unknown."""
     try:
         return git("config", "--get", "remote.origin.url", cwd=path, timeout_seconds=timeout_seconds).strip()
     except RepositoryError:

@@ -30,7 +30,7 @@ class BucketCode:
         """See :class:`~sightline.garbage.found.Place`.
 
         Raises:
-            CodeError: It cannot be read which snapshot is the current one.
+            CodeError: The current snapshot cannot be determined.
         """
         needed = self._needed()
         for info in self._storage.list("code/snapshots/"):
@@ -40,7 +40,7 @@ class BucketCode:
                 yield Garbage("code", info.key, info.size, 1, info.updated, _REASON)
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
-        """See :class:`~sightline.garbage.found.Place`; who publishes renews the object before the pointer."""
+        """See :class:`~sightline.garbage.found.Place`; publishers renew the object before they update the pointer."""
         needed = self._needed() if garbage else set()
         for entry in garbage:
             revision, info = self._judged[entry.what]
@@ -55,7 +55,7 @@ class BucketCode:
 
 
 class VolumeCode:
-    """``snapshots/<revision>`` on the code volume, and what killed publishers left there."""
+    """``snapshots/<revision>`` on the code volume, and leftovers of killed publishers."""
 
     def __init__(self, volume: Path, database: Database, safety_age: SafetyAge) -> None:
         self.notes: list[str] = []
@@ -65,7 +65,7 @@ class VolumeCode:
         """See :class:`~sightline.garbage.found.Place`.
 
         Raises:
-            CodeError: It cannot be read which snapshot is the current one.
+            CodeError: The current snapshot cannot be determined.
         """
         needed = self._needed()
         for revision in sightline_bootstrap.revisions(self._volume):
@@ -75,7 +75,7 @@ class VolumeCode:
             yield from self._old("temporary", path, "left by a process that was killed")
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
-        """See :class:`~sightline.garbage.found.Place`; one that was pinned or published meanwhile stays."""
+        """See :class:`~sightline.garbage.found.Place`; a snapshot pinned or published in the meantime is kept."""
         for entry in garbage:
             path = Path(entry.what)
             if entry.kind == "code":

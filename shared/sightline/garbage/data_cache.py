@@ -23,14 +23,14 @@ _OBJECT = re.compile(r"[0-9a-f]{30}(?:\.dir)?")
 
 
 class DataCache:
-    """``dvc-cache`` on the work volume; those who fill it or read it hold its lock together.
+    """``dvc-cache`` on the work volume; processes that fill or read it share its lock.
 
-    An object is needed when a tag of the data repository names it, a version of the database, or a checkout.
+    An object is needed if a tag of the data repository, a version of the database, or a checkout refers to it.
 
     Args:
         workspace: The data repository and the work volume.
-        database: The database that knows the versions.
-        safety_age: By the clock of the volume.
+        database: The database with the registered versions.
+        safety_age: Measured by the clock of the volume.
     """
 
     def __init__(self, workspace: Workspace, database: Database, safety_age: SafetyAge) -> None:
@@ -47,7 +47,7 @@ class DataCache:
             needed = self._needed()
         except RepositoryError as error:
             self.notes.append(
-                f"the DVC cache {self._objects.parents[1]} is kept, because it is unknown what is needed: {error}"
+                f"the DVC cache {self._objects.parents[1]} is kept: it is unknown which objects are needed: {error}"
             )
             return
         for entry in old:
@@ -55,7 +55,7 @@ class DataCache:
                 yield entry
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
-        """See :class:`~sightline.garbage.found.Place`; all of it stays while somebody uses the cache."""
+        """See :class:`~sightline.garbage.found.Place`; nothing is removed while the cache is in use."""
         if not garbage:
             return
         with contextlib.suppress(RepositoryError), exclusive_lock(self._workspace.cache_lock, 0.0):
@@ -77,10 +77,10 @@ class DataCache:
                     yield Garbage("cache entry", str(path), status.st_size, 1, last_used, reason)
 
     def _needed(self) -> set[str]:
-        """The MD5 of everything that is needed; those of lists end in ``.dir``.
+        """The MD5 of all needed objects; those of lists of files end in ``.dir``.
 
         Raises:
-            RepositoryError: The list of a tag's files can be read neither here nor on its remote.
+            RepositoryError: The list of a tag's files is readable neither in the cache nor on its remote.
         """
         repository, timeout = self._workspace.repository, self._workspace.timeout_seconds
         known = read_references(repository, timeout)
@@ -106,7 +106,7 @@ class DataCache:
         return needed
 
     def _add(self, digest: str, needed: set[str]) -> bool:
-        """Add a list of files and the files; False where the cache does not have the list."""
+        """Add a list of files and its files; False if the cache does not contain the list."""
         needed.add(digest)
         try:
             data = self._path_of(digest).read_bytes()
@@ -116,7 +116,7 @@ class DataCache:
         return True
 
     def _of_checkouts(self) -> Iterable[str]:
-        """The digests in the ``.dvc`` files of all checkouts and publications, half-made ones too."""
+        """The digests in the ``.dvc`` files of all checkouts and publications, including incomplete ones."""
         for room in (self._workspace.checkouts, self._workspace.publications):
             for path in sorted(room.glob("*/*/*.dvc")):
                 with contextlib.suppress(OSError, RepositoryError):

@@ -1,4 +1,4 @@
-"""A piece of garbage, and how old things are."""
+"""The description of garbage, and its age."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Garbage:
     """A file or folder that is not needed.
 
     Attributes:
-        kind: What it is.
+        kind: The kind of object.
         what: The key of an object or of a folder of objects, or a path.
-        size_bytes: Of all its files together.
-        files: How many.
-        last_used: When somebody wrote to it, or used it, for the last time; UTC.
-        reason: Why it is garbage, for a person.
+        size_bytes: Total size of all its files.
+        files: Number of files.
+        last_used: Time of the last write or use; UTC.
+        reason: Why it is garbage, for users.
     """
 
     kind: Kind
@@ -46,16 +46,16 @@ class Place(Protocol):
     """A location to search for garbage.
 
     Attributes:
-        notes: What was left alone, and why; filled by :meth:`find`.
+        notes: Objects that are kept, and why; filled by :meth:`find`.
     """
 
     notes: list[str]
 
     def find(self) -> Iterator[Garbage]:
-        """Everything there that nothing needs."""
+        """Find all garbage in this place."""
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
-        """Remove what :meth:`find` gave, as far as nobody needs it by now; yields what is gone."""
+        """Remove the result of :meth:`find`, except for objects that are needed by now; yields the removed objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +63,26 @@ class SafetyAge:
     """The minimum age of garbage.
 
     Attributes:
-        now: The time where the things lie.
-        older_than: The age.
+        now: The current time by the clock of the place.
+        older_than: The minimum age.
     """
 
     now: datetime
     older_than: timedelta
 
     def reached_by(self, last_used: datetime | None) -> bool:
-        """Whether it is old enough to be removed; what has no time, or one in the future, is not."""
+        """Whether it is old enough to be removed; an unknown or future time is not."""
         return last_used is not None and self.now - last_used > self.older_than
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A file or a folder with everything in it.
+    """The contents of a file or a folder.
 
     Attributes:
-        size_bytes: Of all files.
-        files: How many.
-        changed: The latest change of anything in it.
+        size_bytes: Total size of all files.
+        files: Number of files.
+        changed: The latest change of any file or folder in it.
     """
 
     size_bytes: int
@@ -91,7 +91,7 @@ class Tree:
 
 
 def measure(path: Path) -> Tree:
-    """Size and latest change of a file or of everything below a folder; what vanishes meanwhile does not count."""
+    """Size and latest change of a file or of all contents of a folder; files that vanish meanwhile do not count."""
     size, files, latest = 0, 0, 0.0
     for entry in everything_in(path):
         with contextlib.suppress(FileNotFoundError):
@@ -103,7 +103,7 @@ def measure(path: Path) -> Tree:
 
 
 def everything_in(path: Path) -> Iterator[Path]:
-    """A file, or a folder and everything below it; folders that vanish meanwhile are left out."""
+    """A file, or a folder and all its contents; folders that vanish meanwhile are left out."""
     yield path
     if path.is_dir() and not path.is_symlink():
         for parent, folders, names in os.walk(path):
@@ -111,7 +111,7 @@ def everything_in(path: Path) -> Iterator[Path]:
 
 
 def changed(path: Path) -> datetime | None:
-    """The latest change of one file or folder; None where it is gone."""
+    """The latest change of one file or folder; None if it does not exist."""
     try:
         return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
     except FileNotFoundError:
@@ -119,12 +119,12 @@ def changed(path: Path) -> datetime | None:
 
 
 def trash(work: Path) -> Path:
-    """Where removed folders are renamed to before they are emptied: nobody looks for anything there."""
+    """The folder to which removed folders are renamed before they are deleted; no other code reads it."""
     return work / "trash"
 
 
 def remove_tree(work: Path, path: Path) -> None:
-    """Remove a file or a folder of the work volume so that no half of it is ever at its place."""
+    """Remove a file or a folder of the work volume without ever leaving a partial folder in its place."""
     target = trash(work) / f"{path.name}.{secrets.token_hex(4)}"
     target.parent.mkdir(exist_ok=True)
     path.rename(target)
@@ -132,7 +132,7 @@ def remove_tree(work: Path, path: Path) -> None:
 
 
 def empty(path: Path) -> None:
-    """Remove a file or a folder where it lies; what is gone already counts as removed."""
+    """Delete a file or a folder; a missing one counts as deleted."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -145,13 +145,13 @@ def local_now() -> datetime:
 
 
 def volume_now(work: Path) -> datetime:
-    """The time by the clock of the volume or by ours, whichever is earlier: nothing looks older than it is."""
+    """The time by the clock of the volume or this machine, whichever is earlier, so that no age is overestimated."""
     with tempfile.NamedTemporaryFile(dir=work, prefix=".clock.", suffix=".part") as probe:
         return min(local_now(), datetime.fromtimestamp(os.fstat(probe.fileno()).st_mtime, UTC))
 
 
 def storage_now(storage: Storage) -> datetime:
-    """As :func:`volume_now`, for a bucket."""
+    """Like :func:`volume_now`, for a bucket."""
     key = f"{CLOCKS}{secrets.token_hex(8)}"
     written = storage.write_bytes(key, b"", if_generation=0)
     storage.delete(key, if_generation=written.generation)
@@ -159,4 +159,4 @@ def storage_now(storage: Storage) -> datetime:
 
 
 CLOCKS = "gc/clock-"
-"""What the keys of the objects begin with that :func:`storage_now` writes and removes."""
+"""Key prefix of the objects that :func:`storage_now` writes and removes."""

@@ -1,4 +1,4 @@
-"""Which keys of the result bucket a document names, whoever wrote it."""
+"""Finds the keys of the result bucket that a document refers to."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _KINDS: dict[str, DocumentKind[Any]] = {
     "manifest.json": SELECTED_MODEL,
     "CURRENT.json": CURRENT_MODEL,
 }
-"""By the name of the object; all others are champion pointers."""
+"""By object name; all other documents are champion pointers."""
 
 _ROOMS = re.compile(r"(?:^|(?<=/))(?=(?:results|evaluation)/)")
 
 
 def named_keys(document: Any) -> Iterator[str]:  # noqa: ANN401  (any JSON)
-    """The key behind every string that is a key or a URI of an object or folder of the result bucket.
+    """Yield the key for every string that is a key or URI of an object or folder in the result bucket.
 
-    The bucket's own URI is not asked for: a volume may be mounted elsewhere where the document was written.  A path
-    that can be read in two ways names both.
+    The bucket's URI is not compared: a volume may have been mounted elsewhere when the document was written.  An
+    ambiguous path yields both keys.
     """
     if isinstance(document, str):
         path = unquote(document)
@@ -44,16 +44,16 @@ def named_keys(document: Any) -> Iterator[str]:  # noqa: ANN401  (any JSON)
 
 
 def is_named(key: str, named: set[str]) -> bool:
-    """Whether ``named`` holds the object's key, or that of a folder in which it lies."""
+    """Whether ``named`` contains the object's key, or the key of a folder that contains it."""
     parts = key.split("/")
     return any("/".join(parts[:length]) in named for length in range(1, len(parts) + 1))
 
 
 def read_document(storage: Storage, key: str) -> Any:  # noqa: ANN401
-    """A JSON document that may name objects; None where it is gone.
+    """A JSON document that may refer to objects; None if it does not exist.
 
     Raises:
-        StepError: It cannot be read, or a later Sightline wrote it, so that what it names is unknown.
+        StepError: It cannot be read, or was written by a later release, so that its references are unknown.
     """
     try:
         document = strict_json.decode(storage.read_bytes(key)[0])
@@ -61,13 +61,13 @@ def read_document(storage: Storage, key: str) -> Any:  # noqa: ANN401
         return document
     except DocumentError as error:
         raise StepError(
-            f"{storage.uri_of(key)} cannot be read ({error}), so what it needs is unknown; nothing is removed: "
-            f"{error.remedy('restore the document')}"
+            f"{storage.uri_of(key)} cannot be read ({error}), so it is unknown which files it needs; nothing is "
+            f"removed: {error.remedy('restore the document')}"
         ) from error
     except ObjectNotFoundError:
         return None
     except ValueError as error:
         raise StepError(
-            f"{storage.uri_of(key)} is not JSON ({error}), so what it needs is unknown; nothing is removed: restore "
-            "the document, or delete it and the files next to it"
+            f"{storage.uri_of(key)} is not JSON ({error}), so it is unknown which files it needs; nothing is removed: "
+            "restore the document, or delete it and the files next to it"
         ) from error

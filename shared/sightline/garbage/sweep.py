@@ -26,7 +26,7 @@ from sightline.logs import Progress
 from sightline.storage import Storage, open_storage
 
 MIN_AGE = timedelta(hours=1)
-"""Nothing younger is ever removed, whatever is asked for."""
+"""Minimum safety age; younger objects are never removed."""
 
 
 @dataclass(slots=True)
@@ -34,9 +34,9 @@ class Sweep:
     """The garbage found and removed.
 
     Attributes:
-        garbage: Everything that nothing needs.
-        removed: What of it is gone now; nothing where only a look was asked for.
-        notes: What was left alone, and why.
+        garbage: All garbage that was found.
+        removed: The garbage that was removed; empty if only a search was requested.
+        notes: Objects that were kept, and why.
     """
 
     garbage: list[Garbage] = field(default_factory=list)
@@ -48,17 +48,17 @@ def sweep(config: Config, older_than: timedelta, *, delete: bool) -> Sweep:
     """Find garbage, and remove it if requested; if it is killed, the next call continues.
 
     Args:
-        config: Where the bucket, the database, the work volume and the data repository are.
-        older_than: What was written or used since then stays; at least :data:`MIN_AGE`.
-        delete: Whether to remove what is found.
+        config: The locations of bucket, database, work volume and data repository.
+        older_than: Safety age: objects written or used more recently are kept; at least :data:`MIN_AGE`.
+        delete: Whether to remove the garbage.
 
     Raises:
-        CodeError: It cannot be read which code is the current one, or the code volume cannot be changed.
+        CodeError: The current code cannot be determined, or the code volume is not writable.
         ConfigurationError: The age is too small.
-        DatabaseError: The database cannot be read, so nobody knows what is needed.
-        RepositoryError: The data repository cannot be reached, or another gc works there.
+        DatabaseError: The database cannot be read, so it is unknown which objects are needed.
+        RepositoryError: The data repository cannot be reached, or another garbage collection is running.
         StorageError: The bucket cannot be read or changed.
-        StepError: A document cannot be read that says what is needed, or the database is not that of the bucket.
+        StepError: A document with references cannot be read, or the database does not belong to the bucket.
     """
     if older_than < MIN_AGE:
         raise ConfigurationError(
@@ -92,7 +92,7 @@ def _alone(work: Path) -> Iterator[None]:
 def _places(
     config: Config, storage: Storage, database: Database, older_than: timedelta, *, delete: bool
 ) -> Iterator[Place]:
-    """All places, one after the other: what one finds may make something in the next one garbage, or part of it."""
+    """All places in order: the garbage found in one place may turn objects in the next one into garbage."""
     work, code = Path(config.work.dir), os.environ.get(sightline_bootstrap.VARIABLE)
     there = SafetyAge(storage_now(storage) if delete else local_now(), older_than)
     yield Bucket(storage, database, there)

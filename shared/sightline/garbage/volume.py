@@ -30,10 +30,10 @@ from sightline.storage import Storage
 from sightline.temporary_folder import is_left_behind
 
 _MAKING = ("checkouts", "publish", "dvc-cache/tmp")
-"""Where something is made under the name ``<lock>.part``, while ``.locks/<lock>`` is held."""
+"""Files that are being created have the name ``<lock>.part`` while ``.locks/<lock>`` is held."""
 
 _UNFINISHED = re.compile(r"\..+\.(?:part|html\.[a-z0-9_]{8})|\.tmp[A-Za-z0-9]{6}")
-"""Of :func:`write_atomically` and others, of pages, and of safetensors, as their writers name them."""
+"""Names of temporary files of :func:`write_atomically` and others, of pages, and of safetensors."""
 
 _SCRATCH = re.compile(r"tmp[a-z0-9_]{8}")
 _KEY = re.compile(r"[0-9a-f]{16}")
@@ -46,7 +46,7 @@ _REASONS: dict[str, tuple[Kind, str]] = {
 
 
 class StepFolders:
-    """``train/<key>``, ``evaluate/<key>`` and ``test/<key>``, which a step uses while it holds ``<key>.lock``."""
+    """``train/<key>``, ``evaluate/<key>`` and ``test/<key>``, used by a step that holds ``<key>.lock``."""
 
     def __init__(self, work: Path, storage: Storage, safety_age: SafetyAge) -> None:
         self.notes: list[str] = []
@@ -105,7 +105,7 @@ class RunFolders:
                 yield Garbage("run", str(path), size.size_bytes, size.files, size.changed, reason)
 
     def remove(self, garbage: Sequence[Garbage]) -> Iterator[Garbage]:
-        """See :class:`~sightline.garbage.found.Place`; the index of runs is written anew."""
+        """See :class:`~sightline.garbage.found.Place`; the index of runs is rewritten."""
         fruitful = self._database.references().fruitful_runs
         for entry in garbage:
             path = Path(entry.what)
@@ -118,7 +118,7 @@ class RunFolders:
 
 
 class Leftovers:
-    """What killed processes left half-made: ``.part`` files and folders, scratch folders, an earlier gc."""
+    """Leftovers of killed processes: ``.part`` files and folders, scratch folders, an earlier garbage collection."""
 
     def __init__(self, work: Path, safety_age: SafetyAge) -> None:
         self.notes: list[str] = []
@@ -155,14 +155,14 @@ class Leftovers:
                     yield path
 
     def _lock_of(self, path: Path) -> Path | None:
-        """The lock that whoever makes it holds."""
+        """The lock held by the process that creates it."""
         if path.parent in {self._work / room for room in _MAKING}:
             return path.parent / ".locks" / path.stem
         return None
 
 
 def _state_of_run(folder: Path) -> str:
-    """As ``run.json`` has it; empty where it cannot be read."""
+    """The state in ``run.json``; empty if it cannot be read."""
     try:
         return str(RUN.upgrade(strict_json.decode((folder / "run.json").read_bytes()))["state"])
     except (OSError, ValueError, KeyError, TypeError):

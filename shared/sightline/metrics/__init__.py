@@ -1,1 +1,1 @@
-"""How good a model is."""
+"""Metrics: pure functions of truth and predictions."""

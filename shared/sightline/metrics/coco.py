@@ -1,7 +1,7 @@
-"""Average precision as COCO defines it, for boxes and, where a task has them, masks; pycocotools is the evaluator.
+"""COCO's average precision for boxes and, if a task has them, masks, computed by pycocotools.
 
-pycocotools answers wrong input with a wrong number: an annotation id of 0 or one that stands twice makes matches
-vanish, a score that is not a number is sorted somewhere, a class without truth gives -1.  All of these are caught here.
+pycocotools returns wrong numbers for invalid input: an annotation id of 0 or a duplicate id makes matches disappear, a
+NaN score is sorted arbitrarily, and a class without truth gives -1.  All of these are caught here.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from sightline.errors import DataError
 from sightline.metrics.confidence import ConfidenceCurve, confidence_curve
 
 MAX_DETECTIONS = 100
-"""Detections of one class in one image that count, those with the highest scores; more are left out, as in COCO."""
+"""Maximum number of detections per class and image; those with the highest scores count, as in COCO."""
 
 RECALLS: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
-"""The recalls at which precision is read."""
+"""The recall levels at which precision is sampled."""
 
 Overlap = Literal["box", "mask"]
 
 _THRESHOLDS = np.linspace(0.5, 0.95, 10)
 _SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
-"""Areas in pixels, as COCO cuts them."""
+"""Area ranges in square pixels, as in COCO."""
 
 
 @dataclass(frozen=True, slots=True)
 class CocoScores:
-    """Average precision, 0 to 1; what cannot be computed, because there is no truth for it, is left out.
+    """Average precision, 0 to 1; values without truth are left out.
 
     Attributes:
         values: ``box_AP`` (mean over IoU 0.50, 0.55, ... 0.95), ``box_AP50``, ``box_AP75``, each the mean over the
-            classes with truth, and ``box_AP_small``, ``box_AP_medium``, ``box_AP_large`` where there is truth of that
-            size; likewise ``mask_AP`` and so on where masks are measured.
-        per_class: Those of every size for each class with truth.
+            classes with truth, and ``box_AP_small``, ``box_AP_medium``, ``box_AP_large`` if there is truth of that
+            size; likewise ``mask_AP`` and so on if masks are measured.
+        per_class: The values over all sizes for each class with truth.
         curves: ``"box"``, ``"mask"`` -> class name -> precision at :data:`RECALLS`, at IoU 0.5.
-        instances: Truths a class, for every class.
+        instances: Number of true objects of every class.
         confidence: ``"box"``, ``"mask"`` -> precision, recall and F1 by score, at IoU 0.5, all classes together.
     """
 
@@ -61,19 +61,19 @@ def evaluate_coco(
 ) -> CocoScores:
     """Average precision of ``detections`` against ``truth``.
 
-    Images of ``truth`` that no entry of ``detections`` names count as images in which nothing was found.
+    An image of ``truth`` without an entry in ``detections`` counts as an image without detections.
 
     Args:
         truth: One split; it is not changed.
-        detections: At most one entry an image, in any order.
-        overlaps: By what detections are matched with the truth; masks are needed for ``"mask"`` alone.
+        detections: At most one entry per image, in any order.
+        overlaps: The kinds of overlap used to match detections with the truth; only ``"mask"`` needs masks.
 
     Raises:
-        DataError: Ids that are 0 or stand twice, detections of an unknown image or class, scores outside 0 to 1, or no
-            masks where they are needed.
+        DataError: Ids are 0 or duplicate, detections have an unknown image or class, scores are outside 0 to 1, or
+            required masks are missing.
 
     Example:
-        One square, found exactly:
+        One square, detected exactly:
 
         >>> square = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 2, 4, 4], "area": 16, "iscrowd": 0,
         ...           "segmentation": [[2, 2, 6, 2, 6, 6, 2, 6]]}
@@ -108,70 +108,72 @@ def evaluate_coco(
 
 
 def check_truth(truth: CocoDocument) -> None:
-    """Refuse a document that an evaluator would score wrongly without a word.
+    """Reject a document that an evaluator would silently score wrongly.
 
     Raises:
-        DataError: Ids that are 0 or stand twice, annotations of unknown images or classes, boxes or areas that are not
-            finite.
+        DataError: Ids are 0 or duplicate, annotations have unknown images or classes, or boxes or areas are not finite.
     """
-    _check_ids("image", (image["id"] for image in truth["images"]))
-    _check_ids("annotation", (annotation["id"] for annotation in truth["annotations"]))
-    _check_ids("category", (category["id"] for category in truth["categories"]))
+    _check_ids("image ids", (image["id"] for image in truth["images"]))
+    _check_ids("annotation ids", (annotation["id"] for annotation in truth["annotations"]))
+    _check_ids("category ids", (category["id"] for category in truth["categories"]))
     images = {image["id"] for image in truth["images"]}
     categories = {category["id"] for category in truth["categories"]}
     for annotation in truth["annotations"]:
         where = f"annotation {annotation['id']} of the COCO document"
         if annotation["image_id"] not in images:
-            raise DataError(f"{where} is of image {annotation['image_id']}, which is not there; run record again")
+            raise DataError(f"{where} refers to the missing image {annotation['image_id']}; run record again")
         if annotation["category_id"] not in categories:
             raise DataError(
                 f"{where} has category {annotation['category_id']}; expected one of {sorted(categories)}; "
                 "run record again"
             )
         if not all(math.isfinite(number) for number in [*annotation["bbox"], annotation["area"]]):
-            raise DataError(f"{where} has bbox {annotation['bbox']} and area {annotation['area']}; run record again")
+            raise DataError(
+                f"{where} has bbox {annotation['bbox']} and area {annotation['area']}; expected finite numbers; "
+                "run record again"
+            )
 
 
 def check_detections(truth: CocoDocument, detections: Sequence[Detections], *, masks: bool = False) -> None:
-    """Refuse detections that do not belong to ``truth``.
+    """Reject detections that do not match ``truth``.
 
     Args:
         truth: One split.
-        detections: At most one entry an image.
-        masks: Whether masks are needed.
+        detections: At most one entry per image.
+        masks: Whether masks are required.
 
     Raises:
-        DataError: An image stands twice or is unknown, a class is unknown, boxes are not finite, scores are not
-            within 0 to 1, there is not one box, class and mask for each, or there are no masks where they are needed.
+        DataError: An image is duplicate or unknown, a class is unknown, boxes are not finite, scores are outside 0 to
+            1, the numbers of boxes, scores, classes and masks differ, or required masks are missing.
     """
     images = {image["id"] for image in truth["images"]}
     categories = sorted(category["id"] for category in truth["categories"])
-    _check_ids("image of the detections", (found.image_id for found in detections))
+    _check_ids("image ids of the detections", (found.image_id for found in detections))
     for found in detections:
         where = f"detections of image {found.image_id}"
         if found.image_id not in images:
-            raise DataError(f"{where}: the split has no such image; infer the images of this split")
+            raise DataError(f"{where}: the split has no such image; run the model on the images of this split")
         unknown = sorted(set(found.category_ids.tolist()) - set(categories))
         if unknown:
             raise DataError(
-                f"{where} have categories {unknown}; expected some of {categories}; is the model of other classes?"
+                f"{where} have categories {unknown}, expected ids among {categories}; use a model with these classes"
             )
         if not bool(np.all((found.scores >= 0.0) & (found.scores <= 1.0))):
-            raise DataError(f"{where} have scores that are not within 0 to 1; the model is broken, train it again")
+            raise DataError(f"{where} have scores outside 0 to 1; the model is broken, train it again")
         if not bool(np.all(np.isfinite(found.boxes_xyxy))):
             raise DataError(f"{where} have boxes that are not finite; the model is broken, train it again")
         if masks and found.masks is None:
-            raise DataError(f"{where} have no masks, which this metric needs; measure boxes alone")
+            raise DataError(f"{where} have no masks, which this metric needs; measure only boxes")
         counts = {len(found.scores), len(found.boxes_xyxy), len(found.category_ids)}
         if len(counts if found.masks is None else counts | {len(found.masks)}) != 1:
-            raise DataError(f"{where} have {len(found.scores)} scores, but not as many boxes, classes and masks")
+            raise DataError(f"{where} have {len(found.scores)} scores, but another number of boxes, classes or masks")
 
 
 def _check_ids(kind: str, ids: Iterable[int]) -> None:
     counted = Counter(ids)
     wrong = sorted(id_ for id_, count in counted.items() if count > 1 or id_ < 1)
     if wrong:
-        raise DataError(f"{kind} ids must be 1 or more, each once, but {wrong[:10]} are not; run the step before again")
+        raise DataError(f"{kind} must be unique and at least 1, invalid: {wrong[:10]}; run the previous step again")
 
 
 def _sizes_with_truth(truth: CocoDocument) -> list[str]:
@@ -189,23 +191,23 @@ def _averages(precision: npt.NDArray[np.float64], overlap: Overlap) -> dict[str,
 
 
 def _mean(precision: npt.NDArray[np.float64]) -> float:
-    """Mean over everything with truth; pycocotools writes -1 where there is none."""
+    """Mean over all values with truth; pycocotools marks values without truth by -1."""
     return float(precision[precision > -1].mean())
 
 
 def _precision(
     truth: CocoDocument, detections: Sequence[Detections], overlap: Overlap, sizes: Sequence[str]
 ) -> tuple[npt.NDArray[np.float64], list[dict[str, Any]]]:
-    """Precision [10 IoU thresholds, 101 recalls, classes by id, 1 + sizes], -1 where there is no truth; and matches.
+    """Precision [10 IoU thresholds, 101 recalls, classes by id, 1 + sizes], -1 without truth; and matches.
 
-    The matches are those of each class and image, of every size, as pycocotools leaves them.
+    The matches are the results of pycocotools for each class and image, over all sizes.
     """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
         truths, found = COCO(), COCO()
-        # pycocotools writes into the annotations it is given.
+        # pycocotools modifies the annotations passed to it.
         truths.dataset = {**truth, "annotations": [dict(annotation) for annotation in truth["annotations"]]}
         truths.createIndex()
         found.dataset = {**truth, "annotations": _as_annotations(detections, overlap)}
@@ -224,7 +226,7 @@ def _precision(
 
 
 def _as_annotations(detections: Sequence[Detections], overlap: Overlap) -> list[dict[str, Any]]:
-    """What ``COCO.loadRes`` makes of a result file; it cannot be used, for it fails where nothing was found."""
+    """The annotations that ``COCO.loadRes`` would make; it is not used because it fails without detections."""
     from pycocotools import mask as coco_mask
 
     annotations: list[dict[str, Any]] = []
@@ -249,14 +251,14 @@ def _as_annotations(detections: Sequence[Detections], overlap: Overlap) -> list[
 
 
 def boxes_xywh(detections: Detections) -> npt.NDArray[np.float64]:
-    """The boxes of ``detections`` as COCO writes them: float64 [N, 4], x, y, width, height in pixels."""
+    """The boxes of ``detections`` in COCO's format: float64 [N, 4], x, y, width, height in pixels."""
     boxes = detections.boxes_xyxy.astype(np.float64).reshape(-1, 4)
     boxes[:, 2:] -= boxes[:, :2]
     return boxes
 
 
 def box_ious(found_xywh: npt.NDArray[np.float64], truth_xywh: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """IoU of every box [N, 4] with every box [M, 4], both x, y, width, height in pixels: float64 [N, M], 0 to 1."""
+    """Pairwise IoU of boxes [N, 4] and [M, 4], both x, y, width, height in pixels: float64 [N, M], 0 to 1."""
     from pycocotools import mask as coco_mask
 
     if not len(found_xywh) or not len(truth_xywh):

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 against the score threshold: which threshold suits a model."""
+"""Precision, recall and F1 by score threshold, for choosing a threshold."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 THRESHOLDS: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
-"""The score thresholds; a detection counts where its score is the threshold or more."""
+"""The score thresholds; a detection counts if its score is at least the threshold."""
 
 IOU_THRESHOLD = 0.5
-"""A detection is right where it overlaps a truth of its class by this much or more."""
+"""A detection is right if its IoU with a true object of its class is at least this."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceCurve:
-    """One model on one split, all classes together; each list has a value for every one of :data:`THRESHOLDS`.
+    """One model on one split, all classes together; each list has one value per entry of :data:`THRESHOLDS`.
 
     Attributes:
-        precision: Right detections / detections; None where no detection is left.
-        recall: Right detections / truths; 0 where there is no truth.
-        f1: 2 right / (detections + truths): the harmonic mean of the two.
-        best_threshold: Where F1 is highest; the middle of the first such range.
+        precision: Right detections / detections; None if no detections remain.
+        recall: Right detections / true objects; 0 without truth.
+        f1: 2 * right detections / (detections + true objects), the harmonic mean of precision and recall.
+        best_threshold: The threshold with the highest F1; the middle of the first such range.
     """
 
     precision: list[float | None]
@@ -46,10 +46,10 @@ def confidence_curve(matches: Sequence[Mapping[str, Any]]) -> ConfidenceCurve:
     """Precision, recall and F1 at each of :data:`THRESHOLDS`.
 
     Args:
-        matches: ``COCOeval.evalImgs`` of one area range; their first IoU threshold is :data:`IOU_THRESHOLD`.
+        matches: ``COCOeval.evalImgs`` of one area range, with :data:`IOU_THRESHOLD` as the first IoU threshold.
 
     Example:
-        Two truths; one is found with 0.8, and 0.4 is wrong:
+        Two true objects; the detection with score 0.8 is right, the one with 0.4 is wrong:
 
         >>> found = {"dtScores": [0.8, 0.4], "dtMatches": np.array([[7, 0]]), "dtIgnore": np.array([[0, 0]]),
         ...          "gtIgnore": np.array([0, 0])}
@@ -59,7 +59,7 @@ def confidence_curve(matches: Sequence[Mapping[str, Any]]) -> ConfidenceCurve:
         >>> curve.precision[41], round(curve.f1[41], 4), curve.precision[90], curve.best_threshold
         (1.0, 0.6667, None, 0.6)
     """
-    # float32, as the scores of a detection are: what `Detections.above` keeps is counted here.
+    # float32 like the scores of detections, so that the same detections count as in `Detections.above`.
     counted = [np.asarray(one["dtIgnore"])[0] == 0 for one in matches]
     scores = _joined(
         [np.asarray(one["dtScores"], np.float32)[kept] for one, kept in zip(matches, counted, strict=True)]

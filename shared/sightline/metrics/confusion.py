@@ -1,4 +1,4 @@
-"""Which class is taken for which: a confusion matrix of detections, with what was missed and what is not there."""
+"""Confusion matrix of detections, with missed objects and false detections."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.metrics.coco import box_ious, boxes_xywh, check_detections, check_truth
 
 BACKGROUND = "background"
-"""Label of the last row, detections where nothing is, and of the last column, truths that were missed."""
+"""Label of the last row (detections without a true object) and of the last column (missed objects)."""
 
 IOU_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class ImageMistakes:
-    """What is wrong in one image.
+    """The mistakes in one image.
 
     Attributes:
-        confused: Truths that were taken for another class.
-        missed: Truths without a detection.
-        false: Detections where nothing is.
-        truths: All truths of the image.
+        confused: Number of true objects detected as another class.
+        missed: Number of true objects without a detection.
+        false: Number of detections without a true object.
+        truths: Number of all true objects in the image.
     """
 
     confused: int
@@ -38,12 +38,12 @@ class ImageMistakes:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Counts of true against detected classes.
+    """Counts of true classes versus detected classes.
 
     Attributes:
         labels: The class names in the order of their ids, then :data:`BACKGROUND`.
-        matrix: int64 [len(labels), len(labels)]; rows are the truth, columns what was detected.
-        mistakes: The same for each image, by its id.
+        matrix: int64 [len(labels), len(labels)]; rows are the truth, columns the detections.
+        mistakes: Image id -> its mistakes.
     """
 
     labels: list[str]
@@ -52,18 +52,18 @@ class Confusion:
 
 
 def confusion_matrix(truth: CocoDocument, detections: Sequence[Detections]) -> Confusion:
-    """Count what each truth was taken for, by boxes at IoU 0.5 or more.
+    """Count which class each true object was detected as, by boxes at IoU 0.5 or more.
 
-    Boxes are matched one to one by falling score: first with truths of the detected class, then what is left with
-    truths of any other class, so that a box within a box of another class is not confused with it while it fits
-    its own.
+    Boxes are matched one to one by descending score: first with true objects of the detected class, then the remaining
+    ones with true objects of other classes.  A box inside a box of another class is therefore not confused with it as
+    long as it matches an object of its own class.
 
     Args:
         truth: One split.
-        detections: At most one entry an image; those too unsure to count are left out before.
+        detections: At most one entry per image, already filtered by score.
 
     Raises:
-        DataError: As :func:`sightline.metrics.coco.evaluate_coco`.
+        DataError: As for :func:`sightline.metrics.coco.evaluate_coco`.
     """
     check_truth(truth)
     check_detections(truth, detections)
@@ -96,7 +96,7 @@ def confusion_matrix(truth: CocoDocument, detections: Sequence[Detections]) -> C
 
 
 def _pairs(found: Detections, truths: Sequence[CocoAnnotation]) -> dict[int, int]:
-    """Index of a detection -> index of the truth that it is taken to mean."""
+    """Index of a detection -> index of the true object it is matched with."""
     boxes = np.array([annotation["bbox"] for annotation in truths], np.float64).reshape(-1, 4)
     ious = box_ious(boxes_xywh(found), boxes)
     same_class = found.category_ids[:, None] == np.array([annotation["category_id"] for annotation in truths], np.int64)

@@ -1,8 +1,8 @@
-r"""Divided mean average precision, dv_mAP: average precision that looks at the outline as well as at the box.
+r"""Divided mean average precision, dv_mAP: average precision that compares outlines as well as boxes.
 
-Two objects can fill one box and still differ, so each outline is divided: its points are sorted by x and cut into
-three groups of equal count, each group gets its box, and the same is done by y.  The six boxes, the slices, of a
-detection must fit those of the truth::
+Two different objects can have the same box.  Therefore each outline is divided: its points are sorted by x and split
+into three groups of equal size, each with its bounding box, and the same is done by y.  The six boxes of a detection,
+called slices, must match those of the truth::
 
         outline            sorted by x, 3 groups        sorted by y, 3 groups
 
@@ -12,24 +12,25 @@ detection must fit those of the truth::
        \       /              |  |    |  |                 +-------+
         '-----'               +--+----+--+                 +-------+
 
-**True or false.**  The detections of one class in one image are gone through by falling score, as COCO does.
+**True positives.**  The detections of one class in one image are processed by descending score, as in COCO.
 
-1. Each finds the truth with the highest box IoU that no earlier one has found, if that IoU is 0.6 or more.
-2. It is true if, among the truths found so far (by it or by an earlier one) and not yet taken, there is one with box
-   IoU >= 0.6 and all six slice IoUs >= 0.6; it takes the one of the highest box IoU.
+1. Each detection finds the true object with the highest box IoU that no earlier detection has found, if that IoU is
+   0.6 or more.
+2. It is a true positive if, among the true objects found so far (by it or an earlier detection) and not yet matched,
+   there is one with box IoU >= 0.6 and all six slice IoUs >= 0.6; it is matched with the one with the highest box IoU.
 
-So matching is one to one, recall never exceeds 1, and at every rank there are no more true detections than COCO counts
-at box IoU 0.6: **dv_AP <= box AP at IoU 0.6, class by class, by construction.**  A truth whose first finder has the
-wrong outline stays open for a later one.
+Matching is therefore one to one, recall never exceeds 1, and at every rank there are no more true positives than COCO
+counts at box IoU 0.6: **dv_AP <= box AP at IoU 0.6, class by class, by construction.**  If the first detection that
+finds an object has the wrong outline, a later one can still be matched with it.
 
-**Outlines.**  Truth and detection are both taken as masks, so that one drawn exactly fits exactly; the borders of a
-mask (outer ones and those of holes) are traced through the edges of its pixels and resampled to 30 points at equal
-distances along them.  Points of equal x are sorted by y, and the other way round.  A point stands for the piece of
-outline around it, so its box has the distance between two points for its side, one pixel at least: the slices of
-straight edges have an area, and what fits, fits at any magnification.
+**Outlines.**  Truth and detections are both converted to masks, so that an exact copy matches exactly.  The borders of
+a mask (outer borders and those of holes) are traced along the edges of its pixels and resampled to 30 equidistant
+points.  Points with equal x are sorted by y, and vice versa.  A point represents the segment of the outline around it,
+so its box has the distance between two points as its side, at least one pixel.  The slices of straight edges therefore
+have an area, and the result does not depend on magnification.
 
-**Average precision** per class reads precision at 101 recalls, as COCO does; dv_mAP is the mean over the classes with
-truth.  The idea, the thresholds and the number of groups are those of the license-plate pipeline that this project
+**Average precision** per class samples precision at 101 recall levels, as in COCO; dv_mAP is the mean over the classes
+with truth.  The idea, the thresholds and the number of groups come from the license-plate pipeline that this project
 replaces.
 """
 
@@ -48,13 +49,13 @@ from sightline.data.rasterizer import covered_box, encode_outline
 from sightline.metrics.coco import MAX_DETECTIONS, RECALLS, box_ious, boxes_xywh, check_detections, check_truth
 
 IOU_THRESHOLD = 0.6
-"""Least IoU of the boxes, and of each of the six slices."""
+"""Minimum IoU of the boxes, and of each of the six slices."""
 
 NUM_WINDOWS = 3
-"""Groups along each axis."""
+"""Number of groups along each axis."""
 
 OUTLINE_POINTS = 30
-"""Points an outline is resampled to; a multiple of :data:`NUM_WINDOWS`."""
+"""Number of points that an outline is resampled to; a multiple of :data:`NUM_WINDOWS`."""
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -65,10 +66,10 @@ class DividedScores:
     """Divided average precision, 0 to 1.
 
     Attributes:
-        values: ``{"dv_mAP": ...}``; empty where there is no truth.
+        values: ``{"dv_mAP": ...}``; empty without truth.
         per_class: dv_AP of each class with truth.
-        box_per_class: Box AP at IoU 0.6 of the same classes, which dv_AP never exceeds: the difference is what the
-            outlines cost.
+        box_per_class: Box AP at IoU 0.6 of the same classes, which dv_AP never exceeds; the difference is due to wrong
+            outlines.
     """
 
     values: dict[str, float]
@@ -77,19 +78,19 @@ class DividedScores:
 
 
 def evaluate_divided(truth: CocoDocument, detections: Sequence[Detections]) -> DividedScores:
-    """dv_mAP of ``detections`` against ``truth``, defined in the head of this module.
+    """dv_mAP of ``detections`` against ``truth``, as defined in the docstring of this module.
 
-    Images of ``truth`` that no entry of ``detections`` names count as images in which nothing was found.
+    An image of ``truth`` without an entry in ``detections`` counts as an image without detections.
 
     Args:
         truth: One split; it is not changed.
-        detections: At most one entry an image, in any order.
+        detections: At most one entry per image, in any order.
 
     Raises:
-        DataError: As :func:`sightline.metrics.coco.evaluate_coco`; also where there are no masks.
+        DataError: As for :func:`sightline.metrics.coco.evaluate_coco`; also if there are no masks.
 
     Example:
-        A square and a triangle, both found as squares in exactly the right boxes:
+        A square and a triangle, both detected as squares in exactly the right boxes:
 
         >>> shapes = [[10, 10, 30, 10, 30, 30, 10, 30], [40, 10, 60, 10, 40, 30]]
         >>> common = {"image_id": 1, "area": 1, "iscrowd": 0}
@@ -130,15 +131,15 @@ def evaluate_divided(truth: CocoDocument, detections: Sequence[Detections]) -> D
 
 
 def average_precision(scores: Floats, is_true: Bools, instances: int) -> float:
-    """Mean precision at 101 recalls, as COCO interpolates it: the best precision at that recall or a higher one.
+    """Mean precision at 101 recall levels, interpolated as in COCO: the best precision at that recall or a higher one.
 
     Args:
         scores: [N], 0 to 1.
         is_true: [N], whether each detection was matched.
-        instances: Number of truths, 1 or more.
+        instances: Number of true objects, at least 1.
 
     Example:
-        Two of two truths found, with one false detection between them; precision is 1 up to recall 0.5, then 2/3:
+        Two of two objects found, with one false detection in between; precision is 1 up to recall 0.5, then 2/3:
 
         >>> average = average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]), 2)
         >>> round(average, 4), round((51 * 1 + 50 * 2 / 3) / 101, 4)
@@ -148,7 +149,7 @@ def average_precision(scores: Floats, is_true: Bools, instances: int) -> float:
     found = np.cumsum(is_true[order])
     recall = found / instances
     precision = np.maximum.accumulate((found / np.arange(1, len(found) + 1))[::-1])[::-1]
-    # A recall that is not reached has precision 0, which stands behind the last.
+    # A recall level that is not reached has precision 0, the appended last value.
     reached = np.searchsorted(recall, RECALLS, side="left")
     return float(np.append(precision, 0.0)[reached].mean())
 
@@ -160,7 +161,7 @@ def _no_match() -> tuple[Floats, Bools, Bools]:
 def _match(
     truths: Sequence[CocoAnnotation], found: Detections, category_id: int, size: tuple[int, int]
 ) -> tuple[Floats, Bools, Bools]:
-    """Scores of the detections of one class in one image, and whether each is true by box, and by outline too."""
+    """Scores of the detections of one class in one image; whether each matches by box; whether also by outline."""
     chosen = np.flatnonzero(found.category_ids == category_id)
     chosen = chosen[np.argsort(-found.scores[chosen], kind="stable")][:MAX_DETECTIONS]
     scores = found.scores[chosen].astype(np.float64)
@@ -173,7 +174,7 @@ def _match(
     open_by_box, open_by_outline = set(range(len(truths))), set[int]()
     for rank in range(len(chosen)):
         fitting = np.flatnonzero(ious[rank] >= IOU_THRESHOLD).tolist()
-        # Of equally good truths pycocotools takes the last.
+        # Among equally good true objects pycocotools chooses the last.
         fitting.sort(key=lambda index: (-ious[rank, index], -index))
         nearest = next((index for index in fitting if index in open_by_box), None)
         if nearest is not None:
@@ -190,7 +191,7 @@ def _match(
 def _slices_agree(
     found: Sequence[RunLengthEncoding], truths: Sequence[Segmentation], size: tuple[int, int]
 ) -> Callable[[int, int], bool]:
-    """Whether detection i and truth j agree in all slices; outlines are traced for the pairs that are asked for."""
+    """A function: whether all slices of detection i and true object j match; outlines are traced only when needed."""
     found_slices: dict[int, Floats | None] = {}
     truth_slices: dict[int, Floats | None] = {}
 
@@ -206,10 +207,10 @@ def _slices_agree(
 
 
 def outline_points(mask: RunLengthEncoding) -> tuple[Floats, float] | None:
-    """The border of a mask as :data:`OUTLINE_POINTS` points at equal distances along it.
+    """The border of a mask as :data:`OUTLINE_POINTS` equidistant points.
 
     Returns:
-        float64 [30, 2], x and y in pixels, and the distance between two points; None for a mask without pixels.
+        float64 [30, 2], x and y in pixels, and the distance between two points; None for an empty mask.
     """
     from contourpy import contour_generator
     from pycocotools import mask as coco_mask
@@ -218,7 +219,7 @@ def outline_points(mask: RunLengthEncoding) -> tuple[Floats, float] | None:
     if not width or not height:
         return None
     pixels = np.pad(coco_mask.decode(mask)[y : y + height, x : x + width], 1).astype(np.float64)
-    # A value stands at the middle of its pixel, and the padding has moved everything by one.
+    # A value is located at the center of its pixel, and the padding has shifted everything by one.
     shift = np.array([x - 0.5, y - 0.5])
     borders = [np.asarray(line) + shift for line in contour_generator(z=pixels).lines(0.5)]
     starts = np.concatenate([border[:-1] for border in borders])
@@ -235,7 +236,7 @@ def outline_points(mask: RunLengthEncoding) -> tuple[Floats, float] | None:
 def slice_boxes(mask: RunLengthEncoding) -> Floats | None:
     """The six slices of a mask's outline: float64 [6, 4], xyxy in pixels, three by x and then three by y.
 
-    None for a mask without pixels.
+    None for an empty mask.
 
     Example:
         >>> from pycocotools.mask import frPyObjects
@@ -248,7 +249,7 @@ def slice_boxes(mask: RunLengthEncoding) -> Floats | None:
         return None
     points, distance = traced
     half = max(distance, 1.0) / 2
-    # Rounded, so that an edge that is straight on paper is straight in floating point as well.
+    # Rounded, so that straight edges are exactly straight in floating point as well.
     x, y = np.round(points, 6).T
     sorted_points = points[np.stack([np.lexsort((y, x)), np.lexsort((x, y))])]
     groups = sorted_points.reshape(2 * NUM_WINDOWS, OUTLINE_POINTS // NUM_WINDOWS, 2)
@@ -256,7 +257,7 @@ def slice_boxes(mask: RunLengthEncoding) -> Floats | None:
 
 
 def slice_ious(one: Floats, other: Floats) -> Floats:
-    """IoU of each of the six slices [6, 4] with its counterpart [6, 4], xyxy: float64 [6], 0 to 1."""
+    """IoU of each of the six slices [6, 4] with the corresponding one [6, 4], xyxy: float64 [6], 0 to 1."""
     overlap = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
     shared = np.prod(np.clip(overlap, 0.0, None), axis=1)
     areas = np.prod(one[:, 2:] - one[:, :2], axis=1) + np.prod(other[:, 2:] - other[:, :2], axis=1)

@@ -1,12 +1,12 @@
-"""Exact inference rate, EIR: how many structures, such as license plates, were read without a single mistake.
+"""Exact inference rate, EIR: the share of structures, such as license plates, that were read without any mistake.
 
-What a structure is, how it is read from boxes, and when two readings are the same, a :class:`Reader` says; one that
-reads license plates is :mod:`sightline.tasks.readers.plates`.  Truth is read by the same reader as detections are::
+A :class:`Reader` defines the structures, reads them from boxes and compares two readings; the one for license plates is
+:mod:`sightline.tasks.readers.plates`.  The truth is read by the same reader as the detections::
 
-    EIR = true readings with a read one that is the same / true readings
+    EIR = true readings with an equal reading / true readings
 
-Matching is one to one.  An image in which nothing was found counts its true readings as not read; an image without true
-readings counts nothing, whatever was read there: such readings are reported as false.
+Matching is one to one.  In an image without detections all true readings count as not read.  An image without true
+readings does not affect EIR; readings in it are reported as false.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from sightline.metrics.coco import check_detections, check_truth
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One structure that was read from the boxes of an image.
+    """One structure read from the boxes of an image.
 
     Attributes:
-        kind: What it is, such as ``r_board``.
-        texts: Its texts in reading order.
-        centre_xy: Pixels.
-        size_wh: Width and height, pixels.
-        score: 0 to 1; that of the least sure detection it was read from.
-        complete: Whether every part of it was found; one that is not is never the same as another.
+        kind: Kind of structure, such as ``r_board``.
+        texts: Its texts, in reading order.
+        centre_xy: Center in pixels.
+        size_wh: Width and height in pixels.
+        score: 0 to 1; the lowest score of the detections it was read from.
+        complete: Whether all its parts were found; an incomplete reading never equals another one.
     """
 
     kind: str
@@ -65,7 +65,7 @@ class Reader(Protocol):
         scores: npt.NDArray[np.floating[Any]],
         category_ids: npt.NDArray[np.integer[Any]],
     ) -> list[Reading]:
-        """The structures in one image, from boxes [N, 4] in pixels, scores [N] and COCO category ids [N]."""
+        """Read the structures of one image from boxes [N, 4] in pixels, scores [N] and COCO category ids [N]."""
         ...
 
     def same(self, read: Reading, true: Reading) -> bool:
@@ -79,10 +79,10 @@ class ImageReadings:
 
     Attributes:
         image_id: The COCO id of the image.
-        true: The complete readings of the truth.
-        read: What was read, complete or not.
-        matched: How many of ``true`` were read exactly.
-        false: How many complete ones of ``read`` are the same as no true one.
+        true: Complete readings of the truth.
+        read: Readings of the detections, complete or not.
+        matched: Number of readings in ``true`` that were read exactly.
+        false: Number of complete readings in ``read`` without an equal true reading.
     """
 
     image_id: int
@@ -93,19 +93,19 @@ class ImageReadings:
 
     @property
     def right(self) -> bool:
-        """Whether everything was read, and nothing that is not there."""
+        """Whether all true readings were read and there are no false ones."""
         return self.matched == len(self.true) and not self.false
 
 
 @dataclass(frozen=True, slots=True)
 class ExactMatch:
-    """How many structures of a split were read exactly.
+    """The number of structures of a split that were read exactly.
 
     Attributes:
-        values: ``{"EIR": ...}``, 0 to 1; empty where the truth holds no complete structure.
-        true: Complete structures in the truth.
-        matched: Those of them that were read exactly.
-        false: Complete readings that are the same as no true one.
+        values: ``{"EIR": ...}``, 0 to 1; empty if the truth has no complete structure.
+        true: Number of complete structures in the truth.
+        matched: Number of those that were read exactly.
+        false: Number of complete readings without an equal true reading.
         images: The images with true or read structures, in the order of the truth.
     """
 
@@ -121,12 +121,12 @@ def evaluate_exact_match(truth: CocoDocument, detections: Sequence[Detections], 
 
     Args:
         truth: One split.
-        detections: At most one entry an image; those too unsure to be read are left out before
+        detections: At most one entry per image, already filtered by score
             (:meth:`~sightline.data.detections.Detections.above`).
-        reader: What to read.
+        reader: Reads the structures.
 
     Raises:
-        DataError: As :func:`sightline.metrics.coco.evaluate_coco`.
+        DataError: As for :func:`sightline.metrics.coco.evaluate_coco`.
     """
     check_truth(truth)
     check_detections(truth, detections)
@@ -147,7 +147,7 @@ def evaluate_exact_match(truth: CocoDocument, detections: Sequence[Detections], 
 
 
 def read_truth(annotations: Sequence[CocoAnnotation], reader: Reader) -> list[Reading]:
-    """What ``reader`` reads from the annotations of one image, with score 1."""
+    """The readings from the annotations of one image, with score 1."""
     boxes = np.array([annotation["bbox"] for annotation in annotations], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     category_ids = np.array([annotation["category_id"] for annotation in annotations], np.int64)
@@ -155,7 +155,7 @@ def read_truth(annotations: Sequence[CocoAnnotation], reader: Reader) -> list[Re
 
 
 def _compare(image_id: int, true: list[Reading], read: list[Reading], reader: Reader) -> ImageReadings:
-    """Match one to one; the surest reading chooses first."""
+    """Match readings one to one, by descending score."""
     left = list(range(len(true)))
     matched = false = 0
     for reading in sorted((reading for reading in read if reading.complete), key=lambda reading: -reading.score):

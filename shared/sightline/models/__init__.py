@@ -1,1 +1,1 @@
-"""Networks and the model file."""
+"""Network building blocks and the model file."""

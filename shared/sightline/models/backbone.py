@@ -1,4 +1,4 @@
-"""Backbones by name, each with a feature pyramid on top."""
+"""Backbones by name, each with a feature pyramid."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from sightline.models.safetensors_file import read_metadata
 
 
 class Backbone(nn.Module):
-    """A body that gives feature maps at strides 4, 8, 16 and 32, and a feature pyramid over them.
+    """A body with feature maps at strides 4, 8, 16 and 32, and a feature pyramid on top of it.
 
     Args:
-        body: Gives the feature maps, finest first.
-        channels: Of each of the feature maps.
-        model: The number of its anchor sizes is the number of pyramid levels: one a feature map, and one more for a
-            map of stride 64.
+        body: Returns the feature maps, finest first.
+        channels: Number of channels of each feature map.
+        model: The number of its anchor sizes is the number of pyramid levels: one per feature map, optionally one more
+            for a map at stride 64.
 
     Attributes:
-        out_channels: Channels of every pyramid level.
+        out_channels: Number of channels of every pyramid level.
 
     Raises:
-        ConfigurationError: Another number of anchor sizes.
+        ConfigurationError: The number of anchor sizes does not match.
     """
 
     def __init__(self, body: nn.Module, channels: list[int], model: Detector) -> None:
@@ -54,23 +54,23 @@ class Backbone(nn.Module):
         self.fpn = FeaturePyramidNetwork(channels, model.fpn_channels, LastLevelMaxPool() if extra else None)
 
     def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
-        """Pyramid levels float [B, out_channels, H / stride, W / stride], finest first, of images float [B, 3, H, W].
+        """Compute pyramid levels float [B, out_channels, H / stride, W / stride], finest first.
 
-        H and W are multiples of 32.
+        ``images`` are float [B, 3, H, W]; H and W are multiples of 32.
         """
         features: OrderedDict[str, torch.Tensor] = self.fpn(self.body(images))
         return features
 
 
 def build_backbone(model: Detector) -> Backbone:
-    """The backbone that ``model.backbone`` names, with random weights.
+    """Build the backbone given by ``model.backbone``, with random weights.
 
-    ``<resnet>`` has BatchNorm, frozen when ``model.weights`` names pretrained weights (batches of a detector are too
-    small to estimate it anew); ``<resnet>_gn`` has GroupNorm; ``timm:<name>`` is any model of timm that gives feature
-    maps.
+    ``<resnet>`` has BatchNorm, which is frozen if ``model.weights`` names pretrained weights (batches of a detector are
+    too small to estimate its statistics); ``<resnet>_gn`` has GroupNorm; ``timm:<name>`` is any timm model that returns
+    feature maps.
 
     Raises:
-        ConfigurationError: There is no such backbone, or the number of anchor sizes does not fit its pyramid.
+        ConfigurationError: There is no such backbone, or the number of anchor sizes does not match its pyramid.
     """
     if model.backbone.startswith(TIMM):
         body = _TimmBody(model.backbone.removeprefix(TIMM), model.image_size)
@@ -87,31 +87,32 @@ def build_backbone(model: Detector) -> Backbone:
 
 
 def check_timm(model: Detector) -> None:
-    """Build a model of timm without memory for its weights, to see that it fits.
+    """Check that a timm model can be used, by building it without allocating its weights.
 
     Raises:
-        ConfigurationError: There is no such model, it gives no pyramid, or the number of anchor sizes does not fit.
+        ConfigurationError: There is no such model, it has no feature pyramid, or the number of anchor sizes does not
+            match.
     """
     with torch.device("meta"):
         build_backbone(model)
 
 
 def load_backbone_weights(backbone: Backbone, path: Path) -> None:
-    """Load pretrained weights into the body of a backbone; a classifier's last layer in the file is left out.
+    """Load pretrained weights into the body of a backbone; the last layer of a classifier in the file is ignored.
 
     Args:
-        backbone: What :func:`build_backbone` gave.
-        path: A ``.safetensors`` file with the names that torchvision or timm use.
+        backbone: From :func:`build_backbone`.
+        path: A ``.safetensors`` file with the tensor names of torchvision or timm.
 
     Raises:
-        ModelFileError: The file cannot be read, or does not hold every tensor of the body in its shape.
+        ModelFileError: The file cannot be read, or tensors of the body are missing or have another shape.
     """
     read_metadata(path)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelFileError(
-            f"{path}: not readable as backbone weights ({error}); model.weights names a .safetensors file"
+            f"{path}: cannot read backbone weights ({error}); set model.weights to a .safetensors file"
         ) from error
     body: nn.Module = backbone.body.network if isinstance(backbone.body, _TimmBody) else backbone.body
     wanted = {name: tensor for name, tensor in body.state_dict().items() if not name.endswith("num_batches_tracked")}
@@ -119,8 +120,8 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
     if faults:
         shown = "\n".join(f"  {fault}" for fault in faults[:10]) + ("\n  ..." if len(faults) > 10 else "")
         raise ModelFileError(
-            f"{path}: {len(faults)} of {len(wanted)} tensors of the backbone do not fit:\n{shown}\n"
-            "give the weights of the architecture that model.backbone names"
+            f"{path}: {len(faults)} of {len(wanted)} tensors do not match the backbone:\n{shown}\n"
+            "use weights of the architecture given by model.backbone"
         )
     body.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
 
@@ -136,7 +137,7 @@ def _differences(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.T
 
 
 class _TimmBody(nn.Module):
-    """A timm model as feature maps at the strides of the pyramid, channels first."""
+    """A timm model that returns feature maps at the strides of the pyramid, channels first."""
 
     def __init__(self, name: str, image_size: int) -> None:
         super().__init__()
@@ -146,7 +147,7 @@ class _TimmBody(nn.Module):
             raise unknown_backbone(TIMM + name, [TIMM + known for known in timm.list_models()])
         options: dict[str, Any] = {"pretrained": False, "features_only": True}
         if "swin" in name:
-            # Its windows are laid out for one size of image; the layout must follow the batch.
+            # Windows are laid out for one image size; the layout must adapt to the batch.
             options |= {"img_size": -(-image_size // 32) * 32, "strict_img_size": False}
         try:
             strides = _feature_info(timm.create_model(name, **options)).reduction()
@@ -155,7 +156,7 @@ class _TimmBody(nn.Module):
             self.channels: list[int] = _feature_info(self.network).channels()
         except (RuntimeError, ValueError, AttributeError, TypeError, AssertionError) as error:
             raise ConfigurationError(
-                f"model.backbone: timm's {name} gives no feature maps at strides 4, 8, 16 and 32 ({error}); choose a "
+                f"model.backbone: timm's {name} has no feature maps at strides 4, 8, 16 and 32 ({error}); choose a "
                 "convolutional or hierarchical model such as timm:convnext_tiny or timm:swin_tiny_patch4_window7_224"
             ) from error
 

@@ -1,4 +1,4 @@
-"""What can be checked of a backbone before anything is built; without torch, unless it is a model of timm."""
+"""Checks of a backbone before it is built; without torch, except for timm models."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sightline.models.backbone_names import PYRAMID_STRIDES, RESNETS, TIMM, requ
 
 
 def check_backbone(model: Network) -> None:
-    """Refuse a backbone that cannot be built; a network without one is taken as it is.
+    """Reject a backbone that cannot be built; networks without a backbone are accepted.
 
-    Where timm is installed its models are built without memory; where it is not, as in the image of resolve, the name
-    of a timm model is taken as it is, and train finds out.
+    If timm is installed, its models are built without allocating weights; if not, as in the image of resolve, names of
+    timm models are accepted and checked by train.
 
     Raises:
-        ConfigurationError: There is no such backbone, or the number of anchor sizes does not fit its pyramid.
+        ConfigurationError: There is no such backbone, or the number of anchor sizes does not match its pyramid.
     """
     if not isinstance(model, Detector):
         return

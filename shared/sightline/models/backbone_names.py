@@ -1,4 +1,4 @@
-"""The names of the backbones that there are, without torch."""
+"""The names of the available backbones, without torch."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ RESNETS = (
     "wide_resnet50_2",
     "wide_resnet101_2",
 )
-"""torchvision's; each also as ``<name>_gn`` with GroupNorm, which learns from random weights and small batches."""
+"""torchvision's ResNets; each also as ``<name>_gn`` with GroupNorm, for small batches and random initial weights."""
 
 PYRAMID_STRIDES = (4, 8, 16, 32)
 TIMM = "timm:"
 
 
 def require_anchor_sizes(model: Detector, levels: int) -> None:
-    """Refuse another number of anchor sizes than one a pyramid level, or one more for a coarser level on top.
+    """Require one anchor size per pyramid level, or one more for an additional coarser level.
 
     Args:
-        model: The network.
-        levels: Feature maps of its backbone.
+        model: The settings of the network.
+        levels: Number of feature maps of its backbone.
 
     Raises:
-        ConfigurationError: The number does not fit.
+        ConfigurationError: The number does not match.
     """
     if len(model.anchor_sizes) - levels not in {0, 1}:
         raise ConfigurationError(
-            f"model.anchor_sizes: {list(model.anchor_sizes)} are {len(model.anchor_sizes)} sizes, one a pyramid "
-            f"level, but {model.backbone} has {levels} levels, or {levels + 1} with a coarser one "
-            f"on top; give {levels} or {levels + 1} sizes"
+            f"model.anchor_sizes: {list(model.anchor_sizes)} are {len(model.anchor_sizes)} sizes, one per pyramid "
+            f"level, but {model.backbone} has {levels} levels, or {levels + 1} with an additional coarser one; "
+            f"give {levels} or {levels + 1} sizes"
         )
 
 
 def unknown_backbone(name: str, known: Sequence[str]) -> ConfigurationError:
-    """The error of a name that no backbone has, with the nearest that exist."""
+    """The error for an unknown name of a backbone, with the closest known names."""
     all_names = f"torchvision's ResNets ({', '.join(RESNETS)}), each also as <name>_gn, and timm:<name>"
     return ConfigurationError(f"model.backbone: {unknown_name('backbone', name, known, all_names)}")

@@ -1,4 +1,4 @@
-"""Where networks are computed."""
+"""Selection of the device for torch."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from sightline.errors import ConfigurationError
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is the first GPU where there is one, else the CPU.
+    """The device with this name; ``auto`` is the first GPU if there is one, else the CPU.
 
     Raises:
-        ConfigurationError: ``cuda`` is asked for on a machine without a usable GPU.
+        ConfigurationError: ``cuda`` is requested on a machine without a usable GPU.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError(
-            "device cuda was requested, but torch finds no GPU here; use train.device=auto, or run on a node with one"
+            "device cuda was requested, but torch finds no GPU here; use train.device=auto, or run on a node with a GPU"
         )
     return torch.device(name)

@@ -1,7 +1,7 @@
-"""The model file: weights, and in the header everything needed to use them.
+"""The model file: weights, with everything needed to use them in the header.
 
-A ``.safetensors`` file whose metadata holds one JSON document under ``sightline``.  The same training gives the same
-bytes: there is no time in it.  Reading one never runs code from it.
+A ``.safetensors`` file with one JSON document in its metadata, under ``sightline``.  The same training produces the
+same bytes, because the file has no timestamp.  Reading a file never executes code from it.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ _AGAIN = "fetch the file again, or train again"
 
 @dataclass(frozen=True, config=ConfigDict(extra="ignore", allow_inf_nan=False))
 class ModelCard:
-    """What a model file says about its weights.
+    """The model card: the description of the weights in a model file.
 
     Attributes:
-        task: Such as ``instance_segmentation``.
-        architecture: Builds the network.
-        classes: Names; label ``i + 1`` of the network is ``classes[i]``.
+        task: Name of the task, such as ``instance_segmentation``.
+        architecture: Settings that the network is built from.
+        classes: Class names; label ``i + 1`` of the network is ``classes[i]``.
         category_ids: COCO category ids, in the same order.
-        preprocessing: From an image to the network's input.
+        preprocessing: How an image becomes the input of the network.
         reading: The structured reading of the detections (``none`` or ``plates``).
-        configuration: Everything that decided the training.
-        training_tag: The data it was trained on.
-        training_commit: What that tag named.
+        configuration: The parts of the configuration that determine the training.
+        training_tag: The training set it was trained on.
+        training_commit: The commit of that tag.
         dataset_digest: MD5 of the DVC directory of the training set.
-        code_rev: The code that trained it.
-        iteration: After how many iterations the weights were taken.
-        metrics: On the val split, by name.
+        code_rev: Revision of the code that trained it.
+        iteration: Number of iterations after which the weights were saved.
+        metrics: Metrics on the val split, by name.
     """
 
     task: str
@@ -68,8 +68,8 @@ class ModelCard:
 
     @field_validator("architecture", mode="plain")
     @classmethod
-    def _as_the_task_has_it(cls, given: object, info: ValidationInfo) -> Network:
-        """Settings of a task that this version does not know are read as far as every network has them."""
+    def _decode_architecture(cls, given: object, info: ValidationInfo) -> Network:
+        """Of a task unknown to this version, read only the settings common to all networks."""
         task = info.data.get("task", "")
         if task in task_names():
             return as_the_task_has_it(task, given)
@@ -80,7 +80,7 @@ class ModelCard:
 
 
 def _without_its_own_number(card: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 was called ``format_version``."""
+    """In format 1 the format number was called ``format_version``."""
     number = card.pop("format_version", FIRST_FORMAT)
     if number != FIRST_FORMAT:
         raise DocumentError(f"format_version: {strict_json.shown(str(number))}; expected {FIRST_FORMAT}")
@@ -92,20 +92,20 @@ _CARD = TypeAdapter(ModelCard)
 
 
 def card_document(card: ModelCard) -> dict[str, Any]:
-    """A card as JSON values."""
+    """A model card as JSON values."""
     return {"format": MODEL_CARD.format, **_CARD.dump_python(card, mode="json")}
 
 
 def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
-    """Write a model file; a reader sees the whole file or none.
+    """Write a model file atomically.
 
     Args:
-        path: Where; an older file is replaced.
-        network: Its ``state_dict`` is written, from whatever device.
-        card: What to say about it.
+        path: Path of the file; an existing file is replaced.
+        network: Its ``state_dict`` is written; it may be on any device.
+        card: Description of the network.
 
     Raises:
-        ModelFileError: The disk does not take it.
+        ModelFileError: The file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {METADATA_KEY: json.dumps(card_document(card), sort_keys=True)}
@@ -113,10 +113,10 @@ def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a ``.safetensors`` file to a temporary name beside ``path``, sync it, and put it in its place.
+    """Write a ``.safetensors`` file under a temporary name next to ``path``, sync it, and rename it.
 
     Raises:
-        ModelFileError: The disk does not take it.
+        ModelFileError: The file cannot be written.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -126,49 +126,49 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
         part.replace(path)
     except (OSError, SafetensorError) as error:
         raise ModelFileError(
-            f"{path}: cannot be written ({error}); check that the folder exists, is writable and has enough free space"
+            f"{path}: cannot write the file ({error}); check that the folder exists, is writable and has enough space"
         ) from error
     finally:
         part.unlink(missing_ok=True)
 
 
 def read_card(path: Path) -> ModelCard:
-    """What a model file says about itself, read from its header alone.
+    """Read the card of a model file; only the header is read.
 
     Raises:
-        ModelFileError: It is not a model file of this version of Sightline.
+        ModelFileError: It is not a model file that this version of Sightline can read.
     """
     return card_of(read_metadata(path), path)
 
 
 def card_of(metadata: Mapping[str, str], path: Path) -> ModelCard:
-    """What the texts in the header of a model file say about the model; see :func:`read_card`."""
+    """The card from the metadata in the header of a model file; see :func:`read_card`."""
     text = metadata.get(METADATA_KEY)
     if text is None:
         raise ModelFileError(
-            f"{path}: a safetensors file without Sightline's description in the header; use backbone weights as "
-            "model.weights, or give a model that was trained with Sightline"
+            f"{path}: this safetensors file has no model card of Sightline in its header; use backbone weights as "
+            "model.weights, or use a model that was trained with Sightline"
         )
     try:
         card = _CARD.validate_python(MODEL_CARD.upgrade(strict_json.decode(text)))
     except DocumentError as error:
         raise ModelFileError(
-            f"{path}: the description in the header cannot be read ({error}); {error.remedy(_AGAIN)}"
+            f"{path}: cannot read the model card in the header ({error}); {error.remedy(_AGAIN)}"
         ) from error
     except (ValueError, TypeError) as error:
         raise ModelFileError(
-            f"{path}: the description in the header is damaged ({shortened(error)}); {_AGAIN}"
+            f"{path}: the model card in the header is damaged ({shortened(error)}); {_AGAIN}"
         ) from error
     if len(card.classes) != len(card.category_ids) or not card.classes:
         raise ModelFileError(
-            f"{path}: the description in the header has {len(card.classes)} classes, but "
+            f"{path}: the model card in the header has {len(card.classes)} classes, but "
             f"{len(card.category_ids)} category ids; {_AGAIN}"
         )
     return card
 
 
 def shortened(error: Exception) -> str:
-    """What an error says, on one line of 300 characters."""
+    """The message of an error on one line of at most 300 characters."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

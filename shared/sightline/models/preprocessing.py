@@ -1,4 +1,4 @@
-"""What happens to an image before the network sees it, and that a model file must remember."""
+"""Preprocessing of images for the network, recorded in the model file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _STRIDE = 32
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """From an image to the network's input.
+    """How an image becomes the input of the network.
 
     Attributes:
         image_size: Longer side after resizing (bilinear, :func:`sightline.data.loading.transforms.fit_image`), pixels.
-        mean: RGB, subtracted from values of 0 to 1.
-        std: RGB, divided by after that.
+        mean: RGB; subtracted from values of 0 to 1.
+        std: RGB; the divisor after that.
     """
 
     image_size: int
@@ -32,15 +32,15 @@ class Preprocessing:
 
 
 def as_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """An image, uint8 [height, width, 3], as the tensor that the network takes: uint8 [3, height, width]."""
+    """An image, uint8 [height, width, 3], as an input tensor of the network: uint8 [3, height, width]."""
     return torch.from_numpy(image).permute(2, 0, 1)
 
 
 class InputBatch(nn.Module):
-    """Images of several sizes as one normalised batch; takes the place of torchvision's resizing transform.
+    """Batches and normalizes images of several sizes; replaces torchvision's resizing transform.
 
-    Images come fitted to the input size already, and detections stay in input pixels: whoever resized an image knows
-    how to place what was found in it.
+    Images are already fitted to the input size, and detections stay in input pixels; the caller that resized an image
+    scales its detections back.
     """
 
     mean: torch.Tensor
@@ -54,11 +54,11 @@ class InputBatch(nn.Module):
     def forward(
         self, images: Sequence[torch.Tensor], targets: list[dict[str, torch.Tensor]] | None = None
     ) -> tuple[ImageList, list[dict[str, torch.Tensor]] | None]:
-        """Normalise and pad with zeros, right and below, to sides that are multiples of 32.
+        """Normalize, and pad with zeros on the right and at the bottom to sides that are multiples of 32.
 
         Args:
-            images: uint8 [3, height, width] each.
-            targets: Passed on.
+            images: Images, uint8 [3, height, width] each.
+            targets: Returned unchanged.
         """
         sizes = [(image.shape[1], image.shape[2]) for image in images]
         height, width = (-(-max(side) // _STRIDE) * _STRIDE for side in zip(*sizes, strict=True))
@@ -73,5 +73,5 @@ class InputBatch(nn.Module):
         image_sizes: list[tuple[int, int]],  # noqa: ARG002  (torchvision passes them)
         original_sizes: list[tuple[int, int]],  # noqa: ARG002
     ) -> list[dict[str, torch.Tensor]]:
-        """The detections as they are: boxes in input pixels, masks as probabilities in their boxes."""
+        """Return the detections unchanged: boxes in input pixels, masks as probabilities in their boxes."""
         return detections

@@ -1,8 +1,8 @@
-"""What a ``.safetensors`` file says of itself, read before any tensor is made from it.
+"""Reading the metadata of a ``.safetensors`` file before any tensor is loaded.
 
-The safetensors library checks the header: that it is JSON of the right form, and that the tensors fill the file without
-a gap or an overlap (https://huggingface.co/docs/safetensors).  Here stands what it lacks: a bound on the header's
-length, and what the file is instead, where it is something that people often give.
+The safetensors library validates the header: it must be JSON of the right form, and the tensors must fill the file
+without gaps or overlaps (https://huggingface.co/docs/safetensors).  This module adds a limit on the length of the
+header, and recognizes other kinds of files that are often passed by mistake.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from safetensors import SafetensorError, safe_open
 from sightline.errors import ModelFileError
 
 LONGEST_HEADER = 16 * 2**20
-"""Bytes; a header of a large network has under one million, and the library alone would read 100 million."""
+"""Limit in bytes; the header of a large network has less than one million, while the library allows 100 million."""
 
 _LENGTH_BYTES = 8
 
 _PICKLE_NAMES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"}
 _PICKLE = (
-    "a pickle can run any code when it is loaded, so Sightline reads only .safetensors; if you trust the file, "
+    "the file is a pickle, which can run any code when loaded, so Sightline reads only .safetensors; if you trust it, "
     "convert it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
 )
 _BEGINNINGS = {
@@ -31,45 +31,45 @@ _BEGINNINGS = {
     b"\x80\x03": _PICKLE,
     b"\x80\x04": _PICKLE,
     b"\x80\x05": _PICKLE,
-    b"version ": "it is a Git LFS pointer, not the file; fetch the file itself with git lfs pull",
-    b"\x89HDF": "it is an HDF5 file, as Keras writes it, but Sightline reads only .safetensors; give such a file",
-    b"\x93NUMPY": "it is a NumPy array, but Sightline reads only .safetensors; give such a file",
-    b"GGUF": "it is a GGUF file, but Sightline reads only .safetensors; give such a file",
-    b"\x1f\x8b\x08": "it is compressed with gzip; unpack it first",
-    b"<!DOCTYP": "it is a web page, not a model; download the file itself",
-    b"<html": "it is a web page, not a model; download the file itself",
+    b"version ": "the file is a Git LFS pointer; fetch the file itself with git lfs pull",
+    b"\x89HDF": "the file is in HDF5 format, as written by Keras; expected a .safetensors file",
+    b"\x93NUMPY": "the file is a NumPy array; expected a .safetensors file",
+    b"GGUF": "the file is in GGUF format; expected a .safetensors file",
+    b"\x1f\x8b\x08": "the file is compressed with gzip; decompress it first",
+    b"<!DOCTYP": "the file is a web page, not a model; download the model file itself",
+    b"<html": "the file is a web page, not a model; download the model file itself",
 }
-"""First bytes -> what the file is instead.
+"""First bytes -> error message for other kinds of files.
 
-A header of 640 bytes begins as a pickle of protocol 2 does: one whose length fits the file is read all the same.  No
-other of these begins like a header, whose length is a multiple of eight.
+A header of 640 bytes starts with the same bytes as a pickle of protocol 2, so a file with a plausible header length is
+read anyway.  None of the others can be the start of a header, because the length of a header is a multiple of eight.
 """
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Check a file, and give the texts in its header by name.
+    """Validate a file, and return the metadata in its header by name.
 
     Raises:
-        ModelFileError: The file cannot be read, is something else, is cut off, or its header does not fit it.
+        ModelFileError: The file cannot be read, has another format, is truncated, or does not match its header.
     """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             _require_safetensors(file.read(_LENGTH_BYTES), size, path)
-        with safe_open(path, framework="np") as tensors:  # NumPy or torch would be imported for a tensor only
+        with safe_open(path, framework="np") as tensors:  # NumPy or torch is only imported when a tensor is read
             return dict(tensors.metadata() or {})
     except OSError as error:
         raise ModelFileError(
-            f"{path}: cannot be read ({error.strerror or error}); give the path of a model file"
+            f"{path}: cannot read the file ({error.strerror or error}); give the path of a model file"
         ) from error
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")[:300]
-        printable = reason.encode("unicode_escape").decode()  # it may quote the name of a tensor
-        raise ModelFileError(f"{path}: the file is damaged or cut off ({printable}); fetch it again") from error
+        printable = reason.encode("unicode_escape").decode()  # it may contain the name of a tensor
+        raise ModelFileError(f"{path}: the file is damaged or truncated ({printable}); fetch it again") from error
 
 
 def _require_safetensors(beginning: bytes, size: int, path: Path) -> None:
-    """Refuse what is not safetensors, by the first eight bytes: the length of the JSON that follows."""
+    """Reject other formats by the first eight bytes, which must be the length of the JSON that follows."""
     length: int = struct.unpack("<Q", beginning)[0] if len(beginning) == _LENGTH_BYTES else 0
     fits = 2 <= length <= min(LONGEST_HEADER, size - _LENGTH_BYTES)
     for known, remark in _BEGINNINGS.items():
@@ -80,6 +80,6 @@ def _require_safetensors(beginning: bytes, size: int, path: Path) -> None:
     if path.suffix.lower() in _PICKLE_NAMES:
         raise ModelFileError(f"{path}: {_PICKLE}")
     raise ModelFileError(
-        f"{path}: not a safetensors file, or cut off: a header of {length} bytes is declared in a file of {size} "
+        f"{path}: not a safetensors file, or truncated: a header of {length} bytes is declared in a file of {size} "
         f"bytes (at most {LONGEST_HEADER} are read); fetch the file again"
     )

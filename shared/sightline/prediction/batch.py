@@ -19,9 +19,9 @@ class Predicted:
     """The result of one image.
 
     Attributes:
-        image: Which.
-        line: What was predicted, in a few words; empty where the image is broken.
-        fault: Why it could not be read; None where it could.
+        image: The image.
+        line: The prediction in a few words; empty if the image could not be read.
+        fault: Reason why it could not be read; None if it could.
     """
 
     image: InputImage
@@ -37,15 +37,15 @@ def predict_images(
     Args:
         predictor: The model.
         images: From :func:`sightline.prediction.inputs.find_images`.
-        out: Where the files go; they must be free (:meth:`OutputFolder.require_free`).
-        score: What is less sure is left out, 0 to 1.
-        max_pixels: Images with more pixels are broken ones.
+        out: The output folder; the files must not exist yet (:meth:`OutputFolder.require_free`).
+        score: Lowest score to keep, 0 to 1.
+        max_pixels: Images with more pixels are treated as unreadable.
 
     Yields:
-        One entry an image, in the order given.
+        One entry per image, in the order given.
 
     Raises:
-        StepError: The disk does not take the files.
+        StepError: The files cannot be written.
     """
     evaluator = evaluator_of(predictor.card)
     out.begin()

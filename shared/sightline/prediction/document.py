@@ -1,4 +1,4 @@
-"""Predictions as JSON: what ``sightline model predict`` writes beside each drawn image."""
+"""Predictions as JSON, written by ``sightline model predict`` next to each drawn image."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def prediction_document(prediction: Prediction, card: ModelCard, image: str | Pa
     """The prediction for one image as JSON values.
 
     Args:
-        prediction: In the image's pixels.
-        card: Of the model that made it.
-        image: What the document calls the image.
+        prediction: The prediction, in pixels of the image.
+        card: Card of the model that made it.
+        image: Name of the image in the document.
 
     Returns:
-        ``image``, and what the task says of it (:meth:`sightline.tasks.evaluators.Evaluator.describe`; of a detector
+        ``image``, and the description by the task (:meth:`sightline.tasks.evaluators.Evaluator.describe`; for detectors
         :meth:`sightline.tasks.detection.evaluator.DetectionEvaluator.describe`).
     """
     return {"image": str(image), **evaluator_of(card).describe(prediction)}
 
 
 def evaluator_of(card: ModelCard) -> Evaluator:
-    """What describes and draws the predictions of a model."""
+    """The evaluator that describes and draws the predictions of a model."""
     return open_evaluator(card.task, card.reading, dict(zip(card.category_ids, card.classes, strict=True)))

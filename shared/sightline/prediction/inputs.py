@@ -25,10 +25,10 @@ class InputImage:
     """An image to predict on.
 
     Attributes:
-        path: Where it is.
-        relative: Its path below the folder, pattern or file that was named: what the output folder mirrors.
-        drawing: The drawn image, relative to the output folder.
-        document: The JSON file, relative to the output folder.
+        path: Path of the file.
+        relative: Path relative to the given folder, pattern or file; mirrored in the output folder.
+        drawing: Path of the drawn image, relative to the output folder.
+        document: Path of the JSON file, relative to the output folder.
     """
 
     path: Path
@@ -45,16 +45,16 @@ def output_folder(path: Path, *, strict: bool = True) -> OutputFolder:
 def find_images(named: Sequence[str], out: OutputFolder) -> list[InputImage]:
     """The images given on a command line, each once, in the order given.
 
-    A file is taken whatever it is called.  Of a folder every image below it is taken, in the order of the names; hidden
-    files and folders, and those that systems leave behind, are passed over.  A pattern is expanded here, as not every
-    shell does so.  What earlier calls wrote, into this output folder or another, is no input where a folder is named.
+    A file is used regardless of its name.  A folder gives all images below it, sorted by name, without hidden files and
+    folders and without those that operating systems create.  Patterns are expanded here, because not every shell does.
+    Output of earlier calls in this or other output folders is skipped when a folder is given.
 
     Args:
         named: Paths of files and folders, and patterns such as ``photos/**/*.jpg``.
         out: The output folder.
 
     Raises:
-        DataError: Nothing is called so, a folder has no image, or an image lies in the output folder.
+        DataError: A path or pattern matches nothing, a folder has no images, or an image is in the output folder.
     """
     groups = [_named(name, out) for name in named]
     once: dict[str, tuple[int, InputImage]] = {}
@@ -70,44 +70,44 @@ def _named(name: str, out: OutputFolder) -> list[InputImage]:
         images = _below(path, path, out)
         if not images:
             endings = ", ".join(sorted(IMAGE_SUFFIXES))
-            raise DataError(f"{name}: the folder has no image (a file that ends in {endings}); name another folder")
+            raise DataError(f"{name}: the folder has no images (files that end in {endings}); give another folder")
         return images
     if os.path.lexists(path):
         if not path.is_file():
-            raise DataError(f"{name}: neither an image file nor a folder, but a broken link or a device")
+            raise DataError(f"{name}: a broken link or a device; expected an image file or a folder")
         return [InputImage(path, PurePosixPath(path.name))]
     if not glob.has_magic(name):
-        raise DataError(f"{name}: there is no such file or folder; name an image, a folder, or a pattern in quotes")
+        raise DataError(f"{name}: no such file or folder; give an image, a folder, or a pattern in quotes")
     return _matching(path, name, out)
 
 
 def _matching(pattern: Path, name: str, out: OutputFolder) -> list[InputImage]:
-    """Images that match a pattern; their paths below its first part with a wildcard are mirrored."""
+    """Images that match a pattern; the output folder mirrors their paths from its first part with a wildcard on."""
     fixed = 0
     while fixed < len(pattern.parts) and not glob.has_magic(pattern.parts[fixed]):
         fixed += 1
     root = Path(*pattern.parts[:fixed])
     images: list[InputImage] = []
-    for match in sorted(glob.glob(str(pattern), recursive=True)):  # noqa: PTH207  (Path.glob takes no absolute pattern)
+    for match in sorted(glob.glob(str(pattern), recursive=True)):  # noqa: PTH207  (Path.glob rejects absolute patterns)
         path = Path(match)
         if path.is_dir() and not str(pattern).endswith("**"):
             images += _below(path, root, out)
         elif _is_image(path.name) and path.is_file() and not out.wrote(path):
             images.append(_listed(path, root, out))
     if not images:
-        raise DataError(f"{name}: no image matches this pattern; try a folder, or another pattern")
+        raise DataError(f"{name}: no images match this pattern; give a folder, or another pattern")
     return images
 
 
 def _below(folder: Path, root: Path, out: OutputFolder) -> list[InputImage]:
-    """The images below a folder; links to folders are followed, but no folder is entered twice."""
+    """The images below a folder; symbolic links to folders are followed, but no folder is visited twice."""
     images: list[InputImage] = []
     entered = {os.path.realpath(folder)}
     written = [out]
     for parent, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         kept = []
         for name in sorted(folders):
-            real = os.path.realpath(os.path.join(parent, name))  # noqa: PTH118  (a million names)
+            real = os.path.realpath(os.path.join(parent, name))  # noqa: PTH118  (faster than Path for a million names)
             if not _is_hidden(name) and name not in _JUNK_FOLDERS and real not in entered:
                 entered.add(real)
                 kept.append(name)
@@ -124,13 +124,13 @@ def _below(folder: Path, root: Path, out: OutputFolder) -> list[InputImage]:
 
 
 def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename}: the folder cannot be read ({error.strerror}); check its permissions") from error
+    raise DataError(f"{error.filename}: cannot read the folder ({error.strerror}); check its permissions") from error
 
 
 def _listed(path: Path, root: Path, out: OutputFolder) -> InputImage:
     if out.holds(path):
         raise DataError(
-            f"{path} is in the output folder {out.path}, but predict did not write it, or it was changed since; give "
+            f"{path} is in the output folder {out.path}, but predict did not write it, or it has changed since; give "
             "another folder with --out, or move the image"
         )
     return InputImage(path, PurePosixPath(path.relative_to(root).as_posix()))
@@ -145,11 +145,11 @@ def _is_image(name: str) -> bool:
 
 
 def _apart(images: Sequence[tuple[int, InputImage]]) -> list[InputImage]:
-    """Keep images of several folders apart: where two would be called the same, all mirror their common folder."""
+    """Avoid name clashes of images from several folders by mirroring their paths from the common parent folder."""
     owner: dict[str, int] = {}
     if all(owner.setdefault(_key(image.relative), index) == index for index, image in images):
         return [image for _, image in images]
-    absolute = [Path(os.path.abspath(image.path)) for _, image in images]  # noqa: PTH100  (a link stays a link)
+    absolute = [Path(os.path.abspath(image.path)) for _, image in images]  # noqa: PTH100  (keeps symbolic links)
     common = Path(os.path.commonpath([path.parent for path in absolute]))
     return [
         replace(image, relative=PurePosixPath(path.relative_to(common).as_posix()))
@@ -158,12 +158,12 @@ def _apart(images: Sequence[tuple[int, InputImage]]) -> list[InputImage]:
 
 
 def _with_outputs(images: Iterable[InputImage], manifest: str) -> list[InputImage]:
-    """Name the output files: ``<stem>.png`` and ``<stem>.json``, or with the whole name where two share a stem."""
+    """Name the output files: ``<stem>.png`` and ``<stem>.json``, or with the full file name if two share a stem."""
     everything = list(images)
     stems = Counter(_key(image.relative.with_suffix("")) for image in everything)
     taken = {_key(PurePosixPath(manifest))}
     named = []
-    # Those whose stem is theirs alone first: they keep the plain name.
+    # Images with a unique stem come first, so that they get the plain name.
     for image in sorted(everything, key=lambda image: stems[_key(image.relative.with_suffix(""))] > 1):
         alone = stems[_key(image.relative.with_suffix(""))] == 1
         base = image.relative.stem if alone else image.relative.name
@@ -182,5 +182,5 @@ def _with_outputs(images: Iterable[InputImage], manifest: str) -> list[InputImag
 
 
 def _key(path: PurePosixPath) -> str:
-    """One key for names that some file system takes for one: by case, or by Unicode form."""
+    """A key that is equal for names that some file systems treat as equal: by case or Unicode normalization."""
     return unicodedata.normalize("NFC", str(path)).casefold()

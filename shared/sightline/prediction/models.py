@@ -28,15 +28,15 @@ def find_model(model: str | Path, folder: str | Path) -> Path:
     """Find a model file by its name; if it is not a local file, it is downloaded and verified.
 
     Args:
-        model: The path of a model file; its URI; its SHA-256 or six digits or more of its beginning, as the database
-            knows it; ``champion:DATASET``, or ``champion:DATASET/METRIC`` where a dataset has several champions
-            (``champion:DATASET/TASK/METRIC`` for another task than instance segmentation).
-        folder: Where a file that is fetched is put; it must stay there as long as the path is used.
+        model: The path of a model file; its URI; its SHA-256 or at least the first six digits of it, as registered in
+            the database; ``champion:DATASET``, or ``champion:DATASET/METRIC`` if a dataset has several champions
+            (``champion:DATASET/TASK/METRIC`` for tasks other than instance segmentation).
+        folder: Folder for a downloaded file; it must exist as long as the returned path is used.
 
     Raises:
-        ModelFileError: There is no such file, or no such champion, or several.
-        UnknownNameError: The database knows no such digest, or several that begin so.
-        StepError: The model is known, but its file is not there any more.
+        ModelFileError: There is no such file or champion, or there are several champions.
+        UnknownNameError: The database has no such digest, or several digests start with it.
+        StepError: The model is registered, but its file no longer exists.
         StorageError: The bucket cannot be read.
     """
     path, folder = Path(model).expanduser(), Path(folder).expanduser()
@@ -49,12 +49,12 @@ def find_model(model: str | Path, folder: str | Path) -> Path:
     if "://" in model:
         return fetch(model, folder)
     if path.is_dir():
-        raise ModelFileError(f"{model} is a folder; name the model file in it, such as {path / 'model.safetensors'}")
+        raise ModelFileError(f"{model} is a folder; give the model file in it, such as {path / 'model.safetensors'}")
     if _DIGEST.fullmatch(model):
         sha256, uri = _registered(model)
         return fetch_model(uri, sha256, folder)
     raise ModelFileError(
-        f"{model}: there is no such file; expected the path or URI of a model file, its SHA-256 or the first "
+        f"{model}: no such file; expected the path or URI of a model file, its SHA-256 or at least the first "
         f"{MIN_DIGITS} digits of it (sightline runs show prints them), or champion:DATASET"
     )
 
@@ -68,7 +68,7 @@ def load_predictor(model: str | Path, device: str = "auto") -> Predictor:
 
     Raises:
         ModelFileError: There is no such model, or its file cannot be used; see also :func:`find_model`.
-        ConfigurationError: The device is not there.
+        ConfigurationError: The device is not available.
     """
     import tempfile
 
@@ -79,7 +79,7 @@ def load_predictor(model: str | Path, device: str = "auto") -> Predictor:
 
 
 def _registered(digits: str) -> tuple[str, str]:
-    """SHA-256 and URI of a model, from the database, or else from the champions in the bucket."""
+    """SHA-256 and URI of a model from the database, or else from the champions in the bucket."""
     with closing(open_database(embedded_or_own("database", "url"), create=False)) as database:
         try:
             record = database.model(database.named(digits, ["model"]).name)
@@ -95,15 +95,15 @@ def _registered(digits: str) -> tuple[str, str]:
             if len(pointers) != 1:
                 raise
             return next(iter(pointers.items()))
-    assert record is not None  # noqa: S101  (it was named a moment ago)
+    assert record is not None  # noqa: S101  (its digest was found above)
     return record.sha256, record.uri
 
 
 def find_champion(model: str) -> ChampionPointer:
-    """The champion that ``champion:DATASET``, ``champion:DATASET/METRIC`` or ``champion:DATASET/TASK/METRIC`` means.
+    """The champion given as ``champion:DATASET``, ``champion:DATASET/METRIC`` or ``champion:DATASET/TASK/METRIC``.
 
     Raises:
-        ModelFileError: There is none, or several.
+        ModelFileError: There is none, or there are several.
         StorageError: The bucket cannot be read.
     """
     name = model.removeprefix(CHAMPION)
@@ -130,12 +130,12 @@ def find_champion(model: str) -> ChampionPointer:
             f"{CHAMPION}{dataset}/{name} ({pointer.sha256[:12]}, {pointer.value:.4f})"
             for name, pointer in sorted(pointers.items())
         )
-        raise ModelFileError(f"{dataset} has several champions; say which: {choices}")
+        raise ModelFileError(f"{dataset} has several champions; choose one: {choices}")
     return next(iter(pointers.values()))
 
 
 def _pointers(storage: Storage, dataset: str) -> list[ChampionPointer]:
-    """The champions of a dataset; of all datasets where it is empty."""
+    """The champions of a dataset; of all datasets if ``dataset`` is empty."""
     found = []
     for key in storage.names(f"champions/{dataset}/" if dataset else "champions/"):
         folder, _, name = key.removeprefix("champions/").partition("/")
@@ -147,5 +147,5 @@ def _pointers(storage: Storage, dataset: str) -> list[ChampionPointer]:
 
 
 def _name_of(pointer: ChampionPointer) -> str:
-    """What a champion is called after its dataset: its metric, with the task where that is not the first one."""
+    """The part of a champion's name after the dataset: the metric, with the task unless it is the default task."""
     return pointer.metric if pointer.task == DEFAULT_TASK else f"{pointer.task}/{pointer.metric}"

@@ -1,4 +1,4 @@
-"""Champions: for each dataset, task and metric one pointer in the result bucket, moved by compare-and-swap."""
+"""Champions: one pointer per dataset, task and metric in the result bucket, updated by compare-and-swap."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from sightline.errors import DamagedObjectError, ObjectNotFoundError, StepError
 from sightline.storage import Storage
 
 DEFAULT_TASK = "instance_segmentation"
-"""The task of pointers that were written before pointers named one."""
+"""The task of pointers written before pointers contained a task."""
 
 _REMOVE = "remove it to start without a champion"
 
 
 @dataclass(frozen=True, slots=True)
 class ChampionPointer:
-    """The model that is selected by one metric.
+    """The champion by one metric.
 
     Attributes:
         metric: The metric's name.
-        sha256: Of the model file.
+        sha256: SHA-256 of the model file.
         uri: The model file in the result bucket.
-        training_tag: What it was trained on.
+        training_tag: The training tag it was trained on.
         value: Its value when it was selected, 0 to 1.
-        previous_sha256: The champion before; empty when there was none, or when its pointer could not be read.
-        previous_uri: Its model file; empty when there was none.
-        task: What the model does.
-        sequence: Counts the promotions of this dataset, task and metric from 1; 0 in pointers of earlier releases.
+        previous_sha256: The champion before; empty if there was none, or if its pointer could not be read.
+        previous_uri: Its model file; empty if there was none.
+        task: The task of the model.
+        sequence: Number of the promotion for this dataset, task and metric, from 1; 0 in pointers of earlier releases.
         run_id: The run that promoted it; empty outside of runs.
-        previous_value: The value of the champion before on the same images and classes; None where it was not measured.
+        previous_value: Value of the champion before on the same images and classes; None if it was not measured.
     """
 
     metric: str
@@ -54,10 +54,10 @@ class ChampionState:
     """The contents of a champion pointer, or why it cannot be read.
 
     Attributes:
-        pointer: The champion; None where there is none, or where the pointer cannot be read.
-        generation: Of the pointer; 0 where there is none.
-        fault: Why the pointer cannot be read; empty where it can, or where there is none.
-        remedy: What to do about the fault.
+        pointer: The champion; None if there is none, or if the pointer cannot be read.
+        generation: Generation of the pointer; 0 if there is none.
+        fault: Why the pointer cannot be read; empty if it can be read, or if there is none.
+        remedy: How to fix it.
     """
 
     pointer: ChampionPointer | None
@@ -67,23 +67,23 @@ class ChampionState:
 
     @property
     def sha256(self) -> str:
-        """The champion's SHA-256; empty where none is known."""
+        """The champion's SHA-256; empty if it is unknown."""
         return "" if self.pointer is None else self.pointer.sha256
 
 
 def pointer_key(dataset: str, metric: str, task: str = DEFAULT_TASK) -> str:
     """The key of the pointer in the bucket.
 
-    Champions of :data:`DEFAULT_TASK` have the key that all champions had before pointers named a task.
+    Champions of :data:`DEFAULT_TASK` have the key that all champions had before pointers contained a task.
     """
     return f"champions/{dataset}/{metric}.json" if task == DEFAULT_TASK else f"champions/{dataset}/{task}/{metric}.json"
 
 
 def look_up_champion(storage: Storage, dataset: str, metric: str, task: str = DEFAULT_TASK) -> ChampionState:
-    """The present champion, or why its pointer cannot be read.
+    """The current champion, or why its pointer cannot be read.
 
     Raises:
-        StorageError: The bucket cannot be read.  A damaged pointer is no such error.
+        StorageError: The bucket cannot be read.  A damaged pointer does not raise this error.
     """
     key = pointer_key(dataset, metric, task)
     where = storage.uri_of(key)
@@ -108,7 +108,7 @@ def look_up_champion(storage: Storage, dataset: str, metric: str, task: str = DE
 def read_champion(
     storage: Storage, dataset: str, metric: str, task: str = DEFAULT_TASK
 ) -> tuple[ChampionPointer | None, int]:
-    """The present champion and the pointer's generation; None and 0 where there is none.
+    """The current champion and the pointer's generation; None and 0 if there is none.
 
     Raises:
         StepError: The pointer cannot be read.
@@ -120,16 +120,16 @@ def read_champion(
 
 
 def write_champion(storage: Storage, dataset: str, pointer: ChampionPointer, generation: int) -> None:
-    """Move the pointer.
+    """Replace the pointer.
 
     Args:
         storage: The result bucket.
         dataset: The dataset's name.
         pointer: The new champion.
-        generation: What :func:`look_up_champion` gave: what the decision was made on.
+        generation: The generation from :func:`look_up_champion` on which the decision was based.
 
     Raises:
-        PreconditionFailedError: Another run has moved the pointer since.
+        PreconditionFailedError: Another run has changed the pointer in the meantime.
     """
     data = json.dumps(CHAMPION.encode(pointer), indent=1, sort_keys=True).encode()
     storage.write_bytes(pointer_key(dataset, pointer.metric, pointer.task), data, if_generation=generation)

@@ -1,7 +1,7 @@
-"""Carrying out a decision of evaluate: rows of its models, champion pointers, and rows of promotions.
+"""Applies a decision of evaluate: rows of its models, champion pointers, and rows of promotions.
 
-A pointer in the bucket decides who is champion; the database follows it.  A row takes everything from its pointer, so
-that any later run can write the row of one that was killed.
+The pointers in the bucket are authoritative; the database follows them.  A row is derived from its pointer only, so
+that any later run can write the row of a run that was killed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_ATTEMPTS = 8
 
 
 def decision_holds(storage: Storage, dataset: str, task: str, result: EvaluateResult) -> bool:
-    """Whether the champions are those that were promoted, or those that the decision was made against."""
+    """Whether the current champions are the promoted ones, or the ones that the decision was compared with."""
     return all(
         _holds(look_up_champion(storage, dataset, selection.metric, task), selection) for selection in result.selections
     )
@@ -34,16 +34,16 @@ def _holds(state: ChampionState, selection: Selection) -> bool:
 
 
 def _is_expected(state: ChampionState, selection: Selection) -> bool:
-    """Whether the champion is the one that the decision was made against."""
+    """Whether the champion is the one that the decision was compared with."""
     uncompared = selection.promoted and selection.previous_sha256 and selection.previous_value is None
-    if selection.champion == "" and uncompared:  # of an earlier release, which promoted without a comparison
+    if selection.champion == "" and uncompared:  # result of an earlier release, which promoted without a comparison
         return False
     unreadable_pointer = selection.champion == "unreadable" and not selection.previous_sha256
     return bool(state.fault) == unreadable_pointer and state.sha256 == selection.previous_sha256
 
 
 def is_carried_out(config: Config, dataset: str, storage: Storage, result: EvaluateResult) -> bool:
-    """Whether promote has nothing to do: the new champions are champions, in the bucket and in the database."""
+    """Whether promote has nothing to do: bucket and database contain the new champions already."""
     promoted = [selection for selection in result.selections if selection.promoted]
     for selection in promoted:
         if look_up_champion(storage, dataset, selection.metric, config.task).sha256 != selection.sha256:
@@ -56,7 +56,7 @@ def is_carried_out(config: Config, dataset: str, storage: Storage, result: Evalu
 def record_models(config: Config, train: TrainResult, storage: Storage, result: EvaluateResult) -> None:
     """Record the measured and selected models and the champions in the database; existing rows are kept.
 
-    Metrics on a part of the classes are left out: they do not compare with those of other models.
+    Metrics on a subset of the classes are left out: they are not comparable with those of other models.
     """
     run_id, dataset = current_run_id(), DatasetTag.parse(train.training_tag).dataset
     with closing(open_database(config.database.url)) as database:
@@ -71,16 +71,16 @@ def record_models(config: Config, train: TrainResult, storage: Storage, result: 
 
 
 def promote(config: Config, dataset: str, storage: Storage, result: EvaluateResult) -> None:
-    """Carry out a decision: first pointers in the bucket, then rows; finished parts are skipped.
+    """Apply a decision: first the pointers in the bucket, then the rows; completed parts are skipped.
 
     Args:
-        config: The whole configuration.
-        dataset: Whose champions they are.
+        config: The complete configuration.
+        dataset: The dataset of the champions.
         storage: The result bucket.
-        result: The decision, whose models the database knows.
+        result: The decision; its models are registered in the database.
 
     Raises:
-        PreconditionFailedError: A champion is not the one that the decision was made against any more.
+        PreconditionFailedError: A champion is no longer the one that the decision was compared with.
     """
     with closing(open_database(config.database.url)) as database:
         for selection in result.selections:
@@ -91,13 +91,13 @@ def promote(config: Config, dataset: str, storage: Storage, result: EvaluateResu
 
 
 def follow_pointer(database: Database, storage: Storage, dataset: str, metric: str, task: str) -> None:
-    """Make the latest promotion in the database match the pointer, whether a run or a person moved it.
+    """Update the latest promotion in the database to the pointer, whether a run or a user changed it.
 
-    Sequence numbers of pointers only grow.  One that is not above the database's latest, with another model, was put
-    back by hand; it becomes a promotion of its own.
+    Sequence numbers of pointers only increase.  A pointer with another model whose number is not above the database's
+    latest was reset manually; it is recorded as a new promotion.
 
     Raises:
-        DatabaseError: Other runs move the champion all the time.
+        DatabaseError: Other runs keep changing the champion.
     """
     for _ in range(MAX_ATTEMPTS):
         row = database.champion(dataset, metric, task)
@@ -117,7 +117,7 @@ def follow_pointer(database: Database, storage: Storage, dataset: str, metric: s
 
 
 def _record(database: Database, dataset: str, pointer: ChampionPointer, sequence: int, previous: str) -> None:
-    """Write a pointer as a promotion with this number, unless the number is taken."""
+    """Write a pointer as a promotion with this number, unless the number exists."""
     database.register_model(ModelRecord(pointer.sha256, pointer.uri, pointer.task, pointer.training_tag, None, ""))
     as_promoted = previous == pointer.previous_sha256
     if previous:
@@ -140,7 +140,7 @@ def _record(database: Database, dataset: str, pointer: ChampionPointer, sequence
 
 
 def _uses(result: EvaluateResult) -> list[ModelUse]:
-    """Who was measured, who was the best of the run, and who was selected."""
+    """The measured models, the best model of the run, and the selected model."""
     uses = [ModelUse(model.sha256, model.name.partition(" ")[0]) for model in result.models]
     for selection in result.selections:
         uses.append(ModelUse(selection.sha256, "selected", selection.metric))
@@ -152,7 +152,7 @@ def _uses(result: EvaluateResult) -> list[ModelUse]:
 def _swap(
     database: Database, storage: Storage, dataset: str, task: str, *, result: EvaluateResult, selection: Selection
 ) -> ChampionPointer | None:
-    """Make the best candidate the champion where it was promoted, unless it is; the pointer that was written."""
+    """Promote the best candidate if so decided, unless it is the champion; returns the written pointer."""
     present = look_up_champion(storage, dataset, selection.metric, task)
     if present.sha256 == selection.sha256 and selection.promoted:
         return None

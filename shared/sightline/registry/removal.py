@@ -1,4 +1,4 @@
-"""Removing a dataset version that nothing was made from: first the tombstone, then the database row."""
+"""Removes a dataset version that nothing was made from: first the tombstone, then the database row."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Removal:
     Args:
         repository: The data repository, or a clone of it on this machine.
         tag: The version.
-        database_url: The database that knows what was made from it; empty: it is not asked.
-        bucket: URI of the result bucket; empty: it is not asked.
+        database_url: The database with the objects made from it; empty: do not check.
+        bucket: URI of the result bucket; empty: do not check.
         timeout_seconds: Limit for one git command.
     """
 
@@ -41,13 +41,13 @@ class Removal:
         self._database_url, self._bucket = database_url, bucket
 
     def look(self) -> Removable:
-        """What :meth:`remove` would remove.
+        """The version that :meth:`remove` would remove.
 
         Raises:
             UnknownTagError: There is no such version.
-            RepositoryError: Something was made from it, which is named.
-            DatabaseError: The database cannot be asked.
-            StorageError: The result bucket cannot be asked.
+            RepositoryError: Objects were made from it; the message lists them.
+            DatabaseError: The database cannot be read.
+            StorageError: The result bucket cannot be read.
         """
         found = find_removable(self._repository, self.tag, self._timeout)
         if not found.done:
@@ -58,7 +58,7 @@ class Removal:
         """Remove the version; the errors are those of :meth:`look`.
 
         Raises:
-            StepError: Something was made from it in the moment in which it was removed.
+            StepError: An object was made from it while it was being removed.
         """
         planned = self.look()
         found = remove_version(self._repository, self.tag, why, self._timeout)
@@ -71,12 +71,12 @@ class Removal:
         return found
 
     def later(self) -> list[str]:
-        """The training sets that keep the splits of this one, so that its images keep them too."""
+        """The training sets that keep the splits of this one, so that its images also keep their splits."""
         return later_versions(self.origin, self.tag, self._timeout) if self.tag.kind == "train" else []
 
     @property
     def origin(self) -> str:
-        """The repository that it is removed from."""
+        """The repository from which it is removed."""
         return find_places(self._repository, self._timeout).origin
 
     def _require_unused(self) -> None:
@@ -106,7 +106,7 @@ class Removal:
         return list(dict.fromkeys([*known, *self._published()]))
 
     def _open(self) -> Database | None:
-        """The database; None where it is not to be asked, or where this machine has none yet."""
+        """The database; None if it is not checked, or does not exist on this machine yet."""
         url = self._database_url
         if not url or (url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file()):
             return None
@@ -119,7 +119,7 @@ class Removal:
             ) from error
 
     def _published(self) -> Iterator[Dependent]:
-        """What the result bucket has of it."""
+        """Results in the result bucket that were made from it."""
         if not self._bucket:
             return
         training = str(self.tag.training)

@@ -1,9 +1,9 @@
-"""The results of the steps, which later steps and reports read.
+"""The results of the steps, which are read by later steps and reports.
 
-A result travels between tasks as a ``dict`` parameter of a few kB and lies in the result bucket as
-``results/<step>/<tag>/<key>/result.json``, written after its files: where it is, everything it names is there.
+A result is passed between tasks as a ``dict`` parameter of a few kB and stored in the result bucket as
+``results/<step>/<tag>/<key>/result.json``, written after its files: if it exists, all files it lists exist.
 
-A field that may be None has None as its default, because a parameter leaves it out
+A field that may be None has None as its default, because None is left out of a parameter
 (:func:`sightline.registry.store.to_parameter`).
 """
 
@@ -19,19 +19,19 @@ from sightline.errors import StepError
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where a step computed; a result of an earlier release says nothing of it.
+    """The machine on which a step ran; empty in results of earlier releases.
 
     Attributes:
         device: Name of the GPU or of the processor.
-        accelerators: How many GPUs torch saw; 0 where it computed on the processor.
-        threads: Threads of torch.
-        host: The machine or pod.
+        accelerators: Number of GPUs visible to torch; 0 if it ran on the CPU.
+        threads: Number of torch threads.
+        host: Name of the machine or pod.
         system: Operating system and architecture.
         python: Version.
-        torch: Version, with that of CUDA behind a ``+`` where it has one.
+        torch: Version, with the CUDA version after ``+`` if there is one.
         sightline: Version.
-        memory_gb: The most memory that the process held, in GiB.
-        gpu_memory_gb: The most memory that torch held on the GPU, in GiB; None without one.
+        memory_gb: Peak memory of the process, in GiB.
+        gpu_memory_gb: Peak GPU memory of torch, in GiB; None without a GPU.
     """
 
     device: str
@@ -51,19 +51,19 @@ class RecordResult:
     """A published training set.
 
     Attributes:
-        dataset: Its name, such as ``plates``.
+        dataset: Name of the dataset, such as ``plates``.
         version: Such as ``v1``.
-        annotation_tag: Where it came from.
-        annotation_commit: What that tag named.
-        training_tag: What was published.
-        training_commit: What that tag names.
+        annotation_tag: The annotation tag it was created from.
+        annotation_commit: The commit of that tag.
+        training_tag: The published tag.
+        training_commit: The commit of that tag.
         digest: MD5 of the DVC directory of the training set.
-        images: Images a split: ``{"train": 300, "val": 60, "test": 60}``.
-        instances: Instances a split and class: ``{"train": {"0": 123, ...}, ...}``.
-        dropped: What the fault policies left out or mended, a count for each kind of fault.
-        warnings: What a person should know before training.
+        images: Number of images per split: ``{"train": 300, "val": 60, "test": 60}``.
+        instances: Number of instances per split and class: ``{"train": {"0": 123, ...}, ...}``.
+        dropped: Number of shapes and images left out or clipped by the fault policies, by kind of fault.
+        warnings: Warnings for users before training.
         files: URI of the folder of report files (``report.html``, ``report.json``, drawn examples).
-        seconds: How long the step took when it was done.
+        seconds: Duration of the step.
     """
 
     dataset: str
@@ -88,8 +88,8 @@ class Candidate:
     Attributes:
         name: ``best`` or ``last``.
         uri: The model file in the result bucket.
-        sha256: Of the model file, hexadecimal.
-        iteration: After how many iterations it was taken.
+        sha256: SHA-256 of the model file, hexadecimal.
+        iteration: Number of iterations after which it was saved.
         metrics: Its metrics on the val split, by name.
     """
 
@@ -102,18 +102,18 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """Candidates, trained on one training tag.
+    """Candidates trained on one training tag.
 
     Attributes:
-        training_tag: The data.
-        training_commit: What the tag named.
-        candidates: In the order in which ties are decided.
-        iterations: Iterations done.
+        training_tag: The training tag.
+        training_commit: The commit of the tag.
+        candidates: The candidates in the order that decides ties.
+        iterations: Number of completed iterations.
         history: URI of ``history.json`` (:class:`sightline.registry.training_history.History`).
         log: URI of the text log.
-        seconds: How long training took, all its sessions together.
-        environment: Where its last session computed.
-        trained_on: The tag that the candidates were trained on, where it is another than they are measured on.
+        seconds: Total duration of training, including all sessions.
+        environment: The machine of the last session.
+        trained_on: The tag on which the candidates were trained, if it differs from the tag on which they are measured.
     """
 
     training_tag: str
@@ -132,12 +132,12 @@ class ScoredModel:
     """A model with its metrics on the val split.
 
     Attributes:
-        name: ``best``, ``last`` or ``champion``, or ``champion (<metric>)`` where champions differ.
+        name: ``best``, ``last`` or ``champion``, or ``champion (<metric>)`` if champions differ between metrics.
         uri: The model file.
-        sha256: Of the model file.
-        training_tag: What it was trained on.
-        metrics: By name, such as ``box_AP50``, ``mask_AP``, ``dv_mAP``, ``EIR``.
-        classes: The classes that it was measured on, where it does not know all of them; empty: all.
+        sha256: SHA-256 of the model file.
+        training_tag: The training tag it was trained on.
+        metrics: Metric name -> value, such as ``box_AP50``, ``mask_AP``, ``dv_mAP``, ``EIR``.
+        classes: The classes it was measured on, if it does not know all of them; empty: all.
     """
 
     name: str
@@ -149,35 +149,35 @@ class ScoredModel:
 
 
 ChampionKind = Literal["", "none", "measured", "unreadable", "incomparable"]
-"""How the champion was found: ``unreadable`` is a pointer or model that cannot be used, ``incomparable`` a model of
-another task or without the classes that the metric needs; empty in results of earlier releases."""
+"""How the champion was found: ``unreadable`` if its pointer or model cannot be used, ``incomparable`` if the model has
+another task or lacks classes that the metric needs; empty in results of earlier releases."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Who won by one metric, and the run's own best candidate.
+    """The selected model by one metric, and the run's own best candidate.
 
     Attributes:
         metric: The metric's name.
-        uri: The selected model in the result bucket: the champion where it was measured and stays, else the best
+        uri: The selected model in the result bucket: the champion if it was measured and stays, otherwise the best
             candidate.
-        sha256: Of the selected model.
+        sha256: SHA-256 of the selected model.
         name: The selected model's name among the scored models.
-        value: Its value; on the shared classes where ``compared_classes`` names them.
-        previous_sha256: The champion before; empty when there was none, or when its pointer cannot be read.
-        previous_value: Its value on this split, on the same classes; None when there is none.
-        promoted: Whether the best candidate becomes champion.
-        reason: One sentence for a person.
+        value: Its value; on the shared classes if ``compared_classes`` is not empty.
+        previous_sha256: The champion before; empty if there was none, or if its pointer cannot be read.
+        previous_value: Its value on this split, on the same classes; None if there is none.
+        promoted: Whether the best candidate becomes the champion.
+        reason: One sentence for users.
         candidate: The best candidate's name among the scored models; empty in results of earlier releases.
-        candidate_sha256: Of its model file.
-        candidate_uri: Its model file.
+        candidate_sha256: SHA-256 of its model file.
+        candidate_uri: URI of its model file.
         candidate_value: Its value on the whole split.
         champion: How the champion before was found.
-        champion_tag: What the champion before was trained on; empty when nothing is known of it.
-        obstacle: Why the champion could not be measured; empty where it was, or where there is none.
+        champion_tag: The training tag of the previous champion; empty if unknown.
+        obstacle: Why the champion could not be measured; empty if it was measured, or if there is none.
         compared_classes: The classes that candidate and champion were compared on; empty: all.
-        added_classes: Classes that the champion does not know.
-        removed_classes: Classes of the champion that the dataset does not have any more.
+        added_classes: Classes that the champion lacks.
+        removed_classes: Classes of the champion that the dataset no longer has.
     """
 
     metric: str
@@ -202,20 +202,20 @@ class Selection:
 
     @property
     def champion_stays(self) -> bool:
-        """Whether a champion was measured that is not the best candidate, and keeps its place."""
+        """Whether a champion other than the best candidate was measured and stays."""
         return self.champion == "measured" and self.sha256 != self.candidate_sha256
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """Every candidate and the champion, measured on one val split.
+    """All candidates and the champion, measured on one val split.
 
     Attributes:
-        training_tag: The data.
-        models: All that were measured.
-        selections: One a chosen metric.
+        training_tag: The training tag.
+        models: All measured models.
+        selections: One per chosen metric.
         files: URI of the folder with ``summary.json``, per-class tables, curves, drawn images.
-        seconds: How long the step took.
+        seconds: Duration of the step.
     """
 
     training_tag: str
@@ -227,18 +227,18 @@ class EvaluateResult:
 
 @dataclass(frozen=True, slots=True)
 class TestedModel:
-    """The run's best candidate or the champion that stays, on the test split.
+    """The run's best candidate or the champion that stayed, on the test split.
 
     Attributes:
-        metric: The metrics by which it is that, with commas.
+        metric: The metrics by which it was chosen, separated by commas.
         uri: The model file in the result bucket.
-        sha256: Of the model file.
-        metrics: On the test split, by name.
-        images_per_second: Inference, one image at a time, decoding and reading included.
+        sha256: SHA-256 of the model file.
+        metrics: Metrics on the test split, by name.
+        images_per_second: Inference, one image at a time, including reading and decoding.
         predictions: URI of ``predictions.json``.
         name: Its name among the scored models of evaluate; empty in results of earlier releases.
-        role: ``candidate`` or ``champion``; empty in results of earlier releases, which tested what was selected.
-        classes: The classes that it was measured on, where it does not know all of them; empty: all.
+        role: ``candidate`` or ``champion``; empty in results of earlier releases, which tested the selected model.
+        classes: The classes it was measured on, if it does not know all of them; empty: all.
     """
 
     metric: str
@@ -254,17 +254,17 @@ class TestedModel:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """The run's best candidates, and the champions that stay, on images that nothing was decided on.
+    """The run's best candidates, and the champions that stayed, on images that were not used for any decision.
 
     Attributes:
-        training_tag: The data.
+        training_tag: The training tag.
         images: Number of test images.
         unlabelled_images: Number of images of ``test.images`` that were inferred.
-        models: The best candidates in the order of ``evaluate.select_by``, then the champions that stay.
+        models: The best candidates in the order of ``evaluate.select_by``, then the champions that stayed.
         files: URI of the folder with drawn images, readings and tables.
-        seconds: How long the step took.
+        seconds: Duration of the step.
         notes: Champions that could not be tested, and why.
-        environment: Where the models were timed.
+        environment: The machine on which the models were timed.
     """
 
     training_tag: str
@@ -279,14 +279,14 @@ class TestResult:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """``result.json``: a published result with the files that belong to it.
+    """``result.json``: a published result and the files that belong to it.
 
     Attributes:
         result: The result as JSON values.
-        config_digest: Of the part of the configuration that the step depends on.
-        created: When it was published; UTC, ISO 8601.
+        config_digest: Digest of the part of the configuration that the step depends on.
+        created: Time of publication; UTC, ISO 8601.
         run_id: The run that published it; empty outside of runs.
-        folder: Key of the folder in the bucket that holds its files.
+        folder: Key of the folder in the bucket with its files.
         files: Path relative to ``folder`` -> ``type``, ``size`` and ``crc32c``.
     """
 
@@ -310,14 +310,14 @@ _OF_STEP = {kind.title.rpartition(" ")[2]: kind for kind in RESULTS.values()}
 
 
 def result_values(step: str, text: str) -> dict[str, Any]:
-    """A result as JSON values of the present format, as pages show it.
+    """Parse a result to JSON values of the current format, for reports.
 
     Args:
         step: ``record``, ``train``, ``evaluate`` or ``test``.
-        text: As it travels between tasks.
+        text: The result as passed between tasks.
 
     Raises:
-        StepError: It cannot be read.
+        StepError: The text cannot be parsed.
     """
     try:
         return _OF_STEP[step].upgrade(strict_json.decode(text))

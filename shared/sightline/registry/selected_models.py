@@ -1,6 +1,6 @@
-"""The selected models in the result bucket: ``evaluation/<training tag>/<metric>/``, published manifest last.
+"""The selected models in the result bucket: ``evaluation/<training tag>/<metric>/``, with the manifest published last.
 
-A summary is named after its contents, because two evaluations may describe one model at once: the manifest names one.
+A summary is named by its contents, because two evaluations may describe one model concurrently.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class SelectedModel:
-    """``manifest.json`` beside a selected model.
+    """``manifest.json`` next to a selected model.
 
     Attributes:
-        sha256: Of the model file.
-        metric: What selected it.
-        training_tag: The data that it was selected on.
+        sha256: SHA-256 of the model file.
+        metric: The metric that selected it.
+        training_tag: The training tag on which it was selected.
         files: Name -> ``size`` and ``crc32c``.
     """
 
@@ -42,8 +42,8 @@ class CurrentModel:
     """``CURRENT.json``: the champion on a training tag by a metric.
 
     Attributes:
-        sha256: Of the model file.
-        folder: Key of the folder in the bucket that holds it.
+        sha256: SHA-256 of the model file.
+        folder: Key of the folder in the bucket that contains it.
     """
 
     sha256: str
@@ -55,26 +55,26 @@ CURRENT_MODEL = DocumentKind("pointer to a selected model", CurrentModel)
 
 
 def model_uri(storage: Storage, training_tag: str, metric: str, sha256: str) -> str:
-    """The URI under which a model that was selected by a metric is published."""
+    """The URI of a model published after it was selected by a metric."""
     return storage.uri_of(f"{_folder(training_tag, metric, sha256)}/{MODEL_FILE}")
 
 
 def publish_model(
     storage: Storage, training_tag: str, selection: Selection, model: Path, summary: dict[str, Any]
 ) -> None:
-    """Upload a selected model and its metadata, the manifest last, then point ``CURRENT.json`` at it.
+    """Upload a selected model and its metadata, the manifest last, then update ``CURRENT.json``.
 
-    ``CURRENT.json`` names new champions and champions that stay; a candidate that is not promoted is not pointed at.
+    ``CURRENT.json`` points to new champions and champions that stay, never to a candidate that is not promoted.
 
     Args:
         storage: The result bucket.
-        training_tag: The data that it was selected on.
+        training_tag: The training tag on which it was selected.
         selection: The model and the metric that selected it.
         model: The model file.
         summary: Its measurement as JSON values.
 
     Raises:
-        StepError: Too many other runs moved ``CURRENT.json`` at the same time.
+        StepError: Too many other runs changed ``CURRENT.json`` at the same time.
     """
     metric, sha256 = selection.metric, selection.sha256
     folder = _folder(training_tag, metric, sha256)

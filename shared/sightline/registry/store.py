@@ -1,9 +1,9 @@
 """Finished results in the result bucket: found by a digest of their inputs, published with ``result.json`` last.
 
-Two processes may publish the same result at once, with files of the same names but other bytes: a report tells when it
-was made.  So the files of one publication lie in a folder that is named after their contents,
+Two processes may publish the same result concurrently, with files of the same names but other bytes: a report contains
+its creation time.  So the files of one publication are in a folder named by their contents,
 ``results/<step>/<tag>/<key>/<publication>/``, and ``results/<step>/<tag>/<key>/result.json``, which is written only if
-it is not there, names one of them.  Whoever reads begins with ``result.json`` and never sees files of two publications.
+it does not exist, refers to one of them.  Readers begin with ``result.json`` and never mix two publications.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ STEP_OF: dict[type, StepName] = {
 
 
 def folder_key(step: str, tag: str, key: str) -> str:
-    """Where the ``result.json`` of a result and its publications lie: ``results/<step>/<tag>/<key>``."""
+    """The folder with the ``result.json`` of a result and its publications: ``results/<step>/<tag>/<key>``."""
     return f"results/{step}/{tag}/{key}"
 
 
 def to_json(result: Result) -> str:
-    """A result as JSON, as the journal keeps it."""
+    """A result as JSON, as stored in the journal."""
     return json.dumps(RESULTS[type(result)].encode(result))
 
 
 def from_json(kind: type[Result], text: str) -> Result:
-    """The result that :func:`to_json` wrote.
+    """Parse a result written by :func:`to_json`.
 
     Raises:
         StepError: The text is not a result of this kind.
@@ -67,23 +67,23 @@ def from_json(kind: type[Result], text: str) -> Result:
 
 
 def to_parameter(result: Result) -> str:
-    """A result as JSON for a ``dict`` parameter of the next task: what is None is left out.
+    """A result as JSON for a ``dict`` parameter of the next task; None values are left out.
 
-    Kubeflow's local runner refuses a null within a parameter.  Neither runner nor back end keeps the order of the keys
-    or tells 1 from 1.0, so no result may need them.  The cache does not either: the fingerprint of a task
-    (``GenerateFingerPrint`` of the back end's ``cacheutils``) is made of its parameters with their keys sorted and all
-    numbers as floats, so equal results give equal fingerprints.
+    Kubeflow's local runner rejects null within a parameter.  Neither runner nor back end preserves the order of keys or
+    the difference between 1 and 1.0, so no result may depend on them.  The cache does not either: the fingerprint of a
+    task (``GenerateFingerPrint`` of the back end's ``cacheutils``) is computed from its parameters with sorted keys and
+    floats only, so equal results give equal fingerprints.
     """
     return json.dumps(strict_json.without_nulls(RESULTS[type(result)].encode(result)))
 
 
 def from_parameter(kind: type[Result], text: str) -> Result:
-    """The result that :func:`to_parameter` wrote, as Kubeflow hands it to the next task.
+    """Parse a result written by :func:`to_parameter`, as Kubeflow passes it to the next task.
 
     Args:
-        kind: Which result.
-        text: The JSON of a ``dict`` parameter, in which every number may be a float: 12.0 is read as 12 where a whole
-            number is expected, 12.5 is refused.  Or the JSON of :func:`to_json`, which earlier releases hand over.
+        kind: The class of the result.
+        text: The JSON of a ``dict`` parameter, in which every number may be a float: 12.0 is accepted as 12 if an
+            integer is expected, 12.5 is rejected.  Or the JSON of :func:`to_json`, which earlier releases pass.
 
     Raises:
         StepError: It is not a result of this kind.
@@ -120,14 +120,14 @@ def find_result(storage: Storage, kind: type[Result], tag: str, key: str) -> Res
 
 
 def latest_result(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Result | None:
-    """The newest finished result of this step for this tag and configuration, whatever code made it, or None."""
+    """The newest finished result of this step for this tag and configuration, with any code, or None."""
     return next(results(storage, kind, tag, config_digest), None)
 
 
 def results(storage: Storage, kind: type[Result], tag: str, config_digest: str) -> Iterator[Result]:
-    """The finished results of this step for this tag and configuration, whatever code made them, newest first.
+    """The finished results of this step for this tag and configuration, with any code, newest first.
 
-    The clock of the storage decides: those of the machines that publish may differ by days.
+    The order is that of the storage's clock: the clocks of publishing machines may differ by days.
     """
     found = [
         (key, document) for key, document in _documents(storage, kind, tag) if document.config_digest == config_digest
@@ -151,7 +151,7 @@ def latest_of_dataset(storage: Storage, kind: type[Result], dataset: str, config
 
 
 def result_of_run(storage: Storage, kind: type[Result], tag: str, run_id: str) -> Result | None:
-    """The result of this step for this tag that a run published, or None where it published none."""
+    """The result of this step for this tag that a run published, or None if it published none."""
     for _, document in _documents(storage, kind, tag):
         if document.run_id == run_id:
             return _result(kind, document)
@@ -159,18 +159,18 @@ def result_of_run(storage: Storage, kind: type[Result], tag: str, run_id: str) -
 
 
 def folder_of(storage: Storage, result: Result) -> str:
-    """The key of the folder in the bucket that holds the files of a published result."""
+    """The key of the folder in the bucket with the files of a published result."""
     uri = result.history.rpartition("/")[0] if isinstance(result, TrainResult) else result.files
     return uri.removeprefix(storage.uri + "/")
 
 
 def created(storage: Storage, result: Result) -> datetime:
-    """When a result was published, UTC."""
+    """Time of publication of a result, UTC."""
     return datetime.fromisoformat(_document(storage, result).created)
 
 
 def run_of(storage: Storage, result: Result) -> str:
-    """The run that published a result; empty where none did, or where an older Sightline did not say."""
+    """The run that published a result; empty if it was published outside a run, or by an older release."""
     return _document(storage, result).run_id
 
 
@@ -181,19 +181,19 @@ def publish_result(
 
     Args:
         storage: The result bucket.
-        result: What to publish; its URIs point below :func:`folder_key` and are moved to the folder of the publication.
+        result: The result; its URIs point below :func:`folder_key` and are changed to the folder of the publication.
         tag: The dataset tag that the result belongs to.
-        key: What it was made from (:func:`sightline.config.digest.step_key`).
-        files: A folder; everything in it is uploaded under its relative path.
+        key: Digest of its inputs (:func:`sightline.config.digest.step_key`).
+        files: A folder; all its files are uploaded with their relative paths.
         config_digest: Digest of the part of the configuration that the step depends on.
-        replace: Put this result in the place of an older one with the same key.
+        replace: Replace an older result with the same key.
 
     Returns:
-        The result that is published now.
+        The published result.
 
     Raises:
-        StorageError: The bucket could not be written; calling again goes on.
-        StepError: What was uploaded is not there any more.
+        StorageError: The bucket is not writable; calling again resumes the upload.
+        StepError: An uploaded file no longer exists.
     """
     step = STEP_OF[type(result)]
     folder = folder_key(step, tag, key)
@@ -223,7 +223,7 @@ def publish_result(
 
 
 def _digest(paths: Mapping[str, Path]) -> str:
-    """What a publication is called: 16 hexadecimal digits that stand for the names and contents of its files."""
+    """The name of a publication: 16 hexadecimal digits derived from the names and contents of its files."""
     whole = hashlib.sha256()
     for name, path in paths.items():
         with path.open("rb") as stream:
@@ -232,7 +232,7 @@ def _digest(paths: Mapping[str, Path]) -> str:
 
 
 def _upload(storage: Storage, step: str, folder: str, paths: Mapping[str, Path]) -> dict[str, ObjectInfo]:
-    """Upload the files of a publication, and look at what the bucket has then; by relative path."""
+    """Upload the files of a publication, and check the objects in the bucket; returns them by relative path."""
     written: dict[str, ObjectInfo] = {}
     total = sum(path.stat().st_size for path in paths.values())
     with Progress(f"publish {step} result", total=total, unit="bytes") as progress:
@@ -252,7 +252,7 @@ def _upload(storage: Storage, step: str, folder: str, paths: Mapping[str, Path])
 
 
 def _moved(value: Any, before: str, after: str) -> Any:  # noqa: ANN401
-    """A JSON value in which every URI at or below ``before`` lies at or below ``after``."""
+    """A JSON value in which every URI at or below ``before`` is changed to ``after``."""
     if isinstance(value, dict):
         return {name: _moved(entry, before, after) for name, entry in value.items()}
     if isinstance(value, list):
@@ -263,7 +263,7 @@ def _moved(value: Any, before: str, after: str) -> Any:  # noqa: ANN401
 
 
 def _document(storage: Storage, result: Result) -> Publication:
-    """The ``result.json`` that lies beside the folder of a result's files."""
+    """The ``result.json`` next to the folder of a result's files."""
     return _read(storage, f"{folder_of(storage, result).rpartition('/')[0]}/result.json")
 
 

@@ -1,4 +1,4 @@
-"""``history.json``: what a training logged, iteration by iteration."""
+"""``history.json``: the logged values of a training by iteration."""
 
 from __future__ import annotations
 

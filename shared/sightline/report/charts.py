@@ -1,4 +1,4 @@
-"""Line charts as SVG in the page's own colours and font; every line carries its values, for the page's script."""
+"""Line charts as SVG in the colors and font of the page; each line carries its values for the page's script."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 SERIES_COLOURS = 8
-"""How many series colours the stylesheet has (``--series-0`` and so on); further series begin again, dashed."""
+"""Number of series colors in the stylesheet (``--series-0`` and so on); further series reuse them, dashed."""
 
 MAX_POINTS = 400
-"""Points of a line that are drawn: a chart is this many pixels wide at most."""
+"""Maximum number of points drawn per line: a chart is at most this many pixels wide."""
 
 MAX_ROWS = 12
-"""Rows of the table of values below a chart."""
+"""Maximum number of rows in the table of values below a chart."""
 
 _WIDTH, _HEIGHT = 420, 232
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 42
@@ -28,7 +28,11 @@ _TICKS = 6
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: a name and points of equal number, at least one; x rises.  Dashed where it may cover another."""
+    """One line with its name.
+
+    ``x`` and ``y`` have the same length, at least 1, and ``x`` is increasing.  ``dashed`` keeps lines visible that
+    another one may cover.
+    """
 
     name: str
     x: list[float]
@@ -41,11 +45,11 @@ class Chart:
     """A drawn chart.
 
     Attributes:
-        title: What it shows.
-        svg: The drawing, safe to put into a page.
-        legend: Name, colour index and whether it is dashed, for every series.
+        title: Title of the chart.
+        svg: The drawing, safe to insert into a page.
+        legend: For every series its name, its color index and whether it is dashed.
         x_label: Name of the x axis.
-        rows: Some of the values as text, for readers without a script or a mouse: x, then one of each series.
+        rows: Some of the values as text, for readers without JavaScript or a mouse: x, then one value per series.
     """
 
     title: str
@@ -57,7 +61,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """From values to places in the drawing."""
+    """Maps values to coordinates of the drawing."""
 
     low: float
     high: float
@@ -83,17 +87,17 @@ def line_chart(
     """Draw lines over a common x axis.
 
     Args:
-        key: Unique in the page: it goes before every id of the drawing.
-        title: What it shows.
+        key: Unique on the page; the prefix of every id in the drawing.
+        title: Title of the chart.
         series: The lines, at least one.
         x_label: Name of the x axis.
         y_label: Name of the y axis.
         y_limits: Lowest and highest y; from the data when absent.
         x_limits: Lowest and highest x; from the data when absent.
-        mark: An x value that is marked by an upright line, and what it is.
+        mark: An x value to mark with a vertical line, and its label.
 
     Returns:
-        The chart; equal input gives an equal chart.
+        The chart; the same input gives the same chart.
     """
     from markupsafe import Markup, escape
 
@@ -108,13 +112,13 @@ def line_chart(
         f'aria-label="{escape(title)}: {escape(y_label)} over {escape(x_label)}" '
         f'data-chart="{_LEFT} {_WIDTH - _RIGHT} {_number(x.low)} {_number(x.high)}" data-x="{escape(x_label)}">'
     )
-    svg = Markup(opening + "".join(parts) + "</svg>")  # noqa: S704 - texts are escaped where they are put in
+    svg = Markup(opening + "".join(parts) + "</svg>")  # noqa: S704 - texts are escaped where they are inserted
     legend = [(line.name, index % SERIES_COLOURS, _dashed(index, line)) for index, line in enumerate(series)]
     return Chart(title, svg, legend, x_label, _rows(lines))
 
 
 def _thinned(line: Series) -> Series:
-    """At most :data:`MAX_POINTS` points, evenly, with the last one."""
+    """At most :data:`MAX_POINTS` points, evenly spaced, always with the last one."""
     step = math.ceil(len(line.x) / MAX_POINTS)
     kept = [index for index in range(len(line.x)) if (len(line.x) - 1 - index) % step == 0]
     return replace(line, x=[line.x[index] for index in kept], y=[line.y[index] for index in kept])
@@ -133,7 +137,7 @@ def _scale(limits: tuple[float, float], start: float, length: float) -> _Scale:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round values from ``low`` to ``high``, about six, whose distance is 1, 2 or 5 times a power of ten.
+    """About six round values from ``low`` to ``high``; the step is 1, 2 or 5 times a power of ten.
 
     Example:
         >>> ticks(0, 1)
@@ -197,7 +201,7 @@ def _mark(value: float, text: str, x: _Scale) -> str:
 
 
 def _rows(lines: Sequence[Series]) -> list[list[str]]:
-    """Values at some x, evenly; empty where a line has no point there."""
+    """Values at evenly spaced x; empty where a line has no point."""
     places = sorted({value for line in lines for value in line.x})
     step = math.ceil(len(places) / MAX_ROWS)
     known = [dict(zip(line.x, line.y, strict=True)) for line in lines]
@@ -209,12 +213,12 @@ def _rows(lines: Sequence[Series]) -> list[list[str]]:
 
 
 def _number(value: float) -> str:
-    """Four digits, or all of a whole number."""
+    """Four significant digits, or all digits of a whole number."""
     return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _tick(value: float) -> str:
-    """A number at an axis: 20k instead of 20000, 2e-4 instead of 0.0002."""
+    """The label of an axis tick: 20k instead of 20000, 2e-4 instead of 0.0002."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1000 if letter == 'k' else size):g}{letter}"

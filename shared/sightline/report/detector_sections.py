@@ -1,4 +1,4 @@
-"""What a page shows of a detector: sections on its boxes, or boxes and outlines, and on what was read from them."""
+"""The page sections of a detector: metrics of its boxes, or boxes and masks, and of the texts read from them."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from sightline.report.wording import count_text
 
 _CONFIDENCE_TITLES = {
     "box": "Boxes at IoU 0.5, all classes together",
-    "mask": "Outlines at IoU 0.5, all classes together",
+    "mask": "Masks at IoU 0.5, all classes together",
 }
 
 
 def detector_note(*, divided: bool, reads: bool, score_threshold: float | None) -> str:
-    """On what conditions the metrics of a detector were computed.
+    """How the metrics of a detector were computed, as a note for pages.
 
     Args:
         divided: Whether dv_mAP is among them.
         reads: Whether EIR is.
-        score_threshold: Of what is read, 0 to 1; None where it is not known.
+        score_threshold: Lowest score of a detection that is read, 0 to 1; None if unknown.
     """
     note = (
-        f"AP: mean over IoU 0.50 to 0.95, AP50 and AP75 at IoU 0.5 and 0.75{', dv_mAP at IoU 0.6' if divided else ''}"
+        f"AP: mean over IoU 0.50 to 0.95; AP50 and AP75: at IoU 0.5 and 0.75{'; dv_mAP: at IoU 0.6' if divided else ''}"
     )
-    note += "; all of them over every score, at most 100 detections per class and image."
+    note += ". These metrics use detections of all scores, at most 100 per class and image."
     return f"{note} EIR: {at_score(score_threshold)}." if reads else note
 
 
@@ -49,14 +49,14 @@ def detector_sections(
     """The sections of one detector on one split.
 
     Args:
-        values: JSON values, each of which may be missing: ``per_class`` (class -> ``instances`` and metrics),
+        values: JSON values, all optional: ``per_class`` (class -> ``instances`` and metrics),
             ``curves`` (``box``, ``mask`` -> class -> precision at recall 0, 0.01, ..., 1, at IoU 0.5), ``confidence``
             (``box``, ``mask`` -> precision, recall and F1 at score thresholds from 0 to 1), ``confusion`` and
             ``readings``.
-        classes: In the order in which curves are shown; those of other classes come after.
+        classes: Class names in the order in which curves are shown; curves of other classes follow.
         note: From :func:`detector_note`.
-        score_threshold: Of the confusion matrix and of what is read, 0 to 1; None where it is not known.
-        noun: What is read.
+        score_threshold: Lowest score of detections in the confusion matrix and in readings, 0 to 1; None if unknown.
+        noun: The kind of text that is read.
     """
     score = at_score(score_threshold)
     sections: list[Section] = [
@@ -65,8 +65,8 @@ def detector_sections(
             id="confidence",
             title="Precision, recall and F1 by score",
             link="By score",
-            lead="The effect of the score threshold; the one with the highest F1 is marked.",
-            missing="This summary has no values by score: it comes from an earlier release.",
+            lead="The effect of the score threshold; the threshold with the highest F1 is marked.",
+            missing="No values by score: this summary was written by an earlier release.",
             charts=[_by_score(overlap, curve) for overlap, curve in values.get("confidence", {}).items()],
         ),
         _precision_over_recall(values, classes),
@@ -74,7 +74,7 @@ def detector_sections(
             id="confusion",
             title="Confusion",
             lead=f"Boxes at IoU 0.5, {score}.",
-            missing="There is no confusion matrix.",
+            missing="No confusion matrix.",
             **(values.get("confusion") or {}),
         ),
         DRAWN_IMAGES,
@@ -84,7 +84,7 @@ def detector_sections(
 
 
 def read_texts(readings: Sequence[Mapping[str, Any]]) -> list[Text]:
-    """What was read in an image, each with its kind.
+    """The texts read in an image, each with its kind.
 
     Args:
         readings: As :meth:`sightline.metrics.exact_match.Reading.document` gives them.
@@ -93,7 +93,7 @@ def read_texts(readings: Sequence[Mapping[str, Any]]) -> list[Text]:
 
 
 def _per_class(rows: dict[str, dict[str, float]], note: str) -> TableSection:
-    """The average precisions in the order in which they were measured, the last AP50 as bars."""
+    """The average precisions in the order measured, the last AP50 as bars."""
     names = dict.fromkeys(name for row in rows.values() for name in row)
     columns = [name for name in names if name.endswith(("AP", "AP50"))]
     return TableSection(
@@ -101,7 +101,7 @@ def _per_class(rows: dict[str, dict[str, float]], note: str) -> TableSection:
         title="Per class",
         link="Classes",
         lead=note,
-        missing="There are no values per class.",
+        missing="No values per class.",
         counts=["instances"],
         columns=columns,
         bar=next((name for name in reversed(columns) if name.endswith("AP50")), ""),
@@ -132,10 +132,10 @@ def _precision_over_recall(values: Mapping[str, Any], classes: Sequence[str]) ->
         id="curves",
         title="Precision and recall",
         link="PR curves",
-        lead="At IoU 0.5, every score.",
-        missing="There are no precision-recall curves.",
+        lead="At IoU 0.5, over all scores.",
+        missing="No precision-recall curves.",
         mean_title="Mean precision of all classes at IoU 0.5",
-        hint="Precision (up) over recall (right), both 0 to 1, at IoU 0.5",
+        hint="Precision (y axis) over recall (x axis), both 0 to 1, at IoU 0.5",
         x_label="recall",
         y_label="precision",
         lines=lines,
@@ -151,16 +151,16 @@ def _readings(readings: Mapping[str, Any], noun: str, score: str) -> AnswersSect
     true, read = readings.get("true", 0), readings.get("read", 0)
     return AnswersSection(
         id="readings",
-        title=f"{noun.capitalize()}s read right and wrong",
+        title=f"{noun.capitalize()} readings",
         link=f"{noun.capitalize()}s",
-        lead=f"Wrong readings first, {score}; characters that are not in the truth are marked.",
-        missing="This model's readings are not in the summary.",
+        lead=f"Wrong readings first, {score}; characters that differ from the truth are marked.",
+        missing="The summary has no readings of this model.",
         noun=noun,
         verb="read",
         numbers=[
             Number(name="read exactly", value=read, note=f"of {count_text(true)} {noun}s"),
-            Number(name="missed or misread", value=true - read, note=f"true {noun}s that no reading matches"),
-            Number(name="false readings", value=readings.get("false", 0), note=f"readings that match no true {noun}"),
+            Number(name="missed or misread", value=true - read, note=f"true {noun}s without a matching reading"),
+            Number(name="false readings", value=readings.get("false", 0), note=f"readings without a matching {noun}"),
         ],
         examples=[
             Answer(

@@ -1,4 +1,4 @@
-"""One HTML page, made from a template and complete in itself: it opens offline and asks nobody for anything."""
+"""Rendering of self-contained HTML pages, which open offline and load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_DRAWN_PIXELS = 150_000_000
-"""A drawn image is as large as its original, which data.max_pixels limits."""
+"""Limit for drawn images; they are as large as their originals, which data.max_pixels limits."""
 
 
 def write_page(path: Path, template: str, **values: object) -> None:
-    """Render a template of this room and put the page in place as a whole; parent folders are made."""
+    """Render a template and write the page atomically; parent folders are created."""
     text = render(template, **values)
     with written_whole(path) as file:
         file.write(text.encode())
 
 
 def render(template: str, **values: object) -> str:
-    """The text of a page; every value is escaped, and a name that the template misses is an error."""
+    """Render a template; every value is escaped, and an undefined name in the template is an error."""
     from markupsafe import Markup
 
     script = Path(__file__).with_name("templates").joinpath("page.js").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def render(template: str, **values: object) -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    """One a process: it keeps the compiled templates, and to compile them takes longer than to render a page."""
+    """Cached, because compiling the templates takes longer than rendering a page."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -73,16 +73,17 @@ def _environment() -> jinja2.Environment:
 
 
 def alone(page: bytes) -> bytes:
-    """A page that is copied to where nothing lies beside it: without its links to other files.
+    """Remove the relative links of a page that is copied to a place without the files they lead to.
 
-    Templates put such links between ``<!--beside-->`` and ``<!--/beside-->``; a value cannot, for it is escaped.
+    Templates put such links between ``<!--beside-->`` and ``<!--/beside-->``.  Values cannot contain these marks,
+    because they are escaped.
     """
     return re.sub(rb"<!--beside-->.*?<!--/beside-->", b"", page, flags=re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedJpeg:
-    """A picture in a page: a ``data:`` URI, and its size in pixels."""
+    """An image in a page: a ``data:`` URI, and its size in pixels."""
 
     uri: str
     width: int
@@ -90,12 +91,12 @@ class EmbeddedJpeg:
 
 
 def embedded_jpeg(image: Image.Image | Path, longest: int = 800) -> EmbeddedJpeg:
-    """The image as a JPEG whose longer side has at most ``longest`` pixels.
+    """The image as a JPEG with at most ``longest`` pixels on its longer side.
 
     Raises:
-        DataError: The file is missing or no image.
+        DataError: The file is missing or is not an image.
     """
-    from PIL import Image  # these take a tenth of a second, and most pages have no image
+    from PIL import Image  # imported here: it takes a tenth of a second, and most pages have no image
 
     from sightline.data.images import UnreadableImageError, read_image
 
@@ -104,7 +105,7 @@ def embedded_jpeg(image: Image.Image | Path, longest: int = 800) -> EmbeddedJpeg
             return embedded_jpeg(read_image(image, MAX_DRAWN_PIXELS), longest)
         except UnreadableImageError as error:
             raise DataError(
-                f"{image}: this drawn image cannot be shown in the report: {error.reason}; run its step again"
+                f"{image}: cannot show this drawn image in the report: {error.reason}; run its step again"
             ) from error
     small = image.convert("RGB")
     small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
@@ -115,12 +116,12 @@ def embedded_jpeg(image: Image.Image | Path, longest: int = 800) -> EmbeddedJpeg
 
 
 def reason_of(error: Exception) -> str:
-    """What went wrong, without the path that an ``OSError`` repeats."""
+    """The reason of an error, without the path that an ``OSError`` repeats."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def slug(text: str) -> str:
-    """An id for any text: its letters and digits, and a digest where that is not all of it."""
+    """An HTML id for any text: its letters and digits in lower case, plus a digest if that changes the text."""
     plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()
     if plain and plain == text:
         return plain

@@ -1,7 +1,7 @@
-"""What a measurement brings to a page: a few kinds of sections, which pages show without knowing the task.
+"""The page sections of a measurement: a few kinds of sections that pages show independently of the task.
 
-A section is a card with a title.  Of several models those with the same ``id`` share one.  Sections are stored in
-``summary.json``, so a new field needs a default.
+A section is a card with a title; sections of several models with the same ``id`` share a card.  Sections are stored
+in ``summary.json``, so every new field needs a default.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from sightline.plural import counted
 
 
 class Part(BaseModel):
-    """A part of a stored summary: fields that it does not know are ignored."""
+    """A part of a stored summary; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Titled(Part):
-    """What every section has.
+    """The fields of every section.
 
     Attributes:
-        id: Unique among the sections of a model; links lead there.
+        id: Unique among the sections of a model; the anchor of links.
         title: The heading.
-        link: What the list of sections at the top of a page calls it; empty: the title.
-        lead: What is shown, on what conditions; full sentences.
-        missing: What to say where there is nothing to show.
+        link: Short title for the navigation at the top of a page; empty: the title.
+        lead: Description of the contents, in full sentences.
+        missing: Text to show if there are no values.
     """
 
     id: str
     title: str
     link: str = ""
     lead: str = ""
-    missing: str = "There is nothing to show."
+    missing: str = "No values."
 
 
 class TableSection(Titled):
     """Numbers by row and column.
 
     Attributes:
-        head: What a row is.
-        counts: The columns with whole numbers; they come first, and what a row lacks is 0.
+        head: Heading of the column with the names of the rows.
+        counts: Columns with whole numbers; they come first, and a missing value is 0.
         columns: The other columns.
-        bar: The one of ``columns`` that is drawn as a bar, from 0 to 1; empty: none.
-        rows: Name of the row -> column -> value; what a row lacks in ``columns`` is shown as unknown.
+        bar: The column that is also drawn as a bar, from 0 to 1; empty: none.
+        rows: Name of the row -> column -> value; a missing value of ``columns`` is shown as unknown.
     """
 
     kind: Literal["table"] = "table"
@@ -57,22 +57,22 @@ class TableSection(Titled):
 
 
 class Mark(Part):
-    """A place on the x axis, from 0 to 1, and what it is."""
+    """A position on the x axis, from 0 to 1, and its label."""
 
     x: float
     text: str
 
 
 class LineChart(Part):
-    """Lines over an axis from 0 to 1, with values from 0 to 1.
+    """Lines over an x axis from 0 to 1, with values from 0 to 1.
 
     Attributes:
         key: Unique in its section.
-        title: What it shows.
+        title: Title of the chart.
         x_label: Name of the x axis.
         y_label: Name of the y axis.
-        lines: Name -> values at equal steps of x; None where there is no value.
-        mark: Something to point out.
+        lines: Name -> values at equally spaced x; None where there is no value.
+        mark: A position to mark.
     """
 
     key: str
@@ -91,17 +91,17 @@ class ChartsSection(Titled):
 
 
 class CurvesSection(Titled):
-    """A small plot for each class, and their mean in a large one; both axes go from 0 to 1.
+    """A small plot for each class, and a large plot of their mean; both axes go from 0 to 1.
 
     Attributes:
-        head: What each small plot is of.
-        mean_title: Of the large plot.
-        hint: How to read the small ones.
+        head: The subject of a small plot, such as ``class``.
+        mean_title: Title of the large plot.
+        hint: How to read the small plots.
         x_label: Name of the x axis.
         y_label: Name of the y axis.
-        lines: Name of a line -> class -> values at equal steps of x.
+        lines: Name of a line -> class -> values at equally spaced x.
         values: Name of a line -> class -> the number beside its plot.
-        value_name: What these numbers are; where there are too many classes, those with the lowest are shown.
+        value_name: Name of these numbers; if there are too many classes, those with the lowest numbers are shown.
     """
 
     kind: Literal["curves"] = "curves"
@@ -116,11 +116,11 @@ class CurvesSection(Titled):
 
 
 class ConfusionSection(Titled):
-    """Counts; rows are the truth, columns what was predicted.
+    """A confusion matrix of counts; rows are the truth, columns the predictions.
 
     Attributes:
-        labels: Of rows and columns.
-        matrix: As many rows and columns as labels.
+        labels: Labels of the rows and the columns.
+        matrix: Counts [len(labels)][len(labels)].
     """
 
     kind: Literal["confusion"] = "confusion"
@@ -135,7 +135,7 @@ class ConfusionSection(Titled):
 
 
 class Number(Part):
-    """A whole number with its name, and a note such as what it is a part of."""
+    """A whole number with its name, and a note such as the total it is a part of."""
 
     name: str
     value: int
@@ -143,14 +143,14 @@ class Number(Part):
 
 
 class Text(Part):
-    """A text that was predicted or is true, and what kind of text it is."""
+    """A predicted or true text, and a note such as its kind."""
 
     text: str
     note: str = ""
 
 
 class Answer(Part):
-    """The texts of one image, true and predicted, and whether they are right as a whole."""
+    """The true and predicted texts of one image, and whether the image is right as a whole."""
 
     image: str
     truth: list[Text] = []
@@ -159,13 +159,13 @@ class Answer(Part):
 
 
 class AnswersSection(Titled):
-    """Images whose predicted texts are right or wrong, the wrong ones first.
+    """Images with predicted texts, the wrong ones first.
 
     Attributes:
-        noun: What a text is, such as ``plate``.
-        verb: What was done to get one, such as ``read``.
-        numbers: The sums.
-        examples: One entry an image.
+        noun: Name of a text, such as ``plate``.
+        verb: Past participle for how texts are obtained, such as ``read``.
+        numbers: The totals.
+        examples: One entry per image.
     """
 
     kind: Literal["answers"] = "answers"
@@ -176,7 +176,7 @@ class AnswersSection(Titled):
 
 
 class ImagesSection(Titled):
-    """The drawn images of the summary, prediction beside truth."""
+    """The drawn images of the summary, prediction next to truth."""
 
     kind: Literal["images"] = "images"
 
@@ -191,16 +191,16 @@ DRAWN_IMAGES = ImagesSection(
     title="Predictions next to the truth",
     link="Predictions",
     lead="Images with the most mistakes first. Click an image to enlarge it.",
-    missing="No image was drawn.",
+    missing="No images were drawn.",
 )
 
 
 class Remark(Part):
-    """What is to be said of one drawn image.
+    """A remark on one drawn image.
 
     Attributes:
-        mistakes: How many; images with many are drawn and shown first.
-        text: For a caption.
+        mistakes: Number of mistakes; images with many are drawn and shown first.
+        text: Text for the caption.
     """
 
     mistakes: int = 0
@@ -208,13 +208,13 @@ class Remark(Part):
 
 
 def object_remark(*, confused: int, missed: int, false: int, truths: int) -> Remark:
-    """The remark on an image with objects: how many were taken for another class, missed, or found where nothing is.
+    """The remark on an image with objects: the number of confused, missed and false detections.
 
     Args:
-        confused: Truths that were taken for another class.
-        missed: Truths without a prediction.
-        false: Predictions where nothing is.
-        truths: All truths of the image.
+        confused: Number of true objects predicted as another class.
+        missed: Number of true objects without a prediction.
+        false: Number of predictions without a true object.
+        truths: Number of all true objects in the image.
 
     Example:
         >>> object_remark(confused=1, missed=0, false=2, truths=5).text
@@ -229,7 +229,7 @@ def object_remark(*, confused: int, missed: int, false: int, truths: int) -> Rem
 
 
 def at_score(threshold: float | None) -> str:
-    """A score threshold as text; documents of before have none."""
+    """A score threshold as text; older documents have none."""
     if threshold is None:
         return "score threshold as configured"
     return f"score \N{GREATER-THAN OR EQUAL TO} {threshold:g}"

@@ -1,4 +1,4 @@
-"""Tables and facts on a terminal; what is piped keeps its full width and has no colours."""
+"""Tables and facts on a terminal; piped output keeps its full width and has no colors."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from rich.table import Table
 from rich.text import Text
 
 STATE_STYLES = {"succeeded": "green", "failed": "red", "interrupted": "yellow", "stopped": "yellow", "running": "cyan"}
-"""The colour of each state of a run."""
+"""The color of each state of a run."""
 
 _PIPED_WIDTH = 400
 
 
 def terminal() -> Console:
-    """The terminal, or the pipe, that this command prints to."""
+    """The console of this command's standard output, a terminal or a pipe."""
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
 def show(parts: Iterable[RenderableType]) -> None:
-    """Print parts one below the other."""
+    """Print parts one below another."""
     console = terminal()
     for part in parts:
         console.print(part)
 
 
 def heading(text: str) -> Text:
-    """The name of a section, with an empty line above."""
+    """The heading of a section, with an empty line above."""
     return Text(f"\n{text}", style="bold cyan")
 
 
 def table(*columns: str) -> Table:
-    """A table with room between its columns and a rule below their names; a name that ends in ``>`` is a number's."""
+    """A table with a rule below its headings; columns with a name that ends in ``>`` are right-aligned."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in columns:
         justify = "right" if name.endswith(">") else "left"
@@ -43,7 +43,7 @@ def table(*columns: str) -> Table:
 
 
 def facts(rows: Sequence[tuple[str, str | Text]]) -> Table:
-    """What a thing is: its name, and one fact a line beside it."""
+    """Two columns without headings, such as a name and its value; one row per line."""
     made = Table.grid(padding=(0, 2, 0, 0))
     made.add_column(min_width=20, no_wrap=True)
     made.add_column(overflow="fold")

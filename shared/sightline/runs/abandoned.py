@@ -20,10 +20,10 @@ def close_abandoned(work: Path, run_ids: Iterable[str] | None = None) -> list[st
 
     Args:
         work: The work volume.
-        run_ids: The runs to look at; None: all on this volume.
+        run_ids: The runs to check; None: all on this volume.
 
     Returns:
-        The runs that were closed.  One that cannot be is a warning: it keeps no other run from beginning.
+        The runs that were closed.  A run that cannot be closed causes a warning: other runs can start nevertheless.
     """
     named = None if run_ids is None else [read_document(work, run_id) for run_id in run_ids]
     documents = read_runs(work) if named is None else [document for document in named if document is not None]

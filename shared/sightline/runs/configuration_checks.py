@@ -13,14 +13,14 @@ from sightline.errors import ConfigurationError, SightlineError
 
 
 def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
-    """Refuse a configuration that a step would refuse later, perhaps after hours.
+    """Reject a configuration with which a step would fail later, possibly after hours.
 
     Args:
-        config: The whole configuration.
-        elsewhere: Whether the steps run on another machine, whose places and files this one does not know.
+        config: The complete configuration.
+        elsewhere: Whether the steps run on another machine, so that local paths and files cannot be checked.
 
     Raises:
-        ConfigurationError: With every fault.
+        ConfigurationError: With all faults.
     """
     checks: list[Callable[[Config], None]] = [_tag, _backbone, _warmup, check_best_metric, check_select_by, _reading]
     if not elsewhere:
@@ -35,7 +35,7 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
 
 
 def _tag(config: Config) -> None:
-    if not config.data.tag:  # a command that checks a recipe needs no version
+    if not config.data.tag:  # commands that check a recipe need no version
         return
     try:
         tag = DatasetTag.parse(config.data.tag)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 OWN_LINE = re.compile(r"^\s*(\d\d:\d\d:\d\d (INFO(?! +metrics: )|WARNING|ERROR|CRITICAL) .*)")
-"""Lines that the terminal shows; the steps say their metrics in words of their own too."""
+"""Lines shown on the terminal; metrics lines are left out, because the steps also log them in a readable form."""
 
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 
 
 class _Bars:
-    """Bars on a terminal for the progress that tasks report; lines appear above them, coloured by level."""
+    """Progress bars of tasks on a terminal; log lines appear above them, colored by level."""
 
     def __init__(self, terminal: TextIO) -> None:
         self._bar: RichProgress = terminal_bar(terminal)
@@ -36,7 +36,7 @@ class _Bars:
 
     def show(self, record: ProgressRecord) -> None:
         for key in [key for key in self._tasks if key.partition(":")[0] != record.key.partition(":")[0]]:
-            self._bar.remove_task(self._tasks.pop(key))  # of a process that was killed
+            self._bar.remove_task(self._tasks.pop(key))  # the process was killed
         if record.ended:
             if record.key in self._tasks:
                 self._bar.remove_task(self._tasks.pop(record.key))
@@ -56,7 +56,7 @@ class _Bars:
 
 
 class _Filter(TextIOBase):
-    """A text stream that writes whole lines to a log, and those that Sightline logged to the terminal too."""
+    """A text stream that writes complete lines to a log file, and Sightline's log lines also to the terminal."""
 
     def __init__(self, terminal: TextIO, log: TextIO, bars: _Bars | None) -> None:
         self._terminal = terminal
@@ -94,9 +94,9 @@ class _Filter(TextIOBase):
 
 @contextmanager
 def only_own_lines(log_path: Path) -> Iterator[None]:
-    """Send standard output and error to ``log_path`` and let only Sightline's own log lines reach the terminal.
+    """Send standard output and error to ``log_path``; only Sightline's own log lines reach the terminal.
 
-    On a terminal the tasks are asked to report their progress, and it is shown as bars.
+    On a terminal, tasks report their progress, which is shown as bars.
     """
     import sys
 
@@ -114,7 +114,7 @@ def only_own_lines(log_path: Path) -> Iterator[None]:
 
 @contextmanager
 def _tasks_report(wanted: bool) -> Iterator[None]:
-    """Ask the processes that are started now to report their progress."""
+    """Let processes that are started in the context report their progress."""
     if not wanted:
         yield
         return

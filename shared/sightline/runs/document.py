@@ -1,4 +1,4 @@
-"""The description and state of a run: ``run.json`` in its folder on the work volume, the source of its page."""
+"""The description and state of a run: ``run.json`` in its folder on the work volume."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class RunDocument:
     """``run.json`` in the run's folder.
 
     Attributes:
-        run_id: Begins with the time, so that names sort by it.
+        run_id: Begins with the time, so that ids sort chronologically.
         recipe: The recipe's name or path.
         overrides: As given.
-        steps: The steps that were asked for.
+        steps: The requested steps.
         dataset_tag: The annotation tag.
-        code_rev: The code that runs.
+        code_rev: The code revision.
         configuration: The full configuration.
-        command: What does the run again.
-        state: Where it is.
+        command: The command that repeats the run.
+        state: State of the run.
         started: UTC, ISO 8601.
-        seconds: How long it took.
-        pid: The process that keeps the run on a laptop; 0 where Kubeflow keeps it.
+        seconds: Duration of the run.
+        pid: The process of a local run; 0 on Kubeflow.
         host: The machine of that process.
         message: Why it failed, or who stopped it.
-        resumed: How often a task began on a run of Kubeflow that was closed.  Kubeflow does not run a finish again that
-            has ended, so from then on the last task closes the run.
-        told: The state that the webhook was told of last.
-        name: What Kubeflow calls the run; empty on a laptop, where the id is the name.
+        resumed: How often a task started on a closed Kubeflow run.  Kubeflow does not run finish again after it has
+            ended, so from then on the last task closes the run.
+        told: The last state that was sent to the webhook.
+        name: The run's name on Kubeflow; empty for a local run, whose id is its name.
     """
 
     run_id: str
@@ -72,13 +72,13 @@ def write_document(work: Path, document: RunDocument) -> None:
     """Write ``run.json``.
 
     Raises:
-        StepError: The work volume does not take it.
+        StepError: The work volume is not writable.
     """
     write_atomically(run_folder(work, document.run_id) / "run.json", json.dumps(RUN.encode(document), indent=1))
 
 
 def read_document(work: Path, run_id: str) -> RunDocument | None:
-    """``run.json`` of a run; None where there is none.
+    """``run.json`` of a run; None if it does not exist.
 
     Raises:
         StepError: It cannot be read.
@@ -95,13 +95,13 @@ def read_runs(work: Path) -> list[RunDocument]:
     """
     documents = []
     for path in sorted((work / "runs").glob("*/run.json"), reverse=True):
-        with suppress(FileNotFoundError):  # garbage collection may remove an old run meanwhile
+        with suppress(FileNotFoundError):  # garbage collection may remove an old run concurrently
             documents.append(_document(path))
     return documents
 
 
 def _document(path: Path) -> RunDocument:
-    """A run as it was written down, by this release or a newer one: finish runs the image's code, tasks may not."""
+    """Read the document of a run, written by this release or a newer one: finish may run older code than the tasks."""
     try:
         return RUN.decode(path.read_bytes())
     except DocumentError as error:
@@ -123,14 +123,14 @@ def run_record(document: RunDocument) -> RunRecord:
 
 
 def result_line(work: Path, document: RunDocument) -> str:
-    """``result: box_AP50=... seconds=...`` of the run's own best candidate, on the test split where it was tested."""
+    """``result: box_AP50=... seconds=...`` of the run's own best candidate, on the test split if it was tested."""
     evaluated, tested = _outcome(work, document)
     metrics = tested[0]["metrics"] if tested else best_candidate_metrics(evaluated)
     return " ".join(["result:", *_numbers(metrics), f"seconds={document.seconds:.1f}"])
 
 
 def champion_lines(work: Path, document: RunDocument) -> list[str]:
-    """What became of the champion where the run made none: it stays, with its metrics, or could not be measured."""
+    """The state of the champion if the run promoted none: its metrics, or why it could not be measured."""
     evaluated, tested = _outcome(work, document)
     selections = evaluated.get("selections", [])
     staying: dict[str, list[str]] = {}
@@ -154,7 +154,7 @@ def champion_lines(work: Path, document: RunDocument) -> list[str]:
 
 
 def best_candidate_metrics(evaluated: Mapping[str, Any]) -> dict[str, float]:
-    """The val metrics of the best candidate by the first metric that selects; of evaluate's result as JSON values."""
+    """The val metrics of the best candidate by the first selection metric, from evaluate's result as JSON values."""
     models: list[dict[str, Any]] = evaluated.get("models", [])
     selections: list[dict[str, Any]] = evaluated.get("selections", [])
     first = selections[0].get("candidate_sha256", "") if selections else ""
@@ -164,7 +164,7 @@ def best_candidate_metrics(evaluated: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _outcome(work: Path, document: RunDocument) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What evaluate found, and the models that test measured; empty as far as nothing is known."""
+    """The result of evaluate, and the models measured by test; empty if unknown."""
     journal = read_journal(work, document.run_id)
     results = {
         step: result_values(step, journal[step].result)
@@ -179,6 +179,6 @@ def _numbers(metrics: Mapping[str, float]) -> list[str]:
 
 
 def run_address(run_id: str) -> str:
-    """Where Kubeflow's dashboard shows a run; empty where no dashboard is known."""
+    """The address of a run on Kubeflow's dashboard; empty if no dashboard is configured."""
     dashboard = os.environ.get("SIGHTLINE_DASHBOARD", "").rstrip("/")
     return f"{dashboard}/#/runs/details/{run_id}" if dashboard else ""

@@ -1,4 +1,4 @@
-"""Where the journal, the page and the logs of a run lie on the work volume."""
+"""The folder of a run on the work volume, with its journal, page and logs."""
 
 from __future__ import annotations
 

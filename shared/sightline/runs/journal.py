@@ -1,7 +1,7 @@
-"""The journal of a run on the work volume: which task is in which state, since when, with which inputs and outputs.
+"""The journal of a run on the work volume: state, times, inputs and outputs of each task.
 
-The run's name comes from the environment (``SIGHTLINE_RUN_ID``) and is no parameter of any task: a parameter that
-differs from run to run would keep Kubeflow from ever finding a finished task.
+The run's id is read from the environment (``SIGHTLINE_RUN_ID``) and is not a parameter of any task: a parameter that
+differs between runs would prevent Kubeflow from reusing finished tasks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GONE = "its process is gone; run the same command to resume"
 BY_HAND = "interrupted by hand; run the same command to resume"
 
 TO_CORRECT = (ConfigurationError, DataError, UnknownTagError)
-"""Errors that stay until somebody corrects the configuration or the data."""
+"""Errors that persist until the configuration or the data are corrected."""
 
 TaskState = Literal["running", "succeeded", "reused", "failed", "interrupted"]
 
@@ -43,18 +43,18 @@ class TaskEntry:
 
     Attributes:
         step: Its name in :mod:`sightline.runs.step_table`.
-        state: Where it is; ``reused`` is a success that found its work done already.
-        started: When, UTC, ISO 8601.
-        seconds: How long it took; while it runs, 0.
+        state: State of the task; ``reused`` is a success whose work was already done.
+        started: Start time, UTC, ISO 8601.
+        seconds: Duration; 0 while it runs.
         pid: The process that runs it.
         host: The machine or pod that it runs on.
-        inputs: Name -> value, as a person reads it.
-        outputs: Name -> value, as a person reads it.
+        inputs: Name -> value, for users.
+        outputs: Name -> value, for users.
         message: Why it failed.
-        result: The result as JSON; empty until there is one.
-        attempt: 1, or more where Kubeflow started a container that failed again.
-        resumed: How often the run had been resumed when it began.
-        needs_correction: Whether its configuration or data made it fail, so that the same command fails again.
+        result: The result as JSON; empty until the task has one.
+        attempt: 1, or more if Kubeflow restarted a failed container.
+        resumed: How often the run had been resumed when the task started.
+        needs_correction: Whether configuration or data caused the failure, so that the same command would fail again.
     """
 
     step: str
@@ -84,8 +84,8 @@ def journalled(
     Args:
         work: The work volume.
         step: The task's name.
-        inputs: What it was given.
-        attempt: Which try of Kubeflow this is.
+        inputs: Name -> value of its inputs.
+        attempt: Number of Kubeflow's attempt, from 1.
         resumed: How often the run was resumed.
 
     Yields:
@@ -122,15 +122,15 @@ def journalled(
         except StepError as fault:
             if entry.state not in {"failed", "interrupted"}:
                 raise
-            _log.warning("%s", fault)  # why the task failed is what counts
+            _log.warning("%s", fault)  # the error of the task is more important
 
 
 @contextmanager
 def finishing(work: Path, run_id: str) -> Iterator[Callable[[], None]]:
-    """Keep the journal of finish, which closes a run, whoever does its work.
+    """Keep the journal of finish, which closes a run.
 
     Yields:
-        What is called when all but the page is done: the page shows finish with the time until then.
+        A function to be called when all work except the page is done: the page shows finish with the time until then.
     """
     entry = TaskEntry("finish", started=datetime.now(UTC).isoformat(timespec="seconds"))
     entry.pid, entry.host = os.getpid(), socket.gethostname()
@@ -141,7 +141,7 @@ def finishing(work: Path, run_id: str) -> Iterator[Callable[[], None]]:
         try:
             write_entry(work, run_id, entry)
         except StepError as error:
-            _log.warning("%s", error)  # to close the run is what counts
+            _log.warning("%s", error)  # closing the run is more important
 
     write("running")
     try:
@@ -153,13 +153,13 @@ def finishing(work: Path, run_id: str) -> Iterator[Callable[[], None]]:
 
 
 def remove_entry(work: Path, run_id: str, step: str) -> None:
-    """Take a task out of the journal; one that is not in it is no fault."""
+    """Remove a task from the journal; a missing entry is ignored."""
     with suppress(FileNotFoundError):
         (run_folder(work, run_id) / "tasks" / f"{step}.json").unlink()
 
 
 def note_reused(work: Path, step: str, result: str) -> None:
-    """Write down a task that never began, because Kubeflow has its result from another run.
+    """Add a task that never started because Kubeflow reused its result from another run.
 
     Raises:
         StepError: The journal cannot be written.
@@ -170,7 +170,7 @@ def note_reused(work: Path, step: str, result: str) -> None:
 
 
 def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
-    """The tasks of a run by step; one that says running while its process is gone is interrupted.
+    """The tasks of a run by step; a running task whose process has ended is reported as interrupted.
 
     Raises:
         StepError: An entry cannot be read.
@@ -185,7 +185,7 @@ def read_journal(work: Path, run_id: str) -> dict[str, TaskEntry]:
 
 
 def _entry(path: Path) -> TaskEntry:
-    """A task as it was written down, by this release or a newer one."""
+    """Read the entry of a task, written by this release or a newer one."""
     try:
         return TASK_ENTRY.decode(path.read_bytes())
     except DocumentError as error:
@@ -194,7 +194,7 @@ def _entry(path: Path) -> TaskEntry:
 
 
 def write_entry(work: Path, run_id: str, entry: TaskEntry) -> None:
-    """Write the entry of a task; outside a run nothing happens.
+    """Write the entry of a task; does nothing outside a run.
 
     Raises:
         StepError: The journal cannot be written.
@@ -206,5 +206,5 @@ def write_entry(work: Path, run_id: str, entry: TaskEntry) -> None:
 
 
 def process_is_alive(pid: int, host: str) -> bool:
-    """Whether there is a process ``pid`` on this machine; what runs on another ``host`` is taken for alive."""
+    """Whether a process ``pid`` exists on this machine; processes on another ``host`` are assumed to be alive."""
     return host not in {"", socket.gethostname()} or is_running(pid)

@@ -1,12 +1,12 @@
-"""A run that Kubeflow keeps: resolve opens it, finish closes it; its row, journal and page are those of any run.
+"""A run on Kubeflow: resolve opens it, finish closes it; its row, journal and page are those of any run.
 
-A run that failed or was stopped can be resumed, by our command, by the dashboard's button or by any other client.  Then
-Kubeflow keeps what has ended, finish too.  So the first task that begins on a closed run reopens it, and from then on
-each task that ends looks whether it was the last, and closes the run if so; a finish that runs after all changes
-nothing any more.
+A run that failed or was stopped can be resumed, by our command, by the dashboard or by any other client.  Kubeflow then
+keeps all finished tasks, including finish.  So the first task that starts on a closed run reopens it, and from then on
+each task that ends checks whether it was the last, and closes the run if so; a finish that runs afterwards changes
+nothing.
 
-A run on a laptop has a process that does all this (:mod:`sightline.runs.local_run`); its ``run.json`` names that
-process, and what is here leaves it alone.
+A local run has a process that does all this (:mod:`sightline.runs.local_run`); its ``run.json`` contains that process,
+and the functions here ignore it.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ from sightline.runs.step_table import BY_NAME
 from sightline.storage import open_storage
 
 LOCK_SECONDS = 60.0
-"""How long a task that ends waits for another one that does."""
+"""How long a task that ends waits for another task that ends at the same time."""
 
 _log = logging.getLogger(__name__)
 
 
 def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], steps: Sequence[str]) -> None:
-    """Record that a run of Kubeflow began, or goes on; without a name of the run, or with a keeper, nothing happens.
+    """Record that a Kubeflow run started or continues; does nothing without a run id, or for a local run.
 
     Args:
-        resolved: What the run is.
-        recipe: As asked for.
-        overrides: As asked for.
-        steps: The steps of its graph but resolve.
+        resolved: The resolved configuration and code.
+        recipe: Recipe as requested.
+        overrides: Overrides as requested.
+        steps: The steps of its graph except resolve.
 
     Raises:
-        SightlineError: Neither database nor work volume took it.
+        SightlineError: The database or the work volume is not writable.
     """
     run_id, config = current_run_id(), resolved.config
     work = Path(config.work.dir)
@@ -92,7 +92,7 @@ def open_run(resolved: resolve.Resolved, recipe: str, overrides: Sequence[str], 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A task's part in the life of its run: which try it is, and how often the run was resumed before."""
+    """The attempt of a task, and how often its run was resumed before."""
 
     attempt: int = 1
     resumed: int = 0
@@ -100,17 +100,17 @@ class Turn:
 
 @contextmanager
 def taking_part(config: Config, step: str) -> Iterator[Turn]:
-    """Reopen a closed run of Kubeflow when one of its tasks begins, and close a resumed one when its last task ends.
+    """Reopen a closed Kubeflow run when one of its tasks starts, and close a resumed one when its last task ends.
 
     Args:
-        config: The whole configuration.
+        config: The complete configuration.
         step: The task.
 
     Yields:
-        What the journal is to say of the task.
+        The values for the task's journal entry.
 
     Raises:
-        SightlineError: The run could not be closed; the task did its part, and repeating it closes the run.
+        SightlineError: The run could not be closed; the task itself succeeded, and repeating it closes the run.
     """
     work, run_id = Path(config.work.dir), current_run_id()
     document = read_document(work, run_id) if run_id else None
@@ -131,7 +131,7 @@ def taking_part(config: Config, step: str) -> Iterator[Turn]:
             try:
                 _close_resumed(config, run_id)
             except SightlineError as fault:
-                _log.warning("the run could not be closed: %s", fault)  # why the task failed is what counts
+                _log.warning("the run could not be closed: %s", fault)  # the error of the task is more important
         raise
     if document.resumed:
         _close_resumed(config, run_id)
@@ -146,25 +146,25 @@ def close_run(
     copy_to: str,
     stopped: Callable[[], str] = str,
 ) -> str:
-    """Close the run: its row, its page, and a message to whom it concerns.
+    """Close the run: update its row and page, and send a notification.
 
-    Kubeflow says at this point FAILED of a run that was resumed and went well since, and RUNNING of one that succeeded
-    as of one that was stopped or lost a pod; so the journal decides (:mod:`sightline.runs.outcome`).
+    At this point Kubeflow reports FAILED for a resumed run that has succeeded since, and RUNNING for runs that
+    succeeded, were stopped or lost a pod; so the journal decides (:mod:`sightline.runs.outcome`).
 
     Args:
-        recipe: As asked for.
-        overrides: As asked for, one a line.
-        dataset_tag: As asked for.
-        failed: Whether Kubeflow says that a task failed, now or before the run was resumed.
-        copy_to: Where Kubeflow wants the page of the run.
-        stopped: Asks whether somebody stopped the run: who and when, or empty; asked only where it matters.
+        recipe: Recipe as requested.
+        overrides: Overrides as requested, one per line.
+        dataset_tag: Dataset tag as requested.
+        failed: Whether Kubeflow reports a failed task, now or before the run was resumed.
+        copy_to: Path for Kubeflow's copy of the run page.
+        stopped: Returns who stopped the run and when, or an empty string; called only if needed.
 
     Returns:
-        What Kubeflow calls the run; empty where that is not known.
+        The run's name on Kubeflow; empty if unknown.
 
     Raises:
-        SightlineError: The row or the page could not be written; the message was sent.  Or resolve did not begin the
-            run: a finish that fails runs again when the run is resumed, and there is no page to show.
+        SightlineError: The row or the page could not be written; the notification was sent.  Or resolve did not start
+            the run: a failed finish runs again when the run is resumed, and there is no page to show.
     """
     prepare_pod()
     run_id = current_run_id()
@@ -198,12 +198,12 @@ def close_run(
 
 
 def _was_closed(work: Path, document: RunDocument | None, run_id: str) -> bool:
-    """Whether finish has been there: it writes ``run.json``, and its entry even where there is none yet."""
+    """Whether finish has run already: it writes ``run.json``, and its entry even if there is no ``run.json`` yet."""
     return (document is not None and document.state != "running") or "finish" in read_journal(work, run_id)
 
 
 def _reopen(work: Path, document: RunDocument) -> None:
-    """Make a closed run one that goes on; a success that was told is not told again."""
+    """Mark a closed run as running; a success that was notified is not notified again."""
     document.told = document.told if document.told == "succeeded" else ""
     document.state, document.message, document.seconds = "running", "", 0.0
     document.resumed += 1
@@ -211,7 +211,7 @@ def _reopen(work: Path, document: RunDocument) -> None:
 
 
 def _reopened(config: Config, document: RunDocument) -> RunDocument:
-    """The run as it goes on; one that was closed runs again, in database and page too."""
+    """The document of the continued run; a closed run is reopened, in the database and on its page, too."""
     work, run_id = Path(config.work.dir), document.run_id
     if not _was_closed(work, document, run_id):
         return document
@@ -232,7 +232,7 @@ def _reopened(config: Config, document: RunDocument) -> RunDocument:
 
 
 def _close_resumed(config: Config, run_id: str) -> None:
-    """Close a run that was resumed if none of its tasks is still to come."""
+    """Close a resumed run if none of its tasks is pending."""
     work = Path(config.work.dir)
     with _alone(work, run_id):
         document = read_document(work, run_id)
@@ -247,16 +247,16 @@ def _close_resumed(config: Config, run_id: str) -> None:
 
 
 def _close(config: Config, document: RunDocument, outcome: Outcome, done: Callable[[], None]) -> None:
-    """Write down how a run ended: ``run.json``, its row, its pages; then tell the webhook, once for each end.
+    """Record the end of a run: ``run.json``, its row, its pages; then notify the webhook, once per end.
 
     Args:
-        config: The whole configuration.
+        config: The complete configuration.
         document: The run.
-        outcome: How it ended.
-        done: Called when all but the page is done, which shows how long that took.
+        outcome: The outcome of the run.
+        done: Called when everything except the page is done; the page shows the time until then.
 
     Raises:
-        SightlineError: Something could not be written; the message was sent.
+        SightlineError: Something could not be written; the notification was sent.
     """
     work, run_id = Path(config.work.dir), document.run_id
     document.state, document.message = outcome.state, outcome.message
@@ -283,8 +283,8 @@ def _close(config: Config, document: RunDocument, outcome: Outcome, done: Callab
 
 
 def _publish_page(config: Config, document: RunDocument) -> None:
-    """Write the page on the work volume, and its copy in the bucket."""
-    from sightline.runs.pages import write_pages  # resolve is spared what makes pages
+    """Write the page on the work volume, and copy it to the bucket."""
+    from sightline.runs.pages import write_pages  # not needed by resolve, and slow to import
 
     write_pages(config, document)
     page = _page(Path(config.work.dir), document.run_id)
@@ -292,7 +292,7 @@ def _publish_page(config: Config, document: RunDocument) -> None:
 
 
 def _page(work: Path, run_id: str) -> bytes:
-    """The page of a run, to lie where nothing lies beside it."""
+    """The page of a run as a single file without links to neighboring files."""
     from sightline.report.page import alone
 
     return alone((run_folder(work, run_id) / "report" / "index.html").read_bytes())
@@ -300,13 +300,13 @@ def _page(work: Path, run_id: str) -> bytes:
 
 @contextmanager
 def _alone(work: Path, run_id: str) -> Iterator[None]:
-    """Keep other tasks of the run from reopening or closing it meanwhile."""
+    """Lock the run, so that other tasks do not reopen or close it concurrently."""
     with exclusive_lock(run_folder(work, run_id) / "life.lock", LOCK_SECONDS):
         yield
 
 
 def _tell(run_id: str, dataset_tag: str, outcome: Outcome, text: str = "", *, resumed: int = 0) -> None:
-    """Write the outcome to the log, and send it to the webhook where there is one."""
+    """Log the outcome, and send it to the webhook if there is one."""
     state = f"{outcome.state} after it was resumed" if resumed else outcome.state
     message = f"Sightline run {run_id} on {dataset_tag or 'no dataset tag'} {state}: {text or outcome.message}"
     if address := run_address(run_id):

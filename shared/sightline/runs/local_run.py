@@ -31,7 +31,7 @@ from sightline.storage import open_storage
 
 
 class LocalRun:
-    """A run on this machine, as a context manager that closes it and writes its page, even after an error."""
+    """A run on this machine, as a context manager that closes the run and writes its page, even after an error."""
 
     def __init__(self, config: Config, document: RunDocument) -> None:
         self.config = config
@@ -42,24 +42,24 @@ class LocalRun:
 
     @classmethod
     def begin(cls, recipe: str, overrides: Sequence[str], steps: Sequence[str], *, entry_point: str) -> Self:
-        """Check the configuration and name the run.
+        """Check the configuration and create the run.
 
         Args:
             recipe: Name or path of a recipe.
             overrides: ``a.b=value``.
             steps: The steps to run.
-            entry_point: How this program was started, for the command that does it again.
+            entry_point: How this program was started, for the command that repeats the run.
 
         Raises:
-            ConfigurationError: With every fault; nothing was started.
-            StorageError: There is no way to the result bucket; nothing was started.
+            ConfigurationError: With all faults; nothing was started.
+            StorageError: The result bucket is not accessible; nothing was started.
         """
         resolved = resolve.run(recipe, "\n".join(overrides), "", "")
-        if "train" in steps and resolved.config.train.device == "cuda":  # a run on Kubeflow trains on another machine
+        if "train" in steps and resolved.config.train.device == "cuda":  # a Kubeflow run trains on another machine
             from sightline.models.device import choose_device
 
             choose_device("cuda")
-        open_storage(resolved.config.storage.uri)  # a bucket that cannot be reached stops the run before it begins
+        open_storage(resolved.config.storage.uri)  # fail before the run starts if the bucket is not accessible
         now = datetime.now(UTC)
         document = RunDocument(
             run_id=_new_run_id(Path(resolved.config.work.dir), now),
@@ -95,7 +95,7 @@ class LocalRun:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that tell the tasks which run they belong to."""
+        """Environment variables that identify the run to its tasks."""
         return {"SIGHTLINE_RUN_ID": self.document.run_id}
 
     def __enter__(self) -> Self:
@@ -135,11 +135,11 @@ class LocalRun:
             self._close("interrupted", BY_HAND)
 
     def result_line(self) -> str:
-        """``result: box_AP50=... seconds=...`` of the run's own best candidate, on test where it was tested."""
+        """``result: box_AP50=... seconds=...`` of the run's own best candidate, on test if it was tested."""
         return result_line(self._work, self.document)
 
     def champion_lines(self) -> list[str]:
-        """What became of the champion where the run made none."""
+        """The state of the champion if the run promoted none."""
         return champion_lines(self._work, self.document)
 
     def _close(self, state: RunState, message: str) -> None:
@@ -151,7 +151,7 @@ class LocalRun:
             write_pages(self.config, self.document)
 
     def _reason(self, error: BaseException | None) -> str:
-        """Why the run failed: what its task says, else the end of the log."""
+        """Why the run failed: the error of its task, or the end of the log."""
         for step, entry in read_journal(self._work, self.document.run_id).items():
             if entry.state in {"failed", "interrupted"}:
                 return f"{step}: {entry.message}"
@@ -162,8 +162,8 @@ class LocalRun:
 
 
 def _new_run_id(work: Path, now: datetime) -> str:
-    """A name that no run on this work volume has; its folder is made, so that it stays so."""
-    with explain_os_errors("make the folder of the run", work):
+    """A new id on this work volume, which is reserved by creating the folder."""
+    with explain_os_errors("create the folder of the run", work):
         (work / "runs").mkdir(parents=True, exist_ok=True)
         while True:
             run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -13,15 +13,15 @@ _log = logging.getLogger(__name__)
 
 
 def notify(text: str) -> bool:
-    """Post ``{"text": ...}`` to the URL in ``SIGHTLINE_NOTIFY_URL``, whose path is a secret and never shown.
+    """Post ``{"text": ...}`` to the URL in ``SIGHTLINE_NOTIFY_URL``, whose path is a secret and never displayed.
 
-    A run is not wrong because nobody could be told of it, so a failure is logged and no more.
+    A failed notification does not fail the run; it is only logged.
 
     Args:
         text: The message.
 
     Returns:
-        Whether the message was taken; False too where no URL is set.
+        Whether the message was accepted; False if no URL is set.
     """
     url = os.environ.get(URL_VARIABLE, "").strip()
     if not url:

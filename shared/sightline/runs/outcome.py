@@ -1,7 +1,7 @@
 """The outcome of a run on Kubeflow, according to its journal.
 
-A task whose result Kubeflow had in its cache never begins.  It is known by the tasks after it, which cannot begin
-without it; test, which nothing follows, by its result in the bucket.
+A task whose result is in Kubeflow's cache never starts.  It is detected by later tasks, which cannot start without it;
+test, which is last, is detected by its result in the bucket.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ DONE = {"succeeded", "reused"}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: its state, and why where that is no success."""
+    """The outcome of a run: its state, and the reason if it did not succeed."""
 
     state: RunState
     message: str = ""
 
 
 def outcome_at_finish(config: Config, document: RunDocument, *, failed: bool, stopped: Callable[[], str]) -> Outcome:
-    """How a run ended, now that all its tasks have.
+    """The outcome of a run after all its tasks have ended.
 
     Args:
-        config: The whole configuration.
+        config: The complete configuration.
         document: The run.
-        failed: Whether Kubeflow says that a task failed; of a run that was resumed it says so whatever came then.
-        stopped: Asks whether somebody stopped the run; empty where nobody did, or nobody can tell.
+        failed: Whether Kubeflow reports a failed task; for a resumed run it still reports earlier failures.
+        stopped: Returns who stopped the run; empty if nobody did, or if unknown.
 
     Raises:
         SightlineError: Bucket, database or work volume cannot be read.
@@ -56,7 +56,7 @@ def outcome_at_finish(config: Config, document: RunDocument, *, failed: bool, st
 
 
 def outcome_after_task(config: Config, document: RunDocument) -> Outcome | None:
-    """How a run that was resumed ended, now that one of its tasks has; None while others are still to come.
+    """The outcome of a resumed run after one of its tasks has ended; None while other tasks are pending.
 
     Raises:
         SightlineError: Bucket, database or work volume cannot be read.
@@ -75,26 +75,26 @@ def outcome_after_task(config: Config, document: RunDocument) -> Outcome | None:
 
 
 def stopped_by(config: Config, run_id: str) -> str:
-    """What ``pipeline.py stop`` wrote into the row of a run before it stopped it; empty where it did not."""
+    """The message that ``pipeline.py stop`` wrote to the row of a run before stopping it; empty if there is none."""
     with closing(open_database(config.database.url)) as database:
         row = database.find_runs([run_id]).get(run_id)
     return row.message if row is not None and row.state == "stopped" else ""
 
 
 def _journal(config: Config, document: RunDocument) -> dict[str, TaskEntry]:
-    """In the order of the graph."""
+    """The tasks in the order of the graph."""
     journal = read_journal(Path(config.work.dir), document.run_id)
     return {step: journal[step] for step in BY_NAME if step in journal}
 
 
 def _is_complete(config: Config, document: RunDocument, journal: Mapping[str, TaskEntry], *, last: bool) -> bool:
-    """Whether every task did its part; those that Kubeflow had in its cache are written down.
+    """Whether all tasks are done; tasks reused from Kubeflow's cache are added to the journal.
 
     Args:
-        config: The whole configuration.
+        config: The complete configuration.
         document: The run.
         journal: Its tasks.
-        last: Whether the last task, if it never began, can have been in the cache; of test that is seen.
+        last: Whether the last task may have been reused if it never started; for test this is checked.
     """
     storage = open_storage(config.storage.uri)
     for number, step in enumerate(document.steps):
@@ -115,7 +115,7 @@ def _is_complete(config: Config, document: RunDocument, journal: Mapping[str, Ta
 
 
 def _cached(config: Config, storage: Storage, step: str, journal: Mapping[str, TaskEntry]) -> Any:  # noqa: ANN401
-    """The result that a task which never began had in the cache: of test that of the best candidates."""
+    """The result of a task that never started, from the cache; for test, that of the best candidates."""
     kind = next(kind for kind, name in STEP_OF.items() if name == step)
     training_tag = str(DatasetTag.parse(config.data.tag).training)
     wanted: set[str] = set()
@@ -130,7 +130,7 @@ def _cached(config: Config, storage: Storage, step: str, journal: Mapping[str, T
 
 
 def _is_promoted(config: Config, storage: Storage, journal: Mapping[str, TaskEntry]) -> bool:
-    """Whether what evaluate selected is champion; promote does not run where it has nothing to do."""
+    """Whether the selected models are champions; promote does not run if there is nothing to do."""
     if "evaluate" not in journal:
         return True
     if "promote" in journal:
@@ -140,7 +140,7 @@ def _is_promoted(config: Config, storage: Storage, journal: Mapping[str, TaskEnt
 
 
 def _reason(document: RunDocument, journal: Mapping[str, TaskEntry]) -> str:
-    """Why the run failed: what its first failed task says, else what is known of the one that did not end."""
+    """Why the run failed: the error of its first failed task, or the state of a task that did not end."""
     resume = f"`python pipeline.py resume {document.run_id}` resumes it"
     for step, entry in journal.items():
         if entry.state == "failed":
@@ -150,4 +150,4 @@ def _reason(document: RunDocument, journal: Mapping[str, TaskEntry]) -> str:
             return f"{step}: {entry.message}; {resume}"
         if entry.state == "running" and step != "finish":
             return f"{step}: its pod was stopped, evicted or lost; {resume}"
-    return f"no task said why; `python pipeline.py status {document.run_id}` reads pods and events"
+    return f"no task reported a reason; `python pipeline.py status {document.run_id}` reads pods and events"

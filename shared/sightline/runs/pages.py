@@ -1,4 +1,4 @@
-"""The pages of a run: its own, and the index of all runs beside it; made from its journal and results alone."""
+"""Writes the page of a run, and the index of all runs, from journals and results."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from sightline.storage.files import downloaded
 
 ORDER = tuple(BY_NAME)
 
-FOUND = "its results were there already"
-"""What the index says of a run whose evaluation an earlier run did."""
+FOUND = "its results existed already"
+"""Text in the index for a run whose evaluation was done by an earlier run."""
 
 
 def write_pages(config: Config, document: RunDocument) -> None:
     """Write ``run.json``, the page of the run, and the index of all runs.
 
     Raises:
-        SightlineError: The work volume does not take them, or the result bucket cannot be read.
+        SightlineError: The work volume is not writable, or the result bucket cannot be read.
     """
     folder = run_folder(Path(config.work.dir), document.run_id)
     with explain_os_errors("write the page of the run", folder):
@@ -69,7 +69,7 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
             configuration=yaml.safe_dump(document.configuration, sort_keys=False),
             state=document.state,
             started=datetime.fromisoformat(document.started),
-            seconds=document.seconds or None,  # nobody knows how long a killed run took
+            seconds=document.seconds or None,  # unknown for a killed run
             command=document.command,
             tasks=tasks,
             message=document.message,
@@ -89,7 +89,7 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
 
 
 def _links(document: RunDocument) -> dict[str, str]:
-    """To the dashboard for a run of Kubeflow, and to the trackers that the environment names."""
+    """Links to the dashboard for a Kubeflow run, and to the trackers in the environment."""
     links = {
         "Kubeflow": "" if document.pid else run_address(document.run_id),
         "TensorBoard": os.environ.get("SIGHTLINE_TENSORBOARD", ""),
@@ -104,13 +104,13 @@ def write_index(work: Path) -> None:
 
 
 def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list[TaskView]:
-    """The tasks in their order; a run that failed has a failed task, even one that could not say so itself."""
+    """The tasks in order; a failed run always has a failed task, even if the task could not report it."""
     views = [_task_view(step, journal.get(step), document) for step in ORDER]
     told = {"failed", "interrupted", "stopped"}
     if document.state != "failed" or any(view.state in told for view in views):
         return views
     last = max((ORDER.index(step) for step in journal if step in ORDER[:-1]), default=-1)
-    for index in range(last + 1, len(ORDER) - 1):  # the first one that never began; finish wrote this page
+    for index in range(last + 1, len(ORDER) - 1):  # the first task that never started; finish wrote this page
         if _is_asked(ORDER[index], document) and not (ORDER[index] == "promote" and not _promotes(journal)):
             message = document.message or "it failed without a message; see its log"
             views[index] = replace(views[index], state="failed", message=message)
@@ -119,7 +119,7 @@ def _task_views(document: RunDocument, journal: Mapping[str, TaskEntry]) -> list
 
 
 def _promotes(journal: Mapping[str, TaskEntry]) -> bool:
-    """Whether evaluate left something to promote."""
+    """Whether evaluate selected a model to promote."""
     entry = journal.get("evaluate")
     result = result_values("evaluate", entry.result) if entry and entry.result else {}
     return any(selection["promoted"] for selection in result.get("selections", []))
@@ -136,7 +136,7 @@ def _task_view(step: str, entry: TaskEntry | None, document: RunDocument) -> Tas
         state, message = entry.state, entry.message
         if state == "running" and run_state != "running" and step != "finish":
             state = "failed" if run_state == "failed" else "interrupted"
-            message = "it was stopped, evicted or lost while it ran"  # its pod could not say so any more
+            message = "it was stopped, evicted or lost while it ran"  # its pod could not report it
         return TaskView(step, title, state, seconds, entry.inputs, entry.outputs, message)
     if not _is_asked(step, document):
         return TaskView(step, title, "skipped", message="not part of this run; its last result is used")
@@ -150,7 +150,7 @@ def _task_view(step: str, entry: TaskEntry | None, document: RunDocument) -> Tas
 
 
 def _resume_command(document: RunDocument) -> str:
-    """What goes on with a run that ended too early: on a laptop the same command, on Kubeflow one of its own."""
+    """The command that continues an interrupted run: the same command locally, a separate one on Kubeflow."""
     if document.state in {"succeeded", "running"}:
         return ""
     return document.command if document.pid else f"python pipeline.py resume {document.run_id}"
@@ -164,7 +164,7 @@ def _tensorboard_command(work: Path, document: RunDocument, results: Mapping[Ste
 
 
 def _tensorboard_note(document: RunDocument, journal: Mapping[str, TaskEntry]) -> str:
-    """Why there is nothing for TensorBoard, where there is nothing."""
+    """Why there are no TensorBoard logs, if there are none."""
     if "train" not in journal:
         return "Training did not run."
     if "tensorboard" in document.configuration.get("train", {}).get("trackers", []):
@@ -173,7 +173,7 @@ def _tensorboard_note(document: RunDocument, journal: Mapping[str, TaskEntry]) -
 
 
 def _drawn_links(results: Mapping[StepName, Mapping[str, Any]], page_folder: Path) -> dict[StepName, str]:
-    """Where the drawn images of evaluate and test lie, relative to the page, for a bucket that is a folder here."""
+    """Links from the page to the drawn images of evaluate and test, if the bucket is a local folder."""
     links: dict[StepName, str] = {}
     steps: tuple[StepName, ...] = ("evaluate", "test")
     for step in steps:
@@ -203,8 +203,8 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
         dataset_tag=document.dataset_tag,
         recipe=document.recipe,
         state=document.state,
-        seconds=document.seconds or None,  # nobody knows how long a killed run took
-        link=link if (work / "runs" / link).is_file() else "",  # a run of Kubeflow has its page when it ends
+        seconds=document.seconds or None,  # unknown for a killed run
+        link=link if (work / "runs" / link).is_file() else "",  # a Kubeflow run gets its page when it ends
         message=document.message if document.state not in {"succeeded", "running"} else "",
         numbers=key_numbers(index_metrics(task), selections, evaluated, tested),
         decisions={
@@ -215,7 +215,7 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
 
 
 def _fetch(config: Config, result: Mapping[str, Any], folder: Path) -> Path:
-    """Copy the files of a result that its report shows; models stay where they are."""
+    """Copy the files of a result that its report shows; models are not copied."""
     storage = open_storage(config.storage.uri)
     uri = str(result.get("files") or str(result["history"]).rpartition("/")[0])
     prefix = uri.removeprefix(storage.uri + "/") + "/"

@@ -1,6 +1,6 @@
-"""resolve: recipe + overrides -> one full configuration, and the code revision that the whole run uses.
+"""Resolves recipe and overrides to a full configuration, and determines the code revision for the whole run.
 
-It is the first task and never cached, so every later task may be: they get what it found as plain parameters.
+It is the first task and never cached, so that later tasks can be: they get its results as plain parameters.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
 
     Args:
         recipe: The name of a recipe.
-        overrides: ``a.b=value``, one a line.
-        dataset_tag: The annotation tag; it wins over ``data.tag`` of recipe and overrides.  Empty: theirs counts.
-        code_rev: The code revision to run, which must be that of the code here: a snapshot is activated before
-            Sightline is imported (:mod:`sightline_bootstrap`).  Empty or ``image``: whatever code is here.
+        overrides: ``a.b=value``, one per line.
+        dataset_tag: The annotation tag; takes precedence over ``data.tag`` of recipe and overrides, unless empty.
+        code_rev: The code revision to run, which must be the installed one: a snapshot is activated before Sightline is
+            imported (:mod:`sightline_bootstrap`).  Empty or ``image``: the installed code.
 
     Raises:
-        ConfigurationError: With every fault of the configuration, or because the code asked for is not here.
+        ConfigurationError: With all faults of the configuration, or if the requested code is not installed.
     """
     config = configuration(recipe, overrides, dataset_tag)
     check_configuration(config)
@@ -53,10 +53,10 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
 
 
 def configuration(recipe: str, overrides: str, dataset_tag: str) -> Config:
-    """The full configuration that a run's parameters mean; see :func:`run`.
+    """The full configuration for the parameters of a run; see :func:`run`.
 
     Raises:
-        ConfigurationError: With every fault.
+        ConfigurationError: With all faults.
     """
     tag = [f"data.tag={dataset_tag}"] if dataset_tag else []
     config = decode(recipe, [*split_overrides(overrides), *tag])

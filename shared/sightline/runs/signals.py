@@ -20,13 +20,13 @@ _log = logging.getLogger(__name__)
 
 
 class TaskTerminated(BaseException):
-    """The process of a task was told to end; no exception that code which handles faults would catch."""
+    """The process of a task received a termination signal; code that handles errors does not catch this exception."""
 
 
 class Interruptions:
-    """Ctrl-C, and being told to end, as one exception until the run is being closed; from then on both are ignored.
+    """Raises one exception for Ctrl-C and termination signals until the run is being closed, then ignores them.
 
-    People press Ctrl-C again when nothing seems to happen, and a terminal that is closed sends SIGHUP.
+    Users press Ctrl-C again if nothing seems to happen, and a closed terminal sends SIGHUP.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -36,7 +36,7 @@ class Interruptions:
         self._closing = False
 
     def begin(self) -> None:
-        """Listen; only the main thread can."""
+        """Install the signal handlers; works only in the main thread."""
         if threading.current_thread() is threading.main_thread():
             heard = [number for number in self._SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # nohup stays
             self._before = {number: signal.signal(number, self._interrupt) for number in heard}
@@ -46,7 +46,7 @@ class Interruptions:
         self._closing = True
 
     def end(self) -> None:
-        """Listen no longer."""
+        """Remove the signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -61,14 +61,14 @@ class Interruptions:
 def ending_on_signals() -> Iterator[None]:
     """Raise :class:`TaskTerminated` when the process receives a termination signal.
 
-    Kubernetes sends SIGTERM to a pod that is stopped, evicted or deleted, and Kubeflow kills it within a second.
+    Kubernetes sends SIGTERM to a pod that is stopped, evicted or deleted, and Kubeflow kills it within one second.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        signal.signal(number, signal.SIG_IGN)  # once is enough: what follows must not be cut short
+        signal.signal(number, signal.SIG_IGN)  # ignore further signals while the process records its state
         raise TaskTerminated(TERMINATED)
 
     before = signal.signal(signal.SIGTERM, end)
@@ -82,9 +82,9 @@ TERMINATED = "its process received SIGTERM: it was stopped, evicted or deleted"
 
 
 def end_with(pid: int) -> None:
-    """Tell this process to end as soon as the process ``pid`` of this machine is gone, such as by a kill.
+    """End this process as soon as the local process ``pid`` has ended, for example because it was killed.
 
-    A task whose run is gone would go on unseen, beside the same task of the next run.
+    Otherwise a task would continue unnoticed after its run, concurrently with the same task of the next run.
     """
 
     def watch() -> None:

@@ -1,7 +1,7 @@
 """The tasks of a run: one table for the graph, pods, journal, pages and the catalogue of components.
 
-What decides the key of a finished result is not here (:mod:`sightline.config.digest`, :mod:`sightline.code.reach`), so
-that a new title or time limit trains nothing again.
+The keys of finished results are defined elsewhere (:mod:`sightline.config.digest`, :mod:`sightline.code.reach`), so
+that a new title or time limit does not cause a new training.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 _QUARTER = 15 * 60
 _DAY = 24 * 60 * 60
-_SERVICE = "an instant, 0.5 GiB"
+_SERVICE = "a few seconds, 0.5 GiB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +19,15 @@ class Step:
     """One task of a run.
 
     Attributes:
-        name: Of its component, its journal entry and its function in :mod:`sightline.steps.task`.
-        title: What pages, commands and Kubeflow's dashboard call it.
-        timeout_seconds: After this Kubeflow stops it; the time before its pod finds a node counts.
-        needs: CPU and memory that it takes, for a person.
-        tags: For a catalogue of components.
-        retries: How often Kubeflow starts a container again that failed; every step that may be goes on where it was.
-        image: ``base`` has no torch.
-        accelerated: Whether it computes with a network each time, so that it gets the accelerator.
-        asked: Whether ``--steps`` may leave it out; it leaves a result that the next step finds.
+        name: Name of its component, its journal entry and its function in :mod:`sightline.steps.task`.
+        title: Title in pages, commands and Kubeflow's dashboard.
+        timeout_seconds: Kubeflow's time limit, including the time until its pod is scheduled.
+        needs: Typical resources, for users.
+        tags: Tags for the catalogue of components.
+        retries: How often Kubeflow restarts a failed container; all steps with retries resume their work.
+        image: ``base`` does not contain torch.
+        accelerated: Whether it always runs a network and therefore gets the accelerator.
+        asked: Whether ``--steps`` may leave it out; its last result is then used by the next step.
     """
 
     name: str
@@ -47,7 +47,7 @@ TABLE = (
         "record",
         "Record dataset",
         _DAY,
-        "2 CPU and 4 GiB for some ten thousand images",
+        "2 CPU and 4 GiB for about ten thousand images",
         ("data-processing", "computer-vision", "labelme", "coco", "dvc"),
         retries=2,
         asked=True,
@@ -67,7 +67,7 @@ TABLE = (
         "evaluate",
         "Evaluate, select",
         _DAY,
-        "as train",
+        "the same as train",
         ("evaluation", "computer-vision", "pytorch"),
         retries=2,
         image="train",
@@ -78,7 +78,7 @@ TABLE = (
         "promote",
         "Promote",
         _DAY,
-        "an instant, 1 GiB; where another run has changed the champion meanwhile, 2 CPU and 4 GiB; no GPU",
+        "a few seconds, 1 GiB; if another run has changed the champion meanwhile, 2 CPU and 4 GiB; no GPU",
         ("model-registry", "computer-vision"),
         retries=2,
         image="train",
@@ -87,7 +87,7 @@ TABLE = (
         "test",
         "Test selected",
         _DAY,
-        "as train",
+        "the same as train",
         ("evaluation", "computer-vision", "pytorch"),
         retries=2,
         image="train",
@@ -96,12 +96,12 @@ TABLE = (
     ),
     Step("finish", "Finish run", _QUARTER, _SERVICE, ("reporting",)),
 )
-"""In the order in which every page and command shows them."""
+"""The order in all pages and commands."""
 
 BY_NAME = {step.name: step for step in TABLE}
 
 STEPS = tuple(step.name for step in TABLE if step.asked)
-"""What ``--steps`` chooses from: each leaves a result that the next one finds."""
+"""The choices of ``--steps``: each publishes a result that the next one can find."""
 
 OPEN_ME = "Open me: "
-"""How the title of the group of steps begins: Kubeflow's dashboard shows it as one box, with the graph inside."""
+"""Prefix of the group of steps: Kubeflow's dashboard shows the group as one box with the graph inside."""

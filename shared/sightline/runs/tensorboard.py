@@ -10,13 +10,13 @@ from sightline.runs.training_logs import read_training_logs
 
 
 def tensorboard_folder(work: Path, run_id: str, published: str = "") -> str:
-    """Where TensorBoard finds the curves of a run; empty where it left none.
+    """The folder with the TensorBoard logs of a run; empty if there are none.
 
     Args:
         work: The work volume.
         run_id: The run.
-        published: URI of the folder with the published files of its training: the place where the curves are when
-            the work volume has lost them, or is another machine's.
+        published: URI of the folder with the published files of its training, used if the work volume no longer has the
+            logs, or belongs to another machine.
     """
     files = read_training_logs(work, run_id)
     if files is not None and (files / "tensorboard").is_dir():
@@ -28,9 +28,9 @@ def tensorboard_folder(work: Path, run_id: str, published: str = "") -> str:
 
 
 def tensorboard_of_run(lineage: Lineage) -> str:
-    """The command that shows the training curves of the one run of a lineage; empty where it left none.
+    """The command that shows the training curves of the only run of a lineage; empty if it has none.
 
-    Where the work volume of the run is not here, its published files are looked for beside its candidates.
+    If the work volume of the run is not available, its published files next to its candidates are used.
     """
     from sightline.report.lineage.document import run_configuration
 
@@ -50,5 +50,5 @@ def tensorboard_of_run(lineage: Lineage) -> str:
 
 
 def tensorboard_command(folder: str) -> str:
-    """What shows the curves of :func:`tensorboard_folder` in a browser; empty where there are none."""
+    """The command that shows the curves in :func:`tensorboard_folder` in a browser; empty if there are none."""
     return shlex.join(["tensorboard", "--logdir", folder]) if folder else ""

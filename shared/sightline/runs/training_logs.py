@@ -1,7 +1,7 @@
 """The location of a run's training logs.
 
-The files of a training lie in a folder that is named after what it was made from, so that an interrupted one goes on;
-the run's own folder only says where that is.
+The files of a training are in a folder named by a digest of its inputs, so that an interrupted training can be resumed;
+the run's own folder only contains a pointer to it.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ TRAINING_LOGS = DocumentKind("pointer to training logs", TrainingLogs)
 
 
 def note_training_logs(work: Path, files: Path) -> None:
-    """Write into the run's folder where its training leaves its files; outside a run nothing happens.
+    """Write a pointer to the training's files to the run's folder; does nothing outside a run.
 
     Args:
         work: The work volume.
-        files: A folder on it; it need not be there yet.
+        files: A folder on the work volume; it need not exist yet.
 
     Raises:
-        StepError: The work volume does not take it.
+        StepError: The work volume is not writable.
     """
     if run_id := current_run_id():
         document = TRAINING_LOGS.encode(TrainingLogs(files.relative_to(work).as_posix()))
@@ -49,7 +49,7 @@ def note_training_logs(work: Path, files: Path) -> None:
 
 
 def read_training_logs(work: Path, run_id: str) -> Path | None:
-    """Where the training of a run leaves its files; None where that is not known.
+    """The folder with the training files of a run; None if it is unknown.
 
     Raises:
         StepError: The note in the run's folder cannot be read.

@@ -1,14 +1,14 @@
-"""What Kubeflow is told of the data set and the models of a task: its ``Dataset`` and ``Model`` artifacts.
+"""The descriptions of training sets and models for Kubeflow: its ``Dataset`` and ``Model`` artifacts.
 
-An artifact is a pointer with a description, for Kubeflow's lineage and dashboard: its URI names our own object, and no
-task takes it as an input, for Kubeflow would copy the object into the pod.  What the next task needs is in the result.
+An artifact is a pointer with a description, for Kubeflow's lineage and dashboard: its URI refers to our own object, and
+no task uses it as an input, because Kubeflow would copy the object into the pod.  The next task needs only the result.
 
 Kubeflow's launcher (``uploadOutputArtifacts`` and ``KeyFromURI`` in ``launcher_v2.go`` of every back end up to 2.17)
-fails a task whose artifact has a ``gs://``, ``s3://`` or ``minio://`` URI outside of the run's own folder in Kubeflow's
-store; a URI of any other scheme is recorded as it is, and nothing is copied.  So an object of Google Storage is named
-``gcs://bucket/key``, as fsspec names it too, and the metadata has the ``gs://`` URI.
+fails a task whose artifact has a ``gs://``, ``s3://`` or ``minio://`` URI outside the run's own folder in Kubeflow's
+store; URIs with other schemes are recorded unchanged, and nothing is copied.  So an object of Google Storage gets the
+URI ``gcs://bucket/key``, as in fsspec, and the metadata contain the ``gs://`` URI.
 
-Metadata are strings and numbers: the launcher refuses null, and the dashboard shows the others as raw JSON.
+Metadata are strings and numbers: the launcher rejects null, and the dashboard shows other types as raw JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Metadata = dict[str, str | float]
 
 
 class Artifact(Protocol):
-    """The part of an artifact of Kubeflow that is written here."""
+    """The part of a Kubeflow artifact that is set here."""
 
     uri: str
     metadata: dict[str, Any]
@@ -36,10 +36,10 @@ class Artifact(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What an artifact says.
+    """The URI and metadata of an artifact.
 
     Attributes:
-        uri: Where the object is.
+        uri: Location of the object.
         metadata: Name -> string or number.
     """
 
@@ -47,7 +47,7 @@ class Description:
     metadata: Metadata
 
     def write_to(self, artifact: Artifact) -> None:
-        """Let an artifact of Kubeflow say it."""
+        """Set URI and metadata of a Kubeflow artifact."""
         artifact.uri = self.uri
         artifact.metadata.update(self.metadata)
 
@@ -85,12 +85,12 @@ def candidate(config: Config, result: TrainResult) -> Description:
 
 
 def selected(config: Config, result: EvaluateResult) -> Description:
-    """The model that evaluate selected by the first metric: the champion where it stays, else the best candidate."""
+    """The model that evaluate selected by the first metric: the champion if it stays, otherwise the best candidate."""
     return _selected(config, result, result.selections[0], "champion" if result.selections[0].champion_stays else "")
 
 
 def champion(config: Config, result: EvaluateResult) -> Description | None:
-    """The model that promote made champion, by the first metric that has a new one; None where none has."""
+    """The new champion by the first metric that has one; None if there is no new champion."""
     chosen = next((one for one in result.selections if one.promoted), None)
     return None if chosen is None else _selected(config, result, chosen, "champion")
 
@@ -111,7 +111,7 @@ def _selected(config: Config, result: EvaluateResult, chosen: Selection, role: s
 def _model(config: Config, uri: str, sha256: str, metrics: dict[str, float], said: Metadata) -> Description:
     known = None
     with suppress(DatabaseError), closing(open_database(config.database.url)) as database:
-        known = database.model(sha256)  # a description is not worth failing a task whose work is done
+        known = database.model(sha256)  # a missing description is not a reason to fail a finished task
     headlines = [name for name in index_metrics(config.task) if name in metrics]
     return Description(
         object_uri(uri),
@@ -119,7 +119,7 @@ def _model(config: Config, uri: str, sha256: str, metrics: dict[str, float], sai
             **said,
             "task": config.task,
             "sha256": sha256,
-            "code_revision": known.code_rev if known is not None else "",  # of who made it, not of who found it
+            "code_revision": known.code_rev if known is not None else "",  # of the run that created it, not of this one
             **{f"val_{name}": metrics[name] for name in headlines},
             "storage_uri": uri,
         },
@@ -127,7 +127,7 @@ def _model(config: Config, uri: str, sha256: str, metrics: dict[str, float], sai
 
 
 def object_uri(uri: str) -> str:
-    """The URI of an object of the result bucket as an artifact has it.
+    """The URI of an object of the result bucket for an artifact.
 
     Example:
         >>> object_uri("gs://models/a/b.safetensors"), object_uri("file:///models/b.safetensors")
@@ -137,7 +137,7 @@ def object_uri(uri: str) -> str:
 
 
 def git_uri(repository: str, tag: str, path: str) -> str:
-    """A folder at a tag of a Git repository, as SPDX writes a download location (``git+https://host/x.git@tag#path``).
+    """A folder at a tag of a Git repository, in SPDX's format (``git+https://host/x.git@tag#path``).
 
     Args:
         repository: Address or path of the repository.

@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Contender:
-    """A model file that is measured, on the work volume; ``sha256`` and ``path`` of equal ones are equal."""
+    """A model file to measure, on the work volume; equal files have equal ``sha256`` and ``path``."""
 
     name: str
     uri: str
@@ -63,16 +63,16 @@ def run(config: Config, code: str, train: TrainResult, *, device: str = "") -> E
     """Measure the candidates and the champion, and select the best by each of ``evaluate.select_by``.
 
     Args:
-        config: The whole configuration.
-        code: Stands for the code of the step (:func:`sightline.code.reach.step_code`).
+        config: The complete configuration.
+        code: Digest of the step's code (:func:`sightline.code.reach.step_code`).
         train: The candidates.
-        device: Where to measure; empty: ``train.device``.  It changes nothing of what a decision is called.
+        device: Device for inference; empty: ``train.device``.  It is not part of the decision's key.
 
     Raises:
-        ConfigurationError: A metric that does not exist, or that nothing of this configuration computes.
+        ConfigurationError: A metric does not exist, or is not computed with this configuration.
         DataError: The val split cannot be used.
-        ModelFileError: A candidate is damaged, or of other classes or another task than the training set.
-        StepError: There are no candidates, or a model is gone.
+        ModelFileError: A candidate is damaged, or has other classes or another task than the training set.
+        StepError: There are no candidates, or a model no longer exists.
     """
     result = decide(config, code, train, device=device)
     for selection in result.selections:
@@ -82,7 +82,7 @@ def run(config: Config, code: str, train: TrainResult, *, device: str = "") -> E
 
 
 def decide(config: Config, code: str, train: TrainResult, *, device: str = "") -> EvaluateResult:
-    """What :func:`run` does, without a word about a decision that nothing was in the way of."""
+    """Like :func:`run`, but decisions without obstacles are not logged."""
     check_select_by(config)
     if not train.candidates:
         raise StepError(f"training on {train.training_tag} left no candidate; run train again")
@@ -108,7 +108,7 @@ def decide(config: Config, code: str, train: TrainResult, *, device: str = "") -
 def _holds(
     config: Config, storage: Storage, train: TrainResult, result: EvaluateResult, folder: Path, *, device: str
 ) -> bool:
-    """Whether a finished decision is still the right one: its champions are there, and as unusable as they were."""
+    """Whether a finished decision is still valid: its champions exist, and have the same faults as before."""
     dataset = DatasetTag.parse(train.training_tag).dataset
     if not decision_holds(storage, dataset, config.task, result):
         return False
@@ -200,7 +200,7 @@ class _Evaluation:
             self._keep(contender, found, measured)
 
     def _measure_rival(self, rival: Rival) -> None:
-        """Measure a champion on the classes that it shares with the dataset; or remember why not."""
+        """Measure a champion on the classes that it shares with the dataset; record the obstacle if that fails."""
         pointer = rival.pointer
         if pointer.sha256 in self._measured:
             return
@@ -236,7 +236,7 @@ class _Evaluation:
         )
 
     def _measured_on(self, shared: SharedClasses, found: list[Prediction]) -> Measurement:
-        """Every metric on some classes alone."""
+        """All metrics on a subset of the classes."""
         evaluator = self._evaluator if shared.complete else self._evaluator.for_classes(shared.names)
         threshold = self._config.evaluate.score_threshold
         return evaluator.measure(shared.truth(self._truth), shared.restricted(found), threshold)
@@ -245,7 +245,7 @@ class _Evaluation:
         return self._measured[sha256].metrics
 
     def _known_classes(self, sha256: str) -> list[str]:
-        """The classes that a model was measured on; empty for all."""
+        """The classes on which a model was measured; empty for all."""
         rival = self._rivals.get(sha256)
         return [] if rival is None or rival.shared is None or rival.shared.complete else list(rival.shared.names)
 
@@ -299,7 +299,7 @@ class _Evaluation:
         )
 
     def _champion(self, metric: str, state: ChampionState, best: Candidate) -> tuple[ChampionKind, Champion | None]:
-        """What the best candidate is up against by one metric."""
+        """The champion to compare with the best candidate by one metric."""
         if state.pointer is None:
             return ("unreadable", Champion("", None, state.fault)) if state.fault else ("none", None)
         tag, own = state.pointer.training_tag, {entry.sha256: entry.name for entry in self._train.candidates}
@@ -320,7 +320,7 @@ class _Evaluation:
         return "measured", Champion(tag, value, rival_value=against, difference=rival.shared.difference)
 
     def _write_files(self, files: Path, selections: Sequence[Selection]) -> dict[str, Any]:
-        """Draw, and write ``summary.json`` and the report; returns what the summary says."""
+        """Draw images, and write ``summary.json`` and the report; returns the summary."""
         if files.exists():
             shutil.rmtree(files)
         threshold = self._config.evaluate.score_threshold

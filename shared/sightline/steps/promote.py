@@ -1,10 +1,10 @@
 """Promote: makes the selected models champions, by compare-and-swap; then updates the database.
 
-A run that is killed between any two of these finds the decision of evaluate and completes it.
+A run that is killed at any point finds the decision of evaluate when it is repeated, and completes it.
 
-Only where another run was faster a model is measured: its champion, for the detections of the candidates are kept on
-the work volume.  That is rare and takes no training, so promote holds no accelerator: without one it uses the CPU,
-whatever ``train.device`` says.
+A model is measured only if another run changed the champion meanwhile: that champion, because the detections of the
+candidates are kept on the work volume.  This is rare and involves no training, so promote uses no accelerator: without
+one it runs on the CPU, regardless of ``train.device``.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _log = logging.getLogger(__name__)
 
 
 def run(config: Config, code: str, train: TrainResult) -> EvaluateResult:
-    """Carry out the decision of evaluate; if another run was faster, compare with its champion first.
+    """Apply the decision of evaluate; if another run was faster, compare with its champion first.
 
     Args:
-        config: The whole configuration.
-        code: Stands for the code of evaluate.
+        config: The complete configuration.
+        code: Digest of evaluate's code.
         train: The candidates.
 
     Returns:
-        The decision that was carried out.
+        The decision that was applied.
 
     Raises:
         StepError: Champions change faster than they can be measured.
-        SightlineError: Whatever :func:`sightline.steps.evaluate.run` raises.
+        SightlineError: Errors of :func:`sightline.steps.evaluate.run`.
     """
     storage = open_storage(config.storage.uri)
     dataset = DatasetTag.parse(train.training_tag).dataset
     device = "auto" if config.train.device == "cuda" else config.train.device
-    decide = evaluate.decide  # the log of evaluate has the decision, but not one that follows another run's champion
+    decide = evaluate.decide  # evaluate has logged the decision, unless another run's champion changed it
     for _ in range(MAX_ATTEMPTS):
         result = decide(config, code, train, device=device)
         try:

@@ -1,6 +1,6 @@
-"""record: an annotation tag in, a published training tag out.
+"""Record: creates a training tag from an annotation tag.
 
-Done twice it changes nothing; killed anywhere, the same call completes it: each stage is found done or done again.
+Repeating it changes nothing; if it is killed at any point, the same call completes it.
 """
 
 from __future__ import annotations
@@ -46,21 +46,22 @@ _log = logging.getLogger(__name__)
 
 
 def run(config: Config, code: str) -> RecordResult:
-    """Turn an annotation tag into a training tag, at the origin if ``data.repository`` is a clone.
+    """Record an annotation tag as a training tag, at the origin if ``data.repository`` is a clone.
 
     Args:
-        config: ``data.tag`` names the annotation tag.
-        code: Stands for the code of the step; another one writes the report again, but never changes a training tag.
+        config: ``data.tag`` is the annotation tag.
+        code: Digest of the step's code; with other code the report is written again, but the training tag never
+            changes.
 
     Returns:
-        The published training set; it lies under the training tag in the result bucket.
+        The published training set, which is also stored under the training tag in the result bucket.
 
     Raises:
-        ConfigurationError: ``data.tag`` is no annotation tag.
+        ConfigurationError: ``data.tag`` is not an annotation tag.
         UnknownTagError: The data repository does not have it.
         DataError: The annotations have faults (all of them are listed), or there are too few images.
-        RepositoryError: Git or DVC failed, the tag moved, or the training tag is there with other contents.
-        VersionConflictError: The database knows the version with other contents.
+        RepositoryError: Git or DVC failed, the tag was moved, or the training tag exists with other contents.
+        VersionConflictError: The database contains the version with other contents.
     """
     tag = _annotation_tag(config)
     places = find_places(config.data.repository, config.data.timeout_seconds)
@@ -105,7 +106,7 @@ def _annotation_tag(config: Config) -> DatasetTag:
 
 
 def _retire_removed(config: Config, tag: DatasetTag, database: Database) -> None:
-    """Rows of versions that were removed give their names back, should whoever removed them not have got so far."""
+    """Free the names of removed versions in the database, in case their removal was interrupted."""
     removed = read_references(config.data.repository, config.data.timeout_seconds).removed
     for name in (str(tag), str(tag.training)):
         for commit in sorted(removed.get(name, ())):
@@ -119,14 +120,14 @@ def _source(config: Config, tag: DatasetTag, database: Database) -> AbstractCont
 
 
 def _stands(result: RecordResult, config: Config, database: Database) -> bool:
-    """Whether what a finished result names is still there: the tag, and the rows of the database."""
+    """Whether the tag and the database rows of a finished result still exist."""
     commit = list_tags(config.data.repository, config.data.timeout_seconds).get(result.training_tag)
     rows = [database.version(tag) for tag in (result.annotation_tag, result.training_tag)]
     return commit == result.training_commit and all(row is not None for row in rows)
 
 
 def _find(config: Config, source: Checkout) -> PublishedSet | None:
-    """The training set that an earlier call published, if it was made from the same data in the same way."""
+    """The training set that an earlier call published, if it was created from the same data with the same settings."""
     tag = DatasetTag.parse(source.tag).training
     published = find_training_tag(config.data.repository, tag, config.data.timeout_seconds)
     if published is not None:
@@ -141,17 +142,17 @@ def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
         for one in differences_from_stored(found.configuration, relevant_part("record", config))
     ]
     if found.annotation_commit != source.commit:
-        reasons.insert(0, f"{source.tag} named commit {found.annotation_commit} and names {source.commit}")
+        reasons.insert(0, f"{source.tag} pointed to commit {found.annotation_commit}, now {source.commit}")
     if reasons:
         raise RepositoryError(
-            f"{tag.training} already exists, but was made in a different way: {'; '.join(reasons)}.  A version never "
-            "changes: set the configuration back, add the annotations as a new version (sightline data add), or, if "
-            f"nothing was trained on it, remove it and record again (sightline data remove {tag.training})"
+            f"{tag.training} already exists, but was created in a different way: {'; '.join(reasons)}.  A version "
+            "never changes: set the configuration back, add the annotations as a new version (sightline data add), "
+            f"or, if no model was trained on it, remove it and record again (sightline data remove {tag.training})"
         )
 
 
 def _publish(config: Config, source: Checkout) -> PublishedSet:
-    """Read, validate, split, merge and publish; again with other splits where another version came first."""
+    """Read, validate, split, merge and publish; repeat the split if another version was published first."""
     tag = DatasetTag.parse(source.tag)
     annotations = read_folder(source.path / tag.folder, config.data)
     _stop_on_faults(annotations, config, source)
@@ -201,7 +202,7 @@ def _stop_on_faults(annotations: Annotations, config: Config, source: Checkout) 
 
 
 def _register(database: Database, source: Checkout, published: PublishedSet) -> None:
-    """Both versions, each in one transaction; what is there already stays."""
+    """Register both versions, each in one transaction; existing rows are kept."""
     found = published.training_set
     tag = DatasetTag.parse(source.tag)
     digest = read_dvc_file((source.path / tag.dvc_file).read_text(encoding="utf-8"), tag.dvc_file).md5

@@ -1,4 +1,4 @@
-"""The report of record: the data report as a page, and its numbers as JSON."""
+"""The report of record: a page, and its numbers as JSON."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def write_report(folder: Path, published: PublishedSet, source: Checkout, config
     """Write ``report.html`` and ``report.json``.
 
     Args:
-        folder: Where.
+        folder: Folder for the files.
         published: The training set.
-        source: The checkout of its annotations, which holds the images.
-        config: Where the data repository is, and how large an image may be.
+        source: The checkout of its annotations, with the images.
+        config: The data repository and the image limits.
     """
     found = published.training_set
     training = DatasetTag.parse(source.tag).training
@@ -67,7 +67,7 @@ def write_report(folder: Path, published: PublishedSet, source: Checkout, config
 
 
 def vars_of(report: DataReport) -> dict[str, object]:
-    """The report's numbers as JSON can hold them."""
+    """The report's numbers as JSON values."""
     return {
         **{name: getattr(report, name) for name in DataReport.__slots__},
         "image_sizes": {f"{width}x{height}": count for (width, height), count in sorted(report.image_sizes.items())},
@@ -84,7 +84,7 @@ def _areas(published: PublishedSet) -> dict[str, list[float]]:
 
 
 def _near_duplicate_groups(found: TrainingSet) -> int:
-    """Sets of images that are tied although nobody gave them one group."""
+    """Number of groups that were connected by similarity, not by the user."""
     groups = defaultdict(set)
     for image in found.images:
         groups[image.tied].add((image.group, image.file_name) if image.group == image.sha256 else (image.group, ""))
@@ -116,7 +116,7 @@ def _examples(
 
 
 def _read(history: History, tag: DatasetTag, image: CocoImage, source: Checkout, max_pixels: int) -> Image.Image:
-    """An image that lies among the annotations, or one that was embedded in them and is part of the training set."""
+    """An image from the annotations, or an embedded image that was extracted to the training set."""
     path = source.path / image["file_name"]
     if path.is_file():
         return read_image(path, max_pixels)

@@ -1,7 +1,7 @@
-"""The steps as tasks of a pipeline, journalled: what a component calls and nothing else.
+"""The steps as tasks of a pipeline with a journal: the interface for components.
 
-Text in, text out: a component of any release calls helper code of any other, because a run may pin older code than its
-pipeline, and a pipeline that was compiled earlier may run code that was published since.
+Only text is passed, because a component may call helper code of another release: a run may pin older code than its
+pipeline, and a pipeline compiled earlier may use code published later.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a component hands to Kubeflow.
+    """The outputs of a task for Kubeflow.
 
     Attributes:
         result: The step's result as JSON, for the ``dict`` parameter of the next task.
         metrics: Numbers for the dashboard, by name.
-        summary: The step's ``summary.json``, where it has one.
-        promoted: ``yes`` where promote has a champion to make, else ``no``; for a condition of the pipeline.
-        description: Of the data set or model that the step made; None where it made none.
+        summary: The step's ``summary.json``, if it has one.
+        promoted: ``yes`` if promote has a champion to promote, otherwise ``no``; for a condition in the pipeline.
+        description: Description of the dataset or model that the step created; None if it created none.
     """
 
     result: str
@@ -61,7 +61,7 @@ class Finished:
     description: Description | None = None
 
     def describe(self, artifact: Artifact) -> None:
-        """Let the step's artifact of Kubeflow point at what the step made."""
+        """Set the step's Kubeflow artifact to the object that the step created."""
         if self.description is not None:
             self.description.write_to(artifact)
 
@@ -69,7 +69,7 @@ class Finished:
     def confusion(self) -> tuple[list[str], list[list[int]]]:
         """Class names and matrix of the best candidate by the first metric that selects; rows are true classes.
 
-        Both are empty where the task has none.
+        Both are empty if the task has none.
         """
         models = list(self.summary["models"].values())
         best = self.summary["selections"][0].get("candidate_sha256")
@@ -79,7 +79,7 @@ class Finished:
 
 
 def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:
-    """Resolve the parameters of a run, and open it where Kubeflow keeps it; ``steps`` are those after resolve."""
+    """Resolve the parameters of a run, and open the run on Kubeflow; ``steps`` are the steps after resolve."""
     prepare_pod()
     resolved = resolve.run(recipe, overrides, dataset_tag, code_rev)
     _log.info("resolve: %s with code %s", resolved.config.data.tag, resolved.code_rev)
@@ -98,7 +98,7 @@ def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *,
 
 
 def run_record(config: str, code_rev: str, html: str) -> Finished:
-    """Record; ``html`` is where the data report goes."""
+    """Run record; ``html`` is the path for the data report."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import record
@@ -117,7 +117,7 @@ def run_record(config: str, code_rev: str, html: str) -> Finished:
 
 
 def run_train(config: str, code_rev: str, record_result: str) -> Finished:
-    """Train on what record published: ``record_result``, or the last result of record where it is empty."""
+    """Run train on a training set: ``record_result``, or the last result of record if empty."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import train
@@ -134,9 +134,9 @@ def run_train(config: str, code_rev: str, record_result: str) -> Finished:
 
 
 def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Finished:
-    """Evaluate what train offers: ``train_result``, or the last result of train where it is empty.
+    """Run evaluate on candidates: ``train_result``, or the last result of train if empty.
 
-    Where nothing was trained on the training tag, what was trained last on another version of the dataset is measured.
+    If no model was trained on the training tag, the last candidates for another version of the dataset are measured.
     """
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
@@ -156,13 +156,13 @@ def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Fi
 
 
 def _best_metrics(result: EvaluateResult) -> dict[str, float]:
-    """The metrics of the run's own best candidate by the first metric that selects."""
+    """The metrics of the run's own best candidate by the first selection metric."""
     best = result.selections[0].candidate_sha256
     return next((model.metrics for model in result.models if model.sha256 == best), result.models[0].metrics)
 
 
 def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
-    """Make champions of what evaluate selected among what train offers."""
+    """Promote the models that evaluate selected among the candidates of train."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import promote
@@ -178,7 +178,7 @@ def run_promote(config: str, code_rev: str, train_result: str) -> Finished:
 
 
 def run_test(config: str, code_rev: str, evaluate_result: str, html: str) -> Finished:
-    """Test what evaluate selected: ``evaluate_result``, or the last result of evaluate where it is empty."""
+    """Run test on the selected models: ``evaluate_result``, or the last result of evaluate if empty."""
 
     def step(config: Config, storage: Storage, entry: TaskEntry) -> Finished:
         from sightline.steps import test
@@ -211,7 +211,7 @@ def _task(
     with (
         taking_part(config, step) as turn,
         journalled(work, step, inputs, attempt=turn.attempt, resumed=turn.resumed) as entry,
-        explain_os_errors(f"go on with {step}", f"work volume {work}"),
+        explain_os_errors(f"run {step}", f"work volume {work}"),
     ):
         return run(config, open_storage(config.storage.uri), entry)
 
@@ -223,11 +223,11 @@ def _finished(
     metrics: dict[str, float],
     description: Description | None = None,
 ) -> Finished:
-    """Close the journal's entry; a result of another run, or one that is older than the task, was found, not made."""
+    """Complete the journal's entry; a result of another run, or older than the task, counts as reused."""
     entry.result = store.to_json(result)
     run_id, maker = current_run_id(), store.run_of(storage, result)
     older = store.created(storage, result) < datetime.fromisoformat(entry.started).astimezone(UTC)
-    if maker != run_id if run_id and maker else older:  # the times are those of two machines
+    if maker != run_id if run_id and maker else older:  # the times may come from two machines
         entry.state = "reused"
         _log.info("%s: already finished, nothing to do", entry.step)
     if metrics:
@@ -236,7 +236,7 @@ def _finished(
 
 
 def _summary(storage: Storage, result: Result) -> dict[str, Any]:
-    """The ``summary.json`` among the files of a result; empty where the step writes none."""
+    """The ``summary.json`` among the files of a result; empty if the step writes none."""
     key = f"{store.folder_of(storage, result)}/summary.json"
     if storage.stat(key) is None:
         return {}
@@ -249,7 +249,7 @@ def _summary(storage: Storage, result: Result) -> dict[str, Any]:
 
 
 def _upstream(storage: Storage, kind: type[Result], config: Config, result: str) -> Result:
-    """The result that the task before handed over, or the last one that it left."""
+    """The result passed by the previous task, or the last published one."""
     if result:
         return store.from_parameter(kind, result)
     step = store.STEP_OF[kind]
@@ -264,9 +264,9 @@ def _upstream(storage: Storage, kind: type[Result], config: Config, result: str)
 
 
 def _trained(storage: Storage, config: Config, result: str) -> TrainResult:
-    """What train handed over; or its last result on the training tag, or else on another version of the dataset.
+    """The result passed by train; or its last one for the training tag, or for another version of the dataset.
 
-    The last is measured on the training tag as record left it, for example by a pipeline that records and evaluates.
+    The last is measured on the current training tag, for example in a pipeline with only record and evaluate.
     """
     tag = DatasetTag.parse(config.data.tag)
     where, digest = str(tag.training), config_digest("train", config)
@@ -279,7 +279,7 @@ def _trained(storage: Storage, config: Config, result: str) -> TrainResult:
             f"{storage.uri}; run the pipeline with train among its --steps"
         )
     recorded = _upstream(storage, RecordResult, config, "")
-    _log.info("nothing was trained on %s: the candidates of %s are measured on it", where, trained.training_tag)
+    _log.info("no model was trained on %s; measuring the candidates of %s on it", where, trained.training_tag)
     return replace(
         trained,
         training_tag=recorded.training_tag,
@@ -289,6 +289,6 @@ def _trained(storage: Storage, config: Config, result: str) -> TrainResult:
 
 
 def _copy(storage: Storage, files: str, name: str, path: str) -> None:
-    """Copy a page of a result to where Kubeflow expects an artifact; nothing that it could link to lies beside it."""
+    """Copy a page of a result to the path of a Kubeflow artifact, without links to files that are not copied."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_bytes(alone(storage.read_bytes(f"{files.removeprefix(storage.uri + '/')}/{name}")[0]))

@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """An image that is yet to be fetched and decoded; ``id`` is the COCO id, 0 for an unlabelled one."""
+    """An image that is not loaded yet; ``id`` is the COCO id, 0 for an unlabeled image."""
 
     id: int
     name: str
@@ -58,7 +58,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a model says about an image: of every score, what is sure enough, and that as JSON values."""
+    """The predictions of a model for one image: all scores, those above the threshold, and these as JSON values."""
 
     name: str
     found: Prediction
@@ -69,18 +69,18 @@ class _Seen:
 def run(config: Config, code: str, evaluate: EvaluateResult) -> TestResult:
     """Run the best candidates and the kept champions on the test split and ``test.images``; draw, read, time.
 
-    A champion that cannot be tested is left out, with a note; a candidate that cannot be is an error.
+    A champion that cannot be tested is left out with a note; a candidate that cannot be tested is an error.
 
     Args:
-        config: The whole configuration.
-        code: Stands for the code of the step (:func:`sightline.code.reach.step_code`).
+        config: The complete configuration.
+        code: Digest of the step's code (:func:`sightline.code.reach.step_code`).
         evaluate: The selections.
 
     Raises:
-        ConfigurationError: ``test.images`` holds no image.
+        ConfigurationError: ``test.images`` contains no images.
         DataError: An image cannot be used.
-        ModelFileError: A model is damaged, or of other classes or another task than the training set.
-        StepError: Nothing was selected, or a candidate is gone.
+        ModelFileError: A model is damaged, or has other classes or another task than the training set.
+        StepError: No model was selected, or a candidate no longer exists.
     """
     if not evaluate.selections:
         raise StepError(f"evaluate selected no model for {evaluate.training_tag}; run evaluate again")
@@ -102,7 +102,7 @@ def run(config: Config, code: str, evaluate: EvaluateResult) -> TestResult:
 
 
 class _Test:
-    """Some models on one test split and one set of unlabelled images."""
+    """The test of some models on a test split and a set of unlabeled images."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class _Test:
         return publish_result(self._storage, result, self._tag, key, files=self._files, config_digest=digest)
 
     def _test_champion(self, subject: Subject, base: str, summary: dict[str, Any], tested: list[TestedModel]) -> Rival:
-        """Test a champion on the classes that it knows; what stands in the way is told by its obstacle."""
+        """Test a champion on the classes that it knows; if that is not possible, its obstacle is set."""
         task = self._config.task
         pointer = ChampionPointer(
             subject.metrics[0], subject.sha256, subject.uri, subject.training_tag, 0.0, "", "", task
@@ -186,7 +186,7 @@ class _Test:
         base: str,
         summary: dict[str, Any],
     ) -> TestedModel:
-        """Look at every image with one model, leave its files, and add it to the summary."""
+        """Run one model on every image, write its files, and add it to the summary."""
         seen, images_per_second = self._look(predictor, shared)
         measured = self._measure(seen, shared)
         known = [] if shared is None or shared.complete else list(shared.names)
@@ -240,7 +240,7 @@ class _Test:
         return listed + others
 
     def _look(self, predictor: Predictor, shared: SharedClasses | None) -> tuple[list[_Seen], float]:
-        """Every image, one at a time, and how many a second, from the file to the description; one warms up."""
+        """Run the model on each image separately, after a warm-up; returns predictions and images per second."""
         sources = self._sources()
         seen = []
         if sources:
@@ -264,7 +264,7 @@ class _Test:
         return evaluator.measure(truth, labelled, self._config.test.score_threshold)
 
     def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
-        """``predictions.json``: what was found and read, image by image."""
+        """``predictions.json``: predictions and readings of each image."""
         return {
             "format": FIRST_FORMAT,
             "model": {"sha256": subject.sha256, "uri": subject.uri},
@@ -299,12 +299,12 @@ class _Test:
 
 
 def _record(config: Config, result: TestResult, trained_on: Mapping[str, str]) -> None:
-    """Tell the database; evaluate has registered the models, but perhaps in another database."""
+    """Record metrics and models in the database; evaluate may have registered them in another database."""
     with closing(open_database(config.database.url)) as database:
         for model in result.models:
             tag = trained_on.get(model.sha256, "")
             database.register_model(ModelRecord(model.sha256, model.uri, config.task, tag, None, ""))
-            if not model.classes:  # metrics on a part of the classes do not compare with those of other models
+            if not model.classes:  # metrics on a subset of the classes are not comparable with those of other models
                 database.record_metrics(model.sha256, result.training_tag, "test", model.metrics)
             role = {"champion": "the champion that stays", "candidate": "the best candidate"}.get(
                 model.role, "the model selected"

@@ -1,4 +1,4 @@
-"""Result buckets, by URI scheme."""
+"""Storage back ends for result buckets, by URI scheme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one interface to a result bucket; every back end passes the same contract tests."""
+"""The common interface of result buckets; every back end passes the same contract tests."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from sightline.storage.object_info import ObjectInfo
 from sightline.storage.transfer import Download, Outcome, Sink, Upload, in_pool
 
 FRESH_SECONDS = 600.0
-"""How long an object may be found "there already" without being written again.
+"""Maximum age of an existing object that is reused without writing it again, seconds.
 
-Whoever finds a file of an older, unfinished publication and builds on it must renew it: the new generation is what
-keeps garbage collection, which deletes by the generation that it judged, from taking the file away a moment later.
+A process that reuses a file of an older, unfinished publication must renew it: the new generation prevents garbage
+collection, which deletes only the generation that it checked, from removing the file a moment later.
 """
 
 
 class Storage(ABC):
-    """A flat space of objects under one URI.
+    """A flat namespace of objects under one URI.
 
     Keys are relative POSIX paths: no ``..``, no leading ``/``, no backslash, no empty part; anything else raises
-    :class:`~sightline.errors.StorageError`.  Writes are atomic: a reader sees the whole object or none.  A storage may
-    be used by several threads at once.
+    :class:`~sightline.errors.StorageError`.  Writes are atomic: a reader sees the complete object or none.  A storage
+    may be used by several threads concurrently.
 
     Attributes:
-        uri: Where the space begins, without a slash at the end.
-        jobs: How many objects are transferred at once.
+        uri: The URI of the namespace, without a trailing slash.
+        jobs: Number of concurrent transfers.
     """
 
     uri: str
@@ -46,24 +46,24 @@ class Storage(ABC):
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every object whose key begins with ``prefix``, in the order of their keys."""
+        """Every object whose key has the prefix ``prefix``, sorted by key."""
 
     @abstractmethod
     def names(self, prefix: str = "") -> Iterator[str]:
-        """The keys that :meth:`list` would give; nothing is read but names."""
+        """The keys of the objects in :meth:`list`; only names are read."""
 
     @abstractmethod
     def read(self, key: str, sink: Sink, progress: Progress | None = None) -> ObjectInfo:
         """Read an object into a sink, verified against its checksum.
 
         Args:
-            key: Which.
-            sink: Where its bytes go.
-            progress: Advanced by the bytes that arrive.
+            key: The key of the object.
+            sink: The destination of its bytes.
+            progress: Advanced by the number of bytes received.
 
         Raises:
             ObjectNotFoundError: There is no such object.
-            StorageError: It could not be read whole.
+            StorageError: It could not be read completely.
         """
 
     @abstractmethod
@@ -71,28 +71,28 @@ class Storage(ABC):
         """Write a small object.
 
         Args:
-            key: Where.
-            data: What.
-            if_generation: Write only if the object is at this generation (0: only if it does not exist).  Writing bytes
-                that are there already counts as done; with 0, an object older than
-                :data:`FRESH_SECONDS` gets a new generation by it.  None: write whatever is there.
+            key: The key of the object.
+            data: Its contents.
+            if_generation: Write only if the object has this generation (0: only if it does not exist).  If the object
+                exists with the same bytes, the write counts as done; with 0, an object older than
+                :data:`FRESH_SECONDS` gets a new generation.  None: overwrite any generation.
 
         Raises:
-            PreconditionFailedError: The object is at another generation, with other bytes.
+            PreconditionFailedError: The object has another generation, with other bytes.
         """
 
     @abstractmethod
     def upload(
         self, path: Path, key: str, *, if_generation: int | None = None, progress: Progress | None = None
     ) -> ObjectInfo:
-        """Write an object from a file; as :meth:`write_bytes`.  ``progress`` is advanced by bytes."""
+        """Write an object from a file; like :meth:`write_bytes`.  ``progress`` is advanced by the number of bytes."""
 
     @abstractmethod
     def delete(self, key: str, *, if_generation: int | None = None) -> None:
         """Remove an object; a missing object counts as removed.
 
         Raises:
-            PreconditionFailedError: The object is at another generation.
+            PreconditionFailedError: The object has another generation.
         """
 
     def uri_of(self, key: str) -> str:
@@ -116,7 +116,7 @@ class Storage(ABC):
         return buffers[-1].getvalue(), info
 
     def download(self, key: str, path: Path, progress: Progress | None = None) -> ObjectInfo:
-        """Write an object to ``path``: to a hidden ``.part`` file beside it first, verified, synced, then renamed.
+        """Download an object to ``path``, atomically: to a hidden ``.part`` file, verified, synced, then renamed.
 
         Raises:
             ObjectNotFoundError: There is no such object.
@@ -126,15 +126,15 @@ class Storage(ABC):
     def download_many(
         self, items: Iterable[Download], progress: Progress | None = None, *, jobs: int | None = None
     ) -> Iterator[Outcome]:
-        """Read many objects at once; what became of each comes in the order in which they finish.
+        """Read many objects concurrently; yields the outcomes in the order of completion.
 
-        One that fails does not stop the others.  Nothing happens before the outcomes are asked for, and memory does not
-        grow with their number.
+        A failure does not stop the other transfers.  Nothing happens before the outcomes are consumed, and memory use
+        does not depend on their number.
 
         Args:
-            items: Taken as they are needed.
-            progress: Advanced by the bytes that arrive.
-            jobs: How many at once, where other processes share the work; None: :attr:`jobs`.
+            items: Consumed lazily.
+            progress: Advanced by the number of bytes received.
+            jobs: Number of concurrent transfers, if other processes share the work; None: :attr:`jobs`.
         """
 
         def work(item: Download) -> Outcome:
@@ -143,7 +143,7 @@ class Storage(ABC):
         return in_pool(work, items, jobs or self.jobs)
 
     def upload_many(self, items: Iterable[Upload], progress: Progress | None = None) -> Iterator[Outcome]:
-        """Write many objects at once; as :meth:`download_many`."""
+        """Write many objects concurrently; like :meth:`download_many`."""
 
         def work(item: Upload) -> Outcome:
             return _outcome(
@@ -153,7 +153,7 @@ class Storage(ABC):
         return in_pool(work, items, self.jobs)
 
     def missing(self, keys: Iterable[str]) -> set[str]:
-        """Those of ``keys`` that the bucket does not have; found by listing the folders they lie in."""
+        """The keys that do not exist in the bucket; found by listing their folders."""
         folders: dict[str, set[str]] = defaultdict(set)
         for key in keys:
             folders[validate_key(key).rpartition("/")[0]].add(key)
@@ -165,12 +165,12 @@ class Storage(ABC):
 
 
 def moved_error(uri: str, expected: int | None, present: int) -> PreconditionFailedError:
-    """The object is not at the generation that a writer expected.
+    """The error for an object with another generation than the writer expected.
 
     Args:
-        uri: Of the object.
+        uri: URI of the object.
         expected: The generation that was expected; 0 for none.
-        present: The generation that is there; 0 for none.
+        present: The current generation; 0 for none.
     """
     state = f"is at generation {present}" if present else "does not exist"
     wanted = f"at generation {expected}" if expected else "not to exist"

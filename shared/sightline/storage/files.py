@@ -1,4 +1,4 @@
-"""Errors of the local disk, with the path and a hint."""
+"""Converts errors of the local disk to errors with path and hint."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _HINTS = {
     errno.ENOSPC: "free some space there, or choose another folder with storage.uri",
     errno.EDQUOT: "the quota is used up: free some space, or choose another folder with storage.uri",
-    errno.EACCES: "give this user the right to read and write there, or choose another folder with storage.uri",
-    errno.EPERM: "give this user the right to read and write there, or choose another folder with storage.uri",
+    errno.EACCES: "give this user read and write permission there, or choose another folder with storage.uri",
+    errno.EPERM: "give this user read and write permission there, or choose another folder with storage.uri",
     errno.EROFS: "the file system is read-only: choose another folder with storage.uri",
     errno.ENOTDIR: "a part of the path is a file: in a local bucket, a key cannot be a folder of another key",
     errno.EISDIR: "a folder has this name: in a local bucket, a key cannot be a folder of another key",
@@ -27,7 +27,7 @@ _HINTS = {
 
 @contextlib.contextmanager
 def explained(action: str, path: Path) -> Iterator[None]:
-    """Turn an error of the operating system into one with the path and the next step."""
+    """Convert an OS error to an error with the path and the next step."""
     try:
         yield
     except SightlineError:
@@ -39,10 +39,10 @@ def explained(action: str, path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def downloaded(path: Path) -> Iterator[BinaryIO]:
-    """The file ``path`` in the making: there as a whole at the end, or not at all.
+    """A file that is created atomically as ``path`` at the end of the context.
 
     Raises:
-        StorageError: The disk is full, the folder cannot be written, and the like.
+        StorageError: The disk is full, or the folder is not writable.
     """
     with explained("write", path), written_whole(path) as stream:
         yield stream

@@ -1,9 +1,8 @@
 """A bucket of Google Storage, or a folder in one.
 
-Every write carries a precondition on the generation, so that it can be repeated: when its answer is lost, the
-repetition is refused, and the object that is there is compared with the one that should be.  Every read is checked
-against the checksum of the whole object, also when the stream broke and was taken up again, which Google's library
-leaves unchecked.
+Every write has a generation as precondition, so that it can be repeated: if its response is lost, the repetition is
+rejected, and the existing object is compared with the intended one.  Every read is verified against the checksum of
+the complete object, even if the stream was interrupted and resumed, in which case Google's library does not verify it.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ from sightline.storage.transfer import Sink
 
 PAGE = 1000
 CHUNK_BYTES = 32 << 20
-"""A part of a resumable upload, which is what is sent again when the connection breaks."""
+"""Chunk size of a resumable upload, which is sent again if the connection breaks."""
 
 ATTEMPTS = 3
-"""How often bytes that arrived damaged are asked for, or sent, in all."""
+"""Maximum number of attempts for bytes that were damaged in transit."""
 
 OVERWRITES = 50
-"""How often a write without an expectation gives way to other writers."""
+"""Maximum number of retries of an unconditional write that conflicts with other writers."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _INFO = "items(name,size,crc32c,generation,updated),nextPageToken"
@@ -57,9 +56,9 @@ class GoogleStorage(Storage):
     """Objects in a bucket, below a prefix; the bucket must exist.
 
     Args:
-        bucket: Its name.
-        prefix: What all keys begin with in the bucket, without a slash at the end; empty for the whole bucket.
-        settings: See there.
+        bucket: Name of the bucket.
+        prefix: Common prefix of all keys in the bucket, without a trailing slash; empty for the whole bucket.
+        settings: Settings of this machine.
 
     Raises:
         StorageError: There are no credentials.
@@ -73,12 +72,12 @@ class GoogleStorage(Storage):
         seconds = settings.timeout_seconds
         retry = DEFAULT_RETRY.with_timeout(2 * seconds).with_delay(initial=0.25, maximum=30.0)
         self._patience: dict[str, Any] = {"timeout": (min(_CONNECT_SECONDS, seconds), seconds), "retry": retry}
-        # For traces, the library asks for the bucket's metadata in a thread of its own: a right that we do not need.
+        # For tracing, the library requests the bucket's metadata in a separate thread, which needs an extra permission.
         os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
         with explained_by_google("open", self.uri):
-            # Objects belong to no project: the name is a formality that spares the search for one.
+            # Objects belong to no project: the name is a formality that avoids a lookup.
             self._client = Client(project="sightline")
-        # The library has no public way to its HTTP session; a test holds that this one is what it sends requests with.
+        # The library has no public access to its HTTP session; a test checks that it sends requests with this one.
         session = self._client._http
         session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=settings.jobs))
         session.hooks["response"].append(_read_refusal)
@@ -91,8 +90,8 @@ class GoogleStorage(Storage):
         """The bucket, or the folder in one, at ``gs://bucket`` or ``gs://bucket/prefix``.
 
         Raises:
-            StorageError: The URI names no bucket, or there are no credentials.
-            ConfigurationError: A setting in the environment is wrong.
+            StorageError: The URI contains no bucket name, or there are no credentials.
+            ConfigurationError: A setting in the environment is invalid.
         """
         bucket, _, prefix = uri.split("://", 1)[1].partition("/")
         if not _BUCKET.fullmatch(bucket):
@@ -143,7 +142,7 @@ class GoogleStorage(Storage):
     def upload(
         self, path: Path, key: str, *, if_generation: int | None = None, progress: Progress | None = None
     ) -> ObjectInfo:
-        """See :meth:`Storage.upload`; a large file goes in parts, each of which is repeated by itself."""
+        """See :meth:`Storage.upload`; a large file is sent in chunks, which are retried separately."""
         self._name(key)
         with explained("read", path):
             size, checksum = measured(path)
@@ -183,7 +182,7 @@ class GoogleStorage(Storage):
         return ObjectInfo(key, arrived.size, arrived.crc32c, int(blob.generation))
 
     def _receive(self, key: str, name: str, arrived: DownloadedBytes) -> Blob:
-        """Read an object, going on where a stream broke for as long as anything arrives."""
+        """Read an object; resume after interruptions as long as any bytes are received."""
         while True:
             blob, before = self._bucket.blob(name), arrived.size
             try:
@@ -208,12 +207,12 @@ class GoogleStorage(Storage):
 
     def _replaced(self, key: str, arrived: DownloadedBytes) -> _DamagedError:
         arrived.forget()
-        return _DamagedError(f"{self.uri_of(key)} was replaced while it was read; read it again")
+        return _DamagedError(f"{self.uri_of(key)} was replaced while it was being read; read it again")
 
     def _write(
         self, key: str, size: int, checksum: str, source: Callable[[], BinaryIO], if_generation: int | None
     ) -> ObjectInfo:
-        """Write with a precondition; where it fails, the bytes that are there decide whether this write was done."""
+        """Write with a precondition; if it fails, compare the existing bytes to detect an earlier success."""
         renewed: int | None = None
         for _ in range(OVERWRITES):
             expected = if_generation if renewed is None else renewed
@@ -235,7 +234,7 @@ class GoogleStorage(Storage):
         raise self._restless(key)
 
     def _send(self, key: str, size: int, checksum: str, source: Callable[[], BinaryIO], expected: int) -> ObjectInfo:
-        """Send the bytes with their checksum, which the service compares before the object exists."""
+        """Send the bytes with their checksum, which the service verifies before it creates the object."""
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
         for attempt in range(1, ATTEMPTS + 1):
             blob = self._bucket.blob(self._name(key), chunk_size=CHUNK_BYTES, kms_key_name=self._kms_key)
@@ -256,14 +255,14 @@ class GoogleStorage(Storage):
                 if attempt == ATTEMPTS or not self._sent_again(error):
                     raise
                 _log.warning("the upload of %s failed (%s); sending it again", self.uri_of(key), said_by_service(error))
-            except ValueError:  # after the faults: one of Google's credentials is a ValueError too
+            except ValueError:  # after the faults above: one of Google's credential errors is a ValueError too
                 raise StorageError(f"{self.uri_of(key)}: the file was truncated while it was being sent") from None
             else:
                 return _info(key, blob)
         raise AssertionError
 
     def _sent_again(self, error: Exception) -> bool:
-        """Whether sending everything anew can help: the bytes arrived damaged, or the upload's session is lost."""
+        """Whether a complete retry can help: the bytes were damaged in transit, or the upload session was lost."""
         if status_of(error) in {404, 410}:
             self._require_bucket()
             return True
@@ -277,11 +276,11 @@ class GoogleStorage(Storage):
             )
             for blob in blobs:
                 key = blob.name.removeprefix(self._prefix)
-                if not key.endswith("/") and key:  # consoles mark folders with empty objects of such names
+                if not key.endswith("/") and key:  # consoles create empty objects with such names as folders
                     yield validate_key(key), blob
 
     def _require_bucket(self) -> None:
-        """Tell a bucket that is not there from an object that is not there: the service says 404 to both."""
+        """Distinguish a missing bucket from a missing object: the service returns 404 for both."""
         if not self._bucket_seen:
             next(
                 iter(self._client.list_blobs(self._bucket, max_results=1, fields="items(name)", **self._patience)), None
@@ -289,7 +288,7 @@ class GoogleStorage(Storage):
             self._bucket_seen = True
 
     def _name(self, key: str) -> str:
-        """The whole name in the bucket, which must keep the rules too."""
+        """The full name in the bucket, which must follow the rules, too."""
         validate_key(key)
         return validate_key(self._prefix + key)
 
@@ -301,23 +300,23 @@ class GoogleStorage(Storage):
 
 
 def _read_environment_once(session: requests.Session, url: str) -> None:
-    """Take proxies and certificates from the environment now: at each request, it costs a sixth of a small download."""
+    """Read proxies and certificates from the environment once: per request, this takes a sixth of a small download."""
     found = session.merge_environment_settings(url, {}, None, None, None)
     session.proxies, session.verify, session.trust_env = found["proxies"], found["verify"], False
 
 
 def _read_refusal(response: requests.Response, **_: object) -> None:
-    """Read why a stream was refused: Google's library does not, and would leave the connection open."""
+    """Read the body of an error response: Google's library does not, and would leave the connection open."""
     if response.status_code >= http.client.BAD_REQUEST:
-        response.content  # noqa: B018 (reading it is what counts)
+        response.content  # noqa: B018 (accessing the attribute reads the body)
 
 
 class _DamagedError(StorageError):
-    """Bytes that arrived are not those that were stored; asking again may help."""
+    """The received bytes differ from the stored ones; a retry may help."""
 
 
 class _PreconditionError(Exception):
-    """The service compared generations and refused."""
+    """The service rejected a request because of its generation precondition."""
 
 
 def _info(key: str, blob: Blob) -> ObjectInfo:
@@ -325,5 +324,5 @@ def _info(key: str, blob: Blob) -> ObjectInfo:
 
 
 def _is_fresh(info: ObjectInfo) -> bool:
-    """Whether it was written just now; our clock may be wrong in both directions."""
+    """Whether it was written recently; the local clock may be wrong in both directions."""
     return info.updated is not None and abs((datetime.now(UTC) - info.updated).total_seconds()) <= FRESH_SECONDS

@@ -1,4 +1,4 @@
-"""Errors of Google Storage, its credentials and the network, with a next step."""
+"""Converts errors of Google Storage, its credentials and the network to errors with a next step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNREACHABLE = (
     auth.TransportError,
     ConnectionError,
 )
-"""What it looks like when no answer comes, or half of one."""
+"""Exceptions for a missing or incomplete response."""
 
 FAULTS = (GoogleAPICallError, RetryError, InvalidResponse, auth.GoogleAuthError, *UNREACHABLE)
 
@@ -40,14 +40,14 @@ _HINTS = {
 
 @contextlib.contextmanager
 def explained_by_google(action: str, uri: str) -> Iterator[None]:
-    """Turn faults of the service into a :class:`~sightline.errors.StorageError`.
+    """Convert exceptions of the service to :class:`~sightline.errors.StorageError`.
 
-    The original is left out of the traceback: it may show the address of an upload session, with which anybody could
+    The original exception is not chained: it may contain the address of an upload session, with which anyone could
     write.
 
     Args:
-        action: What was tried, in the infinitive.
-        uri: With what.
+        action: The attempted action, in the infinitive.
+        uri: URI of the object.
     """
     try:
         yield
@@ -56,7 +56,7 @@ def explained_by_google(action: str, uri: str) -> Iterator[None]:
 
 
 def status_of(error: BaseException | None) -> int | None:
-    """The HTTP status that a fault carries, if it carries one."""
+    """The HTTP status of an error, if it has one."""
     if isinstance(error, RetryError):
         return status_of(error.cause)
     if isinstance(error, InvalidResponse):
@@ -65,7 +65,7 @@ def status_of(error: BaseException | None) -> int | None:
 
 
 def said_by_service(error: BaseException) -> str:
-    """The message of the service, without the address of the request."""
+    """The message of the service, without the URL of the request."""
     response = getattr(error, "response", None)
     try:
         return str(response.json()["error"]["message"])  # type: ignore[union-attr]
@@ -94,17 +94,17 @@ def _reason(error: Exception) -> str:
     if "requester pays" in said.lower() or "userProject" in said:
         return f"{status}, {said}; set SIGHTLINE_GCS_USER_PROJECT to the project to bill"
     tried = ", after retrying for twice SIGHTLINE_GCS_TIMEOUT_SECONDS" if waited else ""
-    hint = _HINTS.get(status, _AGAIN if waited else "see the message for what to change")
+    hint = _HINTS.get(status, _AGAIN if waited else "see the message for the cause")
     return f"{status}, {said}{tried}; {hint}"
 
 
 def _first(error: Exception) -> str:
-    """The first line of what google-auth says; what follows may quote an answer with tokens."""
+    """The first line of google-auth's message; the following lines may quote a response with tokens."""
     return str(error.args[0] if error.args else type(error).__name__).partition("\n")[0]
 
 
 def _innermost(error: BaseException) -> str:
-    """What lies at the bottom, such as ``Connection refused``; what lies above shows addresses."""
+    """The innermost cause, such as ``Connection refused``; outer exceptions contain addresses."""
     while below := error.__cause__ or error.__context__ or _wrapped(error):
         error = below
     return f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__

@@ -14,13 +14,13 @@ JOBS = 8
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to use the service, whatever the bucket: the variables ``SIGHTLINE_GCS_USER_PROJECT`` and so on.
+    """Settings for all buckets: the variables ``SIGHTLINE_GCS_USER_PROJECT`` and so on.
 
     Attributes:
-        user_project: Who pays, where the bucket's owner does not.
+        user_project: The project to bill, if the bucket's owner does not pay.
         kms_key: Full name of a Cloud KMS key.
-        timeout_seconds: Patience with one request; twice that without any progress ends the work.
-        jobs: Transfers at once.
+        timeout_seconds: Timeout of one request; the operation fails after twice this time without progress.
+        jobs: Number of concurrent transfers.
     """
 
     user_project: str | None = None
@@ -33,7 +33,7 @@ class Settings:
         """Read the settings from the environment.
 
         Raises:
-            ConfigurationError: A variable does not hold a fitting number.
+            ConfigurationError: A variable is not a number in its range.
         """
         return cls(
             os.environ.get("SIGHTLINE_GCS_USER_PROJECT") or None,

@@ -1,4 +1,4 @@
-"""Streams to and from Google Storage, with progress and checksum."""
+"""Streams for Google Storage, with progress and checksum."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ READ_BYTES = 1 << 20
 
 
 class DownloadedBytes:
-    """Passes on downloaded bytes, and measures them.
+    """Forwards downloaded bytes, and computes their size and checksum.
 
     Args:
-        target: Where they go.
-        progress: Advanced by them.
+        target: The destination of the bytes.
+        progress: Advanced by the number of bytes.
 
     Attributes:
-        size: So many have arrived.
+        size: Number of bytes received.
     """
 
     def __init__(self, target: BinaryIO, progress: Progress | None) -> None:
@@ -32,7 +32,7 @@ class DownloadedBytes:
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """Take the next bytes."""
+        """Process the next bytes."""
         self._target.write(data)
         self._checksum = google_crc32c.extend(self._checksum, data)
         self.size += len(data)
@@ -42,21 +42,21 @@ class DownloadedBytes:
 
     @property
     def crc32c(self) -> str:
-        """Checksum of what has arrived, as the service writes it."""
+        """Checksum of the bytes received, in the service's encoding."""
         return encoded(self._checksum)
 
     def forget(self) -> None:
-        """Take back what the progress counted."""
+        """Subtract the received bytes from the progress."""
         if self._progress:
             self._progress.advance(-self.size)
 
 
 class UploadedFile(io.FileIO):
-    """A file to upload, which counts the bytes read, each only once.
+    """A file to upload; counts every byte only once, even if it is read again.
 
     Args:
         path: The file.
-        progress: Advanced by its bytes.
+        progress: Advanced by the number of bytes.
     """
 
     def __init__(self, path: Path, progress: Progress | None) -> None:
@@ -65,7 +65,7 @@ class UploadedFile(io.FileIO):
         self._counted = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of any file."""
+        """Read bytes like any file, and count them."""
         data = super().read(-1 if size is None else size) or b""
         if self._progress and self.tell() > self._counted:
             self._progress.advance(self.tell() - self._counted)
@@ -84,5 +84,5 @@ def measured(path: Path) -> tuple[int, str]:
 
 
 def encoded(checksum: int) -> str:
-    """A CRC-32C as the service writes it: base64 of its four bytes, the highest first."""
+    """A CRC-32C in the service's encoding: base64 of its four bytes, big-endian."""
     return base64.b64encode(checksum.to_bytes(4, "big")).decode()

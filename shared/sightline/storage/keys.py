@@ -1,4 +1,4 @@
-"""Which names objects may have; the same for every back end."""
+"""Rules for the names of objects; the same for every back end."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from sightline.errors import StorageError
 from sightline.relative_path import fault_in
 
 RESERVED_PART = ".sightline"
-"""The first part of the names that back ends keep for their own bookkeeping."""
+"""The first part of names that are reserved for bookkeeping by back ends."""
 
 
 def validate_key(key: str) -> str:
-    """Return ``key`` when it is a relative POSIX path that means the same everywhere.
+    """Return ``key`` if it is a relative POSIX path that is valid on every back end.
 
     Args:
-        key: Such as ``results/train/plates_train_v1/3f2a/result.json``.
+        key: Key such as ``results/train/plates_train_v1/3f2a/result.json``.
 
     Raises:
-        StorageError: The key is empty, absolute, too long, leaves the bucket, or cannot be a file's name.
+        StorageError: The key is empty, absolute, too long, leads outside the bucket, or cannot be a file name.
     """
     fault = _fault(key)
     if fault:
@@ -27,10 +27,10 @@ def validate_key(key: str) -> str:
 
 
 def validate_prefix(prefix: str) -> str:
-    """Return ``prefix`` when keys can begin with it; it may be empty or end in a slash.
+    """Return ``prefix`` if keys can have this prefix; it may be empty or end in a slash.
 
     Raises:
-        StorageError: No key can begin like that.
+        StorageError: No valid key has this prefix.
     """
     fault = _fault(prefix.removesuffix("/")) if prefix else ""
     if fault:

@@ -1,14 +1,14 @@
-"""A folder as a result bucket, safe among processes and against kills.
+"""A folder as a result bucket, safe for concurrent processes and after kills.
 
-An object is a plain file below the folder.  What else Sightline knows of it travels with the file, so that no second
-file can disagree with it: the CRC-32C from the time of writing is an extended attribute, and the generation is the
-modification time in nanoseconds, which every write moves forward.  Both are set on a temporary file before it is
-renamed into place.  ``<root>/.sightline/`` holds the temporary files and the lock that makes comparing a generation
-and replacing the object one step.
+An object is a plain file below the folder.  Its metadata are stored with the file, so that they can never be out of
+sync: the CRC-32C at the time of writing is an extended attribute, and the generation is the modification time in
+nanoseconds, which every write increases.  Both are set on a temporary file before it is renamed to its final path.
+``<root>/.sightline/`` contains the temporary files and a lock, under which a generation is compared and the object
+replaced.
 
-A file that was put there by hand has no recorded checksum and is taken as it is; so are all files on a file system
-without extended attributes.  The lock is advisory (``flock``), so the folder must not lie on a network file system that
-does not carry locks.
+A file that was added manually has no recorded checksum and is not verified; the same applies to all files on a file
+system without extended attributes.  The lock is advisory (``flock``), so the folder must not be on a network file
+system without lock support.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 20
 JOBS = 4
 STALE_SECONDS = 24 * 3600.0
-"""A temporary file that nobody has written to for so long was left by a killed process."""
+"""A temporary file that was not modified for this long was left by a killed process."""
 
 _ATTRIBUTE = "user.sightline.crc32c"
 _NO_ATTRIBUTES = {errno.ENOTSUP, errno.EPERM, errno.ENOSYS}
 
 
 class LocalStorage(Storage):
-    """Objects as files below a folder, which is created at the first write.
+    """Objects as files below a folder, which is created by the first write.
 
     Args:
         root: The folder.
 
     Raises:
-        StorageError: There is something else at that place.
+        StorageError: The path exists and is not a folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -76,11 +76,11 @@ class LocalStorage(Storage):
         return cls(path_of(uri))
 
     def uri_of(self, key: str) -> str:
-        """The full URI of ``key``, with special characters quoted as file URIs have them."""
+        """The full URI of ``key``, with special characters quoted as in file URIs."""
         return (self._root / key).as_uri()
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """See :meth:`Storage.stat`; a file without a recorded checksum is read for it."""
+        """See :meth:`Storage.stat`; the checksum is computed if it was not recorded."""
         path = self._path(key)
         with explained("read", path):
             return self._stat(key, path)
@@ -100,7 +100,7 @@ class LocalStorage(Storage):
         yield from keys
 
     def read(self, key: str, sink: Sink, progress: Progress | None = None) -> ObjectInfo:
-        """See :meth:`Storage.read`; the open file stays the same one even if the object is replaced."""
+        """See :meth:`Storage.read`; the open file is read completely even if the object is replaced meanwhile."""
         path = self._path(key)
         with sink() as target, self._opened(key, path) as source:
             checksum = _copy(source, target, path, progress)
@@ -120,7 +120,7 @@ class LocalStorage(Storage):
             return self._write(key, source, path, if_generation, progress)
 
     def delete(self, key: str, *, if_generation: int | None = None) -> None:
-        """See :meth:`Storage.delete`; folders that become empty go with the object."""
+        """See :meth:`Storage.delete`; empty folders are removed together with the object."""
         path = self._path(key)
         with explained("delete", path):
             if self._present(path) == 0:
@@ -165,7 +165,7 @@ class LocalStorage(Storage):
                     return _info(key, checksum, path.stat())
 
     def _same_or_moved(self, key: str, size: int, checksum: str, if_generation: int | None, present: int) -> ObjectInfo:
-        """The object that is there, if it holds the very bytes that should have been written."""
+        """The existing object, if it contains exactly the bytes that should be written."""
         if present:
             info = self.read(key, _Nowhere)
             if (info.size, info.crc32c) == (size, checksum):
@@ -173,7 +173,7 @@ class LocalStorage(Storage):
         raise moved_error(self.uri_of(key), if_generation, present)
 
     def _renewed(self, info: ObjectInfo) -> ObjectInfo:
-        """An object that is found instead of written, at a new generation if it is old; the bucket is locked."""
+        """A reused object, with a new generation if it is old; requires the lock of the bucket."""
         path = self._path(info.key)
         if time.time_ns() - info.generation > FRESH_SECONDS * 1e9:
             os.utime(path)
@@ -212,7 +212,7 @@ class LocalStorage(Storage):
         return _info(key, checksum, status)
 
     def _present(self, path: Path) -> int:
-        """The generation of what is there now, 0 for nothing."""
+        """The current generation, 0 if there is no object."""
         try:
             return _generation(path.stat()) if path.is_file() else 0
         except FileNotFoundError:
@@ -234,7 +234,7 @@ class LocalStorage(Storage):
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the bucket's lock; it frees itself when the process dies."""
+        """Hold the bucket's lock; it is released automatically when the process ends."""
         self._hidden.mkdir(parents=True, exist_ok=True)
         with (self._hidden / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -242,14 +242,14 @@ class LocalStorage(Storage):
 
 
 class _Nowhere(io.BytesIO):
-    """Takes bytes and forgets them: for reading a file for its checksum alone."""
+    """Discards all bytes: for reading a file only to compute its checksum."""
 
     def write(self, data: Buffer, /) -> int:
         return len(memoryview(data))
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes left."""
+    """Remove leftovers of killed processes."""
     for path in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
@@ -257,7 +257,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _copy(source: BinaryIO, target: BinaryIO, origin: Path, progress: Progress | None) -> str:
-    """Copy what is left of ``source``; the checksum is that of the bytes that were copied."""
+    """Copy the remaining bytes of ``source``; returns their checksum."""
     checksum = 0
     while chunk := _chunk(source, origin):
         checksum = google_crc32c.extend(checksum, chunk)
@@ -268,7 +268,7 @@ def _copy(source: BinaryIO, target: BinaryIO, origin: Path, progress: Progress |
 
 
 def _chunk(source: BinaryIO, origin: Path) -> bytes:
-    """The next bytes of a file; a fault of reading is told apart from one of writing."""
+    """The next bytes of a file; distinguishes read errors from write errors."""
     with explained("read", origin):
         return source.read(CHUNK_BYTES)
 
@@ -284,7 +284,7 @@ def _record(stream: BinaryIO, checksum: str) -> None:
 
 
 def _recorded(stream: BinaryIO) -> str | None:
-    """The checksum from the time of writing; None for a file put there by hand, or where nothing can be recorded."""
+    """The recorded checksum; None for a file that was added manually, or if the file system cannot record it."""
     if not hasattr(os, "getxattr"):
         return None
     try:
@@ -301,5 +301,5 @@ def _info(key: str, checksum: str, status: os.stat_result) -> ObjectInfo:
 
 
 def _generation(status: os.stat_result) -> int:
-    """The modification time in nanoseconds; an unpacked archive may have 0, which stands for "does not exist"."""
+    """The modification time in nanoseconds; at least 1, because files from archives may have 0, "does not exist"."""
     return max(status.st_mtime_ns, 1)

@@ -14,8 +14,8 @@ class ObjectInfo:
         key: POSIX path below the bucket's URI, such as ``evaluation/plates_train_v1/EIR/CURRENT.json``.
         size: Bytes.
         crc32c: Base64 of the big-endian checksum, as Google Storage gives it.
-        generation: Changes at every write; 0 stands for "does not exist".
-        updated: When it was written, by the clock of the storage; None where that is not known.
+        generation: Changes with every write; 0 means "does not exist".
+        updated: Time of the last write, by the clock of the storage; None if unknown.
     """
 
     key: str

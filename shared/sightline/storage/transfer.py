@@ -1,4 +1,4 @@
-"""Many objects at once: a bounded pool of threads, results as they come, memory flat in the number of objects."""
+"""Concurrent transfers: a bounded pool of threads, results in order of completion, constant memory use."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Sink = Callable[[], AbstractContextManager[BinaryIO]]
-"""Opens the place where an object's bytes go, anew for each attempt.
+"""Opens the destination of an object's bytes, once per attempt.
 
-Bytes are written once and in order.  The context is left without an exception when all bytes are there and their
-checksum is right: then the place keeps them, or refuses them with an error of its own.  Left with an exception, it
-must forget them.
+Bytes are written once and in order.  If the context ends without an exception, all bytes were written and their
+checksum is correct: the destination keeps them, or raises its own error.  If it ends with an exception, the
+destination must discard them.
 """
 
 
@@ -30,8 +30,8 @@ class Download:
     """An object to read.
 
     Attributes:
-        key: Which.
-        sink: Where its bytes go; it is called in a thread of the pool.
+        key: The key of the object.
+        sink: The destination of its bytes; called in a thread of the pool.
     """
 
     key: str
@@ -44,7 +44,7 @@ class Upload:
 
     Attributes:
         path: The file with its bytes.
-        key: Where it goes.
+        key: The key of the object.
         if_generation: See :meth:`sightline.storage.base.Storage.write_bytes`.
     """
 
@@ -58,8 +58,8 @@ class Outcome:
     """The result of one of many transfers: either ``info`` or ``error``.
 
     Attributes:
-        key: Which.
-        info: What is in the bucket now.
+        key: The key of the object.
+        info: Metadata of the object after the transfer.
         error: Why it failed.
     """
 
@@ -69,17 +69,17 @@ class Outcome:
 
 
 def in_pool(work: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
-    """Yield ``work(item)`` of every item, in the order in which they finish.
+    """Yield ``work(item)`` for every item, in order of completion.
 
-    No more than twice ``jobs`` items are taken from ``items`` before their results are asked for.  An exception of
-    ``work`` ends everything.
+    At most twice ``jobs`` items are taken from ``items`` before their results are consumed.  An exception of ``work``
+    ends the iteration.
 
     Args:
         work: Called in a thread.
-        items: Consumed lazily, in the thread of the caller.
+        items: Consumed lazily, in the caller's thread.
         jobs: Number of threads.
     """
-    done: SimpleQueue[Future[Result]] = SimpleQueue()  # several times as fast as waiting for one of many futures
+    done: SimpleQueue[Future[Result]] = SimpleQueue()  # several times faster than waiting for one of many futures
     pending = 0
     pool = ThreadPoolExecutor(jobs)
     try:

@@ -1,4 +1,4 @@
-"""Selecting the storage back end for a URI."""
+"""Selects the storage back end for a URI."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ BACK_ENDS = NameTable(
         "gs": "sightline.storage.gcs:GoogleStorage",
     },
 )
-"""Classes with ``from_uri(uri)``."""
+"""Classes with a method ``from_uri(uri)``."""
 
 _EXTRAS = {"gs": "gcs"}
-"""Scheme -> the extra that installs what its back end needs."""
+"""Scheme -> the extra that installs the dependencies of its back end."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -34,7 +34,7 @@ def open_storage(uri: str) -> Storage:
         uri: ``gs://bucket/prefix``, ``file:///absolute/path`` or a plain path.
 
     Raises:
-        StorageError: No back end knows the scheme, or the URI is no place for a bucket.
+        StorageError: No back end supports the scheme, or the URI cannot be a bucket.
     """
     require_known(uri)
     scheme = _scheme(uri)
@@ -50,10 +50,10 @@ def open_storage(uri: str) -> Storage:
 
 
 def require_known(uri: str) -> None:
-    """Refuse a URI that no back end supports, without loading the library of one.
+    """Reject a URI that no back end supports, without importing the library of a back end.
 
     Raises:
-        StorageError: No back end knows the scheme.
+        StorageError: No back end supports the scheme.
     """
     scheme = _scheme(uri)
     if scheme not in BACK_ENDS:
@@ -62,13 +62,13 @@ def require_known(uri: str) -> None:
 
 
 def open_uri(uri: str) -> tuple[Storage, str]:
-    """The storage that holds one object, and the object's key there.
+    """The storage that contains an object, and the object's key in it.
 
     Args:
-        uri: The full URI of an object, such as :meth:`Storage.uri_of` gives it, or the path of a file.
+        uri: The full URI of an object, as returned by :meth:`Storage.uri_of`, or the path of a file.
 
     Raises:
-        StorageError: The URI names no object.
+        StorageError: The URI does not refer to an object.
     """
     location = str(path_of(uri)) if _scheme(uri) == "file" else uri
     folder, _, name = location.rpartition("/")
@@ -80,18 +80,18 @@ def open_uri(uri: str) -> tuple[Storage, str]:
 
 
 def fetch(uri: str, folder: Path) -> Path:
-    """Copy the object at ``uri``, verified against its checksum, into ``folder`` under its own name.
+    """Download the object at ``uri`` to ``folder`` under its own name, verified against its checksum.
 
     Args:
         uri: The full URI of an object, or the path of a file.
-        folder: Created where it does not exist.
+        folder: Created if it does not exist.
 
     Returns:
         The path of the copy.
 
     Raises:
         ObjectNotFoundError: There is no such object.
-        StorageError: It could not be read, or ``folder`` not be written.
+        StorageError: It could not be read, or ``folder`` is not writable.
     """
     storage, key = open_uri(uri)
     path = folder / key
@@ -100,10 +100,10 @@ def fetch(uri: str, folder: Path) -> Path:
 
 
 def path_of(uri: str) -> Path:
-    """The absolute path that a ``file://`` URI or a plain path names.
+    """The absolute path of a ``file://`` URI or a plain path.
 
     Raises:
-        StorageError: The URI names another machine, or nothing.
+        StorageError: The URI is empty, or refers to another machine.
     """
     if not _SCHEME.match(uri):
         if not uri.strip():

@@ -1,1 +1,1 @@
-"""What differs between tasks, and nothing else."""
+"""Task-specific code, one folder per task."""

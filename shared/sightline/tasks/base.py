@@ -1,4 +1,4 @@
-"""What differs between tasks, and nothing else: a table of names, what a task can do, and the way to a predictor."""
+"""The interface of tasks: the table of their names, the protocols, and loading of predictors."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ if TYPE_CHECKING:
 TASKS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.task:TASK"))
 
 MAX_PIXELS = 50_000_000
-"""Of an image file, where no other limit is given; as ``data.max_pixels`` has it."""
+"""Default limit for image files, equal to the default of ``data.max_pixels``."""
 
 
 class Prediction(Protocol):
-    """What a model says about one image, in whatever form a task has for it.
+    """The prediction of a model for one image, in a form specific to the task.
 
     Attributes:
-        image_id: The COCO id of the image; 0 for one without.
+        image_id: COCO id of the image; 0 if it has none.
     """
 
     image_id: int
 
     def above(self, score_threshold: float) -> Self:
-        """What is at least as sure as a threshold, 0 to 1."""
+        """The parts of the prediction with a score of at least the threshold, 0 to 1."""
         ...
 
     def of_classes(self, ids: Mapping[int, int]) -> Self:
-        """What it says about some classes, with other category ids.
+        """The prediction restricted to some classes, with new category ids.
 
         Args:
-            ids: Category id -> the one that it gets; what is of other classes is left out.
+            ids: Old category id -> new category id; other classes are left out.
         """
         ...
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values that :meth:`from_json` gives back bit by bit."""
+        """The prediction as JSON values; :meth:`from_json` restores it exactly."""
         ...
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The prediction that :meth:`to_json` wrote.
+        """Restore a prediction from the values of :meth:`to_json`.
 
         Raises:
-            LookupError, TypeError, ValueError or OverflowError: The values are something else.
+            LookupError, TypeError, ValueError or OverflowError: The values are invalid.
         """
         ...
 
@@ -73,7 +73,7 @@ class Predictor(Protocol):
         prediction = predictor.predict("photo.jpg").above(0.5)
 
     Attributes:
-        card: What is known of the network: classes, preprocessing, where it came from.
+        card: Description of the network: classes, preprocessing, origin.
     """
 
     card: ModelCard
@@ -82,28 +82,28 @@ class Predictor(Protocol):
     def load(
         path: str | Path, device: str = "auto", task: str | None = None, classes: Sequence[str] | None = None
     ) -> Predictor:
-        """The model in a model file, of whatever task it is; see :func:`load_predictor`."""
+        """Load a model file of any task; see :func:`load_predictor`."""
         return load_predictor(path, device, task=task, classes=classes)
 
     @property
     def class_names(self) -> dict[int, str]:
-        """COCO category id -> the name of the class."""
+        """COCO category id -> class name."""
         return dict(zip(self.card.category_ids, self.card.classes, strict=True))
 
     def predict(
         self, image: Image | npt.NDArray[np.uint8] | Path | str, image_id: int = 0, *, max_pixels: int = MAX_PIXELS
-    ) -> Any:  # noqa: ANN401  (the task's own kind of prediction)
-        """What the network says about one image.
+    ) -> Any:  # noqa: ANN401  (the prediction type of the task)
+        """Predict on one image.
 
         Args:
-            image: The path of an image file, which is turned as its EXIF orientation says; or pixels, which are taken
-                as they are: a Pillow image, or uint8 [height, width, 3] RGB or [height, width] grey.
-            image_id: The COCO id that the prediction is to carry.
-            max_pixels: An image file with more pixels is refused.
+            image: The path of an image file, whose EXIF orientation is applied; or pixels, used as they are: a Pillow
+                image, or uint8 [height, width, 3] RGB or [height, width] gray.
+            image_id: COCO id to store in the prediction.
+            max_pixels: Image files with more pixels are rejected.
 
         Returns:
-            The task's own kind of :class:`Prediction`, in the image's own pixels; of detectors
-            :class:`sightline.data.detections.Detections`, the surest first.
+            The task's type of :class:`Prediction`, in pixels of the image; for detectors
+            :class:`sightline.data.detections.Detections`, sorted by descending score.
 
         Raises:
             DataError: The file cannot be read, or the array is not an image.
@@ -112,11 +112,11 @@ class Predictor(Protocol):
 
 
 class Task(Protocol):
-    """What the engine and the steps ask of a task.
+    """The interface of a task for the engine and the steps.
 
     Attributes:
-        name: As in the configuration.
-        short_names: Parts of the loss -> what they are called where there is little room.
+        name: Name in the configuration.
+        short_names: Name of a loss component -> a short name for log lines.
     """
 
     name: str
@@ -124,38 +124,38 @@ class Task(Protocol):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names of what :meth:`evaluate` gives wherever there is truth."""
+        """Names of the metrics that :meth:`evaluate` computes if there is truth."""
         return tuple(metric.name for metric in task_declaration(self.name).validation_metrics)
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
-        """The network with random weights; ``num_classes`` without the background."""
+        """Build the network with random weights; ``num_classes`` does not count the background."""
         ...
 
     def load_backbone(self, network: nn.Module, path: Path) -> None:  # noqa: ARG002
-        """Put pretrained weights (``.safetensors``) into the backbone of a network.
+        """Load pretrained weights (``.safetensors``) into the backbone of a network.
 
         Raises:
-            ModelFileError: They do not fit.
+            ModelFileError: The weights do not match the backbone.
             ConfigurationError: The network has no backbone.
         """
         raise ConfigurationError(
-            f"model.weights: the network of {self.name} has no backbone to put {path} into; leave model.weights empty"
+            f"model.weights: the network of {self.name} has no backbone to load {path} into; leave model.weights empty"
         )
 
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
-        """The parts of the loss, scalars by name, that sum to what is minimised."""
+        """The components of the loss as scalars by name; their sum is minimized."""
         ...
 
     def predictor(self, network: nn.Module, card: ModelCard, device: torch.device) -> Predictor:
-        """The network as something that looks at images."""
+        """A predictor that uses the network."""
         ...
 
     def load(self, path: Path, device: str) -> Predictor:
-        """The model in a model file of this task, on a device: ``auto``, ``cpu`` or ``cuda``.
+        """Load a model file of this task on a device: ``auto``, ``cpu`` or ``cuda``.
 
         Raises:
-            ModelFileError: The file cannot be used, or was made for another task.
-            ConfigurationError: The device is not there.
+            ModelFileError: The file cannot be used, or is of another task.
+            ConfigurationError: The device is not available.
         """
         from sightline.models.device import choose_device
 
@@ -163,15 +163,15 @@ class Task(Protocol):
         return self.predictor(network, card, choose_device(device))
 
     def evaluate(self, truth: CocoDocument, predictions: Sequence[Any]) -> dict[str, float]:
-        """The metrics of a validation by name; one that cannot be computed is absent."""
+        """The metrics of a validation by name; metrics that cannot be computed are absent."""
         ...
 
 
 def load_task(name: str) -> Task:
-    """The task of that name.
+    """The task with this name.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: There is no such task.
     """
     task: Task = TASKS.load(name, "task")
     return task
@@ -180,17 +180,17 @@ def load_task(name: str) -> Task:
 def load_predictor(
     path: str | Path, device: str = "auto", *, task: str | None = None, classes: Sequence[str] | None = None
 ) -> Predictor:
-    """The model in a model file, ready to predict; needs this file and nothing else.
+    """Load a model file, ready to predict; no other file is needed.
 
     Args:
-        path: The file.
+        path: The model file.
         device: ``auto``, ``cpu`` or ``cuda``.
-        task: The task that it must be for; None: any.
-        classes: The classes that it must know, in their order; None: any.
+        task: Required task; None: any.
+        classes: Required classes, in their order; None: any.
 
     Raises:
-        ModelFileError: The file cannot be used, or was made for another task or other classes.
-        ConfigurationError: The device is not there.
+        ModelFileError: The file cannot be used, or has another task or other classes.
+        ConfigurationError: The device is not available.
     """
     path = Path(path)
     return load_task(checked_card(path, task=task, classes=classes).task).load(path, device)
@@ -199,10 +199,10 @@ def load_predictor(
 def load_model(
     path: Path, *, task: str | None = None, classes: Sequence[str] | None = None
 ) -> tuple[nn.Module, ModelCard]:
-    """The network in a model file, on the CPU and in evaluation, with its card; arguments as :func:`load_predictor`.
+    """The network of a model file, on the CPU in evaluation mode, and its card; arguments: :func:`load_predictor`.
 
     Raises:
-        ModelFileError: The file cannot be used, or was made for another task or other classes.
+        ModelFileError: The file cannot be used, or has another task or other classes.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -214,30 +214,29 @@ def load_model(
         network = load_task(card.task).build_network(card.architecture, len(card.classes))
         network.load_state_dict(load_file(path))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelFileError(f"{path}: the weights do not fit the description ({shortened(error)})") from error
+        raise ModelFileError(f"{path}: the weights do not match the model card ({shortened(error)})") from error
     return network.eval(), card
 
 
 def checked_card(path: Path, *, task: str | None = None, classes: Sequence[str] | None = None) -> ModelCard:
-    """What a model file says about itself, if it is for this task and these classes; None: for any.
+    """The card of a model file, checked for this task and these classes; None: any.
 
     Raises:
-        ModelFileError: The file cannot be used, was made for another task or other classes, or for a task that this
-            version of Sightline does not have.
+        ModelFileError: The file cannot be used, has another task or other classes, or has a task that this version of
+            Sightline does not have.
     """
     from sightline.models.model_file import read_card
 
     card = read_card(path)
     if task is not None and task != card.task:
-        raise ModelFileError(f"{path}: made for the task {card.task}, but {task} is asked for")
+        raise ModelFileError(f"{path}: the model is for the task {card.task}; expected {task}")
     if card.task not in TASKS:
         raise ModelFileError(
-            f"{path}: made for another task than this version of Sightline has: "
+            f"{path}: the model is for a task that this version of Sightline does not have: "
             f"{unknown_name(TASKS.noun, card.task, tuple(TASKS))}"
         )
     if classes is not None and tuple(classes) != card.classes:
         raise ModelFileError(
-            f"{path}: made for the classes {', '.join(card.classes)}, but {', '.join(classes)} are asked for; "
-            "the names and their order must be the same"
+            f"{path}: the model has the classes {', '.join(card.classes)}; expected {', '.join(classes)}, in this order"
         )
     return card

@@ -1,6 +1,6 @@
-"""Everything that evaluate, test and predict tell of a model, by task.
+"""The interface of evaluators, which measure, draw and describe predictions for evaluate, test and predict.
 
-Apart from :mod:`sightline.tasks.base`, so that a change of what is measured after training trains nothing again.
+It is separate from :mod:`sightline.tasks.base`, so that a change of an evaluator does not cause a new training.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 EVALUATORS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.evaluator:EVALUATOR"))
-"""What makes an :class:`Evaluator` of a reading and of class names by category id."""
+"""Makes an :class:`Evaluator` from the name of a reading and class names by category id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One model on one split.
+    """The measurement of one model on one split.
 
     Attributes:
-        metrics: By name, 0 to 1; what cannot be computed is left out.
-        sections: What a page shows of it.
-        remarks: What is to be said of each image, by its id; an image without an entry has no mistake.
-        note: On what conditions the metrics were computed, full sentences.
+        metrics: Metrics by name, 0 to 1; metrics that cannot be computed are absent.
+        sections: Page sections.
+        remarks: Image id -> remark on the image; an image without an entry has no mistakes.
+        note: How the metrics were computed, in full sentences.
     """
 
     metrics: dict[str, float]
@@ -39,77 +39,77 @@ class Measurement:
     note: str = ""
 
     def document(self) -> dict[str, Any]:
-        """The measurement as JSON values, as ``summary.json`` has it."""
+        """The measurement as JSON values for ``summary.json``."""
         sections = [section.model_dump(mode="json") for section in self.sections]
         return {"metrics": self.metrics, "note": self.note, "sections": sections}
 
     def remark(self, image_id: int) -> Remark:
-        """What is to be said of an image."""
+        """The remark on an image."""
         return self.remarks.get(image_id, Remark())
 
 
 class Evaluator(Protocol):
-    """Measures, draws and describes predictions of a task, whose own kind of prediction it takes.
+    """Measures, draws and describes the predictions of a task.
 
     Attributes:
-        prediction: That kind.
+        prediction: The prediction type of the task.
     """
 
     prediction: type[Prediction]
 
     def for_classes(self, names: Sequence[str]) -> Self:
-        """The same on some of the classes; what needs others is left out."""
+        """The evaluator for some of the classes; metrics that need other classes are left out."""
         ...
 
     def measure(self, truth: CocoDocument, predictions: Sequence[Any], score_threshold: float) -> Measurement:
-        """Compute every metric.
+        """Compute all metrics.
 
         Args:
             truth: One split.
-            predictions: One an image, of every score.
-            score_threshold: What is less sure counts for nothing that needs a decision, such as a confusion matrix.
+            predictions: One per image, with all scores.
+            score_threshold: Lowest score that counts where a decision is needed, such as in a confusion matrix.
 
         Raises:
-            DataError: Truth or predictions that cannot be measured.
+            DataError: Truth or predictions are invalid.
         """
         ...
 
     def describe(self, prediction: Any, *, brief: bool = False) -> dict[str, Any]:  # noqa: ANN401
-        """A prediction as JSON values for people and other programs.
+        """A prediction as human-readable JSON values.
 
         Args:
-            prediction: Of one image, without what is not sure enough.
-            brief: Whether numbers are rounded to what a person needs.
+            prediction: The prediction for one image, already filtered by score.
+            brief: Round numbers for display.
         """
         ...
 
     def texts(self, description: Mapping[str, Any]) -> list[Text]:
-        """What a description says that belongs below a drawn image without truth; may be empty."""
+        """The texts of a description to show below a drawn image without truth; may be empty."""
         ...
 
     def line(self, description: Mapping[str, Any]) -> str:
-        """What a description says, in a few words."""
+        """A description summarized in a few words."""
         ...
 
     def draw(self, image: Image, prediction: Any) -> Image:  # noqa: ANN401
-        """An image with what was predicted; the given one is not changed."""
+        """Draw a prediction on a copy of the image."""
         ...
 
     def draw_truth(self, image: Image, annotations: Sequence[CocoAnnotation]) -> Image:
-        """An image with what is true, as :meth:`draw` shows it; the given one is not changed."""
+        """Draw the truth on a copy of the image, in the same way as :meth:`draw`."""
         ...
 
 
 def open_evaluator(task: str, reading: str, names: Mapping[int, str]) -> Evaluator:
-    """What measures, draws and describes the predictions of a task.
+    """The evaluator of a task.
 
     Args:
-        task: Its name.
-        reading: As in the configuration.
-        names: Category id -> class.
+        task: Name of the task.
+        reading: The ``reading`` of the configuration.
+        names: Category id -> class name.
 
     Raises:
-        ConfigurationError: There is no such task, or classes are missing that the reading needs.
+        ConfigurationError: There is no such task, or classes required by the reading are missing.
     """
     make: Callable[[str, Mapping[int, str]], Evaluator] = EVALUATORS.load(task, "task")
     return make(reading, names)

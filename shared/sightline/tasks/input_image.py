@@ -1,4 +1,4 @@
-"""The image that a predictor is given, in any of its forms."""
+"""Conversion of a predictor's input image."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sightline.errors import DataError
 
 
 def rgb_image(image: Image.Image | npt.NDArray[np.uint8] | Path | str, max_pixels: int) -> Image.Image:
-    """What a predictor is given, as a Pillow image in RGB.
+    """The input image of a predictor as a Pillow image in RGB.
 
     Args:
-        image: The path of an image file, which is turned as its EXIF orientation says; or pixels, which are taken as
-            they are: a Pillow image, or uint8 [height, width, 3] RGB or [height, width] grey.
-        max_pixels: An image file with more pixels is refused.
+        image: The path of an image file, whose EXIF orientation is applied; or pixels, used as they are: a Pillow
+            image, or uint8 [height, width, 3] RGB or [height, width] gray.
+        max_pixels: Image files with more pixels are rejected.
 
     Raises:
         DataError: The file cannot be read, or the array is not an image.
@@ -30,7 +30,7 @@ def rgb_image(image: Image.Image | npt.NDArray[np.uint8] | Path | str, max_pixel
         if image.dtype != np.uint8 or image.ndim not in {2, 3} or not colours or not image.size:
             raise DataError(
                 f"an array of {image.dtype} {list(image.shape)} is not an image; expected uint8 [height, width, 3] RGB "
-                "or [height, width] grey, with at least one pixel"
+                "or [height, width] gray, with at least one pixel"
             )
         image = Image.fromarray(np.ascontiguousarray(image))
     return image if image.mode == "RGB" else image.convert("RGB")

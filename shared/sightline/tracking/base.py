@@ -11,29 +11,29 @@ from sightline.config.schema import TRACKER_NAMES
 from sightline.names import NameTable
 
 TRACKERS = NameTable("tracker", dict.fromkeys(TRACKER_NAMES, "sightline.tracking.*:TRACKER"))
-"""What makes a tracker of a folder and an iteration to resume after."""
+"""Makes a tracker from a folder and the iteration to resume after."""
 
 
 class Tracker(Protocol):
-    """Where training curves go."""
+    """Records training curves."""
 
     def log_metrics(self, iteration: int, values: Mapping[str, float]) -> None:
         """Add one point to each named curve.
 
         Args:
-            iteration: Iterations done, from 1.
+            iteration: Number of completed iterations, from 1.
             values: Finite numbers by name, such as ``loss`` or ``val/mask_AP``.
         """
 
     def close(self) -> None:
-        """Write what is left and let go of the files."""
+        """Flush and close the files."""
 
 
 class TrackerGroup:
-    """Several trackers as one.
+    """A tracker that forwards to several trackers.
 
     Args:
-        trackers: All of them are told everything.
+        trackers: The trackers.
     """
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
@@ -47,7 +47,7 @@ class TrackerGroup:
         """
         bad = {name: value for name, value in values.items() if not math.isfinite(value)}
         if bad:
-            raise ValueError(f"metrics at iteration {iteration} must be finite numbers, but {bad} are not")
+            raise ValueError(f"metrics at iteration {iteration} must be finite numbers, got {bad}")
         for tracker in self._trackers:
             tracker.log_metrics(iteration, values)
 
@@ -58,16 +58,16 @@ class TrackerGroup:
 
 
 def open_trackers(names: Sequence[str], folder: Path, *, resume_iteration: int = 0) -> Tracker:
-    """Open the trackers of these names as one.
+    """Open the trackers with these names as one.
 
     Args:
-        names: Of :data:`TRACKERS`; may be empty.
-        folder: Where they write; created where it does not exist.
-        resume_iteration: The iteration of the checkpoint that training goes on from; what was logged after it by a
-            killed process is dropped.  0: training begins.
+        names: Names in :data:`TRACKERS`; may be empty.
+        folder: Output folder; created if it does not exist.
+        resume_iteration: The iteration of the checkpoint that training resumes from; values that a killed process
+            logged after it are dropped.  0: a new training.
 
     Raises:
-        ConfigurationError: An unknown name, or a tracker that is not installed.
+        ConfigurationError: A name is unknown, or a required package is not installed.
     """
     makers: list[Callable[[Path, int], Tracker]] = [TRACKERS.load(name, "train.trackers") for name in names]
     folder.mkdir(parents=True, exist_ok=True)

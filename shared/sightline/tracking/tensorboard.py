@@ -14,7 +14,7 @@ class TensorBoardTracker:
 
     Args:
         folder: An existing folder.
-        resume_iteration: TensorBoard leaves out what was logged for later iterations before.
+        resume_iteration: TensorBoard drops values that were logged earlier for later iterations.
 
     Raises:
         ConfigurationError: TensorBoard is not installed.

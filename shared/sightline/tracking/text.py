@@ -1,4 +1,4 @@
-"""Training curves as JSON lines, which any program reads."""
+"""Training curves as JSON lines, which any program can read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ METRICS_FILE = "metrics.jsonl"
 
 
 class TextTracker:
-    """Appends ``{"iteration": 20, "loss": 1.2}`` to ``metrics.jsonl``, a line a call; a text is a file of its own.
+    """Appends lines such as ``{"iteration": 20, "loss": 1.2}`` to ``metrics.jsonl``, one per call.
 
     Args:
         folder: An existing folder.
-        resume_iteration: Lines of later iterations are dropped, as is a last line that was not written to its end.
+        resume_iteration: Lines of later iterations are dropped, as is an incomplete last line.
     """
 
     def __init__(self, folder: Path, resume_iteration: int = 0) -> None:
@@ -42,10 +42,10 @@ class TextTracker:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl`` up to one that a killed process did not write to its end.
+    """The lines of ``metrics.jsonl`` up to the first incomplete line, which a killed process may leave.
 
     Args:
-        path: The file; one that is not there has no lines.
+        path: The file; if it does not exist, there are no lines.
     """
     if not path.is_file():
         return []

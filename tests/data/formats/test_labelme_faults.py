@@ -121,10 +121,10 @@ SHAPES = {
     "quadrilateral of five": (shape(shape_type="quadrilateral", points=[*SQUARE, [9, 9]]), "broken_json", f" ('car'): shape type quadrilateral needs 4 points, found 5; {REDRAW}"),
     "rectangle of three": (shape(shape_type="rectangle", points=SQUARE[:3]), "broken_json", f" ('car'): shape type rectangle needs 2 or 4 points, found 3; {REDRAW}"),
     "circle of one": (shape(shape_type="circle", points=SQUARE[:1]), "zero_area", f" ('car'): shape type circle needs 2 points, found 1; {REDRAW}"),
-    "one line": (shape(points=[[1, 1], [5, 5], [9, 9]]), "zero_area", f" ('car'): its points lie on one line, so it covers no area; {REDRAW}"),
-    "one place": (shape(points=[[1, 1]] * 3), "zero_area", f" ('car'): its points lie on one line, so it covers no area; {REDRAW}"),
-    "thin rectangle": (shape(shape_type="rectangle", points=[[3, 1], [3, 9]]), "zero_area", f" ('car'): its points lie on one line, so it covers no area; {REDRAW}"),
-    "no radius": (shape(shape_type="circle", points=[[3, 1], [3, 1]]), "zero_area", f" ('car'): its points lie on one line, so it covers no area; {REDRAW}"),
+    "one line": (shape(points=[[1, 1], [5, 5], [9, 9]]), "zero_area", f" ('car'): its points are on one line, so it covers no area; {REDRAW}"),
+    "one place": (shape(points=[[1, 1]] * 3), "zero_area", f" ('car'): its points are on one line, so it covers no area; {REDRAW}"),
+    "thin rectangle": (shape(shape_type="rectangle", points=[[3, 1], [3, 9]]), "zero_area", f" ('car'): its points are on one line, so it covers no area; {REDRAW}"),
+    "no radius": (shape(shape_type="circle", points=[[3, 1], [3, 1]]), "zero_area", f" ('car'): its points are on one line, so it covers no area; {REDRAW}"),
     "twice": (shape(points=[[1, 1], [5, 1], [5, 5]]), "duplicate_shape", " ('car'): it is the same as shape 0; delete one of the two"),
     "negative": (shape(points=[[-1.5, 10], [30, 10], [30, 30]]), "outside_image", " ('car'): it extends from (-1.5, 10) to (30, 30), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
     "below": (shape(points=[[1, 10], [30, 48.5], [30, 30]]), "outside_image", " ('car'): it extends from (1, 10) to (30, 48.5), outside the image of 64 x 48 pixels; move it into the image, or let record clip it (data.faults.outside_image=clip)"),
@@ -186,7 +186,7 @@ UNSAFE = {
     ),
     "c:a.jpg": ("'c:a.jpg' is absolute", INSIDE),
     "\\\\host\\share\\a.jpg": (r"'\\\\host\\share\\a.jpg' is absolute", INSIDE),
-    "a.jpg\0.png": (r"'a.jpg\x00.png' holds a NUL character", "open the file in labelme and save it again"),
+    "a.jpg\0.png": (r"'a.jpg\x00.png' contains a NUL character", "open the file in labelme and save it again"),
     "link.jpg": ("'link.jpg' leads outside the folder", LINK),
     "folder/a.jpg": ("'folder/a.jpg' leads outside the folder", LINK),
 }
@@ -225,7 +225,7 @@ IMAGES = {
     "huge": (encoded(Image.new("1", (9000, 9000)), "PNG"), "broken_image", "image a.jpg: it has 9000 x 9000 = 81,000,000 pixels, more than data.max_pixels = 50,000,000; make it smaller, or raise data.max_pixels"),
     "16 bits": (encoded(Image.fromarray(np.zeros((48, 64), np.uint16)), "PNG"), "broken_image", "image a.jpg: its pixels have more than 8 bits per channel (Pillow's mode I;16); convert it to 8 bits per channel"),
     "other size": (encoded(picture(size=(60, 40))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 60 x 40 pixels; check in labelme that the shapes fit the image, and save it again"),
-    "turned": (encoded(picture(size=(48, 64))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 48 x 64 pixels, its sides swapped: labelled under another EXIF orientation; check in labelme that the shapes fit the image, and save it again"),
+    "turned": (encoded(picture(size=(48, 64))), "wrong_image_size", "imageWidth x imageHeight is 64 x 48, but the image has 48 x 64 pixels, its sides swapped: labeled with another EXIF orientation; check in labelme that the shapes fit the image, and save it again"),
 }  # fmt: skip
 
 
@@ -305,7 +305,7 @@ def test_two_images_whose_names_differ_in_letter_case_are_faults(tmp_path):
         pytest.skip("this file system does not tell letter case apart")
     assert faults_of(tmp_path)[0] == (
         "duplicate_image",
-        "a.json: image a.jpg and A.JPG of b.json differ in letter case only; "
+        "a.json: image a.jpg and A.JPG of b.json differ only in letter case; "
         "rename one of the images, so that the dataset can be checked out on every system",
     )
 

@@ -123,7 +123,7 @@ def test_what_a_killed_process_leaves_is_fetched_without_it(storage, objects, fe
     killer.start()
     assert fetched(storage, objects, tmp_path) == ({}, set(objects))
     killer.join()
-    assert "a process that helped to fetch was killed" in caplog.text
+    assert "a process that fetched objects was killed" in caplog.text
     assert fetched_here == []  # a second pool did it
 
 
@@ -163,7 +163,7 @@ def test_without_a_pool_one_process_fetches(storage, objects, fetched_here, tmp_
         monkeypatch.setattr(process_executor, "ProcessPoolExecutor", refuse)
     assert fetched(storage, objects, tmp_path) == ({}, set(objects))
     assert set(fetched_here) == set(objects)
-    assert "only one process fetches" in caplog.text
+    assert "objects are fetched with one process only" in caplog.text
 
 
 @pytest.mark.usefixtures("three_processes")

@@ -126,16 +126,16 @@ def damaged_in_place(site):
 
 
 DAMAGES = {
-    "no model file": (lose_model, "is not in the result bucket any more"),
-    "model, first byte": (flip(0.0), "damaged|is not the model that was meant"),
-    "model, in the header": (flip(0.001), "damaged|is not the model that was meant"),
-    "model, in the weights": (flip(0.7), "damaged|is not the model that was meant"),
-    "model, last byte": (flip(1.0), "damaged|is not the model that was meant"),
-    "model, truncated": (truncate, "damaged|is not the model that was meant"),
+    "no model file": (lose_model, "is no longer in the result bucket"),
+    "model, first byte": (flip(0.0), "damaged"),
+    "model, in the header": (flip(0.001), "damaged"),
+    "model, in the weights": (flip(0.7), "damaged"),
+    "model, last byte": (flip(1.0), "damaged"),
+    "model, truncated": (truncate, "damaged"),
     "model of a newer format": (card(format=99), "it has format 99"),
     "model of an older format": (card(format=0), "expected a positive whole number"),
-    "model of another task": (card(task="keypoints"), "was made for the task keypoints"),
-    "model of other weights": (other_weights, "the weights do not fit the description"),
+    "model of another task": (card(task="keypoints"), "was trained for the task keypoints"),
+    "model of other weights": (other_weights, "the weights do not match the model card"),
     "unknown network": (other_network("resnet19"), "no backbone called 'resnet19'"),
     "unknown network of timm": (other_network("timm:nothing_like_it"), "no backbone called"),
     "no pointer in the file": (pointers(b""), "it is empty"),
@@ -144,9 +144,9 @@ DAMAGES = {
     "not text": (pointers(b"\xff\xfe\x00"), "not UTF-8"),
     "pointer of a newer release": (changed_pointers(format=99, models=[]), "it has format 99"),
     "pointer of another task": (changed_pointers(task="keypoints"), "is for .* of task keypoints"),
-    "pointer with another hash": (changed_pointers(sha256="0" * 64), "damaged|is not the model that was meant"),
-    "pointer to nowhere": (changed_pointers(uri=""), "its URI cannot be used"),
-    "pointer to an unknown place": (changed_pointers(uri="ftp://host/model"), "its URI cannot be used"),
+    "pointer with another hash": (changed_pointers(sha256="0" * 64), "damaged"),
+    "pointer to nowhere": (changed_pointers(uri=""), "invalid URI"),
+    "pointer to an unknown place": (changed_pointers(uri="ftp://host/model"), "invalid URI"),
     "pointer damaged on disk": (damaged_in_place, "is damaged"),
 }
 
@@ -187,7 +187,7 @@ def test_a_champion_that_cannot_be_used_never_blocks(damaged, caplog):
         assert (selection.promoted, selection.previous_value, selection.name) == (False, None, "best")
         assert selection.champion in {"unreadable", "incomparable"}
         assert not selection.champion_stays
-        assert "best is not promoted, for the champion cannot be measured" in selection.reason
+        assert "best is not promoted, because the champion cannot be measured" in selection.reason
         assert "evaluate.replace_unreadable=true" in selection.reason
         assert re.search(why, selection.obstacle), selection.obstacle
         assert selection.reason in caplog.text
@@ -213,7 +213,7 @@ def test_a_champion_that_cannot_be_used_is_replaced_where_the_settings_say_so(da
 
     for selection in replaced.selections:
         assert selection.promoted
-        assert "is promoted without a comparison, as evaluate.replace_unreadable says" in selection.reason
+        assert "is promoted without a comparison, because evaluate.replace_unreadable is set" in selection.reason
         assert site.champion(selection.metric)["sha256"] == train.candidates[0].sha256
     after = promote.run(site.config("evaluate.replace_unreadable=true"), "code", train)
     assert after == replaced
@@ -313,7 +313,7 @@ def test_a_first_champion_needs_the_minimum(site):
     for selection in none.selections:
         assert (selection.promoted, selection.champion, selection.candidate_value) == (False, "none", 0.0)
         assert selection.reason == (
-            f"no champion: {selection.metric} 0 of best, the best candidate, is below evaluate.minimum 0.05"
+            f"no champion: {selection.metric} 0 of the best candidate (best) is below evaluate.minimum 0.05"
         )
         assert site.champion(selection.metric) is None
     assert not list((site.folder / "bucket").glob("evaluation/*/*/CURRENT.json"))
@@ -334,7 +334,7 @@ def test_the_champion_itself_as_candidate_stays(site):
 
     for selection in again.selections:
         assert (selection.promoted, selection.champion_stays) == (False, False)
-        assert selection.reason.startswith(f"best is the champion already: {selection.metric} ")
+        assert selection.reason.startswith(f"best is already the champion: {selection.metric} ")
 
 
 @pytest.mark.usefixtures("oracle")

@@ -143,7 +143,7 @@ def test_a_champion_that_is_lost_before_the_test_does_not_block_it(site):
     assert [model.role for model in result.models] == ["candidate"]
     (note,) = result.notes
     assert "the champion of plates_train_v1 cannot be used" in note
-    assert "is not in the result bucket any more" in note
+    assert "is no longer in the result bucket" in note
 
 
 @pytest.mark.usefixtures("oracle")

@@ -1,1 +1,1 @@
-"""Data stored by DVC: objects, file lists, remotes."""
+"""DVC data: objects, lists of files, remotes."""

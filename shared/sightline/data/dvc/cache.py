@@ -1,4 +1,4 @@
-"""DVC's cache on the work volume: objects as read-only files, shared by every process that uses the volume."""
+"""DVC's cache on the work volume: read-only object files, shared by all processes that use the volume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 PROTECTED = 0o444
-"""The mode by which DVC knows an object whose contents were compared with its name."""
+"""The mode that tells DVC that the contents of an object were verified."""
 
 
 _NO_RANGES = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM}
@@ -32,11 +32,11 @@ _NO_RANGES = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.E
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Objects below a folder, where DVC looks for them.
+    """Objects below a folder, in DVC's layout.
 
-    An object appears under its name whole or not at all: it is written under a temporary name and renamed.  Whoever
-    writes the same object at the same time writes the same bytes.  After a power failure an object may be empty or
-    torn, so whoever reads one compares it with its name.
+    An object is written under a temporary name and renamed, so it is never visible incomplete.  Concurrent writers of
+    an object write identical bytes.  After a power failure an object may be empty or torn, so every reader verifies its
+    MD5.
 
     Attributes:
         root: The folder.
@@ -45,11 +45,11 @@ class Cache:
     root: Path
 
     def path_of(self, md5: str) -> Path:
-        """Where the object lies."""
+        """The path of an object."""
         return self.root / object_key(md5)
 
     def lacking(self, manifest: Manifest) -> set[str]:
-        """The objects of the files of ``manifest`` that are not there."""
+        """The objects of ``manifest`` that are missing in the cache."""
         return {md5 for md5 in set(manifest.values()) if not self.path_of(md5).is_file()}
 
     def manifest(self, md5: str, what: str) -> Manifest | None:
@@ -66,14 +66,14 @@ class Cache:
     def temporary_folder(self) -> Iterator[Path]:
         """A folder for partial objects; leftovers of killed processes are removed.
 
-        The cache may be shared by several work volumes, so the lock that says who is alive lies beside the folder.
+        The cache may be shared by several work volumes, so the lock of the process that uses a folder is next to it.
         """
         parts, name = self.root / "tmp", secrets.token_hex(8)
         locks = parts / ".locks"
         for part in parts.glob("*.part"):
             with suppress(RepositoryError), exclusive_lock(locks / part.stem, 0.0):
                 shutil.rmtree(part, ignore_errors=True)
-                (locks / part.stem).unlink(missing_ok=True)  # no second process will ever want this name
+                (locks / part.stem).unlink(missing_ok=True)  # the name is random and never used again
         with exclusive_lock(locks / name, 0.0):
             folder = parts / f"{name}.part"
             folder.mkdir()
@@ -84,11 +84,11 @@ class Cache:
                 (locks / name).unlink(missing_ok=True)
 
     def writer(self, md5: str, temporary: Path) -> ObjectWriter:
-        """Takes the bytes of an object; left without an exception, it puts the object into the cache.
+        """A writer for an object; if the context ends without an exception, the object is added to the cache.
 
         Args:
-            md5: The object.
-            temporary: A file of this writer's own, in the cache's file system.
+            md5: MD5 of the object.
+            temporary: A temporary file for this writer only, in the cache's file system.
         """
         return ObjectWriter(self.path_of(md5), md5.removesuffix(".dir"), temporary)
 
@@ -102,10 +102,10 @@ class Cache:
         return False
 
     def copy(self, md5: str, path: Path) -> None:
-        """Make a file of an object; where the file system can, both share their blocks until one is changed.
+        """Copy an object to a file; if the file system supports it, both share their blocks until one is changed.
 
         Raises:
-            FileNotFoundError: The object is not there.
+            FileNotFoundError: The object is missing.
         """
         with (
             self.path_of(md5).open("rb", buffering=0) as source,
@@ -115,17 +115,17 @@ class Cache:
             try:
                 while os.copy_file_range(source.fileno(), target.fileno(), 1 << 30):
                     pass
-            except (AttributeError, OSError) as error:  # macOS has no such call, and some file systems refuse it
+            except (AttributeError, OSError) as error:  # not on macOS, and not on all file systems
                 if isinstance(error, OSError) and error.errno not in _NO_RANGES:
                     raise
                 shutil.copyfileobj(source, target)
 
 
 class ObjectWriter(io.FileIO):
-    """A file that becomes an object of the cache if its bytes match the object's name.
+    """A file that becomes an object of the cache if its contents match the MD5 of the object.
 
-    There is no ``fsync``: an object is compared with its name whenever it is used, so one that a power failure tore is
-    found and fetched again, and thousands of small files do not wait for the disk one by one.
+    There is no ``fsync``: an object is verified whenever it is used, so an object torn by a power failure is detected
+    and fetched again, and thousands of small files do not wait for the disk one by one.
     """
 
     def __init__(self, path: Path, md5: str, temporary: Path) -> None:
@@ -135,10 +135,10 @@ class ObjectWriter(io.FileIO):
         self._digest = hashlib.md5(usedforsecurity=False)
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Take the next bytes.
+        """Write the next bytes.
 
         Raises:
-            RepositoryError: The disk is full, or gone.
+            RepositoryError: The disk is full or unavailable.
         """
         view = memoryview(data)
         self._digest.update(view)
@@ -149,10 +149,10 @@ class ObjectWriter(io.FileIO):
         return written
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """Put the object into the cache, or forget it.
+        """Add the object to the cache, or discard it.
 
         Raises:
-            DamagedObjectError: All bytes came, but they are not those of the object.
+            DamagedObjectError: All bytes were received, but their MD5 differs.
         """
         self.close()
         try:

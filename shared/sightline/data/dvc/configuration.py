@@ -1,4 +1,4 @@
-"""``.dvc/config`` as DVC reads and writes it: the remotes, quoted so that DVC reads them back."""
+"""Reads and writes ``.dvc/config``: the remotes, quoted so that DVC reads the same values."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ NEW_CONFIGURATION = """\
 [cache]
     type = "reflink,copy"
 """
-"""Beginning of the ``.dvc/config`` of a repository that Sightline makes."""
+"""Beginning of the ``.dvc/config`` of a repository created by Sightline."""
 
 _TRUE = {"true", "yes", "on", "1"}
 _REPLACED = re.compile(r"%\([^)]*\)s")
-"""What DVC replaces with another setting, or fails on."""
+"""Placeholders that DVC replaces with another setting, or fails on."""
 
 
 def read_remotes(text: str, where: str) -> dict[str, dict[str, str]]:
-    """The remotes in a ``.dvc/config``: name -> option -> value.
+    """Read the remotes of a ``.dvc/config``: name -> option -> value.
 
     Args:
         text: The file's contents.
-        where: What errors call the file.
+        where: Name of the file in errors.
 
     Raises:
-        RepositoryError: It cannot be read.
+        RepositoryError: The text cannot be parsed.
     """
     try:
         sections: dict[str, Any] = ConfigObj(text.splitlines()).dict()
@@ -53,19 +53,19 @@ def read_remotes(text: str, where: str) -> dict[str, dict[str, str]]:
 
 
 def is_true(value: str | None) -> bool:
-    """Whether an option is switched on."""
+    """Whether an option is enabled."""
     return (value or "").strip().lower() in _TRUE
 
 
 def address_fault(address: str) -> str:
-    """What keeps DVC from reading an address, or a path, back from its configuration, and from working with it.
+    """Why DVC cannot read an address or path back from its configuration, or cannot work with it.
 
     Returns:
-        A clause such as ``it has a line break``; empty where nothing does.
+        A clause such as ``it has a line break``; empty if there is no fault.
     """
     faults = {
         "it has a line break or a NUL character": "\0" in address or len(f"{address}.".splitlines()) > 1,
-        "it has a curly bracket, on which DVC fails": set("{}") & set(address),
+        "it has a curly bracket, which DVC does not support": set("{}") & set(address),
         "it has %(...)s, which DVC replaces": _REPLACED.search(address),
     }
     if fault := next((fault for fault, found in faults.items() if found), ""):
@@ -82,21 +82,21 @@ def address_fault(address: str) -> str:
 
 
 def require_path(path: Path, what: str) -> None:
-    """Refuse a folder that DVC cannot work in.
+    """Reject a folder that DVC cannot work in.
 
     Args:
         path: The folder.
-        what: What errors call it.
+        what: Name of the folder in errors.
 
     Raises:
-        RepositoryError: Its path has something that DVC cannot hold.
+        RepositoryError: Its path contains characters that DVC does not support.
     """
     if fault := address_fault(str(path)):
         raise RepositoryError(f"{what} {str(path)!r} cannot be used: {fault}; choose another folder")
 
 
 def local_configuration(settings: ConfigObj) -> bytes:
-    """A ``.dvc/config.local``, quoted so that DVC reads every value back.
+    """A ``.dvc/config.local``, quoted so that DVC reads the same values.
 
     Raises:
         RepositoryError: A value cannot be quoted.
@@ -114,8 +114,8 @@ def remote_section(room: Room, base: str) -> str:
     """The section of ``.dvc/config`` for the remote of one kind of data.
 
     Args:
-        room: Which.
-        base: Where both remotes lie.
+        room: The kind of data.
+        base: Parent location of both remotes.
 
     Raises:
         RepositoryError: DVC could not read the address back.
@@ -131,7 +131,7 @@ def configuration_with_remotes(text: str, base: str, where: str) -> str:
     """A ``.dvc/config`` with both remotes added; its existing contents are kept.
 
     Raises:
-        RepositoryError: It has a remote of that name somewhere else.
+        RepositoryError: It has a remote with this name at another address.
     """
     present = read_remotes(text, where)
     for room in ROOMS:
@@ -139,8 +139,8 @@ def configuration_with_remotes(text: str, base: str, where: str) -> str:
             url = present[room].get("url", "")
             if url != f"{base}/{room}":
                 raise RepositoryError(
-                    f"{where} has a remote {room!r} already, at {url}, and not at {base}/{room}; rename it "
-                    f"(dvc remote rename {room} NEW_NAME), or choose a --remote that agrees with it"
+                    f"{where} has a remote {room!r} already, at {url} instead of {base}/{room}; rename it "
+                    f"(dvc remote rename {room} NEW_NAME), or choose a --remote that matches it"
                 )
             continue
         if text and not text.endswith("\n"):
@@ -150,12 +150,12 @@ def configuration_with_remotes(text: str, base: str, where: str) -> str:
 
 
 def local_settings(dvc_dir: Path) -> tuple[Path, ConfigObj]:
-    """Where the repository's cache is, and its settings for this machine alone (``.dvc/config.local``).
+    """The path of the repository's cache, and its settings for this machine only (``.dvc/config.local``).
 
-    Paths in the settings are absolute, so that they hold in another folder too.
+    Paths in the settings are absolute, so that they remain valid in another folder.
 
     Raises:
-        RepositoryError: DVC cannot read them.
+        RepositoryError: DVC cannot read the settings.
     """
     from dvc.config import Config, ConfigError
 

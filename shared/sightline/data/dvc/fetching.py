@@ -1,6 +1,6 @@
-"""Objects of a remote fetched into DVC's cache, by several processes where there are many.
+"""Fetches objects of a remote to DVC's cache, with several processes if there are many objects.
 
-For a small object most of the time goes into Python itself, and the threads of one interpreter wait for one another.
+For small objects most of the time is spent in Python itself, where threads would block each other.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from sightline.storage import Download, Storage, open_storage
 
 BATCH = 64
 MIN_OBJECTS = 400
-"""Fewer are fetched before another process has imported what it needs."""
+"""For fewer objects, starting another process takes longer than fetching them."""
 
 MAX_PROCESSES = 8
 _POOLS = 2
-"""How many are started, one after the other, before this process goes on alone."""
+"""How often the pool is started again before this process continues alone."""
 
 
 _log = logging.getLogger(__name__)
@@ -42,22 +42,22 @@ Faults = dict[str, str]
 def fetch_objects(
     storage: Storage, cache: Cache, temporary: Path, objects: Collection[str], *, processes: int, progress: Progress
 ) -> Faults:
-    """Put objects into the cache, each compared with its name on the way.
+    """Fetch objects to the cache; each is verified on the way.
 
     Args:
-        storage: Where they are.
-        cache: Where they go.
-        temporary: A folder of this call alone, in the cache's file system.
+        storage: The source.
+        cache: The destination.
+        temporary: A folder for this call only, in the cache's file system.
         objects: Their MD5s.
-        processes: How many may share the work; no more than there are processors.
-        progress: Advanced by bytes.
+        processes: Maximum number of processes; limited by the number of processors.
+        progress: Advanced by the number of bytes.
 
     Returns:
-        Those that the storage does not have as they should be.
+        The objects that are missing or damaged in the storage.
 
     Raises:
         StorageError: The storage cannot be read.
-        RepositoryError: The disk does not take them.
+        RepositoryError: The disk is full or unavailable.
     """
     wanted = sorted(objects)
     processes = min(processes, _processors(), MAX_PROCESSES)
@@ -73,14 +73,14 @@ def fetch_objects(
 def _fetch_together(
     storage: Storage, cache: Cache, temporary: Path, wanted: Sequence[str], *, processes: int, progress: Progress
 ) -> tuple[Faults, list[str]]:
-    """Let a pool of processes fetch objects: the faults that it found, and the objects that it left undone."""
+    """Fetch objects with a pool of processes; returns the faults, and the objects that are not done."""
     batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
     there = partial(_fetch_there, storage.uri, cache.root, temporary, max(storage.jobs // processes, 1))
     faults: Faults = {}
     done: set[int] = set()
     try:
         with _pool(processes) as pool:
-            with _interrupts_held():  # the processes start here, and inherit it
+            with _interrupts_held():  # the processes start here, and inherit the mask
                 outcomes = [pool.submit(there, batches[0])]
             outcomes += [pool.submit(there, batch) for batch in batches[1:]]
             for number, outcome in enumerate(outcomes):
@@ -89,32 +89,30 @@ def _fetch_together(
                 progress.advance(size)
                 done.add(number)
     except BrokenProcessPool:
-        _log.warning("a process that helped to fetch was killed, maybe because memory ran out; fetching goes on")
+        _log.warning("a process that fetched objects was killed, possibly because memory ran out; fetching continues")
     except _NoPoolError as error:
-        _log.warning("only one process fetches: %s", error)
+        _log.warning("objects are fetched with one process only: %s", error)
     return faults, [md5 for number, batch in enumerate(batches) if number not in done for md5 in batch]
 
 
 class _NoPoolError(Exception):
-    """This machine gives no pool of processes."""
+    """A pool of processes cannot be started on this machine."""
 
 
 @contextmanager
 def _pool(processes: int) -> Iterator[Executor]:
-    """Processes that end with the context, whatever they are doing.
+    """A pool of processes that is terminated at the end of the context, even if the processes are busy.
 
-    Those of loky do not run the script that called, as those of the standard library do: that may be anybody's.
+    Unlike those of the standard library, the processes of loky do not run the calling script, which may be any script.
     """
     try:
         from loky.process_executor import ProcessPoolExecutor
 
         pool = ProcessPoolExecutor(processes, initializer=_prepare, initargs=(os.getpid(),))
     except ImportError as error:
-        raise _NoPoolError(
-            f"{error}; images that were built for an earlier release lack it: build them again"
-        ) from error
+        raise _NoPoolError(f"{error}; images that were built for an earlier release lack it: rebuild them") from error
     except OSError as error:
-        raise _NoPoolError(f"the system gives no semaphores ({error.strerror}); look at /dev/shm") from error
+        raise _NoPoolError(f"the system does not provide semaphores ({error.strerror}); check /dev/shm") from error
     try:
         yield pool
     finally:
@@ -123,7 +121,7 @@ def _pool(processes: int) -> Iterator[Executor]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C reaches this process after the context, and none of those that it starts meanwhile."""
+    """Delay Ctrl-C until the end of the context; processes started in it never receive it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -132,13 +130,13 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _prepare(parent: int) -> None:
-    """What a process of the pool does first."""
+    """Initialize a process of the pool."""
     configure_logging(logging.WARNING)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """End this process when the one that started it was killed and could not say so."""
+    """End this process when its parent process was killed and could not end it."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
@@ -148,7 +146,7 @@ _opened = functools.cache(open_storage)
 
 
 def _fetch_there(uri: str, root: Path, temporary: Path, jobs: int, objects: Sequence[str]) -> tuple[Faults, int]:
-    """In a process of the pool: the faults, and how many bytes came."""
+    """Runs in a process of the pool; returns the faults and the number of bytes."""
     progress = Progress("help to fetch", unit="bytes")
     return _fetch(_opened(uri), Cache(root), temporary, objects, jobs=jobs, progress=progress), progress.done
 
@@ -163,7 +161,7 @@ def _fetch(
             faults[object_md5(outcome.key)] = "missing"
         elif isinstance(outcome.error, DamagedObjectError):
             faults[object_md5(outcome.key)] = "damaged"
-        elif outcome.error is not None:  # what stops one will stop the others: the network, the disk
+        elif outcome.error is not None:  # a network or disk error would stop the others, too
             raise outcome.error
     return faults
 

@@ -1,7 +1,7 @@
-"""DVC's list of the files of a folder: one JSON list of ``{"md5": ..., "relpath": ...}``, an object ``<md5>.dir``.
+"""DVC's list of the files of a folder: a JSON list of ``{"md5": ..., "relpath": ...}`` in an object ``<md5>.dir``.
 
-It comes from a remote that others write to, and decides which files are written where: so it is read strictly, and one
-entry that is not in order refuses the whole list before anything is fetched.
+It is read from a shared remote and determines which files are written where, so it is parsed strictly: one invalid
+entry rejects the complete list before anything is fetched.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ Manifest = dict[str, str]
 """Relative POSIX path -> MD5, hexadecimal."""
 
 MAX_MANIFEST_BYTES = 512 * 1024**2
-"""A longer list is refused unread; one of a million files has about 90 million bytes."""
+"""A longer list is rejected unread; a list of a million files has about 90 million bytes."""
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _READ = object()
-"""Stands in the decoded list for an entry that went into the manifest: a million dicts would be kept for nothing."""
+"""Placeholder in the decoded list for an entry that was added to the manifest, to avoid keeping a million dicts."""
 
 
 def parse_manifest(data: bytes, what: str) -> Manifest:
-    """Read a ``.dir`` object.
+    """Parse a ``.dir`` object.
 
-    DVC writes ``md5`` and ``relpath`` and nothing else (and itself fails on any other key).  Files whose names differ
-    in case alone are kept apart.
+    DVC writes only ``md5`` and ``relpath`` (and fails on any other key).  Files whose names differ only in letter case
+    are kept apart.
 
     Args:
         data: The object's contents.
-        what: What errors call it: ``the list of the files of plates_ann_v1``.
+        what: Name of the list in errors: ``the list of the files of plates_ann_v1``.
 
     Returns:
-        Path -> MD5, in the order of the list; every path is relative, stays below its folder, stands once, and is not
-        a folder of another.
+        Path -> MD5, in the order of the list; every path is relative, stays below its folder, is unique, and is not a
+        parent folder of another.
 
     Raises:
-        RepositoryError: It is not a list as DVC writes it, or a path of it could lead elsewhere.
+        RepositoryError: It is not in DVC's format, or a path could lead outside the folder.
     """
     manifest: Manifest = {}
     try:
@@ -59,18 +59,18 @@ def parse_manifest(data: bytes, what: str) -> Manifest:
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """The list as DVC writes it; :func:`parse_manifest` reads it back."""
+    """The list in DVC's format; the inverse of :func:`parse_manifest`."""
     entries = [{"md5": manifest[name], "relpath": name} for name in sorted(manifest)]
     return json.dumps(entries, sort_keys=True).encode()
 
 
 def manifest_md5(manifest: Manifest) -> str:
-    """The name that DVC gives to a folder with these files."""
+    """DVC's name for a folder with these files."""
     return hashlib.md5(manifest_bytes(manifest), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def _reader(manifest: Manifest) -> Callable[[list[tuple[str, Any]]], object]:
-    """Puts each entry into ``manifest`` while the text is decoded."""
+    """A JSON hook that adds each entry to ``manifest`` while the text is decoded."""
 
     def read(pairs: list[tuple[str, Any]]) -> object:
         entry = dict(pairs)
@@ -78,7 +78,7 @@ def _reader(manifest: Manifest) -> Callable[[list[tuple[str, Any]]], object]:
         where = f"entry {len(manifest)}"
         if len(pairs) != 2 or md5 is None or path is None:
             keys = ", ".join(strict_json.shown(key) for key, _ in pairs[:5]) or "none"
-            raise strict_json.JsonError(f"{where} must have the keys 'md5' and 'relpath' alone, but it has {keys}")
+            raise strict_json.JsonError(f"{where} must have only the keys 'md5' and 'relpath', but it has {keys}")
         if not isinstance(md5, str) or not _MD5.fullmatch(md5):
             raise strict_json.JsonError(f"{where}: md5 must be 32 hexadecimal digits, but it is {_shown(md5)}")
         if not isinstance(path, str):
@@ -106,9 +106,9 @@ def _require_list(document: object) -> None:
 
 
 def _require_files(manifest: Manifest) -> None:
-    """Refuse a path that is a folder of another; with NUL for the slash, such a pair stands side by side in order."""
+    """Reject a path that is a folder of another; sorted with NUL in place of the slash, such a pair is adjacent."""
     ordered = sorted(path.replace("/", "\0") for path in manifest)
     for path, following in pairwise(ordered):
         if following.startswith(path) and following[len(path)] == "\0":
             file, inside = (name.replace("\0", "/") for name in (path, following))
-            raise strict_json.JsonError(f"{_shown(file)} is a file, and {_shown(inside)} lies in it")
+            raise strict_json.JsonError(f"{_shown(file)} is a file, but also the folder of {_shown(inside)}")

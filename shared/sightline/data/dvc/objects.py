@@ -1,7 +1,7 @@
-"""The files of DVC: the ``.dvc`` file in Git, and objects named by their MD5.
+"""DVC's file formats: the ``.dvc`` file in Git, and objects named by their MD5.
 
 A folder is one object ``<md5>.dir``: a JSON list of every file's MD5 and relative path.  Both are read here without
-DVC, because reading one small file must not take a pull.
+DVC, because reading one small file must not require a pull.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class TrackedFolder:
     """The entry of a folder in a ``.dvc`` file.
 
     Attributes:
-        md5: Name of the manifest's object, with ``.dir`` at its end.
-        size_bytes: Of all files together.
-        files: How many.
+        md5: MD5 of the list of files, with the suffix ``.dir``.
+        size_bytes: Total size of all files.
+        files: Number of files.
     """
 
     md5: str
@@ -51,10 +51,10 @@ class TrackedFolder:
 
 
 def read_dvc_file(text: str, where: str) -> TrackedFolder:
-    """Decode a ``.dvc`` file that tracks one folder.
+    """Parse a ``.dvc`` file that tracks one folder.
 
     Raises:
-        RepositoryError: It is something else.
+        RepositoryError: The text has another format.
     """
     try:
         document = strict_yaml.decode(text)
@@ -74,17 +74,17 @@ def read_dvc_file(text: str, where: str) -> TrackedFolder:
 
 
 def object_key(md5: str) -> str:
-    """Where DVC keeps an object, below a cache and below a remote."""
+    """The path of an object relative to a cache or remote, in DVC's layout."""
     return f"files/md5/{md5[:2]}/{md5[2:]}"
 
 
 def object_md5(key: str) -> str:
-    """The object that :func:`object_key` names."""
+    """The MD5 of the object with the key ``key``; the inverse of :func:`object_key`."""
     return "".join(key.split("/")[-2:])
 
 
 def file_md5(path: Path) -> str:
-    """MD5 of a file, as DVC names its object."""
+    """MD5 of a file, which is also DVC's name for its object."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -93,7 +93,7 @@ def file_md5(path: Path) -> str:
 
 
 def file_crc32c(path: Path) -> str:
-    """CRC-32C of a file, as Google Storage gives it: big-endian, in base64."""
+    """CRC-32C of a file in the format of Google Storage: big-endian, base64."""
     checksum = 0
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -102,7 +102,7 @@ def file_crc32c(path: Path) -> str:
 
 
 def hash_files(folder: Path, names: Iterable[str], jobs: int, doing: str) -> Manifest:
-    """MD5 of the files ``names`` below ``folder``; those that are not there are left out."""
+    """MD5 of the files ``names`` below ``folder``; missing files are left out."""
     present = [name for name in names if (folder / PurePosixPath(name)).is_file()]
     return dict(for_each_file(lambda name: file_md5(folder / PurePosixPath(name)), present, jobs, doing))
 
@@ -110,15 +110,15 @@ def hash_files(folder: Path, names: Iterable[str], jobs: int, doing: str) -> Man
 def for_each_file(
     work: Callable[[str], Result], names: Sequence[str], jobs: int, doing: str
 ) -> Iterator[tuple[str, Result]]:
-    """What ``work`` makes of each file, in their order.
+    """The result of ``work`` for each file, in the order of the names.
 
-    Threads take files by the batch: most files are small, and what is waiting must not grow with their number.
+    Threads take files in batches: most files are small, and the queue must not grow with their number.
 
     Args:
         work: Called with one name, in a thread.
-        names: Of all files.
-        jobs: How many threads.
-        doing: What the progress is called.
+        names: The names of all files.
+        jobs: Number of threads.
+        doing: Title of the progress.
     """
     batches = (names[start : start + BATCH_FILES] for start in range(0, len(names), BATCH_FILES))
     with (

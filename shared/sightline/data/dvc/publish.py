@@ -1,4 +1,4 @@
-"""Adding a folder to DVC and pushing it, so that a tag never refers to missing objects."""
+"""Adds a folder to DVC and pushes it, so that a tag never refers to missing objects."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def publish_folder(workspace: Path, tag: DatasetTag, *, jobs: int, timeout_secon
     """``dvc add`` and ``dvc push`` the tag's folder, then check that the remote has every object.
 
     Args:
-        workspace: A clone of the data repository that holds the folder.
-        tag: Says which folder, and which remote.
-        jobs: Parallel transfers.
+        workspace: A clone of the data repository that contains the folder.
+        tag: Determines the folder and the remote.
+        jobs: Number of parallel transfers.
         timeout_seconds: Limit for one DVC command.
 
     Returns:
-        What the ``.dvc`` file says now; committing and tagging it is the caller's.
+        The contents of the ``.dvc`` file; the caller commits and tags it.
 
     Raises:
         RepositoryError: DVC failed or left files out, or the remote lacks objects after the push.
@@ -51,11 +51,11 @@ def publish_folder(workspace: Path, tag: DatasetTag, *, jobs: int, timeout_secon
     _require_complete(workspace / tag.folder, tracked, tag)
     push = ["push", "--jobs", str(jobs), "--remote", tag.room, tag.dvc_file]
     if list_fault(remote, tracked, tag) == "damaged":
-        remote.forget(tracked.md5)  # DVC would stumble over it
+        remote.forget(tracked.md5)  # DVC would fail on it
     dvc(*push, cwd=workspace, timeout_seconds=timeout_seconds)
     faults = _faults(remote, tracked, tag, workspace)
     if faults:
-        # DVC believes its own list of what the remote holds, and a list of files that is there to be complete.
+        # DVC trusts its own index of the remote, and assumes that the objects of an existing list of files exist.
         shutil.rmtree(site_cache(workspace), ignore_errors=True)
         for md5 in (*(md5 for md5, fault in faults.values() if fault == "damaged"), tracked.md5):
             remote.forget(md5)
@@ -74,7 +74,7 @@ def require_not_ignored(workspace: Path, tag: DatasetTag) -> None:
     """Refuse a folder if the repository's ``.dvcignore`` excludes any of its files.
 
     Raises:
-        RepositoryError: With the patterns, and the files.
+        RepositoryError: It excludes some; the message lists the patterns and files.
     """
     if not any(_has_rules(workspace / folder / ".dvcignore") for folder in ("", tag.room)):
         return
@@ -113,18 +113,18 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _require_complete(folder: Path, tracked: TrackedFolder, tag: DatasetTag) -> None:
-    """Compare DVC's list of files with the folder: one that it left out would be missing forever."""
+    """Compare DVC's list of files with the folder: a file that DVC left out would be lost."""
     present = {name: folder / name for name in _names(folder)}
     if tracked.files == len(present) and tracked.size_bytes == sum(path.stat().st_size for path in present.values()):
         return
     raise RepositoryError(
-        f"DVC put {tracked.files} files with {tracked.size_bytes:,} bytes into {tag}, but the folder has "
+        f"DVC added {tracked.files} files with {tracked.size_bytes:,} bytes to {tag}, but the folder has "
         f"{len(present)}; nothing was published: check the rules in .dvcignore, then run the same command again"
     )
 
 
 def _faults(remote: Remote, tracked: TrackedFolder, tag: DatasetTag, workspace: Path) -> dict[str, tuple[str, str]]:
-    """File -> (object, what is wrong with it on the remote); the list of files stands for all when it is not right."""
+    """File -> (object, its fault on the remote); if the list of files is missing or damaged, only its own entry."""
     fault = list_fault(remote, tracked, tag)
     if fault:
         return {"the list of files": (tracked.md5, fault)}
@@ -135,7 +135,7 @@ def _faults(remote: Remote, tracked: TrackedFolder, tag: DatasetTag, workspace: 
 
 
 def list_fault(remote: Remote, tracked: TrackedFolder, tag: DatasetTag) -> str:
-    """What is wrong with the list of files on the remote; empty when nothing is."""
+    """The fault of the list of files on the remote; empty if there is none."""
     if remote.missing([tracked.md5]):
         return "missing"
     try:
@@ -146,7 +146,7 @@ def list_fault(remote: Remote, tracked: TrackedFolder, tag: DatasetTag) -> str:
 
 
 def _name_remote(path: Path, remote: str) -> None:
-    """Write the remote into the ``.dvc`` file, so that a person's plain ``dvc pull`` finds both kinds of data."""
+    """Write the remote to the ``.dvc`` file, so that a plain ``dvc pull`` by a user finds both kinds of data."""
     document = strict_yaml.decode(path.read_text(encoding="utf-8"))
     if document["outs"][0].get("remote") == remote:
         return

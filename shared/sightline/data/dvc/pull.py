@@ -1,9 +1,9 @@
-"""The files of a version in a checkout: fetched if missing in the cache, and verified against the manifest.
+"""Pulls the files of a version into a checkout: fetches what is missing in the cache, and verifies every file.
 
-DVC's own ``pull`` takes several times as long for many small files, and believes what its cache holds.  Here the
-manifest decides: what the cache lacks goes straight into it, compared with its name on the way; each file of the
-checkout is a copy of an object, and is read once more.  The cache stays DVC's: ``dvc status`` and ``dvc checkout`` work
-on the result.  Where no storage back end serves the remote, ``dvc fetch`` fills the cache instead.
+DVC's own ``pull`` takes several times as long for many small files, and trusts its cache.  Here the manifest is
+authoritative: objects missing in the cache are fetched to it and verified on the way; each file of the checkout is a
+copy of an object, and is verified again.  The cache remains usable by DVC: ``dvc status`` and ``dvc checkout`` work on
+the result.  If no storage back end supports the remote, ``dvc fetch`` fills the cache instead.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """One folder of a checkout that is being filled.
+    """The pull of one folder of a checkout.
 
     Attributes:
         path: The clone.
-        tag: Says which folder, and which remote.
-        workspace: Its cache takes the objects; its jobs are processes that fetch, threads that copy, DVC's transfers.
-        temporary: A folder of this pull alone, in the cache's file system, for what is not an object yet.
-        faults: A file for the names of all files at fault, where they are more than a message should hold.
+        tag: Determines the folder and the remote.
+        workspace: Provides the cache and the number of jobs (fetching processes, copying threads, DVC's transfers).
+        temporary: A folder for this pull only, in the cache's file system, for incomplete objects.
+        faults: A file for the names of all faulty files, if there are too many for a message.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class Pull:
                 return
             if {md5 for md5 in bad.values() if self.workspace.cache.forget_damaged(md5)}:
                 _log.warning(
-                    "objects of %s are damaged in the DVC cache %s; they are fetched again",
+                    "objects of %s are damaged in the DVC cache %s; fetching them again",
                     self.tag,
                     self.workspace.cache.root,
                 )
@@ -75,7 +75,7 @@ class Pull:
         )
 
     def _manifest(self, remote: Remote, tracked: TrackedFolder) -> Manifest:
-        """The list of files, from the cache if it is sound there: its name vouches for its contents."""
+        """The list of files, from the cache if it is intact there: its contents are verified by its MD5."""
         what = f"the list of the files of {self.tag}"
         found = self.workspace.cache.manifest(tracked.md5, what)
         if found is None:
@@ -86,7 +86,7 @@ class Pull:
         return found
 
     def _fetch(self, remote: Remote, wanted: Manifest, manifest: Manifest, size_bytes: int) -> None:
-        """Put what the cache lacks into it; ``size_bytes`` have all files of the manifest together."""
+        """Fetch the objects that the cache lacks; ``size_bytes`` is the total size of all files of the manifest."""
         lacking = self.workspace.cache.lacking(wanted)
         if not lacking:
             return
@@ -103,7 +103,7 @@ class Pull:
             )
 
     def _fetch_objects(self, remote: BucketRemote, lacking: set[str], estimate: int) -> dict[str, str]:
-        """Objects straight into the cache; what is wrong with those that the remote does not have as they should be."""
+        """Fetch objects to the cache; returns the faults of objects that are missing or damaged on the remote."""
         with Progress(f"fetch {self.tag.folder}", total=estimate, unit="bytes") as progress:
             try:
                 return fetch_objects(
@@ -118,7 +118,7 @@ class Pull:
                 raise RepositoryError(f"{self.tag} could not be fetched: {error}") from error
 
     def _fetch_with_dvc(self, remote: Remote, lacking: set[str]) -> dict[str, str]:
-        """The same through DVC, which does not say of each object why it did not come."""
+        """Like :meth:`_fetch_objects` through DVC, which does not report the fault of each object."""
         _log.info("fetching %s with DVC: no storage back end supports %s", self.tag, remote.url)
         fetch = ["fetch", "--jobs", str(self.workspace.jobs), "--remote", self.tag.room, self.tag.dvc_file]
         try:
@@ -131,7 +131,7 @@ class Pull:
         return {md5: "damaged" for md5 in lacking if not self.workspace.cache.path_of(md5).is_file()}
 
     def _make_files(self, manifest: Manifest) -> Manifest:
-        """Copy objects to their places; returns the files that are not what the manifest says."""
+        """Copy objects to the files of the checkout; returns the files that differ from the manifest."""
         folder = self.path / self.tag.folder
         for parent in {(folder / name).parent for name in manifest}:
             parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ class Pull:
             path = folder / name
             try:
                 self.workspace.cache.copy(manifest[name], path)
-            except FileNotFoundError:  # taken away in this moment, by whoever clears the cache
+            except FileNotFoundError:  # removed concurrently by a cleanup of the cache
                 return False
             return file_md5(path) == manifest[name]
 
@@ -148,7 +148,7 @@ class Pull:
         return {name: manifest[name] for name, right in made if not right}
 
     def _shown(self, names: list[str]) -> str:
-        """The first of many names; all of them are in a file."""
+        """The first names of a long list; the complete list is written to a file."""
         if len(names) <= SHOWN_FILES:
             return ", ".join(names)
         with explain_os_errors("write the list of faults"):

@@ -23,21 +23,21 @@ from sightline.temporary_folder import temporary_folder
 
 
 class Remote(ABC):
-    """Objects that are named by their MD5, where DVC pushed them.
+    """Objects pushed by DVC, named by their MD5.
 
     Attributes:
-        name: Of the remote in ``.dvc/config``: the kind of data that it holds.
-        url: Where it is.
+        name: Name of the remote in ``.dvc/config``: the kind of data that it stores.
+        url: Its address.
     """
 
     name: str
     url: str
 
     def read(self, md5: str, what: str) -> bytes:
-        """The contents of a small object, compared with its name.
+        """The verified contents of a small object.
 
         Raises:
-            DamagedObjectError: Its contents are others.
+            DamagedObjectError: The contents do not match the MD5.
             RepositoryError: It is missing, or the remote cannot be read.
         """
         place = f"{self.url}/{object_key(md5)}"
@@ -60,27 +60,27 @@ class Remote(ABC):
 
     @abstractmethod
     def missing(self, objects: Collection[str]) -> set[str]:
-        """Those of ``objects`` that are not there."""
+        """The objects that are missing on the remote."""
 
     @abstractmethod
     def forget(self, md5: str) -> None:
-        """Remove an object, if it is there."""
+        """Remove an object, if it exists."""
 
     def faults(self, files: Mapping[str, Path]) -> dict[str, str]:
-        """What is wrong, ``missing`` or ``damaged``, with the objects that were made of ``files``.
+        """The faults, ``missing`` or ``damaged``, of objects that were created from ``files``.
 
         Args:
-            files: MD5 of an object -> the file that it was made of.
+            files: MD5 of an object -> the file that it was created from.
         """
         return dict.fromkeys(self.missing(files.keys()), "missing")
 
     def damaged(self, objects: Collection[str]) -> set[str]:  # noqa: ARG002
-        """Those of ``objects`` that are there, but have other contents, as far as reading them here can tell."""
+        """The objects that exist but have wrong contents, as far as this can be detected by reading them here."""
         return set()
 
     @abstractmethod
     def _read(self, md5: str) -> bytes:
-        """The contents of an object as they are.
+        """The contents of an object without verification.
 
         Raises:
             FileNotFoundError: There is no such object.
@@ -90,7 +90,7 @@ class Remote(ABC):
 class BucketRemote(Remote):
     """A remote that a storage back end supports: a folder, or Google Storage.
 
-    It is opened when it is needed: a cache that lacks nothing needs neither Google's libraries nor credentials.
+    It is opened on first use: with a complete cache, neither Google's libraries nor credentials are needed.
 
     Args:
         name: See :class:`Remote`.
@@ -102,16 +102,16 @@ class BucketRemote(Remote):
 
     @cached_property
     def storage(self) -> Storage:
-        """The place.
+        """The storage of the remote.
 
         Raises:
-            RepositoryError: It is none, or cannot be opened.
+            RepositoryError: The address is not supported, or the storage cannot be opened.
         """
         with self._explained():
             return open_storage(self.url)
 
     def missing(self, objects: Collection[str]) -> set[str]:
-        """See :meth:`Remote.missing`; found by listing names, page by page."""
+        """See :meth:`Remote.missing`; lists the names of objects, page by page."""
         with self._explained():
             return {object_md5(key) for key in self.storage.missing(object_key(md5) for md5 in objects)}
 
@@ -121,9 +121,9 @@ class BucketRemote(Remote):
             self.storage.delete(object_key(md5))
 
     def faults(self, files: Mapping[str, Path]) -> dict[str, str]:
-        """See :meth:`Remote.faults`; where a list of names has checksums as well, they are compared.
+        """See :meth:`Remote.faults`; if the listing contains checksums, they are compared.
 
-        A folder has none: they would have to be made by reading every object of every version in it, so that sizes are
+        A folder has no checksums: they would require reading every object of every version in it, so only sizes are
         compared.
         """
         if self.storage.uri.startswith("file:"):
@@ -145,14 +145,14 @@ class BucketRemote(Remote):
             return {md5: fault for found in in_pool(compare, wanted, self.storage.jobs) for md5, fault in found.items()}
 
     def damaged(self, objects: Collection[str]) -> set[str]:
-        """See :meth:`Remote.damaged`; objects in a folder are read, a bucket vouches for its own."""
+        """See :meth:`Remote.damaged`; objects in a folder are read, a bucket verifies its own objects."""
         if not self.storage.uri.startswith("file:"):
             return set()
         found = in_pool(lambda md5: (md5, self._reads_as(md5)), objects, self.storage.jobs)
         return {md5 for md5, right in found if not right}
 
     def _reads_as(self, md5: str) -> bool:
-        """Whether an object in a folder has the contents that its name promises; True where it is not there."""
+        """Whether the contents of an object in a folder match its MD5; True if it does not exist."""
         try:
             return file_md5(self._path(md5)) == md5.removesuffix(".dir")
         except FileNotFoundError:
@@ -179,7 +179,7 @@ class BucketRemote(Remote):
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Say of a storage error that it concerns the data repository."""
+        """Convert storage errors to errors about the data repository."""
         try:
             yield
         except ObjectNotFoundError:
@@ -238,7 +238,7 @@ def open_remote(config_text: str, name: str, where: str) -> Remote:
     """The remote ``name`` of a ``.dvc/config``.
 
     Raises:
-        RepositoryError: There is none of that name, or it is of a kind that cannot be used.
+        RepositoryError: There is no remote with this name, or it is of an unsupported kind.
     """
     settings = read_remotes(config_text, f"the .dvc/config of {where}").get(name, {})
     if not settings.get("url"):
@@ -256,13 +256,13 @@ def open_remote(config_text: str, name: str, where: str) -> Remote:
             )
     if not is_foreign(url) and "://" not in url and not Path(url).expanduser().is_absolute():
         raise RepositoryError(
-            f"the DVC remote {name!r} of {where} is the relative path {url}, which means another folder in every "
+            f"the DVC remote {name!r} of {where} is the relative path {url}, which is a different folder in every "
             f"clone; set an absolute one: dvc remote modify {name} url PATH"
         )
     return ForeignRemote(name, url, config_text) if is_foreign(url) else BucketRemote(name, url)
 
 
 def is_foreign(url: str) -> bool:
-    """Whether no storage back end serves ``url``, so that only DVC can read it."""
+    """Whether no storage back end supports ``url``, so that only DVC can read it."""
     scheme = urlsplit(url).scheme
     return len(scheme) > 1 and scheme not in BACK_ENDS

@@ -1,1 +1,1 @@
-"""Annotation formats, read and written."""
+"""Readers and writers of annotation formats."""

@@ -15,7 +15,7 @@ from sightline.plural import counted
 from sightline.relative_path import fault_in
 
 BOX_TOLERANCE_PIXELS = 0.01
-"""Boxes may reach so far over the image's border: rounding of floats, and no more."""
+"""Tolerance for boxes beyond the image's border, in pixels: float rounding only."""
 
 SHOWN_FAULTS = 20
 
@@ -40,12 +40,12 @@ class CocoImage(TypedDict):
     """One image.
 
     Attributes:
-        id: From 1 on, unique.
+        id: From 1, unique.
         file_name: POSIX path relative to the root of the data repository's checkout.
         width: Pixels, after the EXIF orientation was applied.
         height: Pixels, after the EXIF orientation was applied.
-        sha256: Of the file's bytes, hexadecimal.
-        group: Images with one group stay in one split.
+        sha256: SHA-256 of the file, hexadecimal.
+        group: Images with the same group stay in one split.
     """
 
     id: int
@@ -60,11 +60,11 @@ class CocoAnnotation(TypedDict):
     """One instance.
 
     Attributes:
-        id: From 1 on, unique in the document.
+        id: From 1, unique in the document.
         image_id: The image's ``id``.
         category_id: The category's ``id``.
         bbox: ``[x, y, width, height]`` in pixels: the extent of the outline, or of a mask's pixels, within the image.
-            In older training sets it is the box of the pixels that labelme's converter draws, up to a pixel larger.
+            In older training sets it is the box of the pixels that labelme's converter draws, up to one pixel larger.
         area: Pixels covered, by COCO's run lengths.
         segmentation: The outline or mask.
         iscrowd: Always 0.
@@ -80,7 +80,7 @@ class CocoAnnotation(TypedDict):
 
 
 class CocoCategory(TypedDict):
-    """One class: ``id`` from 1 on in the configuration's order, and its name."""
+    """One class: ``id`` from 1 in the configuration's order, and its name."""
 
     id: int
     name: str
@@ -99,7 +99,7 @@ def read_coco(path: Path) -> CocoDocument:
     """Read and validate a COCO document.
 
     Raises:
-        DataError: The file cannot be read, or is not what record writes.
+        DataError: The file cannot be read, or does not have record's format.
     """
     try:
         return decode_coco(path.read_bytes(), str(path))
@@ -113,11 +113,11 @@ def decode_coco(content: bytes, where: str) -> CocoDocument:
     """Decode and validate a COCO document.
 
     Args:
-        content: What :func:`coco_bytes` gave.
-        where: What the error message calls the document.
+        content: The bytes written by :func:`coco_bytes`.
+        where: Name of the document in error messages.
 
     Raises:
-        DataError: It is not what record writes.
+        DataError: It does not have record's format.
     """
     try:
         document = strict_json.decode(content)
@@ -135,19 +135,19 @@ def coco_bytes(document: CocoDocument) -> bytes:
 def validate_coco(document: Any, where: str) -> CocoDocument:  # noqa: ANN401  (whatever JSON holds)
     """Check everything that training and evaluation rely on.
 
-    Ids are whole numbers from 1 on and unique; file names are unique and stay below the checkout; annotations name
-    images and categories that exist; boxes are finite, positive and inside their image; areas are positive; outlines
-    have three points at least, and masks the size of their image.
+    Ids are unique positive integers; file names are unique and stay below the checkout; annotations refer to existing
+    images and categories; boxes are finite, positive and inside their image; areas are positive; outlines have at least
+    three points, and masks the size of their image.
 
     Args:
         document: Decoded JSON.
-        where: What the error message calls the document.
+        where: Name of the document in error messages.
 
     Returns:
         The document.
 
     Raises:
-        DataError: With up to 20 faults, and how many there are.
+        DataError: The document has faults; the message shows up to 20 of them, and the total number.
     """
     try:
         faults = list(_faults(document))

@@ -1,4 +1,4 @@
-"""Labels as people type them: their problems, their classes, and the intended spelling."""
+"""Labels as typed by users: their faults, their classes, and their intended spelling."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from sightline.config.schema import Data
 
 IGNORED_LABEL = "__ignore__"
-"""labelme's own mark for what is no object of the dataset."""
+"""labelme's mark for regions that are not objects of the dataset."""
 
 _JOINERS = "\u200c\u200d"
-"""Zero width, but part of the spelling of Persian, Hindi and joined emoji: kept between characters beyond ASCII."""
+"""Zero width, but part of the spelling of Persian, Hindi and joined emoji: kept next to non-ASCII characters."""
 
 
 def cleaned(label: str) -> str:
@@ -47,7 +47,7 @@ def _is_invisible(label: str, index: int) -> bool:
 
 
 def difference(label: str, meant: str) -> str | None:
-    """The hardly visible difference between two labels; None if they differ in more, or not at all."""
+    """The barely visible difference between two labels; None if they are equal or differ otherwise."""
     if label == meant or _key(label) != _key(meant):
         return None
     ways = []
@@ -68,7 +68,7 @@ def _hidden(text: str, index: int) -> bool:
 
 
 def _key(label: str) -> str:
-    """Labels of one key are spellings of one name."""
+    """A key that is equal for different spellings of one name."""
     return unicodedata.normalize("NFC", " ".join(cleaned(label).split()).casefold())
 
 
@@ -76,12 +76,12 @@ def respelled(labels: Mapping[str, int], preferred: Iterable[str]) -> dict[str, 
     """Labels that are probably misspellings of others.
 
     Args:
-        labels: How many shapes carry each.
-        preferred: Spellings that are right, such as the ignored labels.
+        labels: Number of shapes with each label.
+        preferred: Known correct spellings, such as the ignored labels.
 
     Returns:
-        Label -> the spelling that is meant, for labels that are not it: of those that differ in letter case, blanks,
-        invisible characters or Unicode form only, the most frequent one, cleaned.
+        Misspelled label -> intended spelling: of labels that differ only in letter case, spaces, invisible characters
+        or Unicode form, the most frequent one, cleaned.
     """
     right = {_key(label): label for label in preferred}
     spellings: dict[str, dict[str, int]] = {}
@@ -97,14 +97,14 @@ def respelled(labels: Mapping[str, int], preferred: Iterable[str]) -> dict[str, 
 
 
 class LabelMap:
-    """Labels -> classes, as the section ``data`` says.
+    """Maps labels to classes, according to the section ``data``.
 
-    A name of a class or of an ignored label means itself; then an alias of exactly that name counts, then the aliases
-    whose regular expression matches the whole label.
+    The name of a class or ignored label maps to itself; otherwise an alias with exactly that name is used, then the
+    aliases whose regular expression matches the whole label.
 
     Args:
         data: Classes, ignored labels, aliases.
-        classes_known: Whether ``data.classes`` is meant; otherwise every label is taken.
+        classes_known: Whether to use ``data.classes``; otherwise every label is accepted.
     """
 
     def __init__(self, data: Data, *, classes_known: bool) -> None:
@@ -113,7 +113,7 @@ class LabelMap:
         self._known = frozenset(data.classes) | self._ignored
 
     def target(self, label: str) -> str:
-        """The class or ignored label that a label means; the label itself where it means none, or several."""
+        """The class or ignored label of a label; the label itself if it matches none, or several."""
         if label in self._known or not self._aliases:
             return label
         if label in self._aliases:
@@ -122,15 +122,15 @@ class LabelMap:
         return targets.pop() if len(targets) == 1 else label
 
     def is_ignored(self, target: str) -> bool:
-        """Whether shapes of this target are left out on purpose."""
+        """Whether shapes with this target are ignored on purpose."""
         return target in self._ignored
 
     def is_class(self, target: str) -> bool:
-        """Whether shapes of this target are objects."""
+        """Whether shapes with this target are objects."""
         return not self.is_ignored(target) if not self._classes_known else target in self._known - self._ignored
 
     def fault(self, label: str) -> tuple[str, str]:
-        """Why a label that means no class is wrong, and what to do."""
+        """The reason and remedy for a label that maps to no class."""
         matching = self._matching(label)
         if len(matching) > 1:
             said = " and ".join(f"{pattern!r} ({target!r})" for pattern, target in matching.items())
@@ -149,5 +149,5 @@ class LabelMap:
 
 
 def respelling_remedy(meant: str) -> str:
-    """What to do about a label that is a spelling of another."""
+    """How to fix a misspelled label."""
     return f"rename it to {meant!r}, or map it with data.aliases"

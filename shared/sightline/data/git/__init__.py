@@ -1,1 +1,1 @@
-"""Git as Sightline uses it: branches, references, clones."""
+"""Git operations of Sightline: branches, references, clones."""

@@ -1,8 +1,8 @@
-"""The branch of a data repository on this machine, and where it is pushed to.
+"""The checked-out branch of a local data repository, and its remote.
 
-A commit is made without the user's index and working tree, put on top of what the remote has, and pushed together with
-its tag; only then does the branch move here.  So whatever fails leaves the repository as it was, and nobody's
-uncommitted changes are committed or overwritten.
+A commit is created without the user's index and working tree, based on the state of the remote, and pushed together
+with its tag; only then is the local branch moved.  So a failure leaves the repository unchanged, and uncommitted
+changes are never committed or overwritten.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from sightline.errors import RepositoryError
 from sightline.plural import counted
 
 NO_COMMIT = "0" * 40
-"""Stands for a reference that does not exist."""
+"""Represents a reference that does not exist."""
 
 DETACHED = "HEAD"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The state of a branch at its remote.
+    """The state of a branch on its remote.
 
     Attributes:
-        tip: The commit of the branch there; empty where it does not exist yet, or where there is no remote.
-        references: Every tag.
+        tip: The branch's commit on the remote; empty if the branch does not exist yet, or if there is no remote.
+        references: All tags.
     """
 
     tip: str = ""
@@ -37,21 +37,21 @@ class Published:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """Every tag, with the commit that it names, but those of removed versions."""
+        """Every tag and its commit, except for removed versions."""
         return self.references.tags
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What is checked out in a repository.
+    """The checked-out branch of a repository.
 
     Attributes:
         root: The repository's working tree.
-        ref: ``refs/heads/main``; :data:`DETACHED` where no branch is checked out, so that tags alone are pushed.
-        remote: Name of the remote that it is pushed to; empty where there is none.
-        remote_ref: The branch's name there.
+        ref: ``refs/heads/main``; :data:`DETACHED` if no branch is checked out, so that only tags are pushed.
+        remote: Name of its remote; empty if there is none.
+        remote_ref: The branch's name on the remote.
         addresses: URLs of the remote, for reading and writing.
-        variables: Environment variables that name an author where git's configuration names none.
+        variables: Environment variables that set an author if git's configuration has none.
         timeout_seconds: Limit for one git command.
     """
 
@@ -65,18 +65,18 @@ class Branch:
 
     @property
     def name(self) -> str:
-        """Such as ``main``."""
+        """Short name, such as ``main``."""
         return self.ref.removeprefix("refs/heads/")
 
     def head(self) -> str:
-        """The commit that is checked out."""
+        """The checked-out commit."""
         return self.git("rev-parse", "HEAD^{commit}").strip()
 
     def published(self) -> Published:
-        """Ask the remote.
+        """Query the remote.
 
         Raises:
-            RepositoryError: It cannot be reached.
+            RepositoryError: The remote cannot be reached.
         """
         if not self.remote:
             return Published()
@@ -86,10 +86,10 @@ class Branch:
         return Published(entries.get(self.remote_ref, ""), parse_references(listing))
 
     def base(self, published: Published) -> str:
-        """The commit that the next one goes on top of: the remote's, fetched, unless this branch is ahead of it.
+        """The parent of the next commit: the remote's commit, fetched, unless this branch is ahead of it.
 
         Raises:
-            RepositoryError: The remote has commits that this branch lacks, and the other way round.
+            RepositoryError: The branch and the remote have diverged.
         """
         head = self.head()
         if not published.tip or published.tip == head:
@@ -109,7 +109,7 @@ class Branch:
         return head if ahead else tip
 
     def fetch_tags(self, tags: Sequence[str]) -> None:
-        """Bring tags of the remote here."""
+        """Fetch tags from the remote."""
         for start in range(0, len(tags), 500):
             references = [f"refs/tags/{tag}:refs/tags/{tag}" for tag in tags[start : start + 500]]
             self._git_remote("fetch", "--quiet", "--no-tags", self.remote, *references)
@@ -117,17 +117,17 @@ class Branch:
     def commit(
         self, base: str, contents: Mapping[str, bytes | None], message: str, folder: Path, *, always: bool = False
     ) -> str:
-        """Make a commit on top of ``base`` that no reference names yet.
+        """Create a commit on top of ``base`` without a reference to it.
 
         Args:
-            base: Its parent; empty for the first commit of a repository.
-            contents: Path -> what the file holds; None removes it.
-            message: Of the commit.
-            folder: For temporary files.
-            always: Make one where nothing would change, too.
+            base: Parent commit; empty for the first commit of a repository.
+            contents: Path -> contents of the file; None removes it.
+            message: Commit message.
+            folder: Folder for temporary files.
+            always: Create a commit even if nothing changes.
 
         Returns:
-            The commit; ``base`` itself where nothing would change.
+            The commit; ``base`` itself if nothing changes.
         """
         index, blob = {"GIT_INDEX_FILE": str(folder / "index")}, folder / "blob"
         self.git(*(["read-tree", base] if base else ["read-tree", "--empty"]), variables=index)
@@ -146,12 +146,12 @@ class Branch:
         return self.git("commit-tree", *parent, "-m", message, tree.strip(), variables=self.variables).strip()
 
     def read(self, commit: str, path: str, folder: Path) -> bytes | None:
-        """A file as ``commit`` has it; None where it has none.
+        """The contents of a file in ``commit``; None if it does not exist.
 
         Args:
-            commit: Which.
+            commit: The commit.
             path: Relative to the root.
-            folder: For temporary files.
+            folder: Folder for temporary files.
         """
         found = self.git("ls-tree", "-z", commit, "--", path)
         if not found.startswith("100"):
@@ -162,22 +162,22 @@ class Branch:
         return (folder / "read" / path).read_bytes()
 
     def push(self, commit: str, tag: str, replaced: str = "") -> None:
-        """Push a commit as the branch's next, and a tag that names it: both, or none.
+        """Push a commit as the next one of the branch, together with a tag for it, atomically.
 
         Args:
-            commit: The commit; where no branch is checked out, the tag alone is pushed.
+            commit: The commit; if no branch is checked out, only the tag is pushed.
             tag: The tag's name.
-            replaced: The object that the tag may name there: that of a removed version.
+            replaced: The object of a removed version that the tag may refer to on the remote.
 
         Raises:
-            RepositoryError: The remote refused, such as because somebody else pushed first.
+            RepositoryError: The remote rejected the push, for example because another user pushed first.
         """
         branch = [] if self.ref == DETACHED else [f"{commit}:{self.remote_ref}"]
         lease = [f"--force-with-lease={TAGS}{tag}:{replaced}"] if replaced else []
         self.push_references([*branch, f"{commit}:{TAGS}{tag}"], lease)
 
     def push_references(self, references: Sequence[str], options: Sequence[str] = ()) -> None:
-        """Push ``OBJECT:refs/...``: all of them, or none; see :meth:`push`."""
+        """Push ``OBJECT:refs/...`` atomically; see :meth:`push`."""
         self._git_remote("push", "--quiet", "--no-verify", "--atomic", *options, self.remote, *references)
 
     def git(self, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
@@ -190,10 +190,10 @@ class Branch:
 
 
 def open_branch(root: Path, timeout_seconds: float) -> Branch:
-    """The branch that is checked out at ``root``.
+    """The checked-out branch at ``root``.
 
     Raises:
-        RepositoryError: There is no git repository whose working tree begins there, or it has no commit.
+        RepositoryError: ``root`` is not the root of a git working tree, or the repository has no commit.
     """
 
     def ask(*arguments: str) -> str:
@@ -201,7 +201,7 @@ def open_branch(root: Path, timeout_seconds: float) -> Branch:
 
     top = ask("rev-parse", "--show-toplevel").rstrip("\n")
     if os.path.realpath(top) != os.path.realpath(root):
-        raise RepositoryError(f"{root} is inside the git repository {top}; give that folder instead")
+        raise RepositoryError(f"{root} is inside the git repository {top}; use that folder instead")
     entries = [entry.partition("\n") for entry in ask("config", "--list", "-z").split("\0") if entry]
     settings = {key: value for key, _, value in entries}
     try:
@@ -226,7 +226,7 @@ def open_branch(root: Path, timeout_seconds: float) -> Branch:
 
 
 def author(settings: Mapping[str, str]) -> dict[str, str]:
-    """Environment variables that name the author ``sightline`` where git's configuration names nobody."""
+    """Environment variables that set the author ``sightline`` if git's configuration has no author."""
     variables = {}
     for field_, fallback in (("name", "sightline"), ("email", "sightline@localhost")):
         if f"user.{field_}" not in settings:

@@ -1,4 +1,4 @@
-"""What a local clone may lack compared with its origin."""
+"""Detects local clones that may lack data of their origin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sightline.errors import RepositoryError
 
 
 def clone_hint(repository: str, timeout_seconds: float) -> str:
-    """What to do where a tag may be missing because ``repository`` is a clone; empty where it is none.
+    """The command to run if a tag may be missing because ``repository`` is a clone; empty if it is not a clone.
 
     Example: ``"data is a shallow clone without all tags: git -C data fetch --unshallow --tags"``.
     """
@@ -29,17 +29,17 @@ def clone_hint(repository: str, timeout_seconds: float) -> str:
 
 
 def require_not_shallow(repository: str, timeout_seconds: float) -> None:
-    """Refuse a shallow clone on this machine: what the tags that it lacks decided would be decided differently.
+    """Reject a shallow local clone: tags that it lacks could change the result.
 
     Raises:
-        RepositoryError: With the command that fetches what is missing.
+        RepositoryError: The clone is shallow; the message shows the command that fetches the missing data.
     """
     if is_shallow(repository, timeout_seconds):
         raise RepositoryError(f"{_shallow_hint(local_path(repository))}; run that, then the same command again")
 
 
 def is_shallow(repository: str, timeout_seconds: float) -> bool:
-    """Whether ``repository`` is a clone on this machine without its whole history."""
+    """Whether ``repository`` is a local clone without its complete history."""
     path = local_path(repository)
     if not path.is_dir():
         return False

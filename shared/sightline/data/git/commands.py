@@ -1,4 +1,4 @@
-"""Running git and DVC: without prompts, with a time limit, and without losing their output."""
+"""Runs git and DVC without prompts and with a time limit, and preserves their output."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ SHOWN_LINES = 20
 DVC = (sys.executable, "-m", "dvc")
 DVC_FAREWELL = "Having any troubles?"
 FULL_BYTES = 1 << 20
-"""A disk with less room is full for git and DVC."""
+"""If less space is free, the disk counts as full for git and DVC."""
 
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
-"""Environment variable of Google's libraries, and of gcsfs, for another server in the place of Google Storage."""
+"""Environment variable of Google's libraries, and of gcsfs, with the address of another server than Google Storage."""
 
 _GIT_PLACES = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE",
     "GIT_PREFIX", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 }  # fmt: skip
-"""Environment variables by which git would work on another repository than it is told; a git hook sets them."""
+"""Environment variables that would redirect git to another repository; git hooks set them."""
 
 _log = logging.getLogger(__name__)
 _NOT_THERE = (
@@ -52,7 +52,7 @@ _CAUSES = (
      r"|returned error: (429|5\d\d)|empty reply from server",
      "the server cannot be reached; check data.repository and the network, then run the same command again"),
     (r"not valid: is this a git repository|unable to update url base from redirection",
-     "the server answered with a web page, not as a git server: it may require a login, or be another kind of server; "
+     "the server answered with a web page instead of git data: it may require a login, or not be a git server; "
      f"check data.repository and the token in {TOKEN_VARIABLE}"),
     (r"does not appear to be a git repository|repository .* (not found|does not exist)|not a git repository"
      r"|no such file or directory: .*\.git",
@@ -82,14 +82,14 @@ def git(
     """Run git and return what it printed.
 
     Args:
-        arguments: Without ``git`` itself.
-        cwd: Where; the present folder by default.
-        timeout_seconds: Limit.
-        trusted: Repositories that may belong to another user, as they do on a shared volume.
-        variables: More environment variables, such as the author's name.
+        arguments: Arguments without ``git`` itself.
+        cwd: Working directory; the current one by default.
+        timeout_seconds: Time limit.
+        trusted: Repositories that may be owned by another user, as on a shared volume.
+        variables: Additional environment variables, such as the author's name.
 
     Raises:
-        RepositoryError: Git failed; the message has the cause where it is known, and git's last lines.
+        RepositoryError: Git failed; the message contains the cause, if known, and git's last lines.
     """
     with temporary_folder("git") as folder:
         configuration = Path(folder) / "gitconfig"
@@ -109,11 +109,12 @@ def git(
 def dvc(*arguments: str, cwd: Path, timeout_seconds: float) -> str:
     """Run DVC on the repository at ``cwd`` and return what it printed.
 
-    It waits for another DVC that works there.  Its index of what the remotes hold is kept inside the repository, not in
-    a folder that all users of the machine share.  It is not asked to be quiet: then it would not say why it failed.
+    It waits for other DVC processes in the same repository.  Its index of the remotes' contents is kept inside the
+    repository instead of a folder shared by all users of the machine.  ``--quiet`` is not used: it would hide the
+    reason for a failure.
 
     Raises:
-        RepositoryError: DVC failed; the message has the cause where it is known, and DVC's last lines.
+        RepositoryError: DVC failed; the message contains the cause, if known, and DVC's last lines.
     """
     environment = {
         **os.environ,
@@ -121,17 +122,17 @@ def dvc(*arguments: str, cwd: Path, timeout_seconds: float) -> str:
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(site_cache(cwd)),
         "PYTHONWARNINGS": "ignore",
-        # gcsfs would ask the server for the type of each bucket, and stall for up to a minute where none answers that.
+        # gcsfs would request the type of each bucket, and stall for up to a minute if the emulator does not answer.
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
     }
     if EMULATOR_VARIABLE in environment:
-        environment["NO_GCE_CHECK"] = "true"  # no credentials are looked for in a cloud that is not there
+        environment["NO_GCE_CHECK"] = "true"  # do not look for credentials of a cloud machine
     command = ["--wait-for-lock", *arguments]
     return _run([*DVC, *command], cwd, environment, timeout_seconds, shown=" ".join(["dvc", *command]))
 
 
 def site_cache(repository: Path) -> Path:
-    """Where DVC remembers what the remotes hold; it may be removed at any time."""
+    """DVC's cache of the remotes' contents; it may be removed at any time."""
     return repository.absolute() / ".dvc" / "tmp" / "site"
 
 
@@ -140,8 +141,8 @@ def explain_os_errors(doing: str, place: Path | str = "no path given") -> Iterat
     """Turn an :class:`OSError` (disk full, no permission) into a :class:`RepositoryError` that names the path.
 
     Args:
-        doing: What fails, in the infinitive.
-        place: The path, for an error that does not say it: a failed write does not.
+        doing: The failed action, in the infinitive.
+        place: The path, for errors without a path, such as a failed write.
     """
     try:
         yield
@@ -160,7 +161,7 @@ def _run(
 ) -> str:
     shown = redact(shown)
     _log.debug("%s (in %s)", shown, cwd)
-    # A lock of data.lock is inherited on purpose: while a command that outlived its caller works, the place is taken.
+    # The lock file is inherited on purpose: if the command outlives its caller, the lock is still held.
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -187,7 +188,7 @@ def _run(
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the command and all that it started."""
+    """Kill the command and its child processes."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -201,12 +202,12 @@ def _is_full(folder: Path) -> bool:
 
 
 def not_readable(place: Path) -> str:
-    """What to say of a local repository that is there, but closed to this user."""
+    """The message about a local repository that this user may not read."""
     return f"this user has no permission to read {place}; ask its owner for read access to the data repository"
 
 
 def _closed_place(shown: str, cwd: Path | None) -> Path | None:
-    """The part of a local repository that this user may not read; None where all can be read."""
+    """The part of a local repository that this user may not read; None if all parts are readable."""
     named = [Path(unquote(path)) for path in re.findall(r"file://(/\S*)", shown)]
     for root in [*named, *([cwd] if cwd else [])]:
         for place in (root, *(root / name for name in (".git", ".git/HEAD", ".git/objects", ".git/refs", "HEAD"))):
@@ -224,7 +225,7 @@ def _closed_place(shown: str, cwd: Path | None) -> Path | None:
 def _explain(shown: str, cwd: Path | None, code: int, output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip() and DVC_FAREWELL not in line][-SHOWN_LINES:]
     if _is_full(cwd or Path.cwd()):
-        output += "no space left on device"  # not every command says so
+        output += "no space left on device"  # not every command reports it
     cause = next((f": {cause}" for pattern, cause in _CAUSES if re.search(pattern, output, re.IGNORECASE)), "")
     if cause == f": {_NOT_THERE}" and (closed := _closed_place(shown, cwd)):
         cause = f": {not_readable(closed)}"

@@ -1,11 +1,12 @@
-"""Decisions about a dataset, such as the list of its training sets, are made one at a time.
+"""Serializes decisions about a dataset, such as the creation of a training set.
 
-Two recorders of two versions that do not see each other could put one image on two sides.  So each dataset has one
-reference, ``refs/sightline/<dataset>_versions``, that every such decision moves, together with its tags and only from
-the value that it was based on.  Whoever comes second finds that it moved, and decides again.
+Two processes that record two versions without seeing each other could assign one image to different splits.  So each
+dataset has one reference, ``refs/sightline/<dataset>_versions``, that every such decision updates, together with its
+tags and only from the value that it was based on.  The slower process finds that the reference has changed, and decides
+again.
 
-The reference orders and says nothing more: the training sets are those that have tags, whoever made them.  Where it is
-missing, because an earlier release made the tags, the first decision makes it.
+The reference only defines the order: the training sets are the ones that have tags, whoever created them.  If it is
+missing, because an earlier release created the tags, the first decision creates it.
 """
 
 from __future__ import annotations
@@ -24,33 +25,33 @@ from sightline.data.git.references import TAGS, git_url, local_path, read_refere
 from sightline.errors import RepositoryError
 
 STALE_LOCK_SECONDS = 5.0
-"""Git holds a lock for milliseconds, so one that does not change for so long is nobody's."""
+"""Git holds a lock for milliseconds, so a lock that is this old is abandoned."""
 
 ATTEMPTS = 10
-"""Pushes of one decision: another one that is under way locks the references for a moment."""
+"""Push attempts per decision: a concurrent push locks the references for a moment."""
 
 SIGHTLINE = {"NAME": "sightline", "EMAIL": "sightline@localhost"}
-"""The author of what no person made."""
+"""The author of generated commits and tags."""
 
 _LOCKED = re.compile(r"cannot lock ref|unable to (create|lock)|failed to update ref|stale info|remote rejected", re.I)
 _FORBIDDEN = re.compile(r"hook declined|hidden ref|protected|prohibited|not allowed|deny updating", re.I)
 _CLOSED = re.compile(r"permission denied|read-only file system", re.I)
-"""Causes that stay, though git speaks of a lock that it could not create."""
+"""Permanent causes, although git reports a lock that it could not create."""
 _log = logging.getLogger(__name__)
 
 
 class OutpacedError(RepositoryError):
-    """Another decision on the same dataset came first; read it and decide again."""
+    """Another decision about the same dataset came first; read it and decide again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a decision does to one reference.
+    """The change of one reference in a decision.
 
     Attributes:
         reference: Its full name.
-        before: The object that it must name now; empty: it must not be there.
-        after: The object that it names then; empty: it is deleted.
+        before: Expected current object; empty: the reference must not exist.
+        after: New object; empty: the reference is deleted.
     """
 
     reference: str
@@ -59,14 +60,14 @@ class Change:
 
 
 def decision_reference(dataset: str) -> str:
-    """The full name of the reference that orders the decisions on a dataset."""
-    return f"refs/sightline/{dataset}_versions"  # a dataset's name alone may end in ".lock", which git refuses
+    """The full name of the reference that orders the decisions about a dataset."""
+    return f"refs/sightline/{dataset}_versions"  # a dataset's name may end in ".lock", which git does not allow
 
 
 def last_decision(repository: str, dataset: str, timeout_seconds: float) -> str:
-    """The object that stands for the last decision; empty where there was none.
+    """The object of the last decision; empty if there was none.
 
-    Read it before the tags that the next decision is based on.
+    Read it before reading the tags that the next decision is based on.
 
     Raises:
         RepositoryError: There is no such repository, or it cannot be reached.
@@ -80,7 +81,7 @@ def last_decision(repository: str, dataset: str, timeout_seconds: float) -> str:
 def annotated_tag(
     git_dir: Path, name: str, commit: str, *, message: str, author: Mapping[str, str], timeout_seconds: float
 ) -> str:
-    """Make an annotated tag in a repository of our own, and return its object."""
+    """Create an annotated tag in a local repository, and return its object."""
     variables = {f"GIT_COMMITTER_{field}": value for field, value in author.items()}
     options = ["--annotate", "--force", "--cleanup=verbatim", "--message", message]
     git("tag", *options, name, commit, cwd=git_dir, timeout_seconds=timeout_seconds, variables=variables)
@@ -97,25 +98,25 @@ def decide(
     commit: str,
     timeout_seconds: float,
 ) -> None:
-    """Push a decision: all of it, or nothing.
+    """Push a decision atomically.
 
     Args:
-        git_dir: A repository of our own that has the objects.
+        git_dir: A local repository that contains the objects.
         repository: The data repository.
-        dataset: Whose versions change.
-        last: What :func:`last_decision` gave before the decision was taken.
-        changes: What it does.
-        commit: What the reference's new object points to.
+        dataset: The dataset.
+        last: The result of :func:`last_decision` before the decision was made.
+        changes: The changes of references.
+        commit: The commit that the reference's new object points to.
         timeout_seconds: Limit for one git command.
 
     Raises:
-        OutpacedError: Another decision came first, or a tag is not what it was; nothing was changed.
-        RepositoryError: The repository cannot be written.
+        OutpacedError: Another decision came first, or a tag has changed; nothing was pushed.
+        RepositoryError: The repository is not writable.
     """
     said = f"{', '.join(change.reference for change in changes)}\n\nafter {last or 'none'}\n{secrets.token_hex(16)}\n"
     name = f"sightline-{dataset}"
     mark = annotated_tag(git_dir, name, commit, message=said, author=SIGHTLINE, timeout_seconds=timeout_seconds)
-    # The first in the list is the first to be written, should the server be killed in the middle.
+    # The first reference in the list is written first if the server is killed in the middle.
     every = [Change(decision_reference(dataset), last, mark), *changes]
     leases = [f"--force-with-lease={change.reference}:{change.before}" for change in every]
     refspecs = [f"{change.after}:{change.reference}" for change in every]
@@ -127,7 +128,7 @@ def decide(
             return
         except RepositoryError as error:
             if _is_done(repository, dataset, every, timeout_seconds):
-                return  # only the answer was lost
+                return  # only the response was lost
             if attempt == ATTEMPTS - 1 or not _LOCKED.search(str(error)) or _CLOSED.search(str(error)):
                 raise
             if _FORBIDDEN.search(str(error)):
@@ -141,10 +142,10 @@ def decide(
 
 
 def _is_done(repository: str, dataset: str, every: Sequence[Change], timeout_seconds: float) -> bool:
-    """Whether all of it is there already.
+    """Whether the complete decision was pushed already.
 
     Raises:
-        OutpacedError: The references are not what they were.
+        OutpacedError: The references have other values.
     """
     present = dict(read_references(repository, timeout_seconds).objects)
     present[every[0].reference] = last_decision(repository, dataset, timeout_seconds)
@@ -153,12 +154,12 @@ def _is_done(repository: str, dataset: str, every: Sequence[Change], timeout_sec
         return True
     for change, name in zip(every, found, strict=True):
         if name != change.before:
-            raise OutpacedError(f"{change.reference} names {name or 'nothing'}, not {change.before or 'nothing'}")
+            raise OutpacedError(f"{change.reference} points to {name or 'nothing'}, not {change.before or 'nothing'}")
     return False
 
 
 def _unlock(repository: str, references: Sequence[str]) -> bool:
-    """Remove locks that a killed git left in a repository on this machine; False where there were none."""
+    """Remove locks that a killed git left in a local repository; False if there were none."""
     root = local_path(repository)
     git_dir = root / ".git" if (root / ".git").is_dir() else root
     locks = [git_dir / f"{name}.lock" for name in (*references, "packed-refs")]

@@ -1,7 +1,7 @@
-"""Moving the checked-out branch to a later commit, without losing an uncommitted change.
+"""Moves the checked-out branch to a later commit without losing uncommitted changes.
 
-``git merge --ff-only`` does the same, but killed between its steps it leaves files that it then takes for changes of
-the user's, and refuses ever after.  Here each step may be done twice: a file that has its later contents is done.
+``git merge --ff-only`` does the same, but if it is killed halfway, it takes the files it already wrote for changes of
+the user and refuses to continue.  Here each step can be repeated: a file that has the later contents is done.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sightline.data.git.branch import DETACHED, NO_COMMIT, Branch
 
 _SUBMODULE = "160000"
 _FEW = 500
-"""Paths that one command line may hold."""
+"""Maximum number of paths per command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Change:
     """One file that differs between two commits.
 
     Attributes:
-        before: Its object in the first commit; empty where it has none.
-        after: The same of the second.
-        mode: Git's mode of the file in the second.
+        before: Its object in the first commit; empty if it does not exist there.
+        after: Its object in the second commit; empty if it does not exist there.
+        mode: Git's mode of the file in the second commit.
     """
 
     before: str
@@ -44,7 +44,7 @@ def changes(branch: Branch, before: str, after: str) -> dict[str, Change]:
 
 
 def unchanged(branch: Branch, commit: str, paths: Iterable[str]) -> dict[str, Change]:
-    """Files as ``commit`` has them, for :func:`obstacles`: what becomes of them is not known yet."""
+    """Files as they are in ``commit``, for :func:`obstacles`, when their later contents are not known yet."""
     found = {}
     for path in paths:
         entry = branch.git("ls-tree", "-z", commit, "--", path)
@@ -54,12 +54,12 @@ def unchanged(branch: Branch, commit: str, paths: Iterable[str]) -> dict[str, Ch
 
 
 def obstacles(branch: Branch, moving: dict[str, Change], ours: Callable[[str], bool] = lambda _: False) -> list[str]:
-    """Those of the files whose uncommitted changes are in the way.
+    """The files whose uncommitted changes are in the way.
 
     Args:
-        branch: What is checked out.
-        moving: What would change.
-        ours: Says of a path with other contents that nothing would be lost with them.
+        branch: The checked-out branch.
+        moving: The files that would change.
+        ours: Whether a file with other contents at this path can be overwritten without loss.
     """
     staged, present = _staged(branch, moving), _present(branch, moving)
     return [
@@ -74,7 +74,7 @@ def obstacles(branch: Branch, moving: dict[str, Change], ours: Callable[[str], b
 
 
 def move(branch: Branch, before: str, after: str) -> bool:
-    """Let the branch name ``after``; False where it has left ``before`` meanwhile, so that nothing was moved."""
+    """Move the branch to ``after``; False if it no longer points to ``before``, so that nothing was moved."""
     if (now := branch.head()) == after:
         return True
     if now != before:
@@ -85,13 +85,13 @@ def move(branch: Branch, before: str, after: str) -> bool:
 
 
 def update_files(branch: Branch, moving: dict[str, Change], skipped: Iterable[str], folder: Path) -> None:
-    """Bring index and working tree to the second commit, for the files that differ.
+    """Update index and working tree to the second commit, for the files that differ.
 
     Args:
-        branch: What is checked out, at the second commit already.
+        branch: The checked-out branch, already at the second commit.
         moving: The files that differ.
-        skipped: Those whose uncommitted changes are kept; they show as modified.
-        folder: For a temporary file.
+        skipped: Files whose uncommitted changes are kept; they show as modified.
+        folder: Folder for a temporary file.
     """
     left = set(skipped)
     written = [path for path, change in moving.items() if change.after and path not in left]
@@ -107,13 +107,13 @@ def update_files(branch: Branch, moving: dict[str, Change], skipped: Iterable[st
 
 
 def stage(branch: Branch, path: str, change: Change) -> None:
-    """Bring a file of the index alone to the second commit, unless something else of it is staged."""
+    """Update a file in the index only, unless another change of it is staged."""
     if _staged(branch, [path]).get(path, "") == change.before:
         branch.git("update-index", "--add", "--cacheinfo", f"{change.mode},{change.after},{path}")
 
 
 def _staged(branch: Branch, paths: Iterable[str]) -> dict[str, str]:
-    """The objects that the index has for files; a file in conflict has an object that no commit has."""
+    """The objects of files in the index; a file in conflict gets an object that no commit has."""
     found: dict[str, str] = {}
     for part in _parts(list(paths)):
         for entry in branch.git("ls-files", "--stage", "-z", "--", *part).split("\0"):
@@ -125,7 +125,7 @@ def _staged(branch: Branch, paths: Iterable[str]) -> dict[str, str]:
 
 
 def _present(branch: Branch, moving: dict[str, Change]) -> dict[str, str]:
-    """The objects that the files of the working tree would be; a submodule counts as unchanged."""
+    """The objects that the files of the working tree would have; a submodule counts as unchanged."""
     found, files = {}, []
     for path, change in moving.items():
         place = branch.root / path
@@ -143,7 +143,7 @@ def _present(branch: Branch, moving: dict[str, Change]) -> dict[str, str]:
 
 
 def _link_object(branch: Branch, link: Path) -> str:
-    """A link's object is the path that it holds."""
+    """The object of a symbolic link, which contains its target path."""
     target = branch.root / ".dvc" / "tmp" / "link"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(os.fsencode(os.readlink(link)))  # noqa: PTH115

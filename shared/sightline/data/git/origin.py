@@ -1,7 +1,7 @@
-"""The repository that decides which dataset versions there are: the origin of a clone, or the repository itself.
+"""The authoritative repository for dataset versions: the origin of a clone, or the repository itself.
 
-Two people who each work in a clone of their own see each other's versions only there.  So versions are added, recorded
-and removed at the origin, and the clone follows.
+Users with separate clones see each other's versions only in the origin.  So versions are added, recorded and removed
+in the origin, and the clone is updated.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from sightline.errors import RepositoryError
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the tags of a data repository are.
+    """The repositories that contain the tags of a data repository.
 
     Attributes:
-        origin: The repository that decides.
-        clone: A clone of it on this machine that follows; None where there is none.
+        origin: The authoritative repository.
+        clone: A local clone that is kept up to date; None if there is none.
     """
 
     origin: str
@@ -32,10 +32,10 @@ class Places:
 
 
 def find_places(repository: str, timeout_seconds: float) -> Places:
-    """Which repository decides, and whether ``repository`` is only a clone of it.
+    """Find the authoritative repository, and whether ``repository`` is only a clone of it.
 
     Raises:
-        RepositoryError: This user may not read it.
+        RepositoryError: This user may not read the repository.
     """
     path = local_path(repository).absolute()
     try:
@@ -52,10 +52,10 @@ def find_places(repository: str, timeout_seconds: float) -> Places:
 
 
 def require_same_tags(places: Places, dataset: str, timeout_seconds: float) -> None:
-    """Refuse a clone that has versions of a dataset which its origin does not know.
+    """Reject a clone that has versions of a dataset that its origin lacks.
 
     Raises:
-        RepositoryError: With the command that publishes or drops them; or the origin cannot be asked.
+        RepositoryError: With the command that publishes or deletes them; or the origin cannot be reached.
     """
     if places.clone is None:
         return
@@ -83,29 +83,29 @@ def require_same_tags(places: Places, dataset: str, timeout_seconds: float) -> N
 
 
 def differing_tag(places: Places, tag: str, origin: str, clone: str) -> RepositoryError:
-    """The error for a version that names other commits in the clone than in its origin."""
+    """The error for a version with different commits in the clone and in its origin."""
     return RepositoryError(
-        f"{tag} names commit {origin[:12]} in {redact(places.origin)} and {clone[:12]} in the clone {places.clone}; a "
+        f"{tag} points to {origin[:12]} in {redact(places.origin)}, but to {clone[:12]} in the clone {places.clone}; a "
         f"version never changes: delete the clone's own tag first ({_git(places.clone)} tag --delete {tag}), then run "
         "the same command again"
     )
 
 
 def follow(places: Places, dataset: str, timeout_seconds: float) -> None:
-    """Bring the versions of a dataset that the origin has to the clone; those that were removed there go here."""
+    """Fetch the versions of a dataset from the origin to the clone; those removed there are removed here."""
     if places.clone is not None:
         branch = open_branch(places.clone, timeout_seconds)
         fetch_dataset_tags(branch, branch.published().references, dataset)
 
 
 def fetch_dataset_tags(branch: Branch, there: References, dataset: str) -> None:
-    """Bring a dataset's tags here: they say which version comes next, and which files some version has.
+    """Fetch a dataset's tags: they determine the next version, and which files belong to a version.
 
-    The tombstones come first, so that a tag of a removed version makes room for the one that came back.
+    Tombstones are fetched first, so that the tag of a removed version can be replaced by its restored one.
 
     Args:
-        branch: What is checked out here.
-        there: The tags of its remote.
+        branch: The checked-out branch.
+        there: The tags of the remote.
         dataset: The dataset's name.
     """
     here = read_references(str(branch.root), branch.timeout_seconds)
@@ -122,7 +122,7 @@ def fetch_dataset_tags(branch: Branch, there: References, dataset: str) -> None:
 
 
 def forget_removed_tags(branch: Branch, dataset: str) -> References:
-    """Delete the tags of a dataset here that name versions which were removed; the tags that are left."""
+    """Delete local tags of removed versions of a dataset; returns the remaining tags."""
     here = read_references(str(branch.root), branch.timeout_seconds)
     for tag in here.removed:
         made = here.objects.get(f"{TAGS}{tag}", "")

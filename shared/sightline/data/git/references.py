@@ -1,7 +1,7 @@
-"""The references of a data repository: its dataset versions, and those that were taken back.
+"""The references of a data repository: dataset versions, and removed versions.
 
-A version is taken back by a tombstone, an annotated tag ``removed/<tag>/<commit>``.  It counts for that commit alone
-and is never deleted, so a clone that still has the old tag and pushes it again brings nothing back.
+A version is removed by a tombstone, an annotated tag ``removed/<tag>/<commit>``.  It applies to that commit only and
+is never deleted, so a clone that still has the old tag and pushes it again does not restore the version.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _TOMBSTONE = re.compile(rf"{TOMBSTONES}(?P<tag>[^/]+)/(?P<commit>[0-9a-f]{{40,64
 
 
 _SERVER = re.compile(r"[^/\s]+:")
-"""How git tells ``host:path`` from a path on this machine."""
+"""How git distinguishes ``host:path`` from a local path."""
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """The tags of a repository at one moment.
+    """The tags of a repository at one point in time.
 
     Attributes:
-        tags: Tag -> the commit that it names, without tags that name a removed version.
-        removed: Dataset tag -> the commits that it named when it was removed.
-        objects: Full name of each tag -> the object that it names itself: the commit, or the tag object.
+        tags: Tag -> its commit, without tags of removed versions.
+        removed: Dataset tag -> its commits when it was removed.
+        objects: Full name of each tag -> its object: the commit, or the tag object.
     """
 
     tags: dict[str, str]
@@ -43,7 +43,7 @@ class References:
     objects: Mapping[str, str]
 
     def is_removed(self, tag: str, commit: str) -> bool:
-        """Whether ``tag`` was removed while it named ``commit`` (all of it, or its first 12 digits or more)."""
+        """Whether ``tag`` was removed at ``commit`` (complete, or at least its first 12 digits)."""
         return any(other.startswith(commit) for other in self.removed.get(tag, ())) if len(commit) >= 12 else False
 
 
@@ -53,10 +53,10 @@ def tombstone_reference(tag: str, commit: str) -> str:
 
 
 def git_url(repository: str) -> str:
-    """``repository`` as git takes it; a path becomes a ``file://`` URL, for which git honours ``--depth``.
+    """``repository`` as git accepts it; a path becomes a ``file://`` URL, for which git honors ``--depth``.
 
     Raises:
-        RepositoryError: A password or token stands in it, or it lies in a folder that this user may not read.
+        RepositoryError: It contains a password or token, or is in a folder that this user may not read.
     """
     if holds_secret(repository):
         raise RepositoryError(
@@ -74,14 +74,14 @@ def git_url(repository: str) -> str:
 
 
 def local_path(repository: str) -> Path:
-    """Where ``repository`` lies on this machine; an address of a server gives a path that does not exist."""
+    """The local path of ``repository``; for the address of a server, a path that does not exist."""
     if repository.startswith("file://"):
         return Path(unquote(repository.removeprefix("file://")))
     return Path(repository).expanduser()
 
 
 def require_local(repository: str) -> Path:
-    """Where ``repository`` lies on this machine, absolute.
+    """The absolute local path of ``repository``.
 
     Raises:
         RepositoryError: It is the address of a server.
@@ -100,7 +100,7 @@ def require_local(repository: str) -> Path:
 
 
 def read_references(repository: str, timeout_seconds: float) -> References:
-    """Ask a repository for its tags.
+    """Read the tags of a repository.
 
     Raises:
         RepositoryError: There is no such repository, or it cannot be reached.
@@ -110,7 +110,7 @@ def read_references(repository: str, timeout_seconds: float) -> References:
 
 
 def parse_references(output: str) -> References:
-    """The tags in what ``git ls-remote`` printed; other references are passed over."""
+    """Parse the tags in the output of ``git ls-remote``; other references are ignored."""
     objects: dict[str, str] = {}
     commits: dict[str, str] = {}
     for line in output.splitlines():

@@ -1,8 +1,8 @@
-"""The configuration for running git: the user's own, with the settings that Sightline needs.
+"""The configuration for running git: the user's own, plus the settings that Sightline needs.
 
-It is a file, because git hands it on to the processes that it starts, unlike ``-c``.  It names no secret: the token for
-https stays in the environment, and a credential helper that is part of the configuration answers with it when the
-server of the data repository asks.
+It is a file, because git passes a file on to its child processes, unlike ``-c``.  It contains no secret: the token for
+https stays in the environment, and a credential helper in the configuration returns it when the server of the data
+repository asks for it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ TOKEN_VARIABLE = "SIGHTLINE_GIT_TOKEN"  # noqa: S105  (the name of the variable)
 """Environment variable with the token or password for a data repository behind https."""
 
 TOKEN_USER = "x-access-token"  # noqa: S105
-"""User name that goes with the token where the URL has none; GitHub and GitLab take any."""
+"""User name for the token if the URL has none; GitHub and GitLab accept any."""
 
 STALL_SECONDS = 60
-"""A connection on which nothing comes for so long is given up; the command's own limit is for large repositories."""
+"""A connection without data for this long is closed; the limit of a command allows for large repositories."""
 
 BEFORE = f"""\
 [core]
@@ -28,7 +28,7 @@ BEFORE = f"""\
 	lowSpeedLimit = 1
 	lowSpeedTime = {STALL_SECONDS}
 """
-"""What the user's own settings, and GIT_SSH_COMMAND, may change."""
+"""Settings that the user's configuration, and GIT_SSH_COMMAND, may override."""
 
 AFTER = """\
 [gc]
@@ -42,9 +42,9 @@ AFTER = """\
 [advice]
 	detachedHead = false
 """
-"""What makes git's results differ from user to user, or start something that outlives the command."""
+"""Settings that would make git's results depend on the user, or start processes that outlive the command."""
 
-# What git asks comes on standard input; a user name that the URL or the user's settings gave is kept.
+# Git's request comes on standard input; a user name from the URL or the user's settings is kept.
 _HELPER = (
     f'!answer() {{ test \\"$1\\" = get || exit 0; user={TOKEN_USER}; '
     'while read -r line; do case \\"$line\\" in username=*) user=${line#username=};; esac; done; '
@@ -56,9 +56,9 @@ def git_configuration(repositories: Sequence[str], environment: Mapping[str, str
     """The text of a configuration file.
 
     Args:
-        repositories: Those that the command works on, paths or URLs: they may belong to another user, as they do on a
-            shared volume, and their servers are given the token, if there is one.
-        environment: Says where the user's own configuration is, and whether there is a token.
+        repositories: The paths or URLs that the command uses: they may be owned by another user, as on a shared volume,
+            and their servers receive the token, if there is one.
+        environment: Locates the user's own configuration, and contains the token, if any.
     """
     own = environment.get("GIT_CONFIG_GLOBAL")
     xdg = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "git" / "config"
@@ -74,7 +74,7 @@ def git_configuration(repositories: Sequence[str], environment: Mapping[str, str
 
 
 def _server(repository: str) -> str:
-    """Where the token may go: the https server of a repository, or one on this machine; nothing for the rest."""
+    """The server that may receive the token: an https or local server of a repository; otherwise empty."""
     try:
         parts = urlsplit(repository)
         here = parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}

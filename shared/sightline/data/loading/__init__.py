@@ -1,1 +1,1 @@
-"""From a training set to batches."""
+"""Loads batches of a training set."""

@@ -1,4 +1,4 @@
-"""Batches by the number of the iteration: what a batch holds never depends on what was loaded before."""
+"""Batches by iteration number: the contents of a batch never depend on what was loaded before."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy.typing as npt
 from sightline.data.loading.dataset import CocoDataset, Sample
 
 CACHE_BYTES = 512 * 2**20
-"""Memory for fitted images, all processes together."""
+"""Memory limit for resized images of all processes together, bytes."""
 
 
 def batch_indices(seed: int, iteration: int, *, images: int, batch_size: int) -> list[int]:
-    """The images of one iteration: every image comes once before any comes again, in an order drawn for each pass.
+    """The images of one iteration: every image is used once per pass, in a random order for each pass.
 
     Args:
-        seed: Of the order.
-        iteration: From 1 on.
-        images: How many images there are.
-        batch_size: How many are asked for.
+        seed: Seed of the order.
+        iteration: From 1.
+        images: Number of images.
+        batch_size: Number of indices to return.
 
     Returns:
-        Indices from 0 on; where passes meet, a batch holds images of both.
+        Indices from 0; a batch may contain images of two passes.
     """
     places = np.arange((iteration - 1) * batch_size, iteration * batch_size)
     passes, places = np.divmod(places, images)
@@ -35,7 +35,7 @@ def batch_indices(seed: int, iteration: int, *, images: int, batch_size: int) ->
 
 @lru_cache(maxsize=2)
 def _order(seed: int, turn: int, images: int) -> npt.NDArray[np.int64]:
-    """The order of one pass, drawn once a pass and kept: a batch costs the same however many images there are."""
+    """The order of one pass, cached: the cost of a batch does not depend on the number of images."""
     return np.random.default_rng((seed, turn)).permutation(images)
 
 
@@ -46,11 +46,11 @@ def batches(
 
     Args:
         dataset: The samples.
-        batch_size: Samples a batch.
-        seed: Of the order.
-        first: From 1 on.
-        last: Of the whole training.
-        workers: Processes that prepare batches ahead; 0: the caller's own.
+        batch_size: Samples per batch.
+        seed: Seed of the order.
+        first: First iteration, from 1.
+        last: Last iteration.
+        workers: Number of processes that prepare batches in advance; 0: load in the calling process.
     """
     source = _BatchSource(dataset, batch_size, seed)
     iterations = range(first, last + 1)
@@ -61,18 +61,18 @@ def batches(
     from torch.utils.data import DataLoader
 
     yield from DataLoader(
-        source,  # type: ignore[arg-type]  # it has __getitem__, which is all that a list of keys needs
+        source,  # type: ignore[arg-type]  # it has __getitem__, which is sufficient with a list of keys
         batch_size=None,
         sampler=iterations,
         num_workers=workers,
         collate_fn=_as_it_is,
-        # A generator of its own: the loader draws a seed from it, and the global one belongs to the network.
+        # A separate generator: the loader draws a seed from it, and the global one is reserved for the network.
         generator=torch.Generator(),
     )
 
 
 class _BatchSource:
-    """Iteration -> batch, in a form that can be sent to another process."""
+    """Iteration -> batch; can be pickled for another process."""
 
     def __init__(self, dataset: CocoDataset, batch_size: int, seed: int) -> None:
         self._dataset = dataset

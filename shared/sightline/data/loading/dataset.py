@@ -1,4 +1,4 @@
-"""Samples for training: one split of a COCO document with the folder its images lie in."""
+"""Samples for training: one split of a COCO document and its image folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.data.loading.transforms import Placement, augment, fit_image
 from sightline.errors import DataError
 
 SMALLEST_SIDE = 0.01
-"""Input pixels; a box thinner than this has no side left in float32 and would stop training in the middle."""
+"""Input pixels; a thinner box has zero width in float32 and would stop the training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Sample:
         image_id: The COCO id of the image.
         image: uint8 [height, width, 3], RGB.
         boxes_xyxy: float32 [N, 4], input pixels.
-        labels: int64 [N], from 1 on in the order of the document's categories; 0 is the background.
-        segmentations: N outlines in input pixels; masks are drawn from them as late as possible.
+        labels: int64 [N], from 1 in the order of the document's categories; 0 is the background.
+        segmentations: N outlines in input pixels; masks are drawn as late as possible.
     """
 
     image_id: int
@@ -40,19 +40,19 @@ class Sample:
 
 
 class CocoDataset:
-    """The images of one split, fitted to the network's input and changed at random.
+    """The images of one split, resized to the network's input and augmented.
 
-    A sample is a pure function of the seed, the iteration and the index, so that an interrupted training goes on
-    with exactly the samples it would have seen.
+    A sample is a pure function of the seed, the iteration and the index, so that a resumed training uses exactly the
+    samples that it would have used without the interruption.
 
     Args:
-        document: The split, as :func:`sightline.data.formats.coco.read_coco` gives it.
+        document: The split, as returned by :func:`sightline.data.formats.coco.read_coco`.
         root: The folder that the document's file names are relative to.
         image_size: Longer side of the network's input, pixels.
-        max_pixels: Images with more pixels are refused.
-        augmentation: Random changes.
-        seed: Of the random changes.
-        cache_bytes: Fitted images are kept in memory up to so many bytes.
+        max_pixels: Images with more pixels are rejected.
+        augmentation: Strengths of the random changes.
+        seed: Seed of the random changes.
+        cache_bytes: Memory limit for resized images.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class CocoDataset:
         return len(self._images)
 
     def sample(self, index: int, iteration: int) -> Sample:
-        """The image at ``index`` (from 0) as iteration ``iteration`` sees it.
+        """The image at ``index`` (from 0) for iteration ``iteration``.
 
         Raises:
-            DataError: The image cannot be read, or is not as large as the document says.
+            DataError: The image cannot be read, or its size differs from the document.
         """
         fitted, fit = self._fitted(index)
         rng = np.random.default_rng((self._seed, iteration, index))
@@ -119,15 +119,15 @@ class CocoDataset:
 
 
 def read_listed_image(root: Path, image: CocoImage, max_pixels: int) -> Image.Image:
-    """An image of a COCO document, RGB.
+    """Read an image of a COCO document as RGB.
 
     Args:
         root: The folder that the document's file names are relative to.
-        image: Which one.
-        max_pixels: An image with more pixels is refused.
+        image: The entry of the image.
+        max_pixels: An image with more pixels is rejected.
 
     Raises:
-        DataError: It cannot be read, or is not as large as the document says.
+        DataError: The image cannot be read, or its size differs from the document.
     """
     picture = read_image(root / image["file_name"], max_pixels)
     if picture.size != (image["width"], image["height"]):

@@ -1,4 +1,4 @@
-"""From an image and its outlines to the network's input; training and inference share the first half of it."""
+"""Converts an image and its outlines to the network's input; inference uses only the resizing."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from sightline.data.formats.coco import RunLengthEncoding, Segmentation
 from sightline.data.rasterizer import encode_mask, rasterize
 
 PADDING_COLOUR = (124, 116, 104)
-"""Mean colour of ImageNet, RGB: after normalisation it is zero, as the padding of a batch is."""
+"""Mean color of ImageNet, RGB: zero after normalization, like the padding of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an image comes to lie on a canvas: ``x' = scale_x * x + offset_x``, and so for y.
+    """The position of an image on a canvas: ``x' = scale_x * x + offset_x``, and the same for y.
 
     Attributes:
-        scale_x: Negative where the image is mirrored.
+        scale_x: Negative if the image is mirrored.
         scale_y: Positive.
         offset_x: Canvas pixels.
         offset_y: Canvas pixels.
-        width: Of the canvas, pixels.
-        height: Of the canvas, pixels.
+        width: Width of the canvas, pixels.
+        height: Height of the canvas, pixels.
     """
 
     scale_x: float
@@ -37,14 +37,14 @@ class Placement:
     height: int
 
     def boxes(self, boxes_xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Boxes float32 [N, 4] on the canvas, cut at its border."""
+        """Boxes float32 [N, 4] in canvas coordinates, clipped to the canvas."""
         x = boxes_xyxy[:, 0::2] * np.float32(self.scale_x) + np.float32(self.offset_x)
         y = boxes_xyxy[:, 1::2] * np.float32(self.scale_y) + np.float32(self.offset_y)
         x, y = np.clip(np.sort(x, axis=1), 0, self.width), np.clip(np.sort(y, axis=1), 0, self.height)
         return np.stack((x[:, 0], y[:, 0], x[:, 1], y[:, 1]), axis=1)
 
     def segmentation(self, segmentation: Segmentation) -> Segmentation:
-        """An outline on the canvas: polygons stay floats, a run-length encoding is resampled (nearest pixel)."""
+        """An outline in canvas coordinates: polygons stay floats, a run-length encoding is resampled (nearest)."""
         if isinstance(segmentation, dict):
             return self._resample(segmentation)
         placed = []
@@ -71,8 +71,8 @@ def fit_image(image: Image.Image, image_size: int) -> tuple[Image.Image, Placeme
         image_size: Pixels.
 
     Returns:
-        The resized image, and where it lies: its placement has no offset, and differs a little from one common scale
-        because both sides are whole pixels.
+        The resized image, and its placement: without offset, and with slightly different scales because both sides are
+        rounded to whole pixels.
     """
     scale = image_size / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
@@ -83,15 +83,15 @@ def fit_image(image: Image.Image, image_size: int) -> tuple[Image.Image, Placeme
 
 
 def augment(image: Image.Image, augmentation: Augmentation, rng: np.random.Generator) -> tuple[Image.Image, Placement]:
-    """Change a fitted image at random: brightness and contrast, zoom out, horizontal flip.
+    """Augment a resized image: brightness and contrast, zoom out, horizontal flip.
 
     Args:
         image: RGB.
-        augmentation: How much.
+        augmentation: Strengths of the random changes.
         rng: The only source of randomness.
 
     Returns:
-        An image of the same size, and where the old one lies in it.
+        An image of the same size, and the placement of the original in it.
     """
     brightness = 1 + augmentation.brightness * rng.uniform(-1, 1)
     contrast = 1 + augmentation.contrast * rng.uniform(-1, 1)

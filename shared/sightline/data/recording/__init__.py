@@ -1,1 +1,1 @@
-"""From labeled images to a training set."""
+"""Creates a training set from labeled images."""

@@ -1,4 +1,4 @@
-"""What changed between two versions of a dataset."""
+"""The difference between two versions of a dataset."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from sightline.errors import RepositoryError
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Paths of what changed.
+    """Paths of changed files.
 
     Attributes:
         before: The first tag.
         after: The second tag.
-        added: Only the second version has it.
-        removed: Only the first version has it.
-        relabelled: The annotations are others.
-        replaced: The image behind the name is another.
-        moved: Path -> ``train -> val``; record never does this to an image that both versions have.
-        reboxed: The labels are the same, but an earlier release of Sightline computed other boxes from them.
+        added: Files that only the second version has.
+        removed: Files that only the first version has.
+        relabelled: Files whose annotations differ.
+        replaced: Images whose contents differ.
+        moved: Path -> ``train -> val``; record never moves an image that both versions have.
+        reboxed: Images with equal labels whose boxes were computed differently by an earlier release of Sightline.
     """
 
     before: str
@@ -41,19 +41,19 @@ class Difference:
 
 
 def compare(history: History, before: DatasetTag, after: DatasetTag) -> Difference:
-    """Compare two versions of one kind.
+    """Compare two versions of the same kind.
 
     Args:
-        history: Holds both tags.
-        before: The first.
-        after: The second.
+        history: Contains both tags.
+        before: The first version.
+        after: The second version.
 
     Raises:
-        RepositoryError: One tag is of annotations and the other of training, so that they have nothing in common.
+        RepositoryError: One tag is an annotation tag and the other a training tag, which cannot be compared.
     """
     if before.kind != after.kind:
         raise RepositoryError(
-            f"{before} and {after} hold different kinds of data; compare {before.annotations} with "
+            f"{before} and {after} are different kinds of data; compare {before.annotations} with "
             f"{after.annotations}, or {before.training} with {after.training}"
         )
     if before.kind == "ann":
@@ -62,7 +62,7 @@ def compare(history: History, before: DatasetTag, after: DatasetTag) -> Differen
 
 
 def _compare_annotations(before: DatasetTag, after: DatasetTag, old: Manifest, new: Manifest) -> Difference:
-    """By files: a JSON file stands for a labelled image, every other file for an image."""
+    """Compare files: a JSON file counts as a labeled image, every other file as an image."""
     changed = [name for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
     return Difference(
         str(before),
@@ -97,7 +97,7 @@ def _training_set(history: History, tag: DatasetTag) -> TrainingSet:
 
 
 def _drawn(history: History, tag: DatasetTag, images: Collection[str]) -> dict[str, list[tuple[str, Segmentation]]]:
-    """Class and outline of the objects of some images: all that a person drew, for boxes are computed from it."""
+    """Class and outline of the objects of some images: the user's drawing, from which boxes are computed."""
     drawn: dict[str, list[tuple[str, Segmentation]]] = {name: [] for name in images}
     for split in SPLITS if drawn else ():
         name = f"{split}.json"
@@ -111,6 +111,6 @@ def _drawn(history: History, tag: DatasetTag, images: Collection[str]) -> dict[s
 
 
 def _named_once(names: Set[str]) -> list[str]:
-    """Sorted, without the JSON files whose images are among the names."""
+    """Sorted names, without the JSON files of images that are listed."""
     images = {str(PurePosixPath(name).with_suffix("")) for name in names if not name.lower().endswith(".json")}
     return sorted(name for name in names if name.removesuffix(".json") not in images)

@@ -1,4 +1,4 @@
-"""The splits that earlier training tags of a dataset gave to their images."""
+"""The splits of images in earlier training tags of a dataset."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sightline.data.tags import DatasetTag, dataset_tags
 
 @dataclass(frozen=True, slots=True)
 class EarlierVersions:
-    """What earlier versions of a dataset decided.
+    """The splits and images of earlier versions of a dataset.
 
     Attributes:
-        tags: Their training tags, the oldest first.
-        images: Every image of theirs, once.
-        newest: The newest of them; None when there is none.
-        decision: The dataset's last decision before they were read (:mod:`sightline.data.git.decisions`).
+        tags: Their training tags, oldest first.
+        images: Every image of these versions, once.
+        newest: The newest of these versions; None if there is none.
+        decision: The dataset's last decision before the tags were read (:mod:`sightline.data.git.decisions`).
     """
 
     tags: list[str]
@@ -30,14 +30,13 @@ class EarlierVersions:
 
 
 def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> EarlierVersions:
-    """Read every other training tag of the dataset of ``tag``; where two contradict each other, the older counts.
+    """Read all other training tags of the dataset of ``tag``; if two contradict each other, the older one is used.
 
-    Only ``dataset.json`` is read from each, so this takes no pull.  A training set that was removed counts as
-    never made.
+    Only ``dataset.json`` is read from each, so this requires no pull.  Removed training sets are ignored.
 
     Raises:
-        RepositoryError: The repository is a shallow clone, which may lack some of them; or a tag's files are missing
-            or damaged on the DVC remote.
+        RepositoryError: The repository is a shallow clone, which may lack tags; or a tag's files are missing or
+            damaged on the DVC remote.
     """
     decision = last_decision(repository, tag.dataset, timeout_seconds)
     others = _others(repository, tag, timeout_seconds)
@@ -54,10 +53,10 @@ def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -
 
 
 def later_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -> list[str]:
-    """The training tags that kept the splits of ``tag``.
+    """The training tags that are based on the splits of ``tag``.
 
     Raises:
-        RepositoryError: As :func:`earlier_versions`.
+        RepositoryError: As for :func:`earlier_versions`.
     """
     others = _others(repository, tag, timeout_seconds)
     with open_history(repository, others, timeout_seconds) as history:

@@ -18,17 +18,17 @@ from sightline.plural import counted
 
 SHOWN_LINES = 50
 LONGEST_SETTING = 2_000
-"""Characters; a longer list of classes belongs in a recipe, not in a message."""
+"""Maximum number of characters; a longer list of classes belongs in a recipe, not in a message."""
 
 
 def fault_message(tag: str, faults: Sequence[Fault], annotations: Annotations, data: Data, listed: Path) -> str:
-    """What is wrong, what to do, and where every fault is listed.
+    """The faults, how to fix or accept them, and the file that lists all of them.
 
     Args:
         tag: The version.
-        faults: Those that stop record.
-        annotations: What was read.
-        data: Classes, ignored labels and aliases that it was read with.
+        faults: The faults that stop record.
+        annotations: The annotations.
+        data: The classes, ignored labels and aliases used for reading.
         listed: The file with all faults.
     """
     lines = fault_lines(faults)
@@ -44,7 +44,7 @@ def fault_message(tag: str, faults: Sequence[Fault], annotations: Annotations, d
 
 
 def fault_lines(faults: Sequence[Fault]) -> list[str]:
-    """One line for each label that means no class, with how often it is there; then one for each other fault."""
+    """One line for each label that maps to no class, with its number of shapes; then one for each other fault."""
     groups: dict[tuple[str, str], list[Fault]] = defaultdict(list)
     for fault in faults:
         if fault.kind == "unknown_label":
@@ -57,10 +57,10 @@ def fault_lines(faults: Sequence[Fault]) -> list[str]:
 
 
 def label_settings(faults: Sequence[Fault], annotations: Annotations, data: Data) -> list[str]:
-    """The ``--set`` arguments with which record takes the labels that mean no class now; empty where there are none.
+    """The ``--set`` arguments with which record accepts the labels that map to no class; empty if there are none.
 
-    A label that is another spelling of a class becomes an alias of it, every other one a class; a class that no shape
-    has, and that was probably meant as such a label, is left out.
+    A misspelled class becomes an alias, every other label a class; a configured class without shapes that is probably a
+    misspelling of such a label is left out.
     """
     unknown = {fault.label for fault in faults if fault.kind == "unknown_label" and fault.label}
     names = (*data.classes, *data.ignored_labels)
@@ -82,7 +82,7 @@ def label_settings(faults: Sequence[Fault], annotations: Annotations, data: Data
 
 
 def _pattern(label: str) -> str:
-    """A label as an alias of itself alone: aliases are regular expressions, too."""
+    """A regular expression for an alias that matches only this label."""
     return re.escape(label) if set(label) & set(r"\.^$*+?{}[]|()") else label
 
 

@@ -1,9 +1,9 @@
-"""Filling the splits with groups, so that the fractions and the classes are honoured.
+"""Assigns groups of images to splits so that the fractions and classes are balanced.
 
-First every split is given something to measure: a group that shows an object.  Then each class is brought into train,
-then into val, then into test, as far as there is room; the rest goes where the need is greatest, in the manner of
-iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data", ECML PKDD
-2011).  Ties are broken by the groups' names, which come from the images' contents.
+First every split gets a group that shows an object.  Then each class is assigned to train, then to val, then to test,
+as far as there is room; the remaining groups go to the split that needs them most, similar to iterative stratification
+(Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data", ECML PKDD 2011).  Ties are broken by the
+groups' names, which depend on the images' contents.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 COMPARED_GROUPS = 1000
-"""How many of the groups that show a class are compared when one of them is to bring it into a split."""
+"""Number of candidate groups that are compared when a class is assigned to a split."""
 
 _ADVICE = (
     "add images, set a split's fraction to 0 (--set data.splits.test=0 and the others to sum to 1), or group fewer "
@@ -31,13 +31,13 @@ _ADVICE = (
 
 @dataclass(slots=True)
 class Group:
-    """Images that go to one split together.
+    """Images that are assigned to a split together.
 
     Attributes:
-        name: The same whenever the images are the same.
+        name: Depends only on the images.
         members: Indices of the images; at least one.
-        classes: How many of them show each class.
-        split: Where they go; None until that is decided.
+        classes: Class -> number of images that show it.
+        split: The assigned split; None until it is assigned.
     """
 
     name: str
@@ -47,21 +47,21 @@ class Group:
 
 
 def fill_splits(groups: Sequence[Group], fractions: Splits, advice: str = "") -> None:
-    """Give every group without a split one.
+    """Assign a split to every group without one.
 
     Args:
-        groups: All groups of a dataset version; ``split`` is written.
-        fractions: Of the images, by split.
-        advice: What to do where there are too few groups; empty: what helps in general.
+        groups: All groups of a dataset version; their ``split`` is set.
+        fractions: Fraction of the images for each split.
+        advice: What to do if there are too few groups; empty: general advice.
 
     Raises:
-        DataError: There are fewer groups than splits that want images.
+        DataError: There are fewer groups than splits that need images.
     """
     _Filling(groups, fractions, advice).run()
 
 
 class _Filling:
-    """How full the splits are, and of what, while groups are handed out."""
+    """Keeps track of the number of images and classes in each split during the assignment."""
 
     def __init__(self, groups: Sequence[Group], fractions: Splits, advice: str) -> None:
         self.advice = advice or _ADVICE
@@ -94,9 +94,10 @@ class _Filling:
             self._assign(group, self._neediest(group))
 
     def _begin(self) -> None:
-        """Bring one group that shows an object into every split but train, if one is left for train then.
+        """Assign one group that shows an object to every split except train, if one then remains for train.
 
-        Where most classes are in one image only, all of these would else go to train, and val could measure nothing.
+        If most classes occur in only one image, all of these would otherwise go to train, and val could not measure
+        anything.
         """
         showing = [group for group in self.free if group.classes]
         bare = [split for split in self.fractions if not self.classes[split]]
@@ -112,12 +113,12 @@ class _Filling:
 
     @staticmethod
     def _loss(group: Group, holders: Mapping[str, int]) -> tuple[int, int, int, str]:
-        """Least for a group whose classes others show as well; then for a small one that shows many classes."""
+        """Lowest for a group whose classes also occur in other groups; then for a small group with many classes."""
         lost = sum(holders[name] == 1 for name in group.classes)
         return (lost, len(group.members), -len(group.classes), group.name)
 
     def _cover(self, split: SplitName) -> None:
-        """Bring every class into ``split``, as far as there is room; the rarest class first."""
+        """Assign every class to ``split``, as far as there is room; rarest class first."""
         holders: dict[str, list[Group]] = defaultdict(list)
         for group in self.free:
             if group.split is None:
@@ -134,16 +135,16 @@ class _Filling:
         return group.split is None and len(group.members) <= self.room[split] and split in self._open_splits()
 
     def _cost(self, group: Group, split: SplitName) -> tuple[int, int, str]:
-        """Least for a small group that brings many classes that the split lacks."""
+        """Lowest for a small group with many classes that the split lacks."""
         new = sum(not self.classes[split][name] for name in group.classes)
         return (len(group.members), -new, group.name)
 
     def _open_splits(self) -> list[SplitName]:
-        """All splits, or the empty ones when every group that is left is needed to fill them."""
+        """All splits, or only the empty ones if all remaining groups are needed to fill them."""
         return [split for split in self.fractions if split in self.empty or self.left > len(self.empty)]
 
     def _order(self, group: Group) -> tuple[int, int, str]:
-        """Large groups first, while there is room for them; then those with the rarest class."""
+        """Large groups first, while they still fit; then groups with the rarest class."""
         return (-len(group.members), min((self.total[name] for name in group.classes), default=0), group.name)
 
     def _neediest(self, group: Group) -> SplitName:
@@ -174,7 +175,7 @@ class _Filling:
 
 
 def _targets(images: int, fractions: Mapping[SplitName, float]) -> dict[SplitName, int]:
-    """Images a split: the fractions by largest remainder, and one at least."""
+    """Number of images per split: the fractions by the largest remainder method, and at least one."""
     exact = {split: images * fraction for split, fraction in fractions.items()}
     targets = {split: max(int(value + 1e-9), 1) for split, value in exact.items()}
     by_remainder = sorted(exact, key=lambda split: targets[split] - exact[split])

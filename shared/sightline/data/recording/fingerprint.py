@@ -1,4 +1,4 @@
-"""Images that belong together: the same group, the same bytes, or similar perceptual hashes."""
+"""Finds images that belong together: same group, same bytes, or similar perceptual hashes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Components:
         [0, 1, 0, 3]
 
     Attributes:
-        labels: int64 [N]; things with one label are in one set.
+        labels: int64 [N]; items with the same label are in the same set.
     """
 
     def __init__(self, size: int) -> None:
@@ -32,7 +32,7 @@ class Components:
         self._members = [[index] for index in range(size)]
 
     def tie(self, one: int, other: int) -> None:
-        """Put the sets of ``one`` and ``other`` together; the smaller set is relabelled."""
+        """Merge the sets of ``one`` and ``other``; the smaller set is relabeled."""
         kept, gone = int(self.labels[one]), int(self.labels[other])
         if kept == gone:
             return
@@ -43,17 +43,17 @@ class Components:
         self._members[gone] = []
 
     def sets(self) -> list[list[int]]:
-        """The members of each set, in rising order; the sets in the order of their first members."""
+        """The members of each set, ascending; the sets in the order of their first members."""
         return sorted(sorted(members) for members in self._members if members)
 
 
 def tie_images(hashes: Hashes, keys: Sequence[Sequence[str]], distance: int | None) -> Components:
-    """Tie the images that may not be in different splits.
+    """Connect images that must be in the same split.
 
     Args:
         hashes: uint64 [N], perceptual hashes.
-        keys: N sequences; images that share a key at the same position (their group, their sha256) are tied.
-        distance: Hashes that differ in at most so many bits are tied, 0 to 64; None: not even equal ones.
+        keys: N sequences; images with the same key at the same position (their group, their sha256) are connected.
+        distance: Hashes that differ in at most this many bits are connected, 0 to 64; None: not even equal ones.
     """
     components = Components(len(hashes))
     first: dict[tuple[int, str], int] = {}
@@ -75,12 +75,13 @@ def tie_images(hashes: Hashes, keys: Sequence[Sequence[str]], distance: int | No
 def near_pairs(hashes: Hashes, distance: int) -> Iterator[tuple[int, Indices]]:
     """Yield every pair of hashes that differ in at most ``distance`` bits, as ``(index, other indices)``.
 
-    Hashes cut into ``distance + 1`` bands are equal in one band at least (the pigeonhole principle), so only hashes
-    with an equal band are compared: multi-index hashing, Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with
-    Multi-Index Hashing", CVPR 2012.  A pair may be yielded more than once.
+    If hashes are cut into ``distance + 1`` bands, at least one band of a pair is equal (the pigeonhole principle), so
+    only hashes with an equal band are compared: multi-index hashing, Norouzi, Punjani and Fleet, "Fast Search in
+        Hamming
+    Space with Multi-Index Hashing", CVPR 2012.  A pair may be yielded more than once.
 
     Args:
-        hashes: uint64 [N], each value once.
+        hashes: uint64 [N], unique values.
         distance: 0 to 64 bits.
     """
     if distance == 0 or len(hashes) < 2:
@@ -94,7 +95,7 @@ def near_pairs(hashes: Hashes, distance: int) -> Iterator[tuple[int, Indices]]:
 
 
 def _buckets(hashes: Hashes, distance: int) -> list[Indices]:
-    """Sets of indices such that every near pair is in one of them."""
+    """Sets of indices such that every near pair is contained in one of them."""
     everything = np.arange(len(hashes), dtype=np.intp)
     edges = np.linspace(0, HASH_BITS, min(distance + 1, HASH_BITS) + 1).astype(int).tolist()
     buckets: list[Indices] = []

@@ -1,4 +1,4 @@
-"""From labeled images and their splits to one COCO document per split."""
+"""Merges labeled images into one COCO document per split."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from sightline.errors import DataError
 
 
 def file_name(dataset: str, image: LabelledImage) -> str:
-    """Where an image lies in a checkout of the training tag; an embedded one is extracted, any other stays in place."""
+    """Path of an image in a checkout of the training tag; embedded images are extracted, others are not moved."""
     return f"{'annotations' if image.embedded is None else 'training'}/{dataset}/{image.image}"
 
 
 def merge(
     images: Sequence[LabelledImage], splits: Sequence[SplitName], classes: Sequence[str], dataset: str
 ) -> dict[SplitName, CocoDocument]:
-    """Write every image into the document of its split.
+    """Add every image to the document of its split.
 
-    Image and annotation ids run from 1 through all documents in the order of the images, so that an id never means two
-    images of a dataset version.
+    Image and annotation ids are unique across all documents, from 1 in the order of the images.
 
     Args:
-        images: In a fixed order.
-        splits: One entry an image.
+        images: The images in a fixed order.
+        splits: The split of each image.
         classes: Class names; category ids are 1, 2, ... in this order.
-        dataset: Its name, which is part of the file names.
+        dataset: Name of the dataset, which is part of the file names.
 
     Raises:
-        DataError: A document is not valid: two JSON files name one image, or a label is not among the classes.
+        DataError: Two JSON files refer to one image, or a label is not among the classes.
     """
     _refuse_shared_images(images)
     category_ids = {name: number for number, name in enumerate(classes, start=1)}

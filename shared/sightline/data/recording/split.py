@@ -1,9 +1,9 @@
-"""Train, val and test: images that belong together stay together, and no image moves from version to version.
+"""Splits into train, val and test: related images stay together, and no image changes its split between versions.
 
-Images are first tied into groups (:mod:`sightline.data.recording.fingerprint`).  A group with an image of an earlier
-version stays in that image's split; a new image that would tie together images of two splits is left out.  New groups
-fill the splits up to their fractions (:mod:`sightline.data.recording.filling`).  Neither the names nor the order of the
-files matter: the same images always give the same splits.
+Related images are first connected to groups (:mod:`sightline.data.recording.fingerprint`).  A group with an image of
+an earlier version stays in that image's split; a new image that would connect images of two splits is left out.  New
+groups fill the splits up to their fractions (:mod:`sightline.data.recording.filling`).  Names and order of the files do
+not matter: the same images always get the same splits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sightline.data.recording.fingerprint import tie_images
 from sightline.errors import DataError
 
 _KEEP_FIRST: tuple[SplitName, ...] = ("test", "val", "train")
-"""Where images of earlier versions contradict each other, those that measure models stay."""
+"""Priority of splits if images of earlier versions contradict each other: those for measuring models first."""
 
 _EXAMPLES = 3
 
@@ -30,14 +30,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SplitImage:
-    """The facts about an image that its split depends on.
+    """The facts about an image that determine its split.
 
     Attributes:
-        sha256: Of its bytes.
+        sha256: SHA-256 of the image file.
         perceptual_hash: 64 bits.
-        group: Images with one group stay together.
-        classes: The classes that it shows.
-        name: What messages call it.
+        group: Images with the same group stay together.
+        classes: The classes of its objects.
+        name: Name in messages.
     """
 
     sha256: str
@@ -49,11 +49,11 @@ class SplitImage:
 
 @dataclass(frozen=True, slots=True)
 class EarlierImage:
-    """An image of an earlier version, which has a split already.
+    """An image of an earlier version, with its split.
 
     Attributes:
         image: The image.
-        split: Where it is.
+        split: Its split.
     """
 
     image: SplitImage
@@ -65,10 +65,10 @@ class Assignment:
     """The split of every image.
 
     Attributes:
-        splits: One entry an image, in the order given; None for an image that is left out because it would tie together
+        splits: The split of each image, in the given order; None for an image that is left out because it would connect
             images of two splits.
-        groups: One entry an image: the smallest sha256 among those that are tied to it.
-        alike: A remark on a dataset that is mostly one group of images that look alike; else empty.
+        groups: For each image, the smallest sha256 in its group.
+        alike: A warning if most images of the dataset are one group of similar images; else empty.
     """
 
     splits: list[SplitName | None]
@@ -77,7 +77,7 @@ class Assignment:
 
 
 def tying_distance(data: Data) -> int | None:
-    """In how many bits the hashes of tied images may differ; None where near-duplicates are not tied."""
+    """The maximum number of differing hash bits of connected images; None if near-duplicates are not connected."""
     return data.near_duplicate_distance if data.near_duplicates else None
 
 
@@ -87,20 +87,20 @@ def assign_splits(
     fractions: Splits,
     near_duplicate_distance: int | None,
 ) -> Assignment:
-    """Give every image a split.
+    """Assign a split to every image.
 
     Args:
         images: All images of this version.
         earlier: The images of earlier versions of the dataset, each sha256 once.
-        fractions: Of the images, by split.
-        near_duplicate_distance: Images whose hashes differ in at most so many bits are tied; None: no such images.
+        fractions: Fraction of the images for each split.
+        near_duplicate_distance: Images whose hashes differ in at most this many bits are connected; None: none are.
 
     Raises:
-        DataError: There are fewer groups than splits that want images.
+        DataError: There are fewer groups than splits that need images.
     """
     fixed = {entry.image.sha256: entry.split for entry in earlier}
     present = {image.sha256 for image in images}
-    # Earlier images that this version lacks still hold their groups where they were.
+    # Earlier images that this version lacks still keep their groups in their splits.
     everything = [*images, *(entry.image for entry in earlier if entry.image.sha256 not in present)]
     left_out, sets = _tie(everything, fixed, near_duplicate_distance)
     groups = [group for group in (_group(members, everything, fixed, len(images)) for members in sets) if group.members]
@@ -118,10 +118,10 @@ def assign_splits(
 
 
 def check_leaks(images: Sequence[SplitImage], splits: Sequence[SplitName], near_duplicate_distance: int | None) -> None:
-    """Prove that no group, no near-duplicates (unless those are not tied) and no equal files are in two splits.
+    """Check that no group, no near-duplicates (unless they may be separated) and no equal files are in two splits.
 
     Raises:
-        DataError: They are; the message names two images.
+        DataError: Related images are in two splits; the message names two of them.
     """
     for members in _tied(images, near_duplicate_distance):
         sides = {splits[index]: images[index].sha256 for index in members}
@@ -134,13 +134,13 @@ def check_leaks(images: Sequence[SplitImage], splits: Sequence[SplitName], near_
 
 
 def _mostly_alike(groups: Sequence[Group], images: Sequence[SplitImage], distance: int | None) -> str:
-    """A remark on a dataset of which more than half is one group, because its images look alike; else empty."""
+    """A warning if more than half of a dataset is one group because its images look alike; else empty."""
     largest = max(groups, key=lambda group: len(group.members), default=None)
     if distance is None or largest is None or 2 * len(largest.members) <= len(images) or len(largest.members) < 2:
         return ""
     parts = _tied([images[index] for index in largest.members], None)
     if 2 * max(len(part) for part in parts) > len(images):
-        return ""  # its files or its groups tie it together, whatever it looks like
+        return ""  # connected by files or groups, regardless of appearance
     hashes = np.array([images[largest.members[part[0]]].perceptual_hash for part in parts], dtype=np.uint64)
     names = [images[largest.members[part[0]]] for part in parts]
     nearest = np.argsort(np.bitwise_count(hashes[1:] ^ hashes[0]), kind="stable")[: _EXAMPLES - 1] + 1
@@ -176,7 +176,7 @@ def _tie(
 def _keep_apart(
     members: Sequence[int], images: Sequence[SplitImage], fixed: Mapping[str, SplitName], distance: int | None
 ) -> list[list[int]]:
-    """Build up a set again, image by image, without those that would tie two splits together."""
+    """Rebuild a set image by image, without the images that would connect two splits."""
 
     def order(index: int) -> tuple[int, str, int]:
         split = fixed.get(images[index].sha256)
@@ -204,7 +204,7 @@ def _keep_apart(
 
 
 def _group(indices: Sequence[int], images: Sequence[SplitImage], fixed: Mapping[str, SplitName], present: int) -> Group:
-    """The group of a set of images; its members are those below ``present``, which this version has."""
+    """The group of a set of images; its members are the indices below ``present``, which this version contains."""
     members = [index for index in indices if index < present]
     splits = {fixed[images[index].sha256] for index in indices if images[index].sha256 in fixed}
     classes = Counter(name for index in members for name in images[index].classes)

@@ -1,7 +1,7 @@
-"""A training set: what record publishes below ``training/<dataset>/``.
+"""A training set: the files that record publishes below ``training/<dataset>/``.
 
-``train.json``, ``val.json`` and ``test.json`` are COCO documents, ``images/`` holds the images that were embedded in
-annotation files, and ``dataset.json`` says everything else that is known.
+``train.json``, ``val.json`` and ``test.json`` are COCO documents, ``images/`` contains the images that were embedded in
+annotation files, and ``dataset.json`` contains all other information.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sightline.plural import counted
 
 FEW_IMAGES = 20
 BRIDGES = "bridges_splits"
-"""The key in ``dropped`` of images that would have tied together images of two splits."""
+"""The key in ``dropped`` for images that would have connected images of two splits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,15 @@ class RecordedImage:
 
     Attributes:
         file_name: As in COCO.
-        sha256: Of the file, hexadecimal.
+        sha256: SHA-256 of the file, hexadecimal.
         perceptual_hash: 16 hexadecimal digits.
         split: ``train``, ``val`` or ``test``.
-        group: The group that it was given.
-        tied: The smallest sha256 of the images that must be in its split.
+        group: The group of the image.
+        tied: The smallest sha256 of the images that must be in the same split.
         width: Pixels, upright.
         height: Pixels, upright.
-        size_bytes: Of the file.
-        labels: Digest of its instances; another digest in another version means that it was relabelled.
+        size_bytes: Size of the file.
+        labels: Digest of its instances; it changes if the image is relabeled.
     """
 
     file_name: str
@@ -61,25 +61,25 @@ class RecordedImage:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """What ``dataset.json`` says.
+    """The contents of ``dataset.json``.
 
     Attributes:
-        dataset: Its name.
+        dataset: Name of the dataset.
         version: Such as ``v1``.
-        annotation_tag: Where it came from.
-        annotation_commit: What that tag named.
-        configuration_digest: Of the configuration that it was made with.
-        configuration: The part of it that record depends on.
-        classes: In the order of the category ids.
-        earlier: The training tags whose splits were kept, the oldest first.
-        images: In the order of their COCO ids.
-        instances: Instances a split and class.
-        showing: Images a split and class.
-        dropped: What was left out or mended, a count for each kind.
-        ignored: Shapes with an ignored label.
-        left_out: Class -> kind of fault -> how many shapes of the class it left out.
-        faults: Every fault of the annotations, as text.
-        warnings: What a person should know before training.
+        annotation_tag: The annotation tag that it was created from.
+        annotation_commit: The commit of that tag.
+        configuration_digest: Digest of the configuration that it was created with.
+        configuration: The part of the configuration that record depends on.
+        classes: Class names in the order of the category ids.
+        earlier: The training tags whose splits were kept, oldest first.
+        images: The images in the order of their COCO ids.
+        instances: Number of instances per split and class.
+        showing: Number of images per split and class.
+        dropped: Number of shapes and images that were left out or clipped, by kind of fault.
+        ignored: Number of shapes with an ignored label.
+        left_out: Class -> kind of fault -> number of shapes of the class that were left out.
+        faults: All faults of the annotations, as text.
+        warnings: Warnings for users before training.
     """
 
     dataset: str
@@ -101,7 +101,7 @@ class TrainingSet:
 
     @property
     def images_per_split(self) -> dict[str, int]:
-        """Images a split."""
+        """Number of images per split."""
         counts = Counter(image.split for image in self.images)
         return {split: counts[split] for split in SPLITS}
 
@@ -111,7 +111,7 @@ TRAINING_SET = DocumentKind("training set", TrainingSet)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a training set comes from; the attributes are those of :class:`TrainingSet`."""
+    """The source of a training set; the attributes are those of :class:`TrainingSet`."""
 
     dataset: str
     version: str
@@ -128,13 +128,13 @@ def build_training_set(
     """Split the images and merge them into COCO documents.
 
     Args:
-        annotations: What was read; nothing in it stops record.
+        annotations: The annotations; no fault stops record.
         earlier: The images of earlier versions with their splits.
-        origin: Where it all comes from.
-        data: Classes, fractions and what ties images together.
+        origin: The source of the data.
+        data: Classes, fractions, and rules for related images.
 
     Returns:
-        The training set, its documents, and the images that went into them.
+        The training set, its documents, and the images in them.
 
     Raises:
         DataError: There are no images, or too few for the splits.
@@ -200,7 +200,7 @@ def from_bytes(data: bytes, where: str) -> TrainingSet:
     """Decode ``dataset.json``.
 
     Raises:
-        DataError: It was written by a later version of Sightline, or by hand.
+        DataError: It was written by a later version of Sightline, or edited by hand.
     """
     try:
         stored = TRAINING_SET.decode(data)

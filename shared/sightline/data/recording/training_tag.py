@@ -1,9 +1,9 @@
-"""Training tags: publishing a training set atomically, and reading it back.
+"""Training tags: publishes a training set atomically, and reads it back.
 
-The commit of a training tag is a child of the annotation tag's commit and on no branch: only the tag is pushed.  So two
-records never fight over a branch, the branch of annotations stays readable, and one commit names both kinds of data.
-The commit is a pure function of the training set, its parent and the training sets that were removed before it: whoever
-makes it again gets the same one.
+The commit of a training tag is a child of the annotation tag's commit and on no branch: only the tag is pushed.  So
+concurrent records never compete for a branch, the branch of annotations stays readable, and one commit identifies both
+kinds of data.  The commit is a pure function of the training set, its parent and previously removed training sets, so
+repeating it creates the same commit.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PublishedSet:
-    """A training set behind its tag.
+    """A training set and its tag.
 
     Attributes:
-        training_set: What is known of it.
-        documents: COCO, one a split.
-        commit: What the tag names.
-        digest: MD5 of its DVC directory, with ``.dir`` at its end.
+        training_set: The training set.
+        documents: The COCO document of each split.
+        commit: The commit of the tag.
+        digest: MD5 of its DVC directory, with the suffix ``.dir``.
     """
 
     training_set: TrainingSet
@@ -50,7 +50,7 @@ class PublishedSet:
 
 
 def find_training_tag(repository: str, tag: DatasetTag, timeout_seconds: float) -> PublishedSet | None:
-    """Read what a training tag names, without a pull; None where there is no such tag, or it was removed.
+    """Read the training set of a tag without a pull; None if the tag does not exist or was removed.
 
     Raises:
         RepositoryError: Its files are missing or damaged on the DVC remote.
@@ -75,20 +75,20 @@ def publish_training_tag(
     *,
     last_decision: str,
 ) -> PublishedSet:
-    """Push the files to the DVC remote, then the tag; where another made the same tag first, theirs is returned.
+    """Push the files to the DVC remote, then the tag; if another process pushed it first, its training set is returned.
 
     Args:
-        workspace: The data repository, and where the set is made.
-        source: The annotation tag that the set was made from.
+        workspace: The data repository, and the folder in which the set is created.
+        source: The annotation tag that the set was created from.
         training_set: The set.
         documents: Its COCO documents.
-        images: Its images, of which the embedded ones are written.
-        last_decision: The dataset's, before the earlier versions were read that the splits agree with.
+        images: Its images; the embedded ones are written.
+        last_decision: The dataset's last decision before the earlier versions were read.
 
     Raises:
-        OutpacedError: Another version of the dataset was recorded or removed meanwhile; read the earlier ones again.
-        UnknownTagError: The annotation tag was removed meanwhile.
-        RepositoryError: Git or DVC failed, the disk is full, or the annotation tag moved meanwhile.
+        OutpacedError: Another version of the dataset was recorded or removed concurrently; read the earlier ones again.
+        UnknownTagError: The annotation tag was removed concurrently.
+        RepositoryError: Git or DVC failed, the disk is full, or the annotation tag was moved concurrently.
     """
     tag = DatasetTag.parse(source.tag).training
     repository, timeout_seconds, folder = workspace.repository, workspace.timeout_seconds, workspace.publications
@@ -107,7 +107,7 @@ def publish_training_tag(
         references = _require_present(repository, source, timeout_seconds)
         commit = _commit(path, tag, source, references.removed.get(str(tag), ()), timeout_seconds)
         reference = f"{TAGS}{tag}"
-        # A tag that a clone pushed again after its removal is moved; one that counts is not.
+        # The tag of a removed version that a clone pushed again is replaced; a valid tag is not.
         before = "" if str(tag) in references.tags else references.objects.get(reference, "")
         change = Change(reference, before, commit)
         try:
@@ -126,7 +126,7 @@ def publish_training_tag(
 
 
 def _require_present(repository: str, source: Checkout, timeout_seconds: float) -> References:
-    """The tags of the repository now, among which the annotation tag must be."""
+    """The current tags of the repository, which must include the annotation tag."""
     references = read_references(repository, timeout_seconds)
     if source.tag not in references.tags:
         raise missing_tag(repository, source.tag, references, timeout_seconds)
@@ -136,7 +136,7 @@ def _require_present(repository: str, source: Checkout, timeout_seconds: float) 
 def _commit(path: Path, tag: DatasetTag, source: Checkout, removed: Iterable[str], timeout_seconds: float) -> str:
     """Commit with a fixed author at the time of the annotation commit, so that the same set gives the same commit.
 
-    It names the training sets in whose place it comes, so that it is never one that was removed.
+    The message lists the removed training sets that it replaces, so that the commit differs from theirs.
     """
     date = git("show", "-s", "--format=%ct", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()
     variables = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in SIGHTLINE.items()}

@@ -1,1 +1,1 @@
-"""The data repository: versions added, checked out, taken back."""
+"""The data repository: adding, checking out and removing dataset versions."""

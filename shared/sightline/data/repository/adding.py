@@ -1,4 +1,4 @@
-"""A new version of a dataset: checked, copied, pushed, committed, tagged; the user's own folders are touched last."""
+"""Adds a dataset version: check, copy, push, commit, tag; the user's own folders are changed last."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from sightline.data.tags import DatasetTag
 from sightline.errors import DataError, RepositoryError
 
 ATTEMPTS = 20
-"""How often a push is tried again because somebody else pushed first."""
+"""Maximum number of push attempts if other users push first."""
 
 ANY_CLASS = "(any)"
 SHOWN_FAULTS = 20
@@ -44,14 +44,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Addition:
-    """One call of ``sightline data add``.
+    """One execution of ``sightline data add``.
 
     Attributes:
         branch: The data repository.
-        tag: The version.
+        tag: The new version.
         found: The files of the folder.
-        wanted: Their MD5s.
-        jobs: Parallel transfers and hashing.
+        wanted: MD5 of each file.
+        jobs: Number of parallel transfers and hash computations.
     """
 
     branch: Branch
@@ -62,7 +62,7 @@ class Addition:
 
     @cached_property
     def known(self) -> Known:
-        """Says which files of ``annotations/<dataset>`` some version has."""
+        """Checks which files of ``annotations/<dataset>`` belong to any version."""
         root, _ = local_settings(self.branch.root / ".dvc")
         return Known(self.branch, self.tag, self.wanted, Cache(root), self.jobs)
 
@@ -90,15 +90,15 @@ class Addition:
         tracked = stage.publish(self.jobs)
         if tracked.md5 != manifest_md5(self.wanted):
             raise RepositoryError(
-                f"DVC put other files into {self.tag} than {self.found.root} has (list of files {tracked.md5}, "
+                f"DVC stored files in {self.tag} that differ from {self.found.root} (list of files {tracked.md5}, "
                 f"expected {manifest_md5(self.wanted)}); no tag was set: run the same command again"
             )
 
     def _commit(self, stage: Staging, published: Published, base: str, in_place: bool) -> tuple[str, bool]:
-        """Commit on top of the remote's branch, and once more where somebody else pushed first."""
+        """Commit on top of the remote's branch; retry if another user pushed first."""
         staged = "" if in_place else stage.files.relative_to(staging_root(self.branch.root)).as_posix()
         for attempt in range(ATTEMPTS):
-            # What was removed never counts again under its old commit, so that what comes back gets one of its own.
+            # A removed version stays removed under its old commit, so a version that is brought back gets a new commit.
             back = bool(self._require_removed_contents())
             message = f"{'Bring back' if back else 'Add'} {self.tag.dataset} {self.tag.version}: "
             message += f"{len(self.wanted)} annotation files and images"
@@ -120,7 +120,7 @@ class Addition:
                     remove_note(self.branch.root)
                     if attempt + 1 == ATTEMPTS or (published.tip in {"", base} and not _is_locked(error)):
                         raise
-                    time.sleep(random.uniform(0, 0.1 * (attempt + 1)))  # noqa: S311  (so that two take turns)
+                    time.sleep(random.uniform(0, 0.1 * (attempt + 1)))  # noqa: S311  (avoids repeated collisions)
                     base = self.branch.base(published)
                     self._require_free(base)
                     continue
@@ -129,10 +129,10 @@ class Addition:
         raise AssertionError  # unreachable: the last attempt returns or raises
 
     def _complete(self, commit: str, published: Published) -> str:
-        """The version is there already: compare it, and push what the remotes lack of it.
+        """Compare with an existing version, and push what the remotes lack.
 
         Raises:
-            RepositoryError: It has other contents.
+            RepositoryError: The contents differ.
         """
         tracked = read_dvc_file(
             self.branch.git("show", f"{commit}:{self.tag.dvc_file}"), f"{self.tag.dvc_file} of {self.tag}"
@@ -165,7 +165,7 @@ class Addition:
         )
 
     def _heal(self, commit: str, tracked: TrackedFolder) -> None:
-        """Push the objects that the DVC remote lost, or holds damaged."""
+        """Push objects that are missing or damaged on the DVC remote again."""
         config = self.branch.git("show", f"{commit}:.dvc/config")
         remote = open_remote(config, self.tag.room, str(self.branch.root))
         files = {md5: self.found.root / name for name, md5 in self.wanted.items()}
@@ -175,7 +175,7 @@ class Addition:
         if not faults:
             return
         _log.warning(
-            "the DVC remote %s lacks %d of the %d objects of %s; they are pushed again",
+            "the DVC remote %s lacks %d of the %d objects of %s; pushing them again",
             remote.url, len(faults), len(files) + 1, self.tag,
         )  # fmt: skip
         for md5, fault in faults.items():
@@ -195,15 +195,15 @@ class Addition:
         if paths:
             names = first_names(paths, "file", limit=20)
             raise RepositoryError(
-                f"uncommitted changes in {self.branch.root} are in the way, in {names}; nothing was changed: commit or "
-                "undo them, then run the same command again"
+                f"uncommitted changes in {self.branch.root} would be overwritten ({names}); nothing was changed: "
+                "commit or undo them, then run the same command again"
             )
 
     def _require_removed_contents(self) -> frozenset[str]:
-        """What the tag named when it was removed; only the same contents may come back.
+        """The commits that the tag had when it was removed; only the same contents may be added again.
 
         Raises:
-            RepositoryError: The folder has others.
+            RepositoryError: The contents of the folder differ.
         """
         root, timeout = str(self.branch.root), self.branch.timeout_seconds
         removed = read_references(root, timeout).removed.get(str(self.tag), frozenset())
@@ -216,7 +216,7 @@ class Addition:
 
 
 def complete_interrupted(branch: Branch, jobs: int) -> None:
-    """Complete what a killed command had published, and remove what it left behind."""
+    """Complete an addition that a killed command had published, and remove its temporary files."""
     task = read_note(branch.root)
     if task is not None:
         tag = DatasetTag.parse(task.tag)
@@ -233,10 +233,10 @@ def check(found: FolderFiles, jobs: int) -> tuple[Annotations, list[str]]:
     """Read the annotations as ``sightline labelme check`` does.
 
     Returns:
-        What they hold, and each fault that would stop record with the recipes' policies.
+        The annotations, and each fault that would stop record with the recipes' policies.
 
     Raises:
-        DataError: There are none.
+        DataError: The folder contains no annotations.
     """
     data = Data(repository="-", classes=(ANY_CLASS,), jobs=jobs)
     annotations = read_folder(found.root, data, classes_known=False)
@@ -245,10 +245,10 @@ def check(found: FolderFiles, jobs: int) -> tuple[Annotations, list[str]]:
 
 
 def unstored_images(annotations: Annotations, found: FolderFiles) -> list[str]:
-    """A fault for each image that an annotation refers to, and that a version would not hold."""
+    """A fault for each image that an annotation refers to but that would not be part of the version."""
     taken = set(found.files)
     return [
-        f"{image.file}: image {shown(image.image)} is a hidden or temporary file, which is no part of a version; "
+        f"{image.file}: image {shown(image.image)} is a hidden or temporary file, which cannot be part of a version; "
         "rename it, and correct imagePath"
         for image in annotations.images
         if image.embedded is None and image.image not in taken
@@ -259,7 +259,7 @@ def require_no_fault(found: FolderFiles, faults: list[str], annotations: Annotat
     """Refuse a folder with faults that would stop record.
 
     Raises:
-        DataError: With the first of them.
+        DataError: There are faults; the message shows the first of them.
     """
     if faults:
         more = [f"  and {len(faults) - SHOWN_FAULTS} more"] if len(faults) > SHOWN_FAULTS else []
@@ -276,14 +276,14 @@ def require_no_fault(found: FolderFiles, faults: list[str], annotations: Annotat
 
 
 def _for_record(annotations: Annotations) -> str:
-    """What record needs to take a folder that was added with its faults."""
+    """The settings with which record accepts a folder that was added with its faults."""
     kinds = {fault.kind for fault in stopping_faults(annotations, Faults())}
     ways = [f"--set data.faults.{kind}=drop" for kind in sorted(kinds - {"unknown_label"})]
     if "unknown_label" in kinds:
-        ways.append("the data.aliases for other spellings of a label, in the command that is printed then")
+        ways.append("data.aliases for other spellings of a label, in the command that is printed then")
     return f" and record them with {' and '.join(ways)}" if ways else ""
 
 
 def _is_locked(error: RepositoryError) -> bool:
-    """Whether a push failed because another one worked on the same reference in this moment."""
+    """Whether a push failed because a concurrent push locked the same reference."""
     return re.search(r"cannot lock ref|failed to update ref|\.lock", str(error)) is not None

@@ -1,4 +1,4 @@
-"""A verified copy of one dataset version on the work volume, made once and shared by all steps."""
+"""A verified copy of one dataset version on the work volume, created once and shared by all steps."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Checkout:
     """A dataset version on disk; it is never changed.
 
     Attributes:
-        path: The root: ``annotations/<dataset>/``, and for a training tag ``training/<dataset>/``, lie below.
+        path: The root, which contains ``annotations/<dataset>/`` and, for a training tag, ``training/<dataset>/``.
         tag: The dataset tag.
-        commit: What the tag names.
+        commit: The commit of the tag.
     """
 
     path: Path
@@ -41,16 +41,16 @@ class Checkout:
 
 
 def checkout(workspace: Workspace, tag: str, *, expected_commit: str = "", recorded_in: str = "") -> Checkout:
-    """Clone the tag, pull its data and check every file; a finished checkout of an earlier call is taken as it is.
+    """Clone the tag, pull its data and check every file; an existing complete checkout is reused.
 
     Args:
-        workspace: The data repository, and where its versions are checked out.
+        workspace: The data repository and the folder for checkouts.
         tag: ``<dataset>_ann_<version>``, or ``<dataset>_train_<version>`` to get images and COCO documents.
-        expected_commit: What the tag named when it was used before; empty when nobody knows.
-        recorded_in: The database that knows ``expected_commit``, for messages.
+        expected_commit: The commit of the tag when it was used before; empty if unknown.
+        recorded_in: The database that contains ``expected_commit``, for messages.
 
     Raises:
-        UnknownTagError: There is no such tag, or its version was removed; the message lists those there are.
+        UnknownTagError: There is no such tag, or its version was removed; the message lists the existing ones.
         RepositoryError: The tag moved; objects are missing or damaged on the remote (each file is named); git or DVC
             failed; the disk is full.
     """
@@ -77,7 +77,7 @@ def checkout(workspace: Workspace, tag: str, *, expected_commit: str = "", recor
                     faults = workspace.folder / "faults" / f"{tag}.remote.txt"
                     for source in {str(wanted.annotations): wanted.annotations, tag: wanted}.values():
                         Pull(part, source, workspace, temporary, faults).run()
-                # Once for all files: under its last name, a checkout has everything on the disk.
+                # One sync for all files: a checkout with its final name is complete on disk.
                 os.sync()
                 os.replace(part, final)  # noqa: PTH105
                 _log.info("checked out %s (commit %s) to %s", tag, commit[:12], final)
@@ -88,26 +88,26 @@ def checkout(workspace: Workspace, tag: str, *, expected_commit: str = "", recor
 def checked_out(
     workspace: Workspace, tag: str, *, expected_commit: str = "", recorded_in: str = ""
 ) -> Iterator[Checkout]:
-    """A :func:`checkout` that nobody removes while the context is open; the arguments and errors are the same."""
+    """Like :func:`checkout`, but the checkout is not removed while the context is open; same arguments and errors."""
     while True:
         found = checkout(workspace, tag, expected_commit=expected_commit, recorded_in=recorded_in)
         with shared_lock(use_lock(found.path), workspace.lock_seconds):
-            if found.path.is_dir():  # it may have been removed as unused before the lock was ours
+            if found.path.is_dir():  # it may have been removed as unused before we got the lock
                 yield found
                 return
 
 
 def use_lock(path: Path) -> Path:
-    """The lock file of a checkout: held together by those who use it, alone by the one who makes or removes it."""
+    """The lock file of a checkout: shared while the checkout is used, exclusive while it is created or removed."""
     return path.parent / ".locks" / path.name
 
 
 def clone(workspace: Workspace, tag: str, commit: str, path: Path) -> None:
-    """Clone one tag without its history and without data; DVC's cache is the one of the work volume.
+    """Clone one tag without its history and data; DVC uses the cache of the work volume.
 
     Raises:
-        UnknownTagError: The tag was deleted since it was looked up.
-        RepositoryError: The tag does not name ``commit`` any more, or git failed.
+        UnknownTagError: The tag was deleted after it was looked up.
+        RepositoryError: The tag no longer points to ``commit``, or git failed.
     """
     if path.exists():
         shutil.rmtree(path)
@@ -125,7 +125,7 @@ def clone(workspace: Workspace, tag: str, commit: str, path: Path) -> None:
     found = git("rev-parse", "HEAD", cwd=path, timeout_seconds=timeout_seconds).strip()
     if found != commit:
         raise RepositoryError(
-            f"{tag} moved just now: it named {commit} and now names {found}; run the same command again"
+            f"{tag} was moved from commit {commit} to {found} while it was cloned; run the same command again"
         )
     if not (path / ".dvc" / "config").is_file():
         raise RepositoryError(f"{redact(repository)} has no .dvc/config at {tag}: it is not a data repository")
@@ -136,7 +136,7 @@ def clone(workspace: Workspace, tag: str, commit: str, path: Path) -> None:
 
 
 def _gone(folder: Path, tag: str, repository: str, expected_commit: str, other: str) -> UnknownTagError | None:
-    """The error for a tag that was there before, with what is known of it; None where nothing is known."""
+    """The error for a tag that existed before, with its known commit; None if nothing is known about it."""
     made = sorted(folder.glob(f"{tag}-{'[0-9a-f]' * 12}"))
     if not made and not expected_commit:
         return None
@@ -144,13 +144,13 @@ def _gone(folder: Path, tag: str, repository: str, expected_commit: str, other: 
     where = f"; its checkout is {made[-1]}" if made else ""
     source = f"git -C {made[-1]} push origin HEAD" if made else f"git push origin {commit}"
     return UnknownTagError(
-        f"{tag} is gone from {repository}; it named commit {commit}{where}; nothing of it was removed here: set the "
+        f"{tag} is gone from {repository}; it pointed to commit {commit}{where}; no local data was removed: set the "
         f"tag again ({source}:refs/tags/{tag}), or choose another version; {other}"
     )
 
 
 def _other_repository(repository: str, recorded_in: str) -> str:
-    """The other reason why a tag names another commit than before, and what to do then."""
+    """The other possible reason for a different commit of a tag, and what to do about it."""
     database = f"the database {recorded_in}" if recorded_in else "the database"
     return (
         f"or, if {database} knows this tag from another data repository than {repository}: use a SIGHTLINE_HOME of its "
@@ -162,26 +162,26 @@ def _require_unmoved(folder: Path, tag: DatasetTag, known: References, expected_
     commit = known.tags[str(tag)]
     if expected_commit and known.is_removed(str(tag), expected_commit):
         raise RepositoryError(
-            f"{tag} at commit {expected_commit} was removed, and the tag names {commit} now; run record again, or "
+            f"{tag} at commit {expected_commit} was removed, and the tag now points to {commit}; run record again, or "
             "start a new run"
         )
     if expected_commit and expected_commit != commit:
         raise RepositoryError(
-            f"{tag} names commit {commit}, but {expected_commit} was recorded for it. If the tag moved: set it back, "
-            f"or add the new data as a new version; {other}"
+            f"{tag} points to commit {commit}, but {expected_commit} was recorded for it. If the tag was moved: set "
+            f"it back, or add the new data as a new version; {other}"
         )
     for earlier in folder.glob(f"{tag}-{'[0-9a-f]' * 12}"):
         if earlier.name != f"{tag}-{commit[:12]}" and not known.is_removed(str(tag), earlier.name[-12:]):
             raise RepositoryError(
-                f"{tag} names commit {commit}, but it named {earlier.name[-12:]} when it was checked out to {earlier}. "
-                "If the tag moved: set it back, or add the new data as a new version (or remove that folder if it is "
-                f"meant); {other}"
+                f"{tag} points to commit {commit}, but pointed to {earlier.name[-12:]} when it was checked out to "
+                f"{earlier}. If the tag was moved: set it back, or add the new data as a new version (or remove that "
+                f"folder if the move was intended); {other}"
             )
 
 
 @contextmanager
 def _removed_if_it_fails(path: Path) -> Iterator[None]:
-    """What was fetched stays in the cache; half a checkout would only fill a disk that may be full."""
+    """Remove an incomplete checkout, which would only fill the disk; the downloaded files stay in the cache."""
     try:
         yield
     except BaseException:
@@ -190,7 +190,7 @@ def _removed_if_it_fails(path: Path) -> Iterator[None]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left half-made in ``folder``; the lock of a live one is still held."""
+    """Remove incomplete checkouts of killed processes in ``folder``; those of running processes are locked."""
     for part in folder.glob("*.part"):
         try:
             with exclusive_lock(folder / ".locks" / part.stem, 0.0):

@@ -1,4 +1,4 @@
-"""The data repository: made once, and given new versions of annotations."""
+"""Creates data repositories, and adds annotation versions to them."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from sightline.errors import RepositoryError
 from sightline.lock import LOCK_SECONDS, exclusive_lock
 
 OWN_PACKAGE = ("shared/sightline/__init__.py", "src/sightline/__init__.py", "sightline/__init__.py")
-"""Files that only a repository with Sightline's source code has."""
+"""Files that exist only in a repository with Sightline's source code."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What ``sightline data add`` did.
+    """The result of ``sightline data add``.
 
     Attributes:
-        tag: The version.
-        commit: What the tag names.
-        files: How many files the version has.
-        new: False when it was there already and nothing was changed.
-        faults: How many faults it has that would stop record.
-        found: The files of the folder: taken and left out.
-        annotations: What was read of them.
+        tag: The added version.
+        commit: The commit of the tag.
+        files: Number of files of the version.
+        new: False if the version existed already and nothing was changed.
+        faults: Number of faults that would stop record.
+        found: The files of the folder, accepted and left out.
+        annotations: The annotations that were read.
     """
 
     tag: DatasetTag
@@ -57,29 +57,29 @@ class Added:
 def init_repository(
     path: Path, remote: str, timeout_seconds: float = 600.0, *, lock_seconds: float = LOCK_SECONDS
 ) -> bool:
-    """Make a data repository: git and DVC, with a remote for annotations and one for training sets.
+    """Create a data repository: git and DVC, with a remote for annotations and one for training sets.
 
-    A git repository that is there already, with or without DVC, gets the two remotes in a commit of their own.
+    In an existing git repository, with or without DVC, the two remotes are added in a separate commit.
 
     Args:
         path: A folder that is empty or does not exist, or the top of a git repository.
-        remote: Where DVC keeps the files: a path, ``file://`` or ``gs://bucket/prefix``.
+        remote: Storage of the DVC objects: a path, ``file://`` or ``gs://bucket/prefix``.
         timeout_seconds: Limit for one git or DVC command.
-        lock_seconds: How long to wait for another process that works there.
+        lock_seconds: How long to wait for another process that uses the folder.
 
     Returns:
-        False when ``path`` is such a repository already, with this remote; nothing was changed then.
+        False if ``path`` already is a data repository with this remote; nothing is changed in this case.
 
     Raises:
-        RepositoryError: The folder holds something else, the repository has other remotes of these names or uncommitted
-            changes of its DVC configuration, or the remote cannot be used.
+        RepositoryError: The folder contains something else, the repository has other remotes with these names or
+            uncommitted changes of its DVC configuration, or the remote cannot be used.
     """
     path, base = path.expanduser().absolute(), remote_base(remote)
     lock = path.with_name(f".{path.name}.lock")
     if path.exists() and not path.is_dir():
         raise RepositoryError(f"{path} is a file; expected a folder that is empty or does not exist")
     require_path(path, "the folder")
-    with explain_os_errors(f"make the data repository {path}"):
+    with explain_os_errors(f"create the data repository {path}"):
         if (path / ".git").exists():
             return _extend(path, base, timeout_seconds, lock_seconds)
         if not _is_full(path):
@@ -92,7 +92,7 @@ def init_repository(
 
 
 def _extend(path: Path, base: str, timeout_seconds: float, lock_seconds: float) -> bool:
-    """Add what a git repository lacks."""
+    """Add the missing remotes to a git repository."""
     branch = open_repository(path, timeout_seconds)
     _require_data(path)
     git_dir = git_dir_of(path, timeout_seconds)
@@ -112,7 +112,7 @@ def _extend(path: Path, base: str, timeout_seconds: float, lock_seconds: float) 
 def _init(path: Path, base: str, timeout_seconds: float, lock_seconds: float) -> bool:
     unfinished = path.with_name(f".{path.name}.new")
     if _is_full(path):
-        if (path / ".git").exists():  # another process made it in this moment
+        if (path / ".git").exists():  # another process has just created it
             return _extend(path, base, timeout_seconds, lock_seconds)
         _refuse(path, timeout_seconds)
     require_writable(base)
@@ -120,7 +120,7 @@ def _init(path: Path, base: str, timeout_seconds: float, lock_seconds: float) ->
         shutil.rmtree(unfinished)
     try:
         _make(unfinished, base, timeout_seconds)
-        os.replace(unfinished, path)  # noqa: PTH105  (an empty folder is replaced, a full one never)
+        os.replace(unfinished, path)  # noqa: PTH105  (replaces an empty folder only)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
@@ -132,7 +132,7 @@ def _is_full(path: Path) -> bool:
 
 
 def _make(unfinished: Path, base: str, timeout_seconds: float) -> None:
-    """A data repository in a new folder, with its first commit."""
+    """Create a data repository in a new folder, with its first commit."""
     unfinished.mkdir(parents=True)
     git("init", "--quiet", "--initial-branch=main", cwd=unfinished, timeout_seconds=timeout_seconds)
     ensure_identity(unfinished, timeout_seconds)
@@ -147,9 +147,9 @@ def _make(unfinished: Path, base: str, timeout_seconds: float) -> None:
 
 
 def _refuse(path: Path, timeout_seconds: float) -> NoReturn:
-    """Say what a folder is that is neither empty nor the top of a git repository."""
+    """Raise the error for a folder that is neither empty nor the root of a git repository."""
     if (path / "HEAD").is_file() and (path / "objects").is_dir():
-        raise RepositoryError(f"{path} is a git repository without a working tree; clone it, and give the clone")
+        raise RepositoryError(f"{path} is a git repository without a working tree; clone it, and use the clone")
     try:
         top = git("rev-parse", "--show-toplevel", cwd=path, timeout_seconds=timeout_seconds).rstrip("\n")
     except RepositoryError:
@@ -157,25 +157,25 @@ def _refuse(path: Path, timeout_seconds: float) -> NoReturn:
             f"{path} is not empty and not a data repository; choose another folder, or empty this one first"
         ) from None
     _require_data(Path(top))
-    raise RepositoryError(f"{path} is not empty and lies inside the git repository {top}; give {top} or another folder")
+    raise RepositoryError(f"{path} is not empty and is inside the git repository {top}; use {top} or another folder")
 
 
 def _require_data(top: Path) -> None:
     """Refuse the repository of Sightline's own source code.
 
     Raises:
-        RepositoryError: It holds the package.
+        RepositoryError: The repository contains the package.
     """
     found = next((name for name in OWN_PACKAGE if (top / name).is_file()), None)
     if found is not None:
         raise RepositoryError(
-            f"{top} is the source code of Sightline ({found}), not a place for data; nothing was changed: choose a "
-            "folder of its own outside of it, such as ~/plates-data"
+            f"{top} is the source code of Sightline ({found}), not a data repository; nothing was changed: choose a "
+            "separate folder outside of it, such as ~/plates-data"
         )
 
 
 def ensure_identity(path: Path, timeout_seconds: float) -> None:
-    """Name the author ``sightline`` in this repository where nobody told git who the user is."""
+    """Set the author ``sightline`` in this repository if the user has not configured a git identity."""
     configured = git("config", "--list", cwd=path, timeout_seconds=timeout_seconds)
     keys = {line.partition("=")[0] for line in configured.splitlines()}
     for key, value in (("user.name", "sightline"), ("user.email", "sightline@localhost")):
@@ -193,30 +193,30 @@ def add_annotations(
     lock_seconds: float = LOCK_SECONDS,
     allow_faults: bool = False,
 ) -> Added:
-    """Make ``folder`` the next version of a dataset: checked, copied, pushed to the DVC remote, committed and tagged.
+    """Add ``folder`` as a version of a dataset: check, copy, push to the DVC remote, commit and tag.
 
-    Where the repository is a clone, the commit goes on top of what its remote has, and is pushed together with the tag.
-    Only then are the checked-out branch and ``annotations/<dataset>`` brought to the version.  A call that fails leaves
-    nothing behind but objects on the DVC remote; a killed call is completed by the next.
+    In a clone, the commit is based on the state of its remote and is pushed together with the tag.  Only then are the
+    checked-out branch and ``annotations/<dataset>`` updated.  A call that fails leaves nothing behind except objects
+    on the DVC remote; a killed call is completed by the next one.
 
     Args:
         repository: A data repository on this machine.
-        folder: labelme JSON files and their images; see :mod:`sightline.data.folder_files` for the files that count.
+        folder: labelme JSON files and their images; :mod:`sightline.data.folder_files` defines which files are stored.
         tag: The new version.
-        jobs: Parallel transfers and hashing.
+        jobs: Number of parallel transfers and hash computations.
         timeout_seconds: Limit for one git or DVC command.
         lock_seconds: How long to wait for another process that works on the repository.
-        allow_faults: Add annotations with faults that would stop record.
+        allow_faults: Add annotations even if they have faults that would stop record.
 
     Raises:
-        DataError: The folder has no annotations, faults, or files that cannot be part of a version.
-        RepositoryError: The version exists with other contents; uncommitted work is in the way; git or DVC failed.
+        DataError: The folder has no annotations, has faults, or contains files that cannot be part of a version.
+        RepositoryError: The version exists with other contents; uncommitted changes are in the way; git or DVC failed.
     """
     repository, folder = repository.expanduser().absolute(), folder.expanduser().absolute()
     if not (repository / ".dvc" / "config").is_file():
         raise RepositoryError(
             f"{repository} is not a data repository on this machine; "
-            "make one with sightline data init, or clone it and name the clone with --repository"
+            "create one with sightline data init, or clone it and give the clone with --repository"
         )
     require_path(repository, "the data repository")
     git_dir = git_dir_of(repository, timeout_seconds)
@@ -239,16 +239,16 @@ def add_annotations(
 
 
 def git_dir_of(repository: Path, timeout_seconds: float) -> Path:
-    """Where git keeps what all working trees of the repository share."""
+    """Git's folder that all working trees of the repository share."""
     answer = git("rev-parse", "--git-common-dir", cwd=repository, timeout_seconds=timeout_seconds)
     return repository / answer.rstrip("\n")
 
 
 @contextmanager
 def without_stale_locks(git_dir: Path) -> Iterator[None]:
-    """Remove the lock files of git commands that were killed together with an earlier call.
+    """Remove lock files of git commands that were killed together with an earlier call.
 
-    A mark lies in ``git_dir`` while a call works, so locks that are younger than a mark left behind are nobody else's.
+    ``git_dir`` contains a marker file during a call, so locks newer than a leftover marker belong to that killed call.
     """
     mark = git_dir / "sightline.unfinished"
     if mark.exists():

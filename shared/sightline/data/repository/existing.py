@@ -1,6 +1,6 @@
-"""Sightline's remotes in a Git repository that is there already, with or without DVC in it.
+"""Adds Sightline's remotes to an existing Git repository, with or without DVC.
 
-Its ``.dvc/config`` gets what it lacks, in one commit; nothing else of it changes, and no uncommitted change is touched.
+One commit adds what its ``.dvc/config`` lacks; other settings and uncommitted changes are not touched.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ DVC_FILES = {
     b"# the performance. Learn more at\n"
     b"# https://dvc.org/doc/user-guide/dvcignore\n",
 }
-"""What ``dvc init`` writes beside the configuration."""
+"""Files that ``dvc init`` creates in addition to the configuration."""
 
 
 def open_repository(path: Path, timeout_seconds: float) -> Branch:
-    """The branch of a repository that may have no commit yet.
+    """The checked-out branch of a repository, which may have no commit yet.
 
     Raises:
-        RepositoryError: There is no git repository whose working tree begins at ``path``, or no branch is checked out.
+        RepositoryError: ``path`` is not the root of a git working tree, or no branch is checked out.
     """
 
     def ask(*arguments: str) -> str:
@@ -39,10 +39,10 @@ def open_repository(path: Path, timeout_seconds: float) -> Branch:
         top = ask("rev-parse", "--show-toplevel").rstrip("\n")
     except RepositoryError as error:
         raise RepositoryError(
-            f"{path} is a git repository without a working tree; clone it, and give the clone"
+            f"{path} is a git repository without a working tree; clone it, and use the clone"
         ) from error
     if Path(top).resolve() != path.resolve():
-        raise RepositoryError(f"{path} lies inside the git repository {top}; give that folder, or one outside of it")
+        raise RepositoryError(f"{path} is inside the git repository {top}; use that folder, or one outside of it")
     ref = ask("symbolic-ref", "--quiet", "HEAD").strip() if _has_branch(path, timeout_seconds) else DETACHED
     if ref == DETACHED:
         raise RepositoryError(f"{path} has no branch checked out; check one out (git checkout BRANCH)")
@@ -50,15 +50,15 @@ def open_repository(path: Path, timeout_seconds: float) -> Branch:
 
 
 def add_remotes(branch: Branch, head: str, base: str) -> dict[str, bytes]:
-    """The files that a commit on top of ``head`` must write so that both remotes are there; empty where they are.
+    """The files that a commit on top of ``head`` must write to add both remotes; empty if both exist.
 
     Args:
         branch: The repository.
-        head: What is checked out; empty where there is no commit yet.
-        base: Where both remotes lie.
+        head: The checked-out commit; empty if there is no commit yet.
+        base: Parent location of both remotes.
 
     Raises:
-        RepositoryError: A remote of that name is somewhere else.
+        RepositoryError: A remote with this name has another location.
     """
     where = str(branch.root / CONFIG)
     with temporary_folder("init") as folder:
@@ -74,10 +74,10 @@ def add_remotes(branch: Branch, head: str, base: str) -> dict[str, bytes]:
 
 
 def commit_files(branch: Branch, head: str, files: dict[str, bytes], message: str) -> None:
-    """Commit files on the checked-out branch, and write them.
+    """Commit files on the checked-out branch, and write them to the working tree.
 
     Raises:
-        RepositoryError: One of them has uncommitted changes; nothing was changed then.
+        RepositoryError: A file has uncommitted changes; nothing was changed.
     """
     with temporary_folder("init") as folder:
         commit = branch.commit(head, files, message, Path(folder))
@@ -93,12 +93,12 @@ def commit_files(branch: Branch, head: str, files: dict[str, bytes], message: st
 
 
 def head_of(branch: Branch) -> str:
-    """The commit that is checked out; empty where there is none yet."""
+    """The checked-out commit; empty if there is none yet."""
     return branch.git("for-each-ref", "--format=%(objectname)", branch.ref).strip()
 
 
 def names_both_remotes(path: Path) -> bool:
-    """Whether the ``.dvc/config`` in a working tree has both remotes."""
+    """Whether the ``.dvc/config`` in a working tree contains both remotes."""
     config = path / CONFIG
     if not config.is_file():
         return False

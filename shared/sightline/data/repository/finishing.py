@@ -1,7 +1,7 @@
-"""The last step of an addition: what is published already is brought to the branch and the folder that are checked out.
+"""The last step of an addition: updates the checked-out branch and folder to the published version.
 
-It begins with a note of what is to be done, so that the next command that works on the repository completes what a
-killed one began.
+A note of the pending work is written first, so that the next command in the repository can complete the work of a
+killed one.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """What is to be done.
+    """The pending work.
 
     Attributes:
         tag: The new tag.
-        before: The commit that was checked out.
-        commit: The commit that the tag names.
-        tip: The commit that the branch gets.
+        before: The commit that was checked out before.
+        commit: The commit of the tag.
+        tip: The new commit of the branch.
         ref: The branch.
-        staged: Folder in the staging area that becomes ``annotations/<dataset>``; empty where that stays as it is.
+        staged: Folder in the staging area that becomes ``annotations/<dataset>``; empty if that folder does not change.
     """
 
     tag: str
@@ -55,7 +55,7 @@ FINISH = DocumentKind("note of an unfinished addition", Finish)
 
 
 def read_note(root: Path) -> Finish | None:
-    """The note of a killed command; None where there is none."""
+    """Read the note of a killed command; None if there is none."""
     try:
         return FINISH.decode((staging_root(root) / NOTE).read_bytes())
     except FileNotFoundError:
@@ -67,14 +67,14 @@ def read_note(root: Path) -> Finish | None:
 
 
 def remove_note(root: Path) -> None:
-    """Say that nothing is left to be done."""
+    """Delete the note: no work is pending."""
     (staging_root(root) / NOTE).unlink(missing_ok=True)
 
 
 def finish(branch: Branch, task: Finish, known: Known) -> None:
-    """Bring tag, branch, working tree and folder to the published version; done twice, it changes nothing.
+    """Update tag, branch, working tree and folder to the published version; repeating it is harmless.
 
-    Uncommitted changes of the user's are left as they are, and named.
+    Uncommitted changes are kept and reported.
     """
     root, tag = branch.root, DatasetTag.parse(task.tag)
     set_tag(branch, task.tag, task.commit)
@@ -83,35 +83,35 @@ def finish(branch: Branch, task: Finish, known: Known) -> None:
         if task.staged:
             _replace(branch, tag, staging_root(root) / task.staged, known)
     else:
-        _log.warning("%s is published; what is checked out in %s has changed meanwhile and stays as it is", tag, root)
+        _log.warning("%s is published, but the checkout in %s was not updated: its branch was changed", tag, root)
     remove_note(root)
 
 
 def set_tag(branch: Branch, tag: str, commit: str) -> None:
-    """Make a tag here, unless it is here.
+    """Create a local tag unless it exists.
 
     Raises:
-        RepositoryError: It is here, and names another commit.
+        RepositoryError: The tag exists and points to another commit.
     """
     found = branch.git("for-each-ref", "--format=%(objectname) %(*objectname)", f"refs/tags/{tag}").split()
     if not found:
         branch.git("update-ref", f"refs/tags/{tag}", commit, NO_COMMIT)
     elif commit not in found:
         raise RepositoryError(
-            f"{tag} in {branch.root} names {found[-1]}, but {commit} at {branch.remote or 'its remote'}; "
-            f"remove the wrong one here (git tag -d {tag}), then run the same command again"
+            f"{tag} points to {found[-1]} in {branch.root}, but to {commit} at {branch.remote or 'its remote'}; "
+            f"remove the wrong local tag (git tag -d {tag}), then run the same command again"
         )
 
 
 def blocked(branch: Branch, base: str, tag: DatasetTag, known: Known, md5: str) -> list[str]:
-    """The files whose uncommitted changes would be in the way of moving the branch to ``base`` and the version.
+    """Files with uncommitted changes that would be overwritten by moving the branch to ``base`` and then the version.
 
     Args:
-        branch: What is checked out.
-        base: What the version's commit goes on top of.
+        branch: The checked-out branch.
+        base: The parent of the version's commit.
         tag: The version.
-        known: Says which ``.dvc`` files name a version.
-        md5: Of the version's list of files.
+        known: Recognizes ``.dvc`` files of existing versions.
+        md5: MD5 of the version's list of files.
     """
     head = branch.head()
     moving = unchanged(branch, head, [tag.dvc_file]) | changes(branch, head, base)
@@ -135,7 +135,7 @@ def _replace(branch: Branch, tag: DatasetTag, staged: Path, known: Known) -> Non
     folder = branch.root / tag.folder
     if staged.is_dir() and folder.is_dir() and (unsaved := known.unsaved(folder)):
         _log.warning(
-            "%s was not brought to %s: it holds work that no version has, in %s",
+            "%s was not updated to %s: it contains files that are not part of any version (%s)",
             folder,
             tag,
             first_names([*unsaved], "file"),
@@ -143,11 +143,11 @@ def _replace(branch: Branch, tag: DatasetTag, staged: Path, known: Known) -> Non
         return
     kept = replace_folder(folder, staged, staging_root(branch.root) / "replaced", known)
     if kept is not None:
-        _log.warning("files of %s changed while this command ran; the folder as it was is kept in %s", folder, kept)
+        _log.warning("files in %s changed while this command ran; the previous folder was kept as %s", folder, kept)
 
 
 def _is_ours(branch: Branch, path: str, tag: DatasetTag, known: Known, md5: str) -> bool:
-    """Whether nothing is lost with what a file holds: a version's name, or a list that gets one line more."""
+    """Whether a file can be overwritten safely: it refers to a version, or is a list to which one line is added."""
     if path == _gitignore(tag):
         return True
     file = branch.root / path

@@ -1,4 +1,4 @@
-"""What the tags of a data repository hold, read without a checkout and without a pull."""
+"""Reads the contents of tags of a data repository without a checkout or a pull."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["History", "git_url", "list_tags", "open_history"]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Some tags of a data repository, fetched into a folder of their own.
+    """Some tags of a data repository, fetched into a temporary folder.
 
     Attributes:
-        repository: Where they come from.
-        git_dir: The folder.
+        repository: The data repository.
+        git_dir: The temporary folder.
         timeout_seconds: Limit for one git command.
     """
 
@@ -35,19 +35,19 @@ class History:
     timeout_seconds: float
 
     def commit(self, tag: DatasetTag) -> str:
-        """The commit that the tag names."""
+        """The commit of the tag."""
         return self._git("rev-parse", f"{tag}^{{commit}}").strip()
 
     def date(self, tag: DatasetTag) -> int:
-        """When that commit was made: seconds since 1970."""
+        """Time of that commit: seconds since 1970."""
         return int(self._git("show", "-s", "--format=%ct", f"{tag}^{{commit}}"))
 
     def tracked(self, tag: DatasetTag) -> TrackedFolder:
-        """What the tag's ``.dvc`` file says."""
+        """The content of the tag's ``.dvc`` file."""
         return read_dvc_file(self._git("show", f"{tag}:{tag.dvc_file}"), f"{tag.dvc_file} of {tag}")
 
     def remote(self, tag: DatasetTag, room: Room) -> Remote:
-        """The DVC remote that the tag's configuration names for a kind of data."""
+        """The DVC remote for a kind of data, as configured in the tag."""
         return open_remote(self._git("show", f"{tag}:.dvc/config"), room, redact(self.repository))
 
     def manifest(self, tag: DatasetTag) -> Manifest:
@@ -55,14 +55,14 @@ class History:
         return self.remote(tag, tag.room).manifest(self.tracked(tag).md5, str(tag))
 
     def read(self, tag: DatasetTag, name: str) -> bytes:
-        """One small file of the tag's folder.
+        """Read one small file of the tag's folder.
 
         Raises:
-            RepositoryError: The tag has no such file, or the remote lost it.
+            RepositoryError: The tag has no such file, or it is missing on the remote.
         """
         manifest = self.manifest(tag)
         if name not in manifest:
-            raise RepositoryError(f"{tag} has no file {name}; it was not made by sightline record: record it again")
+            raise RepositoryError(f"{tag} has no file {name}; it was not created by sightline record: record it again")
         return self.remote(tag, tag.room).read(manifest[name], f"{name} of {tag}")
 
     def _git(self, *arguments: str) -> str:
@@ -70,7 +70,7 @@ class History:
 
 
 def list_tags(repository: str, timeout_seconds: float) -> dict[str, str]:
-    """Every tag of a repository with the commit that it names, without versions that were removed.
+    """Every tag of a repository and its commit, except for removed versions.
 
     Raises:
         RepositoryError: There is no such repository, or it cannot be reached.
@@ -80,10 +80,10 @@ def list_tags(repository: str, timeout_seconds: float) -> dict[str, str]:
 
 @contextmanager
 def open_history(repository: str, tags: Sequence[DatasetTag], timeout_seconds: float) -> Iterator[History]:
-    """Fetch the commits of ``tags``, without what lies behind them.
+    """Fetch the commits of ``tags`` without their history.
 
     Raises:
-        UnknownTagError: The repository does not have one of them, or it was removed.
+        UnknownTagError: A tag does not exist in the repository, or its version was removed.
         RepositoryError: The repository cannot be reached.
     """
     known = read_references(repository, timeout_seconds)

@@ -1,4 +1,4 @@
-"""Where a data repository keeps its files: checked before anything is made, so that what is accepted works."""
+"""Checks the DVC remote of a data repository before anything is created, so that an accepted address works."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _EXPECTED = "expected a path, file:///path or gs://bucket/prefix"
 
 
 def remote_base(uri: str) -> str:
-    """Where the remotes of both kinds of data lie, as ``.dvc/config`` has it: an absolute path, or a ``gs://`` URI.
+    """Parent location of both remotes as stored in ``.dvc/config``: an absolute path, or a ``gs://`` URI.
 
     Raises:
-        RepositoryError: No storage back end serves it, or DVC would read another address.
+        RepositoryError: No storage back end supports it, or DVC would read another address.
     """
     base = uri
     fault = _fault_as_given(uri)
@@ -37,10 +37,10 @@ def remote_base(uri: str) -> str:
 
 
 def require_disjoint(base: str, repository: Path) -> None:
-    """Refuse a remote inside the repository, and a repository inside a remote.
+    """Reject a remote inside the repository, and a repository inside a remote.
 
     Raises:
-        RepositoryError: One lies in the other.
+        RepositoryError: One contains the other.
     """
     if "://" in base:
         return
@@ -49,16 +49,16 @@ def require_disjoint(base: str, repository: Path) -> None:
         remote = (Path(base) / room).resolve()
         if remote.is_relative_to(top) or top.is_relative_to(remote):
             raise RepositoryError(
-                f"the DVC remote {base} and the data repository {repository} would overlap (the files would go "
-                f"to {remote}); nothing was made: choose a --remote outside the repository"
+                f"the DVC remote {base} and the data repository {repository} would overlap (the files would be stored "
+                f"in {remote}); nothing was created: choose a --remote outside the repository"
             )
 
 
 def require_writable(base: str) -> None:
-    """Write an object below the remote, read it and remove it again.
+    """Write an object to the remote, read it and remove it.
 
     Raises:
-        RepositoryError: One of these does not work.
+        RepositoryError: One of these operations fails.
     """
     key = f"sightline-data-init-{secrets.token_hex(8)}"
     try:
@@ -68,20 +68,20 @@ def require_writable(base: str) -> None:
         storage.delete(key)
     except StorageError as error:
         raise RepositoryError(
-            f"DVC remote {base} must be readable and writable, nothing was made: {_by_option(error)}"
+            f"DVC remote {base} must be readable and writable; nothing was created: {_by_option(error)}"
         ) from error
 
 
 def _by_option(error: StorageError) -> str:
-    """What a storage says of itself; it knows the setting of the result bucket alone."""
+    """The message of a storage error, with the option of the remote instead of the setting of the result bucket."""
     return str(error).replace("storage.uri", "--remote")
 
 
 def require_same(path: Path, base: str) -> None:
-    """Refuse another remote than the one that a data repository has.
+    """Reject a remote that differs from the one of an existing data repository.
 
     Raises:
-        RepositoryError: It is another.
+        RepositoryError: The remote differs.
     """
     config = path / ".dvc" / "config"
     url = open_remote(config.read_text(encoding="utf-8"), "annotations", str(path)).url
@@ -94,7 +94,7 @@ def require_same(path: Path, base: str) -> None:
 
 
 def _fault_as_given(uri: str) -> str:
-    """What is wrong with an address before it is known which storage serves it; empty where nothing is."""
+    """The fault of an address, found before its storage back end is known; empty if there is none."""
     if fault := address_fault(uri):
         return fault
     try:
@@ -102,10 +102,10 @@ def _fault_as_given(uri: str) -> str:
     except ValueError as error:
         return f"it cannot be read as a URI ({error})"
     faults = {
-        f"{scheme}: is not a storage that Sightline knows": is_foreign(uri),
-        "it begins with a blank": scheme and uri[0].isspace(),
-        f"it begins with {scheme}:, but not with {scheme}://": scheme in BACK_ENDS
+        f"{scheme}: is not a storage that Sightline supports": is_foreign(uri),
+        "it begins with a space": scheme and uri[0].isspace(),
+        f"it begins with {scheme}: instead of {scheme}://": scheme in BACK_ENDS
         and not uri.lower().startswith(f"{scheme}://"),
-        "it has a question mark, and DVC drops what follows": scheme == "gs" and "?" in uri,
+        "it contains a question mark, and DVC ignores what follows": scheme == "gs" and "?" in uri,
     }
     return next((fault for fault, found in faults.items() if found), "")

@@ -1,7 +1,7 @@
-"""Taking a dataset version back: a tombstone comes, the tag goes, and nothing else changes.
+"""Removes a dataset version: a tombstone is added, the tag is deleted, and nothing else changes.
 
-The commit, the objects on the DVC remote and the branch stay, so that the same folder brings the version back.  Where
-the repository is a clone, its origin decides; the clone follows.
+The commit, the objects on the DVC remote and the branch are kept, so that adding the same folder restores the version.
+In a clone, the tags of its origin are authoritative, and the clone is updated.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Removable:
-    """A version that can be taken back, or was.
+    """A version that can be removed, or was removed before.
 
     Attributes:
-        tombstone: What is known of it.
+        tombstone: Its description.
         done: Whether it was removed before.
     """
 
@@ -52,11 +52,11 @@ class Removable:
 
 
 def find_removable(repository: str, tag: DatasetTag, timeout_seconds: float) -> Removable:
-    """Look at what :func:`remove_version` would take back, and change nothing.
+    """Find the version that :func:`remove_version` would remove; nothing is changed.
 
     Raises:
         UnknownTagError: There is no such version.
-        RepositoryError: A training set was made from it, or it is not the same in the clone and in its origin.
+        RepositoryError: A training set was made from it, or the clone and its origin have different commits for it.
     """
     places = find_places(repository, timeout_seconds)
     with _scratch(timeout_seconds) as git_dir:
@@ -71,9 +71,9 @@ def remove_version(
     *,
     lock_seconds: float = LOCK_SECONDS,
 ) -> Removable:
-    """Take a version back; done before, or by somebody else meanwhile, it is found so.
+    """Remove a version; does nothing if it was removed before or is removed concurrently.
 
-    Killed at any point, the same call completes it.
+    If killed at any point, the same call completes the removal.
 
     Args:
         repository: The data repository, or a clone of it on this machine.
@@ -84,7 +84,7 @@ def remove_version(
 
     Raises:
         UnknownTagError: There is no such version.
-        RepositoryError: As :func:`find_removable`; or git failed.
+        RepositoryError: As for :func:`find_removable`; or git failed.
     """
     places = find_places(repository, timeout_seconds)
     with (
@@ -94,7 +94,7 @@ def remove_version(
     ):
         removal = _Removal(places, git_dir, tag, timeout_seconds)
         for attempt in range(ATTEMPTS):
-            # Before anything is looked at: a training set that is made meanwhile moves it.
+            # Read before everything else: recording a training set in the meantime changes it.
             last = last_decision(places.origin, tag.dataset, timeout_seconds)
             found = _look(removal, why)
             try:
@@ -110,7 +110,7 @@ def remove_version(
 
 @dataclass(frozen=True, slots=True)
 class _Removal:
-    """What the functions below work on."""
+    """The arguments shared by the functions below."""
 
     places: Places
     git_dir: Path
@@ -145,15 +145,15 @@ def _look(removal: _Removal, why: str = "") -> Removable:
 def _require_no_training_set(tag: DatasetTag, references: References, place: str) -> None:
     if tag.kind == "ann" and str(tag.training) in references.tags:
         raise RepositoryError(
-            f"{tag} cannot be removed: the training set {tag.training} of {place} was made from it; if nothing was "
-            f"trained on that, remove it first: sightline data remove {tag.training}"
+            f"{tag} cannot be removed: the training set {tag.training} of {place} was made from it; if no model was "
+            f"trained on it, remove it first: sightline data remove {tag.training}"
         )
 
 
 def _described(removal: _Removal, commit: str, why: str, *, on_origin: bool) -> Tombstone:
-    """The tombstone of a version, whose commit is fetched for it."""
+    """The tombstone of a version; fetches its commit."""
     tag = removal.tag
-    # What only the clone has is fetched whole: its origin may lack the commits before it, too.
+    # A commit that only the clone has is fetched with its history: its origin may lack the earlier commits, too.
     source = removal.places.origin if on_origin else str(removal.places.clone)
     depth = ["--depth", "1"] if on_origin else []
     reference = f"{TAGS}{tag}"
@@ -173,7 +173,7 @@ def _described(removal: _Removal, commit: str, why: str, *, on_origin: bool) -> 
 
 
 def _author(removal: _Removal) -> Mapping[str, str]:
-    """Who removes it, as git knows them where the clone is, or for the whole machine."""
+    """The author of the removal, from the git configuration of the clone or the machine."""
     settings = removal.git("config", "--list", "--null", cwd=removal.places.clone).split("\0")
     own = dict(entry.split("\n", 1) for entry in settings if "\n" in entry)
     name = own.get("user.name", "").strip()
@@ -181,7 +181,7 @@ def _author(removal: _Removal) -> Mapping[str, str]:
 
 
 def _decide(removal: _Removal, tombstone: Tombstone, last: str) -> None:
-    """Push the tombstone, and delete the tag where it is."""
+    """Push the tombstone, and delete the tag."""
     tag, places, timeout = removal.tag, removal.places, removal.timeout_seconds
     reference = tombstone_reference(str(tag), tombstone.commit)
     name, message = reference.removeprefix(TAGS), to_message(tombstone)
@@ -201,7 +201,7 @@ def _decide(removal: _Removal, tombstone: Tombstone, last: str) -> None:
 
 
 def _follow(removal: _Removal) -> None:
-    """Complete what a killed call left: no place keeps the tag, and the clone has the tombstones."""
+    """Complete the work of a killed call: delete the tag everywhere, and add the tombstones to the clone."""
     tag, places, timeout = str(removal.tag), removal.places, removal.timeout_seconds
     origin = read_references(places.origin, timeout)
     if places.clone:
@@ -213,7 +213,7 @@ def _follow(removal: _Removal) -> None:
         name = there.objects.get(f"{TAGS}{tag}", "")
         if not name or tag in there.tags or tag not in origin.removed:
             continue
-        lease = f"--force-with-lease={TAGS}{tag}:{name}"  # it may be brought back in this moment
+        lease = f"--force-with-lease={TAGS}{tag}:{name}"  # it may be restored concurrently
         try:
             removal.git("push", "--quiet", lease, "--", git_url(place), f":{TAGS}{tag}")
         except RepositoryError:
@@ -230,7 +230,7 @@ def _scratch(timeout_seconds: float) -> Iterator[Path]:
 
 @contextmanager
 def _alone(places: Places, timeout_seconds: float, lock_seconds: float) -> Iterator[None]:
-    """Keep ``sightline data add`` out of the repository on this machine meanwhile."""
+    """Lock the local repository against a concurrent ``sightline data add``."""
     path = places.clone or local_path(places.origin)
     if not (path / ".git").exists():
         yield

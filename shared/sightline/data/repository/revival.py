@@ -1,6 +1,6 @@
-"""Bringing a removed annotation version back: the same contents, under a commit of its own.
+"""Restores a removed annotation version: the same contents, under a new commit.
 
-Its name stays taken: whoever read it before it was removed may still hold a copy, so it never names anything else.
+The name stays reserved: users may still have a copy of the removed version, so it must never get other contents.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from sightline.temporary_folder import temporary_folder
 def require_removed_contents(
     repository: str, tag: DatasetTag, commits: Collection[str], wanted: Manifest, timeout_seconds: float
 ) -> None:
-    """Make sure that a version which is added under a removed name is the one that was removed.
+    """Check that a version added under a removed name has the contents of the removed version.
 
     Args:
         repository: The data repository.
         tag: The version.
-        commits: What it named when it was removed; all of them have the same contents.
+        commits: Its commits when it was removed; all of them have the same contents.
         wanted: The files to add, with their MD5.
         timeout_seconds: Limit for one git command.
 
     Raises:
-        RepositoryError: The contents are others.
+        RepositoryError: The contents differ.
     """
     url, commit = git_url(repository), min(commits)
     with temporary_folder("history") as folder:
@@ -46,6 +46,6 @@ def require_removed_contents(
     added, gone = len(wanted.keys() - present.keys()), len(present.keys() - wanted.keys())
     changed = sum(present[name] != wanted[name] for name in present.keys() & wanted.keys())
     raise RepositoryError(
-        f"{tag} was removed, and its name stays taken by what it was: {added} files would be added, {gone} removed, "
-        f"{changed} changed. Add the folder under another --version; only the same files bring {tag} back"
+        f"{tag} was removed, and its name stays reserved for its contents: {added} files would be added, "
+        f"{gone} removed, {changed} changed. Add the folder under another --version; only identical files restore {tag}"
     )

@@ -1,7 +1,7 @@
-"""A version in the making: a DVC workspace of its own inside the data repository, which nothing else looks at.
+"""The staging area of a new version: a separate DVC workspace inside the data repository, ignored by other tools.
 
-The files are copied there, put under DVC and pushed.  What DVC's configuration or ``.dvcignore`` makes of them is found
-out there; the user's folders are not touched before the version is published.
+The files are copied there, added to DVC and pushed.  The effects of DVC's configuration and ``.dvcignore`` show up
+there; the user's folders are not touched before the version is published.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ IGNORE_FILE = ".dvcignore"
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """A folder for one addition.
+    """The staging folder of one addition.
 
     Attributes:
         branch: The data repository.
         tag: The version.
-        folder: Holds all of it; removed when the addition ends.
+        folder: The staging folder; removed when the addition ends.
         cache: The repository's DVC cache.
     """
 
@@ -45,19 +45,19 @@ class Staging:
 
     @property
     def tree(self) -> Path:
-        """The workspace."""
+        """The root of the workspace."""
         return self.folder / "tree"
 
     @property
     def files(self) -> Path:
-        """The folder of the version in it."""
+        """The folder of the version in the workspace."""
         return self.tree / self.tag.folder
 
     def prepare(self, base: str) -> None:
-        """Make the workspace, with DVC's configuration as ``base`` has it, and this machine's own settings.
+        """Create the workspace, with the DVC configuration of ``base`` and this machine's local settings.
 
         Raises:
-            RepositoryError: ``base`` has no such remote.
+            RepositoryError: ``base`` does not contain the remote.
         """
         shutil.rmtree(self.tree, ignore_errors=True)
         self.files.mkdir(parents=True)
@@ -71,10 +71,10 @@ class Staging:
             self._copy_ignore_rules(base, folder + IGNORE_FILE)
 
     def copy(self, found: FolderFiles, wanted: Manifest, jobs: int) -> None:
-        """Copy the files, and compare each with what was read before.
+        """Copy the files, and compare their hashes with those computed before.
 
         Raises:
-            DataError: A file was changed meanwhile.
+            DataError: A file was changed in the meantime.
         """
         for parent in {(self.files / name).parent for name in wanted}:
             parent.mkdir(parents=True, exist_ok=True)
@@ -91,15 +91,15 @@ class Staging:
             first = f" ({changed[0]})" if changed else ""
             raise DataError(
                 f"{found.root} was changed while it was being added{first}; nothing was stored: "
-                "run the same command again when nobody writes there"
+                "run the same command again when no other program writes to it"
             )
 
     def publish(self, jobs: int) -> TrackedFolder:
-        """Put the files under DVC and onto the remote; see :func:`~sightline.data.dvc.publish.publish_folder`."""
+        """Add the files to DVC and push them; see :func:`~sightline.data.dvc.publish.publish_folder`."""
         return publish_folder(self.tree, self.tag, jobs=jobs, timeout_seconds=self.branch.timeout_seconds)
 
     def commit(self, base: str, message: str, *, always: bool) -> str:
-        """The commit of the version, on top of ``base``; no reference names it yet; see :meth:`.Branch.commit`."""
+        """Create the commit of the version on top of ``base``, without a reference; see :meth:`.Branch.commit`."""
         if self._config(base) != (self.tree / ".dvc" / "config").read_bytes():
             raise RepositoryError(
                 "the DVC remotes of the data repository changed while this command ran; run the same command again"
@@ -118,7 +118,7 @@ class Staging:
             committed = "" if config is None or not own.is_file() else own.read_text(encoding="utf-8", errors="replace")
             if self.tag.room in read_remotes(committed, str(own)):
                 raise RepositoryError(
-                    f"{own} names the remote {self.tag.room!r}, but that is not committed; commit it "
+                    f"{own} contains the remote {self.tag.room!r}, but this change is not committed; commit it "
                     "(git commit .dvc/config), then run the same command again"
                 )
             raise RepositoryError(
@@ -128,7 +128,7 @@ class Staging:
         return config
 
     def _copy_ignore_rules(self, base: str, name: str) -> None:
-        """Rules that leave files out hold whether they are committed or not: a later ``dvc add`` would go by them."""
+        """Copy ignore rules even if they are not committed: a later ``dvc add`` would apply them."""
         committed = self.branch.read(base, name, self.folder) or b""
         own = self.branch.root / name
         present = own.read_bytes() if own.is_file() else b""
@@ -139,12 +139,12 @@ class Staging:
 
 @contextmanager
 def staging(branch: Branch, tag: DatasetTag, name: str) -> Iterator[Staging]:
-    """A folder for one addition, which is removed when it ends.
+    """Create the folder for one addition; it is removed at the end.
 
     Args:
         branch: The data repository.
         tag: The version.
-        name: Of the folder.
+        name: Name of the folder.
     """
     folder = staging_root(branch.root) / name
     folder.mkdir(parents=True)
@@ -156,19 +156,19 @@ def staging(branch: Branch, tag: DatasetTag, name: str) -> Iterator[Staging]:
 
 
 def staging_root(root: Path) -> Path:
-    """Where additions are made: a folder that git does not look at, in the file system of the working tree."""
+    """The folder of all additions: ignored by git, and in the file system of the working tree."""
     return root / ".dvc" / "tmp" / "sightline"
 
 
 def with_line(text: bytes, line: str) -> bytes:
-    """``text`` with a line at its end, if it has no such line yet."""
+    """Append a line to ``text`` unless it contains this line."""
     if line.encode() in text.splitlines():
         return text
     return text + (b"\n" if text and not text.endswith(b"\n") else b"") + line.encode() + b"\n"
 
 
 def _copy(source: Path, target: Path) -> str:
-    """Copy a file; the MD5 of what was copied."""
+    """Copy a file, and return the MD5 of the copied bytes."""
     digest = hashlib.md5(usedforsecurity=False)
     with source.open("rb") as file, target.open("wb") as copy:
         while block := file.read(BLOCK_BYTES):

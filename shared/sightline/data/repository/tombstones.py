@@ -1,4 +1,4 @@
-"""What is known of the versions that were taken back: the message of each tombstone."""
+"""Descriptions of removed versions, stored as the messages of tombstones."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A version that was taken back.
+    """A removed version.
 
     Attributes:
         tag: The dataset tag.
-        commit: What it named.
-        digest: MD5 of its DVC directory, with ``.dir`` at its end; empty where the tombstone cannot be read.
-        files: How many files it had.
-        by: Who removed it, as git names authors.
-        at: When, UTC, ISO 8601.
-        why: What was given as the reason.
+        commit: Its commit.
+        digest: MD5 of its DVC directory, with the suffix ``.dir``; empty if the tombstone cannot be read.
+        files: Number of its files.
+        by: Who removed it, in git's format for authors.
+        at: Time of the removal, UTC, ISO 8601.
+        why: The given reason.
     """
 
     tag: str
@@ -45,19 +45,19 @@ class Tombstone:
         when = f" on {self.at[:16].replace('T', ' ')} UTC" if self.at else ""
         who = f" by {self.by}" if self.by else ""
         why = f" ({self.why})" if self.why else ""
-        # Anybody who may push can write a tombstone: nothing in it moves a terminal's cursor.
+        # Every user with push access can write a tombstone: control characters must not reach the terminal.
         return _one_line(f"{self.tag} (commit {self.commit[:12]}) was removed{when}{who}{why}")
 
 
 def to_message(tombstone: Tombstone) -> str:
-    """The message of the annotated tag: a line for people, then JSON."""
+    """The message of the annotated tag: a readable line, then JSON."""
     why = f": {_one_line(tombstone.why)}" if tombstone.why else ""
     document = {"format": FORMAT, **dataclasses.asdict(tombstone)}
     return f"Remove {tombstone.tag}{why}\n\n{json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)}\n"
 
 
 def from_message(message: str, tag: str, commit: str) -> Tombstone:
-    """What a tombstone says; one that was made by hand, or by a newer Sightline, still takes its version back."""
+    """Parse a tombstone; one created by hand or by a newer Sightline also marks its version as removed."""
     try:
         document = strict_json.decode(message.partition("\n\n")[2])
         known = [field.name for field in dataclasses.fields(Tombstone)]
@@ -72,12 +72,12 @@ def _one_line(text: str) -> str:
 
 
 def read_tombstones(repository: str, timeout_seconds: float, tags: Iterable[str] = ()) -> list[Tombstone]:
-    """The versions that were taken back, by tag, the oldest removal of a tag first.
+    """Read the tombstones of removed versions, sorted by tag and time of removal.
 
     Args:
         repository: The data repository.
         timeout_seconds: Limit for one git command.
-        tags: Those to read; all by default.
+        tags: The tags to read; all by default.
 
     Raises:
         RepositoryError: The repository cannot be reached.
@@ -101,12 +101,12 @@ def read_tombstones(repository: str, timeout_seconds: float, tags: Iterable[str]
 
 
 def missing_tag(repository: str, tag: str, references: References, timeout_seconds: float) -> UnknownTagError:
-    """The error for a tag that names no version: it was removed, or never there."""
+    """The error for a tag that does not exist: it was removed, or never existed."""
     if tag not in references.removed:
         return unknown_tag(tag, redact(repository), references.tags, clone_hint(repository, timeout_seconds))
     try:
         removals = read_tombstones(repository, timeout_seconds, [tag])
-    except RepositoryError:  # what matters is that it was removed, not when
+    except RepositoryError:  # the error is about the removal; its time is a detail
         removals = []
     last = removals[-1] if removals else Tombstone(tag, min(references.removed[tag]))
     others = sorted(other for other in references.tags if other.startswith(f"{tag.rpartition('_')[0]}_"))

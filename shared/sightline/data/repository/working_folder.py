@@ -1,4 +1,4 @@
-"""``annotations/<dataset>`` of a data repository: the files of a version, and perhaps work that no version has."""
+"""``annotations/<dataset>`` of a data repository: files of a version, and possibly files that are not stored yet."""
 
 from __future__ import annotations
 
@@ -22,80 +22,80 @@ _NO_FILE = "no regular file"
 
 
 def require_apart(folder: Path, root: Path, tag: DatasetTag) -> None:
-    """Refuse a folder that the addition itself would read and write at once.
+    """Reject a folder that the addition would read and write at the same time.
 
     Args:
-        folder: What is added.
+        folder: The folder to add.
         root: The data repository.
         tag: The new version.
 
     Raises:
-        DataError: The folder holds the repository, or lies in a part of it that is not the user's, or in the folder
-            that the version would replace.  The folder of the version itself is fine: it stays as it is.
+        DataError: The folder contains the repository, or is inside ``.git``, ``.dvc`` or the folder that the version
+            would replace.  The folder of the version itself is allowed: it is not changed.
     """
     place, top = Path(os.path.realpath(folder)), Path(os.path.realpath(root))
     target = Path(os.path.realpath(root / tag.folder))
     if top.is_relative_to(place):
-        raise DataError(f"{folder} holds the data repository {root}; give the folder of the annotations alone")
+        raise DataError(f"{folder} contains the data repository {root}; give only the folder of the annotations")
     for name in (".git", ".dvc"):
         inner = Path(os.path.realpath(root / name))
         if place.is_relative_to(inner):
             raise DataError(
-                f"{folder} lies in {root / name}, which belongs to the data repository; give another folder"
+                f"{folder} is inside {root / name}, which belongs to the data repository; give another folder"
             )
     if place == target:
         return
     if place.is_relative_to(target):
         raise DataError(
-            f"{folder} lies inside the data repository's own folder {tag.folder}, which the version would replace; "
-            "move it out of there, then run the same command again"
+            f"{folder} is inside the data repository's own folder {tag.folder}, which the version would replace; "
+            "move it elsewhere, then run the same command again"
         )
     if target.is_relative_to(place):
         raise DataError(
-            f"{folder} holds {tag.folder} of the data repository, which the version would replace; "
-            "give the folder of the annotations alone"
+            f"{folder} contains {tag.folder} of the data repository, which the version would replace; "
+            "give only the folder of the annotations"
         )
 
 
 def require_own_folder(branch: Branch, base: str, tag: DatasetTag) -> None:
-    """Refuse a repository where something else has the place of the dataset.
+    """Reject a repository where the dataset's folder cannot be created.
 
     Raises:
-        RepositoryError: It is a link or a file, or is tracked by git itself or as part of another folder.
+        RepositoryError: The path is a link or a file, or is tracked by git itself or as part of another folder.
     """
     root = branch.root
     for place in (root / tag.room, root / tag.folder):
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             kind = "link" if place.is_symlink() else "file"
             raise RepositoryError(
-                f"{place} is a {kind}; expected a folder. Move it away, then run the same command again"
+                f"{place} is a {kind}; expected a folder. Move it elsewhere, then run the same command again"
             )
     if tag.dataset.casefold().endswith((".dvc", ".git")):
         raise RepositoryError(
-            f"dataset {tag.dataset!r}: a name with this ending belongs to DVC and Git; choose another"
+            f"dataset {tag.dataset!r}: names with this ending are reserved for DVC and Git; choose another"
         )
     if branch.git("ls-tree", "-z", base, "--", f"{tag.room}.dvc"):
         raise RepositoryError(
-            f"{root} has {tag.room}.dvc: DVC tracks the whole folder {tag.room} there, so that versions of a dataset "
-            "cannot be kept in it; make a data repository of its own: sightline data init PATH --remote URI"
+            f"{root} has {tag.room}.dvc: DVC tracks the whole folder {tag.room}, so it cannot contain versions of a "
+            "dataset; create a separate data repository: sightline data init PATH --remote URI"
         )
     if branch.git("ls-tree", "-z", base, "--", tag.folder):
         raise RepositoryError(
-            f"{root} has {tag.folder} in git itself; take it out (git rm -r --cached {tag.folder}) and commit that, or "
-            "choose another --dataset"
+            f"{tag.folder} of {root} is tracked by git; remove it (git rm -r --cached {tag.folder}) and commit that, "
+            "or choose another --dataset"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Says which files of the folder some version has.
+    """Checks which files of the folder are part of any version.
 
     Attributes:
         branch: The repository.
-        tag: Names the dataset.
+        tag: The tag of the dataset.
         wanted: The files of the version that is being added.
         cache: The repository's DVC cache.
-        jobs: Threads that read files.
+        jobs: Number of threads that read files.
     """
 
     branch: Branch
@@ -105,21 +105,21 @@ class Known:
     jobs: int
 
     def require_saved(self, folder: Path) -> None:
-        """Refuse to replace a folder that holds files which no version has.
+        """Refuse to replace a folder that contains files that are not part of any version.
 
         Raises:
-            RepositoryError: With their names.
+            RepositoryError: There are such files; the message lists them.
         """
         unsaved = self.unsaved(folder)
         if unsaved:
             names = first_names([f"{name} ({why})" for name, why in sorted(unsaved.items())], "file", limit=20)
             raise RepositoryError(
-                f"{folder} holds work that no version has, in {names}; nothing was changed: add that folder as a "
-                "version of its own, or move these files away, then run the same command again"
+                f"{folder} contains files that are not part of any version ({names}); nothing was changed: add that "
+                "folder as a separate version, or move these files elsewhere, then run the same command again"
             )
 
     def unsaved(self, folder: Path) -> dict[str, str]:
-        """File -> why no version has it: it is ``new`` or ``changed``."""
+        """File -> why it is not part of any version: ``new`` or ``changed``."""
         names = [name for name in _entries(folder) if not _is_worthless(name, self.wanted)]
         found = dict(for_each_file(lambda name: _md5(folder / name), names, self.jobs, "compare files"))
         left = {name: md5 for name, md5 in found.items() if self.wanted.get(name) != md5}
@@ -132,7 +132,7 @@ class Known:
         return {name: "changed" if name in seen else "new" for name in left}
 
     def is_version(self, text: str, md5: str) -> bool:
-        """Whether a ``.dvc`` file names what is being added, or a version of the dataset."""
+        """Whether a ``.dvc`` file refers to the version being added, or to an existing version of the dataset."""
         try:
             named = read_dvc_file(text, self.tag.dvc_file).md5
         except RepositoryError:
@@ -140,7 +140,7 @@ class Known:
         return named == md5 or any(named == known for _, known in self._listed())
 
     def _listed(self) -> Iterator[tuple[str, str]]:
-        """What is checked out, and every version, the latest first: its commit, and the name of its list of files."""
+        """``HEAD`` and every version, latest first: its commit, and the MD5 of its list of files."""
         own = [
             tag for tag in dataset_tags(self._tags()) if tag.dataset == self.tag.dataset and tag.kind == self.tag.kind
         ]
@@ -150,7 +150,7 @@ class Known:
             try:
                 text = self.branch.git("show", f"{commit}:{self.tag.dvc_file}")
                 md5 = read_dvc_file(text, self.tag.dvc_file).md5
-            except RepositoryError:  # a commit without the dataset, or with a file of that name that is not Sightline's
+            except RepositoryError:  # the commit has no such dataset, or a file of that name not made by Sightline
                 continue
             if md5 not in done:
                 done.add(md5)
@@ -168,22 +168,22 @@ class Known:
                 try:
                     config = self.branch.git("show", f"{commit}:.dvc/config")
                     manifest = open_remote(config, self.tag.room, str(self.branch.root)).manifest(md5, what)
-                except RepositoryError:  # it is lost: what it held counts as held by none
+                except RepositoryError:  # the list is lost: its files count as not stored
                     continue
             yield manifest
 
 
 def replace_folder(folder: Path, new: Path, aside: Path, known: Known) -> Path | None:
-    """Put ``new`` into the place of ``folder``; killed anywhere, the same call completes it.
+    """Replace ``folder`` by ``new``; if killed at any point, the same call completes the replacement.
 
     Args:
-        folder: The folder.
-        new: What replaces it, in the same file system; where it is gone, it has been put there already.
-        aside: Where the old folder lies meanwhile.
-        known: Says what may be deleted.
+        folder: The folder to replace.
+        new: Its replacement, in the same file system; if it does not exist, it was moved already.
+        aside: Temporary path of the old folder.
+        known: Decides which files may be deleted.
 
     Returns:
-        Where the old folder is kept, when somebody put work into it in this moment; else None.
+        Path of the old folder, if it was kept because of files added in the meantime; else None.
     """
     if new.is_dir():
         if folder.is_dir():
@@ -209,7 +209,7 @@ def _remove_or_keep(aside: Path, known: Known) -> Path | None:
 
 
 def _entries(folder: Path) -> Iterator[str]:
-    """Everything below a folder but folders; a link is an entry, wherever it leads."""
+    """All entries below a folder except folders; links are entries, even to folders."""
     for path, folders, files in os.walk(folder):
         relative = Path(path).relative_to(folder)
         linked = [name for name in folders if os.path.islink(os.path.join(path, name))]  # noqa: PTH114, PTH118
@@ -218,7 +218,7 @@ def _entries(folder: Path) -> Iterator[str]:
 
 
 def _is_worthless(name: str, wanted: Manifest) -> bool:
-    """What systems leave behind, and halves of copies that earlier releases left when they were killed."""
+    """Whether a file is system litter, or a partial copy that an earlier release left when it was killed."""
     last = name.rpartition("/")[2].casefold()
     half = name.endswith(".part") and name.removesuffix(".part") in wanted
     return half or last in LITTER or last == ".ds_store" or last.startswith("._")

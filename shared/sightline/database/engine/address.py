@@ -1,4 +1,4 @@
-"""The address of a database and its connection options, from its URL."""
+"""Parses the address of a database and its connection options from a URL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPTIONS = {
     "pool_size": "connections that each process keeps open",
 }
 _NUMBERS = {"connect_timeout": (10, 1, 3_600), "statement_timeout": (60, 2, 86_400), "pool_size": (5, 1, 100)}
-"""Default, least and greatest value."""
+"""Default, minimum and maximum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,16 @@ class ServerOptions:
     """Connection options of a server.
 
     Attributes:
-        ssl_mode: As of MySQL's own clients: ``disabled``; ``preferred``, encrypt where the server can (the default);
-            ``required``, encrypt or fail (the default with ``ssl_cert``); ``verify_ca``, the server's certificate must
-            be signed by an authority of ``ssl_ca``; ``verify_identity``, and must name the host of the URL (the
-            default with ``ssl_ca``).
-        ssl_ca: PEM file; empty for the authorities that this machine trusts.
+        ssl_mode: As in MySQL's own clients: ``disabled``; ``preferred``, encrypt if the server supports it (the
+            default); ``required``, encrypt or fail (the default with ``ssl_cert``); ``verify_ca``, the server's
+            certificate must be signed by an authority of ``ssl_ca``; ``verify_identity``, and must name the host of
+            the URL (the default with ``ssl_ca``).
+        ssl_ca: PEM file; empty for the CA certificates of this machine.
         ssl_cert: PEM file of the client; empty for none.
-        ssl_key: PEM file of its key, without a passphrase; empty when it lies in ``ssl_cert``.
+        ssl_key: PEM file of its key, without a passphrase; empty if it is part of ``ssl_cert``.
         connect_timeout: Seconds to open the connection.
-        statement_timeout: Seconds for one statement, after which the server stops it.
-        pool_size: Connections that a process keeps open; ten more are opened when they are needed at once.
+        statement_timeout: Seconds for one statement, after which the server aborts it.
+        pool_size: Number of connections that a process keeps open; up to ten more are opened on demand.
     """
 
     ssl_mode: str
@@ -58,30 +58,30 @@ class ServerOptions:
 
 
 def parse_address(url: str) -> URL:
-    """Read a URL, which never holds a password.
+    """Parse a URL, which must not contain a password.
 
     Raises:
-        DatabaseError: It cannot be read, or holds a password.
+        DatabaseError: It cannot be parsed, or contains a password.
     """
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # its text may hold a part of a password
+    except (ArgumentError, ValueError):  # the exception's text may contain a part of a password
         raise DatabaseError(
             "the database URL cannot be read; expected sqlite:////absolute/path or mysql+pymysql://user@host:3306/name"
         ) from None
     if parsed.password is not None:
         raise DatabaseError(
-            f"database {redact(url)}: the URL holds a password, which would appear in process lists and logs; remove "
-            f"it and set {PASSWORD_VARIABLE} in the environment"
+            f"database {redact(url)}: the URL contains a password, which would appear in process lists and logs; "
+            f"remove it and set {PASSWORD_VARIABLE} in the environment"
         )
     return parsed
 
 
 def require_supported(url: str) -> URL:
-    """Parse a URL, and refuse unsupported databases.
+    """Parse a URL, and reject unsupported databases.
 
     Raises:
-        DatabaseError: It cannot be read, holds a password, or is of another kind.
+        DatabaseError: It cannot be parsed, contains a password, or is of another kind.
     """
     parsed = parse_address(url)
     if parsed.get_backend_name() not in BACK_ENDS:
@@ -92,16 +92,16 @@ def require_supported(url: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The URL as it may be logged and typed: without a password and without unknown options, which may hold one."""
+    """The URL for logs and commands: without a password and without unknown options, which may contain one."""
     query = {name: value for name, value in url.query.items() if name in OPTIONS}
     return URL.create(url.drivername, url.username, None, url.host, url.port, url.database, query).render_as_string()
 
 
 def parse_options(url: URL) -> ServerOptions:
-    """Read the query of a server's URL.
+    """Parse the query of a server's URL.
 
     Raises:
-        DatabaseError: An option that does not exist, does not fit, or names a file that is not there.
+        DatabaseError: An option does not exist, has an invalid value, or refers to a missing file.
     """
     values: dict[str, str] = {}
     for name, value in url.query.items():
@@ -130,7 +130,7 @@ def tls_context(url: URL, options: ServerOptions) -> ssl.SSLContext | None:
     """The TLS context; None if the URL does not set one.
 
     Raises:
-        DatabaseError: A file that is not what it should be.
+        DatabaseError: A file is not a readable certificate or key.
     """
     if options.ssl_mode in {"disabled", "preferred"}:
         return None
@@ -138,7 +138,7 @@ def tls_context(url: URL, options: ServerOptions) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=options.ssl_ca or None)
     except (ssl.SSLError, OSError) as error:
         raise _refused(url, f"ssl_ca: {options.ssl_ca} is not a readable PEM file of certificates") from error
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the certificates that MySQL makes for itself fail it
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # MySQL's self-generated certificates fail it
     context.check_hostname = options.ssl_mode == "verify_identity"
     context.verify_mode = ssl.CERT_NONE if options.ssl_mode == "required" else ssl.CERT_REQUIRED
     if options.ssl_cert:

@@ -20,31 +20,31 @@ Result = TypeVar("Result")
 
 
 def connect(url: str, *, create: bool = True) -> Engine:
-    """An engine with Sightline's options; nothing is sent to a server yet.
+    """An engine with Sightline's options; it does not connect to a server yet.
 
     Args:
-        url: ``sqlite:////absolute/path`` or ``mysql+pymysql://user@host:3306/name``, which may ask for the options of
+        url: ``sqlite:////absolute/path`` or ``mysql+pymysql://user@host:3306/name``, with the options of
             :class:`~sightline.database.engine.address.ServerOptions`: ``...?ssl_ca=/etc/ssl/our-ca.pem``.  The password
-            of a server comes from the environment variable ``SIGHTLINE_DATABASE_PASSWORD``.
+            of a server is read from the environment variable ``SIGHTLINE_DATABASE_PASSWORD``.
         create: Whether a SQLite file that does not exist may be created.
 
     Raises:
-        DatabaseError: The URL cannot be used, its driver is missing, or there is no such file.
+        DatabaseError: The URL is not supported, its driver is missing, or the file does not exist.
     """
     parsed = require_supported(url)
     return connect_sqlite(parsed, create=create) if parsed.get_backend_name() == "sqlite" else connect_server(parsed)
 
 
 def read(engine: Engine, what: str, work: Callable[[Connection], Result]) -> Result:
-    """Do ``work`` in a transaction of its own that only reads.
+    """Do ``work`` in a read-only transaction.
 
     Args:
-        engine: From :func:`connect`.
-        what: What is done, in the infinitive, for log lines and errors.
-        work: Gets the connection; may be called again after a transient fault.
+        engine: Result of :func:`connect`.
+        what: The action in the infinitive, for log lines and errors.
+        work: Called with the connection; called again after a transient error.
 
     Raises:
-        DatabaseError: What the database said, without the values that were sent.
+        DatabaseError: The error of the database, without the values that were sent.
     """
     return _transact(engine, what, work)
 
@@ -52,19 +52,19 @@ def read(engine: Engine, what: str, work: Callable[[Connection], Result]) -> Res
 def write(engine: Engine, what: str, work: Callable[[Connection], Result]) -> Result:
     """Do ``work`` in one transaction; see :func:`read`.
 
-    When the connection is lost during the commit, nobody knows whether it was done, and ``work`` is called again:
-    it must find what it wrote before, be it by an IntegrityError.
+    If the connection is lost during the commit, it is unknown whether the commit succeeded, and ``work`` is called
+    again: it must detect what it wrote before, for example by an IntegrityError.
 
     Raises:
-        IntegrityError: A row is there already; the transaction is over.
-        DatabaseError: Anything else that the database said.
+        IntegrityError: A row exists already; the transaction has ended.
+        DatabaseError: Any other error of the database.
     """
     return _transact(engine.execution_options(**{WRITES: True}), what, work)
 
 
 @contextmanager
 def explained(engine: Engine, what: str) -> Iterator[None]:
-    """Turn what the database says into an error with the place and the next step; an IntegrityError goes through."""
+    """Convert errors of the database to errors with place and next step; an IntegrityError is passed on."""
     try:
         yield
     except IntegrityError:

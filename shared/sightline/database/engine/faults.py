@@ -1,4 +1,4 @@
-"""What the faults of a database mean: which pass by themselves, and what to do about the others.
+"""Classifies database errors: which are transient, and what to do about the others.
 
 Codes are those of MariaDB and MySQL (below 2000 and above 3000) and of PyMySQL itself (2000 to 2999).
 """
@@ -20,15 +20,15 @@ TRANSIENT_CODES = {
     1040,  # too many connections
     1053,  # the server is shutting down
     1158,  # the server could not read from the network
-    1159,  # the same, after waiting
+    1159,  # the same, after a timeout
     1160,  # the server could not write to the network
-    1161,  # the same, after waiting
+    1161,  # the same, after a timeout
     1203,  # too many connections of one user
-    1205,  # waited too long for a lock
-    1213,  # deadlock, this transaction was the victim
-    1226,  # the same, where the user has a limit of its own
+    1205,  # timeout while waiting for a lock
+    1213,  # deadlock; this transaction was aborted
+    1226,  # the same, for a limit of the user
     1317,  # the statement was killed
-    1412,  # a table changed since this transaction began: somebody upgraded the schema
+    1412,  # a table changed since this transaction began: the schema was upgraded
     1927,  # the connection was killed
     CANNOT_CONNECT,
     2006,  # the server has gone away
@@ -68,7 +68,7 @@ _SQLITE_HINTS = {
 
 
 def is_transient(error: DBAPIError) -> bool:
-    """Whether the same transaction may succeed when it is tried again."""
+    """Whether the same transaction may succeed if it is retried."""
     original = error.orig
     if original is None:
         return False
@@ -80,7 +80,7 @@ def is_transient(error: DBAPIError) -> bool:
 
 
 def code(error: DBAPIError) -> int:
-    """The number that the server or PyMySQL gave; 0 for SQLite."""
+    """The error number of the server or PyMySQL; 0 for SQLite."""
     first = error.orig.args[0] if error.orig is not None and error.orig.args else 0
     return first if isinstance(first, int) else 0
 
@@ -103,7 +103,7 @@ def hint(error: DBAPIError, url: URL) -> str:
 
 
 def _never_connects(cause: object) -> bool:
-    """Whether a connection failed for a reason that waiting does not mend."""
+    """Whether a connection failed for a reason that does not go away by waiting."""
     if isinstance(cause, socket.gaierror):
         return cause.errno != socket.EAI_AGAIN
     return isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)

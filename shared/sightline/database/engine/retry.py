@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from sightline.database.engine.faults import is_transient
 
 RETRY_SECONDS = 90.0
-"""How long after its first fault a transaction is tried again: a network or a server is often back within a minute."""
+"""How long a transaction is retried after its first error: networks and servers often recover within a minute."""
 
 MIN_ATTEMPTS = 5
-"""Tries that a transaction has in any case: one wait for a lock may take most of the time above."""
+"""Minimum number of attempts: one wait for a lock may take most of the time above."""
 
 FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 5.0
@@ -26,15 +26,15 @@ Result = TypeVar("Result")
 
 
 def with_retries(work: Callable[[], Result], what: str) -> Result:
-    """Do ``work``, again after a transient fault, waiting twice as long each time, with jitter.
+    """Do ``work``; retry after transient errors with exponential backoff and jitter.
 
     Args:
-        work: A whole transaction: nothing of a failed attempt may remain.
+        work: A complete transaction: a failed attempt must not leave any changes.
         what: For the log line.
 
     Raises:
-        DBAPIError: A fault that does not pass, at once; or the last one, :data:`RETRY_SECONDS` after the first and
-            after :data:`MIN_ATTEMPTS` tries.
+        DBAPIError: An error that is not transient, at once; or the last transient one, :data:`RETRY_SECONDS` after the
+            first and after :data:`MIN_ATTEMPTS` attempts.
     """
     delay = FIRST_DELAY_SECONDS
     attempt, first_fault = 0, 0.0

@@ -1,9 +1,9 @@
 """Connections to MySQL and MariaDB.
 
-How the limits of time fit together: a statement waits for a lock for a while, the server stops the statement a little
-later, and only then would the client hang up, so that it never leaves a statement behind that still runs.  A server
-that lost its client (a network that went away without a word) frees the locks of its transaction after
-:data:`IDLE_SECONDS`; otherwise another attempt would wait for the lock of the first for hours.
+The time limits are coordinated: a statement waits for a lock for some time, the server aborts the statement a little
+later, and the client disconnects only after that, so that it never leaves a running statement behind.  A server whose
+client disappeared (a network failure without notice) releases the locks of its transaction after
+:data:`IDLE_SECONDS`; otherwise the next attempt could wait for these locks for hours.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     import pymysql
 
 IDLE_SECONDS = 60
-"""How long a connection may do nothing before the server closes it and rolls its transaction back."""
+"""How long a connection may be idle before the server closes it and rolls its transaction back."""
 
 LOCK_SECONDS = 50
-"""How long a statement waits for the lock of another transaction, if the statement may take so long."""
+"""How long a statement waits for a lock, if its own time limit allows it."""
 
 HANG_UP_SECONDS = 15
-"""How much longer than the server the client waits."""
+"""How much longer than the server the client waits for a statement."""
 
 OLDEST = {"MySQL": (8, 0), "MariaDB": (10, 6)}
 SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-"""Refuse what a column cannot hold; some servers are set to cut it."""
+"""Reject values that do not fit into a column; some servers are configured to truncate them."""
 
 
 def connect_server(url: URL) -> Engine:
@@ -63,15 +63,15 @@ def connect_server(url: URL) -> Engine:
 
 
 def _open(url: URL, options: ServerOptions, tls: ssl.SSLContext | None) -> pymysql.Connection[Any]:
-    """One connection, with every limit set.
+    """Open one connection, with all time limits set.
 
     Raises:
-        DatabaseError: The server is too old, or asks for the password in a way that needs another package.
+        DatabaseError: The server is too old, or its authentication method needs another package.
     """
     import pymysql
     from pymysql.constants import CLIENT
 
-    password: Any = os.environ.get(PASSWORD_VARIABLE, "").encode()  # given as text, it could only be Latin-1
+    password: Any = os.environ.get(PASSWORD_VARIABLE, "").encode()  # PyMySQL would encode text as Latin-1
     try:
         connection = pymysql.connect(
             host=url.host,
@@ -88,7 +88,7 @@ def _open(url: URL, options: ServerOptions, tls: ssl.SSLContext | None) -> pymys
             ssl=tls,
             ssl_disabled=options.ssl_mode == "disabled",
         )
-    except RuntimeError as error:  # PyMySQL's way to name a package that a kind of password needs
+    except RuntimeError as error:  # raised by PyMySQL if an authentication method needs another package
         raise DatabaseError(
             f"database {shown(url)}: {error}; install it, or let the user authenticate by another method"
         ) from error
@@ -101,7 +101,7 @@ def _open(url: URL, options: ServerOptions, tls: ssl.SSLContext | None) -> pymys
 
 
 def _set_limits(connection: pymysql.Connection[Any], url: URL, options: ServerOptions) -> None:
-    """Check the server's version, and tell it how long it may take."""
+    """Check the server's version, and set its time limits."""
     kind = _require_version(url, connection.get_server_info())  # type: ignore[no-untyped-call]
     limits = ", ".join(f"{name} = {value}" for name, value in _limits(kind, options.statement_timeout).items())
     with connection.cursor() as cursor:
@@ -109,7 +109,7 @@ def _set_limits(connection: pymysql.Connection[Any], url: URL, options: ServerOp
 
 
 def _limits(kind: str, seconds: int) -> dict[str, int]:
-    """Session variables for statements that may take so long; MySQL itself stops only those that read."""
+    """Session variables for the time limits; MySQL itself only aborts statements that read."""
     lock_seconds = min(LOCK_SECONDS, seconds - 1)
     limits = {
         "wait_timeout": max(IDLE_SECONDS, seconds),
@@ -120,7 +120,7 @@ def _limits(kind: str, seconds: int) -> dict[str, int]:
 
 
 def _require_version(url: URL, version: str) -> str:
-    """``MySQL`` or ``MariaDB``, from what the server says of itself, such as ``5.5.5-10.11.6-MariaDB``."""
+    """``MySQL`` or ``MariaDB``, from the server's version string, such as ``5.5.5-10.11.6-MariaDB``."""
     kind = "MariaDB" if "mariadb" in version.lower() else "MySQL"
     found = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+)", version)
     if found is None or (int(found[1]), int(found[2])) < OLDEST[kind]:

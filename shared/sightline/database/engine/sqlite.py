@@ -14,7 +14,7 @@ from sightline.errors import DatabaseError
 
 LOCK_SECONDS = 30.0
 WRITES = "sightline_writes"
-"""Execution option of a transaction that writes."""
+"""Execution option of write transactions."""
 
 _LOCK_POLL_SECONDS = 0.02
 
@@ -50,14 +50,14 @@ def connect_sqlite(url: URL, *, create: bool) -> Engine:
 
 
 def _prepare(connection: Any, _record: object) -> None:  # noqa: ANN401  (the driver's own connection)
-    """Leave transactions to :func:`_begin`; write-ahead log, so that readers never wait for writers."""
+    """Leave transactions to :func:`_begin`; enable the write-ahead log, so that readers never wait for writers."""
     connection.isolation_level = None
     _write_ahead(connection)
     connection.execute("PRAGMA foreign_keys=ON")
 
 
 def _write_ahead(connection: Any) -> None:  # noqa: ANN401  (the driver's own connection)
-    """Switch the file to the write-ahead log; SQLite itself does not wait for a writer when it does that."""
+    """Switch the file to the write-ahead log; SQLite does not wait for concurrent writers in this case."""
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -71,6 +71,6 @@ def _write_ahead(connection: Any) -> None:  # noqa: ANN401  (the driver's own co
 
 
 def _begin(connection: Connection) -> None:
-    """A writer takes the lock at once: taken later, it could not be waited for."""
+    """A write transaction takes the lock at its beginning: SQLite would not wait for a lock taken later."""
     writes = connection.get_execution_options().get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,1 +1,1 @@
-"""Queries and updates of the tables."""
+"""Queries and updates of the database tables."""

@@ -1,4 +1,4 @@
-"""Everything made from a dataset version, which prevents its removal."""
+"""Finds objects made from a dataset version, which prevent its removal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Dependent:
 
     Attributes:
         kind: ``model``, ``champion``, ``measurement`` or ``run``.
-        name: As a person finds it again.
+        name: A name by which users can find it.
     """
 
     kind: str
@@ -28,7 +28,7 @@ class Dependent:
 
 
 def find(connection: Connection, annotation_tag: str, training_tag: str) -> list[Dependent]:
-    """The newest :data:`SHOWN` of each kind."""
+    """Find the newest :data:`SHOWN` objects of each kind."""
     return [
         *_champions(connection, training_tag),
         *_models(connection, training_tag),
@@ -67,7 +67,7 @@ def _measurements(connection: Connection, training_tag: str) -> list[Dependent]:
 
 
 def _runs(connection: Connection, annotation_tag: str, training_tag: str) -> list[Dependent]:
-    """Runs that may be about to train on it; one that ended without a model made nothing from it."""
+    """Running runs that may train on it; a run that ended without a model does not depend on it."""
     read = RUNS.c.dataset_tag.in_([annotation_tag, training_tag])
     query = select(RUNS.c.run_id).where(read, RUNS.c.state == "running").order_by(RUNS.c.id.desc())
     return [Dependent("run", f"{run_id}, which is running") for run_id in connection.scalars(query.limit(SHOWN))]

@@ -1,9 +1,8 @@
-"""The images of a version on their way into the database: checked, and in the order of their key, in little memory.
+"""The images of a version prepared for the database: checked, and sorted by key, with little memory.
 
-A table whose rows lie in the order of their key is written fastest in that order, and a transaction that failed is
-written again; so the rows must be sorted and must be there more than once, while their number may be a million.  They
-are dealt by the first byte of the key into buckets, which are small enough to be sorted one at a time.  Full ones move
-to a temporary file.
+A table clustered by its key is written fastest in key order, and a failed transaction is repeated; so the rows must be
+sorted and iterable several times, even for a million images.  They are distributed to buckets by the first byte of the
+key; a bucket is small enough to be sorted in memory.  Full buckets are moved to a temporary file.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Row = tuple[str, str, str, str, int, int, int, str]
 COLUMNS = ("path_sha256", "path", "split", "sha256", "size_bytes", "width", "height", "group_name")
 
 BLOCK_ROWS = 512
-"""Rows of a bucket that stay in memory: 131,072 in all, about 60 MB."""
+"""Rows per bucket that stay in memory: 131,072 in total, about 60 MB."""
 
 _BUCKETS = 256
 _MAX_SIZE = 2**63 - 1
@@ -34,19 +33,19 @@ _MAX_PIXELS = 2**31 - 1
 
 
 class ImageRows:
-    """Rows of the table ``images``, without the version, in the order of their key; iterate as often as needed.
+    """Rows of the table ``images``, without the version, in key order; can be iterated repeatedly.
 
     Args:
         tag: The version's tag, for messages.
         images: Read once.
 
     Attributes:
-        number: Of images.
-        splits: Of images, by split.
+        number: Number of images.
+        splits: Number of images by split.
 
     Raises:
-        DatabaseError: A value that the table cannot hold exactly; no room for the temporary file; and while iterating,
-            a path that is given twice.
+        DatabaseError: A value that the table cannot store exactly; no space for the temporary file; or, while
+            iterating, a duplicate path.
     """
 
     def __init__(self, tag: str, images: Iterable[ImageRecord]) -> None:
@@ -76,7 +75,7 @@ class ImageRows:
     def close(self) -> None:
         """Remove the temporary file."""
         if self._file is not None:
-            with contextlib.suppress(OSError):  # no room for what is thrown away
+            with contextlib.suppress(OSError):  # closing may fail on a full disk, but the data is discarded anyway
                 self._file.close()
 
     def __iter__(self) -> Iterator[Row]:
@@ -129,7 +128,7 @@ class ImageRows:
                 raise DatabaseError(f"images.{name} of {image.path}: {value!r} is not a whole number from 0 to {limit}")
 
     def _move(self, bucket: int) -> None:
-        """Move the rows of a bucket to the file.  No text holds a NUL, see :func:`check_key`."""
+        """Move the rows of a bucket to the file, separated by NUL, which :func:`check_key` does not allow in texts."""
         data = "\0".join("\0".join(map(str, row)) for row in self._buckets[bucket]).encode()
         try:
             if self._file is None:

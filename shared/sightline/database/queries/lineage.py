@@ -1,7 +1,7 @@
-"""All lineage queries, in both directions; each uses an index.
+"""Lineage queries in both directions; each uses an index.
 
-A tag may have thousands of runs and models.  Of those the newest are shown and the rest is counted, so that an answer
-takes as long on a large database as on a small one.
+A tag may have thousands of runs and models.  Only the newest are returned and the others are counted, so that a query
+is equally fast on large and small databases.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Rows = Sequence[Row[Any]]
 
 
 def trace(connection: Connection, asked: Named) -> Lineage:
-    """Everything that ``asked`` was made from, and everything that was made from it."""
+    """Find all objects from which ``asked`` was made, and all that were made from it."""
     training_tags, models, hidden_models = _start(connection, asked)
     uses = _uses(connection, [row.id for row in models])
     training = {tag: row for tag, row in _versions(connection, training_tags).items() if row.record.kind == "training"}
@@ -62,7 +62,7 @@ def trace(connection: Connection, asked: Named) -> Lineage:
 
 
 def training_tags_of(connection: Connection, tags: Iterable[str]) -> dict[str, list[str]]:
-    """The training tags that were made from each of some annotation tags, in the order of their registration."""
+    """The training tags made from each of some annotation tags, in order of registration."""
     wanted = sorted(set(tags) - {""})
     table = VERSIONS
     query = select(table.c.parent_tag, table.c.tag, table.c.id).where(table.c.parent_tag.in_(wanted))
@@ -73,7 +73,7 @@ def training_tags_of(connection: Connection, tags: Iterable[str]) -> dict[str, l
 
 
 def runs_by_id(connection: Connection, run_ids: Iterable[str]) -> list[RunRow]:
-    """Those of ``run_ids`` that are known, the newest first."""
+    """The known runs among ``run_ids``, newest first."""
     rows = connection.execute(select(RUNS).where(RUNS.c.run_id.in_(sorted(set(run_ids))))).all()
     return [run_row(row) for row in sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)]
 
@@ -108,7 +108,7 @@ def selections(connection: Connection, runs: Sequence[RunRow]) -> dict[str, dict
 
 
 def _choice(known: dict[str, tuple[str, float | None]]) -> RunChoice | None:
-    """The best candidate and the champion that stayed, of who was proposed and who selected."""
+    """The best candidate and the retained champion, from the models with the roles proposed and selected."""
     selected = known.get("selected", ("", None))
     sha256, value = known.get("proposed", selected)
     if value is None:
@@ -119,7 +119,7 @@ def _choice(known: dict[str, tuple[str, float | None]]) -> RunChoice | None:
 
 
 def _start(connection: Connection, asked: Named) -> tuple[list[str], Rows, int]:
-    """The training tags and the models to begin with, and how many older models are left out."""
+    """The training tags and models to start with, and the number of older models that are left out."""
     if asked.kind == "model":
         found = connection.execute(select(MODELS).where(MODELS.c.sha256 == asked.name)).all()
         return [row.training_tag for row in found], found, 0
@@ -150,7 +150,7 @@ def _models(connection: Connection, which: ColumnElement[bool]) -> Rows:
 
 
 def _visitors(connection: Connection, tags: Collection[str]) -> Rows:
-    """Models that were trained on something else and measured on one of ``tags``: champions of that time."""
+    """Models trained on other data and measured on one of ``tags``: the champions at that time."""
     here = select(METRICS.c.model_id).where(METRICS.c.dataset_tag.in_(tags)).distinct()
     ids = connection.scalars(select(MODELS.c.id).where(MODELS.c.id.in_(here), MODELS.c.training_tag.not_in(tags))).all()
     return _models(connection, MODELS.c.id.in_(ids)) if ids else []
@@ -178,7 +178,7 @@ def _runs_of(
     *,
     used: Collection[str],
 ) -> tuple[list[RunRow], int]:
-    """The runs, newest first, and how many older ones are left out; ``used`` are those that used the training sets."""
+    """The runs, newest first, and the number of older runs left out; ``used`` maps runs to training sets."""
     if asked.kind == "run":
         return runs_by_id(connection, [asked.name]), 0
     ids = {use.run_id for entries in uses.values() for use in entries} | {row.run_id for row in models if row.run_id}
@@ -198,7 +198,7 @@ def _runs_of(
 
 
 def _used(connection: Connection, asked: Named, training: dict[str, VersionRow]) -> dict[str, list[str]]:
-    """By run, which of some training sets it used (:func:`~sightline.database.queries.run_data.used_training_sets`)."""
+    """Run -> the training sets that it used (:func:`~sightline.database.queries.run_data.used_training_sets`)."""
     tags = set(training) | {row.record.parent_tag for row in training.values()} - {""}
     only = asked.name if asked.kind == "run" else None
     return used_training_sets(connection, tags, training.values(), only)
@@ -247,7 +247,7 @@ def _model_lineages(connection: Connection, models: Rows, uses: dict[int, list[R
 def _promotions(
     connection: Connection, model_ids: Collection[int], by_run: ColumnElement[bool] | None
 ) -> list[PromotionLineage]:
-    """Those that made or ended one of some models as champion, and those of a run."""
+    """Promotions in which some models became or ceased to be champion, and promotions of a run."""
     table, after = PROMOTIONS, PROMOTIONS.alias("after")
     champion, before, heir = MODELS.alias("champion"), MODELS.alias("before"), MODELS.alias("heir")
     which = [select(table.c.id).where(table.c.model_id.in_(model_ids))]
@@ -298,5 +298,5 @@ def _promotions(
 
 
 def _same_champions(one: FromClause, other: FromClause) -> ColumnElement[bool]:
-    """Whether two promotions are of one task, dataset and metric."""
+    """Whether two promotions have the same task, dataset and metric."""
     return and_(*(one.c[name] == other.c[name] for name in ("task", "dataset", "metric")))

@@ -1,4 +1,4 @@
-"""What a name means: a tag, a run, or a model, in full or by its beginning."""
+"""Resolves a name to a tag, run or model, also by the beginning of an id."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sightline.database.schema.tables import MODELS, RUNS, VERSIONS
 from sightline.errors import AmbiguousNameError, UnknownNameError
 
 MIN_DIGITS = 6
-"""Of a model's SHA-256 that must be given."""
+"""Minimum number of digits of a model's SHA-256."""
 
 _SHOWN = 10
 _SEARCHED = 500
@@ -26,14 +26,14 @@ def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameK
     """Resolve a name to a single tag, run or model.
 
     Args:
-        connection: Of the database.
+        connection: Connection to the database.
         name: A tag, a run's id or its beginning, a model's SHA-256 or six digits of it, or a model's URI.
         where: The database, for the message.
-        kinds: What is looked for.
+        kinds: The kinds to search for.
 
     Raises:
-        UnknownNameError: Nothing is called so; with the names that come near.
-        AmbiguousNameError: Several are; with those that match.
+        UnknownNameError: There is no such object; the message shows similar names.
+        AmbiguousNameError: Several objects match; the message lists them.
     """
     wanted = set(kinds)
     matches = [found for found in _exact(connection, name) or _beginning(connection, name) if found.kind in wanted]
@@ -75,7 +75,7 @@ def _exact(connection: Connection, name: str) -> list[Named]:
 
 
 def _unregistered(connection: Connection, name: str) -> list[Named]:
-    """A tag, or a run, that only models and runs speak of: its own row is in another database, or was never written."""
+    """A tag or run that only models and runs refer to: its own row is in another database, or was never written."""
     for kind, column in (
         ("annotations", RUNS.c.dataset_tag),
         ("training", MODELS.c.training_tag),
@@ -96,13 +96,13 @@ def _beginning(connection: Connection, name: str) -> list[Named]:
 
 
 def _from(connection: Connection, column: Column[str], beginning: str) -> Iterable[str]:
-    """Values that begin so, at most as many as are shown and one more; a range, as LIKE ignores case on SQLite."""
+    """Values with this prefix, at most one more than are shown; a range query, because SQLite's LIKE ignores case."""
     query = select(column).where(column >= beginning, column < beginning + _LAST).order_by(column).limit(_SHOWN + 1)
     return connection.scalars(query)
 
 
 def _known(connection: Connection) -> list[Named]:
-    """Every tag, the newest runs and the newest models."""
+    """All tags, the newest runs and the newest models."""
     tags = select(VERSIONS.c.kind, VERSIONS.c.tag).where(VERSIONS.c.state == "published").order_by(VERSIONS.c.id.desc())
     runs = select(RUNS.c.run_id).order_by(RUNS.c.id.desc()).limit(_SEARCHED)
     models = select(MODELS.c.sha256).order_by(MODELS.c.id.desc()).limit(_SEARCHED)

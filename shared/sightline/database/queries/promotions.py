@@ -1,4 +1,4 @@
-"""Promotions: which model became champion, when, and which one it replaced."""
+"""Promotions: which model became champion, when, and which model it replaced."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MAX_ATTEMPTS = 8
 def record(engine: Engine, promotion: PromotionRecord) -> None:
     """See :meth:`sightline.database.Database.record_promotion`.
 
-    Each promotion has a number among those of its dataset, task and metric; of two writers who take the same, one is
-    refused by the unique key, and looks again.
+    Each promotion has a number, unique for its dataset, task and metric; if two writers use the same number, the unique
+    key rejects one of them, which then tries the next number.
     """
     what = f"promote model {promotion.model_sha256} of {promotion.dataset} by {promotion.metric}"
     for _ in range(MAX_ATTEMPTS):
@@ -34,7 +34,7 @@ def record(engine: Engine, promotion: PromotionRecord) -> None:
 
 
 def latest(connection: Connection, dataset: str, metric: str, task: str) -> PromotionRow | None:
-    """The present champion, or None."""
+    """The current champion, or None."""
     table = PROMOTIONS
     previous = MODELS.alias("previous")
     query = (

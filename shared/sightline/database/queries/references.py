@@ -11,14 +11,14 @@ from sightline.database.schema.tables import MODELS, PROMOTIONS, RUNS, VERSIONS
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """The references of the database.
+    """Files and runs referenced by the database.
 
     Attributes:
         models: SHA-256 of every model file -> its URI.
         promoted: SHA-256 of every model that was ever a champion.
-        runs: Every run that is known.
-        fruitful_runs: Those that made a model or a champion.
-        code_revisions: The code that every run and every model was made with.
+        runs: Every registered run.
+        fruitful_runs: Runs that produced a model or a champion.
+        code_revisions: The code revisions of all runs and models.
         versions: Dataset tag -> (commit, DVC digest) of every published version.
     """
 
@@ -31,7 +31,7 @@ class References:
 
 
 def find(connection: Connection) -> References:
-    """Read all of it, in one transaction."""
+    """Read all references in one transaction."""
     models = {row.id: row for row in connection.execute(select(MODELS.c.id, MODELS.c.sha256, MODELS.c.uri))}
     makers = connection.scalars(select(MODELS.c.run_id).where(MODELS.c.run_id.is_not(None)).distinct())
     table = PROMOTIONS

@@ -1,7 +1,7 @@
-"""Which training sets a run used: a run and a training set of the same annotations may have nothing in common.
+"""Determines which training sets a run used: sharing the annotations of a training set does not imply using it.
 
-A run that has models is linked with what they were trained on.  One without models used a training set if it got past
-record, or if it would have recorded exactly this one; not if it had ended before the training set was registered.
+A run with models used the training sets of its models.  A run without models used a training set if it completed
+record, or if it would have recorded exactly this one; but not if it ended before the training set was registered.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from sightline.strict_json import decode
 
 _WITHOUT_DATA = {"resolve", "record"}
 _WITH_DATA = {"train", "evaluate", "promote", "test", "finish"}
-"""Tasks of a run: the message of one that failed begins with the task that did."""
+"""Tasks of a run: the message of a failed run begins with the failed task."""
 
 _TRAINED = ("best", "last", "candidate", "proposed")
-"""Roles that only a run's own candidates have; champions and what was selected may come from other data."""
+"""Roles of a run's own candidates; champions and selected models may come from other data."""
 
 _CHUNK = 500
 
@@ -29,13 +29,13 @@ _CHUNK = 500
 def used_training_sets(
     connection: Connection, dataset_tags: Collection[str], versions: Iterable[VersionRow], run_id: str | None = None
 ) -> dict[str, list[str]]:
-    """By run, for all runs of some dataset tags, which of some training sets each used; runs that used none are absent.
+    """Run -> the training sets that it used, for all runs of some dataset tags; runs that used none are absent.
 
     Args:
-        connection: Of the database.
-        dataset_tags: Annotation tags and training tags, as runs were started with them.
-        versions: The training sets in question.
-        run_id: The one run that is asked about; all by default.
+        connection: Connection to the database.
+        dataset_tags: Annotation tags and training tags with which runs were started.
+        versions: The training sets to consider.
+        run_id: Restricts the query to one run; all runs by default.
     """
     columns = (RUNS.c.run_id, RUNS.c.dataset_tag, RUNS.c.state, RUNS.c.message, RUNS.c.finished_at)
     query = select(*columns, RUNS.c.configuration_digest).where(RUNS.c.dataset_tag.in_(sorted(dataset_tags)))
@@ -64,7 +64,7 @@ def used_training_sets(
 
 
 def _linked(connection: Connection, run_ids: Collection[str]) -> set[tuple[str, str]]:
-    """(run, training tag) for the models that runs made, or found finished."""
+    """(run, training tag) for models that runs created, or reused."""
     made = select(MODELS.c.run_id, MODELS.c.training_tag)
     found = select(RUN_MODELS.c.run_id, MODELS.c.training_tag).join(MODELS, MODELS.c.id == RUN_MODELS.c.model_id)
     links: set[tuple[str, str]] = set()
@@ -76,7 +76,7 @@ def _linked(connection: Connection, run_ids: Collection[str]) -> set[tuple[str, 
 
 
 def _says(run: Row[*tuple[Any, ...]], version: VersionRow) -> bool | None:
-    """Whether a run without models used a training set; None where its configuration must tell."""
+    """Whether a run without models used a training set; None if its configuration must be compared."""
     if run.finished_at is not None and run.finished_at < version.created_at:
         return False
     task = run.message.partition(":")[0] if run.state == "failed" else ""
@@ -88,7 +88,7 @@ def _says(run: Row[*tuple[Any, ...]], version: VersionRow) -> bool | None:
 
 
 def _record_digests(connection: Connection, examples: Mapping[str, str]) -> dict[str, str]:
-    """By a configuration's digest, that of the part that record depends on; ``examples`` has a run of each."""
+    """Configuration digest -> digest of the part that record depends on; ``examples`` has a run for each."""
     found: dict[str, str] = {}
     for some in _chunks(sorted(examples.values())):
         query = select(RUNS.c.configuration_digest, RUNS.c.configuration).where(RUNS.c.run_id.in_(some))

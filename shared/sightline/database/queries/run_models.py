@@ -1,4 +1,4 @@
-"""The role of a model in a run."""
+"""The roles of models in runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def record(engine: Engine, run_id: str, uses: Iterable[ModelUse]) -> None:
     what = f"record the models of run {run_id}"
     try:
         write(engine, what, lambda connection: _add(connection, run_id, wanted))
-    except IntegrityError:  # another task of the run wrote one of them after it was looked for
+    except IntegrityError:  # another task of the run wrote the same role concurrently
         write(engine, what, lambda connection: _add(connection, run_id, wanted))
 
 
@@ -39,7 +39,7 @@ def _add(connection: Connection, run_id: str, uses: Iterable[ModelUse]) -> None:
         if use.role in {
             "selected",
             "proposed",
-        }:  # one a metric: a decision that was made anew takes the place of the one before
+        }:  # one model per metric: a repeated decision replaces the previous one
             before = of_run & (table.c.role == use.role) & (table.c.metric == use.metric)
             connection.execute(delete(table).where(before))
         connection.execute(insert(table).values(_values(run_id, use) | {"model_id": key}))

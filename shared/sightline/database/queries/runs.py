@@ -1,4 +1,4 @@
-"""Runs: their start, configuration and end."""
+"""Runs: start, configuration and end."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def _values(state: RunState, message: str) -> dict[str, Any]:
 
 
 def latest(connection: Connection, limit: int) -> list[RunRow]:
-    """The latest runs, the newest first."""
+    """The latest runs, newest first."""
     query = select(RUNS).order_by(RUNS.c.id.desc()).limit(limit)
     return [run_row(row) for row in connection.execute(query)]
 
 
 def run_row(row: Row[Any]) -> RunRow:
-    """A row of runs as plain data."""
+    """Convert a row of runs to plain data."""
     return RunRow(
         record=RunRecord(**{name: getattr(row, name) for name in RunRecord.__slots__}),
         state=cast(RunState, row.state),

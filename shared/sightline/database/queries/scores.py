@@ -30,7 +30,7 @@ def register_model(engine: Engine, model: ModelRecord) -> None:
 
 
 def model_row(row: Row[Any]) -> ModelRecord:
-    """A row of models as plain data."""
+    """Convert a row of models to plain data."""
     return ModelRecord(**{name: getattr(row, name) for name in ModelRecord.__slots__})
 
 
@@ -83,7 +83,7 @@ def metrics(connection: Connection, model_sha256: str, dataset_tag: str, split: 
 
 
 def _complete(connection: Connection, model: ModelRecord) -> None:
-    """Add what is not known yet of a registered model: a step that only found it does not know what made it."""
+    """Fill in unknown fields of a registered model: a step that reused it does not know its origin."""
     key = model_id(connection, model.sha256)
     for name in ("training_tag", "run_id", "code_rev"):
         column, value = MODELS.c[name], getattr(model, name)

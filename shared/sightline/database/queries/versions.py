@@ -1,4 +1,4 @@
-"""Dataset versions, registered atomically."""
+"""Atomic registration of dataset versions."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from sightline.database.schema.tables import CATEGORY_COUNTS, IMAGES, SPLIT_COUN
 from sightline.errors import DatabaseError, VersionConflictError
 
 CHUNK_ROWS = 5_000
-"""Rows of images that are read, or given to SQLite, at once."""
+"""Number of image rows that are read, or passed to SQLite, at once."""
 
 STATEMENT_ROWS = 500
-"""Rows in one statement to a server; at most about 3 MB, and an MB less than any server takes for the usual path."""
+"""Rows per statement for a server; at most about 3 MB, and for typical paths less than 1 MB, any server's limit."""
 
 GONE_SECONDS = (0.1, 0.5, 2.0)
-"""Waits before a row is written again that was refused for one which is gone: of a killed server's last transaction."""
+"""Delays before a rejected row is retried if the conflicting row has vanished, as after a rolled-back transaction."""
 
 RETIRED = "@"
-"""Between the name of a removed version and its commit."""
+"""Separates the name of a removed version from its commit."""
 
 MAX_VERSION = 100
-"""Characters of the column ``version``."""
+"""Maximum length of the column ``version``, characters."""
 
 Values = dict[str, Any]
 
@@ -41,8 +41,8 @@ def register(
 ) -> bool:
     """See :meth:`sightline.database.Database.register_version`.
 
-    The unique row of the version is written first, so that a second writer waits there; the rest is written in the
-    order of its keys, so that no two writers wait for each other.
+    The unique row of the version is written first, so that a concurrent writer waits there; the other rows are written
+    in key order, so that two writers never deadlock.
     """
     category_rows = _category_rows(version.tag, categories)
     with ImageRows(version.tag, images) as image_rows:
@@ -74,8 +74,8 @@ def register(
 def retire(engine: Engine, tag: str, commit: str) -> bool:
     """See :meth:`sightline.database.Database.retire_version`.
 
-    The row keeps its images and counts, and gives its names back: both get the commit at their end, which no tag can
-    have.
+    The row keeps its images and counts, and its names become free: the commit is appended to both, which no tag can
+    contain.
     """
     table = VERSIONS
     mark = f"{RETIRED}{commit[:12]}"
@@ -93,7 +93,7 @@ def retire(engine: Engine, tag: str, commit: str) -> bool:
 
 
 def removed_commit(connection: Connection, tag: str) -> str:
-    """The commit of the version that was removed last under this tag; empty where none is known."""
+    """The commit of the last removed version with this tag; empty if there is none."""
     table = VERSIONS
     start = f"{tag}{RETIRED}"
     query = select(table.c.commit).where(table.c.tag >= start, table.c.tag < f"{start}g", table.c.state == "removed")
@@ -101,7 +101,7 @@ def removed_commit(connection: Connection, tag: str) -> str:
 
 
 def find(connection: Connection, *, dataset: str | None = None, tag: str | None = None) -> list[VersionRow]:
-    """Published versions, all or by dataset or tag, in the order of their registration."""
+    """Published versions, all or by dataset or tag, in order of registration."""
     query = select(VERSIONS).where(VERSIONS.c.state == "published").order_by(VERSIONS.c.id)
     if dataset is not None:
         query = query.where(VERSIONS.c.dataset == dataset)
@@ -111,7 +111,7 @@ def find(connection: Connection, *, dataset: str | None = None, tag: str | None 
 
 
 def categories(connection: Connection, tag: str) -> list[CategoryCount]:
-    """The counts of the version that ``tag`` names."""
+    """The counts of the version with this tag."""
     table = CATEGORY_COUNTS
     query = (
         select(table.c.category, table.c.split, table.c.instances, table.c.images)
@@ -139,7 +139,7 @@ def images(connection: Connection, tag: str, after: str) -> Sequence[tuple[str, 
 def _insert(
     connection: Connection, table: Table, version_id: int, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
 ) -> None:
-    """Write rows of text and whole numbers, which need no conversion."""
+    """Insert rows of text and integers, which need no conversion."""
     quoted = ", ".join(map(connection.dialect.identifier_preparer.quote, ["version_id", *columns]))
     statement = f"INSERT INTO {table.name} ({quoted}) VALUES "  # noqa: S608  (names of the schema, no values)
     remaining = iter(rows)
@@ -157,17 +157,17 @@ def _insert(
 def _one_statement(
     statement: str, one: str, rows: list[tuple[Any, ...]], numbers: list[bool]
 ) -> tuple[str, tuple[str, ...]]:
-    """One statement with all rows, its numbers written out: a third less work for PyMySQL than row by row."""
+    """One statement with all rows and literal numbers: a third less work for PyMySQL than row by row."""
     texts = [not number for number in numbers]
     values = ", ".join([one % tuple(itertools.compress(row, numbers)) for row in rows])
     return statement + values, tuple(itertools.chain.from_iterable(itertools.compress(row, texts) for row in rows))
 
 
 def _is_registered(engine: Engine, version: VersionRecord) -> bool:
-    """Whether another writer recorded the same version before; False where what was in the way is gone.
+    """Whether another writer registered the same version before; False if the conflicting row has vanished.
 
     Raises:
-        VersionConflictError: It has other contents.
+        VersionConflictError: The registered version has other contents.
     """
     table = VERSIONS
     names = (table.c.dataset == version.dataset) & (table.c.version == version.version) & (table.c.kind == version.kind)
@@ -209,7 +209,7 @@ def _category_rows(tag: str, categories: Iterable[CategoryCount]) -> list[tuple[
 
 
 def version_row(row: Row[Any]) -> VersionRow:
-    """A row of dataset_versions as plain data."""
+    """Convert a row of dataset_versions to plain data."""
     record = VersionRecord(
         dataset=row.dataset,
         version=row.version,

@@ -1,6 +1,6 @@
-"""Values that the database could not store exactly are refused before they are sent.
+"""Rejects values that the database could not store exactly, before they are sent.
 
-SQLite takes text of any length, MySQL compares text without the blanks at its end; so one rule holds for both.
+SQLite accepts text of any length, MySQL ignores trailing spaces in comparisons; so one rule applies to both.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from sqlalchemy import Table, Text
 from sightline.errors import DatabaseError
 
 MAX_TEXT_BYTES = 65_535
-"""What MySQL's TEXT holds."""
+"""Maximum size of MySQL's TEXT."""
 
 
 def text_limits(table: Table) -> dict[str, int]:
-    """The greatest number of characters of each key column of ``table``."""
+    """The maximum length of each key column of ``table``, characters."""
     limits = {column.name: getattr(column.type, "length", None) for column in table.columns}
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def check_key(where: str, value: str, limit: int) -> None:
-    """Refuse text that a key column cannot hold exactly.
+    """Reject text that a key column cannot store exactly.
 
     Args:
         where: Table and column, for the message.
         value: The text.
-        limit: The column's length, characters.
+        limit: Maximum length of the column, characters.
 
     Raises:
-        DatabaseError: Too long, a blank at the end, a NUL, or not valid Unicode.
+        DatabaseError: The text is too long, has a trailing space, contains a NUL, or is not valid Unicode.
     """
     if len(value) > limit:
         raise DatabaseError(f"{where}: {value[:80]!r}... has {len(value)} characters, the limit is {limit}; shorten it")
@@ -48,10 +48,10 @@ def check_key(where: str, value: str, limit: int) -> None:
 
 
 def check_row(table: Table, values: Mapping[str, Any]) -> None:
-    """Refuse a row that ``table`` cannot hold exactly.
+    """Reject a row that ``table`` cannot store exactly.
 
     Raises:
-        DatabaseError: As :func:`check_key`; or a text over 65,535 bytes, or a number that is not finite.
+        DatabaseError: As for :func:`check_key`; or a text over 65,535 bytes, or a number that is not finite.
     """
     limits = text_limits(table)
     for name, value in values.items():

@@ -1,4 +1,4 @@
-"""Column types that mean the same on SQLite and MySQL; for the tables and for the migrations that make them."""
+"""Column types that behave the same on SQLite and MySQL, for the tables and their migrations."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ TABLE_OPTIONS: dict[str, Any] = {
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
 }
-"""For tables whose rows are counted by ``id``."""
+"""For tables with a numeric ``id``."""
 
 CLUSTERED: dict[str, Any] = TABLE_OPTIONS | {"sqlite_with_rowid": False}
-"""For tables whose rows lie in the order of their natural key."""
+"""For tables clustered by their natural key."""
 
 
 def key_string(length: int) -> String:
-    """Text of at most ``length`` characters that compares byte by byte."""
+    """Text of at most ``length`` characters with byte-wise comparison."""
     return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
 
 
@@ -34,15 +34,15 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
-        """MySQL keeps whole seconds unless told otherwise."""
+        """Request microseconds from MySQL, which stores whole seconds by default."""
         if dialect.name in {"mysql", "mariadb"}:
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """To UTC, without the zone."""
+        """Convert to UTC, without the zone."""
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """The zone back."""
+        """Add the zone again."""
         return None if value is None else value.replace(tzinfo=UTC)

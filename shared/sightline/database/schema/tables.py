@@ -1,14 +1,14 @@
 """The tables.
 
-Keys compare byte by byte on every engine: MySQL's default collation would take ``v1`` for ``V1``, and its padding takes
-``v1`` for ``v1`` with a blank, which is why :mod:`sightline.database.schema.checks` refuses blanks at the ends.  A path
-is too long for a MySQL index, so its SHA-256 is the key.
+Keys are compared by bytes on every engine: MySQL's default collation would treat ``v1`` and ``V1`` as equal, and its
+padding ``v1`` and ``v1`` with a trailing space; so :mod:`sightline.database.schema.checks` rejects trailing spaces.  A
+path is too long for a MySQL index, so its SHA-256 is the key.
 
-Whoever asks where something came from asks by its tag, its run or its model: each such column has an index, so that the
-answer takes as long with a thousand versions as with one.
+Lineage queries search by tag, run or model: each such column has an index, so that they take as long with a thousand
+versions as with one.
 
-They are plain tables and no mapped classes: nobody here wants objects, and the mapper takes as long to import as a
-lineage takes to read.
+They are plain tables without mapped classes: objects are not needed, and importing the mapper takes as long as reading
+a lineage.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ METADATA = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     }
 )
-"""All tables; constraints have names, so that migrations can speak of them."""
+"""All tables; constraints have names, so that migrations can refer to them."""
 
 VERSIONS = Table(
     "dataset_versions",
@@ -60,7 +60,7 @@ VERSIONS = Table(
 )
 """A version of a dataset: ``pending`` inside the transaction that registers it, then ``published``.
 
-One that was taken back is ``removed``, with its commit at the end of ``version`` and ``tag``.
+A removed version is ``removed``, with its commit appended to ``version`` and ``tag``.
 """
 
 IMAGES = Table(
@@ -77,7 +77,7 @@ IMAGES = Table(
     Column("group_name", key_string(255), nullable=False),
     **CLUSTERED,
 )
-"""An image of a dataset version.  Rows lie in the order of the primary key, in which they are written."""
+"""An image of a dataset version.  The table is clustered by the primary key and written in this order."""
 
 SPLIT_COUNTS = Table(
     "split_counts",
@@ -87,7 +87,7 @@ SPLIT_COUNTS = Table(
     Column("images", Integer, nullable=False),
     **CLUSTERED,
 )
-"""How many images a split of a dataset version has: counted once, when the version is registered."""
+"""The number of images in a split of a dataset version, counted once at registration."""
 
 CATEGORY_COUNTS = Table(
     "category_counts",
@@ -99,7 +99,7 @@ CATEGORY_COUNTS = Table(
     Column("images", Integer, nullable=False),
     **CLUSTERED,
 )
-"""How often a category occurs in one split of a dataset version."""
+"""The number of instances of a category in one split of a dataset version."""
 
 RUNS = Table(
     "runs",
@@ -138,7 +138,7 @@ MODELS = Table(
     Index(None, "uri", mysql_length={"uri": 255}, mariadb_length={"uri": 255}),
     **TABLE_OPTIONS,
 )
-"""A model file, known by its SHA-256.  Its run may be one that another system keeps, so it is no foreign key."""
+"""A model file, identified by its SHA-256.  Its run may be stored in another system, so it is not a foreign key."""
 
 RUN_MODELS = Table(
     "run_models",
@@ -150,9 +150,9 @@ RUN_MODELS = Table(
     Index(None, "model_id"),
     **CLUSTERED,
 )
-"""What a model was in a run: ``best``, ``last``, ``champion``, ``proposed`` or ``selected`` by ``metric``, ``tested``.
+"""The role of a model: ``best``, ``last``, ``champion``, ``proposed`` or ``selected`` by ``metric``, ``tested``.
 
-It tells apart the run that made a model (``models.run_id``) and those that found it and used it.
+It distinguishes the run that created a model (``models.run_id``) from runs that reused it.
 """
 
 METRICS = Table(
@@ -188,5 +188,5 @@ PROMOTIONS = Table(
     Index(None, "run_id"),
     **TABLE_OPTIONS,
 )
-"""A change of champion; ``sequence`` grows with each of one task, dataset and metric and says which is the latest,
-whatever the clocks say.  A model may become champion again, by the same run too."""
+"""A change of champion; ``sequence`` increases for each task, dataset and metric and determines the latest one,
+independent of clocks.  A model may become champion again, even in the same run."""

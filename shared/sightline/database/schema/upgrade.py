@@ -1,4 +1,4 @@
-"""The schema's version: Alembic migrations that come with the package, one table each."""
+"""Upgrades the schema with the Alembic migrations of the package."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sightline.errors import DatabaseError
 
 SCRIPTS = "sightline.database.schema:migrations"
 LOCK_SECONDS = 50
-"""How long an upgrade waits for another one."""
+"""How long an upgrade waits for a concurrent one."""
 
 UPGRADE_SECONDS = 21_600
-"""How long one statement of an upgrade may take: an index on ten million rows takes minutes, on a slow disk hours."""
+"""Time limit for one statement of an upgrade: an index on ten million rows takes minutes, on a slow disk hours."""
 
 
 def current_revision(engine: Engine) -> str:
-    """The revision that the database is at; empty when it has no tables yet.
+    """The schema revision of the database; empty if it has no tables yet.
 
     Raises:
         DatabaseError: It cannot be reached.
@@ -35,12 +35,12 @@ def current_revision(engine: Engine) -> str:
 
 
 def head_revision() -> str:
-    """The revision that this code expects."""
+    """The schema revision that this code expects."""
     return _known_revisions()[0]
 
 
 def require_current(engine: Engine) -> None:
-    """Refuse a database whose schema this code cannot use.
+    """Reject a database whose schema this code cannot use.
 
     Raises:
         DatabaseError: The schema is older or newer than this code.
@@ -57,13 +57,13 @@ def require_current(engine: Engine) -> None:
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the database to the revision that this code expects; safe to repeat, and safe among processes.
+    """Upgrade the database to the revision that this code expects; can be repeated and run concurrently.
 
-    On SQLite the whole upgrade is one transaction.  MySQL commits at every statement, so each migration has one
-    statement that is left out when it was done, and an upgrade that was killed is simply run again.
+    On SQLite the whole upgrade is one transaction.  MySQL commits after every statement, so each migration has one
+    statement that is skipped if it was done before, and an upgrade that was killed can simply be repeated.
 
     Raises:
-        DatabaseError: The schema is newer than this code, or the database refused.
+        DatabaseError: The schema is newer than this code, or the database returned an error.
     """
     current = current_revision(engine)
     if current == head_revision():
@@ -75,7 +75,7 @@ def upgrade(engine: Engine) -> None:
 
 
 def differences(engine: Engine) -> list[str]:
-    """How the tables of the database differ from those that this code expects; empty when they do not.
+    """The differences between the tables of the database and those that this code expects; empty if there are none.
 
     Raises:
         DatabaseError: It cannot be reached.
@@ -91,14 +91,14 @@ def differences(engine: Engine) -> list[str]:
 
 
 def _current(connection: Connection) -> str:
-    """What Alembic wrote down.  Asked for by every command, so without importing Alembic, which takes 0.2 s."""
+    """The revision stored by Alembic.  Read by every command, so without importing Alembic, which takes 0.2 s."""
     if not inspect(connection).has_table("alembic_version"):
         return ""
     return connection.scalar(text("SELECT version_num FROM alembic_version")) or ""
 
 
 def _known_revisions() -> list[str]:
-    """All revisions, the newest first: the numbers in front of the files' names."""
+    """All revisions, newest first: the numbers at the beginning of the file names."""
     files = (resources.files("sightline.database.schema.migrations") / "versions").iterdir()
     return sorted((file.name.partition("_")[0] for file in files if file.name[:4].isdecimal()), reverse=True)
 
@@ -116,7 +116,7 @@ def _upgrade(engine: Engine) -> None:
 
 @contextmanager
 def _patient(engine: Engine) -> Iterator[Engine]:
-    """The same database, on connections that wait for a slow statement; SQLite's do so anyway."""
+    """The same database, with connections that wait for slow statements; SQLite always does."""
     if engine.dialect.name == "sqlite":
         yield engine.execution_options(**{WRITES: True})
         return
@@ -129,10 +129,12 @@ def _patient(engine: Engine) -> Iterator[Engine]:
 
 @contextmanager
 def _alone(engine: Engine) -> Iterator[None]:
-    """Hold the server's lock for upgrades of this database, on a connection of its own.
+    """Hold the server's lock for upgrades of this database, on a separate connection.
 
-    It must outlive the transaction: freed before the commit, it would let the next one in with the revision before.
-    The server frees it when the connection is closed, or lost.  SQLite's writing transaction is a lock already.
+    It must outlive the transaction: if it were released before the commit, the next upgrade would still see the
+        previous
+    revision.  The server releases it when the connection is closed or lost.  On SQLite the write transaction is the
+    lock.
     """
     if engine.dialect.name == "sqlite":
         yield

@@ -1,4 +1,4 @@
-"""Detections and ground truth, drawn on their image so that a person can check them character by character."""
+"""Draws detections and ground truth on their image, so that a person can check them character by character."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sightline.report.drawing.lettering import Lettering, printable
 Colour = tuple[int, int, int]
 
 _SMALL_SIDE = 640
-"""Images whose longer side is below this many pixels are drawn at twice their size: labels stay readable."""
+"""Images with a longer side below this many pixels are drawn at twice their size, so that labels stay readable."""
 _FILL_ALPHA = 60
 _OUTLINE_ALPHA = 210
 
@@ -35,10 +35,10 @@ class _Mark:
 
 
 def class_colour(category_id: int) -> Colour:
-    """The RGB colour (0 to 255) of a class: the same in every image and every run.
+    """The RGB color (0 to 255) of a class, the same in every image and every run.
 
-    Neighbouring ids lie a golden angle apart on the colour wheel and take turns in lightness, so that twenty classes
-    can be told from each other.
+    Consecutive ids are a golden angle apart on the color wheel and alternate in lightness, so that twenty classes can
+    be told apart.
     """
     hue = (0.58 + category_id * 0.6180339887498949) % 1.0
     lightness = (0.52, 0.66, 0.42)[category_id % 3]
@@ -47,18 +47,19 @@ def class_colour(category_id: int) -> Colour:
 
 
 def draw_detections(image: Image.Image, detections: Detections, class_names: Mapping[int, str]) -> Image.Image:
-    """Draw boxes, translucent masks where there are any, and "name NN %" for every detection.
+    """Draw boxes, translucent masks if any, and "name NN %" for every detection.
 
     Args:
         image: The image as it is on disk, EXIF orientation applied; it is not changed.
-        detections: In the image's pixels; filter by score before (:meth:`Detections.above`).
-        class_names: Name of every COCO category id that occurs; where no font has a name's letters, the id is drawn.
+        detections: In pixels of the image, already filtered by score (:meth:`Detections.above`).
+        class_names: COCO category id -> name, for every id that occurs; the id is drawn if no font has the name's
+            letters.
 
     Returns:
-        RGB; twice as large as ``image`` where its longer side is below 640 pixels, the same size otherwise.
+        RGB; twice the size of ``image`` if its longer side is below 640 pixels, else the same size.
 
     Raises:
-        DataError: A category id without a name, or a mask of another size than the image.
+        DataError: A category id has no name, or a mask has another size than the image.
     """
     masks = [None] * len(detections) if detections.masks is None else detections.masks
     marks = [
@@ -79,9 +80,9 @@ def draw_detections(image: Image.Image, detections: Detections, class_names: Map
 def draw_truth(
     image: Image.Image, annotations: Sequence[CocoAnnotation], class_names: Mapping[int, str], *, masks: bool = True
 ) -> Image.Image:
-    """Draw boxes, translucent masks and class names of the ground truth; arguments as :func:`draw_detections`.
+    """Draw boxes, translucent masks and class names of the ground truth; arguments as for :func:`draw_detections`.
 
-    Without ``masks``, boxes alone are drawn, as for a task that has no outlines.
+    Without ``masks`` only boxes are drawn, as for a task without masks.
     """
     marks = []
     for annotation in annotations:
@@ -103,14 +104,14 @@ def _name(class_names: Mapping[int, str], category_id: int) -> str:
     if category_id not in class_names:
         known = ", ".join(str(known_id) for known_id in sorted(class_names))
         raise DataError(
-            f"category id {category_id} cannot be drawn: it has no name among the ids {known}; "
-            "draw with the classes that the model and the dataset were made with"
+            f"cannot draw category id {category_id}: no class has this id (known ids: {known}); "
+            "use the classes of the model and the dataset"
         )
     return printable(class_names[category_id], str(category_id))
 
 
 def _draw(image: Image.Image, marks: list[_Mark]) -> Image.Image:
-    """Masks first, the largest at the bottom, then boxes, then labels, so that nothing hides what lies in it."""
+    """Masks first, the largest at the bottom, then boxes, then labels, so that objects do not hide smaller ones."""
     scale = 2 if max(image.size) < _SMALL_SIDE else 1
     size = (image.width * scale, image.height * scale)
     canvas = image.convert("RGB")
@@ -136,7 +137,7 @@ def _area(box_xyxy: tuple[float, float, float, float]) -> float:
 
 
 def _paint_mask(canvas: Image.Image, mark: _Mark, scale: int, image_size: tuple[int, int]) -> None:
-    """Tint the mask's pixels and trace its rim; only the mask's bounding box is touched."""
+    """Tint the pixels of the mask and draw its outline; only the mask's bounding box is processed."""
     found = None if mark.segmentation is None else _cropped_mask(mark.segmentation, image_size)
     if found is None:
         return
@@ -154,7 +155,7 @@ def _paint_mask(canvas: Image.Image, mark: _Mark, scale: int, image_size: tuple[
 def _cropped_mask(
     segmentation: Segmentation, image_size: tuple[int, int]
 ) -> tuple[npt.NDArray[np.uint8], int, int] | None:
-    """The mask as uint8 [h, w] of 0 and 1, cropped to what it covers, with its left and top; None when it is empty."""
+    """The mask as uint8 [h, w] of 0 and 1, cropped to its bounding box, with left and top; None if it is empty."""
     height, width = image_size
     if isinstance(segmentation, list):
         polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
@@ -165,8 +166,8 @@ def _cropped_mask(
         encoding = segmentation
     if list(encoding["size"]) != [height, width]:
         raise DataError(
-            f"a mask of {encoding['size'][0]} x {encoding['size'][1]} (height x width) cannot be drawn on an image of "
-            f"{height} x {width}: draw on the image that was inferred, EXIF orientation applied"
+            f"cannot draw a mask of {encoding['size'][0]} x {encoding['size'][1]} (height x width) on an image of "
+            f"{height} x {width}; use the image that the model was run on, with EXIF orientation applied"
         )
     left, top, mask_width, mask_height = covered_box(encoding)
     if mask_width == 0 or mask_height == 0:
@@ -179,7 +180,7 @@ def _write_labels(pen: ImageDraw.ImageDraw, size: tuple[int, int], marks: list[_
     font_size = max(10, round(max(size) / 64))
     lettering = Lettering(font_size)
     pad = max(2, font_size // 5)
-    gap = font_size / 2  # the font's own space is so narrow that "1 95 %" would read as 195 %
+    gap = font_size / 2  # the space of the font is so narrow that "1 95 %" would look like 195 %
     names, extents = [], []
     for mark in marks:
         rest = (gap + lettering.width(mark.score) if mark.score else 0) + 2 * pad

@@ -1,4 +1,4 @@
-"""Where labels go so that they hide neither the objects nor each other."""
+"""Placement of labels so that they hide neither objects nor each other."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ Rectangle = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
 _STEPS = 5
-"""How many label heights a label may move away from its box to find room."""
+"""Maximum distance of a label from its box, in label heights."""
 
 
 def place_labels(
     boxes: Sequence[Rectangle], extents: Sequence[tuple[float, float]], size: tuple[int, int]
 ) -> list[Rectangle]:
-    """Find a place for each box's label, greedily, in the order given.
+    """Place the label of each box, greedily.
 
-    Places above, below and beside the box are tried, then places further away.  A place costs what it covers: another
-    label most, the inside of a box that does not surround this one less, distance a little.  So labels of characters
-    go above or below their line.
+    Positions above, below and beside the box are tried first, then positions farther away.  The cost of a position is
+    the area it covers: high for another label, lower for the inside of a box that does not surround this one, plus a
+    little for distance.  Labels of characters therefore go above or below their line.
 
     Args:
-        boxes: What is labelled.
+        boxes: The boxes to label.
         extents: Width and height of each label.
-        size: Width and height of the image; labels stay inside where they fit.
+        size: Width and height of the image; labels stay inside if they fit.
 
     Returns:
-        One rectangle a box.
+        One rectangle per box, in the order of ``boxes``.
     """
     obstacles = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     taken: list[Rectangle] = []
-    # Small boxes have the fewest good places: they choose first.
+    # Small boxes have the fewest good positions, so they come first.
     order = sorted(range(len(boxes)), key=lambda index: (_area(boxes[index]), index))
     chosen: dict[int, Rectangle] = {}
     for index in order:
@@ -59,7 +59,7 @@ def _rectangle(row: npt.NDArray[np.float64]) -> Rectangle:
 def _candidates(
     box: Rectangle, extent: tuple[float, float], size: tuple[int, int]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Places [N, 4] with their distance from the box in label heights [N], the best first."""
+    """Positions [N, 4] with their distance from the box in label heights [N], the best first."""
     width, height = extent
     left, top, right, bottom = box
     corners: list[tuple[float, float, float]] = []
@@ -80,7 +80,7 @@ def _candidates(
 
 
 def _surrounds(obstacles: npt.NDArray[np.float64], box: Rectangle) -> npt.NDArray[np.bool_]:
-    """Which boxes hold the whole of this one and are much larger: a label may lie in those."""
+    """Whether each box contains this one and is much larger; labels may be placed inside such boxes."""
     left, top, right, bottom = box
     areas = (obstacles[:, 2] - obstacles[:, 0]) * (obstacles[:, 3] - obstacles[:, 1])
     holds = (
@@ -91,7 +91,7 @@ def _surrounds(obstacles: npt.NDArray[np.float64], box: Rectangle) -> npt.NDArra
 
 
 def _overlaps(places: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Pixels that each place [N, 4] shares with each other rectangle [M, 4]: [N, M]."""
+    """Intersection areas in pixels of positions [N, 4] and other rectangles [M, 4]: [N, M]."""
     low = np.maximum(places[:, None, :2], others[None, :, :2])
     high = np.minimum(places[:, None, 2:], others[None, :, 2:])
     shared: npt.NDArray[np.float64] = np.clip(high - low, 0, None).prod(axis=2)

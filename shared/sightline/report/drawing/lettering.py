@@ -1,6 +1,6 @@
-"""Names of classes in any script: which font has their glyphs, how wide they are, and how they are drawn.
+"""Draws class names in any script: selects fonts with their glyphs, measures widths, and shapes the text.
 
-Pillow's own font has Latin letters alone.  Other letters come from Noto (the packages ``manimgx-fonts`` and
+Pillow's default font has only Latin letters.  Other letters come from Noto (the packages ``manimgx-fonts`` and
 ``manimgx-fonts-cjk``, SIL Open Font License), glyph by glyph where a name mixes scripts.
 """
 
@@ -17,13 +17,13 @@ from PIL import ImageDraw, ImageFont, features
 _PACKAGES = ("manimgx_fonts", "manimgx_fonts_cjk")
 _FIRST = "NotoSans[wght].ttf"
 _WEIGHT = 400
-"""Regular, on the axis of weights that the fonts have."""
+"""Regular, on the weight axis of the variable fonts."""
 
 _BASELINE = 0.36
-"""How far below the middle of a line the letters stand, in font sizes."""
+"""Distance of the baseline below the middle of a line, in font sizes."""
 
 _RIGHT_TO_LEFT = {"R", "AL"}
-"""Unicode's bidirectional classes of Hebrew, Arabic and their relatives (UAX 9, table 4)."""
+"""Bidirectional classes of Hebrew, Arabic and related scripts (UAX 9, table 4)."""
 
 _ELLIPSIS = "..."
 
@@ -43,7 +43,7 @@ class Lettering:
     """Text in one size.
 
     Args:
-        size: Of the font, pixels.
+        size: Font size in pixels.
     """
 
     def __init__(self, size: int) -> None:
@@ -51,13 +51,13 @@ class Lettering:
         self._plain = ImageFont.load_default(size)
 
     def width(self, text: str) -> float:
-        """How wide a text is, pixels."""
+        """The width of a text in pixels."""
         if text.isascii():
             return self._plain.getlength(text)
         return sum(self._run_width(run) for run in _runs(text))
 
     def fitted(self, text: str, width: float) -> str:
-        """The text, or as much of its beginning as fits into ``width`` pixels with dots behind it."""
+        """The text, shortened with an ellipsis if it is wider than ``width`` pixels."""
         if self.width(text) <= width:
             return text
         kept = len(text)
@@ -66,7 +66,7 @@ class Lettering:
         return text[:kept].rstrip() + _ELLIPSIS
 
     def write(self, pen: ImageDraw.ImageDraw, left: float, middle: float, text: str, ink: tuple[int, int, int]) -> None:
-        """Write a text from ``left`` on, its line's middle at ``middle``, pixels."""
+        """Draw a text that starts at x = ``left``, with the middle of its line at y = ``middle``, both in pixels."""
         if text.isascii():
             pen.text((left, middle), text, ink, self._plain, "lm")
             return
@@ -84,11 +84,11 @@ class Lettering:
 
 
 def printable(name: str, instead: str) -> str:
-    """A name on one line, or ``instead`` where a font is missing for one of its characters.
+    """A name on one line, or ``instead`` if no font has one of its characters.
 
     Args:
         name: Any text.
-        instead: What is drawn in its place: ASCII.
+        instead: The replacement, in ASCII.
     """
     line = " ".join("".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in name).split())
     if line.isascii():
@@ -101,12 +101,12 @@ def _has_font(letter: str) -> bool:
 
 
 def _invisible(letter: str) -> bool:
-    """Joiners, marks of direction, selectors of variants: they need no glyph."""
+    """Joiners, direction marks and variation selectors, which need no glyph."""
     return unicodedata.category(letter) == "Cf" or "\ufe00" <= letter <= "\ufe0f"
 
 
 def _runs(text: str) -> list[_Run]:
-    """The runs of a text in the order in which they are seen, from left to right."""
+    """The runs of a text in visual order, from left to right."""
     coverages = _coverages()
     runs: list[_Run] = []
     for letter in text:
@@ -125,11 +125,11 @@ def _runs(text: str) -> list[_Run]:
             runs[-1] = _Run(last.text + letter, font, right_to_left)
         else:
             runs.append(_Run(letter, font, right_to_left))
-    return _in_order_of_sight(runs)
+    return _in_visual_order(runs)
 
 
-def _in_order_of_sight(runs: list[_Run]) -> list[_Run]:
-    """Runs as a reader sees them: a text that begins from right to left as a whole, else each stretch of its own."""
+def _in_visual_order(runs: list[_Run]) -> list[_Run]:
+    """Runs in visual order: all are reversed if the first is right to left, else each right-to-left sequence is."""
     if runs and runs[0].right_to_left:
         return runs[::-1]
     seen: list[_Run] = []
@@ -144,7 +144,7 @@ def _in_order_of_sight(runs: list[_Run]) -> list[_Run]:
 
 
 def _directed(run: _Run) -> tuple[str, str | None]:
-    """The text and direction that Pillow takes; where it cannot shape text, the letters are turned round here."""
+    """The text and direction to pass to Pillow; if Pillow cannot shape text, the letters are reversed here."""
     if _shapes():
         return run.text, "rtl" if run.right_to_left else "ltr"
     return run.text[::-1] if run.right_to_left else run.text, None
@@ -157,7 +157,7 @@ def _shapes() -> bool:
 
 @lru_cache(maxsize=1)
 def _paths() -> tuple[Path, ...]:
-    """The font files, that of Latin, Greek and Cyrillic first, those with emoji and symbols behind the scripts."""
+    """The font files: Latin, Greek and Cyrillic first, then other scripts, then symbols and emoji."""
     found: list[Path] = []
     for package in _PACKAGES:
         spec = importlib.util.find_spec(package)
@@ -173,7 +173,7 @@ def _paths() -> tuple[Path, ...]:
 
 @lru_cache(maxsize=1)
 def _coverages() -> tuple[frozenset[int], ...]:
-    """The characters of each font."""
+    """The code points of each font."""
     from matplotlib.ft2font import FT2Font
 
     return tuple(frozenset(FT2Font(str(path)).get_charmap()) for path in _paths()) or (frozenset(),)

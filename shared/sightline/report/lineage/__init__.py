@@ -1,1 +1,1 @@
-"""Where something came from, as page, text and JSON."""
+"""Lineage of data, runs and models as a page, as text and as JSON."""

@@ -1,4 +1,4 @@
-"""The lineage of something, and a run, as JSON values: what ``--json`` prints.  The keys are stable."""
+"""Lineage and runs as JSON values, for ``--json``.  The keys are stable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Document = dict[str, Any]
 
 
 def lineage_document(lineage: Lineage) -> Document:
-    """Everything about ``lineage``; times are UTC, ISO 8601."""
+    """The whole lineage; times are UTC, ISO 8601."""
     return {
         "asked": {"kind": lineage.asked.kind, "name": lineage.asked.name},
         "annotations": [_version(version) for version in lineage.annotations],
@@ -52,7 +52,7 @@ def run_document(run: RunRow) -> Document:
 
 
 def choices_document(choices: Mapping[str, RunChoice]) -> Document:
-    """The run's own best candidate by metric with the champion that stayed, and what was selected of the two."""
+    """By metric: the run's best candidate, the champion if it was kept, and which of the two was selected."""
     ordered = sorted(choices.items())
     return {
         "candidates": {
@@ -74,7 +74,7 @@ def choices_document(choices: Mapping[str, RunChoice]) -> Document:
 
 
 def recipe_document(run: RunRow) -> Document | None:
-    """How the configuration of a run differs from its recipe as this Sightline has it; None where it has none."""
+    """Differences of a run's configuration from its recipe in this version of Sightline; None without such a recipe."""
     changed = differences_from_recipe(run_configuration(run))
     return None if changed is None else {one.path: {"recipe": one.before, "run": one.now} for one in changed}
 
@@ -86,7 +86,7 @@ def run_configuration(run: RunRow) -> Document:
 
 
 def run_seconds(run: RunRow) -> float | None:
-    """From its start to its end; None while it runs."""
+    """Duration of the run; None while it is running."""
     return None if run.finished_at is None else (run.finished_at - run.started_at).total_seconds()
 
 

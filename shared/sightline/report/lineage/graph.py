@@ -1,4 +1,4 @@
-"""Lineage as a graph: annotations, training sets, runs, models, champions, and what came from what."""
+"""Lineage as a graph of annotations, training sets, runs, models and champions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sightline.database import Lineage, ModelLineage, RunRow
-from sightline.report.lineage.wording import images_text, short, shown_metrics, standing, told_scores
+from sightline.report.lineage.wording import images_text, short, shown_metrics, shown_scores, standing
 from sightline.report.page import slug
 from sightline.report.pages.run_graph import GraphBox, GraphLayout
 from sightline.report.wording import metric_text
 
 MOST_BOXES = 6
-"""Boxes a layer that are drawn; the rest are counted in one more."""
+"""Maximum number of boxes per layer; one more box counts the rest."""
 
 _STACK_WIDTH = 300
 _STACK_HEIGHT = 66
@@ -27,12 +27,12 @@ class Node:
 
     Attributes:
         key: Unique in the graph.
-        kind: What it is, in words.
+        kind: Kind of object, as text.
         name: Its name, shortened.
-        note: What there is to say of it.
-        tone: The class of its colour.
-        link: Id of its part of the page; empty where it has none.
-        asked: Whether it is what was asked for.
+        note: A remark below the name.
+        tone: CSS class of its color.
+        link: Id of the element on the page with details; empty if there is none.
+        asked: Whether it is the requested object.
     """
 
     key: str
@@ -46,16 +46,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class LineageGraph:
-    """Boxes, layer by layer, and (before, after) by their keys."""
+    """Boxes, layer by layer, and edges as (before, after) pairs of their keys."""
 
     nodes: list[Node]
     edges: list[tuple[str, str]]
 
 
 def lineage_graph(lineage: Lineage) -> LineageGraph:
-    """The graph of a lineage; of many runs and models those that are told the most about."""
-    models, more_models = _most_telling_models(lineage)
-    runs, more_runs = _most_telling_runs(lineage, models)
+    """The graph of a lineage, limited to the most relevant runs and models."""
+    models, more_models = _most_relevant_models(lineage)
+    runs, more_runs = _most_relevant_runs(lineage, models)
     data, data_edges = _data(lineage, models)
     run_nodes, run_edges = _runs(lineage, runs, models)
     model_nodes, model_edges = _models(lineage, models)
@@ -78,8 +78,8 @@ def lineage_graph(lineage: Lineage) -> LineageGraph:
     return LineageGraph([*nodes, *champions], [*edges, *champion_edges])
 
 
-def _most_telling_models(lineage: Lineage) -> tuple[list[ModelLineage], int]:
-    """What was asked for, champions, selected ones, then the newest; and how many are left out."""
+def _most_relevant_models(lineage: Lineage) -> tuple[list[ModelLineage], int]:
+    """The requested model, champions, selected models, then the newest; and the number left out."""
     tags = {version.row.record.tag for version in lineage.training_sets}
     own = [
         model for model in lineage.models if lineage.asked.kind in {"run", "model"} or model.record.training_tag in tags
@@ -94,8 +94,8 @@ def _most_telling_models(lineage: Lineage) -> tuple[list[ModelLineage], int]:
     return [model for model in own if model in kept], len(own) - len(kept) + lineage.hidden_models
 
 
-def _most_telling_runs(lineage: Lineage, models: Sequence[ModelLineage]) -> tuple[list[RunRow], int]:
-    """Those on the way from this data to these models: makers of the drawn models, then the newest; and the others."""
+def _most_relevant_runs(lineage: Lineage, models: Sequence[ModelLineage]) -> tuple[list[RunRow], int]:
+    """Runs that made the drawn models, then the newest; and the number left out."""
     makers = {model.record.run_id for model in models}
     tags = {version.row.record.tag for version in (*lineage.annotations, *lineage.training_sets)} | {lineage.asked.name}
     on_the_way = [run for run in lineage.runs if {run.record.run_id, run.record.dataset_tag} & (makers | tags)]
@@ -131,7 +131,7 @@ def _data(lineage: Lineage, models: Iterable[ModelLineage]) -> tuple[list[Node],
 
 
 def _elsewhere(lineage: Lineage) -> str:
-    """What is said of a box that the lineage does not hold: a run's champion came from before the run."""
+    """The note of a box that is not in the lineage, such as the run of an earlier champion."""
     return "before this run" if lineage.asked.kind == "run" else "not in this database"
 
 
@@ -165,7 +165,7 @@ def _models(lineage: Lineage, models: Sequence[ModelLineage]) -> tuple[list[Node
     nodes, edges = [], []
     for model in models:
         sha256 = model.record.sha256
-        score = next((one for one in told_scores(model, tags) if metric in one.values), None)
+        score = next((one for one in shown_scores(model, tags) if metric in one.values), None)
         note = "not measured" if score is None else f"{metric} {metric_text(score.values[metric])} on {score.split}"
         asked = sha256 == lineage.asked.name
         nodes.append(Node(sha256, "model", short(sha256), note, "good", f"model-{sha256[:16]}", asked=asked))
@@ -200,11 +200,11 @@ def _champions(lineage: Lineage, models: Iterable[ModelLineage]) -> tuple[list[N
 
 
 def stack(names: Sequence[str], edges: Iterable[tuple[str, str]]) -> GraphLayout:
-    """All boxes below each other for a phone: neighbours joined straight, others by lanes at the left.
+    """Lay out all boxes in one column for a phone: direct neighbors are joined straight, others by lanes on the left.
 
     Args:
-        names: The boxes, top down.
-        edges: (before, after); those that name others are left out.
+        names: The boxes, from top to bottom.
+        edges: (before, after); edges with unknown names are left out.
     """
     place = {name: index for index, name in enumerate(names)}
     known = [(place[source], place[target]) for source, target in edges if source in place and target in place]

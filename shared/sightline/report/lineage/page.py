@@ -1,4 +1,4 @@
-"""The page of a lineage: the drawn graph, and below it everything that its boxes stand for."""
+"""The page of a lineage: the graph, followed by details of every box."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from sightline.report.lineage.wording import (
     roles_text,
     short,
     shown_metrics,
+    shown_scores,
     standing,
     time_text,
-    told_scores,
 )
 from sightline.report.page import write_page
 from sightline.report.pages.run_graph import lay_out
 
 
 def write_lineage_page(path: Path, lineage: Lineage) -> None:
-    """Write the page as one HTML file that opens offline; parent folders are made.
+    """Write the page as one HTML file that opens offline; parent folders are created.
 
     Args:
         path: The HTML file; replaced as a whole.
-        lineage: What to show.
+        lineage: The lineage to show.
     """
     graph = lineage_graph(lineage)
     keys = [node.key for node in graph.nodes]
@@ -70,5 +70,5 @@ def _run_values(lineage: Lineage, index: int) -> dict[str, Any]:
 def _model_values(lineage: Lineage, model: ModelLineage) -> dict[str, Any]:
     now, before = standing(model.record.sha256, lineage.promotions)
     names = sorted({name for scores in model.scores for name in scores.values}, key=metric_order)
-    told = told_scores(model, [version.row.record.tag for version in lineage.training_sets])
-    return {"row": model, "now": now, "before": before, "names": names, "told": told[0].values if told else {}}
+    shown = shown_scores(model, [version.row.record.tag for version in lineage.training_sets])
+    return {"row": model, "now": now, "before": before, "names": names, "shown": shown[0].values if shown else {}}

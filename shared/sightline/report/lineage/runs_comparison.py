@@ -18,8 +18,8 @@ class ComparedMetric:
     Attributes:
         split: ``val`` or ``test``.
         name: Such as ``mask_AP``.
-        a: Of the first run's model, 0 to 1; None where it was not measured.
-        b: Of the second run's.
+        a: Value of the first run's model, 0 to 1; None if it was not measured.
+        b: Value of the second run's model.
     """
 
     split: str
@@ -29,24 +29,24 @@ class ComparedMetric:
 
     @property
     def difference(self) -> float | None:
-        """How much better (positive) the second run's model is; None where one was not measured."""
+        """``b - a``, positive if the second run's model is better; None if either was not measured."""
         return None if self.a is None or self.b is None else self.b - self.a
 
 
 @dataclass(frozen=True, slots=True)
 class RunSide:
-    """One of two runs.
+    """One of the two runs.
 
     Attributes:
         run: The run.
-        training_tag: What its model was measured on; empty where there is no model.
-        digest: Of that training set; empty where it is not registered.
-        model: The SHA-256 of the model that stands for it; empty where it has none.
-        role: What that model was: ``best candidate by mask_AP``, ``selected by mask_AP`` in runs of earlier releases,
-            or ``best``.
-        selected: The selected model's SHA-256, by metric.
-        champion: SHA-256 of the champion that stayed by the metric of ``role``; empty where none did.
-        became: What the model was from then on, such as ``became champion``; empty where it was no champion.
+        training_tag: Training set that its model was measured on; empty if there is no model.
+        digest: Digest of that training set; empty if it is not registered.
+        model: SHA-256 of the model that represents the run; empty if it has none.
+        role: Role of that model: ``best candidate by mask_AP``, ``selected by mask_AP`` in runs of earlier releases, or
+            ``best``.
+        selected: SHA-256 of the selected model, by metric.
+        champion: SHA-256 of the champion that was kept by the metric of ``role``; empty if none was.
+        became: Whether the model is champion, such as ``its model became champion``; empty if it is not.
     """
 
     run: RunRow
@@ -66,8 +66,8 @@ class Comparison:
     Attributes:
         a: The first.
         b: The second.
-        configuration: Where their configurations differ; places such as ``work.dir`` left out.
-        metrics: Of the models that stand for them, val first.
+        configuration: Differences of their configurations, without locations such as ``work.dir``.
+        metrics: Metrics of the models that represent them, val first.
     """
 
     a: RunSide
@@ -88,8 +88,8 @@ class Comparison:
 def compare_runs(a: Lineage, b: Lineage) -> Comparison:
     """Compare two runs.
 
-    The model that stands for a run is its own best candidate by its first metric, whether or not it became champion;
-    before there is one, its best.
+    A run is represented by its best candidate by its first metric, whether or not it became champion; before evaluate
+    has run, by its model ``best``.
 
     Args:
         a: The lineage of the first run.
@@ -144,7 +144,7 @@ def _side(lineage: Lineage) -> RunSide:
 
 
 def _became(lineage: Lineage, model: str, metric: str) -> str:
-    """Whether the run made a model the champion by a metric, or found it to be so."""
+    """Whether the run promoted a model to champion by a metric, or the model was champion already."""
     (run,) = lineage.runs
     for one in lineage.promotions:
         if (one.model_sha256, one.metric) != (model, metric):
@@ -157,7 +157,7 @@ def _became(lineage: Lineage, model: str, metric: str) -> str:
 
 
 def _measured_on(lineage: Lineage, model: ModelLineage | None) -> str:
-    """The run's own training set: what was made from its annotation tag, or what its candidates were trained on."""
+    """The run's training set: the one made from its annotation tag, or the one its candidates were trained on."""
     asked = lineage.runs[0].record.dataset_tag
     own = [
         version.row.record.tag

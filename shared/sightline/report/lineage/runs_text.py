@@ -1,4 +1,4 @@
-"""Runs on a terminal: many as a list, one in full, two side by side."""
+"""Runs on a terminal: a list, one run in full, or two runs side by side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WIDE = 100
 def runs_text(
     runs: Sequence[RunRow], selections: Mapping[str, Mapping[str, RunChoice]], width: int
 ) -> Iterator[RenderableType]:
-    """The runs, with what came of each by every metric; one line each where there is room."""
+    """The runs with their best candidates by each metric; one line per run if the terminal is wide enough."""
     wide = width >= _WIDE
     join = ", " if wide else "\n"
     lines = table("run", *(["state", "took>"] if wide else ["state, took"]), "started, UTC", "data", "best, on val")
@@ -42,13 +42,13 @@ def runs_text(
 
 
 def _choice_text(metric: str, choice: RunChoice) -> str:
-    """Such as ``mask_AP 0.410 (champion 0.520)``: the run's own best candidate, and the champion that stayed."""
+    """Such as ``mask_AP 0.410 (champion 0.520)``: the run's best candidate, and the champion if it was kept."""
     champion = f" (champion {metric_text(choice.champion_value)})" if choice.champion else ""
     return f"{metric} {metric_text(choice.value)}{champion}"
 
 
 def run_text(lineage: Lineage, width: int, tensorboard: str) -> Iterator[RenderableType]:
-    """One run in full, with the command that shows its training curves where it left any."""
+    """One run in full, with the command that shows its training curves if it has any."""
     (run,) = lineage.runs
     yield run_facts(run, lineage.models, changes_text(run))
     if tensorboard:
@@ -60,7 +60,7 @@ def run_text(lineage: Lineage, width: int, tensorboard: str) -> Iterator[Rendera
 
 
 def comparison_text(comparison: Comparison) -> Iterator[RenderableType]:
-    """Two runs side by side; what is equal is dim."""
+    """Two runs side by side; equal values are dimmed."""
     a, b = comparison.a, comparison.b
     lines = table("", a.run.record.run_id, b.run.record.run_id)
     for (name, one), (_, other) in zip(_facts(a), _facts(b), strict=True):
@@ -103,7 +103,7 @@ def _metrics(comparison: Comparison) -> Iterator[RenderableType]:
         yield Text("neither run has a measured model", style="dim")
         return
     if (a.training_tag, a.digest) != (b.training_tag, b.digest):
-        yield Text("measured on different images: a difference may come from the data", style="yellow")
+        yield Text("measured on different images, so differences may come from the data", style="yellow")
     elif a.model == b.model:
         yield Text("both runs use the same model", style="dim")
     lines = table("", "", "A>", "B>", "B - A>")

@@ -1,7 +1,7 @@
-"""Lineage on a terminal: the chain from annotations to champions, top down.
+"""Lineage on a terminal, from annotations at the top to champions at the bottom.
 
-A terminal gives the width; what is piped is as wide as it needs to be, so that nothing is broken or cut for the next
-program.
+Output fits the width of the terminal; piped output is as wide as needed, so that no line is wrapped or cut for the
+next program.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from sightline.report.lineage.wording import (
     roles_text,
     short,
     shown_metrics,
+    shown_scores,
     standing_text,
     time_text,
-    told_scores,
 )
 from sightline.report.terminal import STATE_STYLES, facts, heading, table
 from sightline.report.wording import NOTHING, duration_text, metric_text
@@ -31,15 +31,15 @@ from sightline.report.wording import NOTHING, duration_text, metric_text
 _WIDE = 100
 _UNLIMITED = 10_000
 _BLOCKS = 3
-"""Up to this many runs or models are shown in full; more become lines of a table."""
+"""Up to this many runs or models are shown in full; larger numbers are shown as a table."""
 
 
 def lineage_text(lineage: Lineage, width: int) -> Iterator[RenderableType]:
-    """What to print, part by part.
+    """Yield the parts to print.
 
     Args:
-        lineage: What to tell.
-        width: Columns of the terminal.
+        lineage: The lineage to show.
+        width: Width of the terminal in columns.
     """
     yield Text(f"{KIND_TITLES[lineage.asked.kind]} {lineage.asked.name}", style="bold")
     yield from _data(lineage)
@@ -94,7 +94,7 @@ def _runs(lineage: Lineage, width: int) -> Iterator[RenderableType]:
 
 
 def _absent_runs(lineage: Lineage) -> list[str]:
-    """Runs that made what was asked for, or are it, and have no row of their own."""
+    """Runs that are requested, or that made a requested model, but are not in this database."""
     known = {run.record.run_id for run in lineage.runs}
     if lineage.asked.kind == "model":
         return sorted({model.record.run_id or "" for model in lineage.models} - known - {""})
@@ -102,7 +102,7 @@ def _absent_runs(lineage: Lineage) -> list[str]:
 
 
 def run_facts(run: RunRow, models: Sequence[ModelLineage], changes: Sequence[str] = ()) -> RenderableType:
-    """A run in full, with its part in each of ``models``, and the lines that say how it differs from its recipe."""
+    """A run in full, with its relation to each of ``models`` and its differences from the recipe (``changes``)."""
     record = run.record
     state = Text.assemble(
         (run.state, STATE_STYLES[run.state]),
@@ -122,7 +122,7 @@ def run_facts(run: RunRow, models: Sequence[ModelLineage], changes: Sequence[str
 
 
 def _part(run_id: str, model: ModelLineage) -> str:
-    """What a run did with a model: made it or found it, and what it was there."""
+    """The relation of a run to a model: whether it made or reused it, and the model's roles in the run."""
     roles = roles_text(one.use for one in model.uses if one.run_id == run_id)
     made = model.record.run_id == run_id
     own = {"best", "last", "candidate"} & {one.use.role for one in model.uses if one.run_id == run_id}
@@ -131,7 +131,7 @@ def _part(run_id: str, model: ModelLineage) -> str:
 
 
 def runs_table(runs: Sequence[RunRow], models: Sequence[ModelLineage], width: int) -> RenderableType:
-    """One line per run; without its code where the terminal has no room for it."""
+    """One line per run, with its code revision if the terminal is wide enough."""
     made = {run.record.run_id: 0 for run in runs}
     for model in models:
         if model.record.run_id in made:
@@ -157,7 +157,7 @@ def _run_lines(runs: Sequence[RunRow], made: Mapping[str, int], *, with_code: bo
 
 
 def models_text(lineage: Lineage, width: int) -> Iterator[RenderableType]:
-    """The models: one in full, several as a list."""
+    """The models: a single one in full, several as a table."""
     yield heading("Model" if len(lineage.models) == 1 else "Models")
     if len(lineage.models) == 1:
         (model,) = lineage.models
@@ -188,7 +188,7 @@ def _model_facts(model: ModelLineage, promotions: Sequence[PromotionLineage]) ->
 
 
 def _scores(scores: Sequence[Scores], width: int) -> Iterator[RenderableType]:
-    """A line a metric, a column a tag and split, as many side by side as the terminal has room for."""
+    """One line per metric and one column per tag and split, as many side by side as fit the terminal."""
     room = max(1, (width - 16) // max(12, *(len(one.dataset_tag) + 2 for one in scores))) if scores else 1
     for start in range(0, len(scores), room):
         shown = scores[start : start + room]
@@ -199,7 +199,7 @@ def _scores(scores: Sequence[Scores], width: int) -> Iterator[RenderableType]:
 
 
 def models_table(lineage: Lineage, width: int) -> RenderableType:
-    """A line a model and split."""
+    """One line per model and split."""
     wide = width >= _WIDE
     metrics = shown_metrics(lineage.models, 4 if wide else 3)
     tags = [version.row.record.tag for version in lineage.training_sets]
@@ -210,7 +210,7 @@ def models_table(lineage: Lineage, width: int) -> RenderableType:
         record = model.record
         first = [short(record.sha256), *([record.run_id or NOTHING] if wide else [])]
         place = standing_text(record.sha256, lineage.promotions)
-        for scores in told_scores(model, tags) or [Scores("not measured", "", {})]:
+        for scores in shown_scores(model, tags) or [Scores("not measured", "", {})]:
             values = (metric_text(scores.values.get(name)) for name in metrics)
             where = Text(f"{scores.dataset_tag} {scores.split}")
             lines.add_row(*(Text(part) for part in first), where, *values, Text(place, style="green"))
@@ -219,7 +219,7 @@ def models_table(lineage: Lineage, width: int) -> RenderableType:
 
 
 def promotions_table(promotions: Sequence[PromotionLineage]) -> RenderableType:
-    """A line a change of champion, the newest first."""
+    """One line per change of champion, the newest first."""
     several = len({one.dataset for one in promotions}) > 1
     lines = table("by", "champion", "value>", "since, UTC", "instead of", "until, UTC")
     for one in promotions:

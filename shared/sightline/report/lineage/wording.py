@@ -1,4 +1,4 @@
-"""How lineage is put into words, on the page and on the terminal."""
+"""Text for lineage, shared by pages and terminal output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN_DIGITS = 12
 
 
 def short(name: str | None) -> str:
-    """The first digits of a SHA-256, a commit or a digest; names of other kinds stay whole."""
+    """The first digits of a SHA-256, a commit or a digest; other names are not shortened."""
     if not name:
         return NOTHING
     return name[:_SHOWN_DIGITS] if len(name) >= 32 and not set(name) - set("0123456789abcdef.dir") else name
@@ -34,7 +34,7 @@ def images_text(version: VersionLineage) -> str:
 
 
 def roles_text(uses: Iterable[ModelUse]) -> str:
-    """What a model was in a run, such as ``best, selected by mask_AP and EIR, tested``."""
+    """The roles of a model in a run, such as ``best, selected by mask_AP and EIR, tested``."""
     order = ("best", "last", "candidate", "champion")
     given = list(uses)
     roles = sorted(
@@ -49,29 +49,29 @@ def roles_text(uses: Iterable[ModelUse]) -> str:
 
 
 def standing(sha256: str, promotions: Iterable[PromotionLineage]) -> tuple[list[str], list[str]]:
-    """The metrics by which a model is the champion now, and those by which it was."""
+    """The metrics by which a model is champion now, and those by which it was before."""
     own = [promotion for promotion in promotions if promotion.model_sha256 == sha256]
     now = {promotion.metric for promotion in own if promotion.replaced_by is None}
     return sorted(now), sorted({promotion.metric for promotion in own} - now)
 
 
 def standing_text(sha256: str, promotions: Iterable[PromotionLineage]) -> str:
-    """Such as ``champion by mask_AP; was champion by EIR``; empty for a model that never was."""
+    """Such as ``champion by mask_AP; was champion by EIR``; empty if the model never was champion."""
     now, before = standing(sha256, promotions)
     parts = [f"champion by {', '.join(now)}"] if now else []
     return "; ".join([*parts, *([f"was champion by {', '.join(before)}"] if before else [])])
 
 
 def changes_text(run: RunRow) -> list[str]:
-    """How the run's configuration differs from its recipe as this Sightline has it, one line a value."""
+    """Differences of the run's configuration from its recipe in this version of Sightline, one line per value."""
     changed = differences_from_recipe(run_configuration(run))
     if changed is None:
-        return [f"the recipe {run.record.recipe} is not known here"]
+        return [f"unknown recipe: {run.record.recipe}"]
     return [f"{one.path} = {value_text(one.now)} (recipe: {value_text(one.before)})" for one in changed]
 
 
 def value_text(value: object) -> str:
-    """A value of a configuration."""
+    """A configuration value as text."""
     return (
         NOTHING
         if value is None
@@ -87,18 +87,18 @@ def difference_rows(found: Sequence[Difference]) -> list[tuple[str, str, str]]:
 
 
 def shown_metrics(models: Iterable[ModelLineage], limit: int) -> list[str]:
-    """The key metrics that any of the models has, at most ``limit``."""
+    """The key metrics that at least one of the models has, at most ``limit``."""
     present = {name for model in models for scores in model.scores for name in scores.values}
     return [name for name in listed_metrics() if name in present][:limit] or sorted(present)[:limit]
 
 
 def metric_order(name: str) -> tuple[int, str]:
-    """Sorts metrics as the tasks declare them; others, such as those by size of object, last."""
+    """Sort key: metrics in the order in which tasks declare them; others, such as those by object size, last."""
     declared = list(known_metrics())
     return (declared.index(name) if name in declared else len(declared), name)
 
 
-def told_scores(model: ModelLineage, tags: Sequence[str]) -> list[Scores]:
-    """What a list of models shows of one: its scores on ``tags``; where it has none there, on its own training set."""
+def shown_scores(model: ModelLineage, tags: Sequence[str]) -> list[Scores]:
+    """The scores of a model for a list: those on ``tags``, or, if there are none, those on its own training set."""
     own = [one for one in model.scores if one.dataset_tag in tags]
     return own or [one for one in model.scores if one.dataset_tag == model.record.training_tag]

@@ -1,1 +1,1 @@
-"""The pages of runs and steps."""
+"""HTML pages of runs and steps."""

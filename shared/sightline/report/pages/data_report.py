@@ -1,4 +1,4 @@
-"""The data report: what record shows a person about one version of a dataset."""
+"""The data report of record, about one version of a dataset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Example:
     """One drawn example, embedded in the page as a JPEG of at most 900 pixels.
 
     Attributes:
-        title: What it is, such as the image's path.
+        title: The caption, such as the path of the image.
         image: The drawn image (:func:`sightline.report.drawing.draw.draw_truth`) or the path of its file.
         split: ``train``, ``val`` or ``test``.
     """
@@ -33,13 +33,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class PreviousVersion:
-    """What became of the images of the version before.
+    """Changes of the images since the previous version.
 
     Attributes:
         tag: Its training tag.
-        kept: Images that are in both versions.
-        new: Images that only the new version has.
-        removed: Images that only the previous version has.
+        kept: Number of images in both versions.
+        new: Number of images only in the new version.
+        removed: Number of images only in the previous version.
     """
 
     tag: str
@@ -50,29 +50,29 @@ class PreviousVersion:
 
 @dataclass(frozen=True, slots=True)
 class DataReport:
-    """Everything the data report shows.  All counts are after the fault policies were applied.
+    """The contents of the data report.  All counts are taken after the fault policies were applied.
 
     Attributes:
         dataset: The dataset's name, such as ``plates``.
         version: Such as ``v1``.
-        annotation_tag: Where it came from.
-        training_tag: What was published.
+        annotation_tag: The tag that it was made from.
+        training_tag: The tag that was published.
         commit: The commit that the annotation tag names.
-        classes: Class names in the configuration's order.
-        images: Images a split: ``{"train": 300, "val": 60, "test": 60}``.
-        instances: Instances a split and class: ``{"train": {"0": 123, ...}, ...}``; absent classes count as 0.
-        image_sizes: How many images have each (width, height) in pixels; ``dict(Counter(...))``.
-        areas: Instance areas a class in square pixels as five numbers (:func:`quantiles`): minimum, lower quartile,
-            median, upper quartile, maximum.  Classes without instances are absent.
-        dropped: What the fault policies left out or fixed, a count for each kind of fault.
-        ignored: Shapes that carried an ignored label.
-        left_out: Class -> kind of fault -> how many shapes of the class it left out.
-        warnings: What a person should know before training.
-        faults: Every fault as text (``str(fault)``); the page shows the first 200 and says how many more there are.
-        groups: Distinct groups of images that must stay in one split.
-        near_duplicate_groups: Groups that near-duplicates made of several images.
-        previous: What became of the previous version's images; None for a first version.
-        examples: Drawn examples; a dozen or two, the page holds them all.
+        classes: Class names in the order of the configuration.
+        images: Split -> number of images: ``{"train": 300, "val": 60, "test": 60}``.
+        instances: Split -> class -> number of instances: ``{"train": {"0": 123, ...}, ...}``; absent classes have 0.
+        image_sizes: (width, height) in pixels -> number of images; ``dict(Counter(...))``.
+        areas: Class -> five numbers on the areas of its instances in square pixels (:func:`quantiles`): minimum, lower
+            quartile, median, upper quartile, maximum.  Classes without instances are absent.
+        dropped: Kind of fault -> number of cases that the fault policies left out or fixed.
+        ignored: Number of shapes with an ignored label.
+        left_out: Class -> kind of fault -> number of shapes left out.
+        warnings: Warnings to read before training.
+        faults: Every fault as text (``str(fault)``); the page shows the first 200 and the number of others.
+        groups: Number of distinct groups of images that must stay in one split.
+        near_duplicate_groups: Number of groups with several images because of near-duplicates.
+        previous: Changes since the previous version; None for a first version.
+        examples: Drawn examples, a dozen or two, because the page embeds them all.
     """
 
     dataset: str
@@ -102,14 +102,14 @@ def quantiles(values: Sequence[float] | npt.NDArray[np.float64]) -> list[float]:
 
 
 def write_data_report(path: Path, report: DataReport) -> None:
-    """Write the data report as one HTML file that opens offline; parent folders are made.
+    """Write the data report as one HTML file that opens offline; parent folders are created.
 
     Args:
         path: The HTML file; replaced as a whole.
-        report: What to show.
+        report: The contents.
 
     Raises:
-        DataError: An example's image file that cannot be read.
+        DataError: The image file of an example cannot be read.
     """
     sizes = sorted(report.image_sizes.items(), key=lambda item: (-item[1], item[0]))
     write_page(
@@ -126,7 +126,7 @@ def write_data_report(path: Path, report: DataReport) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _AreaRow:
-    """Sides in pixels of squares of the five areas, and where they lie on the common scale in per cent."""
+    """The side in pixels of a square of each of the five areas, and its position on the common scale in percent."""
 
     name: str
     sides: list[float]

@@ -1,4 +1,4 @@
-"""The page of an evaluation: every model on the val split, and which one was selected."""
+"""The page of an evaluation: every model on the val split, and the selected ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_evaluation_report(path: Path, folder: Path) -> None:
         folder: Holds evaluate's ``summary.json`` and the drawn images that it names.
 
     Raises:
-        DataError: ``summary.json`` is missing or is not what evaluate writes, or a drawn image cannot be read.
+        DataError: ``summary.json`` is missing or invalid, or a drawn image cannot be read.
     """
     summary = read_summary(folder)
     write_page(

@@ -16,10 +16,12 @@ from sightline.report.page import reason_of
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """Read ``history.json`` of a folder: one dictionary a logged iteration, values by name; other values are left out.
+    """Read ``history.json`` of a folder: one dictionary of numbers by name per logged iteration.
+
+    Values that are not numbers are left out.
 
     Raises:
-        DataError: It is missing, newer, or not a history.
+        DataError: It is missing, has a newer format, or is not a training history.
     """
     path = folder / "history.json"
     try:
@@ -29,7 +31,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in entry.items() if _is_number(value)} for entry in entries]
     except (OSError, ValueError, TypeError, KeyError) as error:
         remedy = error.remedy("run train again") if isinstance(error, DocumentError) else "run train again"
-        raise DataError(f"{path}: no training history to draw: {reason_of(error)}; {remedy}") from error
+        raise DataError(f"{path}: cannot read the training history: {reason_of(error)}; {remedy}") from error
 
 
 def _is_number(value: object) -> bool:
@@ -45,12 +47,12 @@ _Y_LABELS = {
 
 
 def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
-    """Charts of the losses, the validation metrics and the learning rate; those without values are left out."""
+    """Charts of losses, validation metrics, learning rate and speed; charts without values are left out."""
     names = list(dict.fromkeys(name for entry in history for name in entry))
     validation = {f"val/{name}" for name in charted_metrics()}
     groups = {
         "Loss": [*(["loss"] if "loss" in names else []), *(name for name in names if name.startswith("loss_"))],
-        # More lines than these cannot be told apart; the rest stands in the table of models.
+        # More lines could not be told apart; the table of models shows all metrics.
         "Validation": [name for name in names if name in validation],
         "Learning rate": [name for name in names if name == "learning_rate"],
         "Images per second": [name for name in names if name == "images_per_second"],

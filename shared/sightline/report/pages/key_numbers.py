@@ -1,4 +1,4 @@
-"""The numbers that stand for a run: of its own candidates, and beside them of the champion that stayed."""
+"""The headline metrics of a run: of its own candidates, compared with those of the champion that was kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.report.pages.summary import ModelSummary, SelectionSummary, Summa
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One model's value of one metric, 0 to 1, on each split; None where it was not measured."""
+    """The value of one metric of one model, 0 to 1, on each split; None if it was not measured."""
 
     name: str
     test: float | None
@@ -20,7 +20,7 @@ class Measured:
 
     @property
     def value(self) -> float | None:
-        """On the test split, else on val."""
+        """The value on the test split, or else on val."""
         return self.val if self.test is None else self.test
 
     @property
@@ -31,14 +31,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class KeyNumber:
-    """One big number.
+    """One headline metric.
 
     Attributes:
-        metric: Its name.
-        own: The run's own best candidate by this metric, or by the first that selects where this one does not.
-        champion: The champion that stayed; None where the candidate took its place or there was none.
-        decided_by: The metric by which ``own`` was chosen; empty where nothing was selected.
-        note: What became of the candidate, such as ``new champion``.
+        metric: Name of the metric.
+        own: The run's best candidate by this metric, or by the first metric that selects models if this one does not.
+        champion: The champion that was kept; None if the candidate replaced it or there was none.
+        decided_by: The metric by which ``own`` was chosen; empty if nothing was selected.
+        note: The decision on the candidate, such as ``new champion``.
     """
 
     metric: str
@@ -49,7 +49,7 @@ class KeyNumber:
 
     @property
     def champion_value(self) -> float | None:
-        """The champion's value on the split of the own one: values of two splits do not compare."""
+        """The champion's value on the split of the candidate's, as values on different splits are not comparable."""
         if self.champion is None:
             return None
         return self.champion.test if self.own.split == "test" else self.champion.val
@@ -58,13 +58,13 @@ class KeyNumber:
 def key_numbers(
     metrics: Sequence[str], selections: Sequence[SelectionSummary], evaluate: Summary | None, test: Summary | None
 ) -> list[KeyNumber]:
-    """The numbers of these metrics; a metric that neither split has is left out.
+    """The headline metrics; metrics that were measured on neither split are left out.
 
     Args:
-        metrics: Names, in the order in which they are shown.
-        selections: Evaluate's.
-        evaluate: Every candidate and the champion on val.
-        test: Those that were tested.
+        metrics: Names of the metrics, in the order to show them.
+        selections: Selections of evaluate.
+        evaluate: Every candidate and the champion, measured on val.
+        test: The tested models.
     """
     numbers = (_key_number(metric, selections, evaluate, test) for metric in metrics)
     return [number for number in numbers if number.own.value is not None or number.champion is not None]
@@ -89,9 +89,9 @@ def _key_number(
 def own_candidate(
     selection: SelectionSummary, evaluate: Summary | None, test: Summary | None
 ) -> tuple[str, ModelSummary]:
-    """The run's own best candidate by the metric of a selection, with its name: by its val value, as evaluate does.
+    """The name and model of the run's best candidate by the metric of a selection, on val as in evaluate.
 
-    Where it was selected the selection names it; where the champion stayed the measured models tell.
+    If the candidate was selected, the selection names it; if the champion was kept, the measured models decide.
     """
     for summary in (evaluate, test):
         if summary is None:
@@ -104,15 +104,15 @@ def own_candidate(
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One selection, as a card shows it.
+    """One selection, ready for the page.
 
     Attributes:
-        selection: What was decided.
-        name: The run's own best candidate.
+        selection: The decision.
+        name: Name of the run's best candidate.
         value: Its value on val.
-        champion_value: That of the champion that it was compared with; None where there was none to compare with.
-        uri: The candidate's model file.
-        sha256: Of that file.
+        champion_value: Value of the champion it was compared with; None if there was no comparison.
+        uri: URI of the candidate's model file.
+        sha256: SHA-256 of that file.
     """
 
     selection: SelectionSummary
@@ -124,7 +124,7 @@ class Choice:
 
 
 def choices(selections: Sequence[SelectionSummary], evaluate: Summary | None) -> list[Choice]:
-    """The selections with the run's own candidates in front."""
+    """The selections together with the run's best candidates."""
     made = []
     for one in selections:
         name, model = own_candidate(one, evaluate, None)
@@ -149,7 +149,7 @@ def _measured(metric: str, name: str, model: ModelSummary, evaluate: Summary | N
 
 
 def _value(metric: str, name: str, sha256: str, summary: Summary | None) -> float | None:
-    """By the model's digest, for test may name it otherwise; documents without one are found by name."""
+    """Look the model up by its digest, because its name in test may differ; without a digest, look it up by name."""
     models = summary.models.items() if summary else ()
     return next(
         (
@@ -162,12 +162,12 @@ def _value(metric: str, name: str, sha256: str, summary: Summary | None) -> floa
 
 
 def summary_of_result(result: Mapping[str, Any], split: str, names: Mapping[str, str] | None = None) -> Summary:
-    """What the ``result.json`` of evaluate or test says, in the form of a summary: metrics, and no files.
+    """A summary made from the ``result.json`` of evaluate or test, with metrics and without files.
 
     Args:
         result: The result as JSON values.
         split: ``val`` or ``test``.
-        names: The models' names by digest, for test's result does not tell them.
+        names: Names of the models by digest, because the result of test does not have them.
     """
     known = names or {}
     models = {

@@ -1,4 +1,4 @@
-"""A measured model as pages show it: its sections, prepared for the templates without knowing its task."""
+"""The view of a measured model on pages: its sections, prepared for the templates independently of the task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sightline.report.sections import (
 _WRONG_ANSWERS = 30
 _RIGHT_ANSWERS = 8
 MAX_CLASSES = 100
-"""Classes whose curves are drawn, and the classes of the largest confusion matrix that is shown whole."""
+"""Maximum number of classes with curves, and of classes in a confusion matrix that is shown completely."""
 _CONFUSED_PAIRS = 50
 _Y_LIMITS = (0, 1.03)
 
@@ -35,9 +35,9 @@ class ClassCurve:
     """The small plot of one class.
 
     Attributes:
-        name: Of the class.
-        paths: Name of the line -> SVG path data in a square of 100 x 100; empty where there is no curve.
-        values: Name of the line -> the number beside it; None where it was not measured.
+        name: Name of the class.
+        paths: Name of the line -> SVG path data in a square of 100 x 100; empty if there is no curve.
+        values: Name of the line -> the number beside it; None if it was not measured.
     """
 
     name: str
@@ -50,10 +50,10 @@ class CurvesView:
     """A section of curves.
 
     Attributes:
-        section: What was measured.
-        mean: The mean of all classes.
-        curves: One a class that has a curve.
-        hidden: How many classes with a curve are not in ``curves``, which has those with the lowest number then.
+        section: The measured values.
+        mean: Chart of the mean over all classes.
+        curves: One entry per class that has a curve; if there are too many, the classes with the lowest numbers.
+        hidden: Number of classes that have a curve and are not in ``curves``.
     """
 
     section: CurvesSection
@@ -64,7 +64,7 @@ class CurvesView:
 
 @dataclass(frozen=True, slots=True)
 class ConfusionRow:
-    """One true class: its counts a predicted class, each with its share of the row (0 to 1)."""
+    """One true class: a count per predicted class, each with its share of the row (0 to 1)."""
 
     label: str
     cells: list[tuple[int, float]]
@@ -75,9 +75,9 @@ class ConfusionView:
     """A confusion matrix.
 
     Attributes:
-        section: What was measured.
-        rows: Of the matrix; empty where it has too many classes.
-        pairs: Of a matrix with too many classes (true class, predicted class, count), the most frequent first.
+        section: The measured values.
+        rows: Rows of the matrix; empty if there are too many classes.
+        pairs: If there are too many classes: (true class, predicted class, count), the most frequent mistakes first.
     """
 
     section: ConfusionSection
@@ -89,7 +89,7 @@ class ConfusionView:
 class AnswerRow:
     """One image: the true texts, the predicted ones as (pieces of text, note), and the drawn image if any.
 
-    Each piece of a predicted text comes with whether the most similar true text has it.
+    Each piece of a predicted text has a flag: whether it is also in the most similar true text.
     """
 
     image: str
@@ -101,12 +101,12 @@ class AnswerRow:
 
 @dataclass(frozen=True, slots=True)
 class AnswersView:
-    """Texts that are right or wrong.
+    """Predicted texts compared with the truth.
 
     Attributes:
-        section: What was measured.
-        rows: Wrong ones first.
-        hidden: How many are not in ``rows``.
+        section: The measured values.
+        rows: The images to show, wrong ones first.
+        hidden: Number of images that are not in ``rows``.
     """
 
     section: AnswersSection
@@ -115,7 +115,7 @@ class AnswersView:
 
 
 SectionView = TableSection | list[Chart] | CurvesView | ConfusionView | AnswersView | list[DrawnImage]
-"""What the template of a kind of section takes."""
+"""The value passed to the template of a section, by its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +123,9 @@ class ModelView:
     """One model of a summary, ready for the templates.
 
     Attributes:
-        name: Its name in the summary.
-        roles: Why it is shown, such as ``selected by mask_AP``.
-        sections: By the id of the section; those with nothing to show are left out.
+        name: Name in the summary.
+        roles: Reasons why it is shown, such as ``selected by mask_AP``.
+        sections: Id of the section -> its value for the template; empty sections are left out.
     """
 
     name: str
@@ -134,14 +134,14 @@ class ModelView:
 
 
 def model_views(summary: Summary, key: str) -> list[ModelView]:
-    """The models that a page shows in full; ``key`` tells this summary's ids from others'."""
+    """The models that a page shows in full; ``key`` is the prefix of HTML ids, unique per summary."""
     return [_model_view(summary, name, roles, key) for name, roles in summary.shown().items()]
 
 
 def cards(summary: Summary) -> list[Section]:
-    """The sections of the models that a page shows, each id once, with heading and lead.
+    """The sections of the models that a page shows, one per id, for heading and lead.
 
-    Drawn images have one even where no measurement says so.
+    There is always a section of drawn images, even if no measurement has one.
     """
     found: dict[str, Section] = {}
     for name in summary.shown():
@@ -154,7 +154,7 @@ def cards(summary: Summary) -> list[Section]:
 
 
 def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> ModelView:
-    kinds = {card.id: card.kind for card in cards(summary)}  # a card shows sections of one kind
+    kinds = {card.id: card.kind for card in cards(summary)}  # all sections of a card have the same kind
     own = {one.id: one for one in summary.models[name].sections if one.kind == kinds.get(one.id)}
     views = {
         card.id: _section_view(own.get(card.id, card), summary, name, key)
@@ -240,9 +240,9 @@ def _mean(section: CurvesSection, key: str) -> Chart | None:
 
 
 def curve_path(values: Sequence[float]) -> str:
-    """SVG path data of values 0 to 1 at equal steps, in a square of 100 x 100 with y downwards.
+    """SVG path data of equally spaced values (0 to 1), in a square of 100 x 100 with y pointing down.
 
-    Points on the straight line between their neighbours are left out.
+    Points on the straight line between their neighbors are left out.
     """
     last = max(1, len(values) - 1)
     points = [(100 * index / last, 100 - 100 * value) for index, value in enumerate(values)]
@@ -295,7 +295,7 @@ def _answer_row(answer: Answer, drawn: Path | None) -> AnswerRow:
 
 
 def _marked(text: str, truth: Sequence[Text]) -> list[tuple[str, bool]]:
-    """The text in pieces, each with whether the most similar true text has it."""
+    """The text in pieces, each with a flag: whether it is also in the most similar true text."""
     from difflib import SequenceMatcher
 
     matchers = [SequenceMatcher(None, text, true.text, autojunk=False) for true in truth]

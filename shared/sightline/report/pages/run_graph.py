@@ -1,4 +1,4 @@
-"""Where the boxes and arrows of the run graph lie, across for a wide screen and down for a phone."""
+"""Layout of the run graph: from left to right for wide screens, from top to bottom for phones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MARGIN = 4
 
 @dataclass(frozen=True, slots=True)
 class BoxSize:
-    """Width and height of every box and the room for an arrow between two, in the drawing's units."""
+    """Width and height of the boxes and the gap between two boxes for an arrow, in SVG units."""
 
     width: int = 188
     height: int = 66
@@ -19,12 +19,12 @@ class BoxSize:
 
 
 SMALL = BoxSize(146, 78, 14)
-"""Seven tasks in a row on a page, with the time below the state."""
+"""Seven tasks fit in a row of the page, with the duration below the state."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphBox:
-    """A task's box: left, top, width and height in the drawing's units."""
+    """The box of a task: left, top, width and height in SVG units."""
 
     name: str
     x: int
@@ -35,7 +35,7 @@ class GraphBox:
 
 @dataclass(frozen=True, slots=True)
 class GraphLayout:
-    """A laid-out graph: its size, boxes in the order of the tasks, and SVG path data of the arrows."""
+    """A layout: the size of the graph, boxes in the order of the tasks, and SVG path data of the arrows."""
 
     width: int
     height: int
@@ -46,15 +46,16 @@ class GraphLayout:
 def lay_out(
     names: Sequence[str], edges: Sequence[tuple[str, str]], *, down: bool, size: BoxSize | None = None
 ) -> GraphLayout:
-    """Lay tasks out in columns (or rows, ``down``) by how many tasks must be done before them.
+    """Lay tasks out in columns (or rows, if ``down``) by their depth in the graph.
 
-    Arrows that other arrows imply are left out: ``resolve -> test`` says nothing when the way leads through ``train``.
+    Redundant arrows are left out (transitive reduction): there is no ``resolve -> test`` if a path leads through
+    ``train``.
 
     Args:
-        names: The tasks; edges that name others, or that close a circle, are left out.
+        names: The tasks; edges with other names and edges that close a cycle are left out.
         edges: (before, after).
-        down: Top to bottom instead of left to right.
-        size: Of the boxes; those of a lineage when absent.
+        down: From top to bottom instead of from left to right.
+        size: Size of the boxes; by default that of lineage graphs.
     """
     box_size = size or BoxSize()
     before = _known_edges(names, edges)
@@ -116,7 +117,7 @@ def _box(name: str, along: int, aside: float, size: BoxSize, *, down: bool) -> G
 
 
 def _arrow(source: GraphBox, target: GraphBox, *, down: bool) -> str:
-    """A curve from the source's end to just before the target's start, where the arrow head begins."""
+    """A curve from the end of the source to just before the target, where the arrow head starts."""
     if down:
         x1, y1 = source.x + source.width // 2, source.y + source.height
         x2, y2 = target.x + target.width // 2, target.y - 5

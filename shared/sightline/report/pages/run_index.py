@@ -1,4 +1,4 @@
-"""The index of all runs, newest first; its script filters and sorts it."""
+"""The index of all runs, newest first; a script on the page filters and sorts it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class RunSummary:
 
     Attributes:
         run_id: Unique name of the run.
-        started: When it began, with its time zone.
-        dataset_tag: The tag that was asked for.
+        started: Start time, with time zone.
+        dataset_tag: The requested tag.
         recipe: Name of the recipe.
-        state: Of the whole run.
-        seconds: How long it took; None while it runs.
-        link: Path of the run's page relative to the index, POSIX; empty where there is none.
-        message: Why it failed or was stopped; may be empty.
-        numbers: Those that stand for it: of the run's own candidates, and of the champions that stayed.
-        decisions: What was decided by each metric that selects, such as ``{"mask_AP": "best, new champion"}``.
+        state: State of the whole run.
+        seconds: Duration; None while it is running.
+        link: POSIX path of the run page relative to the index; empty if there is none.
+        message: Reason why it failed or was stopped; may be empty.
+        numbers: Headline metrics of the run's own candidates, with those of the champions that were kept.
+        decisions: The decision by each metric that selects models, such as ``{"mask_AP": "best, new champion"}``.
     """
 
     run_id: str
@@ -43,10 +43,10 @@ class RunSummary:
 
 
 def write_run_index(path: Path, runs: Sequence[RunSummary]) -> None:
-    """Write the index as one HTML file that opens offline; ``runs`` in any order, parent folders are made."""
+    """Write the index as one HTML file that opens offline; ``runs`` in any order, parent folders are created."""
     newest_first = sorted(runs, key=lambda run: (run.started, run.run_id), reverse=True)
     known = {run.run_id: {number.metric: number for number in run.numbers} for run in runs}
     metrics = list(dict.fromkeys(number.metric for run in newest_first for number in run.numbers))
-    # Quoting leaves no scheme in a link: a folder called "javascript:..." stays a folder.
+    # Quoting removes URL schemes from links: a folder called "javascript:..." is still treated as a folder.
     links = {run.run_id: quote(run.link) for run in runs}
     write_page(path, "run_index.html", runs=newest_first, metrics=metrics, numbers=known, links=links)

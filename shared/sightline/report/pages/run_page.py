@@ -1,4 +1,4 @@
-"""The page of one run: what went in, what happened, what came out, and how to do it again."""
+"""The page of one run: its inputs, tasks and results, and the commands to resume or repeat it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class TaskView:
     """One task of the run graph.
 
     Attributes:
-        name: Unique in the run; what ``RunPage.edges`` name.
-        display_name: What the box shows.
-        state: ``reused`` means that an earlier run's result was taken, ``skipped`` that the task was not asked for.
-        seconds: How long it took; None when it did not run to its end.
-        inputs: Parameter or artifact name to value or URI.
-        outputs: The same for what it gave.
-        message: Why it failed, was reused or was skipped; may be empty.
+        name: Unique in the run; used in ``RunPage.edges``.
+        display_name: The label of the box.
+        state: ``reused`` means that the result of an earlier run was used, ``skipped`` that the task was not requested.
+        seconds: Duration; None if it did not finish.
+        inputs: Name of a parameter or artifact -> value or URI.
+        outputs: The same for its outputs.
+        message: Reason why it failed, was reused or was skipped; may be empty.
     """
 
     name: str
@@ -50,35 +50,35 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """Everything the run page shows.  Any part of the results may be missing: the page says so.
+    """The contents of the run page.  Any part of the results may be missing; the page then says so.
 
     Attributes:
         run_id: Unique name of the run.
         recipe: Name of the recipe.
-        overrides: ``a.b=c`` as given.
-        dataset_tag: The annotation or training tag that was asked for.
+        overrides: ``a.b=c``, as given by the user.
+        dataset_tag: The requested annotation or training tag.
         code_rev: Revision of the code that ran.
         configuration: The full configuration as YAML or JSON text.
-        state: Of the whole run.
-        started: When it began, with its time zone.
-        seconds: How long it took; None while it runs.
-        command: The exact command that does the run again.
-        resume_command: What goes on with the run where it ended too early; empty where nothing does.
-        needs_correction: Whether its configuration or data made it fail: the same command fails the same way.
-        tensorboard_command: What shows its training curves in TensorBoard; empty where it left none for it.
-        tensorboard_note: Why there is no such command; empty where the trackers left TensorBoard out.
-        tasks: In the order in which they run.
-        edges: (before, after), by task name.
-        message: Why the run failed, where no task says so.
-        index_link: Path of the index of all runs relative to this page, POSIX; empty where there is none.
-        drawn_links: Paths of the folders of evaluate's and test's ``summary.json`` relative to this page, POSIX, where
-            they lie on this machine for good: the page links to their drawn images.
-        links: Title -> address of a page elsewhere that shows this run.
+        state: State of the whole run.
+        started: Start time, with time zone.
+        seconds: Duration; None while it is running.
+        command: The exact command that repeats the run.
+        resume_command: The command that resumes an unfinished run; empty if the run cannot be resumed.
+        needs_correction: Whether its configuration or data made it fail, so that the same command would fail again.
+        tensorboard_command: The command that shows its training curves in TensorBoard; empty if there are no logs.
+        tensorboard_note: Reason why there is no such command; empty if TensorBoard is not among the trackers.
+        tasks: The tasks in the order in which they run.
+        edges: (before, after) by task name.
+        message: Reason why the run failed, if no task has one.
+        index_link: POSIX path of the index of all runs relative to this page; empty if there is none.
+        drawn_links: POSIX paths, relative to this page, of the folders with ``summary.json`` of evaluate and test, if
+            they are kept on this machine; the page links to their drawn images.
+        links: Title -> URL of another page that shows this run.
         results: The steps' ``result.json``, decoded (``dataclasses.asdict`` of a step's result), by ``record``,
             ``train``, ``evaluate`` and ``test``; steps without a result are absent.
-        files: The local folder of each step's files, by the same names: record's ``report.html``, train's
+        files: Local folder of the files of each step, by the same names: record's ``report.html``, train's
             ``history.json``, evaluate's and test's ``summary.json`` with the drawn images that it names.
-        name: The title of the page, where that is not ``run_id``: what Kubeflow calls the run.
+        name: Title of the page if it is not ``run_id``, such as the name of the run in Kubeflow.
     """
 
     run_id: str
@@ -107,14 +107,14 @@ class RunPage:
 
 
 def write_run_page(path: Path, run: RunPage) -> None:
-    """Write the run page as one HTML file that opens offline; parent folders are made.
+    """Write the run page as one HTML file that opens offline; parent folders are created.
 
-    A step's file that is missing or damaged is named at the top of the page: the page of a broken run is the one that
-    is needed most.
+    Missing or damaged files of steps are listed at the top of the page instead of raising an error, because the page
+    matters most for broken runs.
 
     Args:
         path: The HTML file; replaced as a whole.
-        run: What to show.
+        run: The contents.
     """
     faults: list[str] = []
     evaluate = _summary(run, "evaluate", faults)
@@ -181,32 +181,35 @@ def _data_report(run: RunPage, faults: list[str]) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        faults.append(f"{path}: the data report cannot be shown: {reason_of(error)}; run record again")
+        faults.append(f"{path}: cannot show the data report: {reason_of(error)}; run record again")
         return None
 
 
 def _selections(run: RunPage, evaluate: Summary | None) -> list[SelectionSummary]:
-    """From evaluate's summary, or from its result when its files are not here."""
+    """From the summary of evaluate, or from its result if its files are not on this machine."""
     if evaluate and evaluate.selections:
         return evaluate.selections
     return [SelectionSummary.model_validate(one) for one in run.results.get("evaluate", {}).get("selections", [])]
 
 
 def _classes(run: RunPage, evaluate: Summary | None) -> list[str]:
-    """In the configuration's order where evaluate wrote it down; classes without an instance are known only there."""
+    """Classes in the order of the configuration, as evaluate has recorded it, else those with instances.
+
+    Only evaluate knows classes without instances.
+    """
     instances = run.results.get("record", {}).get("instances", {})
     counted = [name for counts in instances.values() for name in counts]
     return list(dict.fromkeys([*(evaluate.classes if evaluate else []), *counted]))
 
 
 def _summary_of_result(run: RunPage, step: Literal["evaluate", "test"], names: Mapping[str, str]) -> Summary | None:
-    """What is known of a step whose files are not here."""
+    """A summary of a step without files on this machine, made from its result."""
     result = run.results.get(step)
     return summary_of_result(result, "val" if step == "evaluate" else "test", names) if result else None
 
 
 def _drawn_folders(run: RunPage) -> dict[str, tuple[str, str]]:
-    """Of evaluate and test: where links to their drawn images lead, empty where nowhere, and the folder's URI."""
+    """For evaluate and test: the folder that links to drawn images lead to (empty if none) and its URI."""
     return {
         step: (quote(run.drawn_links.get(step, "")), str(run.results.get(step, {}).get("files", "")))
         for step in ("evaluate", "test")
@@ -214,7 +217,7 @@ def _drawn_folders(run: RunPage) -> dict[str, tuple[str, str]]:
 
 
 def _speeds(run: RunPage, test: Summary | None) -> dict[str, float]:
-    """Images a second by the model's name."""
+    """Images per second by name of the model."""
     names = {model.sha256: name for name, model in (test.models.items() if test else ()) if model.sha256}
     return {
         names.get(one.get("sha256", ""), f"selected by {one['metric']}"): one["images_per_second"]
@@ -224,14 +227,14 @@ def _speeds(run: RunPage, test: Summary | None) -> dict[str, float]:
 
 
 def _environments(run: RunPage) -> dict[str, Mapping[str, Any]]:
-    """Where steps computed, by the step's title; results of earlier releases say nothing of it."""
+    """The environment of each step, by its title; results of earlier releases do not have it."""
     titles: dict[StepName, str] = {"train": "Training", "test": "Test"}
     found = {title: run.results.get(step, {}).get("environment") for step, title in titles.items()}
     return {title: values for title, values in found.items() if values}
 
 
 def _predict_command(selections: Sequence[SelectionSummary], evaluate: Summary | None, test: Summary | None) -> str:
-    """Use the run's own best model: from the bucket, with the score threshold that the test had."""
+    """The command to predict with the run's best candidate from the bucket, with the score threshold of the test."""
     if not selections:
         return ""
     chosen = choices(selections, evaluate)[0]

@@ -1,4 +1,4 @@
-"""The ``summary.json`` that evaluate and test leave beside their drawn images."""
+"""The ``summary.json`` that evaluate and test write next to their drawn images."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ModelSummary(_Part):
     """One measured model; a metric that could not be computed is absent.
 
     Attributes:
-        note: On what conditions the metrics were computed, full sentences.
-        sections: What its measurement brings to a page.
+        note: How the metrics were computed, in full sentences.
+        sections: The page sections of its measurement.
     """
 
     uri: str = ""
@@ -37,7 +37,7 @@ class ModelSummary(_Part):
 
 
 class SelectionSummary(_Part):
-    """Who won by one metric, and why."""
+    """The model selected by one metric, and the reason."""
 
     metric: str
     name: str = ""
@@ -51,19 +51,19 @@ class SelectionSummary(_Part):
 
     @property
     def had_champion(self) -> bool:
-        """Whether there was a champion before, measurable or not."""
+        """Whether there already was a champion, measurable or not."""
         return bool(self.previous_sha256) or self.previous_value is not None or is_champion(self.name)
 
     @property
     def decision(self) -> str:
-        """What was decided, in two or three words."""
+        """The decision, in two or three words."""
         if self.promoted:
             return "new champion"
         return "champion stays" if self.had_champion else "not promoted"
 
 
 class DrawnImage(_Part):
-    """One image, drawn; the paths are relative to the folder of ``summary.json``."""
+    """One drawn image; its paths are relative to the folder of ``summary.json``."""
 
     image: str
     model: str = ""
@@ -74,12 +74,12 @@ class DrawnImage(_Part):
 
     @property
     def mistakes(self) -> int:
-        """How many the prediction has, as far as that is known."""
+        """Number of mistakes in the prediction; 0 if unknown."""
         return self.remark.mistakes if self.remark else 0
 
 
 class Summary(_Part):
-    """All of ``summary.json``, with the folder that its paths are relative to."""
+    """The contents of ``summary.json``, and the folder that its paths are relative to."""
 
     folder: Path
     training_tag: str = ""
@@ -94,28 +94,28 @@ class Summary(_Part):
 
     @property
     def note(self) -> str:
-        """On what conditions the metrics were computed."""
+        """How the metrics were computed."""
         return next((model.note for model in self.models.values() if model.note), "")
 
     @property
     def at_score(self) -> str:
-        """The score threshold of what is drawn, as text."""
+        """The score threshold of drawn predictions, as text."""
         return at_score(self.score_threshold)
 
     def drawn_by(self, model: str) -> list[DrawnImage]:
-        """The drawn images of a model, those with the most mistakes first."""
+        """The drawn images of a model, most mistakes first."""
         own = [item for item in self.drawn if item.model in (model, "")]
         return sorted(own, key=lambda item: -item.mistakes)
 
     def file(self, relative: str) -> Path | None:
-        """A drawn image's path; None when it is not there or would lie outside the folder."""
+        """The path of a drawn image; None if it does not exist or is outside the folder."""
         path = self.folder / relative
         inside = path.resolve().is_relative_to(self.folder.resolve())
         return path if relative and inside and path.is_file() else None
 
     @property
     def metric_names(self) -> list[str]:
-        """Every metric that a model has but those by object size, in the order of first mention."""
+        """All metrics of the models except those by object size, in order of first occurrence."""
         names = dict.fromkeys(name for model in self.models.values() for name in model.metrics)
         return [name for name in names if not name.endswith(("_small", "_medium", "_large"))]
 
@@ -124,10 +124,10 @@ class Summary(_Part):
         return max((model.metrics[metric] for model in self.models.values() if metric in model.metrics), default=None)
 
     def shown(self) -> dict[str, list[str]]:
-        """The models that a page shows in full, each with why: the run's own candidates, then champions that stayed.
+        """The models that a page shows in full, with the reasons: the run's own candidates, then kept champions.
 
-        On val these are the selected ones, and the best candidates where the champion stayed; on test all that were
-        tested; every model where nothing was selected.
+        On val these are the selected models, and the best candidates if the champion was kept; on test all tested
+        models.  If nothing was selected, all models are shown.
         """
         roles: dict[str, dict[str, list[str]]] = {}
         for selection in self.selections:
@@ -146,7 +146,7 @@ class Summary(_Part):
         }
 
     def best_own(self, metric: str) -> str:
-        """Name of the run's own candidate with the highest value of a metric, of equal ones the first; may be empty."""
+        """The run's own candidate with the highest value of a metric, the first if several are equal; may be empty."""
         own = {
             name: model.metrics[metric]
             for name, model in self.models.items()
@@ -159,7 +159,7 @@ SUMMARY = DocumentKind("summary", Summary, upgrades=(with_sections,))
 
 
 def is_champion(name: str) -> bool:
-    """Whether a model of this name is the champion of before, and not one of the run's own candidates."""
+    """Whether this is the name of an earlier champion rather than of one of the run's own candidates."""
     return name == "champion" or name.startswith("champion (")
 
 
@@ -167,7 +167,7 @@ def read_summary(folder: Path) -> Summary:
     """Read ``summary.json`` of a folder.
 
     Raises:
-        DataError: It is missing, or not what evaluate and test write.
+        DataError: It is missing or invalid.
     """
     path = folder / "summary.json"
     try:
@@ -178,5 +178,5 @@ def read_summary(folder: Path) -> Summary:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) if isinstance(error, ValidationError) else ""
         remedy = error.remedy("run the step again") if isinstance(error, DocumentError) else "run the step again"
         raise DataError(
-            f"{path}{': ' + where if where else ''}: no summary to report on: {reason}; {remedy}"
+            f"{path}{': ' + where if where else ''}: cannot read the summary: {reason}; {remedy}"
         ) from error

@@ -11,7 +11,7 @@ _MEASURED = ("per_class", "curves", "confidence", "confusion", "readings")
 
 
 def with_sections(summary: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 -> 2: only detectors were measured, and pages knew the fields; now each model brings its sections."""
+    """Format 1 -> 2: format 1 has the measured values of a detector; format 2 has the page sections of each model."""
     models, threshold = summary.get("models", {}), summary.get("score_threshold")
     note = detector_note(
         divided=any("dv_mAP" in model.get("metrics", {}) for model in models.values()),

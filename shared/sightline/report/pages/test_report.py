@@ -1,4 +1,4 @@
-"""The page of a test: the selected models on images that nothing was decided on."""
+"""The page of a test: the tested models on images that no decision was based on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write_test_report(path: Path, folder: Path) -> None:
         folder: Holds test's ``summary.json`` and the drawn images that it names.
 
     Raises:
-        DataError: ``summary.json`` is missing or is not what test writes, or a drawn image cannot be read.
+        DataError: ``summary.json`` is missing or invalid, or a drawn image cannot be read.
     """
     summary = read_summary(folder)
     write_page(path, "test_report.html", summary=summary, cards=cards(summary), models=model_views(summary, "test"))

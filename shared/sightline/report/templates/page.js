@@ -20,7 +20,7 @@ function copy(button) {
   range.selectNodeContents(text);
   getSelection().removeAllRanges();
   getSelection().addRange(range);
-  // The clipboard is closed to sandboxed frames; the old command works there, and at worst the text stays selected.
+  // Sandboxed frames cannot use the clipboard API; execCommand works there, and if it fails the text stays selected.
   const done = document.execCommand("copy");
   button.textContent = done ? "Copied" : "Selected";
   setTimeout(function () { button.textContent = "Copy"; }, 1600);
@@ -35,7 +35,7 @@ function enlarge(image) {
   dialog.showModal();
 }
 
-// Values under the pointer, or at the place that the arrow keys lead to.
+// Shows values at the pointer, or at the position set with the arrow keys.
 function points(line) {
   if (!line.points) {
     line.points = line.dataset.values
@@ -49,7 +49,7 @@ function points(line) {
 }
 function valueAt(line, x) {
   const all = points(line);
-  if (!line.dataset.values) {  // straight between the points that are kept
+  if (!line.dataset.values) {  // interpolate linearly between the points
     for (let index = 1; index < all.length; index += 1) {
       const from = all[index - 1], to = all[index];
       if (x <= to[0]) { return [x, from[1] + (to[1] - from[1]) * (to[0] > from[0] ? (x - from[0]) / (to[0] - from[0]) : 0)]; }
@@ -122,7 +122,7 @@ document.querySelectorAll(".plot svg").forEach(function (svg) {
   });
 });
 
-// The index of runs: text that is in a row's text shows it; a column's name sorts by its keys, empty ones last.
+// The index of runs: the filter shows rows that contain its text; column headings sort by data-key, empty keys last.
 document.querySelectorAll("input[data-filter]").forEach(function (input) {
   const rows = Array.from(document.getElementById(input.dataset.filter).tBodies[0].rows);
   const texts = rows.map(function (row) {

@@ -1,1 +1,1 @@
-"""What the tasks that find objects share: detectors, their predictors, targets and measurement."""
+"""Code shared by detection tasks: detectors, predictors, targets and measurement."""

@@ -1,4 +1,4 @@
-"""Detections measured, drawn and described."""
+"""Measures, draws and describes detections."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 class DetectionEvaluator:
-    """What evaluate, test and predict ask of a task whose predictions are :class:`Detections`.
+    """The evaluator of tasks with predictions of type :class:`Detections`.
 
     Args:
-        reading: What is read from the boxes; ``none``: nothing.
-        names: Category id -> class.
-        overlaps: By what detections are matched with the truth; outlines count where masks are among them.
+        reading: The kind of structure to read from the boxes; ``none``: nothing.
+        names: Category id -> class name.
+        overlaps: The kinds of overlap used to match detections with the truth; with masks, outlines are measured too.
 
     Attributes:
-        prediction: What is evaluated.
+        prediction: The type of the predictions.
 
     Raises:
-        ConfigurationError: Classes are missing that the reading needs.
+        ConfigurationError: Classes required by the reading are missing.
     """
 
     prediction = Detections
@@ -43,7 +43,7 @@ class DetectionEvaluator:
         self._reader = open_reader(reading, list(names.values()))
 
     def for_classes(self, names: Sequence[str]) -> Self:
-        """The same on some of the classes; nothing is read where a class is missing that the reader needs."""
+        """The evaluator for some of the classes; without a class that the reader requires, nothing is read."""
         if can_read(self._reading, names):
             return self
         other = copy.copy(self)
@@ -59,13 +59,13 @@ class DetectionEvaluator:
         """Detections as JSON values.
 
         Args:
-            prediction: In the image's pixels.
-            brief: Whether scores are rounded to four digits, and boxes to a tenth of a pixel.
+            prediction: Detections in pixels of the image.
+            brief: Round scores to four digits, and boxes to a tenth of a pixel.
 
         Returns:
-            ``detections``, the surest first, each with ``class``, ``category_id``, ``score`` (0 to 1), ``box_xyxy``
-            (pixels) and, where the task has masks, ``mask`` (COCO run-length encoding); ``readings`` where something is
-            read, and always in brief.
+            ``detections`` by descending score, each with ``class``, ``category_id``, ``score`` (0 to 1), ``box_xyxy``
+            (pixels) and, if the task has masks, ``mask`` (COCO run-length encoding); ``readings`` if there is a reader,
+            and always if ``brief``.
         """
         scores, boxes = prediction.scores.tolist(), prediction.boxes_xyxy.tolist()
         if brief:
@@ -87,11 +87,11 @@ class DetectionEvaluator:
         return document
 
     def texts(self, description: Mapping[str, Any]) -> list[Text]:
-        """What was read."""
+        """The readings."""
         return read_texts(description.get("readings", []))
 
     def line(self, description: Mapping[str, Any]) -> str:
-        """How many detections, and what was read completely."""
+        """The number of detections, and the complete readings."""
         count, readings = len(description["detections"]), description.get("readings", [])
         read = [f"; {reading['kind']} {' '.join(reading['texts'])}" for reading in readings if reading["complete"]]
         return f"{count} detection{'s'[: count != 1]}{''.join(read)}"
@@ -101,5 +101,5 @@ class DetectionEvaluator:
         return draw_detections(image, prediction, self._names)
 
     def draw_truth(self, image: Image, annotations: Sequence[CocoAnnotation]) -> Image:
-        """Boxes and classes, and outlines where the task has them."""
+        """Draw boxes and classes, and masks if the task has them."""
         return draw_truth(image, annotations, self._names, masks="mask" in self._overlaps)

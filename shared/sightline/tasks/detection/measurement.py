@@ -1,4 +1,4 @@
-"""Every metric of one detector on one split, and what a page shows of it."""
+"""All metrics of one detector on one split, with their page sections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.report.sections import object_remark
 from sightline.tasks.evaluators import Measurement
 
 _CLASS_METRICS = ("AP", "AP50")
-"""The columns of COCO in the table per class, for each overlap."""
+"""The COCO metrics in the table per class, for each kind of overlap."""
 
 
 def measure_detections(
@@ -29,18 +29,18 @@ def measure_detections(
     overlaps: Sequence[Overlap],
     noun: str,
 ) -> Measurement:
-    """Compute every metric.
+    """Compute all metrics.
 
     Args:
         truth: One split.
-        detections: One entry an image, of every score: average precision needs them all.
-        reader: What to read; None: nothing.
-        score_threshold: Detections below it are neither read nor counted in the confusion matrix.
-        noun: What the reader reads, such as ``plate``.
-        overlaps: By what detections are matched with the truth; outlines are compared where masks are among them.
+        detections: One entry per image, with all scores, because average precision needs them.
+        reader: Reads structures; None: nothing is read.
+        score_threshold: Detections with a lower score are neither read nor counted in the confusion matrix.
+        noun: Name of a structure, such as ``plate``.
+        overlaps: The kinds of overlap used to match detections with the truth; with masks, outlines are compared too.
 
     Raises:
-        DataError: Truth or detections that cannot be measured.
+        DataError: Truth or detections are invalid.
     """
     coco = evaluate_coco(truth, detections, overlaps)
     divided = evaluate_divided(truth, detections) if "mask" in overlaps else DividedScores({}, {}, {})

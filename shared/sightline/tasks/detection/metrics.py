@@ -1,21 +1,21 @@
-"""The metrics of boxes and of outlines, and of what is read from boxes; without torch."""
+"""The metrics of boxes, masks and readings, declared without torch."""
 
 from __future__ import annotations
 
 from sightline.config.task_declarations import Metric, Reading
 
-BOX_AP50 = Metric("box_AP50", "boxes: average precision at IoU 0.5, every score", place=6, headline=True)
+BOX_AP50 = Metric("box_AP50", "average precision of boxes at IoU 0.5, over all scores", place=6, headline=True)
 BOX_METRICS = (
-    Metric("box_AP", "boxes: average precision, mean over IoU 0.50 to 0.95, every score", place=2),
+    Metric("box_AP", "average precision of boxes, mean over IoU 0.50 to 0.95, over all scores", place=2),
     BOX_AP50,
-    Metric("box_AP75", "boxes: average precision at IoU 0.75, every score"),
+    Metric("box_AP75", "average precision of boxes at IoU 0.75, over all scores"),
 )
 MASK_METRICS = (
-    Metric("mask_AP", "outlines: average precision, mean over IoU 0.50 to 0.95, every score", place=1),
-    Metric("mask_AP50", "outlines: average precision at IoU 0.5, every score", place=5, headline=True),
-    Metric("mask_AP75", "outlines: average precision at IoU 0.75, every score"),
+    Metric("mask_AP", "average precision of masks, mean over IoU 0.50 to 0.95, over all scores", place=1),
+    Metric("mask_AP50", "average precision of masks at IoU 0.5, over all scores", place=5, headline=True),
+    Metric("mask_AP75", "average precision of masks at IoU 0.75, over all scores"),
 )
-DIVIDED = Metric("dv_mAP", "outlines correct in all six slices, IoU 0.6, every score", place=3, headline=True)
+DIVIDED = Metric("dv_mAP", "divided average precision of outlines at IoU 0.6, over all scores", place=3, headline=True)
 
 READINGS = {
     "plates": Reading(
@@ -24,4 +24,4 @@ READINGS = {
         noun="plate",
     )
 }
-"""What can be read from boxes; each is a module of that name in :mod:`sightline.tasks.readers`."""
+"""Structures that can be read from boxes; each name is that of a module in :mod:`sightline.tasks.readers`."""

@@ -1,4 +1,4 @@
-"""From an image to detections in its own coordinates, with exactly the preprocessing of training."""
+"""Predicts detections in pixels of the image, with exactly the preprocessing of training."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from sightline.tasks.input_image import rgb_image
 
 
 class DetectionPredictor(Predictor):
-    """A detector of torchvision with everything needed to use it; it gives boxes.
+    """A predictor of boxes that uses a detector of torchvision.
 
     Args:
-        network: The detector; it is put into evaluation.
-        card: What is known of it.
+        network: The detector; it is set to evaluation mode.
+        card: Description of the network.
         device: Where the network is.
     """
 
@@ -41,7 +41,7 @@ class DetectionPredictor(Predictor):
         *,
         max_pixels: int = MAX_PIXELS,
     ) -> Detections:
-        """What the network finds in one image; see :meth:`sightline.tasks.base.Predictor.predict`."""
+        """Detect objects in one image; see :meth:`sightline.tasks.base.Predictor.predict`."""
         image = rgb_image(image, max_pixels)
         fitted, placement = fit_image(image, self.card.preprocessing.image_size)
         with torch.inference_mode():
@@ -66,13 +66,13 @@ class DetectionPredictor(Predictor):
         height: int,  # noqa: ARG002
         width: int,  # noqa: ARG002
     ) -> list[RunLengthEncoding] | None:
-        """The masks of the detections at ``keep``; None for a network that gives none.
+        """The masks of the detections at ``keep``; None if the network has no masks.
 
         Args:
-            found: What the network said.
-            boxes_xyxy: float32 [N, 4], pixels of the image, of all that it found.
-            keep: int64 [M].
-            height: Of the image.
-            width: Of the image.
+            found: Output of the network.
+            boxes_xyxy: Boxes of all detections, float32 [N, 4], in pixels of the image.
+            keep: Indices of the detections to keep, int64 [M].
+            height: Height of the image in pixels.
+            width: Width of the image in pixels.
         """
         return None

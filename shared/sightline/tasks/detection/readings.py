@@ -1,4 +1,4 @@
-"""What a model reads from its detections."""
+"""Readings from the detections of a model."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sightline.tasks.readers.registry import open_reader
 
 
 def readings_of(detections: Detections, card: ModelCard) -> list[Reading]:
-    """What the detections of a model read, such as plates; empty for a model that reads nothing.
+    """The readings from the detections of a model, such as plates; empty for a model without a reader.
 
     Args:
-        detections: Of one image.
-        card: Of the model that made them.
+        detections: Detections of one image.
+        card: Card of the model that made them.
     """
     reader = open_reader(card.reading, card.classes)
     if reader is None:

@@ -1,4 +1,4 @@
-"""What instance segmentation and object detection do alike."""
+"""The common base of instance segmentation and object detection."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from sightline.tasks.detection.predictor import DetectionPredictor
 
 
 class DetectionTask(Task):
-    """A task whose network is a detector of torchvision with a backbone of :mod:`sightline.models.backbone`.
+    """A task with a detector of torchvision and a backbone of :mod:`sightline.models.backbone`.
 
     Attributes:
-        name: As in the configuration.
-        overlaps: By what detections are matched with the truth.
-        predictor_class: What makes detections of what the network says.
+        name: Name in the configuration.
+        overlaps: The kinds of overlap used to match detections with the truth.
+        predictor_class: Class of the predictor.
     """
 
     name: str
@@ -35,32 +35,32 @@ class DetectionTask(Task):
     short_names = MappingProxyType({"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"})
 
     def load_backbone(self, network: nn.Module, path: Path) -> None:
-        """Put pretrained weights (``.safetensors``) into the backbone of a network.
+        """Load pretrained weights (``.safetensors``) into the backbone of a network.
 
         Raises:
-            ModelFileError: They do not fit.
+            ModelFileError: The weights do not match the backbone.
         """
         backbone = network.get_submodule("backbone")
         assert isinstance(backbone, Backbone)  # noqa: S101
         load_backbone_weights(backbone, path)
 
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
-        """The parts of the detector's loss."""
+        """The components of the detector's loss."""
         images = [as_tensor(sample.image).to(device, non_blocking=True) for sample in batch]
         losses: dict[str, torch.Tensor] = network(images, [self.target(sample, device) for sample in batch])
         return {name.removeprefix("loss_"): loss for name, loss in losses.items()}
 
     def target(self, sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
-        """What the network is to find in one image: ``boxes`` float32 [N, 4] xyxy and ``labels`` int64 [N]."""
+        """The training target of one image: ``boxes`` float32 [N, 4] xyxy and ``labels`` int64 [N]."""
         return {
             "boxes": torch.from_numpy(sample.boxes_xyxy).to(device),
             "labels": torch.from_numpy(sample.labels).to(device),
         }
 
     def predictor(self, network: nn.Module, card: ModelCard, device: torch.device) -> DetectionPredictor:
-        """The network as something that looks at images."""
+        """A predictor that uses the network."""
         return self.predictor_class(network, card, device)
 
     def evaluate(self, truth: CocoDocument, predictions: Sequence[Detections]) -> dict[str, float]:
-        """COCO's average precision by each of :attr:`overlaps`."""
+        """COCO's average precision for each of :attr:`overlaps`."""
         return dict(evaluate_coco(truth, predictions, self.overlaps).values)

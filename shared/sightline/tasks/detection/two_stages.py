@@ -1,4 +1,4 @@
-"""The parts that Faster R-CNN and Mask R-CNN share: proposals, and a box head over regions of a feature pyramid."""
+"""The common parts of Faster R-CNN and Mask R-CNN: region proposals, and a box head on a feature pyramid."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sightline.models.backbone_names import PYRAMID_STRIDES
 
 _BOX_POOL = 7
 _SAMPLES = 0
-"""Points a bin of region pooling: as many as the bin has cells; small regions are cheap and large ones exact."""
+"""Sampling points per bin of region pooling; 0: adaptive, so that small regions are cheap and large ones exact."""
 
 
 def two_stages(model: Detector, num_classes: int) -> dict[str, Any]:
-    """The arguments of torchvision's ``FasterRCNN`` besides the backbone, with random weights.
+    """The arguments of torchvision's ``FasterRCNN`` except the backbone, with random weights.
 
     Args:
-        model: The network's part of the configuration.
-        num_classes: Without the background, which is label 0.
+        model: The section ``model`` of the configuration.
+        num_classes: Number of classes without the background, which is label 0.
     """
     levels = len(model.anchor_sizes)
     return {
@@ -46,9 +46,9 @@ def two_stages(model: Detector, num_classes: int) -> dict[str, Any]:
 
 
 def region_pooling(model: Detector, size: int) -> MultiScaleRoIAlign:
-    """Regions of the pyramid as maps of ``size`` x ``size``.
+    """Region pooling from the pyramid to maps of ``size`` x ``size``.
 
-    The map on top of the pyramid serves large anchors alone; regions are pooled from the others.
+    The top level of the pyramid is only used for large anchors; regions are pooled from the other levels.
     """
     pooled = [str(level) for level in range(min(len(model.anchor_sizes), len(PYRAMID_STRIDES)))]
     return MultiScaleRoIAlign(pooled, size, _SAMPLES)

@@ -1,4 +1,4 @@
-"""Instance segmentation as the configuration, the checks and the pages know it, without torch."""
+"""The declaration of instance segmentation for configuration, checks and pages, without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How instance segmentation is measured: boxes, outlines, and what is read from the boxes."""
+"""The evaluator of instance segmentation: boxes, masks, and readings from the boxes."""
 
 from __future__ import annotations
 

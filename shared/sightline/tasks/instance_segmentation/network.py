@@ -1,4 +1,4 @@
-"""Mask R-CNN as the configuration describes it."""
+"""Builds Mask R-CNN from the configuration."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ _MASK_POOL = 14
 
 
 def build_detector(model: MaskDetector, num_classes: int) -> MaskRCNN:
-    """Mask R-CNN with random weights.
+    """Build Mask R-CNN with random weights.
 
-    In training it takes images (uint8 [3, H, W], fitted to the input size) and targets (``boxes`` float32 [N, 4] xyxy,
-    ``labels`` int64 [N], ``masks`` uint8 [N, H, W]) and gives its losses by name; in evaluation it gives ``boxes``
-    (input pixels), ``scores``, ``labels`` and ``masks`` (float32 [N, 1, 28, 28], probabilities in the box) an image.
+    In training mode it takes images (uint8 [3, H, W], fitted to the input size) and targets (``boxes`` float32 [N, 4]
+    xyxy, ``labels`` int64 [N], ``masks`` uint8 [N, H, W]) and returns its losses by name; in evaluation mode it returns
+    for each image ``boxes`` (input pixels), ``scores``, ``labels`` and ``masks`` (float32 [N, 1, 28, 28], probabilities
+    within the box).
 
     Args:
-        model: The network's part of the configuration.
-        num_classes: Without the background, which is label 0.
+        model: The section ``model`` of the configuration.
+        num_classes: Number of classes without the background, which is label 0.
 
     Raises:
-        ConfigurationError: The backbone is unknown, or its pyramid and the anchor sizes do not fit.
+        ConfigurationError: The backbone is unknown, or the number of anchor sizes does not match its pyramid.
     """
-    # The order is that of the random weights: a seed stands for one network.
+    # Do not reorder: the order determines the random weights of a seed.
     backbone = build_backbone(model)
     stages = two_stages(model, num_classes)
     detector = MaskRCNN(

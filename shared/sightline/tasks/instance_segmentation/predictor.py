@@ -1,4 +1,4 @@
-"""Masks in the coordinates of the image, beside the boxes."""
+"""Predicts masks in pixels of the image, in addition to boxes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MASK_THRESHOLD = 0.5
 
 
 class MaskPredictor(DetectionPredictor):
-    """Mask R-CNN with everything needed to use it; it gives boxes and masks."""
+    """A predictor of boxes and masks that uses Mask R-CNN."""
 
     def _masks(
         self,
@@ -31,18 +31,17 @@ class MaskPredictor(DetectionPredictor):
 def paste_mask(
     probabilities: npt.NDArray[np.float32], box_xyxy: npt.NDArray[np.float32], height: int, width: int
 ) -> RunLengthEncoding:
-    """A mask, predicted in its box, as a run-length encoding of the whole image.
+    """Encode a mask that was predicted in its box as a run-length encoding of the whole image.
 
-    A pixel belongs to the mask where the probability, interpolated bilinearly at the pixel's centre, is at least one
-    half.  The box keeps its fractions of pixels; masks are encoded one by one, so that an image never holds them all
-    as bitmaps.
+    A pixel belongs to the mask if the probability, bilinearly interpolated at the center of the pixel, is at least one
+    half.  The box is not rounded to whole pixels.  Masks are encoded one at a time, so that the bitmaps of an image are
+    never in memory together.
 
     Args:
-        probabilities: float32 [M, M], 0 to 1; cell (i, j) stands for the j-th of M columns and the i-th of M rows of
-            the box.
+        probabilities: float32 [M, M], 0 to 1, on a grid of M rows and M columns over the box.
         box_xyxy: float32 [4], pixels.
-        height: Of the image.
-        width: Of the image.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
     """
     mask = np.zeros((height, width), dtype=np.uint8, order="F")
     left, top = np.floor(box_xyxy[:2]).astype(int)
@@ -54,7 +53,7 @@ def paste_mask(
 
 
 def _interpolation(first: int, stop: int, begin: float, end: float, cells: int) -> npt.NDArray[np.float32]:
-    """Linear interpolation as a matrix float32 [stop - first, cells]; outside the box's cells lies zero."""
+    """Linear interpolation as a matrix float32 [stop - first, cells]; values outside the cells are zero."""
     centres = (np.arange(first, stop, dtype=np.float32) + 0.5 - begin) / (end - begin) * cells - 0.5
     weights: npt.NDArray[np.float32] = 1 - np.abs(centres[:, None] - np.arange(cells, dtype=np.float32))
     return weights.clip(min=0).astype(np.float32)

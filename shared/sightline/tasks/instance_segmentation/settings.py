@@ -1,4 +1,4 @@
-"""Instance segmentation: the settings of its network, ``model`` in the configuration."""
+"""Settings of instance segmentation: the section ``model`` of the configuration."""
 
 from __future__ import annotations
 

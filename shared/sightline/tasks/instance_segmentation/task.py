@@ -1,4 +1,4 @@
-"""Instance segmentation: boxes, classes and outlines with Mask R-CNN."""
+"""Instance segmentation: boxes, classes and masks with Mask R-CNN."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from sightline.tasks.instance_segmentation.settings import MaskDetector
 
 
 class InstanceSegmentation(DetectionTask):
-    """Mask R-CNN, measured by COCO's average precision of boxes and masks."""
+    """Instance segmentation with Mask R-CNN, measured by COCO's average precision of boxes and masks."""
 
     name = "instance_segmentation"
     overlaps: tuple[Overlap, ...] = ("box", "mask")
     predictor_class = MaskPredictor
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
-        """Mask R-CNN with random weights; ``num_classes`` without the background."""
+        """Build Mask R-CNN with random weights; ``num_classes`` does not count the background."""
         assert isinstance(model, MaskDetector)  # noqa: S101
         network: nn.Module = build_detector(model, num_classes)
         return network
 
     def target(self, sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
-        """Boxes, labels and ``masks`` uint8 [N, height, width], drawn here, at the size of the network's input."""
+        """Boxes, labels and ``masks`` uint8 [N, height, width], rasterized at the input size of the network."""
         height, width = sample.image.shape[:2]
         masks = np.zeros((len(sample.labels), height, width), dtype=np.uint8)
         for mask, segmentation in zip(masks, sample.segmentations, strict=True):

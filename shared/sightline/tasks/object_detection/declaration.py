@@ -1,4 +1,4 @@
-"""Object detection as the configuration, the checks and the pages know it, without torch."""
+"""The declaration of object detection for configuration, checks and pages, without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How object detection is measured: boxes, and what is read from them."""
+"""The evaluator of object detection: boxes, and readings from them."""
 
 from __future__ import annotations
 

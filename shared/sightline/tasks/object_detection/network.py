@@ -1,4 +1,4 @@
-"""Faster R-CNN and FCOS as the configuration describes them."""
+"""Builds Faster R-CNN and FCOS from the configuration."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sightline.tasks.object_detection.settings import BoxDetector
 
 
 def build_detector(model: BoxDetector, num_classes: int) -> FasterRCNN | FCOS:
-    """The detector that ``model.detector`` names, with random weights.
+    """Build the detector given by ``model.detector``, with random weights.
 
-    In training it takes images (uint8 [3, H, W], fitted to the input size) and targets (``boxes`` float32 [N, 4] xyxy,
-    ``labels`` int64 [N]) and gives its losses by name; in evaluation it gives ``boxes`` (input pixels), ``scores`` and
-    ``labels`` an image.
+    In training mode it takes images (uint8 [3, H, W], fitted to the input size) and targets (``boxes`` float32 [N, 4]
+    xyxy, ``labels`` int64 [N]) and returns its losses by name; in evaluation mode it returns for each image ``boxes``
+    (input pixels), ``scores`` and ``labels``.
 
     Args:
-        model: The network's part of the configuration.
-        num_classes: Without the background, which is label 0.
+        model: The section ``model`` of the configuration.
+        num_classes: Number of classes without the background, which is label 0.
 
     Raises:
-        ConfigurationError: The backbone is unknown, or its pyramid and the anchor sizes do not fit.
+        ConfigurationError: The backbone is unknown, or the number of anchor sizes does not match its pyramid.
     """
     backbone = build_backbone(model)
     if model.detector == "fcos":
@@ -37,9 +37,9 @@ def build_detector(model: BoxDetector, num_classes: int) -> FasterRCNN | FCOS:
 
 
 def _fcos(backbone: Backbone, model: BoxDetector, num_classes: int) -> FCOS:
-    """FCOS on the pyramid of the backbone.
+    """FCOS on the feature pyramid of the backbone.
 
-    torchvision takes the labels as indices of its classes, so there is one for label 0 that is never right.
+    torchvision uses labels as class indices, so there is one more class, for label 0, which never occurs.
     """
     strides = (*PYRAMID_STRIDES, 2 * PYRAMID_STRIDES[-1])[: len(model.anchor_sizes)]
     return FCOS(

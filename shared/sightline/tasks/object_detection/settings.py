@@ -1,4 +1,4 @@
-"""Object detection: the settings of its network, ``model`` in the configuration."""
+"""Settings of object detection: the section ``model`` of the configuration."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sightline.config.network import Detector
 
 
 class BoxDetector(Detector):
-    """Faster R-CNN, or FCOS, which has one stage and no anchors."""
+    """Faster R-CNN, or FCOS, which is a single-stage detector without anchors."""
 
     detector: Literal["faster_rcnn", "fcos"] = Field(
         "faster_rcnn",
-        description="fcos has one stage: head_channels, anchor_ratios, proposals, sampled_proposals and positive_share "
-        "do not apply, and anchor_sizes gives the number of pyramid levels alone",
+        description="fcos has a single stage: head_channels, anchor_ratios, proposals, sampled_proposals and "
+        "positive_share do not apply, and only the number of anchor_sizes matters (the number of pyramid levels)",
     )
 
     @model_validator(mode="after")

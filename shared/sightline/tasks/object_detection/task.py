@@ -11,15 +11,15 @@ from sightline.tasks.object_detection.settings import BoxDetector
 
 
 class ObjectDetection(DetectionTask):
-    """Faster R-CNN or FCOS, measured by COCO's average precision of boxes.
+    """Object detection with Faster R-CNN or FCOS, measured by COCO's average precision of boxes.
 
-    The box of a shape of any kind is its extent in the image.
+    The box of a shape of any kind is its extent within the image.
     """
 
     name = "object_detection"
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
-        """The detector with random weights; ``num_classes`` without the background."""
+        """Build the detector with random weights; ``num_classes`` does not count the background."""
         assert isinstance(model, BoxDetector)  # noqa: S101
         network: nn.Module = build_detector(model, num_classes)
         return network

@@ -1,1 +1,1 @@
-"""Readers: structured text from detections."""
+"""Readers, which extract structured text from detections."""

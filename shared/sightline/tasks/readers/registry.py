@@ -1,4 +1,4 @@
-"""Structured readings by name: what ``reading`` in the configuration can be."""
+"""Readers by name, for ``reading`` in the configuration."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sightline.names import NameTable
 from sightline.tasks.detection.metrics import READINGS
 
 READERS = NameTable("reading", dict.fromkeys(READINGS, "sightline.tasks.readers.*:READER"))
-"""What makes a reader of the class names."""
+"""Makes a reader from class names."""
 
 
 def open_reader(name: str, class_names: Sequence[str]) -> Reader | None:
-    """The reader of that name for a model of these classes; None for ``none``.
+    """The reader with this name for a model with these classes; None for ``none``.
 
     Args:
-        name: As ``reading`` in the configuration.
-        class_names: Category ids are 1, 2, ... in this order.
+        name: The ``reading`` of the configuration.
+        class_names: All classes of the model; category ids are 1, 2, ... in this order.
 
     Raises:
-        ConfigurationError: There is no such reader, or classes that it reads are missing.
+        ConfigurationError: There is no such reader, or classes that it needs are missing.
     """
     if name == "none":
         return None
@@ -30,7 +30,7 @@ def open_reader(name: str, class_names: Sequence[str]) -> Reader | None:
 
 
 def can_read(name: str, class_names: Sequence[str]) -> bool:
-    """Whether a reader of that name has all classes that it needs."""
+    """Whether these are all the classes that the reader with this name needs."""
     try:
         open_reader(name, class_names)
     except ConfigurationError:

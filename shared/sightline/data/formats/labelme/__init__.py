@@ -1,1 +1,1 @@
-"""labelme: from a folder of its files to labeled images."""
+"""Reads a folder of labelme files as labeled images."""

@@ -15,22 +15,22 @@ from sightline.data.formats.labels import cleaned
 from sightline.plural import counted
 
 MAX_JSON_BYTES = 256 * 1024**2
-"""A bigger file is refused unread; with the image embedded, labelme's files have some ten megabytes."""
+"""A larger file is rejected unread; labelme's files with an embedded image have some ten megabytes."""
 
 _SAVE_AGAIN = "open it in labelme and save it again, or restore it from an older version"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One shape as in the file; the types of its fields are checked, their meaning is not.
+    """One shape as in the file; the types of its fields are checked, their values are not.
 
     Attributes:
-        index: Place in the file, from 0.
-        label: Class name; what the reader makes of it is :attr:`target`.
+        index: Index in the file, from 0.
+        label: Class name as written; the reader resolves it to :attr:`target`.
         target: The class that the label means.
-        kind: labelme's ``shape_type``; a file of labelme 3 that has none means a polygon.
+        kind: labelme's ``shape_type``; if it is missing, as in files of labelme 3, the shape is a polygon.
         points: ``(x, y)`` in pixels; NaN and infinity are possible.
-        group_id: Shapes of one label and one number are one instance; None: an instance of its own.
+        group_id: Shapes with the same label and number are one instance; None: an instance of its own.
         mask: Base64 text of a PNG, for the kind ``mask``.
     """
 
@@ -45,17 +45,17 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class LabelmeFile:
-    """One annotation file, its fields checked for type.
+    """One annotation file with fields of the correct types.
 
     Attributes:
-        image_path: As it stands in the file.
+        image_path: ``imagePath`` as in the file.
         image_data: The bytes of the embedded image, or None.
-        width: ``imageWidth`` in pixels, or None where the file has none.
-        height: ``imageHeight`` in pixels, or None where the file has none.
+        width: ``imageWidth`` in pixels, or None if it is missing.
+        height: ``imageHeight`` in pixels, or None if it is missing.
         flags: Image-level flags that are true.
         group: The top-level ``group``, or an empty string.
-        shapes: Those whose fields have the right types.
-        labels: The labels of all shapes that have one.
+        shapes: The shapes whose fields have the correct types.
+        labels: The labels of all shapes that have a label.
     """
 
     image_path: str
@@ -69,7 +69,7 @@ class LabelmeFile:
 
 
 class _WrongFieldError(ValueError):
-    """A field that is not what labelme writes; its texts are the fault's reason and remedy."""
+    """A field that differs from labelme's format, with the reason and remedy of the fault."""
 
     def __init__(self, reason: str, remedy: str = _SAVE_AGAIN) -> None:
         super().__init__(reason)
@@ -81,11 +81,11 @@ def parse(content: bytes, file: str) -> tuple[LabelmeFile | None, list[Fault]]:
 
     Args:
         content: The file's bytes: UTF-8, with or without a byte order mark.
-        file: What faults call the file.
+        file: Name of the file in faults.
 
     Returns:
-        The file, or None where nothing of it can be used; and what is wrong with it.  A shape with a field of the
-        wrong type is a fault of its own and leaves the others alone.
+        The file, or None if it cannot be used at all; and the faults.  A shape with a field of the wrong type is a
+        separate fault and does not affect the other shapes.
     """
     try:
         document = _decode(content)
@@ -114,7 +114,7 @@ def _decode(content: bytes) -> dict[str, Any]:
 
 
 def _refuse_constants(document: dict[str, Any]) -> None:
-    """NaN and Infinity are faults of their shape among the points, and of the file anywhere else."""
+    """Reject NaN and Infinity, except in points, where they are a fault of the shape only."""
     for path, value in _numbers(document, ""):
         if not math.isfinite(value) and not (path.startswith("shapes[") and "].points[" in path):
             raise _WrongFieldError(f"{path} is {value}, which is not JSON")
@@ -237,7 +237,7 @@ def _image_data(value: object) -> bytes | None:
 
 
 def decode_base64(text: str, name: str) -> bytes:
-    """The bytes behind base64 text; line breaks are allowed, other foreign characters are not.
+    """Decode base64 text; line breaks are allowed, other foreign characters are not.
 
     Raises:
         ValueError: The text is not base64, or empty; the message names the field ``name``.
@@ -257,7 +257,7 @@ def _label(entry: object) -> str | None:
 
 
 def _name(value: object) -> str:
-    """A value as an error message shows it: its JSON type, and the value where it is short."""
+    """A value in an error message: its JSON type, and the value if it is short."""
     if isinstance(value, str):
         return f"the string {strict_json.shown(value)}"
     if isinstance(value, list):

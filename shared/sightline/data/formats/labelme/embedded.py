@@ -1,8 +1,9 @@
-"""The image that a labelme file embeds as ``imageData``: its pixels as labelme shows them, and the file beside it.
+"""The image that a labelme file embeds as ``imageData``, and its comparison with the image file.
 
-labelme decodes ``imageData`` without looking at its EXIF orientation (Qt's ``QImage.fromData``), whatever wrote it:
-later versions turn an image before they embed it, early ones embedded the file's bytes as they were.  An image file is
-shown turned.  So the orientation is taken out of an embedded image, and then everybody sees what was labelled.
+labelme decodes ``imageData`` without its EXIF orientation (Qt's ``QImage.fromData``), regardless of how it was
+written: later versions rotate an image before embedding it, early versions embedded the unchanged bytes of the file.
+Image files are shown rotated.  So the orientation is removed from an embedded image, and all programs show the image
+that was labeled.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from sightline.data.images import TRANSPOSITIONS, ImageFacts, exif_orientation, 
 _NAME = "imageData"
 
 _INVERSE = {6: 8, 8: 6}
-"""EXIF orientations whose turn is undone by another one; the others undo themselves."""
+"""EXIF orientations whose inverse is another orientation; the others are their own inverse."""
 
 _METADATA_CHUNKS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
-"""Of a PNG: EXIF, and texts, which may hold EXIF or XMP."""
+"""PNG chunks with EXIF, and with texts, which may contain EXIF or XMP."""
 
 _LARGEST_MEAN, _LARGEST, _MOST_CELLS = 4.0, 40.0, 0.002
-"""Two encodings of one picture differ by no more than this: grey levels on average; grey levels in nearly all cells of
-their thumbnails; the share of the other cells.  JPEG at labelme's quality, 75, stays below half of it."""
+"""Two encodings of one picture differ by at most this much: mean of gray levels; gray levels in nearly all cells of
+their thumbnails; fraction of the other cells.  JPEG at labelme's quality, 75, stays below half of it."""
 
 _TURNS = {
     2: "mirrored",
@@ -46,8 +47,8 @@ class EmbeddedImage:
 
     Attributes:
         content: The encoded image, without an EXIF orientation.
-        facts: Of ``content``.
-        orientation: The EXIF orientation that was taken out, 1 to 8.
+        facts: Facts about ``content``.
+        orientation: The EXIF orientation that was removed, 1 to 8.
     """
 
     content: bytes
@@ -56,7 +57,7 @@ class EmbeddedImage:
 
 
 def read_embedded(image_data: bytes, max_pixels: int) -> EmbeddedImage:
-    """Take the EXIF orientation out of an embedded image, and describe what is left.
+    """Remove the EXIF orientation of an embedded image, and describe the result.
 
     Raises:
         UnreadableImageError: As for :func:`sightline.data.images.read_image`.
@@ -69,12 +70,13 @@ def read_embedded(image_data: bytes, max_pixels: int) -> EmbeddedImage:
 def without_orientation(content: bytes, orientation: int, max_pixels: int) -> bytes:
     """An encoded image with the same stored pixels and no EXIF orientation.
 
-    The metadata of JPEG and PNG are cut out, so that the pixels stay as they are encoded; other formats become PNG.
+    The metadata segments of JPEG and PNG are removed, so that the encoded pixels do not change; other formats become
+    PNG.
 
     Args:
         content: The encoded image.
         orientation: Its EXIF orientation, 2 to 8.
-        max_pixels: Images with more pixels are refused.
+        max_pixels: Images with more pixels are rejected.
     """
     parts = _jpeg_parts if content.startswith(b"\xff\xd8") else _png_parts if content.startswith(b"\x89PNG") else None
     if parts is not None:
@@ -88,12 +90,12 @@ def without_orientation(content: bytes, orientation: int, max_pixels: int) -> by
 
 
 def disagreement(embedded: EmbeddedImage, file: ImageFacts, name: str) -> str | None:
-    """How an embedded image differs from the image file beside it, as a person sees both; None where it does not.
+    """How an embedded image visibly differs from the image file; None if both show the same picture.
 
     Args:
-        embedded: What labelme shows.
+        embedded: The image that labelme shows.
         file: The image file.
-        name: Its name, for the text.
+        name: Its name for the text.
     """
     shown = embedded.facts
     turned = _turn(embedded, file)
@@ -109,9 +111,9 @@ def disagreement(embedded: EmbeddedImage, file: ImageFacts, name: str) -> str | 
 
 
 def _turn(embedded: EmbeddedImage, file: ImageFacts) -> int:
-    """The EXIF orientation that makes of a file's picture the one that is shown, where one fits clearly best; else 1.
+    """The EXIF orientation that turns the file's picture into the embedded one, if one is clearly the best; else 1.
 
-    That labelme embedded the file's bytes as they were needs no proof: in doubt the embedded image is right.
+    An orientation of 1 needs no evidence: in doubt the embedded image is correct.
     """
     unturned = _INVERSE.get(file.orientation, file.orientation)
     if embedded.orientation == file.orientation != 1:
@@ -137,7 +139,7 @@ def _alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
 
 
 def _jpeg_parts(content: bytes) -> Iterator[bytes]:
-    """The segments of a JPEG but EXIF and XMP (APP1), and the index of further pictures (MPF in APP2)."""
+    """The segments of a JPEG without EXIF and XMP (APP1) and the index of further pictures (MPF in APP2)."""
     yield content[:2]
     place = 2
     while content[place : place + 1] == b"\xff" and content[place + 1] != 0xDA:
@@ -150,7 +152,7 @@ def _jpeg_parts(content: bytes) -> Iterator[bytes]:
 
 
 def _png_parts(content: bytes) -> Iterator[bytes]:
-    """The chunks of a PNG but those of :data:`_METADATA_CHUNKS`."""
+    """The chunks of a PNG without those of :data:`_METADATA_CHUNKS`."""
     yield content[:8]
     place = 8
     while place < len(content):

@@ -1,4 +1,4 @@
-"""One labelme file and its image: found, decoded, compared, and put together."""
+"""Reads one labelme file and its image."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class FileReading:
 
     Attributes:
         file: Its path relative to the folder, POSIX.
-        names: Path of the image file that it names, relative to the folder, usable or not; None where there is none.
-        image: The labelled image, or None where the policy leaves it out.
-        faults: Of the file first, then of its shapes.
-        dropped: By kind of fault.
-        left_out: Shapes of a known class that are left out, by class and kind of fault.
-        ignored: Shapes with an ignored label.
-        labels: Shapes of each label, as it is written.
-        places: Index and label of each shape, where the classes are not known.
+        names: Path of the image file in ``imagePath``, relative to the folder, usable or not; None if there is none.
+        image: The labeled image, or None if the policy excludes it.
+        faults: Faults of the file, then of its shapes.
+        dropped: Number of dropped shapes by kind of fault.
+        left_out: Number of shapes of a known class that are left out, by class and kind of fault.
+        ignored: Number of shapes with an ignored label.
+        labels: Number of shapes with each label, as written.
+        places: Index and label of each shape, if the classes are not known.
     """
 
     file: str
@@ -47,13 +47,13 @@ def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileRea
     """Read one labelme file and its image.
 
     Args:
-        root: The folder that is read; nothing outside is opened.
+        root: The annotation folder; no file outside is opened.
         file: Path of the JSON file relative to ``root``, POSIX.
         data: Classes, ignored labels, fault policies, limits.
         classes_known: Whether labels are checked against ``data.classes``.
 
     Returns:
-        What became of it; nothing is raised for a fault of the data.
+        The reading; faults of the data are part of it and raise no exception.
     """
     reading = FileReading(_shown(file))
     parsed, shape_faults = _parse(root, file)
@@ -92,7 +92,7 @@ def _with_target(shape: Shape, labels: LabelMap) -> Shape:
 
 
 def _shown(file: str) -> str:
-    """A name as text; Python holds the bytes of a name that is not UTF-8 as halves of characters."""
+    """A name as text; Python represents bytes of a name that are not UTF-8 as surrogates."""
     return file.encode("utf-8", "backslashreplace").decode()
 
 
@@ -127,7 +127,7 @@ def _compare_sizes(file: str, parsed: LabelmeFile, found: FoundImage | None) -> 
     stated = parsed.width or actual[0], parsed.height or actual[1]
     if stated == actual:
         return []
-    turned = ", its sides swapped: labelled under another EXIF orientation" if stated == actual[::-1] else ""
+    turned = ", its sides swapped: labeled with another EXIF orientation" if stated == actual[::-1] else ""
     reason = (
         f"imageWidth x imageHeight is {stated[0]} x {stated[1]}, but the image has {actual[0]} x {actual[1]} pixels"
         f"{turned}"

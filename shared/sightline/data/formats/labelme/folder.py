@@ -1,4 +1,4 @@
-"""From a folder of labelme files to labeled images; all faults are collected, and nothing is left out silently."""
+"""Reads a folder of labelme files; all faults are collected, and nothing is left out silently."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from sightline.logs import Progress
 from sightline.plural import counted
 
 _CHUNK = 32
-"""Files that a process reads before it reports."""
+"""Number of files that a process reads before it reports."""
 
 _FEW_FILES = 256
-"""So many are read faster than processes start."""
+"""Fewer files than this are read faster than processes start."""
 
 
 def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annotations:
     """Read every labelme file below a folder, with its image.
 
-    Which files those are is the rule of :mod:`sightline.data.folder_files`.  With ``data.jobs`` above 1 a large folder
-    is read by so many processes.
+    The rule of :mod:`sightline.data.folder_files` determines the files.  With ``data.jobs`` above 1, a large folder is
+    read by that many processes.
 
     Args:
-        root: The folder; nothing outside is opened.
+        root: The folder; no file outside is opened.
         data: Classes, ignored labels, fault policies, limits.
-        classes_known: Whether labels are checked against ``data.classes``; if not, every label is taken.
+        classes_known: Whether labels are checked against ``data.classes``; if not, every label is accepted.
 
     Returns:
-        The usable images, all faults, and counts of what the policies left out or mended.  Shapes and images with a
-        fault whose policy is ``error`` are left out too; see :func:`stopping_faults`.
+        The usable images, all faults, and counts of shapes and images that the policies left out or clipped.  Shapes
+        and images with a fault whose policy is ``error`` are left out too; see :func:`stopping_faults`.
 
     Raises:
         DataError: The folder does not exist or has no JSON file, or a process that read images was killed.
@@ -73,7 +73,7 @@ def stopping_faults(annotations: Annotations, policies: Faults) -> list[Fault]:
 
 
 def _listing(root: Path) -> tuple[list[str], set[str]]:
-    """Paths of all JSON files, in order, and of all image files, relative to ``root``, POSIX; see ``folder_files``."""
+    """All JSON files, sorted, and all image files: POSIX paths relative to ``root``; see ``folder_files``."""
     found = list_files(root)
     files, images = found.annotation_files, set(found.images)
     if not files:
@@ -93,7 +93,7 @@ def _read_all(root: Path, files: list[str], data: Data, classes_known: bool) -> 
             yield read_file(root, file, data, classes_known)
         return
     chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
-    # Not fork: the caller may have threads (DVC, a progress bar), whose locks a forked process would inherit.
+    # Not fork: a forked process would inherit locks held by threads of the caller (DVC, a progress bar).
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(min(data.jobs, len(chunks)), mp_context=context) as pool:
@@ -123,7 +123,7 @@ def _by_class(readings: list[FileReading]) -> dict[str, dict[str, int]]:
 
 
 def _unlabelled(root: Path, images: set[str], readings: list[FileReading]) -> set[str]:
-    """Images that no JSON file names, by whatever link, and that have no JSON file of their name without an image."""
+    """Images without a JSON file: no ``imagePath`` leads to them, not even by a link, and none has the same name."""
     named = {reading.names for reading in readings}
     without = {os.path.splitext(reading.file)[0] for reading in readings if not reading.names}  # noqa: PTH122
     base = os.path.realpath(root)
@@ -136,7 +136,7 @@ def _unlabelled(root: Path, images: set[str], readings: list[FileReading]) -> se
 
 
 def _report_spellings(readings: list[FileReading], data: Data) -> None:
-    """Labels that are probably another label: with blanks at an end, in other letter case, with what nobody sees."""
+    """Report labels that are probably misspelled: extra spaces, other letter case, invisible characters."""
     totals = sum((Counter[str](reading.labels) for reading in readings), Counter[str]())
     meant = respelled(totals, (IGNORED_LABEL, *data.ignored_labels))
     for reading in readings if meant else ():
@@ -156,7 +156,7 @@ def _spelling_fault(file: str, shape: int, label: str, meant: str) -> Fault:
 
 
 def _report_shared_images(readings: list[FileReading], data: Data) -> None:
-    """Two JSON files for one image, or for two whose names are one where letter case does not count."""
+    """Report two JSON files for one image, or for two images whose names differ only in letter case."""
     by_name: dict[tuple[bool, str], list[tuple[FileReading, str]]] = {}
     for reading in readings:
         embedded = reading.image is not None and reading.image.embedded is not None
@@ -171,7 +171,7 @@ def _report_shared_images(readings: list[FileReading], data: Data) -> None:
                 reason = f"image {name} is also named by {other.file}"
                 remedy = "keep one JSON file for each image"
             else:
-                reason = f"image {name} and {other_name} of {other.file} differ in letter case only"
+                reason = f"image {name} and {other_name} of {other.file} differ only in letter case"
                 remedy = "rename one of the images, so that the dataset can be checked out on every system"
             reading.faults.insert(0, Fault("duplicate_image", reading.file, None, None, reason, remedy))
             if reading.image is not None:

@@ -19,8 +19,8 @@ class FoundImage:
 
     Attributes:
         path: Relative to the folder, POSIX; for an embedded image, the path that record gives it.
-        embedded: Its bytes where it is embedded.
-        facts: What is known of it.
+        embedded: Its bytes if it is embedded.
+        facts: Facts about the image.
     """
 
     path: str
@@ -42,26 +42,26 @@ class _ImageFaultError(Exception):
 def find_image(
     root: Path, file: str, parsed: LabelmeFile, max_pixels: int
 ) -> tuple[FoundImage | None, str | None, list[Fault]]:
-    """Find the image of one labelme file: like labelme, the embedded one before the file.
+    """Find the image of one labelme file: like labelme, prefer the embedded one.
 
-    The file is taken where both show the same picture, so that it need not be stored twice.
+    If both show the same picture, the file is used, so that the image need not be stored twice.
 
     Args:
-        root: The folder that is read; nothing outside is opened.
+        root: The annotation folder; no file outside is opened.
         file: Path of the JSON file relative to ``root``, POSIX.
-        parsed: Its contents.
-        max_pixels: Images with more pixels are refused.
+        parsed: The contents of the JSON file.
+        max_pixels: Images with more pixels are rejected.
 
     Returns:
-        The image, or None where there is none that can be used; the path of the image file that ``imagePath`` leads
-        to, usable or not, relative to ``root``, or None; what is wrong.
+        The image, or None if there is no usable one; the path of the image file in ``imagePath``, usable or not,
+        relative to ``root``, or None; the faults.
     """
     names: str | None = None
     try:
         try:
             names = _locate(root, file, parsed.image_path)
         except _ImageFaultError:
-            # labelme, too, opens a file with an embedded image wherever its imagePath leads.
+            # labelme also opens a file with an embedded image regardless of its imagePath.
             if parsed.image_data is None:
                 raise
         existing = names if names is not None and _is_image_file(root, names) else None
@@ -112,10 +112,10 @@ def _differs(file: str, reason: str) -> Fault:
 
 
 def _locate(root: Path, file: str, image_path: str) -> str:
-    """Where ``imagePath`` leads, relative to ``root``; like labelme, from the JSON file's folder.
+    """The target of ``imagePath`` relative to ``root``; like in labelme, it is relative to the JSON file's folder.
 
-    Backslashes separate folders as they do on Windows.  Links are followed, and must stay inside.  Where the name is
-    not found as it is written, it is tried in Unicode's composed and decomposed forms (macOS writes the latter).
+    Backslashes separate folders as on Windows.  Links are followed, and must stay inside.  If the exact name does not
+    exist, its Unicode composed and decomposed forms are tried (macOS writes the latter).
 
     Raises:
         _ImageFaultError: Of kind ``unsafe_path``.
@@ -125,7 +125,7 @@ def _locate(root: Path, file: str, image_path: str) -> str:
     folder = os.path.join(base, os.path.dirname(file))  # noqa: PTH118, PTH120
     beside = relative.rpartition("/")[2]
     if "\0" in image_path:
-        raise _unsafe(image_path, "holds a NUL character", "open the file in labelme and save it again")
+        raise _unsafe(image_path, "contains a NUL character", "open the file in labelme and save it again")
     if PureWindowsPath(image_path).drive or image_path.startswith(("/", "\\")):
         raise _unsafe(image_path, "is absolute", _name_it(folder, beside))
     forms = (relative, unicodedata.normalize("NFC", relative), unicodedata.normalize("NFD", relative))
@@ -146,7 +146,7 @@ def _inside(base: str, path: str) -> bool:
 
 
 def _outside_remedy(base: str, folder: str, path: str, beside: str) -> str:
-    """What to do about an image outside; that it is there is found out without opening it."""
+    """How to fix a path outside the folder; the existence of the image is checked without opening it."""
     written = os.path.normpath(path)
     if _inside(base, written):
         return "it is a link: replace it with the image itself"
@@ -168,7 +168,7 @@ def _unsafe(image_path: str, what: str, remedy: str) -> _ImageFaultError:
 
 
 def _is_image_file(root: Path, names: str) -> bool:
-    """Whether there is such a file; labelme lets ``imagePath`` name the JSON itself where the image is embedded."""
+    """Whether the image file exists; in labelme, ``imagePath`` may be the JSON file if the image is embedded."""
     return not names.lower().endswith(".json") and os.path.isfile(root / names)  # noqa: PTH113  (never raises)
 
 
@@ -192,6 +192,6 @@ def _missing(root: Path, file: str, names: str, parsed: LabelmeFile) -> _ImageFa
 
 
 def _same_name(name: str, wanted: PurePosixPath) -> bool:
-    """Whether a file differs in letter case or extension only."""
+    """Whether a file name differs only in letter case or extension."""
     other = PurePosixPath(name)
     return other.stem.casefold() == wanted.stem.casefold() and other.suffix.casefold() != ".json"

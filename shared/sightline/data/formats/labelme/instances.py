@@ -1,4 +1,4 @@
-"""From the shapes of one labelme file to instances; faulty shapes are handled according to the policies."""
+"""Converts the shapes of one labelme file to instances; faulty shapes are handled according to the policies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sightline.data.formats.labelme.shapes import (
 from sightline.data.formats.labels import LabelMap
 
 _FARTHEST = 1e9
-"""Coordinates beyond are no pixels of any image."""
+"""Coordinates beyond this limit cannot be pixels of an image."""
 
 
 @dataclass
@@ -33,11 +33,11 @@ class ShapesResult:
     """The result of reading the shapes of one file.
 
     Attributes:
-        instances: Usable ones, in the order of their first shapes.
-        faults: In the order of the shapes.
-        dropped: Shapes left out or mended, by kind of fault.
-        left_out: Shapes of a known class that are left out, by class and kind of fault.
-        ignored: Shapes with a label of ``data.ignored_labels``.
+        instances: The usable instances, in the order of their first shapes.
+        faults: The faults, in the order of the shapes.
+        dropped: Number of shapes left out or clipped, by kind of fault.
+        left_out: Number of shapes of a known class that are left out, by class and kind of fault.
+        ignored: Number of shapes with a label of ``data.ignored_labels``.
     """
 
     instances: list[Instance] = field(default_factory=list)
@@ -51,11 +51,11 @@ class ShapeReader:
     """Reads the shapes of one file.
 
     Args:
-        file: What faults call the file.
+        file: Name of the file in faults.
         data: Classes, fault policies, pixel limit.
-        labels: What labels mean.
-        size: Width and height of the image, or of what the file says of it; None where neither is known.
-        draw: Whether instances are wanted; without them only what needs no pixels is checked.
+        labels: Maps labels to classes.
+        size: Width and height of the image, or as stated in the file; None if both are unknown.
+        draw: Whether to create instances; otherwise only checks that need no pixels are made.
     """
 
     def __init__(self, file: str, data: Data, labels: LabelMap, *, size: tuple[int, int] | None, draw: bool) -> None:
@@ -90,7 +90,7 @@ class ShapeReader:
         return all(getattr(self._data.faults, fault.kind) == "clip" for fault in faults)
 
     def _check(self, shape: Shape) -> list[Fault]:
-        """Everything that is wrong with a shape and can be said without drawing it."""
+        """All faults of a shape that can be found without drawing it."""
         faults = []
         if not self._labels.is_class(shape.target):
             faults.append(self._fault("unknown_label", shape, *self._labels.fault(shape.label)))
@@ -127,7 +127,7 @@ class ShapeReader:
 
     def _place(self, shape: Shape) -> list[Fault]:
         if shape.kind != "mask" and is_flat(outline_of(shape)):
-            reason = "its points lie on one line, so it covers no area"
+            reason = "its points are on one line, so it covers no area"
             return [self._fault("zero_area", shape, reason, "draw the shape again or delete it")]
         if self._size is None:
             return []
@@ -157,10 +157,10 @@ class ShapeReader:
 
 
 def count_dropped(dropped: Counter[FaultKind], faults: list[Fault], data: Data) -> FaultKind | None:
-    """Count what becomes of one shape or image with these faults: once as left out, or each time it was mended.
+    """Count a shape or image with these faults: once if it is left out, or once per clipped fault.
 
     Returns:
-        The kind of fault that it is left out for; None where it is used, or where record stops.
+        The kind of fault for which it is left out; None if it is used, or if record stops.
     """
     policies = [(fault.kind, getattr(data.faults, fault.kind)) for fault in faults]
     left_out = [kind for kind, policy in policies if policy == "drop"]

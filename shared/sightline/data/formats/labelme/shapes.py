@@ -1,9 +1,9 @@
 """The geometry of labelme's shapes: outline, pixels, box and area.
 
 Pixels and areas are those of COCO's run-length polygons (:mod:`sightline.data.rasterizer`).  The box of an outline is
-the extent of what of it lies in the image; the box of a mask is that of its pixels, from the left border of the first
-to the right border of the last, so that both mean the same.  labelme's own converters draw with Pillow, which counts
-the border in, and differ by a pixel.
+the extent of its part inside the image; the box of a mask is that of its pixels, from the left border of the first to
+the right border of the last, so that both are comparable.  labelme's own converters draw with Pillow, which includes
+the border, and differ by one pixel.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ _POINTS: dict[str, tuple[int, ...]] = {
     "circle": (2,),
     "mask": (2,),
 }
-"""How many points the file holds.  ``rotation`` and ``quadrilateral`` are X-AnyLabeling's: four corners in order."""
+"""Allowed numbers of points.  ``rotation`` and ``quadrilateral`` are X-AnyLabeling's: four corners in order."""
 
 AREA_KINDS = ("polygon", *_POINTS)
 """Shape types that cover an area."""
 
 LINE_KINDS = ("line", "linestrip", "point", "points")
-"""Shape types without an area, which make no instance.  Any other type is unknown."""
+"""Shape types without an area, which are not instances.  All other types are unknown."""
 
 _SAGITTA = 0.02
-"""A circle's polygon stays within so many pixels of the arc."""
+"""Maximum distance of a circle's polygon from the arc, in pixels."""
 
 _MAX_CIRCLE_POINTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The part of one shape that lies in the image.
+    """The part of one shape inside the image.
 
     Attributes:
-        extent: Of the outline within the image; of a mask, of its pixels.
-        pixels: What it covers.
+        extent: Extent of the outline within the image, or of a mask's pixels.
+        pixels: The covered pixels.
         outline: The polygon within the image, flattened ``[x1, y1, x2, y2, ...]``; None for the kind ``mask``.
     """
 
@@ -63,7 +63,7 @@ class Region:
 
 
 def wrong_points(shape: Shape) -> tuple[str, bool] | None:
-    """What is wrong with the number of a shape's points, and whether so few enclose nothing; None where it is right."""
+    """The fault of a shape's number of points, and whether so few points enclose no area; None if it is valid."""
     count = len(shape.points)
     if shape.kind == "polygon":
         return (f"a polygon needs at least 3 points, found {count}", True) if count < 3 else None
@@ -75,7 +75,7 @@ def wrong_points(shape: Shape) -> tuple[str, bool] | None:
 
 
 def outline_of(shape: Shape) -> Outline:
-    """The outline of a shape with finite points, before it is clipped; of a mask, its box.
+    """The outline of a shape with finite points, before clipping; for a mask, its box.
 
     A circle (center, point on the circle) becomes a polygon that stays within 0.02 pixels of the arc and touches the
     four sides of the circle's box.
@@ -90,7 +90,7 @@ def outline_of(shape: Shape) -> Outline:
 
 
 def is_flat(outline: Outline) -> bool:
-    """Whether all points lie on one line, so that nothing is enclosed; a self-crossing polygon is not flat."""
+    """Whether all points are on one line and enclose no area; a self-crossing polygon is not flat."""
     x0, y0 = outline[0]
     offsets = [(x - x0, y - y0) for x, y in outline]
     dx, dy = max(offsets, key=lambda offset: math.hypot(*offset))
@@ -99,7 +99,7 @@ def is_flat(outline: Outline) -> bool:
 
 
 def extent(shape: Shape) -> Extent:
-    """The extent of a shape with finite points before it is clipped."""
+    """The extent of a shape with finite points, before clipping."""
     if shape.kind == "circle":
         (x, y), radius = shape.points[0], _radius(shape)
         return x - radius, y - radius, x + radius, y + radius
@@ -110,9 +110,9 @@ def extent(shape: Shape) -> Extent:
 
 
 def clip(outline: Outline, left: float, top: float, right: float, bottom: float) -> Outline:
-    """The part of a polygon inside a rectangle (Sutherland and Hodgman, 1974); empty where nothing is inside.
+    """The part of a polygon inside a rectangle (Sutherland and Hodgman, 1974); empty if there is none.
 
-    Of a concave polygon the parts stay joined by edges along the rectangle's border, which cover no pixel.
+    Parts of a concave polygon stay connected by edges along the rectangle's border, which cover no pixel.
     """
     for axis, bound, sign in ((0, left, 1.0), (0, right, -1.0), (1, top, 1.0), (1, bottom, -1.0)):
         outline = _clip_side(outline, axis, bound, sign)
@@ -120,7 +120,7 @@ def clip(outline: Outline, left: float, top: float, right: float, bottom: float)
 
 
 def region_of(shape: Shape, width: int, height: int, max_pixels: int) -> Region | None:
-    """The part of a shape inside an image of ``width`` x ``height`` pixels; None where it covers no pixel of it.
+    """The part of a shape inside an image of ``width`` x ``height`` pixels; None if it covers no pixel of the image.
 
     Raises:
         ValueError: The PNG of a shape of kind ``mask`` cannot be used; the message says why.
@@ -143,7 +143,7 @@ def join(regions: list[Region]) -> tuple[Segmentation, tuple[float, float, float
     """Join the shapes of one instance.
 
     Returns:
-        Segmentation: every shape's polygon, or one run-length encoding as soon as one of them is a mask; the box
+        Segmentation: every shape's polygon, or one run-length encoding if any of the shapes is a mask; the box
         ``(x, y, width, height)`` around their extents; the number of pixels.
     """
     lefts, tops, rights, bottoms = zip(*(region.extent for region in regions), strict=True)
@@ -176,7 +176,7 @@ def _extent(outline: Outline) -> Extent:
 
 
 def _visible_extent(outline: Outline, width: int, height: int) -> Extent:
-    """The extent of what of a polygon lies in the image; that of :func:`clip`'s outline would count joining edges."""
+    """The extent of the visible part of a polygon; :func:`clip` would also include connecting edges."""
     points = [point for index, end in enumerate(outline) for point in _cut(outline[index - 1], end, width, height)]
     corners = ((0.0, 0.0), (float(width), 0.0), (0.0, float(height)), (float(width), float(height)))
     points += [corner for corner in corners if _contains(outline, corner)]
@@ -184,7 +184,7 @@ def _visible_extent(outline: Outline, width: int, height: int) -> Extent:
 
 
 def _cut(start: Point, end: Point, width: int, height: int) -> Iterator[Point]:
-    """The ends of what of an edge lies in the image (Liang and Barsky, 1984)."""
+    """The ends of the part of an edge inside the image (Liang and Barsky, 1984)."""
     first, last = 0.0, 1.0
     for axis, bound in ((0, float(width)), (1, float(height))):
         step = end[axis] - start[axis]
@@ -201,7 +201,7 @@ def _cut(start: Point, end: Point, width: int, height: int) -> Iterator[Point]:
 
 
 def _contains(outline: Outline, point: Point) -> bool:
-    """Whether a point lies in a polygon, by the even-odd rule, as COCO's run lengths have it."""
+    """Whether a point is inside a polygon, by the even-odd rule of COCO's run-length polygons."""
     x, y = point
     inside = False
     for index, (x2, y2) in enumerate(outline):
@@ -230,7 +230,7 @@ def _mask_region(shape: Shape, width: int, height: int, max_pixels: int) -> Regi
     corners = np.rint(np.array(outline_of(shape))).astype(np.int64)
     (x1, y1), (x2, y2) = corners[0].tolist(), corners[2].tolist()
     rows, columns = pixels.shape
-    # labelme rounds the corners one by one, so a box between pixels may come out one pixel off the mask's own size.
+    # labelme rounds each corner separately, so the box may differ from the mask's size by one pixel.
     slack = 0 if all(value.is_integer() for point in shape.points for value in point) else 1
     if abs(x2 - x1 + 1 - columns) > slack or abs(y2 - y1 + 1 - rows) > slack:
         raise ValueError(f"the mask has {columns} x {rows} pixels, but its box {x2 - x1 + 1} x {y2 - y1 + 1}")

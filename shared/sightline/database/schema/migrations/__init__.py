@@ -1,1 +1,1 @@
-"""Alembic's folder: one migration a file, one table a migration."""
+"""Alembic's folder: one file per migration, at most one table per migration."""

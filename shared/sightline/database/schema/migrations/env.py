@@ -1,4 +1,4 @@
-"""What Alembic runs for every upgrade; :func:`sightline.database.schema.upgrade.upgrade` passes the connection."""
+"""Run by Alembic for every upgrade; :func:`sightline.database.schema.upgrade.upgrade` passes the connection."""
 
 from __future__ import annotations
 

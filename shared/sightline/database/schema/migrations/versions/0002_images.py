@@ -12,7 +12,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """One statement, left out where it was done before."""
+    """One statement, skipped if it was done before."""
     if sa.inspect(op.get_bind()).has_table("images"):
         return
     op.create_table(

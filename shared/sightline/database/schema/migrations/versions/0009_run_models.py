@@ -12,7 +12,7 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """One statement, left out where it was done before."""
+    """One statement, skipped if it was done before."""
     if sa.inspect(op.get_bind()).has_table("run_models"):
         return
     op.create_table(

@@ -1,4 +1,4 @@
-"""Index every column by which one asks where something came from."""
+"""Index every column that lineage queries use."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ INDEXES = (
 """(table, column)."""
 
 PREFIX = {"uri": 255}
-"""Characters of a column that MySQL's index holds, where the column is too long for it."""
+"""Characters of a column in MySQL's index, for columns that are too long for a complete index."""
 
 
 def upgrade() -> None:
-    """One statement an index, each left out where it was done before."""
+    """One statement per index; skipped if the index exists."""
     for table, column in INDEXES:
         name = f"ix_{table}_{column}"
         if name in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:

@@ -1,4 +1,4 @@
-"""Fill split_counts and run_models with what the other tables know already."""
+"""Fill split_counts and run_models from the other tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WHERE run_id <> '' AND NOT EXISTS (
 
 
 def upgrade() -> None:
-    """Version by version, so that no statement takes long; what was counted before is left out."""
+    """Version by version, so that no statement takes long; existing counts are skipped."""
     connection = op.get_bind()
     uncounted = "SELECT id FROM dataset_versions WHERE id NOT IN (SELECT version_id FROM split_counts) ORDER BY id"
     for (version,) in connection.execute(sa.text(uncounted)).all():

@@ -1,4 +1,4 @@
-"""Let promotions name their task, and a model become champion again by the same run."""
+"""Add the task to promotions, and allow a model to become champion again in the same run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ADD CONSTRAINT {NEW} UNIQUE ({", ".join(COLUMNS)})
 
 
 def upgrade() -> None:
-    """One statement, left out where it was done before; SQLite copies the table, in the transaction of the upgrade."""
+    """One statement, skipped if it was done before; SQLite copies the table within the upgrade's transaction."""
     connection = op.get_bind()
     if "task" in {column["name"] for column in sa.inspect(connection).get_columns("promotions")}:
         return
