@@ -37,15 +37,12 @@ def render(template: str, **values: object) -> str:
 
     script = Path(__file__).with_name("templates").joinpath("page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            version=__version__,
-            script=Markup(script),  # noqa: S704 - our own file
-            script_digest=Markup(f"'sha256-{digest}'"),  # noqa: S704 - base64
-            **values,
-        )
+    page = _environment().get_template(template)
+    return page.render(
+        version=__version__,
+        script=Markup(script),  # noqa: S704 - our own file
+        script_digest=Markup(f"'sha256-{digest}'"),  # noqa: S704 - base64
+        **values,
     )
 
 

@@ -22,6 +22,8 @@ from sightline.temporary_folder import temporary_folder
 
 SHOWN_LINES = 20
 DVC = (sys.executable, "-m", "dvc")
+"""The program that runs DVC."""
+
 DVC_FAREWELL = "Having any troubles?"
 FULL_BYTES = 1 << 20
 """If less space is free, the disk counts as full for git and DVC."""
