@@ -205,7 +205,7 @@ def current(volume: Path) -> str | None:
     except FileNotFoundError:
         return None
     if not _FULL.fullmatch(text):
-        raise SnapshotError(f"{path} holds {text[:80]!r}, expected a revision of 64 hexadecimal digits; {_AGAIN}")
+        raise SnapshotError(f"{path} contains {text[:80]!r}, expected a revision of 64 hexadecimal digits; {_AGAIN}")
     return text
 
 
@@ -229,8 +229,8 @@ def volume_of(code_rev: str) -> Path:
     volume = os.environ.get(VARIABLE)
     if not volume:
         raise SnapshotError(
-            f"code_rev {code_rev} is a snapshot on the code volume, but {VARIABLE} does not say where that is; set it "
-            "to the folder with snapshots/ and CURRENT, or run with code_rev=image"
+            f"code_rev {code_rev} is a snapshot on the code volume, but {VARIABLE} is not set; set it to the folder "
+            "that contains snapshots/ and CURRENT, or run with code_rev=image"
         )
     return Path(volume).absolute()
 

@@ -110,7 +110,7 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
     def add_command(name: str, cron: str, every: str, **options: Any) -> None:  # noqa: ANN401
         """Add the schedule NAME.
 
-        What its runs need is checked now.
+        Everything that its runs need is checked first.
         """
         _add(name, cron, every, lambda: compile_yaml(every_step), options)
 
