@@ -275,11 +275,21 @@ def test_a_summary_of_the_first_format_brings_the_sections_that_are_written_now(
         "confusion",
         "predictions",
     ]
-    for name in ("metrics", "note", "sections"):
-        assert upgraded[name] == written[name]
+    assert upgraded["metrics"] == written["metrics"]
+    assert _without_prose(upgraded["sections"]) == _without_prose(written["sections"])
     labels, matrix = Finished("{}", summary=second).confusion  # what Kubeflow shows
     assert (labels, len(matrix)) == (["square", "disc", "background"], 3)
     assert [item["remark"] for item in SUMMARY.upgrade(first)["drawn"]] == [item["remark"] for item in second["drawn"]]
+
+
+def _without_prose(part):
+    """A section without the texts around its values, which are worded anew from release to release."""
+    if isinstance(part, list):
+        return [_without_prose(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    prose = {"title", "lead", "hint", "missing"}
+    return {name: _without_prose(value) for name, value in part.items() if name not in prose}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.golden import compare
+from tests.golden.normal import normal
+
 pytestmark = pytest.mark.slow
 
 RESULT = re.compile(r"^result: box_AP50=\d\.\d{4} mask_AP50=\d\.\d{4} .*seconds=\d+\.\d$", re.MULTILINE)
@@ -47,6 +50,12 @@ def test_the_last_lines_name_report_and_result(world, first):
     assert "plates_train_v1" in text
     assert "python pipeline.py run --local" in re.sub(r"<[^>]+>", "", text)  # it may break between words
     assert not re.search(r"""(src|href)=["']?https?:""", text)
+
+
+def test_a_run_prints_the_story_of_its_steps(first):
+    """Numbers apart, which differ from machine to machine."""
+    text = re.sub(r"[\d.]+ img/s .* left", "# img/s, # left", normal(first))
+    compare(re.sub(r"\d+([.,:]\d+)*(e[+-]\d+)?", "#", text))
 
 
 def test_what_happened_is_in_the_database(world, first):
