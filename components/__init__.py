@@ -10,7 +10,7 @@ WORK_PATH = "/var/lib/sightline"
 """Where the work volume is mounted: SIGHTLINE_HOME of both images (dockerfiles/)."""
 
 CODE_PATH = "/code"
-"""Where the volume with snapshots of the helper code is mounted: SIGHTLINE_CODE of both images."""
+"""Where the volume with code snapshots is mounted: SIGHTLINE_CODE of both images."""
 
 SETTINGS_PATH = "/etc/sightline"
 """Where the settings are mounted, in the file settings.yaml: SIGHTLINE_SETTINGS of both images."""
