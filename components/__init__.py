@@ -1,4 +1,4 @@
-"""The components: each is a thin wrapper around one step of the helper package."""
+"""The components: each is a thin wrapper around one step of the package."""
 
 BASE_IMAGE = "sightline/base-python3.11:0.1.0"
 """Image of resolve, record and finish, without torch."""
