@@ -258,7 +258,7 @@ def test_a_truncated_image_is_a_fault(tmp_path):
     (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
     ((kind, message),) = faults_of(tmp_path)
     assert kind == "broken_image"
-    assert message.startswith("a.json: image a.jpg: the image is damaged (image file is truncated")
+    assert message.startswith("a.json: image a.jpg: it is damaged (image file is truncated")
 
 
 def test_a_missing_image_names_the_one_that_is_there(tmp_path):
