@@ -1,4 +1,4 @@
-# Everything a person or a machine does with this repository; each target works from a bare clone.
+# Every task of development and CI; each target works in a fresh clone.
 
 PYTHON ?= python3
 VENV := .venv
@@ -36,7 +36,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) check
 	@touch $@ $(VENV)/.run
 
-# What a command says, but for the next one, which the demo gives itself.
+# Runs a command without its line "next: ...", because the demo prints the next commands itself.
 WITHOUT_NEXT = said=$$($(DEMO) $(BIN)/sightline $(1)) || exit; printf '%s\n' "$$said" | sed '/^next: /d'
 
 demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the result and the report's path: TASK=instance_segmentation, object_detection
@@ -54,17 +54,17 @@ TEST = OMP_NUM_THREADS=1 KFP_HOST= $(BIN)/python -m pytest -n 2 --dist loadfile 
 test: $(VENV)/.dev ## run every test, warnings as errors
 	$(TEST)
 
-coverage: $(VENV)/.dev ## run every test and say which lines none of them reaches; takes half as long again
+coverage: $(VENV)/.dev ## run every test and list the lines that no test reaches; takes 1.5 times as long
 	$(TEST) --cov --cov-report=term
 
-fuzz: $(VENV)/.dev ## feed the readers of foreign input with anything: FUZZ_EXECUTIONS each
+fuzz: $(VENV)/.dev ## fuzz every reader of untrusted input: FUZZ_EXECUTIONS inputs each
 	@for target in labelme configuration manifest object_name model_header; do \
 		PYTHONPATH=.:shared $(BIN)/python -m tests.hostile.fuzz $$target --executions $(FUZZ_EXECUTIONS) \
 			2>.fuzz.log || { cat .fuzz.log; exit 1; }; done; rm -f .fuzz.log
 
 check: lint types imports ## format, lint, types, import rules
 
-lint: $(VENV)/.dev ## format and lint, changing nothing
+lint: $(VENV)/.dev ## check format and lint without changing files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
@@ -72,43 +72,43 @@ format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-types: $(VENV)/.dev ## strict types over the helper package
+types: $(VENV)/.dev ## strict type check of the package
 	$(BIN)/mypy
 
-imports: $(VENV)/.dev ## packages import downward only
+imports: $(VENV)/.dev ## check that packages import only downward
 	$(BIN)/lint-imports
 
-torture: $(VENV)/.dev ## break everything on purpose, in full (a quarter of an hour); make test has a short form
+torture: $(VENV)/.dev ## kill, corrupt and overload everything, in full (15 minutes); make test has a short form
 	SIGHTLINE_TORTURE=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/torture
 
 KUBEFLOW_TEST = SIGHTLINE_REQUIRE=kubeflow,mariadb,kustomize OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -v -x --no-header
 
-kubeflow-test: $(VENV)/.dev ## the mission on a real Kubeflow: KFP_HOST, KUBECONFIG, IMAGE_LOADER or REGISTRY (docs/kubeflow.md)
+kubeflow-test: $(VENV)/.dev ## run the complete workflow on a real Kubeflow: KFP_HOST, KUBECONFIG, IMAGE_LOADER or REGISTRY (docs/kubeflow.md)
 	$(KUBEFLOW_TEST) tests/kubeflow/test_mission.py tests/kubeflow/test_endings_on_kubeflow.py
 
-kubeflow-commands: $(VENV)/.dev ## every command and fault on a real Kubeflow, with small tasks: KFP_HOST, KUBECONFIG, TASK_IMAGE
+kubeflow-commands: $(VENV)/.dev ## test every command and error on a real Kubeflow, with small tasks: KFP_HOST, KUBECONFIG, TASK_IMAGE
 	$(KUBEFLOW_TEST) tests/kubeflow/test_on_kubeflow.py tests/kubeflow/test_pods_on_kubeflow.py
 
 images: ## build the images of the components: REGISTRY=, TAG=, IMAGES="base train train-cpu"; more in dockerfiles/build.sh
 	@dockerfiles/build.sh $(REGISTRY) $(TAG) $(IMAGES)
 
-images-test: $(VENV)/.dev ## the pipeline in the images of REGISTRY, TAG and IMAGES, without rights; docker, or podman by DOCKER_HOST
+images-test: $(VENV)/.dev ## run the pipeline in the images of REGISTRY, TAG and IMAGES, unprivileged; docker, or podman through DOCKER_HOST
 	SIGHTLINE_REQUIRE=containers OMP_NUM_THREADS=1 \
 		SIGHTLINE_TEST_IMAGES=$(REGISTRY)/$(firstword $(IMAGES))-python3.11:$(TAG),$(REGISTRY)/$(lastword $(IMAGES))-python3.11:$(TAG) \
 		$(BIN)/python -m pytest -s -v --no-header tests/pipeline/test_in_containers.py
 
-# checkov's pins would drag others along: an environment of its own
+# checkov pins versions that conflict with ours, so it has a separate environment
 $(VENV)-policy/.done: manifests/policy.txt
 	$(PYTHON) -m venv $(VENV)-policy
 	$(VENV)-policy/bin/python -m pip --disable-pip-version-check install --quiet --requirement manifests/policy.txt
 	@touch $@
 
-policy: $(VENV)-policy/.done $(VENV)/.dev ## checkov and hadolint: nothing in manifests and Dockerfile that is not argued there
+policy: $(VENV)-policy/.done $(VENV)/.dev ## run checkov and hadolint on manifests and Dockerfile; each exception is justified there
 	PYTHONPATH=. $(BIN)/python -m tests.manifests.policy $(VENV)-policy/bin
 
-bench: $(VENV)/.dev ## speed, as ratios against a peer in the same run
+bench: $(VENV)/.dev ## measure speed, relative to a reference in the same run
 	PYTHONPATH=. $(BIN)/python -m benchmarks
 
-clean: ## remove what the targets made, .venv too
+clean: ## remove everything that the targets created, including .venv
 	rm -rf $(VENV) $(VENV)-policy .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .fuzz.log .coverage* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} + -o -name '*.egg-info' -type d -prune -exec rm -rf {} +

@@ -73,7 +73,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
             dataset_tag: Annotation tag, such as plates_ann_v1.
             recipe: Name of a recipe of Sightline, such as instance_segmentation; required.
             overrides: Changes to the recipe, one per line, such as train.iterations=800
-            code_rev: Helper code to run: image (that of the images), current (published last), or a digest.
+            code_rev: Code to run: image (the code in the images), current (published last), or a digest.
             base_image: Image of resolve, record and finish.
             train_image: Image of train, evaluate, promote and test.
             accelerator_type: Kubernetes resource name of the accelerator, such as nvidia.com/gpu.
@@ -85,7 +85,7 @@ def build(steps: Sequence[str] = STEPS, *, local: bool = False) -> "BaseComponen
             node_selector: Labels of the nodes for train, evaluate and test.
             tolerations: Taints that train, evaluate and test tolerate.
             work_volume: Claim of the work volume.
-            code_volume: Claim of the volume with the published helper code.
+            code_volume: Claim of the volume with the published code.
             database_secret: Secret with the key password, the password of the database.
             git_secret: Secret with the key token, for the data repository.
             storage_secret: Secret with the key key.json, for Google Storage; not needed with workload identity.

@@ -1,4 +1,4 @@
-"""The components: each is a thin wrapper around one step of the helper package."""
+"""The components: each is a thin wrapper around one step of the package."""
 
 BASE_IMAGE = "sightline/base-python3.11:0.1.0"
 """Image of resolve, record and finish, without torch."""
@@ -10,7 +10,7 @@ WORK_PATH = "/var/lib/sightline"
 """Where the work volume is mounted: SIGHTLINE_HOME of both images (dockerfiles/)."""
 
 CODE_PATH = "/code"
-"""Where the volume with snapshots of the helper code is mounted: SIGHTLINE_CODE of both images."""
+"""Where the volume with code snapshots is mounted: SIGHTLINE_CODE of both images."""
 
 SETTINGS_PATH = "/etc/sightline"
 """Where the settings are mounted, in the file settings.yaml: SIGHTLINE_SETTINGS of both images."""

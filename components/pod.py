@@ -28,7 +28,7 @@ class Claims:
 
     Attributes:
         work_volume: Claim of the work volume.
-        code_volume: Claim of the volume with the helper code.
+        code_volume: Claim of the volume with the published code.
         database_secret: Secret with the key password.
         git_secret: Secret with the key token.
         storage_secret: Secret with the key key.json.

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Build the images of the components:  build.sh REGISTRY TAG IMAGE...   (`make images` calls it)
 #
-# IMAGE is base, train, or train-cpu (train without what only a GPU uses).  Prints name, size and list of contents of each.
+# IMAGE is base, train, or train-cpu (train without GPU libraries).  Prints the name, size and list of contents of each image.
 #   ENGINE         docker, podman or buildah; default: the first of them that works
-#   PYTHON_IMAGE   the base image, best with a digest; default: see the Dockerfile
-#   PIP_CONF       a pip.conf for the build alone, to install from a mirror of your own
+#   PYTHON_IMAGE   the base image, preferably with a digest; default: see the Dockerfile
+#   PIP_CONF       a pip.conf that is used only during the build, such as for an internal mirror
 #   SOURCE         URL of the repository, for the label
 #   BUILD_OPTIONS  more options for the engine's build command
 #   PUSH           yes: push each image to its registry
-#   IMAGE_LOADER   a command that takes an archive of each image, such as "kind load image-archive" or "k3s ctr images import"
+#   IMAGE_LOADER   a command that loads an image archive, such as "kind load image-archive" or "k3s ctr images import"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -63,7 +63,7 @@ deliver() { # NAME
       podman) podman save --quiet --format docker-archive --output "$archive" "$1" ;;
       docker) docker save --output "$archive" "$1" ;;
     esac 1>&2
-    $IMAGE_LOADER "$archive" 1>&2 || { rm -f "$archive"; fail "$IMAGE_LOADER did not take $1; its message stands above"; }
+    $IMAGE_LOADER "$archive" 1>&2 || { rm -f "$archive"; fail "$IMAGE_LOADER failed for $1; see its message above"; }
     rm -f "$archive"
   elif [ "${PUSH:-}" = yes ]; then
     "$engine" push "$1" 1>&2

@@ -1,7 +1,7 @@
-"""A pipeline of another team that loads two of Sightline's components: new annotations in, models measured on them.
+"""A pipeline of your own that loads two of Sightline's components: record new annotations, evaluate models on them.
 
-The configuration is a parameter, so no task makes it; docs/kubeflow.md shows the call of ``sightline config show
---json`` that makes it with the cluster's settings.  Compile with ``python examples/record_and_evaluate.py``; it writes
+The full configuration is a parameter; docs/kubeflow.md shows how to print it with the settings of the cluster
+(``sightline config show --json``).  ``python examples/record_and_evaluate.py`` compiles the pipeline to
 record_and_evaluate.yaml.
 """
 
@@ -17,14 +17,14 @@ evaluate = components.load_component_from_file(str(COMPONENTS / "evaluate" / "co
 
 @dsl.pipeline(name="record-and-evaluate")
 def record_and_evaluate(config: str, code_rev: str = "image", work_volume: str = "sightline-work") -> None:
-    """Publish the annotations as a training set, then measure on it the candidates that were trained last.
+    """Publish the annotations as a training set, then evaluate the candidates of the last training on it.
 
-    Those were trained on this version of the dataset, or else on another one with the same training configuration.
+    The last training is one on this version of the dataset, or else one on another version with the same configuration.
 
     Args:
         config: The full configuration as JSON.
-        code_rev: The helper code; image is what the images hold.
-        work_volume: Claim of the volume that the steps work on.
+        code_rev: The code revision; image is the code in the images.
+        work_volume: Claim of the work volume.
     """
     recorded = record(config=config, code_rev=code_rev)
     evaluated = evaluate(config=config, code_rev=code_rev).after(recorded)

@@ -1,22 +1,21 @@
-"""Helper code from a volume: one revision is pinned for a run, verified in every pod, and put first on the path.
+"""Code from a volume: one revision is pinned for a run, verified in every pod, and put first on the path.
 
-This module lies in the images, needs Python alone, and works before ``sightline`` is imported for the first time::
+This module is part of the images, only needs Python, and works before ``sightline`` is imported for the first time::
 
     from sightline_bootstrap import activate, pin
 
     code_rev = activate(pin(code_rev))  # in resolve
     activate(code_rev)  # in every other task
 
-The volume, ``$SIGHTLINE_CODE``, holds::
+The volume, ``$SIGHTLINE_CODE``, contains::
 
-    snapshots/<revision>/MANIFEST.json       every file's SHA-256, the git commit, when it was published
+    snapshots/<revision>/MANIFEST.json       SHA-256 of each file, git commit, time of publication
     snapshots/<revision>/shared/sightline/   the package
-    CURRENT                                  the revision that code_rev=current means, on one line
+    CURRENT                                  the revision that code_rev=current refers to, on one line
 
-A revision is the SHA-256 over the names and contents of the files (:func:`revision_of`), so a snapshot that is verified
-under its name is what was published under it, whoever could write to the volume since.  For the same reason it holds
-sources alone, and no compiled files: those differ from one Python to the next, and compiling what a step imports takes
-less than a tenth of a second.
+A revision is the SHA-256 of the names and contents of the files (:func:`revision_of`), so a snapshot that matches its
+name is unchanged, no matter who can write to the volume.  For the same reason, it only contains sources: compiled files
+differ between Python versions, and compiling the imports of a step takes less than a tenth of a second.
 """
 
 from __future__ import annotations
@@ -39,17 +38,17 @@ VARIABLE = "SIGHTLINE_CODE"
 """Environment variable with the path of the volume; the images set it."""
 
 IMAGE = "image"
-"""The revision that stands for the code of the image."""
+"""The code of the image."""
 
 CURRENT = "current"
-"""The revision that stands for what was published last."""
+"""The revision that was published last."""
 
 MANIFEST = "MANIFEST.json"
 SOURCE = "shared"
-"""The folder of a snapshot that goes on the path."""
+"""The folder of a snapshot that is put on the path."""
 
 CODE_SUFFIXES = frozenset({".py", ".yaml", ".html", ".css", ".js", ".typed"})
-"""Of the files that make up the package."""
+"""Suffixes of the files of the package."""
 
 _READ_AT_ONCE = 16
 """A network file system answers each request after some time, but many at once."""
@@ -61,7 +60,7 @@ _AGAIN = "publish the code again (publish-code), or run with code_rev=image"
 
 
 class SnapshotError(RuntimeError):
-    """A snapshot that is not there, or not what was published; the text says what, where and what to do."""
+    """A snapshot is missing, or was changed after it was published."""
 
 
 def pin(code_rev: str) -> str:
@@ -102,7 +101,7 @@ def pin(code_rev: str) -> str:
 
 
 def activate(code_rev: str) -> str:
-    """Make ``import sightline`` take the code of this revision, here and in every process that is started from here.
+    """Make ``import sightline`` use the code of this revision, in this process and all that it starts.
 
     Args:
         code_rev: As :func:`pin` gave it.  For ``image``, nothing, and the image's own revision nothing changes.
@@ -111,7 +110,7 @@ def activate(code_rev: str) -> str:
         ``code_rev``.
 
     Raises:
-        SnapshotError: The snapshot is missing or not what was published, ``sightline`` was imported already from
+        SnapshotError: The snapshot is missing or was changed, ``sightline`` was imported already from
             elsewhere, or this image has other code than that which was pinned.
     """
     gc.set_threshold(100_000)  # looking for garbage among what imports make takes a tenth of a short task
@@ -127,7 +126,7 @@ def activate(code_rev: str) -> str:
 
 
 def verify(volume: Path, revision: str) -> Path:
-    """Compare every byte of a snapshot with what was published.
+    """Compare all contents of a snapshot with its manifest.
 
     Args:
         volume: The volume.
@@ -137,7 +136,7 @@ def verify(volume: Path, revision: str) -> Path:
         The folder that goes on the path.
 
     Raises:
-        SnapshotError: A file is changed, missing or too many, or the snapshot is missing or half-written.
+        SnapshotError: A file was changed, is missing or was added, or the snapshot is missing or incomplete.
     """
     folder = volume / "snapshots" / revision
     if not folder.is_dir():
@@ -186,7 +185,7 @@ def code_files(package: Path) -> dict[str, Path]:
 
 
 def revisions(volume: Path) -> list[str]:
-    """The revisions that a volume has, verified or not."""
+    """The revisions on a volume, verified or not."""
     try:
         return sorted(path.name for path in (volume / "snapshots").iterdir() if _FULL.fullmatch(path.name))
     except FileNotFoundError:
@@ -194,7 +193,7 @@ def revisions(volume: Path) -> list[str]:
 
 
 def current(volume: Path) -> str | None:
-    """What CURRENT of a volume says; None where there is none.
+    """The revision in CURRENT of a volume; None if there is no such file.
 
     Raises:
         SnapshotError: It says nothing that is a revision.
@@ -205,12 +204,12 @@ def current(volume: Path) -> str | None:
     except FileNotFoundError:
         return None
     if not _FULL.fullmatch(text):
-        raise SnapshotError(f"{path} holds {text[:80]!r}, expected a revision of 64 hexadecimal digits; {_AGAIN}")
+        raise SnapshotError(f"{path} contains {text[:80]!r}, expected a revision of 64 hexadecimal digits; {_AGAIN}")
     return text
 
 
 def touch(volume: Path, revision: str) -> bool:
-    """Say that a snapshot is used, so that gc takes it for a young one; False where it is not there."""
+    """Mark a snapshot as used, so that gc keeps it; False if it does not exist."""
     path = volume / "snapshots" / revision / MANIFEST
     with suppress(OSError):  # it belongs to another user, or may only be read; gc looks into the database too
         os.utime(path)
@@ -229,18 +228,18 @@ def volume_of(code_rev: str) -> Path:
     volume = os.environ.get(VARIABLE)
     if not volume:
         raise SnapshotError(
-            f"code_rev {code_rev} is a snapshot on the code volume, but {VARIABLE} does not say where that is; set it "
-            "to the folder with snapshots/ and CURRENT, or run with code_rev=image"
+            f"code_rev {code_rev} is a snapshot on the code volume, but {VARIABLE} is not set; set it to the folder "
+            "that contains snapshots/ and CURRENT, or run with code_rev=image"
         )
     return Path(volume).absolute()
 
 
 def _expected(folder: Path, revision: str) -> dict[str, str]:
-    """The hashes of the manifest, which must be those that the revision stands for."""
+    """The hashes in the manifest, checked against the revision."""
     try:
         text = (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
-        raise SnapshotError(f"the code snapshot {folder} is half-written: it has no {MANIFEST}; {_AGAIN}") from None
+        raise SnapshotError(f"the code snapshot {folder} is incomplete: it has no {MANIFEST}; {_AGAIN}") from None
     try:
         files = json.loads(text)["files"]  # noqa: TID251  (nothing but Python is here; the next lines are strict)
         hashes = {str(name): str(sha256) for name, sha256 in files.items()}
@@ -252,7 +251,7 @@ def _expected(folder: Path, revision: str) -> dict[str, str]:
 
 
 def _fault(folder: Path, expected: Mapping[str, str]) -> str:
-    """The first difference between a snapshot and its manifest; empty where there is none."""
+    """The first difference between a snapshot and its manifest; empty if there is none."""
     present = dict(_entries(str(folder)))
     wanted = {MANIFEST, *(f"{SOURCE}/{name}" for name in expected)}
     for what, names in {
@@ -272,7 +271,7 @@ def _fault(folder: Path, expected: Mapping[str, str]) -> str:
 
 
 def _entries(folder: str, below: str = "") -> Iterator[tuple[str, bool]]:
-    """What lies in a folder and below -> whether it is a plain file."""
+    """All entries below a folder -> whether each is a regular file."""
     for entry in os.scandir(folder):
         name = below + entry.name
         if entry.is_dir(follow_symlinks=False):
@@ -296,7 +295,7 @@ def _refuse_imported(root: Path, code_rev: str) -> None:
 
 
 def _put_first(root: Path) -> None:
-    """On the path of this process and of all that it starts; nobody leaves compiled files in the snapshot."""
+    """Put a folder on the path of this process and all that it starts, without writing compiled files to it."""
     first = str(root)
     sys.path[:] = [first, *(entry for entry in sys.path if entry != first)]
     inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -320,7 +319,7 @@ def _require_own(code_rev: str) -> None:
 
 
 def _bring(code_rev: str) -> str:
-    """Let the image's own code bring a snapshot, in a process of its own: here ``sightline`` may not be imported."""
+    """Fetch a snapshot with the code of the image, in a subprocess, because ``sightline`` must not be imported here."""
     command = [sys.executable, "-m", "sightline.code", "bring", code_rev]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     sys.stderr.write(done.stderr)
@@ -340,4 +339,4 @@ def _unknown(code_rev: str) -> SnapshotError:
 
 
 def _damaged(folder: Path, fault: str) -> SnapshotError:
-    return SnapshotError(f"the code snapshot {folder} is not what was published: {fault}; {_AGAIN}")
+    return SnapshotError(f"the code snapshot {folder} has changed since it was published: {fault}; {_AGAIN}")

@@ -30,14 +30,14 @@ def test_a_star_stands_for_the_name():
 def test_an_unknown_name_is_refused_with_the_nearest_and_all(use):
     with pytest.raises(ConfigurationError) as caught:
         use("recrod", "steps")
-    assert str(caught.value) == "steps: no step called 'recrod'; did you mean record? There are: record, copy"
-    with pytest.raises(ConfigurationError, match=r"^no step called 'xyz'\. There are: record, copy$"):
+    assert str(caught.value) == "steps: unknown step 'recrod'; did you mean record? Available: record, copy"
+    with pytest.raises(ConfigurationError, match=r"^unknown step 'xyz'\. Available: record, copy$"):
         use("xyz")
 
 
 def test_a_long_or_strange_name_is_cut_short():
     assert len(unknown_name("step", "x" * 10**6, TABLE)) < 300
-    assert unknown_name("step", 7, ()) == "no step called 7. There are: none"
+    assert unknown_name("step", 7, ()) == "unknown step 7. Available: none"
 
 
 @pytest.mark.parametrize("length", [0, 150, 170, 186, 190, 500])
@@ -72,7 +72,7 @@ USES = {
     "tracker": (trackers, "tensorbord", "tensorboard"),
     "tracker in the configuration": (of("train.trackers=[text, {}]"), "tensorbord", "tensorboard"),
     "metric": (lambda name, _: check_select_by(of("evaluate.select_by=[{}]")(name, _)), "mask_ap", "mask_AP"),
-    "metric of a validation": (lambda name, _: check_best_metric(of("train.best_metric={}")(name, _)), "box", "box_AP"),
+    "validation metric": (lambda name, _: check_best_metric(of("train.best_metric={}")(name, _)), "box", "box_AP"),
     "backbone": (lambda name, _: check_backbone(Detector(backbone=name)), "resnet5", "resnet50"),
     "storage scheme": (storage, "s3", ""),
     "recipe": (lambda name, _: decode(name), "plats", "plates"),
@@ -86,6 +86,6 @@ def test_every_unknown_name_has_the_same_message(use, tmp_path):
     with pytest.raises(SightlineError) as caught:
         call(name, tmp_path)
     message = str(caught.value)
-    assert f"no {use.removesuffix(' in the configuration').split(' of the')[0]}" in message
-    assert f" called '{name}'{f'; did you mean {near}?' if near else '.'} There are: " in message
+    assert f"unknown {use.removesuffix(' in the configuration').split(' of the')[0]}" in message
+    assert f" '{name}'{f'; did you mean {near}?' if near else '.'} Available: " in message
     assert not (tmp_path / "new").exists()

@@ -24,7 +24,7 @@ def resolve(
         overrides: Changes to the recipe, one per line, such as train.iterations=800
         code_rev: Code revision to run: image, current, or the digest of a snapshot.
         steps: The steps after resolve, separated by commas.
-        run_name: Title of the page of the run; dsl.PIPELINE_JOB_NAME_PLACEHOLDER is its name. Empty: its id.
+        run_name: Title of the run's page, such as dsl.PIPELINE_JOB_NAME_PLACEHOLDER (its name); empty: its id.
 
     Returns:
         config: The configuration as JSON.

@@ -15,7 +15,7 @@ def test(
     test_report: dsl.Output[dsl.HTML],
     evaluate_result: dict = {},
 ) -> NamedTuple("Tested", [("result", dict)]):
-    """Test the best candidates and the kept champions on the test split, which influenced no decision.
+    """Test the best candidates and the kept champions on the test split, on which no decision is based.
 
     Args:
         config: The configuration as JSON, from resolve.

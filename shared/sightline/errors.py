@@ -17,7 +17,7 @@ similar built-in exception, so that ``except ValueError`` works for callers who 
     │   ├── VersionConflictError               one tag with two different contents
     │   └── UnknownNameError (LookupError)     no tag, run or model with that name
     │       └── AmbiguousNameError             several of them
-    ├── CodeError (RuntimeError)               published helper code
+    ├── CodeError (RuntimeError)               published code
     ├── ModelFileError (ValueError)            a model file that cannot be used here
     ├── KubeflowError (RuntimeError)           Kubeflow or its cluster rejected a request
     │   ├── UnreachableError (ConnectionError)

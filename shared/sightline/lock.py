@@ -90,8 +90,8 @@ def _wait(path: Path, descriptor: int, timeout_seconds: float, kind: int) -> Non
         now = time.monotonic()
         if now - began >= timeout_seconds:
             raise RepositoryError(
-                f"another process is still working there: {path} is locked after {timeout_seconds:g} s, "
-                f"{_holder(path)}; wait until it is done and run the same command again"
+                f"{path} is still locked by another process after {timeout_seconds:g} s, {_holder(path)}; wait until "
+                "that process has ended, then run the same command again"
             )
         if now - told >= AGAIN_SECONDS:
             told = now

@@ -66,10 +66,10 @@ def unknown_name(noun: str, name: object, known: Collection[str], shown: str = "
 
     Example:
         >>> unknown_name("backbone", "resnet5", ("resnet50", "vgg"))
-        "no backbone called 'resnet5'; did you mean resnet50? There are: resnet50, vgg"
+        "unknown backbone 'resnet5'; did you mean resnet50? Available: resnet50, vgg"
     """
     text = redact(repr(name))  # before it is shortened: without its end, a URL's password would not be recognized
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     near = difflib.get_close_matches(str(name)[:_LONGEST], known, n=1, cutoff=0.5)
     meant = f"; did you mean {near[0]}?" if near else "."
-    return f"no {noun} called {text}{meant} There are: {shown or ', '.join(known) or 'none'}"
+    return f"unknown {noun} {text}{meant} Available: {shown or ', '.join(known) or 'none'}"

@@ -157,7 +157,7 @@ def test_labels_are_checked_against_a_recipe(tmp_path):
     assert "(did you mean 'r_board'?)" in text
     assert "unknown_label           1  data.faults.unknown_label=drop: 1 left out" in text
     assert "classes without a shape: 0, 1, 2, " in text
-    assert text.endswith("1 fault; record would continue, as the policies allow\n")
+    assert text.endswith("1 fault; record would continue, as set in data.faults\n")
 
 
 def test_labels_are_checked_against_classes_alone(tmp_path):

@@ -113,7 +113,7 @@ def test_config_check_accepts_or_lists_every_fault():
     result = CliRunner().invoke(cli, ["config", "check", "plates", "--set", "seed=-1", "--set", "train.x=1"])
     assert result.exit_code == 1
     assert "seed: -1" in str(result.exception)
-    assert "train.x: no key called 'x'" in str(result.exception)
+    assert "train.x: unknown key 'x'" in str(result.exception)
 
 
 def test_config_list_names_the_recipes():

@@ -96,7 +96,7 @@ def test_a_damaged_snapshot_is_refused_and_published_anew(volume, snapshot, case
     path, pythonpath = list(sys.path), os.environ.get("PYTHONPATH")
     with pytest.raises(SnapshotError) as caught:
         activate(snapshot.revision)
-    assert str(caught.value).startswith(f"the code snapshot {folder} is not what was published: {fault}")
+    assert str(caught.value).startswith(f"the code snapshot {folder} has changed since it was published: {fault}")
     assert str(caught.value).endswith(AFTER)
     assert (list(sys.path), os.environ.get("PYTHONPATH")) == (path, pythonpath)
     assert publish_to_volume(snapshot, volume).new
@@ -112,7 +112,7 @@ def test_a_missing_and_a_half_written_snapshot_are_refused(volume, snapshot):
     (folder / "MANIFEST.json").unlink()
     with pytest.raises(SnapshotError) as caught:
         activate(snapshot.revision)
-    assert str(caught.value) == f"the code snapshot {folder} is half-written: it has no MANIFEST.json{AFTER}"
+    assert str(caught.value) == f"the code snapshot {folder} is incomplete: it has no MANIFEST.json{AFTER}"
 
 
 def test_current_that_is_missing_damaged_or_points_nowhere(volume, storage, snapshot):

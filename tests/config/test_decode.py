@@ -50,8 +50,8 @@ def test_a_recipe_may_be_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("data.tga=v1", "data.tga: no key called 'tga'; did you mean tag?"),
-        ("trian.iterations=1", "trian: no key called 'trian'; did you mean train?"),
+        ("data.tga=v1", "data.tga: unknown key 'tga'; did you mean tag?"),
+        ("trian.iterations=1", "trian: unknown key 'trian'; did you mean train?"),
         ("train.iterations=-3", "train.iterations: -3 is not valid; expected greater than 0"),
         ("train.iterations=many", "train.iterations: 'many' is not valid; expected a valid integer"),
         (
@@ -86,7 +86,7 @@ def test_a_recipe_may_be_a_file(tmp_path):
         ("data.splits.train=0.9", "data.splits: "),
         ("data.splits.train=0.9", "but they sum to 1.2"),
         ("data.faults.zero_area=clip", "data.faults.zero_area: 'clip' is not valid; expected 'error' or 'drop'"),
-        ("task=cooking", "task: no task called 'cooking'. There are: instance_segmentation, object_detection"),
+        ("task=cooking", "task: unknown task 'cooking'. Available: instance_segmentation, object_detection"),
         ("data.tag", "'data.tag' is not an override; expected KEY=VALUE, such as data.tag=plates_ann_v1"),
         ("data..tag=1", "'data..tag=1' is not an override"),
         ("data.tag=[", "data.tag: '[' is not valid YAML"),

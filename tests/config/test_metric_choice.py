@@ -58,8 +58,8 @@ def test_training_chooses_by_what_validation_computes(metric):
     check_best_metric(decode("plates", ["train.best_metric=box_AP75"]))
     with pytest.raises(ConfigurationError) as caught:
         check_best_metric(decode("plates", [f"train.best_metric={metric}"]))
-    assert f"train.best_metric: no metric of a validation called '{metric}'" in str(caught.value)
-    assert "There are: box_AP, box_AP50" in str(caught.value)
+    assert f"train.best_metric: unknown validation metric '{metric}'" in str(caught.value)
+    assert "Available: box_AP, box_AP50" in str(caught.value)
 
 
 @pytest.mark.parametrize(("task", "metric"), [("instance_segmentation", "mask_AP"), ("object_detection", "box_AP")])

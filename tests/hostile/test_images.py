@@ -76,20 +76,20 @@ REFUSED = {
     "TIFF of 2**32 - 1 squared": (grey_tiff(2**32 - 1, 2**32 - 1, 8), TOO_LARGE),
     "BMP of 2**31 - 1 squared": (b"BM" + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 2**31 - 1, 2**31 - 1, 1, 24, 0, 0, 0, 0, 0, 0), TOO_LARGE),
     # Small texts that would become large ones.
-    "zTXt of 50 MB": (png(64, 48, chunk(b"zTXt", b"c\0\0" + ZEROS)), f"the image is damaged (Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK); {REPLACE}"),
-    "iTXt of 50 MB": (png(64, 48, chunk(b"iTXt", b"c\0\1\0\0\0" + ZEROS)), f"the image is damaged (Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK); {REPLACE}"),
-    "colour profile of 50 MB": (png(64, 48, chunk(b"iCCP", b"c\0\0" + ZEROS)), f"the image is damaged (Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK); {REPLACE}"),
+    "zTXt of 50 MB": (png(64, 48, chunk(b"zTXt", b"c\0\0" + ZEROS)), f"it is damaged (Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK); {REPLACE}"),
+    "iTXt of 50 MB": (png(64, 48, chunk(b"iTXt", b"c\0\1\0\0\0" + ZEROS)), f"it is damaged (Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK); {REPLACE}"),
+    "colour profile of 50 MB": (png(64, 48, chunk(b"iCCP", b"c\0\0" + ZEROS)), f"it is damaged (Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK); {REPLACE}"),
     # Little that takes long.
     "JPEG of hundreds of scans": (jpeg_of_many_scans(), "it has 209 scans, which take minutes to decode; a JPEG has about ten; save it again"),
     # Lies about the file.
-    "PNG with too few pixels": (png(pixels=zlib.compress(bytes(10))), f"the image is damaged (image file is truncated (0 bytes not processed)); {REPLACE}"),
-    "PNG whose chunk is longer than the file": (png()[:8] + struct.pack(">I", 2**31 - 1) + png()[12:], f"the image is damaged (Truncated File Read); {REPLACE}"),
+    "PNG with too few pixels": (png(pixels=zlib.compress(bytes(10))), f"it is damaged (image file is truncated (0 bytes not processed)); {REPLACE}"),
+    "PNG whose chunk is longer than the file": (png()[:8] + struct.pack(">I", 2**31 - 1) + png()[12:], f"it is damaged (Truncated File Read); {REPLACE}"),
     "PNG without width": (png(0, 48), UNKNOWN),
     "PNG of 16 bits": (png(4, 4, depth=16, pixels=zlib.compress(bytes(36))), "its pixels have more than 8 bits per channel (Pillow's mode I;16); convert it to 8 bits per channel"),
-    "JPEG without its end": (encoded("JPEG")[:-300], f"the image is damaged (Truncated File Read); {REPLACE}"),
+    "JPEG without its end": (encoded("JPEG")[:-300], f"it is damaged (Truncated File Read); {REPLACE}"),
     "JPEG, its first bytes": (b"\xff\xd8\xff\xe0", UNKNOWN),
-    "WebP, its first bytes": (encoded("WEBP")[:60], f"the image is damaged (could not create decoder object); {REPLACE}"),
-    "TIFF whose pixels lie behind the file": (grey_tiff(64, 48, 2**31), f"the image is damaged (image file is truncated (0 bytes not processed)); {REPLACE}"),
+    "WebP, its first bytes": (encoded("WEBP")[:60], f"it is damaged (could not create decoder object); {REPLACE}"),
+    "TIFF whose pixels lie behind the file": (grey_tiff(64, 48, 2**31), f"it is damaged (image file is truncated (0 bytes not processed)); {REPLACE}"),
     "TIFF with 2**32 - 1 values in a tag": (tiff((256, 4, 1, 64), (257, 4, 1, 48), (258, 3, 2**32 - 1, 8), (273, 4, 2**31, 0)), UNKNOWN),
     "TIFF whose directory is its own next": (b"II*\0" + struct.pack("<IHI", 8, 0, 8), UNKNOWN),
     # Something else.

@@ -56,7 +56,7 @@ RECIPES = {
     "two documents": (b"seed: 1\n---\nseed: 2", bad_yaml("found another document (line 2, column 1)")),
     "UTF-16": ("seed: 1".encode("utf-16"), "RECIPE is not UTF-8 (byte 0xff at 0); save it as UTF-8"),
     "Latin-1": ("# Größe".encode("latin-1"), "RECIPE is not UTF-8 (byte 0xf6 at 4); save it as UTF-8"),
-    "a merge key": (b"<<: {seed: 1}", faults(NO_CLASSES, f"<<: no key called '<<'. There are: {SECTIONS}")),
+    "a merge key": (b"<<: {seed: 1}", faults(NO_CLASSES, f"<<: unknown key '<<'. Available: {SECTIONS}")),
     "a section that is a list": (b"data: [1]", faults("data: [1] is not valid; expected a valid dictionary or instance of Data")),
     "a long value": (b"data: {classes: [a], jobs: " + b"x" * 1000 + b"}", faults(f"data.jobs: '{'x' * 199}... is not valid; expected a valid integer, unable to parse string as an integer")),
 }  # fmt: skip
@@ -186,9 +186,9 @@ DATABASES = {
     "a path": ("/tmp/x.sqlite", UNREADABLE),
     "a port that is a word": ("mysql+pymysql://h:canary/d", UNREADABLE),
     "in memory": ("sqlite://", "database sqlite://: the database must be a file that all steps can open; expected sqlite:////absolute/path"),
-    "another server": ("postgresql://h/d", "database postgresql://h/d: no kind of database called 'postgresql'. There are: sqlite, mysql, mariadb"),
+    "another server": ("postgresql://h/d", "database postgresql://h/d: unknown kind of database 'postgresql'. Available: sqlite, mysql, mariadb"),
     "another driver": ("mysql+mysqldb://h/d", "database mysql+mysqldb://h/d: only the driver pymysql is supported; use mysql+pymysql://"),
-    "no name": ("mysql+pymysql://h", "database mysql+pymysql://h: the URL names no database; expected ...@host:3306/name"),
+    "no name": ("mysql+pymysql://h", "database mysql+pymysql://h: the URL has no database name; expected ...@host:3306/name"),
     "a password": ("mysql+pymysql://me:canary@h/d", f"database mysql+pymysql://***@h/d: {HOLDS}"),
     "a password with an at sign": ("mysql+pymysql://me:can@ary@h/d", f"database mysql+pymysql://***@h/d: {HOLDS}"),
 }  # fmt: skip

@@ -84,7 +84,7 @@ def test_a_login_page_in_place_of_the_api(server, api):
 
 def test_a_redirect_to_a_login_is_not_followed(server, api):
     server.say(RUNS, "", 302, Location="/dex/auth?state=x")
-    assert "as a login does" in message(api, NotAuthorisedError)
+    assert "probably a login page" in message(api, NotAuthorisedError)
     assert len(server.asked) == 2  # health and runs
 
 

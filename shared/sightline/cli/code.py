@@ -17,9 +17,9 @@ def command() -> None:
 @click.option("--files", is_flag=True, help="List the files that each step can reach.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def keys(*, files: bool, as_json: bool) -> None:
-    """Show the code part of each step's key.
+    """Show a digest of the code that each step's cached results depend on.
 
-    A step runs again if its data, its configuration or this part of the code changes: all files reachable through its
+    A step runs again if its data, its configuration or its code changes. Its code is all files reachable through its
     imports, and the versions of the libraries that affect its results.
     """
     from sightline.code.reach import STEPS, step_reach

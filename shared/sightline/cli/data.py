@@ -40,7 +40,9 @@ def command() -> None:
 
 @command.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--remote", required=True, metavar="URI", help="Where DVC keeps the files: a path or gs://bucket/prefix.")
+@click.option(
+    "--remote", required=True, metavar="URI", help="Where DVC stores the files: a path or gs://bucket/prefix."
+)
 def init(path: Path, remote: str) -> None:
     """Create a data repository at PATH, and make it the default.
 

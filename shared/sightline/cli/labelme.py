@@ -36,7 +36,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--recipe", metavar="NAME", help="Check against the classes and policies of this recipe.")
+@click.option("--recipe", metavar="NAME", help="Check against the classes and data.faults of this recipe.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable.")
 def check(folder: Path, recipe: str | None, overrides: tuple[str, ...]) -> None:
     """List all faults in the labelme files in FOLDER; exit with 1 if there are any.
@@ -147,4 +147,4 @@ def _verdict(faults: int, stopping: int) -> str:
         return "no fault"
     if stopping:
         return f"{counted(faults, 'fault')}; record would stop at {stopping} of them"
-    return f"{counted(faults, 'fault')}; record would continue, as the policies allow"
+    return f"{counted(faults, 'fault')}; record would continue, as set in data.faults"

@@ -1,4 +1,4 @@
-"""Snapshots of the helper code: created from the package, published to a volume or bucket, and installed in pods.
+"""Snapshots of the code: created from the package, published to a volume or bucket, and installed in pods.
 
 A snapshot is immutable and named by its contents.  On a volume it is a folder, as described in
 :mod:`sightline_bootstrap`; in a bucket it is one object, ``code/snapshots/<revision>.json``, next to the pointer

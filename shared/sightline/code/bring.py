@@ -68,5 +68,5 @@ def _only(beginning: str, storage: Storage) -> str:
     if len(found) == 1:
         return found[0]
     several = f"{len(found)} snapshots of {storage.uri}: {', '.join(found)}; give more digits"
-    none = f"no code snapshot, neither on the volume nor in {storage.uri}; publish that code, or name another revision"
+    none = f"no code snapshot on the volume or in {storage.uri}; publish that code, or use another revision"
     raise CodeError(f"{beginning} matches {several if found else none}")

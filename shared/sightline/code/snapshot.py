@@ -155,8 +155,8 @@ def _require_limits(where: str, sizes: Iterable[tuple[str, int]]) -> None:
         if not _PATH.fullmatch(name) or Path(name).suffix not in CODE_SUFFIXES:
             raise _untrusted(
                 where,
-                f"it holds {strict_json.shown(name)}; expected files below sightline/ whose names have ASCII letters, "
-                f"digits, _ - and ., and end in {' '.join(sorted(CODE_SUFFIXES))}",
+                f"it contains {strict_json.shown(name)}; expected files below sightline/ whose names have ASCII "
+                f"letters, digits, _ - and ., and end in {' '.join(sorted(CODE_SUFFIXES))}",
             )
         if size > MAX_FILE_BYTES or total > MAX_BYTES or count > MAX_FILES:
             raise _untrusted(

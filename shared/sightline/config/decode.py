@@ -175,7 +175,7 @@ def _read_recipe(recipe: str) -> Document:
     if not recipe:
         known = "\n".join(f"  {name}: {recipe_summary(name)}" for name in recipe_names())
         raise ConfigurationError(
-            f"no recipe was given; choose one with --recipe, or the path of a YAML file:\n{known}\n"
+            f"no recipe was given; choose one with --recipe, or give the path of a YAML file:\n{known}\n"
             "and list your classes with --set 'data.classes=[cat, dog]' "
             "(sightline labelme check FOLDER prints them)"
         )

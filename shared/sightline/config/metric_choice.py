@@ -17,7 +17,7 @@ def check_best_metric(config: Config) -> None:
     known = [metric.name for metric in task_declaration(config.task).validation_metrics]
     if config.train.best_metric not in known:
         raise ConfigurationError(
-            f"train.best_metric: {unknown_name('metric of a validation', config.train.best_metric, known)}"
+            f"train.best_metric: {unknown_name('validation metric', config.train.best_metric, known)}"
         )
 
 

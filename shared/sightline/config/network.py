@@ -15,7 +15,7 @@ ImageSize = Annotated[int, Field(ge=32, le=4096)]
 
 
 class Network(Section):
-    """The network of any task."""
+    """Settings of the network; those that only one task has are marked."""
 
     weights: Address = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
     image_size: ImageSize = Field(800, description="Length of the longer side of the network's input, in pixels")
@@ -35,7 +35,7 @@ class Detector(Network):
     )
     proposals: RegionCount = Field(1000, description="Proposals per image that are passed to the heads")
     sampled_proposals: RegionCount = Field(512, description="Proposals per image that the heads are trained on")
-    positive_share: Fraction = Field(0.25, description="Maximum fraction of positive samples among them")
+    positive_share: Fraction = Field(0.25, description="Maximum fraction of positives among the sampled proposals")
     max_detections: RegionCount = Field(100, description="Detections kept per image")
     score_threshold: Fraction = Field(0.05, description="Minimum score of a detection")
     nms_iou: Fraction = Field(0.5, description="IoU threshold of non-maximum suppression")

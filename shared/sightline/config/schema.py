@@ -76,9 +76,9 @@ class Splits(Section):
 class Faults(Section):
     """What record does with each kind of fault in the annotations.
 
-    ``error`` stops record after all faults are listed; ``drop`` leaves the shape (or, for a fault of the whole file,
-    the image) out, and the objects that are lost this way are listed class by class; ``clip`` cuts coordinates at the
-    image's border; ``embedded`` takes the image that the JSON file embeds, as labelme does.
+    ``error`` stops record after all faults are listed; ``drop`` leaves out the shape (or the image, if the fault
+    concerns the whole file), and the number of objects lost this way is reported for each class; ``clip`` cuts
+    coordinates at the image's border; ``embedded`` uses the image that is embedded in the JSON file, as labelme does.
     """
 
     unknown_label: Policy = Field("error", description="A label that is not a class, an ignored label or an alias")
@@ -123,7 +123,7 @@ class Data(Section):
     )
     near_duplicates: bool = Field(
         True,
-        description="Whether to keep images that look alike in one split; otherwise only identical files and groups",
+        description="Whether images that look alike stay in the same split; if not, only identical files and groups do",
     )
     near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = Field(
         8, description="Maximum number of differing bits between the 64-bit perceptual hashes of images that look alike"
@@ -192,9 +192,9 @@ class Augmentation(Section):
     """Random changes of training images."""
 
     flip: Fraction = Field(0.5, description="Probability of a horizontal flip; 0 where text must stay readable")
-    brightness: Fraction = Field(0.2, description="Brightness is multiplied by 1 plus or minus up to this")
-    contrast: Fraction = Field(0.2, description="Contrast is multiplied by 1 plus or minus up to this")
-    scale: Fraction = Field(0.0, description="Largest fraction of a random zoom out")
+    brightness: Fraction = Field(0.2, description="Largest relative change of brightness; 0.2: a factor of 0.8 to 1.2")
+    contrast: Fraction = Field(0.2, description="Largest relative change of contrast; 0.2: a factor of 0.8 to 1.2")
+    scale: Fraction = Field(0.0, description="Largest random reduction in size; 0.3: a scale of 0.7 to 1")
 
 
 class Train(Section):
@@ -233,7 +233,7 @@ class Evaluate(Section):
         description="Metrics to select models by, one model for each; the default depends on the task",
     )
     min_improvement: Annotated[float, Field(ge=0.0)] = Field(
-        0.0, description="Minimum improvement over the champion to replace it"
+        0.0, description="Minimum improvement over the champion that is required to replace it"
     )
     minimum: Annotated[float | dict[str, float], BeforeValidator(_fractions)] = Field(
         DEFAULT_MINIMUM,
@@ -258,9 +258,9 @@ class Test(Section):
 
 
 class Storage(Section):
-    """Where results go."""
+    """The result bucket."""
 
-    uri: Address = Field(description="Result bucket: a path, file:// or gs://")
+    uri: Address = Field(description="Path, file:// or gs:// URI of the bucket")
 
 
 class Database(Section):
@@ -291,7 +291,7 @@ def _default_network(given: dict[str, Any]) -> Network:
 
 
 class Config(Section):
-    """Everything that determines what a run does, together with its data and code."""
+    """The configuration of a run.  With its data and code, it determines what the run does."""
 
     recipe: Name = Field(description="Name of the recipe, given by --recipe")
     task: Annotated[str, KnownName("task", task_names)] = Field(DEFAULT_TASK, description="What the network predicts")

@@ -317,5 +317,5 @@ def _decoding(name: str, formats: tuple[str, ...] = FORMATS) -> Iterator[None]:
         ) from error
     except _DECODER_ERRORS as error:
         raise UnreadableImageError(
-            name, f"the image is damaged ({error or type(error).__name__})", "replace it with an intact copy"
+            name, f"it is damaged ({error or type(error).__name__})", "replace it with an intact copy"
         ) from error

@@ -182,9 +182,9 @@ def _prepare(folder: Path, prefix: str) -> None:
         raise DataError(f"{folder}: cannot use it as a folder ({error.strerror}); choose another one") from error
     foreign = sorted(entry for entry in present if not own.fullmatch(entry))
     if foreign:
-        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        more = f" and {len(foreign) - 1} more that are" if len(foreign) > 1 else ", which is"
         raise DataError(
-            f"{folder}: contains {foreign[0]}{more}, which is not part of this dataset; draw into a new or empty folder"
+            f"{folder}: contains {foreign[0]}{more} not part of this dataset; draw into a new or empty folder"
         )
 
 

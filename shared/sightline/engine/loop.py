@@ -191,9 +191,10 @@ def _log_validation(state: TrainingState, card: ModelCard, metric: str, names: I
 
 def _require_metric(metric: str, known: Collection[str]) -> None:
     if metric not in known:
+        computed = f"only {', '.join(known)}; choose one of these, or" if known else "nor any other metric;"
         raise ConfigurationError(
-            f"train.best_metric: validation does not compute {metric}, only {', '.join(known) or 'nothing'}; choose "
-            "one of these, and check that the val split has annotations"
+            f"train.best_metric: validation did not compute {metric}, {computed} check that the val split has "
+            "annotations"
         )
 
 

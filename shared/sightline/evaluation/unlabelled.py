@@ -63,4 +63,6 @@ class UnlabelledImages:
             require_size("the image", self._objects[name].size, max_pixels)
             return read_image(self._storage.read_bytes(name)[0], max_pixels)
         except DataError as error:
-            raise DataError(f"test.images: {self._storage.uri_of(name)}: {error}") from error
+            raise DataError(
+                f"test.images: {self._storage.uri_of(name)}: {str(error).removeprefix('the image: ')}"
+            ) from error

@@ -139,8 +139,8 @@ class Bucket:
             if sha256 not in models:
                 raise StepError(
                     f"{self._storage.uri_of(key)} refers to the champion {sha256[:16]}, which {self._database} does "
-                    "not have: it is not the database of this bucket, so nothing is removed; set database.url and "
-                    "storage.uri to a pair that belongs together"
+                    "not have: it is not the database of this bucket, so nothing was removed; set database.url and "
+                    "storage.uri to a matching pair"
                 )
 
     def _named_now(self, entry: Garbage) -> set[str]:
@@ -194,7 +194,7 @@ def _files(folder: str, document: Any) -> set[str]:  # noqa: ANN401
     files = document.get("files") if isinstance(document, dict) else None
     if not isinstance(files, dict):
         raise StepError(
-            f"{folder}/result.json does not list the files it needs, so nothing is removed; run that step again"
+            f"{folder}/result.json does not list the files it needs, so nothing was removed; run that step again"
         )
     publication = document.get("folder", folder)
     return {f"{folder}/result.json", *(f"{publication}/{name}" for name in files)}

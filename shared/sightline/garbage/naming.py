@@ -61,13 +61,13 @@ def read_document(storage: Storage, key: str) -> Any:  # noqa: ANN401
         return document
     except DocumentError as error:
         raise StepError(
-            f"{storage.uri_of(key)} cannot be read ({error}), so it is unknown which files it needs; nothing is "
+            f"{storage.uri_of(key)} cannot be read ({error}), so it is unknown which files it needs; nothing was "
             f"removed: {error.remedy('restore the document')}"
         ) from error
     except ObjectNotFoundError:
         return None
     except ValueError as error:
         raise StepError(
-            f"{storage.uri_of(key)} is not JSON ({error}), so it is unknown which files it needs; nothing is removed: "
+            f"{storage.uri_of(key)} is not JSON ({error}), so it is unknown which files it needs; nothing was removed: "
             "restore the document, or delete it and the files next to it"
         ) from error

@@ -62,8 +62,8 @@ def sweep(config: Config, older_than: timedelta, *, delete: bool) -> Sweep:
     """
     if older_than < MIN_AGE:
         raise ConfigurationError(
-            f"a safety age of {older_than} is too small: a run in progress needs what it wrote; choose "
-            f"{MIN_AGE} or more"
+            f"a minimum age of {older_than} is too short, because a run in progress still needs the files that it "
+            f"wrote recently; expected {MIN_AGE} or more"
         )
     storage, work = open_storage(config.storage.uri), Path(config.work.dir)
     done = Sweep()

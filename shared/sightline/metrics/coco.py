@@ -166,7 +166,9 @@ def check_detections(truth: CocoDocument, detections: Sequence[Detections], *, m
             raise DataError(f"{where} have no masks, which this metric needs; measure only boxes")
         counts = {len(found.scores), len(found.boxes_xyxy), len(found.category_ids)}
         if len(counts if found.masks is None else counts | {len(found.masks)}) != 1:
-            raise DataError(f"{where} have {len(found.scores)} scores, but another number of boxes, classes or masks")
+            raise DataError(
+                f"{where} have {len(found.scores)} scores, but a different number of boxes, classes or masks"
+            )
 
 
 def _check_ids(kind: str, ids: Iterable[int]) -> None:

@@ -69,7 +69,7 @@ def best_candidate(metric: str, candidates: Mapping[str, Mapping[str, float]]) -
     measured = {name: metrics[metric] for name, metrics in candidates.items() if metric in metrics}
     if not measured:
         raise DataError(
-            f"cannot select a model by {metric}: the split has no truth to compute it from; "
+            f"cannot select a model by {metric}: the split has no ground truth for it; "
             "label more images, give the split a larger fraction (data.splits), or change evaluate.select_by"
         )
     return max(measured, key=lambda candidate: measured[candidate])

@@ -92,9 +92,8 @@ class Removal:
         used = self._dependents()
         if used:
             raise StepError(
-                f"{found.tombstone}, but in the meantime someone started to use it: {'; '.join(map(str, used))}; stop "
-                "that "
-                "run, and run it again with another version"
+                f"{found.tombstone}, but came into use in the meantime: {'; '.join(map(str, used))}; stop that run, "
+                "and start it again with another version"
             )
 
     def _dependents(self) -> list[Dependent]:

@@ -85,7 +85,7 @@ def decide(config: Config, code: str, train: TrainResult, *, device: str = "") -
     """Like :func:`run`, but decisions without obstacles are not logged."""
     check_select_by(config)
     if not train.candidates:
-        raise StepError(f"training on {train.training_tag} left no candidate; run train again")
+        raise StepError(f"training on {train.training_tag} produced no candidates; run train again")
     device = device or config.train.device
     storage = open_storage(config.storage.uri)
     key = step_key(

@@ -145,8 +145,8 @@ def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
         reasons.insert(0, f"{source.tag} pointed to commit {found.annotation_commit}, now {source.commit}")
     if reasons:
         raise RepositoryError(
-            f"{tag.training} already exists, but was created in a different way: {'; '.join(reasons)}.  A version "
-            "never changes: set the configuration back, add the annotations as a new version (sightline data add), "
+            f"{tag.training} already exists, but was created in a different way: {'; '.join(reasons)}. A version "
+            "never changes: restore the configuration, add the annotations as a new version (sightline data add), "
             f"or, if no model was trained on it, remove it and record again (sightline data remove {tag.training})"
         )
 

@@ -1,6 +1,6 @@
 """The steps as tasks of a pipeline with a journal: the interface for components.
 
-Only text is passed, because a component may call helper code of another release: a run may pin older code than its
+Only text is passed, because a component may call the package of another release: a run may pin older code than its
 pipeline, and a pipeline compiled earlier may use code published later.
 """
 

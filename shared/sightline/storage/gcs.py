@@ -96,8 +96,8 @@ class GoogleStorage(Storage):
         bucket, _, prefix = uri.split("://", 1)[1].partition("/")
         if not _BUCKET.fullmatch(bucket):
             raise StorageError(
-                f"storage URI {uri!r} names no bucket; expected gs://bucket/prefix with a bucket name of lowercase "
-                "letters, digits, - _ and ."
+                f"storage URI {uri!r} has no valid bucket name; expected gs://bucket/prefix with a bucket name of "
+                "lowercase letters, digits, - _ and ."
             )
         prefix = prefix.rstrip("/")
         return cls(bucket, validate_key(prefix) if prefix else "", Settings.from_environment())

@@ -74,7 +74,7 @@ def open_uri(uri: str) -> tuple[Storage, str]:
     folder, _, name = location.rpartition("/")
     if not name or (_scheme(location) != "file" and folder.endswith(":/")):
         raise StorageError(
-            f"{redact(uri)!r} names no object; expected a file's path or a URI such as file:///bucket/model"
+            f"{redact(uri)!r} is not the address of an object; expected a file's path or a URI such as file:///bucket/model"
         )
     return open_storage(folder or "/"), name
 

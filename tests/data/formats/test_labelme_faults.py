@@ -91,11 +91,11 @@ SHAPES = {
     "mask number": (shape(mask=0), "broken_json", f" ('car'): 'mask' must be a string, got the number 0; {AGAIN}"),
     "flags text": (shape(flags="x"), "broken_json", f" ('car'): 'flags' must be an object, got the string 'x'; {AGAIN}"),
     "points null": (shape(points=None), "broken_json", f" ('car'): 'points' must be a list, got null; {AGAIN}"),
-    "triples": (shape(points=[[1, 2, 3]]), "broken_json", f" ('car'): 'points' must hold pairs [x, y], but point 0 is a list of 3 items; {AGAIN}"),
-    "flat list": (shape(points=[1, 2]), "broken_json", f" ('car'): 'points' must hold pairs [x, y], but point 0 is the number 1; {AGAIN}"),
-    "text coordinate": (shape(points=[[1, 2], [3, "4"]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 1 holds the string '4'; {AGAIN}"),
-    "true coordinate": (shape(points=[[1, True]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 holds true; {AGAIN}"),
-    "null coordinate": (shape(points=[[None, 1]]), "broken_json", f" ('car'): 'points' must hold numbers, but point 0 holds null; {AGAIN}"),
+    "triples": (shape(points=[[1, 2, 3]]), "broken_json", f" ('car'): 'points' must contain pairs [x, y], but point 0 is a list of 3 items; {AGAIN}"),
+    "flat list": (shape(points=[1, 2]), "broken_json", f" ('car'): 'points' must contain pairs [x, y], but point 0 is the number 1; {AGAIN}"),
+    "text coordinate": (shape(points=[[1, 2], [3, "4"]]), "broken_json", f" ('car'): 'points' must contain numbers, but point 1 contains the string '4'; {AGAIN}"),
+    "true coordinate": (shape(points=[[1, True]]), "broken_json", f" ('car'): 'points' must contain numbers, but point 0 contains true; {AGAIN}"),
+    "null coordinate": (shape(points=[[None, 1]]), "broken_json", f" ('car'): 'points' must contain numbers, but point 0 contains null; {AGAIN}"),
     "NaN": (shape(points=[[float("nan"), 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is nan, which is not a position in an image; {REDRAW}"),
     "infinity": (shape(points=[[1, -float("inf")], *SQUARE]), "not_finite", f" ('car'): a coordinate is -inf, which is not a position in an image; {REDRAW}"),
     "400 digits": (shape(points=[[10**400, 1], *SQUARE]), "not_finite", f" ('car'): a coordinate is inf, which is not a position in an image; {REDRAW}"),
@@ -169,8 +169,8 @@ LINK = "it is a link: replace it with the image itself"
 
 # imagePath, what is said after "sub/a.json: imagePath ", and the remedy.
 UNSAFE = {
-    "../../a.jpg": ("'../../a.jpg' leads outside the folder", "give the folder that holds both, {above}"),
-    "..\\..\\a.jpg": (r"'..\\..\\a.jpg' leads outside the folder", "give the folder that holds both, {above}"),
+    "../../a.jpg": ("'../../a.jpg' leads outside the folder", "give the folder that contains both, {above}"),
+    "..\\..\\a.jpg": (r"'..\\..\\a.jpg' leads outside the folder", "give the folder that contains both, {above}"),
     "../../gone.jpg": ("'../../gone.jpg' leads outside the folder", INSIDE),
     "../" * 40 + "etc/passwd": (f"'{'../' * 39}...' leads outside the folder", INSIDE),
     "/etc/passwd": ("'/etc/passwd' is absolute", INSIDE),
@@ -258,7 +258,7 @@ def test_a_truncated_image_is_a_fault(tmp_path):
     (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
     ((kind, message),) = faults_of(tmp_path)
     assert kind == "broken_image"
-    assert message.startswith("a.json: image a.jpg: the image is damaged (image file is truncated")
+    assert message.startswith("a.json: image a.jpg: it is damaged (image file is truncated")
 
 
 def test_a_missing_image_names_the_one_that_is_there(tmp_path):

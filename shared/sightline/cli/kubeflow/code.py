@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--bucket", metavar="URI", help="Publish to this bucket; default: storage.uri in the settings file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, volume: Path | None, bucket: str | None, as_json: bool) -> None:
-    """Publish the helper code of this checkout.
+    """Publish the code of this checkout (shared/sightline).
 
     Runs with code_rev=current use it from now on.
     """

@@ -91,7 +91,7 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
     @schedule.command("add")
     @click.argument("name")
     @click.option(
-        "--cron", default="", help="'MINUTE HOUR DAY MONTH WEEKDAY', UTC; a sixth field in front is the second."
+        "--cron", default="", help="'MINUTE HOUR DAY MONTH WEEKDAY', UTC; with six fields, the first is the second."
     )
     @click.option("--every", default="", metavar="INTERVAL", help="Interval, such as 30m, 6h, 7d.")
     @click.option("--recipe", default="", metavar="NAME", help="Recipe; sightline config list shows them.")
@@ -110,7 +110,7 @@ def schedule_group(compile_yaml: Callable[[Sequence[str]], str], every_step: Seq
     def add_command(name: str, cron: str, every: str, **options: Any) -> None:  # noqa: ANN401
         """Add the schedule NAME.
 
-        What its runs need is checked now.
+        Everything that its runs need is checked first.
         """
         _add(name, cron, every, lambda: compile_yaml(every_step), options)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @click.argument("run", default="")
-@click.option("--watch", "watching", is_flag=True, help="Follow it to its end; resume it if pods are lost.")
+@click.option("--watch", "watching", is_flag=True, help="Follow the run until it ends; resume it if pods are lost.")
 @json_option
 @connection_options
 def status_command(run: str, watching: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401

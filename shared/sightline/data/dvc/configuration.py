@@ -139,7 +139,7 @@ def configuration_with_remotes(text: str, base: str, where: str) -> str:
             url = present[room].get("url", "")
             if url != f"{base}/{room}":
                 raise RepositoryError(
-                    f"{where} has a remote {room!r} already, at {url} instead of {base}/{room}; rename it "
+                    f"{where} already has a remote {room!r} at {url}, but expected {base}/{room}; rename it "
                     f"(dvc remote rename {room} NEW_NAME), or choose a --remote that matches it"
                 )
             continue

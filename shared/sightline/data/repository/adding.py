@@ -266,9 +266,9 @@ def require_no_fault(found: FolderFiles, faults: list[str], annotations: Annotat
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise DataError(
             "\n".join([
-                f"{found.root} has {count} that would stop record; nothing was stored: fix them "
-                f"(sightline labelme check {shlex.quote(str(found.root))} lists all), or add "
-                f"them with --allow-faults{_for_record(annotations)}",
+                f"{found.root} has {count} that would stop record; nothing was stored: fix the annotations "
+                f"(sightline labelme check {shlex.quote(str(found.root))} lists all faults), or add the folder with "
+                f"--allow-faults{_for_record(annotations)}",
                 *(f"  {fault}" for fault in faults[:SHOWN_FAULTS]),
                 *more,
             ])
@@ -280,8 +280,8 @@ def _for_record(annotations: Annotations) -> str:
     kinds = {fault.kind for fault in stopping_faults(annotations, Faults())}
     ways = [f"--set data.faults.{kind}=drop" for kind in sorted(kinds - {"unknown_label"})]
     if "unknown_label" in kinds:
-        ways.append("data.aliases for other spellings of a label, in the command that is printed then")
-    return f" and record them with {' and '.join(ways)}" if ways else ""
+        ways.append("data.aliases for other spellings of a label (add prints the complete command)")
+    return f" and record it with {' and '.join(ways)}" if ways else ""
 
 
 def _is_locked(error: RepositoryError) -> bool:

@@ -153,8 +153,8 @@ def _other_repository(repository: str, recorded_in: str) -> str:
     """The other possible reason for a different commit of a tag, and what to do about it."""
     database = f"the database {recorded_in}" if recorded_in else "the database"
     return (
-        f"or, if {database} knows this tag from another data repository than {repository}: use a SIGHTLINE_HOME of its "
-        "own for each (or another database.url and work.dir), or another dataset name"
+        f"or, if {database} knows this tag from another data repository than {repository}: use a separate "
+        "SIGHTLINE_HOME for each (or another database.url and work.dir), or another dataset name"
     )
 
 

@@ -88,7 +88,7 @@ def require_same(path: Path, base: str) -> None:
     present = remote_base(url.rpartition("/")[0])
     if present != base:
         raise RepositoryError(
-            f"{path} is a data repository already, with its remotes below {present}, not {base}; "
+            f"{path} is already a data repository with its remotes below {present}, not {base}; "
             f"use --remote {shlex.quote(present)}, or choose another folder"
         )
 
@@ -102,7 +102,7 @@ def _fault_as_given(uri: str) -> str:
     except ValueError as error:
         return f"it cannot be read as a URI ({error})"
     faults = {
-        f"{scheme}: is not a storage that Sightline supports": is_foreign(uri),
+        f"the scheme {scheme}: is not supported": is_foreign(uri),
         "it begins with a space": scheme and uri[0].isspace(),
         f"it begins with {scheme}: instead of {scheme}://": scheme in BACK_ENDS
         and not uri.lower().startswith(f"{scheme}://"),

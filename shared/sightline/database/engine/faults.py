@@ -88,7 +88,7 @@ def code(error: DBAPIError) -> int:
 def hint(error: DBAPIError, url: URL) -> str:
     """What to do next."""
     if is_transient(error):
-        return "several attempts failed: check that the server runs and that nothing holds its locks"
+        return "several attempts failed: check that the server is running and that no other client holds its locks"
     if url.get_backend_name() == "sqlite":
         found = [advice for said, advice in _SQLITE_HINTS.items() if said in str(error.orig)]
         return found[0] if found else "check that the file is a Sightline database, and run `sightline db check`"

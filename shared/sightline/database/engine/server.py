@@ -47,7 +47,7 @@ def connect_server(url: URL) -> Engine:
     if importlib.util.find_spec("pymysql") is None:
         raise DatabaseError(f"database {shown(url)}: its driver is not installed; {installation_command('mysql')}")
     if not url.database:
-        raise DatabaseError(f"database {shown(url)}: the URL names no database; expected ...@host:3306/name")
+        raise DatabaseError(f"database {shown(url)}: the URL has no database name; expected ...@host:3306/name")
     options = parse_options(url)
     return create_engine(
         url,

@@ -33,9 +33,9 @@ def connect_sqlite(url: URL, *, create: bool) -> Engine:
     path = Path(url.database).expanduser()
     if not create and not path.is_file():
         raise DatabaseError(
-            f"there is no database {path}, so no run was made here yet.  Start a run with `make demo` or "
+            f"there is no database {path}, so no run has been started here yet. Start one with `make demo` or "
             "`python pipeline.py run --local --recipe NAME --set data.tag=TAG`; if your runs are in another database, "
-            "set database.url to it.  `sightline db upgrade` creates an empty one"
+            "set database.url to it. `sightline db upgrade` creates an empty one"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -44,20 +44,21 @@ def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameK
     if commit := removed_commit(connection, name):
         raise UnknownNameError(
             f"{name} (commit {commit[:12]}) was removed by sightline data remove, and nothing was made from it; "
-            "sightline data list --all says when and why"
+            "sightline data list --all shows when and why"
         )
     known = [found for found in _known(connection) if found.kind in wanted]
     *others, last = (text for kind, text in _ASKED.items() if kind in wanted)
     what = f"{', '.join(others)} or {last}" if others else last
     if not known:
         raise UnknownNameError(
-            f"{where} has no {what} yet, so no {name!r}; run the pipeline first, or set database.url"
+            f"{where} does not have any {what} yet, so {name!r} was not found; run the pipeline first, "
+            "or set database.url"
         )
     if len(name) < MIN_DIGITS and re.fullmatch("[0-9a-fA-F]+", name) and "model" in wanted:
         raise UnknownNameError(f"{where} has no {what} {name!r}; for a model, give at least {MIN_DIGITS} digits")
     near = difflib.get_close_matches(name, [found.name for found in known], n=_SHOWN, cutoff=0.4)
     nearest = [next(found for found in known if found.name == text) for text in near] or known[:_SHOWN]
-    said = "the most similar are" if near else "it has"
+    said = "most similar:" if near else "it has"
     raise UnknownNameError(f"{where} has no {what} {name!r}; {said} {_listed(nearest)}")
 
 

@@ -178,8 +178,8 @@ def _is_registered(engine: Engine, version: VersionRecord) -> bool:
             raise VersionConflictError(
                 f"{version.kind} {version.version} of dataset {version.dataset} (tag {version.tag}, digest "
                 f"{version.digest}) cannot be registered: {row.kind} {row.version} of dataset {row.dataset} already "
-                f"exists with tag {row.tag} and digest {row.digest}. The contents of a version never change: publish "
-                "them as a new version"
+                f"exists with tag {row.tag} and digest {row.digest}. A version never changes: publish the new "
+                "contents as a new version"
             )
     return bool(found)
 

@@ -152,6 +152,6 @@ def _alone(engine: Engine) -> Iterator[None]:
 
 def _newer(engine: Engine, current: str) -> DatabaseError:
     return DatabaseError(
-        f"database {shown(engine.url)} is at schema {current}, which this Sightline does not know (its own is "
-        f"{head_revision()}): a newer Sightline has upgraded it; install that one, or use another database"
+        f"database {shown(engine.url)} is at schema {current}, but this version of Sightline only knows schemas up to "
+        f"{head_revision()}: install the newer version that upgraded it, or use another database"
     )

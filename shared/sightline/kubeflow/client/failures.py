@@ -105,7 +105,7 @@ def refused(place: Place, asked: str, error: ApiException, secrets: Iterable[str
         return _redirected(place, asked, str((error.headers or {}).get("Location", "")))
     if status == 401 or "Unauthenticated" in said:
         return NotAuthorisedError(
-            f"{place} rejected the credentials ({status}: {said}): missing, wrong or expired; {place.remedy}"
+            f"{place} rejected the credentials ({status}: {said}); they are missing, wrong or expired; {place.remedy}"
         )
     if status == 403 and "quota" not in said:
         return NotAuthorisedError(
@@ -151,8 +151,8 @@ def _redirected(place: Place, asked: str, location: str) -> SightlineError:
     target = urljoin(place.url, location)
     if leads_to_sign_in(target) or urlsplit(target).hostname != urlsplit(place.url).hostname:
         return NotAuthorisedError(
-            f"{redact(place.url)} redirects {asked} to another address, as a login does; the session has expired, or "
-            f"there is none; {place.remedy}"
+            f"{redact(place.url)} redirects {asked} to another address, probably a login page; the session has "
+            f"expired, or there is none; {place.remedy}"
         )
     return KubeflowError(
         f"{redact(place.url)} redirects {asked} to {redact(target).partition('?')[0]}, where credentials are not sent; "

@@ -181,7 +181,7 @@ class PipelinesApi:
         for line in lines:
             # The back end sends status 200 before it knows whether there is a log.
             if beginning and line.startswith('{"error_message"'):
-                raise NotThereError(f"there is no log of {node_id}: its pod is gone and no archive has it")
+                raise NotThereError(f"the log of {node_id} is lost: its pod is gone, and its log was not archived")
             beginning = False
             yield line
 

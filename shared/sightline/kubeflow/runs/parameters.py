@@ -135,8 +135,8 @@ def _checked(parameters: Parameters) -> Parameters:
     recipe = str(parameters.get("recipe", ""))
     if recipe and recipe not in recipe_names():
         raise ConfigurationError(
-            f"recipe {recipe!r} is not part of Sightline, and pods cannot read a file of this machine; expected one of "
-            f"{', '.join(recipe_names())}, changed with --set"
+            f"recipe {recipe!r} is not part of Sightline, and pods cannot read files on this machine; use one of "
+            f"{', '.join(recipe_names())}, and change it with --set"
         )
     tag = str(parameters.get("dataset_tag", ""))
     lines = [*split_overrides(str(parameters.get("overrides", ""))), *([f"data.tag={tag}"] if tag else [])]

@@ -68,7 +68,7 @@ def trigger(cron: str, every: str) -> Document:
     if len(parts) != CRON_FIELDS or not all(_FIELD.fullmatch(part) for part in parts):
         raise ConfigurationError(
             f"--cron {cron!r} is not a cron expression; expected 'MINUTE HOUR DAY MONTH WEEKDAY', UTC, e.g. "
-            "'30 2 * * *', or six fields with the second in front"
+            "'30 2 * * *', or six fields that begin with the second"
         )
     return {"cron_schedule": {"cron": " ".join(parts)}}
 

@@ -185,14 +185,14 @@ def _points(value: object) -> tuple[tuple[float, float], ...]:
     points = []
     for index, point in enumerate(value):
         if not isinstance(point, list) or len(point) != 2:
-            raise _WrongFieldError(f"'points' must hold pairs [x, y], but point {index} is {_name(point)}")
+            raise _WrongFieldError(f"'points' must contain pairs [x, y], but point {index} is {_name(point)}")
         points.append((_coordinate(point[0], index), _coordinate(point[1], index)))
     return tuple(points)
 
 
 def _coordinate(value: object, index: int) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _WrongFieldError(f"'points' must hold numbers, but point {index} holds {_name(value)}")
+        raise _WrongFieldError(f"'points' must contain numbers, but point {index} contains {_name(value)}")
     try:
         return float(value)
     except OverflowError:

@@ -78,9 +78,9 @@ def _listing(root: Path) -> tuple[list[str], set[str]]:
     files, images = found.annotation_files, set(found.images)
     if not files:
         held = (
-            f"holds {counted(len(images), 'image')}, but no .json file"
+            f"contains {counted(len(images), 'image')}, but no .json file"
             if images
-            else "holds no image and no .json file"
+            else "contains no images and no .json files"
         )
         what = held if any(root.iterdir()) else "is empty"
         raise DataError(f"{root} {what}; label images with labelme first, or give another folder")

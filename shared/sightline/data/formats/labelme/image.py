@@ -152,7 +152,7 @@ def _outside_remedy(base: str, folder: str, path: str, beside: str) -> str:
         return "it is a link: replace it with the image itself"
     common = os.path.commonpath([base, written])
     if os.path.isfile(path) and common != os.sep:  # noqa: PTH113
-        return f"give the folder that holds both, {common}"
+        return f"give the folder that contains both, {common}"
     return _name_it(folder, beside)
 
 
