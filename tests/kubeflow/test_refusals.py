@@ -70,6 +70,15 @@ def test_a_refusal(server, api, status, body, kind, says):
     assert says in message(api, kind)
 
 
+@pytest.mark.parametrize("before", range(570, 610, 5))
+def test_half_a_secret_is_not_shown(server, before):
+    """A long message is shortened."""
+    server.say(RUNS, {"message": "x" * before + f"; {COOKIE}"}, 500)
+    api = PipelinesApi(server_at(server.url, lambda: {"Cookie": COOKIE}), "team")
+    shown = message(api, KubeflowError)
+    assert COOKIE.partition("=")[2][:4] not in shown
+
+
 def test_a_quota_is_no_question_of_rights(server, api):
     server.say(RUNS, {"message": "exceeded quota: pods"}, 403)
     with pytest.raises(KubeflowError) as caught:

@@ -100,7 +100,7 @@ def refused(place: Place, asked: str, error: ApiException, secrets: Iterable[str
         error: The exception of the client.
         secrets: Texts that must not be shown.
     """
-    status, said = int(error.status), hide(_said(error.body or b""), secrets)
+    status, said = int(error.status), _said(error.body or b"", secrets)
     if status < 400:
         return _redirected(place, asked, str((error.headers or {}).get("Location", "")))
     if status == 401 or "Unauthenticated" in said:
@@ -160,8 +160,8 @@ def _redirected(place: Place, asked: str, location: str) -> SightlineError:
     )
 
 
-def _said(body: bytes) -> str:
-    """The message in the body of an error response, on one line."""
+def _said(body: bytes, secrets: Iterable[str]) -> str:
+    """The message in the body of an error response, on one line; half a secret would not be known as one."""
     try:
         document = strict_json.decode(body)
     except strict_json.JsonError:
@@ -170,9 +170,9 @@ def _said(body: bytes) -> str:
     if isinstance(document, dict):
         text = str(document.get("message") or document.get("error") or document.get("error_message") or "")
     if not text:
-        text = body[:_SHOWN].decode(errors="replace")
+        text = body[:_PAGE_BYTES].decode(errors="replace")
         text = "a web page" if "<html" in text.lower() else text
-    text = " ".join(text.split()) or "no message"
+    text = hide(" ".join(text.split()), secrets) or "no message"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
