@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -126,10 +127,11 @@ def test_a_work_volume_that_vanishes_while_a_model_is_trained(world, monkeypatch
 @slow
 @pytest.mark.usefixtures("installed_dvc")
 @pytest.mark.parametrize("place", ["bucket", "work", "remote/training", "data/.git"])
-def test_a_place_that_may_not_be_written(world, place):
+def test_a_place_that_may_not_be_written(world, place, caplog, capsys):
     """As an ordinary user; root, whom no permission stops, gives that power away first."""
     folder = world.folder / place
     folder.mkdir(exist_ok=True)
+    caplog.set_level(logging.DEBUG, logger="sightline.data.git.commands")
     closed = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
     for path in closed:
         path.chmod(0o500)
@@ -139,6 +141,10 @@ def test_a_place_that_may_not_be_written(world, place):
         path.chmod(0o700)
     assert "ermission denied" in str(caught.value) or "access is denied" in str(caught.value), caught.value
     assert "Traceback" not in str(caught.value)
+    printed = capsys.readouterr().err
+    assert "Traceback" not in printed
+    assert "git ls-remote" in printed or place == "work"
+    assert printed.count("git push --quiet --atomic") <= 1, "what stays forbidden was tried again"
     as_ordinary_user(world.run)
     world.require_intact()
 

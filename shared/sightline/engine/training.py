@@ -29,14 +29,14 @@ from sightline.tracking import open_trackers
 def train_network(
     config: Config, code_rev: str, record: RecordResult, source: Checkout, *, checkpoint: Path, files: Path
 ) -> TrainingState:
-    """Train the network of a configuration, or go on from a checkpoint.
+    """Train the network of a configuration; an interrupted training resumes from its checkpoint.
 
     Args:
         config: The whole configuration.
         code_rev: The code revision, for the model's description.
         record: The training set.
         source: Its files on this machine.
-        checkpoint: Where the state of the training is kept.
+        checkpoint: File with the state of the training.
         files: Folder for the models, ``best.safetensors`` and ``last.safetensors``, and the trackers' files.
 
     Returns:
@@ -44,8 +44,8 @@ def train_network(
 
     Raises:
         DataError: The training set has other classes than the configuration, or an empty split.
-        ConfigurationError: The network or the device cannot be made, or the best metric does not exist.
-        StepError: Training cannot go on.
+        ConfigurationError: The network cannot be built, the device is not available, or the best metric does not exist.
+        StepError: Training cannot continue.
     """
     device = choose_device(config.train.device)
     task = load_task(config.task)

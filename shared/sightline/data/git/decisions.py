@@ -129,7 +129,7 @@ def decide(
         except RepositoryError as error:
             if _is_done(repository, dataset, every, timeout_seconds):
                 return  # only the response was lost
-            if attempt == ATTEMPTS - 1 or not _LOCKED.search(str(error)) or _CLOSED.search(str(error)):
+            if attempt == ATTEMPTS - 1 or not _LOCKED.search(str(error)):
                 raise
             if _FORBIDDEN.search(str(error)):
                 raise RepositoryError(
@@ -137,6 +137,8 @@ def decide(
                     "which prevents two concurrent recordings from assigning images to different splits; ask its "
                     "administrator"
                 ) from error
+            if _CLOSED.search(str(error)):
+                raise
             if not _unlock(repository, [change.reference for change in every]):
                 time.sleep(random.uniform(0.05, 0.3) * (attempt + 1))  # noqa: S311  (jitter, not a secret)
 
