@@ -15,13 +15,14 @@ from sightline.data.loading.batches import CACHE_BYTES
 from sightline.data.loading.dataset import CocoDataset
 from sightline.data.repository.checkout import Checkout
 from sightline.engine.checkpoint import TrainingState, read_state
+from sightline.engine.initial_weights import load_initial_weights
 from sightline.engine.loop import Validation, train
 from sightline.errors import DataError
 from sightline.models.device import choose_device
 from sightline.models.model_file import ModelCard, read_card
 from sightline.models.preprocessing import Preprocessing
+from sightline.models.weights.table import LoadedWeights
 from sightline.registry.results import Candidate, RecordResult
-from sightline.storage.uris import fetch
 from sightline.tasks.base import load_task
 from sightline.tracking import open_trackers
 
@@ -55,8 +56,8 @@ def train_network(
         _require_usable(document, split, config, record.training_tag)
     torch.manual_seed(config.seed)
     network = task.build_network(config.model, len(config.data.classes))
-    if config.model.weights:
-        task.load_backbone(network, fetch(config.model.weights, checkpoint.parent / "weights"))
+    resume = read_state(checkpoint).iteration
+    loaded = None if resume else load_initial_weights(config, task, network, files)
     dataset = CocoDataset(
         documents["train"],
         source.path,
@@ -66,7 +67,6 @@ def train_network(
         seed=config.seed,
         cache_bytes=CACHE_BYTES // max(1, config.train.workers),
     )
-    resume = read_state(checkpoint).iteration
     with closing(open_trackers(config.train.trackers, files, resume_iteration=resume)) as trackers:
         return train(
             task,
@@ -76,7 +76,7 @@ def train_network(
             config.train,
             seed=config.seed,
             device=device,
-            card=_card(config, code_rev, record, documents["train"]),
+            card=_card(config, code_rev, record, documents["train"], loaded),
             checkpoint=checkpoint,
             models=files,
             report=trackers.log_metrics,
@@ -96,10 +96,12 @@ def _require_usable(document: CocoDocument, split: str, config: Config, tag: str
         )
 
 
-def _card(config: Config, code_rev: str, record: RecordResult, document: CocoDocument) -> ModelCard:
+def _card(
+    config: Config, code_rev: str, record: RecordResult, document: CocoDocument, weights: LoadedWeights | None
+) -> ModelCard:
     return ModelCard(
         task=config.task,
-        architecture=config.model,
+        architecture=config.model.model_copy(update={"weights_mirror": ""}),  # where weights are is not what they are
         classes=config.data.classes,
         category_ids=tuple(category["id"] for category in document["categories"]),
         preprocessing=Preprocessing(config.model.image_size),
@@ -111,6 +113,8 @@ def _card(config: Config, code_rev: str, record: RecordResult, document: CocoDoc
         code_rev=code_rev,
         iteration=0,
         metrics={},
+        weights=weights.source if weights else "",
+        weights_sha256=weights.sha256 if weights else "",
     )
 
 
