@@ -15,6 +15,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 _BODY = "backbone.body."
 _NORM_EPSILON = 1e-5
+_SMALL_VARIANCE = 1e-3
 
 _OLD_NAMES = (
     (re.compile(r"(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)"), r"\1.0.\2"),
@@ -71,18 +72,20 @@ def in_our_names(tensors: Tensors, network: nn.Module) -> Tensors:
 def without_epsilon(tensors: Tensors) -> Tensors:
     """Tensors of a detector whose frozen norms had an epsilon of 0, for norms with the usual one of 1e-5.
 
-    A norm computes ``weight / sqrt(running_var + epsilon)``; the weight is multiplied by what the epsilon changes.
-    torchvision loads its first detectors into norms without epsilon
-    (https://github.com/pytorch/vision/pull/2940), which a model file could not say.
+    A norm computes ``weight / sqrt(running_var + epsilon)``.  The epsilon is taken from the variance, or, if that is so
+    small that the difference would be inexact, the weight makes up for it.  torchvision loads its first detectors into
+    norms without epsilon (https://github.com/pytorch/vision/pull/2940), which a model file could not say.
     """
     changed = dict(tensors)
     for name, variance in tensors.items():
         stem = name.removesuffix("running_var")
         if stem == name or f"{stem}weight" not in tensors:
             continue
-        weight = tensors[f"{stem}weight"].double()
-        ratio = ((variance.double() + _NORM_EPSILON) / variance.double()).sqrt()
-        changed[f"{stem}weight"] = (weight * ratio).to(variance.dtype)
+        weight, exact = tensors[f"{stem}weight"], variance.double()
+        is_small = exact < _SMALL_VARIANCE
+        corrected = weight.double() * ((exact + _NORM_EPSILON) / exact).sqrt()
+        changed[name] = torch.where(is_small, exact, exact - _NORM_EPSILON).to(variance.dtype)
+        changed[f"{stem}weight"] = torch.where(is_small, corrected, weight.double()).to(weight.dtype)
     return changed
 
 
