@@ -24,8 +24,7 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
     """
     checks: list[Callable[[Config], None]] = [
         _tag,
-        _backbone,
-        _weights,
+        _network,
         _warmup,
         check_best_metric,
         check_select_by,
@@ -55,15 +54,11 @@ def _tag(config: Config) -> None:
         )
 
 
-def _backbone(config: Config) -> None:
+def _network(config: Config) -> None:
     from sightline.models.backbone_check import check_backbone
-
-    check_backbone(config.model)
-
-
-def _weights(config: Config) -> None:
     from sightline.models.weights.check import check_weights
 
+    check_backbone(config.model)
     check_weights(config.model)
 
 

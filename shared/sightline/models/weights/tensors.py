@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import socket
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,9 @@ STALLED_SECONDS = 20.0
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Keys under which training programs put the tensors in their checkpoints."""
+
+_REFUSAL = re.compile(r"GLOBAL:? ([\w.]+)")
+"""What a pickle refers to, in the message of the unpickler; the rest advises to unpickle everything."""
 
 _ODD_PICKLES = (ValueError, LookupError, TypeError, AttributeError)
 """Errors of the unpickler about a damaged file."""
@@ -72,7 +77,9 @@ def _limited_waiting() -> Iterator[None]:
 
 def _unpickled(path: Path) -> dict[str, torch.Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old or unusual protocols, which are read or refused all the same
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, *_ODD_PICKLES) as error:
         raise _damaged(path, error) from error
     for key in _WRAPPERS:
@@ -90,7 +97,9 @@ def _unpickled(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _damaged(path: Path, error: Exception) -> ModelFileError:
-    reason = str(error).strip().partition("\n")[0][:200].encode("unicode_escape").decode()
+    refusal = _REFUSAL.search(str(error))
+    said = f"it refers to {refusal[1]}" if refusal else str(error).strip().partition("\n")[0]
+    reason = said[:200].encode("unicode_escape").decode()
     return ModelFileError(
         f"{path}: cannot read the checkpoint of PyTorch ({reason}): it is damaged, or contains more than tensors; "
         "fetch the file again, or save only the weights: torch.save(network.state_dict(), path)"

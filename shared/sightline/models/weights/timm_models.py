@@ -11,6 +11,7 @@ from torch import nn
 
 from sightline.errors import ModelFileError
 from sightline.models.backbone import TimmBody
+from sightline.plural import counted
 
 _SHOWN_NAMES = 10
 _STATISTICS = ("running_mean", "running_var")
@@ -33,8 +34,8 @@ def as_feature_maps(body: TimmBody, tensors: Mapping[str, torch.Tensor]) -> dict
     if missing:
         more = ", ..." if len(missing) > _SHOWN_NAMES else ""
         raise ModelFileError(
-            f"the weights lack {len(missing)} tensors of the backbone: {', '.join(missing[:_SHOWN_NAMES])}{more}; use "
-            "weights of the timm model given by model.backbone"
+            f"the weights lack {counted(len(missing), 'tensor')} of the backbone: {', '.join(missing[:_SHOWN_NAMES])}"
+            f"{more}; use weights of the timm model given by model.backbone"
         )
     return dict(_loaded(body, tensors).state_dict())
 
@@ -46,8 +47,9 @@ def _loaded(body: TimmBody, tensors: Mapping[str, torch.Tensor]) -> nn.Module:
             return body.create(
                 pretrained=True, pretrained_cfg_overlay={"state_dict": dict(tensors), "custom_load": False}
             )
-        except (RuntimeError, KeyError, ValueError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:500]
+        except (RuntimeError, LookupError, ValueError, AttributeError) as error:
+            said = " ".join(str(error).split())[:500]
+            reason = f"it looks for {said}" if isinstance(error, LookupError) else said
             raise ModelFileError(
                 f"timm cannot load the weights ({reason}); use weights of the timm model given by model.backbone"
             ) from error
