@@ -40,7 +40,15 @@ def _order(seed: int, turn: int, images: int) -> npt.NDArray[np.int64]:
 
 
 def batches(
-    dataset: CocoDataset, *, batch_size: int, seed: int, first: int, last: int, workers: int
+    dataset: CocoDataset,
+    *,
+    batch_size: int,
+    seed: int,
+    first: int,
+    last: int,
+    workers: int,
+    process: int = 0,
+    processes: int = 1,
 ) -> Iterator[list[Sample]]:
     """The batches of the iterations ``first`` to ``last``, both included.
 
@@ -51,8 +59,10 @@ def batches(
         first: First iteration, from 1.
         last: Last iteration.
         workers: Number of processes that prepare batches in advance; 0: load in the calling process.
+        process: This process of the training, from 0.
+        processes: Number of processes of the training; each gets its share of the images of every batch.
     """
-    source = _BatchSource(dataset, batch_size, seed)
+    source = _BatchSource(dataset, batch_size, seed, process, processes)
     iterations = range(first, last + 1)
     if workers == 0:
         yield from (source[iteration] for iteration in iterations)
@@ -74,14 +84,15 @@ def batches(
 class _BatchSource:
     """Iteration -> batch; can be pickled for another process."""
 
-    def __init__(self, dataset: CocoDataset, batch_size: int, seed: int) -> None:
+    def __init__(self, dataset: CocoDataset, batch_size: int, seed: int, process: int, processes: int) -> None:
         self._dataset = dataset
         self._batch_size = batch_size
         self._seed = seed
+        self._share = slice(process, None, processes)
 
     def __getitem__(self, iteration: int) -> list[Sample]:
         indices = batch_indices(self._seed, iteration, images=len(self._dataset), batch_size=self._batch_size)
-        return [self._dataset.sample(index, iteration) for index in indices]
+        return [self._dataset.sample(index, iteration) for index in indices[self._share]]
 
 
 def _as_it_is(batch: list[Sample]) -> list[Sample]:
