@@ -23,7 +23,7 @@ from sightline.models.preprocessing import Preprocessing
 from sightline.registry.results import Candidate, RecordResult
 from sightline.storage.uris import fetch
 from sightline.tasks.base import load_task
-from sightline.tracking import open_trackers
+from sightline.tracking import TrackedTraining, open_trackers
 
 
 def train_network(
@@ -67,7 +67,7 @@ def train_network(
         cache_bytes=CACHE_BYTES // max(1, config.train.workers),
     )
     resume = read_state(checkpoint).iteration
-    with closing(open_trackers(config.train.trackers, files, resume_iteration=resume)) as trackers:
+    with closing(open_trackers(config.train.trackers, TrackedTraining(files, resume))) as trackers:
         return train(
             task,
             network,
