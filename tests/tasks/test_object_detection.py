@@ -12,8 +12,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from sightline.config.augmentation import Augmentation
 from sightline.config.decode import decode
-from sightline.config.schema import Augmentation
 from sightline.data.detections import Detections
 from sightline.errors import ConfigurationError, DataError, ModelFileError
 from sightline.evaluation.inference import predictions_from_json, predictions_to_json

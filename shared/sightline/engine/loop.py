@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sightline.config.decode import is_for_gpu, small_recipe
-from sightline.config.schema import Train
+from sightline.config.train import Train
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.batches import batches
 from sightline.data.loading.dataset import CocoDataset, Sample, read_listed_image

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightline.config.schema import TRACKER_NAMES
+from sightline.config.train import TRACKER_NAMES
 from sightline.names import NameTable
 from sightline.tracking.description import Scalar, TrackedTraining
 

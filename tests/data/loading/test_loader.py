@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sightline.config.schema import Augmentation
+from sightline.config.augmentation import Augmentation
 from sightline.data.loading import batches as loader
 from sightline.data.loading.batches import batch_indices, batches
 from sightline.data.loading.dataset import CocoDataset

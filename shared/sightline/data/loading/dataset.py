@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sightline.config.schema import Augmentation
+from sightline.config.augmentation import Augmentation
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument, CocoImage, Segmentation
 from sightline.data.images import read_image
 from sightline.data.loading.transforms import Placement, augment, fit_image

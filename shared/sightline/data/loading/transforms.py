@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sightline.config.schema import Augmentation
+from sightline.config.augmentation import Augmentation
 from sightline.data.formats.coco import RunLengthEncoding, Segmentation
 from sightline.data.rasterizer import encode_mask, rasterize
 
