@@ -21,10 +21,10 @@ _SECTIONS: dict[StepName, set[str]] = {
     "evaluate": _COMMON | {"model", "train", "evaluate", "reading"},
     "test": _COMMON | {"model", "train", "evaluate", "test", "reading"},
 }
-_PLACES: dict[str, set[str]] = {
+_PLACES: dict[str, Any] = {
     "data": {"repository", "jobs", "timeout_seconds"},
     "model": {"weights_mirror"},
-    "train": {"workers", "trackers"},
+    "train": {"workers", "trackers", "processes", "checkpoint_minutes"},
 }
 """Fields for locations and speed, which do not affect results and are not part of the digest."""
 
