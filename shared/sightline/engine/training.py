@@ -23,6 +23,7 @@ from sightline.engine.loop import train
 from sightline.engine.optimizer import build_optimizer
 from sightline.engine.pace import Pace, log_device
 from sightline.engine.precision import Precision
+from sightline.engine.preflight import check_feasible, overfit_one_batch
 from sightline.engine.state import Training, TrainingState, Validation
 from sightline.errors import DataError
 from sightline.models.device import choose_device
@@ -72,6 +73,10 @@ def train_network(
     weights = files.parent / "weights"
     if not resume and config.model.weights:
         training.task.load_backbone(training.network, fetch(config.model.weights, weights))
+    if not resume:
+        check_feasible(training)
+    if config.train.sanity and not resume:
+        overfit_one_batch(training)
     hooks = open_hooks(config.train.hooks)
     pace = Pace(
         training.total,
