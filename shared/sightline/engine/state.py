@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from torch import nn
 
 from sightline.config.train import Train
 from sightline.data.formats.coco import CocoDocument
+from sightline.data.loading.batches import batches
 from sightline.data.loading.dataset import CocoDataset, Sample
 from sightline.engine.group import Group
 from sightline.models.model_file import ModelCard
@@ -178,6 +179,23 @@ class Training:
     def due(self, every: int) -> bool:
         """Whether something that happens every ``every`` iterations, and at the end, happens now."""
         return self.is_last or self.state.iteration % every == 0
+
+    def batches(self, workers: int) -> Iterator[list[Sample]]:
+        """The batches of this process that follow the current iteration.
+
+        Args:
+            workers: Number of processes that prepare them in advance.
+        """
+        return batches(
+            self.dataset,
+            batch_size=self.settings.batch_size,
+            seed=self.seed,
+            first=self.state.iteration + 1,
+            last=self.total,
+            workers=workers,
+            process=self.group.rank,
+            processes=self.group.size,
+        )
 
     def stop(self, reason: str) -> None:
         """End the training after the current iteration; its models are kept.

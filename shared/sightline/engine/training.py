@@ -25,6 +25,7 @@ from sightline.engine.loop import train
 from sightline.engine.optimizer import build_optimizer
 from sightline.engine.pace import Pace, log_device
 from sightline.engine.precision import Precision
+from sightline.engine.preflight import check_feasible, overfit_one_batch
 from sightline.engine.state import Training, TrainingState, Validation
 from sightline.errors import DataError
 from sightline.models.device import choose_device
@@ -70,6 +71,10 @@ def train_network(
     log_device(device)
     training = open_training(config, code_rev, record, source, files=files, device=device, group=group or Group())
     resume = _begin_or_resume(config, training, checkpoints)
+    if not resume:
+        check_feasible(training)
+    if config.train.sanity and not resume:
+        overfit_one_batch(training)
     hooks = open_hooks(config.train.hooks)
     pace = Pace(
         training.total,

@@ -138,6 +138,10 @@ class Task(Protocol):
         """The components of the loss as scalars by name; their sum is minimized."""
         ...
 
+    def initial_losses(self, num_classes: int) -> dict[str, float]:  # noqa: ARG002
+        """Components of the loss of a network that knows nothing, by name; only those that theory gives."""
+        return {}
+
     def predictor(self, network: nn.Module, card: ModelCard, device: torch.device) -> Predictor:
         """A predictor that uses the network."""
         ...

@@ -86,7 +86,7 @@ def load_tensors(
     kept = kept_labels(classes, weights.classes)
     offers = {
         name: _offered_rows(tensor, weights.tensors.get(name), by_class[name], weights, kept)
-        if name in by_class
+        if name in by_class and len(tensor) == by_class[name].count(len(classes))
         else _offered(tensor, weights.tensors.get(name))
         for name, tensor in wanted.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -61,6 +62,10 @@ class DetectionTask(Task):
         with sampling_seeds(network, [sample.seed for sample in batch]):
             losses: dict[str, torch.Tensor] = network(images, targets)
         return {name.removeprefix("loss_"): loss for name, loss in losses.items()}
+
+    def initial_losses(self, num_classes: int) -> dict[str, float]:
+        """Uniform probabilities: cross-entropy over the classes and the background, or over two outcomes."""
+        return {"classifier": math.log(num_classes + 1), "objectness": math.log(2), "mask": math.log(2)}
 
     def target(self, sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
         """The training target of one image: ``boxes`` float32 [N, 4] xyxy, ``labels`` int64 [N] and ``canvas_hw``."""
