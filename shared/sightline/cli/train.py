@@ -62,9 +62,9 @@ def _show_proof(proof: Proof) -> None:
         return
     weights = "equal" if proof.same_weights else "not equal"
     click.echo(
-        f"not proved: {len(proof.different)} values differ, by at most {proof.largest_difference:.1e} of their size; the "
-        f"final weights are {weights}. On a GPU, differences of about 1e-3 come from kernels that are not deterministic: "
-        "two undisturbed trainings differ as well."
+        f"not proved: {len(proof.different)} values differ, by at most {proof.largest_difference:.1e} of their size; "
+        f"the final weights are {weights}. On a GPU, differences of about 1e-3 come from kernels that are not "
+        "deterministic: two undisturbed trainings differ as well."
     )
 
 
@@ -79,18 +79,19 @@ def find(*, recipe: str, overrides: tuple[str, ...], lowest: float, highest: flo
     RECIPE is the name of a recipe or the path of a YAML file; data.tag must be recorded. Nothing is kept.
     """
     from sightline.engine.group import Group
+    from sightline.engine.initial_weights import load_initial_weights
     from sightline.engine.rate_finder import find_rate
-    from sightline.engine.training import initialise, open_training
+    from sightline.engine.training import open_training
     from sightline.models.device import choose_device
 
     with _recorded(recipe, overrides) as (config, record, source), tempfile.TemporaryDirectory() as folder:
         train = config.train.model_copy(update={"iterations": steps, "epochs": 0.0})
-        config = config.model_copy(update={"train": train})
-        device = choose_device(config.train.device)
+        short = config.model_copy(update={"train": train})
+        device = choose_device(train.device)
         training = open_training(
-            config, "rehearsal", record, source, files=Path(folder), device=device, group=Group(device=device)
+            short, "rehearsal", record, source, files=Path(folder), device=device, group=Group(device=device)
         )
-        initialise(training, config, Path(folder))
+        load_initial_weights(short, training)
         test = find_rate(training, lowest=lowest, highest=highest, steps=steps)
     highest_loss = max(test.losses)
     for place in range(0, len(test.rates), max(1, len(test.rates) // SHOWN_RATES)):

@@ -1,4 +1,4 @@
-"""The range test of learning rates (Smith, 2015, arXiv 1506.01186): which rates lower the loss, and which are too high."""
+"""The range test of learning rates (Smith, 2015, arXiv 1506.01186): rates that lower the loss, and those too high."""
 
 from __future__ import annotations
 

@@ -49,6 +49,8 @@ class TrainingState:
         ranking: The best models so far, best first.
         not_finite: Iterations in a row that were left out because the loss was not finite.
         stopped: Why the training ended before its last iteration; empty: it did not.
+        weights: Name, path or URI of the weights that the training started from; empty: random.
+        weights_sha256: SHA-256 of their file.
         history: One record per logged iteration.
     """
 
@@ -59,6 +61,8 @@ class TrainingState:
     ranking: list[Ranked] = field(default_factory=list)
     not_finite: int = 0
     stopped: str = ""
+    weights: str = ""
+    weights_sha256: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
 
     def record(self, values: Mapping[str, float]) -> None:

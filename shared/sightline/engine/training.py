@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from sightline.data.repository.checkout import Checkout
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.group import Group
 from sightline.engine.hooks.base import open_hooks
+from sightline.engine.initial_weights import load_initial_weights
 from sightline.engine.loop import train
 from sightline.engine.optimizer import build_optimizer
 from sightline.engine.pace import Pace, log_device
@@ -32,7 +34,6 @@ from sightline.models.preprocessing import Preprocessing
 from sightline.models.stages import freeze
 from sightline.pod import current_run_id
 from sightline.registry.results import RecordResult
-from sightline.storage.uris import fetch
 from sightline.tasks.base import Task, load_task
 from sightline.tracking import TrackedTraining, flat_parameters, open_trackers
 
@@ -69,14 +70,7 @@ def train_network(
     device = choose_device(config.train.device)
     log_device(device)
     training = open_training(config, code_rev, record, source, files=files, device=device, group=group or Group())
-    resume = checkpoints.read_state().iteration
-    weights = files.parent / "weights"
-    if not resume and config.model.weights:
-        training.task.load_backbone(training.network, fetch(config.model.weights, weights))
-    if not resume:
-        check_feasible(training)
-    if config.train.sanity and not resume:
-        overfit_one_batch(training)
+    resume = _begin_or_resume(config, training, checkpoints)
     hooks = open_hooks(config.train.hooks)
     pace = Pace(
         training.total,
@@ -99,6 +93,19 @@ def train_network(
         for path in sorted(files.glob("*.safetensors")) if training.group.is_first else ():
             training.tracker.log_model(path, path.stem, read_card(path).metrics)
     return state
+
+
+def _begin_or_resume(config: Config, training: Training, checkpoints: Checkpoints) -> int:
+    """Prepare a new training, or find the one to resume; returns the iteration of its checkpoint, or 0."""
+    state = checkpoints.read_state()
+    if not state.iteration:
+        check_feasible(training)
+        load_initial_weights(config, training)
+        if config.train.sanity:
+            overfit_one_batch(training)
+        state = training.state
+    training.card = replace(training.card, weights=state.weights, weights_sha256=state.weights_sha256)
+    return state.iteration
 
 
 def open_training(
@@ -207,7 +214,7 @@ def _require_usable(document: CocoDocument, split: str, config: Config, tag: str
 def _card(config: Config, code_rev: str, record: RecordResult, document: CocoDocument) -> ModelCard:
     return ModelCard(
         task=config.task,
-        architecture=config.model,
+        architecture=config.model.model_copy(update={"weights_mirror": ""}),  # which mirror does not change the model
         classes=config.data.classes,
         category_ids=tuple(category["id"] for category in document["categories"]),
         preprocessing=Preprocessing(config.model.image_size),

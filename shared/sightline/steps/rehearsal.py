@@ -1,4 +1,4 @@
-"""Short trainings on the user's own machine and data that leave nothing behind: is a killed training resumed exactly?"""
+"""Short trainings on the user's own machine and data that leave nothing behind: is a killed one resumed exactly?"""
 
 from __future__ import annotations
 
