@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sightline.tracking.base import PrecisionRecallCurve, TrackedImage, Tracker, open_trackers
-from sightline.tracking.description import Scalar, TrackedTraining, flat_parameters
+from sightline.tracking.description import Scalar, TrackedTraining, describe_training, flat_parameters
 
 __all__ = [
     "PrecisionRecallCurve",
@@ -11,6 +11,7 @@ __all__ = [
     "TrackedImage",
     "TrackedTraining",
     "Tracker",
+    "describe_training",
     "flat_parameters",
     "open_trackers",
 ]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sightline.config.schema import Config
+
 Scalar = str | int | float | bool | None
 """The value of a parameter."""
 
@@ -32,6 +34,14 @@ class TrackedTraining:
     dataset: str = "sightline"
     tags: Mapping[str, str] = field(default_factory=dict)
     mlflow_uri: str = ""
+
+
+def describe_training(
+    config: Config, folder: Path, *, resume_iteration: int, key: str, dataset: str, tags: Mapping[str, str]
+) -> TrackedTraining:
+    """The description of a training with this configuration; for the other arguments see :class:`TrackedTraining`."""
+    mlflow_uri = config.tracking.mlflow_uri or f"sqlite:///{Path(config.work.dir).absolute()}/mlflow.sqlite"
+    return TrackedTraining(folder, resume_iteration, key, dataset, tags, mlflow_uri)
 
 
 def flat_parameters(document: Mapping[str, Any], prefix: str = "") -> dict[str, Scalar]:
