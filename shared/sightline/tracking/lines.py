@@ -36,7 +36,7 @@ class LineFile:
         """
         line = json.dumps(document, allow_nan=False).encode() + b"\n"
         with self._lock:
-            end = self._stream.tell()
+            end = os.fstat(self._stream.fileno()).st_size
             try:
                 if self._stream.write(line) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))

@@ -21,7 +21,7 @@ from sightline.tracking.record import Record
 _METRICS, _PARAMETERS, _VALUE = 900, 100, 6000
 """Limits of MLflow: metrics and parameters of a request, characters of a parameter."""
 
-_ATTEMPTS = 3
+_ATTEMPTS = 2
 """Attempts to upload a file: without its files, a run is still useful, and its values must not wait for them."""
 
 Part = TypeVar("Part")
@@ -76,7 +76,8 @@ class Delivery:
             return [error]
         except Exception as error:
             group[0].attempts += 1
-            if kind not in FILE_KINDS or (isinstance(error, OSError) and group[0].attempts < _ATTEMPTS):
+            may_pass = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+            if kind not in FILE_KINDS or (may_pass and group[0].attempts < _ATTEMPTS):
                 raise
             group[0].is_done = True
             return [MlflowRefusedError(f"{kind} {group[0].name}: {error}")]

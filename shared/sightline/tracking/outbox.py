@@ -69,7 +69,7 @@ class Outbox(Generic[Item]):
             self._changed.notify_all()
 
     def close(self, seconds: float, working_seconds: float = 0.0) -> list[Item]:
-        """Stop after one last attempt to deliver everything.
+        """Stop when everything is delivered, or after two more attempts that fail.
 
         Args:
             seconds: Maximum time to wait.
@@ -104,25 +104,32 @@ class Outbox(Generic[Item]):
             )
 
     def _run(self) -> None:
-        pause = FIRST_RETRY_SECONDS
+        pause, last_attempts = FIRST_RETRY_SECONDS, 2
         while batch := self._take():
-            is_last_attempt = self._closing
+            last_attempts -= self._closing
             try:
                 self._deliver(batch)
             except OSError as error:
                 self._report_away(error)
-                if is_last_attempt:
+                if last_attempts <= 0:
                     return
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closing, pause)
+                self._wait(pause)
                 pause = min(2 * pause, LAST_RETRY_SECONDS)
                 continue
             except Exception as error:  # noqa: BLE001  (whatever a tracker raises must not reach the training)
                 self._report_refused(error)
             else:
                 self._report_back()
-            pause = FIRST_RETRY_SECONDS
+            pause, last_attempts = FIRST_RETRY_SECONDS, 2
             self._remove(len(batch))
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for the next attempt; when the training ends meanwhile, only a moment longer."""
+        with self._changed:
+            if not self._closing:
+                self._changed.wait_for(lambda: self._closing, seconds)
+        if self._closing:
+            time.sleep(min(seconds, FIRST_RETRY_SECONDS))
 
     def _take(self) -> list[Item]:
         """The next items, which stay in the queue until they are delivered; none after :meth:`close`."""

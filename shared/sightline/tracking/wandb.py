@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sightline.tracking.curves import draw_curves, read_curves
 from sightline.tracking.description import TrackedTraining
@@ -97,10 +98,10 @@ class WandbTracker(RecordingTracker):
         elif record.kind == "images":
             self._log_images(run, record)
         elif record.kind == "curves":
-            import wandb
-
             figure = draw_curves(f"{record.name} after iteration {record.iteration}", read_curves(record.values))
-            self._add(run, record, {f"curves/{record.name}": wandb.Image(figure)})
+            path = self._image_path(record)
+            figure.savefig(path)
+            self._add_images(run, record, [{"path": str(path), "caption": ""}])
         elif record.kind == "model":
             for metric, value in record.values["metrics"].items():
                 run.summary[f"model/{record.name}/{metric}"] = value
@@ -110,26 +111,31 @@ class WandbTracker(RecordingTracker):
                 shutil.rmtree(self._images, ignore_errors=True)
 
     def _log_images(self, run: Run, record: Record) -> None:
-        """Log images from files, so that they can be logged again."""
-        import wandb
-        from PIL import Image
+        """Log images from files, so that they can be logged again after a resume."""
+        if not isinstance(record.values, list):  # else it is from the file with the records
+            from PIL import Image
 
-        stored: list[Any] = []
-        for index, image in enumerate(record.values):
-            if isinstance(image, dict):  # from the file with the records
-                stored.append(image)
-                continue
-            path = self._images / f"{record.iteration:08d}-{record.name.replace('/', '-')}-{index}.png"
-            path.parent.mkdir(exist_ok=True)
-            Image.fromarray(image.pixels).save(path, compress_level=1)
-            stored.append({"path": str(path), "caption": image.caption})
-        if stored != list(record.values):
+            stored = []
+            for index, image in enumerate(record.values):
+                path = self._image_path(record, index)
+                Image.fromarray(image.pixels).save(path, compress_level=1)
+                stored.append({"path": str(path), "caption": image.caption})
             record.values = stored
             self._file.append(record.document())
-        images = [wandb.Image(one["path"], caption=one["caption"]) for one in stored if Path(one["path"]).is_file()]
-        self._add(run, record, {record.name: images})
+        self._add_images(run, record, [one for one in record.values if Path(one["path"]).is_file()])
 
-    def _add(self, run: Run, record: Record, values: dict[str, Any]) -> None:
+    def _image_path(self, record: Record, index: int = 0) -> Path:
+        self._images.mkdir(exist_ok=True)
+        name = re.sub(r"[^\w.-]", "-", record.name)
+        return self._images / f"{record.kind}-{record.iteration:08d}-{name}-{index}.png"
+
+    def _add_images(self, run: Run, record: Record, images: Sequence[dict[str, str]]) -> None:
+        import wandb
+
+        name = record.name if record.kind == "images" else f"{record.kind}/{record.name}"
+        self._add(run, record, {name: [wandb.Image(image["path"], caption=image["caption"]) for image in images]})
+
+    def _add(self, run: Run, record: Record, values: dict[str, object]) -> None:
         run.log({**values, "iteration": record.iteration, "_timestamp": record.milliseconds / 1000})
 
 
