@@ -4,7 +4,7 @@ import logging
 import resource
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
@@ -84,6 +84,12 @@ def test_calls_that_find_no_disk_are_repeated(immediate, caplog):
     use(Guard("x", tracker))
     assert tracker.calls == ALL
     assert caplog.text.count("disk full") <= 1
+
+
+@pytest.mark.parametrize(("name", "shows"), [("text", False), ("tensorboard", True)])
+def test_pictures_are_drawn_only_for_trackers_that_show_them(name, shows, tmp_path):
+    with closing(open_trackers([name], TrackedTraining(tmp_path))) as tracker:
+        assert tracker.shows_pictures == shows
 
 
 @pytest.mark.parametrize("error", [TypeError("a bug"), RuntimeError("another")])

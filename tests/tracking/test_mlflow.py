@@ -44,7 +44,7 @@ class World:
         self.client = MlflowClient(self.uri)
 
     def open(self, resume_iteration=0, key="0123456789abcdef"):
-        tags = {"training_tag": "plates_train_v1", "code_rev": "c0ffee", "run_id": "20261128-1"}
+        tags = {"sightline.training_tag": "plates_train_v1", "sightline.code_rev": "c0ffee", "sightline.run_id": ""}
         training = TrackedTraining(self.folder / "files", resume_iteration, key, "plates", tags, self.uri)
         return open_trackers(["mlflow"], training)
 
@@ -106,7 +106,6 @@ def test_a_training_is_found_with_everything_in_it(world):
         "training": "0123456789abcdef",
         "training_tag": "plates_train_v1",
         "code_rev": "c0ffee",
-        "run_id": "20261128-1",
         "iteration": "1500",
         "model.best.sha256": hashlib.sha256(b"weights").hexdigest(),
         "model.best.metrics": '{"mask_AP": 0.5}',
@@ -121,13 +120,16 @@ def test_images_and_curves_are_files_of_the_run(world):
 
     pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
     tracker = world.open()
-    tracker.log_images(100, "val/predictions", [TrackedImage(pixels, "a.png"), TrackedImage(pixels)])
+    tracker.log_images(100, "val/predictions", [TrackedImage(pixels, "ä/b.png: truth"), TrackedImage(pixels)])
     recall, precision = np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.75, 0.25])
     tracker.log_curves(100, "val/mask", [PrecisionRecallCurve("cat", recall, precision)])
     tracker.close()
     names = world.files()
     images = [name for name in names if name.startswith("images/") and name.endswith(".png")]
-    assert sorted(name.split("+")[0] for name in images) == ["images/val~predictions~1", "images/val~predictions~a.png"]
+    assert sorted(name.split("+")[0] for name in images) == [
+        "images/val~predictions~0 _~b.png_ truth",
+        "images/val~predictions~1",
+    ]
     assert all("+step+100+" in name for name in images)
     assert np.array_equal(np.array(Image.open(world.read(images[0]))), pixels)
     curves = json.loads(world.read("curves/val/mask/00000100.json").read_text())

@@ -22,7 +22,7 @@ KEY = "0123456789abcdef"
 
 
 def start(folder, resume_iteration=0):
-    tags = {"training_tag": "plates_train_v1"}
+    tags = {"sightline.training_tag": "plates_train_v1"}
     return open_trackers(["wandb"], TrackedTraining(folder, resume_iteration, KEY, "plates", tags))
 
 

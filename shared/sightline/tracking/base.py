@@ -60,6 +60,11 @@ class Tracker:
 
     immediate: ClassVar[bool] = False
 
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether it records images or curves, which are only drawn in this case."""
+        return type(self).log_images is not Tracker.log_images or type(self).log_curves is not Tracker.log_curves
+
     def log_parameters(self, parameters: Mapping[str, Scalar]) -> None:
         """Record the configuration, once at the start.
 
@@ -118,6 +123,11 @@ class TrackerGroup(Tracker):
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self._trackers = tuple(trackers)
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether one of them does."""
+        return any(tracker.shows_pictures for tracker in self._trackers)
 
     def log_parameters(self, parameters: Mapping[str, Scalar]) -> None:
         """See :meth:`Tracker.log_parameters`."""

@@ -24,7 +24,7 @@ class TrackedTraining:
             after it is dropped.  0: a new training.
         key: Identifies the training; the same after a resume, on any machine.
         dataset: Name of the dataset.
-        tags: What the training was made from, such as its training tag and code revision.
+        tags: What the training was made from, such as ``sightline.training_tag``; empty values are left out.
         mlflow_uri: Where MLflow stores runs, unless the environment says otherwise.
     """
 
@@ -36,12 +36,9 @@ class TrackedTraining:
     mlflow_uri: str = ""
 
 
-def describe_training(
-    config: Config, folder: Path, *, resume_iteration: int, key: str, dataset: str, tags: Mapping[str, str]
-) -> TrackedTraining:
-    """The description of a training with this configuration; for the other arguments see :class:`TrackedTraining`."""
-    mlflow_uri = config.tracking.mlflow_uri or f"sqlite:///{Path(config.work.dir).absolute()}/mlflow.sqlite"
-    return TrackedTraining(folder, resume_iteration, key, dataset, tags, mlflow_uri)
+def mlflow_uri(config: Config) -> str:
+    """Where MLflow stores runs: ``tracking.mlflow_uri``, or a SQLite file on the work volume."""
+    return config.tracking.mlflow_uri or f"sqlite:///{Path(config.work.dir).absolute()}/mlflow.sqlite"
 
 
 def flat_parameters(document: Mapping[str, Any], prefix: str = "") -> dict[str, Scalar]:

@@ -31,6 +31,11 @@ class Guard(Tracker):
         self._outbox: Outbox[Callable[[], None]] = Outbox(name, lambda calls: calls[0]())
         self._is_direct, self._is_closed = tracker.immediate, False
 
+    @property
+    def shows_pictures(self) -> bool:
+        """See :meth:`Tracker.shows_pictures`."""
+        return self._tracker.shows_pictures
+
     def log_parameters(self, parameters: Mapping[str, Scalar]) -> None:
         """See :meth:`Tracker.log_parameters`."""
         self._call(partial(self._tracker.log_parameters, dict(parameters)))

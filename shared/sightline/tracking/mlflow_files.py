@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from sightline.tracking.curves import draw_curves, read_curves
 from sightline.tracking.mlflow_run import IMAGES_TAG, MlflowRun, safe_name
 from sightline.tracking.record import Record
+
+_UNSAFE_KEY = re.compile(r"[^a-zA-Z0-9_\-./ ]")
 
 FILE_KINDS = frozenset({"images", "curves", "model"})
 """Kinds of records that are sent as files."""
@@ -34,7 +37,7 @@ def _send_images(run: MlflowRun, record: Record) -> None:
     if record.iteration <= run.images:
         return
     for index, image in enumerate(record.values):
-        key = safe_name(f"{record.name}/{image.caption or index}")
+        key = _UNSAFE_KEY.sub("_", f"{record.name}/{index} {image.caption}".strip())
         run.client.log_image(
             run.run_id, image.pixels, key=key, step=record.iteration, timestamp=record.milliseconds, synchronous=True
         )

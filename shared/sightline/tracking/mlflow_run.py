@@ -103,7 +103,7 @@ def open_run(client: MlflowClient, training: TrackedTraining) -> MlflowRun:
     """
     injected = os.environ.get("MLFLOW_RUN_ID", "")
     run = client.get_run(injected) if injected else _own_run(client, training)
-    tags = {KEY_TAG: training.key, **{f"sightline.{name}": value for name, value in training.tags.items()}}
+    tags = {KEY_TAG: training.key, **training.tags}
     for name, value in tags.items():
         if value and run.data.tags.get(name) != value:
             client.set_tag(run.info.run_id, name, value)

@@ -81,7 +81,7 @@ class WandbTracker(RecordingTracker):
                 id=self._training.key or None,
                 project=os.environ.get("WANDB_PROJECT", "") or self._training.dataset,
                 name=name,
-                config={f"sightline.{name}": value for name, value in self._training.tags.items()},
+                config={name: value for name, value in self._training.tags.items() if value},
                 settings=settings,
             )
         except Exception as error:
