@@ -61,8 +61,8 @@ def test_values_must_be_finite(tmp_path):
 
 
 def test_an_unknown_tracker_lists_the_known(tmp_path):
-    with raises(ConfigurationError, "wandb"):
-        open_trackers(["text", "wandb"], TrackedTraining(tmp_path))
+    with raises(ConfigurationError, "neptune"):
+        open_trackers(["text", "neptune"], TrackedTraining(tmp_path))
 
 
 def test_a_missing_tensorboard_names_the_extra(tmp_path, monkeypatch):

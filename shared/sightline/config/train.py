@@ -12,8 +12,8 @@ from sightline.config.augmentation import Augmentation
 from sightline.config.hooks import Hooks
 from sightline.config.section import KnownName, PositiveFloat, PositiveInt, Section
 
-TRACKER_NAMES = ("text", "tensorboard")
-"""A tracker that receives the training curves; each is a module of that name in :mod:`sightline.tracking`."""
+TRACKER_NAMES = ("text", "tensorboard", "mlflow", "wandb")
+"""A tracker that records the training; each is a module of that name in :mod:`sightline.tracking`."""
 
 OPTIMIZERS = (
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd",

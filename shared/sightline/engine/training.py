@@ -35,7 +35,7 @@ from sightline.models.stages import freeze
 from sightline.pod import current_run_id
 from sightline.registry.results import RecordResult
 from sightline.tasks.base import Task, load_task
-from sightline.tracking import TrackedTraining, flat_parameters, open_trackers
+from sightline.tracking import TrackedTraining, flat_parameters, mlflow_uri, open_trackers
 
 
 def train_network(
@@ -81,7 +81,7 @@ def train_network(
     )
     names = config.train.trackers if training.group.is_first else ()
     tracked = TrackedTraining(
-        files, resume, key=files.parent.name, dataset=record.dataset, tags=_tags(code_rev, record)
+        files, resume, files.parent.name, record.dataset, _tags(code_rev, record), mlflow_uri(config)
     )
     with closing(open_trackers(names, tracked)) as training.tracker:
         training.tracker.log_parameters(flat_parameters(relevant_part("train", config)))
