@@ -6,7 +6,6 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sightline.config.augmentation import Augmentation
 from sightline.config.train import Train
 from sightline.data.loading.dataset import CocoDataset
 from sightline.data.rasterizer import encode_mask, rasterize
@@ -37,7 +36,7 @@ TINY_TRAIN = Train(
     log_every=2,
     workers=0,
     device="cpu",
-    augmentation=Augmentation(flip=0.5, scale=0.3),
+    augmentation={"flip": 0.5, "scale": 0.3},
 )
 
 
@@ -115,7 +114,9 @@ def write_labelme(folder, images):
         (folder / f"{index}.json").write_text(json.dumps(document))
 
 
-def make_dataset(root, images=5, *, model=TINY_MODEL, augmentation=TINY_TRAIN.augmentation, seed=0, cache_bytes=2**20):
+def make_dataset(
+    root, images=5, *, model=TINY_MODEL, augmentation=TINY_TRAIN.augmentation, seed=0, loading=TINY_TRAIN, **changes
+):
     """A :class:`CocoDataset` of freshly drawn images."""
     document = write_coco(root, images)
     return CocoDataset(
@@ -125,7 +126,8 @@ def make_dataset(root, images=5, *, model=TINY_MODEL, augmentation=TINY_TRAIN.au
         max_pixels=10**6,
         augmentation=augmentation,
         seed=seed,
-        cache_bytes=cache_bytes,
+        loading=loading,
+        **changes,
     )
 
 

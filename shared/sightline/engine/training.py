@@ -11,8 +11,7 @@ import torch
 from sightline.config.digest import relevant_part
 from sightline.config.schema import Config
 from sightline.data.formats.coco import CocoDocument, read_coco
-from sightline.data.loading.batches import CACHE_BYTES
-from sightline.data.loading.dataset import CocoDataset
+from sightline.data.loading.dataset import CACHE_FOLDER, CocoDataset
 from sightline.data.repository.checkout import Checkout
 from sightline.engine.checkpoint import TrainingState, read_state
 from sightline.engine.loop import Validation, train
@@ -64,7 +63,8 @@ def train_network(
         max_pixels=config.data.max_pixels,
         augmentation=config.train.augmentation,
         seed=config.seed,
-        cache_bytes=CACHE_BYTES // max(1, config.train.workers),
+        loading=config.train,
+        cache_folder=Path(config.work.dir) / CACHE_FOLDER,
     )
     resume = read_state(checkpoint).iteration
     with closing(open_trackers(config.train.trackers, files, resume_iteration=resume)) as trackers:
