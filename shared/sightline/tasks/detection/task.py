@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import nn
@@ -53,7 +54,7 @@ class DetectionTask(Task):
             losses: dict[str, torch.Tensor] = network(images, targets)
         return {name.removeprefix("loss_"): loss for name, loss in losses.items()}
 
-    def target(self, sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
+    def target(self, sample: Sample, device: torch.device) -> dict[str, Any]:
         """The training target of one image: ``boxes`` float32 [N, 4] xyxy, ``labels`` int64 [N] and ``canvas_hw``."""
         return {
             "canvas_hw": torch.tensor(sample.canvas_hw),
