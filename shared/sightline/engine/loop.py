@@ -8,6 +8,7 @@ from contextlib import closing
 
 from sightline.data.loading.batches import batches
 from sightline.data.loading.dataset import Sample
+from sightline.data.loading.worker_failure import worker_failures_explained
 from sightline.engine.candidates import keep_if_good, require_metric, save_all
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.gradients import compute_gradients
@@ -52,7 +53,7 @@ def train(training: Training, hooks: HookList, checkpoints: Checkpoints, pace: P
         _log.info("resuming after iteration %d of %d", state.iteration, training.total)
     pace.begin(state.iteration, state.seconds)
     train_mode(training.network, stages=settings.frozen_stages, norms=settings.frozen_norms)
-    with closing(checkpoints), hooks.watching(training):
+    with closing(checkpoints), hooks.watching(training), worker_failures_explained():
         hooks.call("before_training", training)
         for batch in _with_bar(pace.waiting_for(_batches(training)), training):
             state.iteration += 1
@@ -116,6 +117,7 @@ def _batches(training: Training) -> Iterator[list[Sample]]:
         workers=training.settings.workers,
         process=training.group.rank,
         processes=training.group.size,
+        on_gpu=training.device.type == "cuda",
     )
 
 

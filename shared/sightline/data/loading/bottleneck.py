@@ -15,7 +15,6 @@ class LoadingFacts:
     Attributes:
         workers: Number of workers of this process.
         cpus: CPUs that this process may use.
-        images: Number of training images.
         image_bytes: Size of all decoded images at the size of the network's input, bytes.
         cache_ram_bytes: Limit of the cache in memory, bytes.
         cache_disk_bytes: Limit of the cache on disk, bytes; 0: none.
@@ -23,7 +22,6 @@ class LoadingFacts:
 
     workers: int
     cpus: int
-    images: int
     image_bytes: int
     cache_ram_bytes: int
     cache_disk_bytes: int
@@ -37,7 +35,7 @@ def data_wait_advice(wait_share: float, facts: LoadingFacts) -> str:
         facts: The data path of the training.
 
     Example:
-        >>> data_wait_advice(0.35, LoadingFacts(1, 8, 1000, 2 * 10**9, 10**8, 0))
+        >>> data_wait_advice(0.35, LoadingFacts(1, 8, 2 * 10**9, 10**8, 0))
         'the network waits 35 % of the time for data: set train.workers=7 (now 1, of 8 CPUs)'
     """
     if wait_share <= WAIT_SHARE:

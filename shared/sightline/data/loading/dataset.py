@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from sightline.config.loading import Loading
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument, CocoImage, Segmentation
 from sightline.data.images import read_image, read_reduced
 from sightline.data.loading.augmentations.pipeline import Augmenter
+from sightline.data.loading.bottleneck import LoadingFacts
 from sightline.data.loading.cache import ImageCache
 from sightline.data.loading.disk_cache import DiskCache
 from sightline.data.loading.geometry import scaling
@@ -23,6 +25,7 @@ from sightline.data.loading.order import Order
 from sightline.data.loading.sampling import image_weights
 from sightline.data.loading.scene import Objects, Scene
 from sightline.data.loading.transforms import fitted_size, resize
+from sightline.data.loading.workers import available_cpus
 from sightline.errors import DataError
 
 CACHE_FOLDER = "images"
@@ -116,6 +119,20 @@ class CocoDataset:
     def image_bytes(self) -> int:
         """The size of all images as samples, bytes."""
         return sum(3 * height * width for height, width in map(self.fitted_size, range(len(self))))
+
+    @cached_property
+    def pass_length(self) -> int:
+        """Number of samples in a pass over the images, in which sampling may repeat some."""
+        return self.order(1, 0).length
+
+    def loading_facts(self, workers: int) -> LoadingFacts:
+        """What determines the speed of the data path, for :func:`sightline.data.loading.bottleneck.data_wait_advice`.
+
+        Args:
+            workers: Number of workers of this process.
+        """
+        limits = [int(size * 2**30) for size in (self._loading.cache_ram_gb, self._loading.cache_disk_gb)]
+        return LoadingFacts(workers, available_cpus(), self.image_bytes, *limits)
 
     def order(self, batch_size: int, seed: int) -> Order:
         """The order of the images for batches of this size, by the settings for sampling."""
