@@ -1,5 +1,6 @@
 """A tiny dataset that a tiny network can be trained on: squares and discs on grey, as COCO or as labelme."""
 
+import hashlib
 import json
 import math
 
@@ -71,7 +72,7 @@ def write_coco(root, images, first=0):
         image.save(root / f"{index}.png")
         document["images"].append(
             {"id": image_id, "file_name": f"{index}.png", "width": image.width, "height": image.height}
-            | {"sha256": "", "group": ""}
+            | {"sha256": hashlib.sha256((root / f"{index}.png").read_bytes()).hexdigest(), "group": ""}
         )
         for kind, points in shapes:
             corners = np.array(points)
