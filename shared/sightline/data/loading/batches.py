@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sightline.data.loading.dataset import CocoDataset, Sample
 from sightline.data.loading.order import Order
 from sightline.data.loading.transport import Failed, Packed, packed
-from sightline.data.loading.worker_failure import worker_failures_explained
+from sightline.data.loading.worker_failure import lost_batches_explained, worker_failures_explained
 from sightline.data.loading.workers import PREFETCHED_BATCHES, choose_workers
 from sightline.errors import SightlineError
 
@@ -68,7 +68,7 @@ def batches(
     )
     arriving = iter(loader)
     while True:
-        with worker_failures_explained():
+        with worker_failures_explained(), lost_batches_explained():
             batch: Packed | Failed | None = next(arriving, None)
         if batch is None:
             return
