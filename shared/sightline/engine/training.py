@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,8 +15,9 @@ from sightline.config.digest import relevant_part
 from sightline.config.schema import Config
 from sightline.config.train import Train
 from sightline.data.formats.coco import CocoDocument, read_coco
-from sightline.data.loading.batches import CACHE_BYTES
-from sightline.data.loading.dataset import CocoDataset
+from sightline.data.loading.bottleneck import LoadingFacts, data_wait_advice
+from sightline.data.loading.dataset import CACHE_FOLDER, CocoDataset
+from sightline.data.loading.workers import choose_workers
 from sightline.data.repository.checkout import Checkout
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.group import Group
@@ -78,6 +80,7 @@ def train_network(
         for_gpu=is_for_gpu(config.task, config.model),
         small_recipe=small_recipe(config.task),
         short_names=training.task.short_names,
+        advice=partial(data_wait_advice, facts=_loading_facts(training)),
     )
     names = config.train.trackers if training.group.is_first else ()
     tracked = TrackedTraining(
@@ -136,7 +139,8 @@ def open_training(
         max_pixels=config.data.max_pixels,
         augmentation=config.train.augmentation,
         seed=config.seed,
-        cache_bytes=CACHE_BYTES // max(1, config.train.workers),
+        loading=config.train,
+        cache_folder=Path(config.work.dir) / CACHE_FOLDER,
     )
     torch.manual_seed(config.seed)
     network = task.build_network(config.model, len(config.data.classes))
@@ -183,9 +187,18 @@ def assemble(
         optimizer=build_optimizer(network, settings),
         precision=Precision(settings.precision, device),
         card=card,
+        images=dataset.pass_length,
         files=files,
         micro_batch=settings.micro_batch,
     )
+
+
+def _loading_facts(training: Training) -> LoadingFacts:
+    settings, group = training.settings, training.group
+    on_gpu = training.device.type == "cuda"
+    largest = training.dataset.largest_image_bytes * -(-settings.batch_size // group.size)
+    workers = choose_workers(settings.workers, batch_bytes=largest, on_gpu=on_gpu, processes=group.size)
+    return training.dataset.loading_facts(workers)
 
 
 def _tags(code_rev: str, record: RecordResult) -> dict[str, str]:
