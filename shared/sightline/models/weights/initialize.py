@@ -103,6 +103,7 @@ def _from_file(path: Path, source: str, network: nn.Module) -> Weights:
     origin = origin_of(metadata, path)
     name = origin.name if origin else recognized(sha256)
     classes = origin.classes if origin else detector_classes(name)
+    sha256 = origin.source_sha256 if origin else sha256
     try:
         named = in_our_names(tensors, network)
     except ModelFileError as error:

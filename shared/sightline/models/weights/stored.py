@@ -23,7 +23,7 @@ from sightline.errors import (
 from sightline.files import file_sha256, write_atomically
 from sightline.lock import exclusive_lock
 from sightline.models.model_file import write_tensors
-from sightline.models.weights.sources import download
+from sightline.models.weights.sources import Download, download
 from sightline.storage import Storage, open_storage
 
 METADATA_KEY = "sightline-weights"
@@ -126,6 +126,24 @@ def cached_weights(name: str, cache: Path, mirror: str = "") -> Path:
     return path
 
 
+def read_entry(mirror: Storage, name: str) -> Stored | None:
+    """The entry of weights in a mirror; None if there is none.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    key = file_name(name, ".json")
+    try:
+        return STORED.decode(mirror.read_bytes(key)[0])
+    except ObjectNotFoundError:
+        return None
+    except (DamagedObjectError, DocumentError) as error:
+        remedy = f"remove it, and run sightline model mirror {name} {mirror.uri}"
+        if isinstance(error, DocumentError):
+            remedy = error.remedy(remedy)
+        raise StorageError(f"{mirror.uri_of(key)} cannot be read ({error}); {remedy}") from error
+
+
 def fill_mirror(name: str, cache: Path, mirror: Storage) -> bool:
     """Put published weights into a mirror; a mirror that has them already is left as it is.
 
@@ -136,7 +154,7 @@ def fill_mirror(name: str, cache: Path, mirror: Storage) -> bool:
         StepError: The weights cannot be downloaded.
         StorageError: The mirror cannot be read or written.
     """
-    present = _entry_in(mirror, name)
+    present = read_entry(mirror, name)
     key = file_name(name, ".safetensors")
     if present is not None:
         info = mirror.stat(key)
@@ -172,6 +190,21 @@ def _download(name: str, path: Path, entry: Path) -> None:
             "model.weights_mirror to it; set model.weights to the path or URI of a file; or set model.weights=none to "
             "start from random weights"
         ) from error
+    store(path, entry, name, found)
+
+
+def store(path: Path, entry: Path, name: str, found: Download) -> None:
+    """Write downloaded weights and their entry.
+
+    Args:
+        path: The ``.safetensors`` file.
+        entry: The entry beside it.
+        name: Name of the weights.
+        found: The weights.
+
+    Raises:
+        ModelFileError or StepError: They cannot be written.
+    """
     origin = Origin(name, found.source, found.sha256, found.classes)
     whole = {key: tensor.clone().contiguous() for key, tensor in found.tensors.items()}  # some share their memory
     write_tensors(path, whole, {METADATA_KEY: json.dumps(ORIGIN.encode(origin), sort_keys=True)})
@@ -180,7 +213,7 @@ def _download(name: str, path: Path, entry: Path) -> None:
 
 
 def _copy_from(mirror: Storage, name: str, path: Path, entry: Path) -> None:
-    stored = _entry_in(mirror, name)
+    stored = read_entry(mirror, name)
     if stored is None:
         raise StepError(
             f"model.weights_mirror: {mirror.uri} does not have the weights {name}; add them on a machine with "
@@ -195,20 +228,6 @@ def _copy_from(mirror: Storage, name: str, path: Path, entry: Path) -> None:
             f"{stored.sha256}; remove it, and run sightline model mirror {name} {mirror.uri}"
         )
     write_atomically(entry, json.dumps(STORED.encode(stored), indent=1))
-
-
-def _entry_in(mirror: Storage, name: str) -> Stored | None:
-    """The entry in a mirror; None if there is none."""
-    key = file_name(name, ".json")
-    try:
-        return STORED.decode(mirror.read_bytes(key)[0])
-    except ObjectNotFoundError:
-        return None
-    except (DamagedObjectError, DocumentError) as error:
-        raise StorageError(
-            f"{mirror.uri_of(key)} cannot be read ({error}); remove it, and run "
-            f"sightline model mirror {name} {mirror.uri}"
-        ) from error
 
 
 def _one_line(error: Exception) -> str:
