@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
 from sightline.config.train import Train
 from sightline.data.formats.coco import CocoDocument
+from sightline.data.loading.batches import batches
 from sightline.data.loading.dataset import CocoDataset, Sample
 from sightline.engine.group import Group
 from sightline.models.model_file import ModelCard
 from sightline.tasks.base import Task
+from sightline.tracking import Tracker
 
 if TYPE_CHECKING:
     from sightline.engine.precision import Precision
-
-Report = Callable[[int, Mapping[str, float]], None]
-"""A callback that takes an iteration and values by name."""
 
 
 @dataclass(slots=True)
@@ -103,7 +102,7 @@ class Training:
         precision: Autocasting and scaling of losses.
         card: The model card of the last validation.
         files: Folder for models and other output.
-        report: Called with the values of each log line and each validation.
+        tracker: Records the values of each log line and each validation.
         state: The progress.
         micro_batch: Images that this device computes at once.
         batch: The images of the current iteration in this process.
@@ -111,6 +110,7 @@ class Training:
         gradient_norm: Norm of its gradients before clipping.
         learning_rate: Its learning rate.
         metrics: Metrics of the last validation.
+        predictions: Its predictions, one per image of the val split; only in the first process.
     """
 
     task: Task
@@ -126,7 +126,7 @@ class Training:
     precision: Precision
     card: ModelCard
     files: Path
-    report: Report
+    tracker: Tracker = field(default_factory=Tracker)
     state: TrainingState = field(default_factory=TrainingState)
     micro_batch: int = 0
     batch: Sequence[Sample] = ()
@@ -134,6 +134,7 @@ class Training:
     gradient_norm: float = 0.0
     learning_rate: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
+    predictions: Sequence[Any] = ()
 
     @property
     def iteration(self) -> int:
@@ -149,6 +150,11 @@ class Training:
     def loss(self) -> float:
         """The loss of the current iteration: the sum of its components."""
         return sum(self.losses.values())
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the metrics of a validation."""
+        return self.task.metric_names(self.card.reading)
 
     @property
     def epoch(self) -> int:
@@ -169,6 +175,24 @@ class Training:
     def due(self, every: int) -> bool:
         """Whether something that happens every ``every`` iterations, and at the end, happens now."""
         return self.is_last or self.state.iteration % every == 0
+
+    def batches(self, workers: int | Literal["auto"]) -> Iterator[list[Sample]]:
+        """The batches of this process that follow the current iteration.
+
+        Args:
+            workers: Number of processes that prepare them in advance, as in the settings.
+        """
+        return batches(
+            self.dataset,
+            batch_size=self.settings.batch_size,
+            seed=self.seed,
+            first=self.state.iteration + 1,
+            last=self.total,
+            workers=workers,
+            process=self.group.rank,
+            processes=self.group.size,
+            on_gpu=self.device.type == "cuda",
+        )
 
     def stop(self, reason: str) -> None:
         """End the training after the current iteration; its models are kept.
@@ -193,7 +217,7 @@ class Training:
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         self.state.record(values)
         if self.group.is_first:
-            self.report(self.state.iteration, values)
+            self.tracker.log_metrics(self.state.iteration, values)
 
 
 def iteration_seed(seed: int, iteration: int, position: int = 0) -> int:
