@@ -186,7 +186,7 @@ class Training:
         """The batches of this process that follow the current iteration.
 
         Args:
-            workers: Number of processes that prepare them in advance.
+            workers: Number of processes that prepare them in advance, as in the settings.
         """
         return batches(
             self.dataset,

@@ -78,6 +78,7 @@ def test_an_error_of_a_worker_is_that_of_the_image(tmp_path):
     with pytest.raises(UnreadableImageError) as caught:
         list(batches(dataset, batch_size=5, seed=0, first=1, last=1, workers=1))
     assert "3.png" in caught.value.name
+    assert multiprocessing.active_children() == []
 
 
 def test_a_killed_worker_is_explained(tmp_path):

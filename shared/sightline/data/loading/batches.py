@@ -67,14 +67,17 @@ def batches(
         generator=torch.Generator(),
     )
     arriving = iter(loader)
-    while True:
-        with worker_failures_explained(), lost_batches_explained():
-            batch: Packed | Failed | None = next(arriving, None)
-        if batch is None:
-            return
-        if isinstance(batch, Failed):
-            raise batch.error
-        yield batch.unpacked()
+    try:
+        while True:
+            with worker_failures_explained(), lost_batches_explained():
+                batch: Packed | Failed | None = next(arriving, None)
+            if batch is None:
+                return
+            if isinstance(batch, Failed):
+                raise batch.error
+            yield batch.unpacked()
+    finally:
+        del arriving, loader  # ends the workers now, even if the traceback of an error keeps this frame
 
 
 class _BatchSource:
