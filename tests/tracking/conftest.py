@@ -26,3 +26,12 @@ def clean_environment(monkeypatch):
         ("WANDB_DISABLE_GIT", "true"),
     ):
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def ordered_event_files(monkeypatch):
+    """Event files are read in the order of their names: second, process, number; the tenth one would be before the
+    second one of the same second and process."""
+    from tensorboard.summary.writer import event_file_writer
+
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(1_000_000))

@@ -161,6 +161,7 @@ def test_a_full_disk_leaves_no_hole_in_the_text(tmp_path, caplog):
 
 
 @pytest.mark.filterwarnings("ignore")  # the thread of TensorBoard's writer ends with the error
+@pytest.mark.usefixtures("ordered_event_files")
 def test_a_full_disk_leaves_no_hole_in_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

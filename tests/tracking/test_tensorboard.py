@@ -9,7 +9,7 @@ from sightline.tracking import PrecisionRecallCurve, TrackedImage, TrackedTraini
 
 pytest.importorskip("tensorboard", reason="tensorboard is not installed")
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("ordered_event_files")]
 
 
 def events(folder):
@@ -74,11 +74,14 @@ def test_a_resumed_training_shows_nothing_twice(tmp_path):
         tracker = open_trackers(["tensorboard"], TrackedTraining(tmp_path, resume_iteration))
         tracker.log_parameters({"seed": 0})
         for iteration in range(resume_iteration + 1, 8):
-            tracker.log_metrics(iteration, {"loss": 1.0})
+            tracker.log_metrics(iteration, {"loss": float(resume_iteration)})
             tracker.log_images(iteration, "val", [TrackedImage(pixels)])
         tracker.close()
     found = events(tmp_path)
-    assert [event.step for event in found.Scalars("loss")] == list(range(1, 8))
+    assert [(event.step, event.value) for event in found.Scalars("loss")] == [
+        *((iteration, 0.0) for iteration in range(1, 5)),
+        *((iteration, 4.0) for iteration in range(5, 8)),
+    ]
     assert [event.step for event in found.Images("val/0")] == list(range(1, 8))
     assert len(found.Tensors("configuration/text_summary")) == 1
 
