@@ -23,7 +23,7 @@ _SECTIONS: dict[StepName, set[str]] = {
 }
 _PLACES: dict[str, set[str]] = {
     "data": {"repository", "jobs", "timeout_seconds"},
-    "train": {"workers", "trackers", "processes", "checkpoint_minutes"},
+    "train": {"workers", "trackers", "processes", "nodes", "checkpoint_minutes"},
 }
 """Fields for locations and speed, which do not affect results and are not part of the digest."""
 
