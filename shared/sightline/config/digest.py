@@ -24,7 +24,7 @@ _SECTIONS: dict[StepName, set[str]] = {
 _PLACES: dict[str, Any] = {
     "data": {"repository", "jobs", "timeout_seconds"},
     "model": {"weights_mirror"},
-    "train": {"workers", "trackers", "processes", "checkpoint_minutes", "cache_ram_gb", "cache_disk_gb"},
+    "train": {"workers", "trackers", "processes", "nodes", "checkpoint_minutes", "cache_ram_gb", "cache_disk_gb"},
 }
 """Fields for locations and speed, which do not affect results and are not part of the digest."""
 
