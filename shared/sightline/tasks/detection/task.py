@@ -66,7 +66,7 @@ class DetectionTask(Task):
 
     def initial_losses(self, num_classes: int) -> dict[str, float]:
         """Uniform probabilities: cross-entropy over the classes and the background, or over two outcomes."""
-        return {"classifier": math.log(num_classes + 1), "objectness": math.log(2), "mask": math.log(2)}
+        return {"classifier": math.log(num_classes + 1), "objectness": math.log(2)}
 
     def target(self, sample: Sample, device: torch.device) -> dict[str, Any]:
         """The training target of one image: ``boxes`` float32 [N, 4] xyxy, ``labels`` int64 [N] and ``canvas_hw``."""
