@@ -24,7 +24,7 @@ _SECTIONS: dict[StepName, set[str]] = {
 _PLACES: dict[str, Any] = {
     "data": {"repository", "jobs", "timeout_seconds"},
     "model": {"weights_mirror"},
-    "train": {"workers", "trackers", "processes", "checkpoint_minutes"},
+    "train": {"workers", "trackers", "processes", "nodes", "checkpoint_minutes", "cache_ram_gb", "cache_disk_gb"},
 }
 """Fields for locations and speed, which do not affect results and are not part of the digest."""
 
@@ -98,8 +98,21 @@ def step_key(step: StepName, config: Config, *inputs: str) -> str:
 
 
 def _digest(step: StepName, part: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    part, defaults = _with_first_augmentation(part), _with_first_augmentation(defaults)
     document = _without_new_defaults(part, defaults) | (_ANY_TASK if step == "record" else {})
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _with_first_augmentation(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A part of the configuration with the augmentation as the first release had it, if it could express it."""
+    from sightline.config.augmentation import as_first_release, complete
+
+    train = part.get("train")
+    entries = complete(train.get("augmentation")) if isinstance(train, Mapping) else None
+    if not isinstance(train, Mapping) or not isinstance(entries, list):
+        return part
+    mapping = as_first_release(entries)
+    return {**part, "train": {**train, "augmentation": entries if mapping is None else mapping}}
 
 
 def _without_new_defaults(part: Mapping[str, Any], defaults: Mapping[str, Any], path: str = "") -> dict[str, Any]:

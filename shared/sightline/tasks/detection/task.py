@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import nn
@@ -65,9 +66,9 @@ class DetectionTask(Task):
 
     def initial_losses(self, num_classes: int) -> dict[str, float]:
         """Uniform probabilities: cross-entropy over the classes and the background, or over two outcomes."""
-        return {"classifier": math.log(num_classes + 1), "objectness": math.log(2), "mask": math.log(2)}
+        return {"classifier": math.log(num_classes + 1), "objectness": math.log(2)}
 
-    def target(self, sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
+    def target(self, sample: Sample, device: torch.device) -> dict[str, Any]:
         """The training target of one image: ``boxes`` float32 [N, 4] xyxy, ``labels`` int64 [N] and ``canvas_hw``."""
         return {
             "canvas_hw": torch.tensor(sample.canvas_hw),
