@@ -18,6 +18,7 @@ CLASSES = ("square", "disc")
 
 TINY_MODEL = MaskDetector(
     backbone="timm:test_resnet",
+    weights="none",
     image_size=64,
     fpn_channels=16,
     head_channels=32,

@@ -23,9 +23,13 @@ _SECTIONS: dict[StepName, set[str]] = {
 }
 _PLACES: dict[str, Any] = {
     "data": {"repository", "jobs", "timeout_seconds"},
-    "train": {"workers", "trackers", "processes", "checkpoint_minutes", "cache_ram_gb", "cache_disk_gb"},
+    "model": {"weights_mirror"},
+    "train": {"workers", "trackers", "processes", "nodes", "checkpoint_minutes", "cache_ram_gb", "cache_disk_gb"},
 }
 """Fields for locations and speed, which do not affect results and are not part of the digest."""
+
+_RANDOM_WEIGHTS = ""
+"""How the first releases wrote ``none``."""
 
 _ANY_TASK = {"task": DEFAULT_TASK}
 """Fixed in record's digest: all tasks train on the same training sets."""
@@ -65,7 +69,10 @@ def config_digest(step: StepName, config: Config) -> str:
     from sightline.config.defaults import defaults_of
 
     defaults = defaults_of(type(config)) | {"model": defaults_of(type(config.model))}
-    return _digest(step, relevant_part(step, config), defaults)
+    part = relevant_part(step, config)
+    if "model" in part and not config.model.is_pretrained:
+        part["model"]["weights"] = _RANDOM_WEIGHTS
+    return _digest(step, part, defaults)
 
 
 def record_digest(configuration: Mapping[str, Any]) -> str:

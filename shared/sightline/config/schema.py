@@ -26,6 +26,7 @@ from sightline.config.task_declarations import (
     task_declaration,
     task_names,
 )
+from sightline.config.tracking import Tracking
 from sightline.config.train import Train
 from sightline.url_secrets import holds_secret
 
@@ -267,6 +268,7 @@ class Config(Section):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     test: Test = Test()
+    tracking: Tracking = Tracking()
     storage: Storage
     database: Database
     work: Work

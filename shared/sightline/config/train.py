@@ -13,8 +13,8 @@ from sightline.config.hooks import Hooks
 from sightline.config.loading import Loading
 from sightline.config.section import KnownName, PositiveFloat, PositiveInt, Section
 
-TRACKER_NAMES = ("text", "tensorboard")
-"""A tracker that receives the training curves; each is a module of that name in :mod:`sightline.tracking`."""
+TRACKER_NAMES = ("text", "tensorboard", "mlflow", "wandb")
+"""A tracker that records the training; each is a module of that name in :mod:`sightline.tracking`."""
 
 OPTIMIZERS = (
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd",
@@ -114,7 +114,10 @@ class Train(Loading):
         "scaled losses); fp32 on a CPU. Half precision needs less memory, and is 1.2 to 1.4 times as fast",
     )
     processes: Literal["auto"] | PositiveInt = Field(
-        "auto", description="Training processes on this machine, one per GPU; auto: all GPUs, or one process on a CPU"
+        "auto", description="Training processes on each machine, one per GPU; auto: all GPUs, or one process on a CPU"
+    )
+    nodes: PositiveInt = Field(
+        1, description="Machines to train on, with a TrainJob of Kubeflow Trainer; more than 1 requires Kubeflow"
     )
     validate_every: PositiveInt = Field(500, description="Iterations between validations")
     validate_epochs: NonNegativeFloat = Field(0.0, description="Passes between validations, in place of validate_every")

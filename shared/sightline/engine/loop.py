@@ -71,7 +71,7 @@ def train(training: Training, hooks: HookList, checkpoints: Checkpoints, pace: P
                 pace.log(values)
             if training.ends_epoch:
                 hooks.call("after_epoch", training)
-            if training.due(settings.validation_interval(len(training.dataset))):
+            if training.due(settings.validation_interval(training.images)):
                 training.metrics = validate(training)
                 train_mode(training.network, stages=settings.frozen_stages, norms=settings.frozen_norms)
                 training.note({f"val/{name}": value for name, value in training.metrics.items()})
