@@ -24,9 +24,6 @@ ITERATION_TAG = "sightline.iteration"
 IMAGES_TAG = "sightline.images"
 """The last iteration with images in the run."""
 
-_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Makes MLflow's pages show trainings first; without it, they show prompts and traces."""
-
 _LONGEST = 300
 _UNSAFE = re.compile(r"[^/\w.\- :]")
 
@@ -145,7 +142,7 @@ def _experiment(client: MlflowClient, training: TrackedTraining) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return client.create_experiment(name, _artifacts(client.tracking_uri), _EXPERIMENT_TAGS)
+            return client.create_experiment(name, _artifacts(client.tracking_uri))
         except MlflowException:  # another training was first
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
