@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from sightline.config.augmentation import require_classes
 from sightline.config.network import Network
 from sightline.config.section import Address, Fraction, KnownName, PositiveFloat, PositiveInt, Section
 from sightline.config.task_declarations import (
@@ -284,6 +285,13 @@ class Config(Section):
             named = filled.get(section, {})
             filled[section] = {**choice, **named} if isinstance(named, dict) else named
         return filled
+
+    @field_validator("train")
+    @classmethod
+    def _classes_of_the_augmentation(cls, train: Train, info: ValidationInfo) -> Train:
+        if "data" in info.data:
+            require_classes(train.augmentation, info.data["data"].classes)
+        return train
 
     @field_validator("reading")
     @classmethod

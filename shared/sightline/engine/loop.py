@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 from sightline.data.loading.dataset import Sample
+from sightline.data.loading.worker_failure import worker_failures_explained
 from sightline.engine.candidates import keep_if_good, require_metric, save_all
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.gradients import compute_gradients
@@ -52,7 +53,7 @@ def train(training: Training, hooks: HookList, checkpoints: Checkpoints, pace: P
         _log.info("resuming after iteration %d of %d", state.iteration, training.total)
     pace.begin(state.iteration, state.seconds)
     train_mode(training.network, stages=settings.frozen_stages, norms=settings.frozen_norms)
-    with closing(checkpoints), hooks.watching(training):
+    with closing(checkpoints), hooks.watching(training), worker_failures_explained():
         hooks.call("before_training", training)
         for batch in _with_bar(pace.waiting_for(training.batches(training.settings.workers)), training):
             state.iteration += 1
@@ -70,7 +71,7 @@ def train(training: Training, hooks: HookList, checkpoints: Checkpoints, pace: P
                 pace.log(values)
             if training.ends_epoch:
                 hooks.call("after_epoch", training)
-            if training.due(settings.validation_interval(len(training.dataset))):
+            if training.due(settings.validation_interval(training.images)):
                 training.metrics = validate(training)
                 train_mode(training.network, stages=settings.frozen_stages, norms=settings.frozen_norms)
                 training.note({f"val/{name}": value for name, value in training.metrics.items()})

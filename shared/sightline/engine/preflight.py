@@ -19,7 +19,7 @@ SANITY_ITERATIONS = 60
 SANITY_FACTOR = 0.5
 """The loss on one batch must fall to this fraction of its first value."""
 
-SURPRISING_FACTOR = 2.0
+SURPRISING_FACTOR = 3.0
 """A first loss that is this much larger than expected is a reason for a warning."""
 
 _GIB = 2**30
