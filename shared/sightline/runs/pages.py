@@ -90,7 +90,7 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
 
 
 def _links(document: RunDocument) -> dict[str, str]:
-    """Links to the dashboard for a Kubeflow run, and to the trackers in the environment, unless they hold a password."""
+    """Links to the dashboard for a Kubeflow run, and to trackers in the environment without a password."""
     links = {
         "Kubeflow": "" if document.pid else run_address(document.run_id),
         "TensorBoard": os.environ.get("SIGHTLINE_TENSORBOARD", ""),
