@@ -181,7 +181,7 @@ def failure_of(folder: Path, processes: int, otherwise: str) -> SightlineError:
 def _killed(error: object, processes: int) -> str:
     """The message about processes that ended without a report."""
     rank, failure = error.get_first_failure()  # type: ignore[attr-defined]
-    where = f"process {rank} of {processes} of the training"
+    where = f"rank {rank} of the {processes} training processes"
     if failure.exitcode == -signal.SIGKILL:
         return (
             f"{where} was killed (SIGKILL), probably because memory ran out; give the pod more memory (train_memory), "
@@ -252,6 +252,7 @@ def _quiet_launcher() -> Iterator[None]:
     names = [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.")]
     loggers += [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
+    logging.getLogger("torchelastic-events-null").disabled = True
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:
