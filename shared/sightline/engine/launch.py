@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from sightline.config.train import Train
+from sightline.data.loading.workers import available_cpus
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.job import Job, read_failures
 from sightline.engine.state import TrainingState
@@ -24,7 +25,6 @@ from sightline.engine.training import train_network
 from sightline.errors import ConfigurationError, SightlineError, StepError
 from sightline.models.device import choose_device
 from sightline.plural import counted
-from sightline.processes import usable_cpus
 
 SHUTDOWN_SECONDS = 5
 """Time that processes get to end after SIGTERM."""
@@ -65,7 +65,7 @@ def count_processes(settings: Train) -> int:
         raise ConfigurationError(
             f"train.processes is {processes}, but this machine has {counted(gpus, 'GPU')}; set train.processes=auto to "
             "use all GPUs (the training is the same, because train.batch_size counts the images of all processes), or "
-            "request more GPUs (--accelerators)"
+            f"request more GPUs (on Kubeflow: --param accelerator_count={processes})"
         )
     if settings.batch_size < processes * settings.nodes:
         raise ConfigurationError(
@@ -194,7 +194,7 @@ def _killed(error: object, processes: int) -> str:
 
 def threads_per_process(processes: int) -> int:
     """Threads for the computations of each of some processes on this machine."""
-    return max(1, usable_cpus() // processes)
+    return max(1, available_cpus() // processes)
 
 
 def _variables(processes: int) -> dict[str, str]:

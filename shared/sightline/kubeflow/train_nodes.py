@@ -109,8 +109,8 @@ def _create(cluster: Cluster, document: Document) -> None:
         ) from error
     except NotAuthorisedError as error:
         raise NotAuthorisedError(
-            f"the service account of this step may not create TrainJobs ({error}); apply the manifests of this "
-            "release, and run with --service-account sightline"
+            f"the service account of this step may not create TrainJobs ({error}); add "
+            "manifests/components/train-nodes to your overlay, and run with --service-account sightline"
         ) from error
 
 
