@@ -23,6 +23,7 @@ from sightline.models.backbone_names import (
     PYRAMID_STRIDES,
     RESNETS,
     TIMM,
+    has_windows,
     require_anchor_sizes,
     unknown_backbone,
 )
@@ -40,6 +41,7 @@ class Backbone(nn.Module):
 
     Attributes:
         out_channels: Number of channels of every pyramid level.
+        any_size: Whether the body can be traced for any image size; if not, it lays out windows for one size.
 
     Raises:
         ConfigurationError: The number of anchor sizes does not match.
@@ -50,6 +52,7 @@ class Backbone(nn.Module):
         require_anchor_sizes(model, len(channels))
         extra = len(model.anchor_sizes) > len(channels)
         self.out_channels = model.fpn_channels
+        self.any_size = not has_windows(model.backbone)
         self.body = body
         self.fpn = FeaturePyramidNetwork(channels, model.fpn_channels, LastLevelMaxPool() if extra else None)
 
@@ -146,7 +149,7 @@ class _TimmBody(nn.Module):
         if name not in timm.list_models():
             raise unknown_backbone(TIMM + name, [TIMM + known for known in timm.list_models()])
         options: dict[str, Any] = {"pretrained": False, "features_only": True}
-        if "swin" in name:
+        if has_windows(name):
             # Windows are laid out for one image size; the layout must adapt to the batch.
             options |= {"img_size": -(-image_size // 32) * 32, "strict_img_size": False}
         try:

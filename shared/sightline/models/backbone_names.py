@@ -26,6 +26,11 @@ PYRAMID_STRIDES = (4, 8, 16, 32)
 TIMM = "timm:"
 
 
+def has_windows(name: str) -> bool:
+    """Whether a backbone computes attention in windows, which are laid out for one image size."""
+    return "swin" in name
+
+
 def require_anchor_sizes(model: Detector, levels: int) -> None:
     """Require one anchor size per pyramid level, or one more for an additional coarser level.
 
