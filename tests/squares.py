@@ -6,7 +6,8 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sightline.config.schema import Augmentation, Train
+from sightline.config.augmentation import Augmentation
+from sightline.config.train import Train
 from sightline.data.loading.dataset import CocoDataset
 from sightline.data.rasterizer import encode_mask, rasterize
 from sightline.models.model_file import ModelCard

@@ -17,9 +17,12 @@ from sightline.code.snapshot import make_snapshot
 from sightline.config.decode import decode
 from sightline.config.digest import config_digest
 from sightline.data.repository.finishing import Finish
-from sightline.engine.checkpoint import TrainingState, save_checkpoint
+from sightline.engine.checkpoint import take_snapshot
+from sightline.engine.checkpoints import Checkpoints
+from sightline.engine.state import TrainingState
 from sightline.models.model_file import save_model
 from sightline.storage import open_storage
+from tests.engine.training import build
 from tests.shapes_world import World
 from tests.squares import make_card
 
@@ -78,12 +81,15 @@ def from_calls(folder: Path) -> None:
     network = nn.Linear(2, 1)
     save_model(folder / "model.safetensors", network, make_card())
     write("model", (folder / "model.safetensors").read_bytes(), "safetensors")
-    optimizer = torch.optim.AdamW(network.parameters())
+    training = build(folder / "training", network=network)
     network(torch.ones(1, 2)).sum().backward()
-    optimizer.step()
-    state = TrainingState(4, 2.5, 2, {"mask_AP": 0.25}, [{"iteration": 2, "loss": 1.5}, {"iteration": 4, "loss": 1.25}])
-    save_checkpoint(folder / "checkpoint.safetensors", network, optimizer, state)
+    training.optimizer.step()
+    history = [{"iteration": 2, "loss": 1.5}, {"iteration": 4, "loss": 1.25}]
+    training.state = TrainingState(4, 2.5, 2, {"mask_AP": 0.25}, history=history)
+    take_snapshot(training, {}).write(folder / "checkpoint.safetensors")
     write("checkpoint", (folder / "checkpoint.safetensors").read_bytes(), "safetensors")
+    Checkpoints(folder / "checkpoints").save(training, {}, last=True)
+    write("checkpoint_manifest", (folder / "checkpoints" / "00000004.json").read_text())
     package = folder / "sightline"
     package.mkdir()
     (package / "version.py").write_text('__version__ = "0.1.0"\n')

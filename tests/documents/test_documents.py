@@ -21,6 +21,8 @@ from sightline.data.repository.finishing import FINISH, read_note
 from sightline.data.repository.staging import staging_root
 from sightline.documents import DocumentError, DocumentKind
 from sightline.engine.checkpoint import CHECKPOINT, read_state
+from sightline.engine.checkpoints import MANIFEST as CHECKPOINT_MANIFEST
+from sightline.engine.checkpoints import read_manifest as read_checkpoint_manifest
 from sightline.errors import CodeError, DataError, ModelFileError, RepositoryError, SightlineError, StepError
 from sightline.evaluation.inference import KEPT_PREDICTIONS, infer_split, predictions_to_json
 from sightline.garbage.naming import read_document as read_for_gc
@@ -132,6 +134,7 @@ CASES = {
     ),
     "model": Case(MODEL_CARD, at("m.safetensors", lambda folder: read_card(folder / "m.safetensors")), ModelFileError, {"classes": "a"}),
     "checkpoint": Case(CHECKPOINT, at("c.safetensors", lambda folder: read_state(folder / "c.safetensors")), StepError, {"iteration": "1"}),
+    "checkpoint_manifest": Case(CHECKPOINT_MANIFEST, at("c/00000004.json", lambda folder: read_checkpoint_manifest(folder / "c" / "00000004.json")), StepError, {"files": 1}),
 }  # fmt: skip
 
 ONLY_WRITTEN = {"selected_model", "current_model", "digests"}

@@ -17,7 +17,7 @@ import pytest
 from sightline.config.digest import config_digest
 from sightline.data.detections import Detections
 from sightline.database import open_database
-from sightline.engine.checkpoint import read_state
+from sightline.engine.checkpoints import Checkpoints
 from sightline.evaluation.inference import predictions_from_json
 from sightline.registry.champions import read_champion
 from sightline.registry.results import EvaluateResult, RecordResult
@@ -82,7 +82,7 @@ def test_everything_in_it_is_read(world):
     assert {entry.state for entry in read_journal(world.work, run.run_id).values()} == {"succeeded"}
     (checkpoint,) = world.work.glob("train/*/checkpoint.safetensors")
     (history,) = world.bucket.glob("results/train/*/*/*/history.json")
-    assert read_state(checkpoint).history == json.loads(history.read_text())
+    assert Checkpoints(checkpoint.parent / "checkpoints").read_state().history == json.loads(history.read_text())
     assert len(read_history(history.parent)) == 1
     (kept,) = world.work.glob("evaluate/*/detections-*.json")
     assert len(predictions_from_json(kept.read_text(), Detections)) == 2

@@ -45,7 +45,7 @@ def test_the_device_is_named(threads, text, said, monkeypatch):
 
 
 def test_an_estimate_comes_after_five_seconds_and_a_few_iterations(clock, said):
-    paced = Pace(0, 0.0, 10_000, CPU, for_gpu=True)
+    paced = Pace(10_000, CPU, for_gpu=True)
     for seconds in (4, *[1] * 8):  # the first is slow, as a first iteration is
         clock.now += seconds
         paced.count(4)
@@ -62,7 +62,7 @@ def test_an_estimate_comes_after_five_seconds_and_a_few_iterations(clock, said):
 
 
 def test_a_slow_training_is_estimated_from_its_first_iteration(clock, said):
-    paced = Pace(0, 0.0, 101, CPU, for_gpu=True)
+    paced = Pace(101, CPU, for_gpu=True)
     clock.now += 16
     paced.count(4)
     assert said.messages == ["16.0 s per iteration: about 26 min 40 s for the remaining 100"]
@@ -70,7 +70,7 @@ def test_a_slow_training_is_estimated_from_its_first_iteration(clock, said):
 
 def test_a_gpu_or_a_short_training_is_not_warned_of(clock, said):
     for device, total in ((torch.device("cuda"), 10_000), (CPU, 100)):
-        paced = Pace(0, 0.0, total, device, for_gpu=True)
+        paced = Pace(total, device, for_gpu=True)
         clock.now += 16
         paced.count(4)
     assert warnings(said) == []
@@ -78,7 +78,7 @@ def test_a_gpu_or_a_short_training_is_not_warned_of(clock, said):
 
 
 def test_a_network_for_small_machines_is_not_warned_of(clock, said):
-    paced = Pace(0, 0.0, 10_000, CPU, for_gpu=False)
+    paced = Pace(10_000, CPU, for_gpu=False)
     clock.now += 16
     paced.count(4)
     assert warnings(said) == []
@@ -104,7 +104,8 @@ def test_which_networks_are_made_for_a_gpu(recipe, overrides, for_gpu):
 
 
 def test_neither_earlier_sessions_nor_validations_count_for_the_pace(clock):
-    paced = Pace(500, 9_000.0, 1_000, CPU, for_gpu=True)
+    paced = Pace(1_000, CPU, for_gpu=True)
+    paced.begin(500, 9_000.0)
     for _ in range(10):
         clock.now += 2
         paced.count(4)
@@ -118,16 +119,23 @@ def test_neither_earlier_sessions_nor_validations_count_for_the_pace(clock):
 def test_lines_fit_80_columns(clock, capsys, device):
     configure_logging()
     short_names = load_task("instance_segmentation").short_names
-    paced = Pace(99_000, 0.0, 100_000, torch.device(device), for_gpu=True, short_names=short_names)
+    paced = Pace(100_000, torch.device(device), for_gpu=True, short_names=short_names)
+    paced.begin(99_000)
     clock.now += 70
     paced.count(64)
     names = ("classifier", "box_reg", "mask", "objectness", "rpn_box_reg")
-    values = {"loss": 13.456, **{f"loss_{name}": 2.691 for name in names}, "learning_rate": 1e-4, "memory_gb": 120.3}
-    values |= {"images_per_second": 123.4} | ({"gpu_memory_gb": 139.9} if device == "cuda" else {})
+    values = {
+        "loss": 13.456,
+        **{f"loss_{name}": 2.691 for name in names},
+        "learning_rate": 1e-4,
+        "memory_gb": 120.3,
+        "data_wait": 0.99,
+    }
+    values |= {"images_per_second": 123.4, "data_wait": 0.99} | ({"gpu_memory_gb": 139.9} if device == "cuda" else {})
     paced.log(values)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) >= 3
-    for line in lines[-2:]:
+    for line in lines[-3:]:
         assert len(line) <= 80, line
 
 

@@ -5,30 +5,44 @@ from pathlib import Path
 
 import torch
 
-from sightline.engine.loop import Validation, train
+from sightline.engine.checkpoints import Checkpoints
+from sightline.engine.hooks.base import open_hooks
+from sightline.engine.loop import train
+from sightline.engine.pace import Pace, log_device
+from sightline.engine.state import Validation
+from sightline.engine.training import assemble
 from sightline.tasks.base import load_task
 from tests.squares import TINY_MODEL, TINY_TRAIN, make_card, make_dataset, write_coco
 
 
-def run(folder, settings=TINY_TRAIN, seed=0, report=lambda iteration, values: None, task=None, annotated=True):
+def build(folder, settings=TINY_TRAIN, seed=0, task=None, annotated=True, network=None, group=None):
+    """A training whose files are below ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     truth = write_coco(folder / "val", 2, first=50)
     truth["annotations"] = truth["annotations"] if annotated else []
     task = task or load_task("instance_segmentation")
-    return train(
+    return assemble(
         task,
-        task.build_network(TINY_MODEL, 2),
+        network or task.build_network(TINY_MODEL, 2),
         make_dataset(folder / "train", images=5, seed=seed),
         Validation(truth, folder / "val", 10**6),
         settings,
         seed=seed,
         device=torch.device("cpu"),
         card=make_card(iteration=0, metrics={}),
-        checkpoint=folder / "checkpoint.safetensors",
-        models=folder,
-        report=report,
+        files=folder,
+        group=group,
     )
+
+
+def run(folder, settings=TINY_TRAIN, report=lambda iteration, values: None, copy=None, **given):
+    training = build(folder, settings, **given)
+    training.report = report
+    log_device(training.device)
+    checkpoints = Checkpoints(folder / "checkpoints", copy, minutes=settings.checkpoint_minutes)
+    pace = Pace(training.total, training.device, for_gpu=False, short_names=training.task.short_names)
+    return train(training, open_hooks(settings.hooks), checkpoints, pace)
 
 
 if __name__ == "__main__":

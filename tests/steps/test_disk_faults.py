@@ -110,14 +110,14 @@ def test_a_work_volume_that_vanishes_while_a_model_is_trained(world, monkeypatch
     from sightline.engine import loop
 
     with disk(world.work, "64m"):
-        save = loop.save_checkpoint
+        save_all = loop.save_all
 
-        def vanish(path, *arguments):
+        def vanish(training, checkpoints):
             subprocess.run(["umount", "--lazy", str(world.work)], check=True)
-            save(path, *arguments)
+            save_all(training, checkpoints)
 
-        monkeypatch.setattr(loop, "save_checkpoint", vanish)
-        fails(world, "train", "checkpoint.safetensors")
+        monkeypatch.setattr(loop, "save_all", vanish)
+        fails(world, "train", ".safetensors")
         monkeypatch.undo()
         subprocess.run(["mount", "-t", "tmpfs", "none", str(world.work)], check=True)
         world.run()

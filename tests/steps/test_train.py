@@ -158,14 +158,14 @@ def test_an_interrupted_step_goes_on(recorded, trained, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("sightline.engine.loop._keep_best", stop)
+        patch.setattr("sightline.engine.loop.keep_if_good", stop)
         with pytest.raises(KeyboardInterrupt):
             train_step.run(config, REVISION, record)
     (folder,) = (path for path in (tmp_path / "work" / "train").iterdir() if path.is_dir())
     (folder / "files" / ".last.safetensors.1.part").write_bytes(b"half")
     (folder / "files" / ".tmpAb12Cd").write_bytes(b"half")
     (folder / ".tmpEf34Gh").write_bytes(b"half")
-    assert (folder / "checkpoint.safetensors").exists()
+    assert (folder / "checkpoints" / "00000002.json").exists()
     again = train_step.run(config, REVISION, record)
     assert [candidate.sha256 for candidate in again.candidates] == [
         candidate.sha256 for candidate in trained.candidates

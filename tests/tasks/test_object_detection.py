@@ -12,8 +12,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from sightline.config.augmentation import Augmentation
 from sightline.config.decode import decode
-from sightline.config.schema import Augmentation
 from sightline.data.detections import Detections
 from sightline.errors import ConfigurationError, DataError, ModelFileError
 from sightline.evaluation.inference import predictions_from_json, predictions_to_json
@@ -91,7 +91,7 @@ def test_the_box_of_a_shape_is_what_the_network_is_to_find(task, tmp_path):
     image = document["images"][0]
     scale = np.array([sample.image.shape[1] / image["width"], sample.image.shape[0] / image["height"]] * 2)
     boxes = [[x, y, x + width, y + height] for x, y, width, height in (one["bbox"] for one in document["annotations"])]
-    assert set(target) == {"boxes", "labels"}
+    assert set(target) == {"boxes", "labels", "canvas_hw"}
     assert target["labels"].tolist() == [one["category_id"] for one in document["annotations"]]
     assert target["boxes"].numpy() == pytest.approx(boxes * scale, abs=1e-3)
 

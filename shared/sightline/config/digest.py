@@ -21,7 +21,10 @@ _SECTIONS: dict[StepName, set[str]] = {
     "evaluate": _COMMON | {"model", "train", "evaluate", "reading"},
     "test": _COMMON | {"model", "train", "evaluate", "test", "reading"},
 }
-_PLACES: dict[str, set[str]] = {"data": {"repository", "jobs", "timeout_seconds"}, "train": {"workers", "trackers"}}
+_PLACES: dict[str, set[str]] = {
+    "data": {"repository", "jobs", "timeout_seconds"},
+    "train": {"workers", "trackers", "processes", "checkpoint_minutes"},
+}
 """Fields for locations and speed, which do not affect results and are not part of the digest."""
 
 _ANY_TASK = {"task": DEFAULT_TASK}

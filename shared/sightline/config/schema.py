@@ -25,6 +25,7 @@ from sightline.config.task_declarations import (
     task_declaration,
     task_names,
 )
+from sightline.config.train import Train
 from sightline.url_secrets import holds_secret
 
 
@@ -33,9 +34,6 @@ def _without_token(url: str) -> str:
         raise ValueError("a URL without a password or token; set SIGHTLINE_GIT_TOKEN in the environment instead")
     return url
 
-
-TRACKER_NAMES = ("text", "tensorboard")
-"""A tracker that receives the training curves; each is a module of that name in :mod:`sightline.tracking`."""
 
 DEFAULT_MINIMUM = 0.05
 """Minimum for a first champion by each metric that ``evaluate.minimum`` does not contain."""
@@ -186,42 +184,6 @@ class Data(Section):
                     "data.classes or data.ignored_labels, or correct the alias"
                 )
         return aliases
-
-
-class Augmentation(Section):
-    """Random changes of training images."""
-
-    flip: Fraction = Field(0.5, description="Probability of a horizontal flip; 0 where text must stay readable")
-    brightness: Fraction = Field(0.2, description="Largest relative change of brightness; 0.2: a factor of 0.8 to 1.2")
-    contrast: Fraction = Field(0.2, description="Largest relative change of contrast; 0.2: a factor of 0.8 to 1.2")
-    scale: Fraction = Field(0.0, description="Largest random reduction in size; 0.3: a scale of 0.7 to 1")
-
-
-class Train(Section):
-    """The training loop."""
-
-    iterations: PositiveInt = Field(10_000, description="Optimizer steps in total")
-    batch_size: PositiveInt = Field(4, description="Images per iteration")
-    learning_rate: PositiveFloat = Field(1e-4, description="Peak learning rate, reached after the warm-up")
-    weight_decay: Annotated[float, Field(ge=0.0)] = Field(
-        0.05, description="Weight decay of AdamW; not applied to biases and norms"
-    )
-    warmup_iterations: Annotated[int, Field(ge=0)] = Field(
-        500, description="Iterations over which the learning rate rises linearly; at most train.iterations"
-    )
-    clip_norm: PositiveFloat = Field(1.0, description="Maximum norm of the gradients; larger ones are scaled down")
-    validate_every: PositiveInt = Field(500, description="Iterations between validations")
-    checkpoint_every: PositiveInt = Field(500, description="Iterations between checkpoints")
-    log_every: PositiveInt = Field(20, description="Iterations between log lines")
-    workers: Annotated[int, Field(ge=0)] = Field(1, description="Number of processes that prepare batches")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if there is one")
-    best_metric: str = Field(
-        "mask_AP", description="Validation metric that selects the best checkpoint; the default depends on the task"
-    )
-    trackers: tuple[Annotated[str, KnownName("tracker", lambda: TRACKER_NAMES)], ...] = Field(
-        ("text", "tensorboard"), description="Where training curves are written"
-    )
-    augmentation: Augmentation = Augmentation()
 
 
 class Evaluate(Section):

@@ -1,206 +1,132 @@
-"""The training loop."""
+"""The training loop, from top to bottom; what is optional is in :mod:`sightline.engine.hooks`."""
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 
-import torch
-from torch import nn
-
-from sightline.config.decode import is_for_gpu, small_recipe
-from sightline.config.schema import Train
-from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.batches import batches
-from sightline.data.loading.dataset import CocoDataset, Sample, read_listed_image
-from sightline.engine.checkpoint import TrainingState, load_checkpoint, save_checkpoint
-from sightline.engine.optimizer import build_optimizer, learning_rate_at, set_learning_rate
-from sightline.engine.pace import Pace, log_device
-from sightline.errors import ConfigurationError, StepError
+from sightline.data.loading.dataset import Sample
+from sightline.engine.candidates import keep_if_good, require_metric, save_all
+from sightline.engine.checkpoints import Checkpoints
+from sightline.engine.gradients import compute_gradients
+from sightline.engine.hooks.base import HookList
+from sightline.engine.not_finite import allows_step
+from sightline.engine.optimizer import set_learning_rate
+from sightline.engine.pace import Pace
+from sightline.engine.precision import clip_gradients
+from sightline.engine.schedules import rate_factor
+from sightline.engine.state import Training, TrainingState
+from sightline.engine.validation import validate
 from sightline.logs import Progress
 from sightline.metrics.selection import metrics_line
-from sightline.models.model_file import ModelCard, save_model
-from sightline.tasks.base import Task
+from sightline.models.stages import train_mode
 
 _log = logging.getLogger(__name__)
 
-Report = Callable[[int, Mapping[str, float]], None]
-"""A callback that takes an iteration and values by name."""
 
+def train(training: Training, hooks: HookList, checkpoints: Checkpoints, pace: Pace) -> TrainingState:
+    """Train to the last iteration, resuming from the newest checkpoint.
 
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """The validation data.
-
-    Attributes:
-        truth: The val split.
-        root: The folder that its file names are relative to.
-        max_pixels: Images with more pixels are rejected.
-    """
-
-    truth: CocoDocument
-    root: Path
-    max_pixels: int
-
-
-def train(
-    task: Task,
-    network: nn.Module,
-    dataset: CocoDataset,
-    validation: Validation,
-    settings: Train,
-    *,
-    seed: int,
-    device: torch.device,
-    card: ModelCard,
-    checkpoint: Path,
-    models: Path,
-    report: Report,
-) -> TrainingState:
-    """Train for ``settings.iterations``, resuming from ``checkpoint`` if it exists.
-
-    Writes ``best.safetensors`` and ``last.safetensors`` to ``models``.  A process that is killed at any time and
-    restarted produces the same weights as an uninterrupted one.
+    Writes the candidates to ``training.files``.  A process that is killed at any time and restarted produces the same
+    weights as an uninterrupted one, with any number of workers.
 
     Args:
-        task: The task, for losses and metrics.
-        network: The network with its initial weights.
-        dataset: The training data.
-        validation: The validation data.
-        settings: The section ``train`` of the configuration.
-        seed: Seed of the image order and of all random operations in the network.
-        device: The device to train on.
-        card: The model card, without iteration and metrics.
-        checkpoint: Path of the checkpoint file.
-        models: Folder for the model files.
-        report: Called with the values of each log line and each validation.
+        training: The network, the data and the settings; changed in place.
+        hooks: The optional parts.
+        checkpoints: Where the state is kept.
+        pace: Measures and logs the speed.
 
     Raises:
-        StepError: The loss is not finite, or the checkpoint cannot be used.
+        StepError: The loss is not finite, memory does not suffice, a hook failed, or no checkpoint can be used.
         ConfigurationError: ``train.best_metric`` is not among the metrics.
     """
-    _require_metric(settings.best_metric, task.metrics)
-    network.to(device).train()
-    optimizer = build_optimizer(network, settings.weight_decay)
-    state = load_checkpoint(checkpoint, network, optimizer)
+    settings = training.settings
+    require_metric(settings.best_metric, training.task.metrics)
+    hooks.load_state_dict(checkpoints.restore(training))
+    state = training.state
+    if state.iteration and training.is_last:
+        return state
     if state.iteration:
-        _log.info("resuming after iteration %d of %d", state.iteration, settings.iterations)
-    log_device(device)
-    pace = Pace(
-        state.iteration,
-        state.seconds,
-        settings.iterations,
-        device,
-        for_gpu=is_for_gpu(card.task, card.architecture),
-        small_recipe=small_recipe(card.task),
-        short_names=task.short_names,
-    )
-    plan = batches(
-        dataset,
-        batch_size=settings.batch_size,
-        seed=seed,
-        first=state.iteration + 1,
-        last=settings.iterations,
-        workers=settings.workers,
-    )
-    for batch in _with_bar(plan, state.iteration, settings.iterations):
-        state.iteration += 1
-        learning_rate = learning_rate_at(
-            state.iteration,
-            peak=settings.learning_rate,
-            warmup=settings.warmup_iterations,
-            total=settings.iterations,
-        )
-        set_learning_rate(optimizer, learning_rate)
-        torch.manual_seed(iteration_seed(seed, state.iteration))
+        _log.info("resuming after iteration %d of %d", state.iteration, training.total)
+    pace.begin(state.iteration, state.seconds)
+    train_mode(training.network, stages=settings.frozen_stages, norms=settings.frozen_norms)
+    with closing(checkpoints), hooks.watching(training):
+        hooks.call("before_training", training)
+        for batch in _with_bar(pace.waiting_for(_batches(training)), training):
+            state.iteration += 1
+            training.batch = batch
+            if hooks.allow_step(training):
+                _step(training, hooks)
+            hooks.call("after_step", training)
+            pace.count(settings.batch_size)
 
-        losses = task.losses(network, batch, device)
-        loss = torch.stack(list(losses.values())).sum()
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        gradient = nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
-        if not math.isfinite(loss.item() + gradient.item()):
-            raise _not_finite(state.iteration, losses, learning_rate)
-        optimizer.step()
-        pace.count(len(batch))
-        state.seconds = pace.seconds
-
-        last = state.iteration == settings.iterations
-        if last or state.iteration % settings.log_every == 0:
-            values = {"loss": loss.item(), **{f"loss_{name}": part.item() for name, part in losses.items()}}
-            values |= {"gradient_norm": gradient.item(), "learning_rate": learning_rate} | pace.lap()
-            state.record(values)
-            report(state.iteration, values)
-            pace.log(values)
-        if last or state.iteration % settings.validate_every == 0:
-            card = replace(card, iteration=state.iteration, metrics=validate(task, network, card, device, validation))
-            scores = {f"val/{name}": value for name, value in card.metrics.items()}
-            state.record(scores)
-            report(state.iteration, scores)
-            _keep_best(state, card, settings.best_metric, network, models / "best.safetensors")
-            _log_validation(state, card, settings.best_metric, task.metrics)
-            pace.exclude_pause()
-        if last:
-            save_model(models / "last.safetensors", network, card)
-        if last or state.iteration % settings.checkpoint_every == 0:
+            if training.due(settings.log_every) and training.losses:
+                values = training.log_values() | pace.lap()
+                training.note(values)
+                pace.log(values)
+            if training.ends_epoch:
+                hooks.call("after_epoch", training)
+            if training.due(settings.validation_interval(len(training.dataset))):
+                training.metrics = validate(training)
+                train_mode(training.network, stages=settings.frozen_stages, norms=settings.frozen_norms)
+                training.note({f"val/{name}": value for name, value in training.metrics.items()})
+                is_best = keep_if_good(training, checkpoints)
+                _log_validation(training, is_best=is_best)
+                hooks.call("after_validation", training)
+                pace.exclude_pause()
+            hooks.agree_on_stopping(training)
             state.seconds = pace.seconds
-            save_checkpoint(checkpoint, network, optimizer, state)
+            if training.is_last:
+                break
+            if state.iteration % settings.checkpoint_every == 0 or checkpoints.overdue:
+                checkpoints.save(training, hooks.state_dict())
+        hooks.call("after_training", training)
+        if state.stopped:
+            _log.info("stopping after iteration %d of %d: %s", state.iteration, training.total, state.stopped)
+        if training.group.is_first:
+            save_all(training, checkpoints)
+        checkpoints.save(training, hooks.state_dict(), last=True)
     return state
 
 
-def validate(
-    task: Task, network: nn.Module, card: ModelCard, device: torch.device, validation: Validation
-) -> dict[str, float]:
-    """Compute the metrics of a network on the val split; afterwards the network is back in training mode."""
-    predictor = task.predictor(network, card, device)
-    images = validation.truth["images"]
-    with Progress("validate", total=len(images), unit="images") as progress:
-        detections = [
-            predictor.predict(read_listed_image(validation.root, image, validation.max_pixels), image["id"])
-            for image in progress.track(images)
-        ]
-    network.train()
-    return task.evaluate(validation.truth, detections)
+def _step(training: Training, hooks: HookList) -> None:
+    """One step of the optimizer on one batch."""
+    settings = training.settings
+    factor = rate_factor(settings.schedule, training.iteration, warmup=settings.warmup_iterations, total=training.total)
+    training.learning_rate = settings.learning_rate * factor
+    set_learning_rate(training.optimizer, training.learning_rate)
+    training.losses = compute_gradients(training)
+    training.precision.unscale(training.optimizer)
+    training.gradient_norm = clip_gradients(training.network, settings.clip_norm).item()
+    if allows_step(training):
+        hooks.call("before_optimizer_step", training)
+        training.precision.step(training.optimizer)
+        hooks.call("after_optimizer_step", training)
 
 
-def iteration_seed(seed: int, iteration: int) -> int:
-    """The random seed of one iteration."""
-    return (seed << 32) + iteration
+def _batches(training: Training) -> Iterator[list[Sample]]:
+    return batches(
+        training.dataset,
+        batch_size=training.settings.batch_size,
+        seed=training.seed,
+        first=training.state.iteration + 1,
+        last=training.total,
+        workers=training.settings.workers,
+        process=training.group.rank,
+        processes=training.group.size,
+    )
 
 
-def _with_bar(plan: Iterable[list[Sample]], done: int, total: int) -> Iterator[list[Sample]]:
-    with Progress("train", total=total, unit="iterations", begin=done, lines=False) as progress:
+def _with_bar(plan: Iterable[list[Sample]], training: Training) -> Iterator[list[Sample]]:
+    begin, total = training.state.iteration, training.total
+    with Progress("train", total=total, unit="iterations", begin=begin, lines=False) as progress:
         yield from progress.track(plan)
 
 
-def _keep_best(state: TrainingState, card: ModelCard, metric: str, network: nn.Module, path: Path) -> None:
-    _require_metric(metric, card.metrics)
-    better = not state.best_iteration or card.metrics[metric] > state.best_metrics[metric]
-    if better:
-        state.best_iteration, state.best_metrics = card.iteration, card.metrics
-        save_model(path, network, card)
-
-
-def _log_validation(state: TrainingState, card: ModelCard, metric: str, names: Iterable[str]) -> None:
-    best = f" (best {metric} so far)" if state.best_iteration == card.iteration else ""
-    _log.info("validation after iteration %d: %s%s", card.iteration, metrics_line(card.metrics, names), best)
-
-
-def _require_metric(metric: str, known: Collection[str]) -> None:
-    if metric not in known:
-        computed = f"only {', '.join(known)}; choose one of these, or" if known else "nor any other metric;"
-        raise ConfigurationError(
-            f"train.best_metric: validation did not compute {metric}, {computed} check that the val split has "
-            "annotations"
-        )
-
-
-def _not_finite(iteration: int, losses: Mapping[str, torch.Tensor], learning_rate: float) -> StepError:
-    parts = ", ".join(f"{name} {loss.item():g}" for name, loss in losses.items())
-    return StepError(
-        f"iteration {iteration}: the loss or its gradient is not finite ({parts}; learning rate {learning_rate:g}); "
-        "try a smaller train.learning_rate, a longer train.warmup_iterations or a smaller train.clip_norm"
-    )
+def _log_validation(training: Training, *, is_best: bool) -> None:
+    name = training.settings.best_metric
+    best = f" (best {name} so far)" if is_best else ""
+    shown = metrics_line(training.metrics, training.task.metrics)
+    _log.info("validation after iteration %d: %s%s", training.state.iteration, shown, best)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 import psutil
 import torch
@@ -17,12 +18,17 @@ from sightline.plural import counted
 ESTIMATE_AFTER_SECONDS = 5.0
 """Time without a log line after which the remaining time is estimated, if a few iterations are complete."""
 
+LOG_COLUMNS = 62
+"""Width of a message, so that the line with time and level fits 80 columns."""
+
 FEW_ITERATIONS = 10
 PATIENCE_SECONDS = 15.0
 """Time after which it is estimated from fewer iterations; the first iterations are slower than later ones."""
 
 LONG_ON_CPU_SECONDS = 3600.0
 """If a network for GPUs takes longer than this without a GPU, a recipe for CPUs is recommended."""
+
+Item = TypeVar("Item")
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +46,6 @@ class Pace:
     """Measures the duration of all sessions and the speed of the current one, and logs the progress.
 
     Args:
-        iteration: Number of iterations before this session.
-        seconds: Duration of earlier sessions in seconds.
         total: Total number of iterations.
         device: The device of the training.
         for_gpu: Whether the network is intended for GPUs.
@@ -51,8 +55,6 @@ class Pace:
 
     def __init__(
         self,
-        iteration: int,
-        seconds: float,
         total: int,
         device: torch.device,
         *,
@@ -60,12 +62,34 @@ class Pace:
         small_recipe: str = SMALL_RECIPE,
         short_names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._begin = self._lap = self._mark = time.monotonic()
-        self._seconds_before, self._total = seconds, total
+        self._total = total
         self._gpu_missing = for_gpu and device.type == "cpu"
         self._small_recipe, self._short_names = small_recipe, short_names
-        self._iteration, self._done = iteration, 0
+        self.begin()
+
+    def begin(self, iteration: int = 0, seconds: float = 0.0) -> None:
+        """Begin a session.
+
+        Args:
+            iteration: Number of iterations before this session.
+            seconds: Duration of earlier sessions in seconds.
+        """
+        self._begin = self._lap = self._mark = time.monotonic()
+        self._seconds_before, self._iteration, self._done = seconds, iteration, 0
         self._computing, self._first, self._images, self._said = 0.0, 0.0, 0, False
+        self._waited = 0.0
+
+    def waiting_for(self, plan: Iterable[Item]) -> Iterator[Item]:
+        """The items of an iterable; the time to wait for each counts as waiting for data."""
+        iterator = iter(plan)
+        while True:
+            before = time.monotonic()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            self._waited += time.monotonic() - before
+            yield item
 
     @property
     def seconds(self) -> float:
@@ -99,20 +123,21 @@ class Pace:
     def exclude_pause(self) -> None:
         """Exclude the time since the last iteration, such as a validation, from the speed."""
         self._mark = self._lap = time.monotonic()
-        self._images = 0
+        self._images, self._waited = 0, 0.0
 
     def lap(self) -> dict[str, float]:
-        """Images per second since the last call, and the memory in use."""
+        """Images per second and fraction of the time spent waiting for data since the last call; memory in use."""
         now = time.monotonic()
-        values = {"images_per_second": self._images / max(now - self._lap, 1e-9)}
-        self._lap, self._images = now, 0
+        seconds = max(now - self._lap, 1e-9)
+        values = {"images_per_second": self._images / seconds, "data_wait": min(1.0, self._waited / seconds)}
+        self._lap, self._images, self._waited = now, 0, 0.0
         values["memory_gb"] = psutil.Process().memory_info().rss / 2**30
         if torch.cuda.is_available():
             values["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 2**30
         return values
 
     def log(self, values: Mapping[str, float]) -> None:
-        """Log two lines of at most 80 columns, including time and level."""
+        """Log two or three lines of at most 80 columns, including time and level."""
         _log.info(
             "%d/%d loss %.2f lr %.1e %.1f img/s %s left",
             self._iteration,
@@ -124,8 +149,12 @@ class Pace:
         )
         names = [name.removeprefix("loss_") for name in values if name.startswith("loss_")]
         parts = " ".join(f"{self._short_names.get(name, name)} {values[f'loss_{name}']:.2f}" for name in names)
-        memory = f"GPU {values['gpu_memory_gb']:.1f}" if "gpu_memory_gb" in values else f"RAM {values['memory_gb']:.1f}"
-        _log.info("  %s  %s GB", parts, memory)
+        load = f"wait {100 * values['data_wait']:.0f} % RAM {values['memory_gb']:.1f} GB"
+        if "gpu_memory_gb" in values:
+            load += f" GPU {values['gpu_memory_gb']:.1f} GB"
+        together = f"  {parts}  {load}"
+        for line in [together] if len(together) <= LOG_COLUMNS else [f"  {parts}", f"  {load}"]:
+            _log.info("%s", line)
         if not self._said:
             self._warn_of_cpu()
 

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import closing
 from pathlib import Path
 
 import torch
+from torch import nn
 
+from sightline.config.decode import is_for_gpu, small_recipe
 from sightline.config.digest import relevant_part
 from sightline.config.schema import Config
+from sightline.config.train import Train
 from sightline.data.formats.coco import CocoDocument, read_coco
 from sightline.data.loading.batches import CACHE_BYTES
 from sightline.data.loading.dataset import CocoDataset
 from sightline.data.repository.checkout import Checkout
-from sightline.engine.checkpoint import TrainingState, read_state
-from sightline.engine.loop import Validation, train
+from sightline.engine.checkpoints import Checkpoints
+from sightline.engine.group import Group
+from sightline.engine.hooks.base import open_hooks
+from sightline.engine.loop import train
+from sightline.engine.optimizer import build_optimizer
+from sightline.engine.pace import Pace, log_device
+from sightline.engine.precision import Precision
+from sightline.engine.state import Training, TrainingState, Validation
 from sightline.errors import DataError
 from sightline.models.device import choose_device
-from sightline.models.model_file import ModelCard, read_card
+from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import Preprocessing
-from sightline.registry.results import Candidate, RecordResult
+from sightline.models.stages import freeze
+from sightline.registry.results import RecordResult
 from sightline.storage.uris import fetch
-from sightline.tasks.base import load_task
+from sightline.tasks.base import Task, load_task
 from sightline.tracking import open_trackers
 
 
 def train_network(
-    config: Config, code_rev: str, record: RecordResult, source: Checkout, *, checkpoint: Path, files: Path
+    config: Config,
+    code_rev: str,
+    record: RecordResult,
+    source: Checkout,
+    *,
+    files: Path,
+    checkpoints: Checkpoints,
+    group: Group | None = None,
 ) -> TrainingState:
-    """Train the network of a configuration; an interrupted training resumes from its checkpoint.
+    """Train the network of a configuration; an interrupted training resumes from its newest checkpoint.
 
     Args:
         config: The whole configuration.
         code_rev: The code revision, for the model's description.
         record: The training set.
         source: Its files on this machine.
-        checkpoint: File with the state of the training.
-        files: Folder for the models, ``best.safetensors`` and ``last.safetensors``, and the trackers' files.
+        files: Folder for the models and the trackers' files.
+        checkpoints: Where the state of the training is kept.
+        group: The processes of the training; None: only this one.
 
     Returns:
         The state after the last iteration.
@@ -48,15 +65,48 @@ def train_network(
         StepError: Training cannot continue.
     """
     device = choose_device(config.train.device)
+    log_device(device)
+    training = open_training(config, code_rev, record, source, files=files, device=device, group=group or Group())
+    resume = checkpoints.read_state().iteration
+    weights = files.parent / "weights"
+    if not resume and config.model.weights:
+        training.task.load_backbone(training.network, fetch(config.model.weights, weights))
+    hooks = open_hooks(config.train.hooks)
+    pace = Pace(
+        training.total,
+        device,
+        for_gpu=is_for_gpu(config.task, config.model),
+        small_recipe=small_recipe(config.task),
+        short_names=training.task.short_names,
+    )
+    if not training.group.is_first:
+        return train(training, hooks, checkpoints, pace)
+    with closing(open_trackers(config.train.trackers, files, resume_iteration=resume)) as trackers:
+        training.report = trackers.log_metrics
+        return train(training, hooks, checkpoints, pace)
+
+
+def open_training(
+    config: Config,
+    code_rev: str,
+    record: RecordResult,
+    source: Checkout,
+    *,
+    files: Path,
+    device: torch.device,
+    group: Group,
+) -> Training:
+    """Build everything that a training needs, with random weights.
+
+    Raises:
+        DataError: The training set has other classes than the configuration, or an empty split.
+        ConfigurationError: The network or its optimizer cannot be built.
+    """
     task = load_task(config.task)
     training_set = source.path / "training" / record.dataset
     documents = {split: read_coco(training_set / f"{split}.json") for split in ("train", "val")}
     for split, document in documents.items():
         _require_usable(document, split, config, record.training_tag)
-    torch.manual_seed(config.seed)
-    network = task.build_network(config.model, len(config.data.classes))
-    if config.model.weights:
-        task.load_backbone(network, fetch(config.model.weights, checkpoint.parent / "weights"))
     dataset = CocoDataset(
         documents["train"],
         source.path,
@@ -66,21 +116,55 @@ def train_network(
         seed=config.seed,
         cache_bytes=CACHE_BYTES // max(1, config.train.workers),
     )
-    resume = read_state(checkpoint).iteration
-    with closing(open_trackers(config.train.trackers, files, resume_iteration=resume)) as trackers:
-        return train(
-            task,
-            network,
-            dataset,
-            Validation(documents["val"], source.path, config.data.max_pixels),
-            config.train,
-            seed=config.seed,
-            device=device,
-            card=_card(config, code_rev, record, documents["train"]),
-            checkpoint=checkpoint,
-            models=files,
-            report=trackers.log_metrics,
-        )
+    torch.manual_seed(config.seed)
+    network = task.build_network(config.model, len(config.data.classes))
+    return assemble(
+        task,
+        network,
+        dataset,
+        Validation(documents["val"], source.path, config.data.max_pixels),
+        config.train,
+        seed=config.seed,
+        device=device,
+        group=group,
+        card=_card(config, code_rev, record, documents["train"]),
+        files=files,
+    )
+
+
+def assemble(
+    task: Task,
+    network: nn.Module,
+    dataset: CocoDataset,
+    validation: Validation,
+    settings: Train,
+    *,
+    seed: int,
+    device: torch.device,
+    card: ModelCard,
+    files: Path,
+    group: Group | None = None,
+) -> Training:
+    """Put a training together: the network on its device, frozen where the settings say so, and its optimizer."""
+    network.to(device)
+    freeze(network, stages=settings.frozen_stages, norms=settings.frozen_norms)
+    return Training(
+        task=task,
+        network=network,
+        evaluated=network,
+        dataset=dataset,
+        validation=validation,
+        settings=settings,
+        seed=seed,
+        device=device,
+        group=group or Group(),
+        optimizer=build_optimizer(network, settings),
+        precision=Precision(settings.precision, device),
+        card=card,
+        files=files,
+        report=lambda iteration, values: None,  # noqa: ARG005
+        micro_batch=settings.micro_batch,
+    )
 
 
 def _require_usable(document: CocoDocument, split: str, config: Config, tag: str) -> None:
@@ -112,25 +196,3 @@ def _card(config: Config, code_rev: str, record: RecordResult, document: CocoDoc
         iteration=0,
         metrics={},
     )
-
-
-def list_candidates(files: Path, base: str) -> list[Candidate]:
-    """The best and the last model; if both are the same, the last one's file is removed and left out.
-
-    Args:
-        files: Folder with the models.
-        base: URI that the files are published under.
-    """
-    candidates: list[Candidate] = []
-    for name in ("best", "last"):
-        path = files / f"{name}.safetensors"
-        if not path.exists():
-            continue
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if any(candidate.sha256 == sha256 for candidate in candidates):
-            path.unlink()
-            continue
-        card = read_card(path)
-        candidates.append(Candidate(name, f"{base}/{path.name}", sha256, card.iteration, dict(card.metrics)))
-    return candidates

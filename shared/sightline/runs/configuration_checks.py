@@ -71,7 +71,7 @@ def _weights(config: Config) -> None:
 
 def _warmup(config: Config) -> None:
     train = config.train
-    if train.warmup_iterations > train.iterations:
+    if not train.epochs and train.warmup_iterations > train.iterations:
         raise ConfigurationError(
             f"train.warmup_iterations: {train.warmup_iterations} is more than train.iterations = {train.iterations}, "
             "so the learning rate would never reach its value; shorten the warm-up, for example "

@@ -58,22 +58,25 @@ def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
 
 
 def _train_and_publish(config: Config, code_rev: str, record: RecordResult, storage: Storage, key: str) -> TrainResult:
-    from sightline.engine.training import list_candidates, train_network  # importing torch takes seconds
+    from sightline.engine.candidates import list_candidates  # importing torch takes seconds
+    from sightline.engine.checkpoints import BucketFolder, Checkpoints
+    from sightline.engine.training import train_network
 
     folder = Path(config.work.dir) / "train" / key
     files = folder / "files"
     files.mkdir(parents=True, exist_ok=True)
     for unfinished in folder.rglob(".*"):  # temporary files of a killed process, of Sightline and safetensors
         unfinished.unlink()
+    target = folder_key("train", record.training_tag, key)
+    copy = BucketFolder(storage, f"{target}/checkpoint")
+    checkpoints = Checkpoints(folder / "checkpoints", copy, minutes=config.train.checkpoint_minutes)
     with (
         logging_to(files / "log.txt"),
         training_set_on_disk(config, record.training_tag, record.training_commit) as source,
     ):
-        state = train_network(
-            config, code_rev, record, source, checkpoint=folder / "checkpoint.safetensors", files=files
-        )
+        state = train_network(config, code_rev, record, source, files=files, checkpoints=checkpoints)
     (files / "history.json").write_text(json.dumps(HISTORY.encode(History(state.history)), indent=1), encoding="utf-8")
-    base = storage.uri_of(folder_key("train", record.training_tag, key))
+    base = storage.uri_of(target)
     result = TrainResult(
         training_tag=record.training_tag,
         training_commit=record.training_commit,
@@ -85,7 +88,9 @@ def _train_and_publish(config: Config, code_rev: str, record: RecordResult, stor
         environment=environment(config.train.device),
     )
     digest = config_digest("train", config)
-    return publish_result(storage, result, record.training_tag, key, files=files, config_digest=digest)
+    published = publish_result(storage, result, record.training_tag, key, files=files, config_digest=digest)
+    checkpoints.remove_copy()
+    return published
 
 
 def _register(config: Config, code_rev: str, result: TrainResult, made_by: str) -> None:
@@ -104,5 +109,10 @@ def _register(config: Config, code_rev: str, result: TrainResult, made_by: str) 
             )
             database.record_metrics(candidate.sha256, result.training_tag, "val", candidate.metrics)
         if run_id := current_run_id():
-            uses = [ModelUse(candidate.sha256, candidate.name) for candidate in result.candidates]
+            uses = [ModelUse(candidate.sha256, _role(candidate.name)) for candidate in result.candidates]
             database.record_uses(run_id, uses)
+
+
+def _role(name: str) -> str:
+    """The role of a candidate in its run; runs have one best and one last model, and any number of others."""
+    return name if name in {"best", "last"} else "candidate"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from sightline.config.schema import TRACKER_NAMES
+from sightline.config.train import TRACKER_NAMES
 from sightline.names import NameTable
 
 TRACKERS = NameTable("tracker", dict.fromkeys(TRACKER_NAMES, "sightline.tracking.*:TRACKER"))

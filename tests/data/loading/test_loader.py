@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
-from sightline.config.schema import Augmentation
-from sightline.data.loading import batches as loader
-from sightline.data.loading.batches import batch_indices, batches
+from sightline.config.augmentation import Augmentation
+from sightline.data.loading.batches import batches
 from sightline.data.loading.dataset import CocoDataset
 from sightline.errors import DataError
 from tests.golden import raises
-from tests.squares import make_dataset, write_coco
+from tests.squares import draw, make_dataset, write_coco
 
 OPTIONS = {"image_size": 64, "max_pixels": 10**6, "augmentation": Augmentation(), "seed": 0, "cache_bytes": 0}
 
@@ -15,43 +14,13 @@ OPTIONS = {"image_size": 64, "max_pixels": 10**6, "augmentation": Augmentation()
 def same(first, second):
     return (
         first.image_id == second.image_id
+        and first.seed == second.seed
+        and first.canvas_hw == second.canvas_hw
         and np.array_equal(first.image, second.image)
         and np.array_equal(first.boxes_xyxy, second.boxes_xyxy)
         and np.array_equal(first.labels, second.labels)
         and first.segmentations == second.segmentations
     )
-
-
-def test_every_image_comes_once_a_pass():
-    seen = [index for iteration in range(1, 8) for index in batch_indices(5, iteration, images=7, batch_size=3)]
-    assert sorted(seen[:7]) == sorted(seen[7:14]) == sorted(seen[14:]) == list(range(7))
-    assert seen[:7] != seen[7:14]
-
-
-def test_a_batch_may_be_larger_than_the_dataset():
-    assert sorted(batch_indices(0, 1, images=2, batch_size=4)) == [0, 0, 1, 1]
-
-
-def test_order_depends_on_seed_and_iteration_alone():
-    assert batch_indices(1, 9, images=50, batch_size=4) == batch_indices(1, 9, images=50, batch_size=4)
-    assert batch_indices(1, 9, images=50, batch_size=4) != batch_indices(2, 9, images=50, batch_size=4)
-
-
-def test_an_order_is_drawn_once_a_pass_however_many_batches_it_has(monkeypatch):
-    drawn = []
-    generator = np.random.default_rng
-    monkeypatch.setattr(loader.np.random, "default_rng", lambda seed: drawn.append(seed) or generator(seed))
-    loader._order.cache_clear()
-    seen = [index for iteration in range(1, 301) for index in batch_indices(4, iteration, images=1000, batch_size=5)]
-    assert drawn == [(4, 0), (4, 1)]
-    assert sorted(seen[:1000]) == list(range(1000))
-
-
-def test_the_order_is_that_of_earlier_releases():
-    """A training that an earlier release began goes on with the batches that it would have had."""
-    expected = np.random.default_rng((7, 1)).permutation(10).tolist()
-    assert batch_indices(7, 4, images=10, batch_size=4) == expected[2:6]
-    assert batch_indices(7, 3, images=10, batch_size=4)[2:] == expected[:2]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -63,6 +32,38 @@ def test_batches_from_the_middle_are_those_of_a_whole_run(tmp_path, workers):
     assert len(rest) == 2
     for batch, expected in zip(rest, whole[3:], strict=True):
         assert all(same(*pair) for pair in zip(batch, expected, strict=True))
+
+
+@pytest.mark.parametrize("processes", [2, 3, 5])
+def test_processes_share_the_batches_of_one(tmp_path, processes):
+    dataset = make_dataset(tmp_path, seed=3)
+    options = {"batch_size": 4, "seed": 3, "first": 2, "last": 4, "workers": 0}
+    whole = list(batches(dataset, **options))
+    shares = [list(batches(dataset, process=rank, processes=processes, **options)) for rank in range(processes)]
+    for number, batch in enumerate(whole):
+        for rank, share in enumerate(shares):
+            assert len(share[number]) == len(batch[rank::processes])
+            assert all(same(*pair) for pair in zip(share[number], batch[rank::processes], strict=True))
+
+
+def test_an_image_that_comes_twice_in_a_batch_is_changed_differently(tmp_path):
+    (batch,) = batches(make_dataset(tmp_path, images=1), batch_size=2, seed=0, first=1, last=1, workers=0)
+    first, second = batch
+    assert first.image_id == second.image_id
+    assert first.seed != second.seed
+    assert not np.array_equal(first.image, second.image)
+
+
+def test_images_of_a_batch_have_one_canvas(tmp_path):
+    document = write_coco(tmp_path, 2)
+    image, _ = draw(1, size=(60, 80))
+    image.save(tmp_path / "1.png")
+    document["images"][1] |= {"width": 60, "height": 80}
+    document["annotations"] = [one for one in document["annotations"] if one["image_id"] == 1]
+    dataset = CocoDataset(document, tmp_path, **OPTIONS)
+    (batch,) = batches(dataset, batch_size=2, seed=0, first=1, last=1, workers=0)
+    assert sorted(sample.image.shape[:2] for sample in batch) == [(48, 64), (64, 48)]
+    assert [sample.canvas_hw for sample in batch] == [(64, 64), (64, 64)]
 
 
 def test_the_cache_changes_nothing(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.config.schema import Augmentation
+from sightline.config.augmentation import Augmentation
 from sightline.data.loading.transforms import Placement, augment, fit_image
 from sightline.data.rasterizer import encode_mask, rasterize
 from tests.squares import make_dataset

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sightline.config.schema import Augmentation
+from sightline.config.augmentation import Augmentation
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument, CocoImage, Segmentation
 from sightline.data.images import read_image
-from sightline.data.loading.transforms import Placement, augment, fit_image
+from sightline.data.loading.transforms import Placement, augment, fit_image, fitted_size
 from sightline.errors import DataError
 
 SMALLEST_SIDE = 0.01
@@ -26,6 +26,9 @@ class Sample:
 
     Attributes:
         image_id: The COCO id of the image.
+        seed: Seed of all random choices that the network makes for this sample, 0 to 2**63 - 1.
+        canvas_hw: Height and width that all images of the iteration are padded to, over all processes, so that the
+            result does not depend on how a batch is divided; pixels, at least those of the image.
         image: uint8 [height, width, 3], RGB.
         boxes_xyxy: float32 [N, 4], input pixels.
         labels: int64 [N], from 1 in the order of the document's categories; 0 is the background.
@@ -33,6 +36,8 @@ class Sample:
     """
 
     image_id: int
+    seed: int
+    canvas_hw: tuple[int, int]
     image: npt.NDArray[np.uint8]
     boxes_xyxy: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
@@ -42,8 +47,8 @@ class Sample:
 class CocoDataset:
     """The images of one split, resized to the network's input and augmented.
 
-    A sample is a pure function of the seed, the iteration and the index, so that a resumed training uses exactly the
-    samples that it would have used without the interruption.
+    A sample is a pure function of the seed, the position in the training and the image, so that a resumed training uses
+    exactly the samples that it would have used without the interruption, whatever the number of processes and workers.
 
     Args:
         document: The split, as returned by :func:`sightline.data.formats.coco.read_coco`.
@@ -82,14 +87,25 @@ class CocoDataset:
     def __len__(self) -> int:
         return len(self._images)
 
-    def sample(self, index: int, iteration: int) -> Sample:
-        """The image at ``index`` (from 0) for iteration ``iteration``.
+    def fitted_size(self, index: int) -> tuple[int, int]:
+        """Height and width of the sample of an image, pixels: known without reading it."""
+        width, height = fitted_size(self._images[index]["width"], self._images[index]["height"], self._image_size)
+        return height, width
+
+    def sample(self, index: int, position: int, canvas_hw: tuple[int, int] = (0, 0)) -> Sample:
+        """The image at ``index`` (from 0) as it is used at a position of the training (from 0).
+
+        Args:
+            index: Number of the image.
+            position: See :mod:`sightline.data.loading.order`; with the seed, it determines all random changes.
+            canvas_hw: Size that the images of the batch are padded to; by default that of the image.
 
         Raises:
             DataError: The image cannot be read, or its size differs from the document.
         """
         fitted, fit = self._fitted(index)
-        rng = np.random.default_rng((self._seed, iteration, index))
+        rng = np.random.default_rng((self._seed, position, self._images[index]["id"]))
+        seed = int(rng.integers(2**63))
         image, change = augment(fitted, self._augmentation, rng)
         annotations = self._annotations[self._images[index]["id"]]
         boxes = np.array([annotation["bbox"] for annotation in annotations], dtype=np.float32).reshape(-1, 4)
@@ -99,6 +115,8 @@ class CocoDataset:
         labels = np.array([self._labels[annotation["category_id"]] for annotation in annotations], dtype=np.int64)
         return Sample(
             image_id=self._images[index]["id"],
+            seed=seed,
+            canvas_hw=(max(canvas_hw[0], image.height), max(canvas_hw[1], image.width)),
             image=np.array(image),
             boxes_xyxy=boxes[keep],
             labels=labels[keep],

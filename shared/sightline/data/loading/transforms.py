@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sightline.config.schema import Augmentation
+from sightline.config.augmentation import Augmentation
 from sightline.data.formats.coco import RunLengthEncoding, Segmentation
 from sightline.data.rasterizer import encode_mask, rasterize
 
@@ -63,6 +63,12 @@ class Placement:
         return encode_mask(np.asarray(placed))
 
 
+def fitted_size(width: int, height: int, image_size: int) -> tuple[int, int]:
+    """Width and height of an image of this size after :func:`fit_image`, pixels."""
+    scale = image_size / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
 def fit_image(image: Image.Image, image_size: int) -> tuple[Image.Image, Placement]:
     """Resize an image so that its longer side has ``image_size`` pixels: the preprocessing of training and inference.
 
@@ -74,8 +80,7 @@ def fit_image(image: Image.Image, image_size: int) -> tuple[Image.Image, Placeme
         The resized image, and its placement: without offset, and with slightly different scales because both sides are
         rounded to whole pixels.
     """
-    scale = image_size / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
+    width, height = fitted_size(*image.size, image_size)
     placement = Placement(width / image.width, height / image.height, 0.0, 0.0, width, height)
     if (width, height) == image.size:
         return image, placement

@@ -18,6 +18,7 @@ from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
 from sightline.tasks.base import Task
 from sightline.tasks.detection.predictor import DetectionPredictor
+from sightline.tasks.detection.sampling import sampling_seeds
 
 
 class DetectionTask(Task):
@@ -47,12 +48,15 @@ class DetectionTask(Task):
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
         """The components of the detector's loss."""
         images = [as_tensor(sample.image).to(device, non_blocking=True) for sample in batch]
-        losses: dict[str, torch.Tensor] = network(images, [self.target(sample, device) for sample in batch])
+        targets = [self.target(sample, device) for sample in batch]
+        with sampling_seeds(network, [sample.seed for sample in batch]):
+            losses: dict[str, torch.Tensor] = network(images, targets)
         return {name.removeprefix("loss_"): loss for name, loss in losses.items()}
 
     def target(self, sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
-        """The training target of one image: ``boxes`` float32 [N, 4] xyxy and ``labels`` int64 [N]."""
+        """The training target of one image: ``boxes`` float32 [N, 4] xyxy, ``labels`` int64 [N] and ``canvas_hw``."""
         return {
+            "canvas_hw": torch.tensor(sample.canvas_hw),
             "boxes": torch.from_numpy(sample.boxes_xyxy).to(device),
             "labels": torch.from_numpy(sample.labels).to(device),
         }

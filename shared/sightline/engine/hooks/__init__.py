@@ -1,0 +1,1 @@
+"""Optional parts of the training loop, by name in ``train.hooks``."""

@@ -1,0 +1,27 @@
+"""The validation of a network during training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sightline.data.loading.dataset import read_listed_image
+from sightline.engine.state import Training
+from sightline.logs import Progress
+
+
+def validate(training: Training) -> dict[str, float]:
+    """Compute the metrics of ``training.evaluated`` on the val split; each process predicts a share of the images."""
+    group, validation = training.group, training.validation
+    group.share_buffers(training.evaluated)
+    predictor = training.task.predictor(training.evaluated, training.card, training.device)
+    images = validation.truth["images"][group.rank :: group.size]
+    with Progress("validate", total=len(images), unit="images") as progress:
+        found = [
+            predictor.predict(read_listed_image(validation.root, image, validation.max_pixels), image["id"])
+            for image in progress.track(images)
+        ]
+    everything = group.gather(found)
+    metrics = training.task.evaluate(validation.truth, everything) if group.is_first else {}
+    metrics = group.from_first(metrics)
+    training.card = replace(training.card, iteration=training.state.iteration, metrics=metrics)
+    return metrics
