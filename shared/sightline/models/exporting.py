@@ -45,7 +45,7 @@ def trace(graph: nn.Module, canvas: tuple[int, int], *, any_size: bool) -> torch
     sizes = torch.tensor([canvas, (canvas[0] - 1, canvas[1] - 1)])
     try:
         # Without the patch, the program would refuse images whose coarsest feature map has one row.
-        with torch.no_grad(), _quiet(), symbolic_shapes_config.patch(backed_size_oblivious=True):
+        with torch.no_grad(), _quiet(), symbolic_shapes_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
             return torch.export.export(graph, (pixels, sizes), dynamic_shapes=(images, {0: batch}), strict=False)
     except _FAULTS as error:
         raise ConfigurationError(
