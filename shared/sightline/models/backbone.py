@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,10 @@ class Backbone(nn.Module):
     def __init__(self, body: nn.Module, channels: list[int], model: Detector) -> None:
         super().__init__()
         require_anchor_sizes(model, len(channels))
-        extra = len(model.anchor_sizes) > len(channels)
+        extra = model.pyramid_levels > len(channels)
         self.out_channels = model.fpn_channels
         self.any_size = not has_windows(model.backbone)
+        self._compile, self._channels_last = model.compile, model.channels_last
         self.body = body
         self.fpn = FeaturePyramidNetwork(channels, model.fpn_channels, LastLevelMaxPool() if extra else None)
 
@@ -61,8 +62,22 @@ class Backbone(nn.Module):
 
         ``images`` are float [B, 3, H, W]; H and W are multiples of 32.
         """
-        features: OrderedDict[str, torch.Tensor] = self.fpn(self.body(images))
-        return features
+        if self._channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        if self._compile and self.training:
+            return _compiled()(self, images)
+        return _features(self, images)
+
+
+def _features(backbone: Backbone, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
+    features: OrderedDict[str, torch.Tensor] = backbone.fpn(backbone.body(images))
+    return features
+
+
+@cache
+def _compiled() -> Callable[[Backbone, torch.Tensor], OrderedDict[str, torch.Tensor]]:
+    """:func:`_features`, compiled on the first call; not the module, so that names of parameters and copies stay."""
+    return torch.compile(_features)
 
 
 def build_backbone(model: Detector) -> Backbone:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
+from sightline.config.network import Detector, Network
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.dataset import Sample
@@ -17,6 +18,7 @@ from sightline.models.backbone import Backbone, load_backbone_weights
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
 from sightline.tasks.base import Task
+from sightline.tasks.detection.anchors import fit_anchors
 from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.detection.sampling import sampling_seeds
 
@@ -34,6 +36,11 @@ class DetectionTask(Task):
     overlaps: tuple[Overlap, ...] = ("box",)
     predictor_class: type[DetectionPredictor] = DetectionPredictor
     short_names = MappingProxyType({"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"})
+
+    def fitted(self, model: Network, truth: CocoDocument) -> Network:
+        """The settings with anchor sizes fitted to the boxes of the train split, if they are ``auto``."""
+        assert isinstance(model, Detector)  # noqa: S101
+        return fit_anchors(model, truth)
 
     def load_backbone(self, network: nn.Module, path: Path) -> None:
         """Load pretrained weights (``.safetensors``) into the backbone of a network.
