@@ -47,7 +47,7 @@ def build(detector, body):
 
 
 def require_training_and_round_trip(detector, body, folder):
-    """One step changes every parameter that it should, and the file of the result predicts what the network predicts."""
+    """Every parameter has a gradient, and the file of the changed network predicts what the network predicts."""
     task, network, card = build(detector, body)
     dataset = make_dataset(folder)
     losses = task.losses(network.train(), [dataset.sample(0, 1), dataset.sample(1, 1)], CPU)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from sightline.config.published_weights import AUTO, DETECTOR_BODY, DETECTOR_CHANNELS, NONE, body_weights
 from sightline.config.section import Address, Fraction, PositiveFloat, PositiveInt, Section
 
 _FITTED_LEVELS = 5
@@ -31,8 +32,25 @@ def _anchor_sizes(value: object) -> object:
 class Network(Section):
     """Settings of the network; those that only one task has are marked."""
 
-    weights: Address = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
+    weights: Address = Field(
+        AUTO,
+        description="Weights to start from: auto (published weights that fit the network), none (random), the name of "
+        "published weights (of torchvision, or timm:<name>.<tag>), the path or URI of a file, or champion:<dataset>",
+    )
+    weights_mirror: Address = Field(
+        "", description="Folder or URI that sightline model mirror has filled with published weights; empty: internet"
+    )
     image_size: ImageSize = Field(800, description="Length of the longer side of the network's input, in pixels")
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether training starts from weights that were trained before; empty means the same as ``none``."""
+        return self.weights not in {"", NONE}
+
+    @property
+    def published_weights(self) -> str:
+        """The name of the published weights that fit this network best; empty if there are none."""
+        return ""
 
 
 class Detector(Network):
@@ -65,3 +83,13 @@ class Detector(Network):
     def pyramid_levels(self) -> int:
         """Number of levels of the feature pyramid: one per anchor size."""
         return _FITTED_LEVELS if self.anchor_sizes == "auto" else len(self.anchor_sizes)
+
+    @property
+    def published_weights(self) -> str:
+        """The name of the published weights of its body; empty if there are none."""
+        return body_weights(self.backbone)
+
+    @property
+    def has_published_pyramid(self) -> bool:
+        """Whether body and pyramid have the shapes of torchvision's detectors."""
+        return (self.backbone, self.fpn_channels) == (DETECTOR_BODY, DETECTOR_CHANNELS)

@@ -20,8 +20,10 @@ def validate(training: Training) -> dict[str, float]:
             predictor.predict(read_listed_image(validation.root, image, validation.max_pixels), image["id"])
             for image in progress.track(images)
         ]
-    everything = group.gather(found)
-    metrics = training.task.evaluate(validation.truth, everything) if group.is_first else {}
+    training.predictions = group.gather(found)
+    metrics = (
+        training.task.evaluate(validation.truth, training.predictions, training.card.reading) if group.is_first else {}
+    )
     metrics = group.from_first(metrics)
     training.card = replace(training.card, iteration=training.state.iteration, metrics=metrics)
     return metrics
