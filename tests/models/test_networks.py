@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from sightline.config.augmentation import Augmentation
 from sightline.models.model_file import save_model
 from sightline.prediction.exporting import export_model
 from sightline.tasks.base import load_predictor, load_task
 from sightline.tasks.object_detection.settings import BoxDetector
 from tests.squares import TINY_MODEL, draw, make_card, make_dataset, write_coco
 
-STILL = Augmentation(flip=0, brightness=0, contrast=0, scale=0)
+STILL = ()
 CPU = torch.device("cpu")
 SMALL = {
     "resnet": "timm:test_resnet",

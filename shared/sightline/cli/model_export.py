@@ -33,7 +33,7 @@ _SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
 @click.option(
     "--image",
     "images",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False),
     multiple=True,
     help="Image to compare the predictions on, repeatable; without it, a generated image.",
 )

@@ -61,7 +61,7 @@ class Backbone(nn.Module):
         if self._channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         if self._compile and self.training:
-            return _compiled()(self, images)
+            return compiled_features()(self, images)
         return _features(self, images)
 
 
@@ -71,7 +71,7 @@ def _features(backbone: Backbone, images: torch.Tensor) -> OrderedDict[str, torc
 
 
 @cache
-def _compiled() -> Callable[[Backbone, torch.Tensor], OrderedDict[str, torch.Tensor]]:
+def compiled_features() -> Callable[[Backbone, torch.Tensor], OrderedDict[str, torch.Tensor]]:
     """:func:`_features`, compiled on the first call; not the module, so that names of parameters and copies stay."""
     return torch.compile(_features)
 

@@ -61,6 +61,7 @@ def export_model(
         DataError: An image cannot be read.
     """
     network, card = load_model(model)
+    pictures = [rgb_image(path, max_pixels) for path in images] or [_generated(card.preprocessing.image_size)]
     graph = export_graph(card.task, network, format_)
     program, canvas = _traced(graph, card)
     header = ExportHeader(
@@ -77,7 +78,7 @@ def export_model(
         reference: Any = load_task(card.task).predictor(network, card, torch.device("cpu"))
         if canvas is not None:  # the predictor does not pad to this canvas, and padding influences the windows
             reference = ExportedModel(header, _run_with(graph, graph.outputs))
-        parity = _parity(reference, exported, images, max_pixels)
+        parity = _parity(reference, exported, pictures)
         if not parity.holds:
             raise ModelFileError(
                 f"{out}: not written, because its predictions differ from those of {model}: {parity.line()}; report "
@@ -110,9 +111,8 @@ def _run_with(program: Any, names: Sequence[str]) -> Run:  # noqa: ANN401
     return run
 
 
-def _parity(reference: Any, exported: ExportedModel, images: Sequence[Path], max_pixels: int) -> Parity:  # noqa: ANN401
+def _parity(reference: Any, exported: ExportedModel, pictures: Sequence[Image.Image]) -> Parity:  # noqa: ANN401
     size = exported.header.image_size
-    pictures = [rgb_image(path, max_pixels) for path in images] or [_generated(size)]
     return compare(
         (reference.predict(picture), exported.predict(picture), size / max(picture.size)) for picture in pictures
     )
