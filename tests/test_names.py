@@ -13,7 +13,7 @@ from sightline.storage.uris import BACK_ENDS
 from sightline.tasks.base import TASKS, load_task
 from sightline.tasks.evaluators import EVALUATORS
 from sightline.tasks.readers.registry import READERS, open_reader
-from sightline.tracking import open_trackers
+from sightline.tracking import TrackedTraining, open_trackers
 from sightline.tracking.base import TRACKERS
 
 TABLE = NameTable("step", {"record": "sightline.steps.*:run", "copy": "shutil:copytree"})
@@ -57,7 +57,7 @@ def storage(name, tmp_path):
 
 
 def trackers(name, tmp_path):
-    open_trackers([name], tmp_path / "new")
+    open_trackers([name], TrackedTraining(tmp_path / "new"))
 
 
 def of(*overrides):

@@ -60,14 +60,18 @@ def test_what_no_step_reaches_does_nothing_again(copy, before):
 
 
 def test_what_is_measured_after_training_trains_nothing(copy, before):
-    names = (
-        "metrics/divided.py",
-        "metrics/exact_match.py",
-        "tasks/detection/measurement.py",
-        "tasks/readers/plates.py",
-    )
-    for name in names:
+    for name in ("metrics/divided.py", "tasks/detection/measurement.py"):
         assert changed(copy, before, name) == {"evaluate", "test"}
+
+
+@pytest.mark.parametrize("name", ["metrics/exact_match.py", "tasks/readers/plates.py"])
+def test_a_reading_that_a_validation_may_choose_by_trains_again(copy, before, name):
+    assert changed(copy, before, name) == {"train", "evaluate", "test"}
+
+
+@pytest.mark.parametrize("name", ["tracking/tensorboard.py", "tracking/base.py", "engine/hooks/pictures.py"])
+def test_what_only_watches_a_training_trains_nothing(copy, before, name):
+    assert changed(copy, before, name) == set()
 
 
 @pytest.mark.parametrize(

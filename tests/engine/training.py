@@ -12,6 +12,7 @@ from sightline.engine.pace import Pace, log_device
 from sightline.engine.state import Validation
 from sightline.engine.training import assemble
 from sightline.tasks.base import load_task
+from sightline.tracking import Tracker
 from tests.squares import TINY_MODEL, TINY_TRAIN, make_card, make_dataset, write_coco
 
 
@@ -36,18 +37,25 @@ def build(folder, settings=TINY_TRAIN, seed=0, task=None, annotated=True, networ
     )
 
 
-def run(folder, settings=TINY_TRAIN, report=lambda iteration, values: None, copy=None, **given):
+def run(folder, settings=TINY_TRAIN, tracker=None, copy=None, **given):
     training = build(folder, settings, **given)
-    training.report = report
+    training.tracker = tracker or training.tracker
     log_device(training.device)
     checkpoints = Checkpoints(folder / "checkpoints", copy, minutes=settings.checkpoint_minutes)
     pace = Pace(training.total, training.device, for_gpu=False, short_names=training.task.short_names)
     return train(training, open_hooks(settings.hooks), checkpoints, pace)
 
 
+class Printer(Tracker):
+    """Prints the iteration of each log line."""
+
+    def log_metrics(self, iteration, values):
+        print(iteration, flush=True)  # noqa: T201
+
+
 if __name__ == "__main__":
     run(
         Path(sys.argv[1]),
         TINY_TRAIN.model_copy(update={"iterations": int(sys.argv[2])}),
-        report=lambda iteration, values: print(iteration, flush=True),  # noqa: T201
+        tracker=Printer(),
     )

@@ -9,13 +9,13 @@ import sys
 import pytest
 
 from sightline.errors import ConfigurationError
-from sightline.tracking import open_trackers
+from sightline.tracking import TrackedTraining, open_trackers
 from sightline.tracking.text import read_metrics
 from tests.golden import raises
 
 
 def test_text_lines_come_back(tmp_path):
-    tracker = open_trackers(["text"], tmp_path / "logs")
+    tracker = open_trackers(["text"], TrackedTraining(tmp_path / "logs"))
     tracker.log_metrics(1, {"loss": 1.5})
     tracker.log_metrics(2, {"loss": 1.25, "val/mask_AP": 0.1})
     assert read_metrics(tmp_path / "logs" / "metrics.jsonl") == [
@@ -34,7 +34,7 @@ def test_a_resumed_run_goes_on_after_its_checkpoint(tmp_path, tail):
     path = tmp_path / "metrics.jsonl"
     lines = b"".join(json.dumps({"iteration": i, "loss": float(i)}).encode() + b"\n" for i in range(1, 6))
     path.write_bytes(lines + tail)
-    tracker = open_trackers(["text"], tmp_path, resume_iteration=4)
+    tracker = open_trackers(["text"], TrackedTraining(tmp_path, 4))
     tracker.log_metrics(5, {"loss": 5.5})
     tracker.close()
     assert [(line["iteration"], line["loss"]) for line in read_metrics(path)] == [
@@ -48,27 +48,27 @@ def test_a_resumed_run_goes_on_after_its_checkpoint(tmp_path, tail):
 
 def test_a_new_run_begins_with_an_empty_file(tmp_path):
     for _ in range(2):
-        tracker = open_trackers(["text"], tmp_path)
+        tracker = open_trackers(["text"], TrackedTraining(tmp_path))
         tracker.log_metrics(1, {"loss": 1.0})
         tracker.close()
     assert len(read_metrics(tmp_path / "metrics.jsonl")) == 1
 
 
 def test_values_must_be_finite(tmp_path):
-    tracker = open_trackers([], tmp_path)
+    tracker = open_trackers([], TrackedTraining(tmp_path))
     with raises(ValueError, "iteration 3", "{'loss': nan}"):
         tracker.log_metrics(3, {"loss": float("nan"), "rate": 1.0})
 
 
 def test_an_unknown_tracker_lists_the_known(tmp_path):
     with raises(ConfigurationError, "wandb"):
-        open_trackers(["text", "wandb"], tmp_path)
+        open_trackers(["text", "wandb"], TrackedTraining(tmp_path))
 
 
 def test_a_missing_tensorboard_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with raises(ConfigurationError):
-        open_trackers(["tensorboard"], tmp_path)
+        open_trackers(["tensorboard"], TrackedTraining(tmp_path))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed")
@@ -76,11 +76,11 @@ def test_a_missing_tensorboard_names_the_extra(tmp_path, monkeypatch):
 def test_tensorboard_shows_a_resumed_curve_once(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    tracker = open_trackers(["tensorboard"], tmp_path)
+    tracker = open_trackers(["tensorboard"], TrackedTraining(tmp_path))
     for iteration in (1, 2, 3):
         tracker.log_metrics(iteration, {"loss": 1.0})
     tracker.close()
-    tracker = open_trackers(["tensorboard"], tmp_path, resume_iteration=2)
+    tracker = open_trackers(["tensorboard"], TrackedTraining(tmp_path, 2))
     tracker.log_metrics(3, {"loss": 0.5})
     tracker.close()
     events = EventAccumulator(str(tmp_path / "tensorboard"))

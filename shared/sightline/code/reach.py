@@ -31,6 +31,9 @@ LIBRARIES = {
 }
 """Import name -> distribution, for the libraries whose version affects numeric results."""
 
+WATCHERS = ("sightline.tracking", "sightline.engine.hooks.pictures")
+"""Modules that only watch a training: neither they nor what only they import can change its result."""
+
 STEPS: tuple[StepName, ...] = get_args(StepName)
 
 _MODULE = re.compile(r"(sightline(?:\.(?:\w+|\*))+)(?::\w+)?")
@@ -89,6 +92,8 @@ def reach(package: Path, module: str) -> Reach:
         # Importing a.b.c also executes a and a.b.
         for name in (".".join(parts[:end]) for end in range(1, len(parts) + 1)):
             path = _file_of(package, name)
+            if name in WATCHERS:
+                break
             if path is not None and name not in found:
                 found[name] = path
                 named = _imported(path.read_bytes(), str(path), tables=name != package.name)

@@ -21,7 +21,7 @@ _SECTIONS: dict[StepName, set[str]] = {
     "evaluate": _COMMON | {"model", "train", "evaluate", "reading"},
     "test": _COMMON | {"model", "train", "evaluate", "test", "reading"},
 }
-_PLACES: dict[str, set[str]] = {
+_PLACES: dict[str, Any] = {
     "data": {"repository", "jobs", "timeout_seconds"},
     "train": {"workers", "trackers", "processes", "checkpoint_minutes"},
 }

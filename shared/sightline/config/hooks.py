@@ -54,12 +54,19 @@ class Profiler(Section):
     first: PositiveInt = Field(10, description="First iteration to record")
 
 
+class Pictures(Section):
+    """Shows predictions and precision-recall curves of each validation in the trackers that can."""
+
+    images: Count = Field(4, description="Number of images of the val split to show; 0: off")
+
+
 class Hooks(Section):
     """Optional parts of the training loop; your own hooks as `module:Class`, with the arguments of the class."""
 
     model_config = ConfigDict(extra="allow")
 
     ema: Ema = Ema()
+    pictures: Pictures = Pictures()
     early_stopping: EarlyStopping = EarlyStopping()
     memory_guard: MemoryGuard = MemoryGuard()
     profiler: Profiler = Profiler()

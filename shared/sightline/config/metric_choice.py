@@ -14,7 +14,7 @@ def check_best_metric(config: Config) -> None:
     Raises:
         ConfigurationError: It is unknown, or is computed only after training.
     """
-    known = [metric.name for metric in task_declaration(config.task).validation_metrics]
+    known = task_declaration(config.task).validated(config.reading)
     if config.train.best_metric not in known:
         raise ConfigurationError(
             f"train.best_metric: {unknown_name('validation metric', config.train.best_metric, known)}"

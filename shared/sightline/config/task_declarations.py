@@ -94,6 +94,11 @@ class TaskDeclaration:
         read = (reading.metric for reading in self.readings.values())
         return (*self.validation_metrics, *self.evaluation_metrics, *read)
 
+    def validated(self, reading: str) -> tuple[str, ...]:
+        """The names of the metrics that training computes at each validation, with this reading or ``none``."""
+        read = [self.readings[reading].metric] if reading in self.readings else []
+        return tuple(metric.name for metric in (*self.validation_metrics, *read))
+
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The names of :attr:`metrics`."""

@@ -43,7 +43,7 @@ def train(training: Training, hooks: HookList, checkpoints: Checkpoints, pace: P
         ConfigurationError: ``train.best_metric`` is not among the metrics.
     """
     settings = training.settings
-    require_metric(settings.best_metric, training.task.metrics)
+    require_metric(settings.best_metric, training.metric_names)
     hooks.load_state_dict(checkpoints.restore(training))
     state = training.state
     if state.iteration and training.is_last:
@@ -128,5 +128,5 @@ def _with_bar(plan: Iterable[list[Sample]], training: Training) -> Iterator[list
 def _log_validation(training: Training, *, is_best: bool) -> None:
     name = training.settings.best_metric
     best = f" (best {name} so far)" if is_best else ""
-    shown = metrics_line(training.metrics, training.task.metrics)
+    shown = metrics_line(training.metrics, training.metric_names)
     _log.info("validation after iteration %d: %s%s", training.state.iteration, shown, best)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -17,12 +17,10 @@ from sightline.data.loading.dataset import CocoDataset, Sample
 from sightline.engine.group import Group
 from sightline.models.model_file import ModelCard
 from sightline.tasks.base import Task
+from sightline.tracking import Tracker
 
 if TYPE_CHECKING:
     from sightline.engine.precision import Precision
-
-Report = Callable[[int, Mapping[str, float]], None]
-"""A callback that takes an iteration and values by name."""
 
 
 @dataclass(slots=True)
@@ -103,7 +101,7 @@ class Training:
         precision: Autocasting and scaling of losses.
         card: The model card of the last validation.
         files: Folder for models and other output.
-        report: Called with the values of each log line and each validation.
+        tracker: Records the values of each log line and each validation.
         state: The progress.
         micro_batch: Images that this device computes at once.
         batch: The images of the current iteration in this process.
@@ -111,6 +109,7 @@ class Training:
         gradient_norm: Norm of its gradients before clipping.
         learning_rate: Its learning rate.
         metrics: Metrics of the last validation.
+        predictions: Its predictions, one per image of the val split; only in the first process.
     """
 
     task: Task
@@ -126,7 +125,7 @@ class Training:
     precision: Precision
     card: ModelCard
     files: Path
-    report: Report
+    tracker: Tracker = field(default_factory=Tracker)
     state: TrainingState = field(default_factory=TrainingState)
     micro_batch: int = 0
     batch: Sequence[Sample] = ()
@@ -134,6 +133,7 @@ class Training:
     gradient_norm: float = 0.0
     learning_rate: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
+    predictions: Sequence[Any] = ()
 
     @property
     def iteration(self) -> int:
@@ -149,6 +149,11 @@ class Training:
     def loss(self) -> float:
         """The loss of the current iteration: the sum of its components."""
         return sum(self.losses.values())
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the metrics of a validation."""
+        return self.task.metric_names(self.card.reading)
 
     @property
     def epoch(self) -> int:
@@ -193,7 +198,7 @@ class Training:
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         self.state.record(values)
         if self.group.is_first:
-            self.report(self.state.iteration, values)
+            self.tracker.log_metrics(self.state.iteration, values)
 
 
 def iteration_seed(seed: int, iteration: int, position: int = 0) -> int:

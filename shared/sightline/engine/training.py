@@ -26,13 +26,14 @@ from sightline.engine.precision import Precision
 from sightline.engine.state import Training, TrainingState, Validation
 from sightline.errors import DataError
 from sightline.models.device import choose_device
-from sightline.models.model_file import ModelCard
+from sightline.models.model_file import ModelCard, read_card
 from sightline.models.preprocessing import Preprocessing
 from sightline.models.stages import freeze
+from sightline.pod import current_run_id
 from sightline.registry.results import RecordResult
 from sightline.storage.uris import fetch
 from sightline.tasks.base import Task, load_task
-from sightline.tracking import open_trackers
+from sightline.tracking import TrackedTraining, flat_parameters, open_trackers
 
 
 def train_network(
@@ -79,11 +80,20 @@ def train_network(
         small_recipe=small_recipe(config.task),
         short_names=training.task.short_names,
     )
-    if not training.group.is_first:
-        return train(training, hooks, checkpoints, pace)
-    with closing(open_trackers(config.train.trackers, files, resume_iteration=resume)) as trackers:
-        training.report = trackers.log_metrics
-        return train(training, hooks, checkpoints, pace)
+    names = config.train.trackers if training.group.is_first else ()
+    tracked = TrackedTraining(
+        files, resume, key=files.parent.name, dataset=record.dataset, tags=_tags(code_rev, record)
+    )
+    with closing(open_trackers(names, tracked)) as training.tracker:
+        training.tracker.log_parameters(flat_parameters(relevant_part("train", config)))
+        try:
+            state = train(training, hooks, checkpoints, pace)
+        except BaseException as error:
+            training.tracker.failed(error)
+            raise
+        for path in sorted(files.glob("*.safetensors")) if training.group.is_first else ():
+            training.tracker.log_model(path, path.stem, read_card(path).metrics)
+    return state
 
 
 def open_training(
@@ -162,9 +172,18 @@ def assemble(
         precision=Precision(settings.precision, device),
         card=card,
         files=files,
-        report=lambda iteration, values: None,  # noqa: ARG005
         micro_batch=settings.micro_batch,
     )
+
+
+def _tags(code_rev: str, record: RecordResult) -> dict[str, str]:
+    return {
+        "sightline.training_tag": record.training_tag,
+        "sightline.training_commit": record.training_commit,
+        "sightline.dataset_digest": record.digest,
+        "sightline.code_rev": code_rev,
+        "sightline.run_id": current_run_id(),
+    }
 
 
 def _require_usable(document: CocoDocument, split: str, config: Config, tag: str) -> None:

@@ -15,8 +15,10 @@ def validate(training: Training) -> dict[str, float]:
     predictor = training.task.predictor(training.evaluated, training.card, training.device)
     images = validation.truth["images"][group.rank :: group.size]
     found = predict_images(predictor, images, validation.root, max_pixels=validation.max_pixels, description="validate")
-    everything = group.gather(found)
-    metrics = training.task.evaluate(validation.truth, everything) if group.is_first else {}
+    training.predictions = group.gather(found)
+    metrics = (
+        training.task.evaluate(validation.truth, training.predictions, training.card.reading) if group.is_first else {}
+    )
     metrics = group.from_first(metrics)
     training.card = replace(training.card, iteration=training.state.iteration, metrics=metrics)
     return metrics

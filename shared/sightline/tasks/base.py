@@ -138,10 +138,9 @@ class Task(Protocol):
     name: str
     short_names: Mapping[str, str] = MappingProxyType({})
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
+    def metric_names(self, reading: str = "none") -> tuple[str, ...]:
         """Names of the metrics that :meth:`evaluate` computes if there is truth."""
-        return tuple(metric.name for metric in task_declaration(self.name).validation_metrics)
+        return task_declaration(self.name).validated(reading)
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """Build the network with random weights; ``num_classes`` does not count the background."""
@@ -178,8 +177,14 @@ class Task(Protocol):
         network, card = load_model(path, task=self.name)
         return self.predictor(network, card, choose_device(device))
 
-    def evaluate(self, truth: CocoDocument, predictions: Sequence[Any]) -> dict[str, float]:
-        """The metrics of a validation by name; metrics that cannot be computed are absent."""
+    def evaluate(self, truth: CocoDocument, predictions: Sequence[Any], reading: str = "none") -> dict[str, float]:
+        """The metrics of a validation by name; metrics that cannot be computed are absent.
+
+        Args:
+            truth: The val split.
+            predictions: One per image, with all scores.
+            reading: The ``reading`` of the configuration; its metric is computed too.
+        """
         ...
 
 

@@ -1,7 +1,16 @@
-"""Trackers, which record training curves."""
+"""Trackers, which record trainings: curves, images, models."""
 
 from __future__ import annotations
 
-from sightline.tracking.base import Tracker, open_trackers
+from sightline.tracking.base import PrecisionRecallCurve, TrackedImage, Tracker, open_trackers
+from sightline.tracking.description import Scalar, TrackedTraining, flat_parameters
 
-__all__ = ["Tracker", "open_trackers"]
+__all__ = [
+    "PrecisionRecallCurve",
+    "Scalar",
+    "TrackedImage",
+    "TrackedTraining",
+    "Tracker",
+    "flat_parameters",
+    "open_trackers",
+]

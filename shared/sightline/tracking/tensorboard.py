@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from sightline.errors import ConfigurationError
 from sightline.extras import installation_command
+from sightline.tracking.base import Tracker
+from sightline.tracking.description import TrackedTraining
 
 
-class TensorBoardTracker:
+class TensorBoardTracker(Tracker):
     """Writes event files to ``<folder>/tensorboard``.
 
     Args:
-        folder: An existing folder.
-        resume_iteration: TensorBoard drops values that were logged earlier for later iterations.
+        training: The training.  TensorBoard drops what was logged after its ``resume_iteration``.
 
     Raises:
         ConfigurationError: TensorBoard is not installed.
     """
 
-    def __init__(self, folder: Path, resume_iteration: int = 0) -> None:
+    def __init__(self, training: TrackedTraining) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ModuleNotFoundError as error:
@@ -28,7 +28,7 @@ class TensorBoardTracker:
                 f"train.trackers: tensorboard needs the package {error.name}, which is not installed; "
                 f"{installation_command('vision', 'tracking')}, or set train.trackers=[text]"
             ) from error
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_iteration + 1)
+        self._writer = SummaryWriter(str(training.folder / "tensorboard"), purge_step=training.resume_iteration + 1)
 
     def log_metrics(self, iteration: int, values: Mapping[str, float]) -> None:
         """See :meth:`sightline.tracking.Tracker.log_metrics`."""

@@ -10,22 +10,22 @@ from typing import Any
 
 from sightline import strict_json
 from sightline.files import write_atomically
+from sightline.tracking.base import Tracker
+from sightline.tracking.description import TrackedTraining
 
 METRICS_FILE = "metrics.jsonl"
 
 
-class TextTracker:
+class TextTracker(Tracker):
     """Appends lines such as ``{"iteration": 20, "loss": 1.2}`` to ``metrics.jsonl``, one per call.
 
     Args:
-        folder: An existing folder.
-        resume_iteration: Lines of later iterations are dropped, as is an incomplete last line.
+        training: The training.  Lines after its ``resume_iteration`` are dropped, as is an incomplete last line.
     """
 
-    def __init__(self, folder: Path, resume_iteration: int = 0) -> None:
-        self._folder = folder
-        path = folder / METRICS_FILE
-        lines = [line for line in read_metrics(path) if line["iteration"] <= resume_iteration]
+    def __init__(self, training: TrackedTraining) -> None:
+        path = training.folder / METRICS_FILE
+        lines = [line for line in read_metrics(path) if line["iteration"] <= training.resume_iteration]
         write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
         self._stream = path.open("a", encoding="utf-8")
 

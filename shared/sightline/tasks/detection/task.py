@@ -13,12 +13,17 @@ from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.dataset import Sample
 from sightline.metrics.coco import Overlap, evaluate_coco
+from sightline.metrics.exact_match import evaluate_exact_match
 from sightline.models.backbone import Backbone, load_backbone_weights
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
 from sightline.tasks.base import Task
 from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.detection.sampling import sampling_seeds
+from sightline.tasks.readers.registry import open_reader
+
+READING_SCORE = 0.5
+"""Lowest score of the detections that are read at a validation, the default of ``evaluate.score_threshold``."""
 
 
 class DetectionTask(Task):
@@ -65,6 +70,14 @@ class DetectionTask(Task):
         """A predictor that uses the network."""
         return self.predictor_class(network, card, device)
 
-    def evaluate(self, truth: CocoDocument, predictions: Sequence[Detections]) -> dict[str, float]:
-        """COCO's average precision for each of :attr:`overlaps`."""
-        return dict(evaluate_coco(truth, predictions, self.overlaps).values)
+    def evaluate(
+        self, truth: CocoDocument, predictions: Sequence[Detections], reading: str = "none"
+    ) -> dict[str, float]:
+        """COCO's average precision for each of :attr:`overlaps`, and the metric of the reading."""
+        values = dict(evaluate_coco(truth, predictions, self.overlaps).values)
+        names = [category["name"] for category in sorted(truth["categories"], key=lambda one: one["id"])]
+        reader = open_reader(reading, names)
+        if reader is not None:
+            sure = [found.above(READING_SCORE) for found in predictions]
+            values |= evaluate_exact_match(truth, sure, reader).values
+        return values

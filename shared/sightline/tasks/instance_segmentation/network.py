@@ -6,6 +6,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNN, MaskRCNNHeads, Mask
 
 from sightline.models.backbone import build_backbone
 from sightline.models.preprocessing import InputBatch, Preprocessing
+from sightline.tasks.detection.full_precision import full_precision_outputs
 from sightline.tasks.detection.sampling import seed_sampling
 from sightline.tasks.detection.two_stages import region_pooling, two_stages
 from sightline.tasks.instance_segmentation.settings import MaskDetector
@@ -39,5 +40,6 @@ def build_detector(model: MaskDetector, num_classes: int) -> MaskRCNN:
         mask_predictor=MaskRCNNPredictor(model.mask_channels, model.mask_channels, num_classes + 1),
     )
     seed_sampling(detector)
+    full_precision_outputs(detector)
     detector.transform = InputBatch(Preprocessing(model.image_size))
     return detector

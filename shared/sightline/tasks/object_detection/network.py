@@ -9,6 +9,7 @@ from torchvision.models.detection.fcos import FCOS
 from sightline.models.backbone import Backbone, build_backbone
 from sightline.models.backbone_names import PYRAMID_STRIDES
 from sightline.models.preprocessing import InputBatch, Preprocessing
+from sightline.tasks.detection.full_precision import full_precision_outputs
 from sightline.tasks.detection.sampling import seed_sampling
 from sightline.tasks.detection.two_stages import two_stages
 from sightline.tasks.object_detection.settings import BoxDetector
@@ -34,6 +35,7 @@ def build_detector(model: BoxDetector, num_classes: int) -> FasterRCNN | FCOS:
     else:
         detector = FasterRCNN(backbone, **two_stages(model, num_classes))
     seed_sampling(detector)
+    full_precision_outputs(detector)
     detector.transform = InputBatch(Preprocessing(model.image_size))
     return detector
 

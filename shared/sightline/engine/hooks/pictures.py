@@ -1,0 +1,76 @@
+"""Predicted images and precision-recall curves in the trackers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from sightline.config.hooks import Pictures
+from sightline.data.loading.dataset import read_listed_image
+from sightline.engine.hooks.base import Hook
+from sightline.report.sections import CurvesSection
+from sightline.tasks.evaluators import open_evaluator
+from sightline.tracking import PrecisionRecallCurve, TrackedImage
+
+if TYPE_CHECKING:
+    from sightline.engine.state import Training
+    from sightline.tasks.evaluators import Evaluator
+
+SCORE = 0.5
+"""Lowest score of the predictions in an image."""
+
+LONGER_SIDE = 800
+"""Larger images are shown reduced to this size, pixels."""
+
+
+class PicturesHook(Hook):
+    """Draws truth beside prediction for some images of the val split, after each validation.
+
+    Args:
+        settings: The section ``train.hooks.pictures``.
+    """
+
+    def __init__(self, settings: Pictures) -> None:
+        self._count = settings.images
+
+    def after_validation(self, training: Training) -> None:
+        """Show images, and curves if the model is the best one so far or the last."""
+        if not training.group.is_first or not training.tracker.shows_pictures:
+            return
+        truth = training.validation.truth
+        names = {category["id"]: category["name"] for category in truth["categories"]}
+        evaluator = open_evaluator(training.card.task, training.card.reading, names)
+        shown = [self._image(training, evaluator, place) for place in range(min(self._count, len(truth["images"])))]
+        training.tracker.log_images(training.iteration, "val/truth and prediction", shown)
+        if training.is_last or training.state.best_iteration == training.iteration:
+            for section in evaluator.measure(truth, training.predictions, SCORE).sections:
+                if isinstance(section, CurvesSection):
+                    self._show_curves(training, section)
+
+    def _image(self, training: Training, evaluator: Evaluator, place: int) -> TrackedImage:
+        validation = training.validation
+        listed = validation.truth["images"][place]
+        image = read_listed_image(validation.root, listed, validation.max_pixels)
+        annotations = [one for one in validation.truth["annotations"] if one["image_id"] == listed["id"]]
+        pair = [
+            evaluator.draw_truth(image, annotations),
+            evaluator.draw(image, training.predictions[place].above(SCORE)),
+        ]
+        both = Image.new("RGB", (sum(one.width for one in pair), image.height))
+        both.paste(pair[0], (0, 0))
+        both.paste(pair[1], (pair[0].width, 0))
+        both.thumbnail((2 * LONGER_SIDE, LONGER_SIDE))
+        return TrackedImage(np.asarray(both), f"{listed['file_name']}: truth, prediction")
+
+    def _show_curves(self, training: Training, section: CurvesSection) -> None:
+        for group, lines in section.lines.items():
+            recall = {name: np.linspace(0, 1, len(precision)) for name, precision in lines.items()}
+            curves = [PrecisionRecallCurve(name, recall[name], np.array(lines[name])) for name in lines]
+            training.tracker.log_curves(training.iteration, f"val/{group}", curves)
+
+
+def make_hook(settings: Pictures) -> PicturesHook | None:
+    """The hook; None if it is off."""
+    return PicturesHook(settings) if settings.images else None

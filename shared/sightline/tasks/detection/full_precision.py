@@ -1,0 +1,26 @@
+"""Outputs of heads in float32, also under automatic mixed precision.
+
+torchvision decodes boxes in the type of the head's output.  bfloat16 has 8 bits of precision: at 1,000 pixels, a
+coordinate would be rounded to a multiple of 4.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_map
+
+_HEADS = {"rpn.head", "roi_heads.box_predictor", "roi_heads.mask_predictor", "head"}
+
+
+def full_precision_outputs(detector: nn.Module) -> None:
+    """Convert the floating-point outputs of the heads of a torchvision detector to float32."""
+    for name, module in detector.named_modules():
+        if name in _HEADS:
+            module.register_forward_hook(_converted)
+
+
+def _converted(head: nn.Module, inputs: Any, outputs: Any) -> Any:  # noqa: ANN401, ARG001  (the signature of a hook)
+    return tree_map(lambda tensor: tensor.float() if torch.is_floating_point(tensor) else tensor, outputs)

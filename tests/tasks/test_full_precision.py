@@ -1,0 +1,31 @@
+"""Boxes keep their precision when the network computes with half of it."""
+
+import pytest
+import torch
+
+from sightline.tasks.instance_segmentation.network import build_detector as build_mask_detector
+from sightline.tasks.object_detection.network import build_detector as build_box_detector
+from sightline.tasks.object_detection.settings import BoxDetector
+from tests.squares import TINY_MODEL
+
+BOXES = {"image_size": 1024, "anchor_sizes": (32, 64, 128, 256), "fpn_channels": 32}
+NETWORKS = {
+    "mask_rcnn": lambda: build_mask_detector(TINY_MODEL.model_copy(update=BOXES), 2),
+    "faster_rcnn": lambda: build_box_detector(BoxDetector(backbone="timm:test_resnet", **BOXES), 2),
+    "fcos": lambda: build_box_detector(BoxDetector(backbone="timm:test_resnet", detector="fcos", **BOXES), 2),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_coordinates_of_large_images_are_not_rounded_to_multiples_of_four(name):
+    torch.manual_seed(0)
+    network = NETWORKS[name]().eval()
+    if name == "fcos":  # at first, most distances to its points are zero, and the points are multiples of four
+        torch.nn.init.constant_(network.head.regression_head.bbox_reg.bias, 0.37)
+    image = torch.randint(0, 256, (3, 1024, 1024), dtype=torch.uint8)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        (found,) = network([image])
+    assert found["boxes"].dtype is torch.float32
+    far = found["boxes"][(found["boxes"] > 520) & (found["boxes"] < 1000)]
+    assert len(far) > 20
+    assert (far % 4 != 0).float().mean() > 0.9
