@@ -1,12 +1,12 @@
 """A tiny dataset that a tiny network can be trained on: squares and discs on grey, as COCO or as labelme."""
 
+import hashlib
 import json
 import math
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sightline.config.augmentation import Augmentation
 from sightline.config.train import Train
 from sightline.data.loading.dataset import CocoDataset
 from sightline.data.rasterizer import encode_mask, rasterize
@@ -18,6 +18,7 @@ CLASSES = ("square", "disc")
 
 TINY_MODEL = MaskDetector(
     backbone="timm:test_resnet",
+    weights="none",
     image_size=64,
     fpn_channels=16,
     head_channels=32,
@@ -37,7 +38,7 @@ TINY_TRAIN = Train(
     log_every=2,
     workers=0,
     device="cpu",
-    augmentation=Augmentation(flip=0.5, scale=0.3),
+    augmentation={"flip": 0.5, "scale": 0.3},
 )
 
 
@@ -72,7 +73,7 @@ def write_coco(root, images, first=0):
         image.save(root / f"{index}.png")
         document["images"].append(
             {"id": image_id, "file_name": f"{index}.png", "width": image.width, "height": image.height}
-            | {"sha256": "", "group": ""}
+            | {"sha256": hashlib.sha256((root / f"{index}.png").read_bytes()).hexdigest(), "group": ""}
         )
         for kind, points in shapes:
             corners = np.array(points)
@@ -115,7 +116,9 @@ def write_labelme(folder, images):
         (folder / f"{index}.json").write_text(json.dumps(document))
 
 
-def make_dataset(root, images=5, *, model=TINY_MODEL, augmentation=TINY_TRAIN.augmentation, seed=0, cache_bytes=2**20):
+def make_dataset(
+    root, images=5, *, model=TINY_MODEL, augmentation=TINY_TRAIN.augmentation, seed=0, loading=TINY_TRAIN, **changes
+):
     """A :class:`CocoDataset` of freshly drawn images."""
     document = write_coco(root, images)
     return CocoDataset(
@@ -125,7 +128,8 @@ def make_dataset(root, images=5, *, model=TINY_MODEL, augmentation=TINY_TRAIN.au
         max_pixels=10**6,
         augmentation=augmentation,
         seed=seed,
-        cache_bytes=cache_bytes,
+        loading=loading,
+        **changes,
     )
 
 

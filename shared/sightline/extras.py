@@ -17,6 +17,8 @@ EXTRA_OF_MODULE = {
     "kfp_server_api": "kfp",
     "kubernetes": "kfp",
     "tensorboard": "tracking",
+    "mlflow": "mlflow",
+    "wandb": "wandb",
 }
 """Module that a command may need -> the extra that installs it."""
 

@@ -1,7 +1,7 @@
 """Log lines and progress: a progress bar on a terminal, a line every few seconds in a pod's log.
 
 A task of a local run has no terminal; with ``SIGHTLINE_PROGRESS=records`` it reports its progress to its parent
-process, which has one.
+process, which has one.  With ``SIGHTLINE_PROGRESS=none``, no progress is shown.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LINE_INTERVAL_SECONDS = 5.0
 RECORD_INTERVAL_SECONDS = 0.2
 PROGRESS_VARIABLE = "SIGHTLINE_PROGRESS"
+NO_PROGRESS = "none"
 BYTE_UNITS = ("bytes", "kB", "MB", "GB")
 
 _RECORD_MARK = "::progress:: "
@@ -174,7 +175,8 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._started = self._last_line = time.monotonic()
-        if self.total == 0:
+        if self.total == 0 or os.environ.get(PROGRESS_VARIABLE) == NO_PROGRESS:
+            self._lines = False
             return self
         if os.environ.get(PROGRESS_VARIABLE) == "records":
             self._reports = True

@@ -33,6 +33,12 @@ def test_where_and_how_fast_is_not_what():
     assert changed("work.dir=/else", "storage.uri=/else", "database.url=sqlite:////else") == set()
 
 
+def test_random_weights_have_one_digest_however_they_are_written():
+    assert changed("model.weights=") == changed("model.weights=none") == set()
+    assert changed("model.weights=auto") == {"train", "evaluate", "test"}
+    assert changed("model.weights_mirror=gs://bucket/weights") == set()
+
+
 def test_fields_that_came_later_leave_the_digests_of_before_alone():
     assert changed("evaluate.minimum=0.05", "evaluate.replace_unreadable=false") == set()
     assert changed("evaluate.minimum=0.1") == {"evaluate", "test"}

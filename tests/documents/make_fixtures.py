@@ -21,6 +21,8 @@ from sightline.engine.checkpoint import take_snapshot
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.state import TrainingState
 from sightline.models.model_file import save_model
+from sightline.models.weights.sources import Download
+from sightline.models.weights.stored import store
 from sightline.storage import open_storage
 from tests.engine.training import build
 from tests.shapes_world import World
@@ -32,7 +34,12 @@ FORMATS = {"checkpoint": 2, "history": 2, "kept_predictions": 2, "model": 2, "su
 
 DIGESTS = {
     "plates": ["data.tag=plates_ann_v1"],
-    "instance_segmentation": ["data.classes=[cat, dog]", "data.aliases={kitten: cat}", "evaluate.minimum=0.2"],
+    "instance_segmentation": [
+        "data.classes=[cat, dog]",
+        "data.aliases={kitten: cat}",
+        "evaluate.minimum=0.2",
+        "model.weights=none",  # the default when the digests were stored
+    ],
     "instance_segmentation_small": ["data.classes=[a]", "data.splits={train: 0.5, val: 0.25, test: 0.25}", "seed=3"],
 }
 
@@ -90,6 +97,10 @@ def from_calls(folder: Path) -> None:
     write("checkpoint", (folder / "checkpoint.safetensors").read_bytes(), "safetensors")
     Checkpoints(folder / "checkpoints").save(training, {}, last=True)
     write("checkpoint_manifest", (folder / "checkpoints" / "00000004.json").read_text())
+    weights, entry = folder / "weights.safetensors", folder / "weights.json"
+    store(weights, entry, "W.V1", Download({"a": torch.zeros(1)}, "https://host/w.pth", "b" * 64, ("cat", "dog")))
+    write("stored_weights", entry.read_bytes())
+    write("weights_origin", weights.read_bytes(), "safetensors")
     package = folder / "sightline"
     package.mkdir()
     (package / "version.py").write_text('__version__ = "0.1.0"\n')

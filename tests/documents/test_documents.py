@@ -23,10 +23,20 @@ from sightline.documents import DocumentError, DocumentKind
 from sightline.engine.checkpoint import CHECKPOINT, read_state
 from sightline.engine.checkpoints import MANIFEST as CHECKPOINT_MANIFEST
 from sightline.engine.checkpoints import read_manifest as read_checkpoint_manifest
-from sightline.errors import CodeError, DataError, ModelFileError, RepositoryError, SightlineError, StepError
+from sightline.errors import (
+    CodeError,
+    DataError,
+    ModelFileError,
+    RepositoryError,
+    SightlineError,
+    StepError,
+    StorageError,
+)
 from sightline.evaluation.inference import KEPT_PREDICTIONS, infer_split, predictions_to_json
 from sightline.garbage.naming import read_document as read_for_gc
 from sightline.models.model_file import MODEL_CARD, card_document, read_card
+from sightline.models.safetensors_file import read_metadata
+from sightline.models.weights.stored import ORIGIN, STORED, origin_of, read_entry
 from sightline.registry import results as stored
 from sightline.registry import store
 from sightline.registry.champions import CHAMPION, pointer_key, read_champion
@@ -135,10 +145,12 @@ CASES = {
     "model": Case(MODEL_CARD, at("m.safetensors", lambda folder: read_card(folder / "m.safetensors")), ModelFileError, {"classes": "a"}),
     "checkpoint": Case(CHECKPOINT, at("c.safetensors", lambda folder: read_state(folder / "c.safetensors")), StepError, {"iteration": "1"}),
     "checkpoint_manifest": Case(CHECKPOINT_MANIFEST, at("c/00000004.json", lambda folder: read_checkpoint_manifest(folder / "c" / "00000004.json")), StepError, {"files": 1}),
+    "weights_origin": Case(ORIGIN, at("w.safetensors", lambda folder: origin_of(read_metadata(folder / "w.safetensors"), folder)), ModelFileError, {"classes": 1}),
+    "stored_weights": Case(STORED, in_bucket("W.V1.json", lambda bucket: read_entry(bucket, "W.V1")), StorageError, {"size_bytes": "1"}),
 }  # fmt: skip
 
 ONLY_WRITTEN = {"selected_model", "current_model", "digests"}
-KEYS = {"model": "sightline", "checkpoint": "sightline-checkpoint"}
+KEYS = {"model": "sightline", "checkpoint": "sightline-checkpoint", "weights_origin": "sightline-weights"}
 FILES = {f"{path.parent.name} {path.stem}": path for path in sorted(FIXTURES.glob("*/*")) if path.parent.name in CASES}
 
 

@@ -39,3 +39,9 @@ def test_the_linter_refuses_what_would_undo_a_limit(place):
             f"TID251 `{name.rpartition('.')[0] if name.startswith(('pickle.', 'zipfile.')) else name}` is banned"
             in output
         )
+
+
+def test_weights_are_unpickled_and_downloaded_in_one_place():
+    code = "import torch\ntorch.load('a.pt', weights_only=True)\ntorch.hub.download_url_to_file('a', 'b')"
+    assert lint(code, "shared/sightline/models/weights/sources.py").count("is banned") == 2
+    assert lint(code, "shared/sightline/models/weights/tensors.py").count("is banned") == 0

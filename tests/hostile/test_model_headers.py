@@ -3,17 +3,19 @@
 # ruff: noqa: E501  (a table: one row a fault, with its whole message)
 
 import json
+import os
 import struct
 
 import pytest
+import torch
 
 from sightline.engine.checkpoint import read_state
 from sightline.errors import ModelFileError, StepError
-from sightline.models.backbone import build_backbone, load_backbone_weights
 from sightline.models.model_file import card_of, read_card
 from sightline.models.safetensors_file import read_metadata
+from sightline.models.weights.tensors import read_tensors
 from sightline.version import __version__
-from tests.squares import TINY_MODEL
+from tests.golden import raises
 
 PICKLE = "the file is a pickle, which can run any code when loaded, so Sightline reads only .safetensors; if you trust it, convert it: safetensors.torch.save_file(torch.load(file, weights_only=True), target)"
 
@@ -95,12 +97,50 @@ def test_a_file_that_cannot_be_is_refused_by_every_reader(case, tmp_path):
             read(path)
         assert str(caught.value).startswith(f"{path}: {message}")
     with pytest.raises(ModelFileError) as caught:
-        load_backbone_weights(build_backbone(TINY_MODEL), path)
-    assert str(caught.value).startswith(f"{path}: {message}")
+        read_tensors(path)
+    # Weights may be a pickle, but only one of tensors.
+    expected = "cannot read the checkpoint of PyTorch (" if message == PICKLE else message
+    assert str(caught.value).startswith(f"{path}: {expected}")
     with pytest.raises(StepError) as step:
         read_state(path)
     assert f"{path}: {message}" in str(step.value)
     assert f"remove the folder {tmp_path}" in str(step.value)
+
+
+class Command:
+    """An object that runs a command when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_weights_that_run_a_command_are_refused_before_they_run_it(tmp_path, legacy):
+    content = {"conv1.weight": torch.zeros(1), "bias": Command(tmp_path / "ran")}
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=not legacy)
+    with raises(ModelFileError, "w.pth"):
+        read_tensors(tmp_path / "w.pth")
+    assert not (tmp_path / "ran").exists()
+    torch.load(tmp_path / "w.pth", weights_only=False)  # the file does what it says
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {}, {"epoch": 3}, torch.zeros(2)])
+def test_a_checkpoint_without_named_tensors_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "w.pth")
+    with raises(ModelFileError, "w.pth", "no tensors by name"):
+        read_tensors(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("size", [100, 1000, 2000])
+def test_a_truncated_checkpoint_is_refused(tmp_path, size):
+    torch.save({"conv1.weight": torch.zeros(1000)}, tmp_path / "w.pth")
+    (tmp_path / "w.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:size])
+    with pytest.raises(ModelFileError, match=r"w\.pth: cannot read the checkpoint"):
+        read_tensors(tmp_path / "w.pth")
 
 
 def test_a_name_in_the_file_cannot_steer_a_terminal(tmp_path):

@@ -1,19 +1,17 @@
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
-from torchvision.models import resnet18
 from torchvision.ops import FrozenBatchNorm2d
 
-from sightline.errors import ConfigurationError, ModelFileError
-from sightline.models.backbone import build_backbone, load_backbone_weights
+from sightline.errors import ConfigurationError
+from sightline.models.backbone import build_backbone
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.settings import MaskDetector
 from tests.golden import raises
 
 
 def model(backbone, **changes):
-    values = {"image_size": 64, "fpn_channels": 16, "anchor_sizes": (8, 16, 32, 64)}
+    values = {"weights": "none", "image_size": 64, "fpn_channels": 16, "anchor_sizes": (8, 16, 32, 64)}
     return MaskDetector(backbone=backbone, **(values | changes))
 
 
@@ -79,46 +77,8 @@ def test_norms():
     assert nn.GroupNorm in group
     assert nn.BatchNorm2d not in group
     assert nn.BatchNorm2d in batch
-    pretrained = build_backbone(model("resnet18", weights="weights.safetensors"))
-    assert any(isinstance(module, FrozenBatchNorm2d) for module in pretrained.modules())
-
-
-def test_weights_are_loaded_and_a_classifier_is_left_out(tmp_path):
-    source = resnet18(weights=None)
-    save_file(source.state_dict(), tmp_path / "weights.safetensors")
-    backbone = build_backbone(model("resnet18", weights="weights.safetensors")).eval()
-    load_backbone_weights(backbone, tmp_path / "weights.safetensors")
-    images = torch.rand(1, 3, 64, 64)
-    source.eval()
-    stem = source.maxpool(source.relu(source.bn1(source.conv1(images))))
-    assert torch.allclose(backbone.body(images)["0"], source.layer1(stem), atol=1e-5)
-
-
-def test_weights_of_a_timm_model_are_loaded(tmp_path):
-    first, second = (build_backbone(model("timm:test_resnet")) for _ in range(2))
-    save_file(first.body.network.state_dict(), tmp_path / "weights.safetensors")
-    load_backbone_weights(second, tmp_path / "weights.safetensors")
-    for name, tensor in first.body.state_dict().items():
-        assert torch.equal(tensor, second.body.state_dict()[name]), name
-
-
-def test_weights_that_do_not_fit_are_refused_with_their_names(tmp_path):
-    path = tmp_path / "weights.safetensors"
-    tensors = resnet18(weights=None).state_dict()
-    tensors["conv1.weight"] = torch.zeros(64, 1, 7, 7)
-    del tensors["layer1.0.conv1.weight"]
-    save_file(tensors, path)
-    with pytest.raises(ModelFileError) as caught:
-        load_backbone_weights(build_backbone(model("resnet18", weights="w")), path)
-    assert "conv1.weight: [64, 1, 7, 7], expected [64, 3, 7, 7]" in str(caught.value)
-    assert "layer1.0.conv1.weight: missing, expected [64, 64, 3, 3]" in str(caught.value)
-    assert "2 of 100 tensors" in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no tensors in here"])
-def test_unreadable_weights_are_refused(tmp_path, content):
-    path = tmp_path / "weights.safetensors"
-    if content is not None:
-        path.write_bytes(content)
-    with raises(ModelFileError):
-        load_backbone_weights(build_backbone(model("timm:test_resnet")), path)
+    for weights in ("auto", "weights.safetensors", "ResNet18_Weights.IMAGENET1K_V1"):
+        pretrained = {type(module) for module in build_backbone(model("resnet18", weights=weights)).modules()}
+        assert FrozenBatchNorm2d in pretrained
+        assert nn.BatchNorm2d not in pretrained
+    assert nn.BatchNorm2d in {type(module) for module in build_backbone(model("resnet18", weights="")).modules()}

@@ -35,6 +35,15 @@ def faults_of(*overrides, recipe="instance_segmentation"):
         ("model.backbone=timm:vit_base_patch16_224", "model.backbone", "strides 4, 8, 16 and 32"),
         ("model.anchor_sizes=[32, 64]", "model.anchor_sizes", "4 or 5 sizes"),
         ("model.weights=/none/resnet50.safetensors", "model.weights", "/none/resnet50.safetensors"),
+        (
+            "model.weights=MaskRCNN_ResNet50_FPN_Weights.COCO_V2",
+            "model.weights",
+            "MaskRCNN_ResNet50_FPN_Weights.COCO_V1",
+        ),
+        ("model.weights=imagenet", "model.weights", "ResNet50_Weights.IMAGENET1K_V1"),
+        ("model.weights=timm:convnext_tiny.fb_in1k", "model.backbone=resnet50", "weights of another model"),
+        ("model.backbone=resnet50_gn", "model.weights", "model.weights=none"),
+        ("model.backbone=timm:mobilenetv4_conv_small_035", "model.weights", "timm publishes no weights"),
         ("train.warmup_iterations=20000", "train.warmup_iterations", "train.iterations = 10000"),
         ("train.best_metric=EIR", "train.best_metric", "mask_AP"),
         ("train.best_metric=accuracy", "train.best_metric", "box_AP50"),
@@ -89,8 +98,31 @@ def test_weights_are_looked_into(tmp_path):
     save_file({"conv1.weight": np.zeros((2, 2), np.float32)}, good)
     bad.write_bytes(b"PK\x03\x04 a pickle in a zip archive")
     check_configuration(decode("instance_segmentation", ["data.classes=[cat]", f"model.weights={good}"]))
+    check_configuration(decode("instance_segmentation", ["data.classes=[cat]", f"model.weights={bad}"]))
+    bad.write_bytes(b"GGUF and so on")
     (fault,) = faults_of(f"model.weights={bad}")
-    assert "pickle" in fault
+    assert "GGUF" in fault
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model.weights=auto"],
+        ["model.weights=none", "model.backbone=resnet50_gn"],
+        ["model.weights=FasterRCNN_ResNet50_FPN_Weights.COCO_V1"],
+        ["model.weights=ResNet50_Weights.IMAGENET1K_V2"],
+        ["model.backbone=timm:convnext_tiny"],
+        ["model.backbone=timm:convnext_tiny", "model.weights=timm:convnext_tiny.fb_in22k"],
+        ["model.weights=champion:pets"],
+    ],
+)
+def test_published_weights_are_known_by_name(overrides):
+    check_configuration(decode("instance_segmentation", ["data.classes=[cat]", *overrides]))
+
+
+def test_an_unknown_tag_of_timm_names_the_nearest():
+    (fault,) = faults_of("model.backbone=timm:convnext_tiny", "model.weights=timm:convnext_tiny.fb_in2k")
+    assert "fb_in22k" in fault
 
 
 def test_where_timm_is_not_installed_its_models_are_left_to_train(monkeypatch):

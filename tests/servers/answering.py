@@ -48,14 +48,16 @@ def answering_server(tls=None):
             answer = server.answers.get(f"{self.command} {parts.path}", (404, {"message": "no such thing"}, {}))
             status, content, headers = answer(asked) if callable(answer) else answer
             kind = "text/plain" if isinstance(content, str) else "application/json"
-            data = (content if isinstance(content, str) else json.dumps(content)).encode()
+            text = content if isinstance(content, str | bytes) else json.dumps(content)
+            data = text.encode() if isinstance(text, str) else text
             self.send_response(status)
             for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(data)
+            if self.command != "HEAD":
+                self.wfile.write(data)
 
-        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815  (http.server's names)
+        do_GET = do_HEAD = do_POST = do_DELETE = handle_any  # noqa: N815  (http.server's names)
 
         def log_message(self, *arguments):
             pass

@@ -3,18 +3,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
 from sightline.config.schema import Config, Data, Database, Splits, Storage, Work
+from sightline.data.loading.dataset import CocoDataset
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.database import ModelUse, Named, RunUse, open_database
 from sightline.errors import DataError, ModelFileError, RepositoryError
 from sightline.evaluation.environment import processor_name
-from sightline.models.backbone import build_backbone
+from sightline.files import file_sha256
 from sightline.models.model_file import read_card
+from sightline.registry.champions import ChampionPointer, pointer_key, write_champion
 from sightline.registry.store import from_json, to_json
+from sightline.runs.resolve import with_pinned_weights
 from sightline.runs.tensorboard import tensorboard_folder
 from sightline.steps import record as record_step
 from sightline.steps import train as train_step
@@ -189,27 +193,78 @@ def test_other_classes_than_those_recorded_are_refused(recorded, tmp_path):
         train_step.run(changed(config, "data", classes=("disc", "square")), REVISION, record)
 
 
+SHORT = {"iterations": 1, "warmup_iterations": 0, "validate_every": 1, "learning_rate": 1e-9, "weight_decay": 0.0}
+
+
 def test_pretrained_weights_are_where_training_begins(recorded, tmp_path):
     _, config, record = recorded
     config = changed(config, "storage", uri=str(tmp_path / "bucket"))
-    backbone = build_backbone(TINY_MODEL)
-    save_file(backbone.body.network.state_dict(), tmp_path / "weights.safetensors")
-    settings = {
-        "iterations": 1,
-        "warmup_iterations": 0,
-        "validate_every": 1,
-        "learning_rate": 1e-9,
-        "weight_decay": 0.0,
-    }
-    begun = changed(changed(config, "model", weights=str(tmp_path / "weights.safetensors")), "train", **settings)
+    weights = tmp_path / "weights.safetensors"
+    source = timm.create_model("test_resnet")
+    save_file(source.state_dict(), weights)
+    begun = changed(changed(config, "model", weights=str(weights)), "train", **SHORT)
     result = train_step.run(begun, REVISION, record)
     network, card = load_model(fetch(result.candidates[0].uri, tmp_path))
-    assert card.architecture.weights.endswith("weights.safetensors")
-    first = next(iter(backbone.body.parameters()))
-    assert (next(iter(network.backbone.body.parameters())) - first).abs().max() < 1e-6
-    save_file({"other": next(backbone.parameters()).detach()}, tmp_path / "weights.safetensors")
-    with raises(ModelFileError):
+    assert card.architecture.weights == card.weights == str(weights)
+    assert card.weights_sha256 == file_sha256(weights)
+    assert (network.backbone.body.network.conv1[0].weight - source.conv1[0].weight).abs().max() < 1e-6
+    table = fetch(result.history.replace("history.json", "weights.txt"), tmp_path).read_text()
+    assert f"weights: {weights}" in table
+    assert "re-initialized" in table
+    save_file({"other": torch.zeros(1)}, weights)
+    with raises(ModelFileError, "weights.safetensors"):
         train_step.run(changed(begun, "train", iterations=2), REVISION, record)
+
+
+def test_a_resumed_training_does_not_need_the_weights_again(recorded, tmp_path):
+    _, config, record = recorded
+    weights = tmp_path / "weights.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), weights)
+    config = changed(changed(config, "storage", uri=str(tmp_path / "bucket")), "model", weights=str(weights))
+    config = changed(changed(config, "work", dir=str(tmp_path / "work")), "train", checkpoint_every=2)
+    digest = file_sha256(weights)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CocoDataset, "sample", broken_after(CocoDataset.sample, images=7))
+        with pytest.raises(RuntimeError, match="broken on purpose"):
+            train_step.run(config, REVISION, record)
+    weights.unlink()
+    result = train_step.run(config, REVISION, record)
+    card = read_card(fetch(result.candidates[-1].uri, tmp_path))
+    assert (card.iteration, card.weights, card.weights_sha256) == (TINY_TRAIN.iterations, str(weights), digest)
+
+
+def broken_after(sample, images):
+    """A method that reads some samples and then fails."""
+    seen = iter(range(images))
+
+    def read(*arguments):
+        if next(seen, None) is None:
+            raise RuntimeError("broken on purpose")
+        return sample(*arguments)
+
+    return read
+
+
+def test_training_begins_with_a_champion(recorded, trained, tmp_path):
+    _, config, record = recorded
+    storage = open_storage(config.storage.uri)
+    model = trained.candidates[0]
+    pointer = ChampionPointer("mask_AP", model.sha256, model.uri, trained.training_tag, 0.5, "", "")
+    write_champion(storage, "shapes", pointer, 0)
+    try:
+        config = changed(changed(config, "model", weights="champion:shapes"), "train", **SHORT)
+        pinned = with_pinned_weights(config)
+        assert pinned.model.weights == model.uri
+        result = train_step.run(config, REVISION, record)
+    finally:
+        storage.delete(pointer_key("shapes", "mask_AP"))
+    network, card = load_model(fetch(result.candidates[0].uri, tmp_path))
+    before, _ = load_model(fetch(model.uri, tmp_path / "before"))
+    assert card.weights == model.uri
+    for name, tensor in before.named_parameters():
+        assert (network.get_parameter(name) - tensor).abs().max() < 1e-6, name
+    with raises(ModelFileError, "shapes"):
+        with_pinned_weights(config)
 
 
 def test_one_candidate_where_the_best_is_the_last(recorded, tmp_path):

@@ -26,6 +26,7 @@ COMMANDS = {
     "labelme": ("sightline.cli.labelme", "Check labelme annotations."),
     "lineage": ("sightline.cli.lineage", "Show what a model, tag or run was made from, and what was made from it."),
     "model": ("sightline.cli.model", "Inspect models and run them on images."),
+    "train": ("sightline.cli.train", "Try a recipe on recorded data before a long training."),
     "runs": ("sightline.cli.runs", "List, show and compare runs."),
 }
 """Name -> (module that defines the click command ``command``, its description in ``--help``)."""

@@ -73,9 +73,11 @@ def _sha256(name: str) -> str:
     """The SHA-256 of the model at a path or URI, or of ``champion:DATASET``; empty for any other name."""
     path = Path(name).expanduser()
     if not path.is_file() and name.startswith("champion:"):
-        from sightline.prediction.models import find_champion
+        from sightline.config.settings import embedded_or_own
+        from sightline.registry.named_champion import find_champion
+        from sightline.storage import open_storage
 
-        return find_champion(name).sha256
+        return find_champion(open_storage(embedded_or_own("storage", "uri")), name).sha256
     if not path.is_file() and "://" not in name:
         return ""
     from sightline.storage.uris import fetch

@@ -115,6 +115,28 @@ def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max
         )
 
 
+@command.command("mirror")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("mirror", metavar="URI")
+def fill_mirror(*, names: tuple[str, ...], mirror: str) -> None:
+    """Copy published weights to a folder or bucket, for machines without internet.
+
+    NAME is the name of weights of torchvision, such as MaskRCNN_ResNet50_FPN_Weights.COCO_V1, or of timm, such as
+    timm:convnext_tiny.fb_in1k; URI is the mirror, such as gs://bucket/weights, which the configuration names as
+    model.weights_mirror.  Weights that the mirror has already are left alone.
+    """
+    from sightline.models.weights.sources import full_name
+    from sightline.models.weights.stored import fill_mirror as fill
+    from sightline.storage import open_storage
+
+    storage = open_storage(mirror)
+    complete = [full_name(name) for name in names]  # all names are checked before the first download
+    with tempfile.TemporaryDirectory() as cache:
+        for name in complete:
+            added = fill(name, Path(cache), storage)
+            click.echo(f"{name}: {'copied to' if added else 'already in'} {storage.uri}")
+
+
 def _share(broken: int, images: int) -> str:
     return "the image" if images == 1 else f"{broken:,} of {images:,} images"
 
@@ -129,6 +151,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
         ("input", f"longer side {preprocessing.image_size} px, mean {preprocessing.mean}, std {preprocessing.std}"),
         ("classes", ", ".join(classes)),
         ("reading", card.reading),
+        *([("weights", f"{card.weights} (SHA-256 {card.weights_sha256})")] if card.weights else []),
         ("training tag", f"{card.training_tag} (commit {card.training_commit})"),
         ("dataset digest", card.dataset_digest),
         ("code revision", card.code_rev),

@@ -207,6 +207,11 @@ def _apply(document: Document, override: str, faults: list[str]) -> None:
     section = document
     for key in keys[:-1]:
         child = section.setdefault(key, {})
+        if isinstance(child, list):
+            faults.append(
+                f"{path}: {key} is a list, which is set as a whole: --set '{path.partition(f'.{key}.')[0]}.{key}=[...]'"
+            )
+            return
         if not isinstance(child, dict):
             faults.append(f"{path}: {key} is a single value, not a section")
             return

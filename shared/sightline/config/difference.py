@@ -68,5 +68,17 @@ def differences_from_recipe(configuration: Mapping[str, Any]) -> list[Difference
     recipe = str(configuration.get("recipe", ""))
     if recipe not in recipe_names():
         return None
-    found = differences(recipe_document(recipe), dict(configuration))
+    found = differences(
+        _with_complete_augmentation(recipe_document(recipe)), _with_complete_augmentation(configuration)
+    )
     return [one for one in found if not any(f"{one.path}.".startswith(f"{place}.") for place in PLACES)]
+
+
+def _with_complete_augmentation(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the augmentation as a list with all values: it was a mapping in earlier releases."""
+    from sightline.config.augmentation import complete
+
+    train = document.get("train")
+    if not isinstance(train, Mapping) or "augmentation" not in train:
+        return dict(document)
+    return {**document, "train": {**train, "augmentation": complete(train["augmentation"])}}

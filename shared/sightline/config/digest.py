@@ -23,9 +23,13 @@ _SECTIONS: dict[StepName, set[str]] = {
 }
 _PLACES: dict[str, Any] = {
     "data": {"repository", "jobs", "timeout_seconds"},
-    "train": {"workers", "trackers", "processes", "checkpoint_minutes"},
+    "model": {"weights_mirror"},
+    "train": {"workers", "trackers", "processes", "nodes", "checkpoint_minutes", "cache_ram_gb", "cache_disk_gb"},
 }
 """Fields for locations and speed, which do not affect results and are not part of the digest."""
+
+_RANDOM_WEIGHTS = ""
+"""How the first releases wrote ``none``."""
 
 _ANY_TASK = {"task": DEFAULT_TASK}
 """Fixed in record's digest: all tasks train on the same training sets."""
@@ -65,7 +69,10 @@ def config_digest(step: StepName, config: Config) -> str:
     from sightline.config.defaults import defaults_of
 
     defaults = defaults_of(type(config)) | {"model": defaults_of(type(config.model))}
-    return _digest(step, relevant_part(step, config), defaults)
+    part = relevant_part(step, config)
+    if "model" in part and not config.model.is_pretrained:
+        part["model"]["weights"] = _RANDOM_WEIGHTS
+    return _digest(step, part, defaults)
 
 
 def record_digest(configuration: Mapping[str, Any]) -> str:
@@ -91,8 +98,21 @@ def step_key(step: StepName, config: Config, *inputs: str) -> str:
 
 
 def _digest(step: StepName, part: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    part, defaults = _with_first_augmentation(part), _with_first_augmentation(defaults)
     document = _without_new_defaults(part, defaults) | (_ANY_TASK if step == "record" else {})
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _with_first_augmentation(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A part of the configuration with the augmentation as the first release had it, if it could express it."""
+    from sightline.config.augmentation import as_first_release, complete
+
+    train = part.get("train")
+    entries = complete(train.get("augmentation")) if isinstance(train, Mapping) else None
+    if not isinstance(train, Mapping) or not isinstance(entries, list):
+        return part
+    mapping = as_first_release(entries)
+    return {**part, "train": {**train, "augmentation": entries if mapping is None else mapping}}
 
 
 def _without_new_defaults(part: Mapping[str, Any], defaults: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sightline.config.published_weights import AUTO, DETECTOR_BODY, DETECTOR_CHANNELS, NONE, body_weights
 from sightline.config.section import Address, Fraction, PositiveFloat, PositiveInt, Section
 
 RegionCount = Annotated[int, Field(gt=0, le=100_000)]
@@ -17,8 +18,25 @@ ImageSize = Annotated[int, Field(ge=32, le=4096)]
 class Network(Section):
     """Settings of the network; those that only one task has are marked."""
 
-    weights: Address = Field("", description="Path or URI of pretrained backbone weights (.safetensors); empty: random")
+    weights: Address = Field(
+        AUTO,
+        description="Weights to start from: auto (published weights that fit the network), none (random), the name of "
+        "published weights (of torchvision, or timm:<name>.<tag>), the path or URI of a file, or champion:<dataset>",
+    )
+    weights_mirror: Address = Field(
+        "", description="Folder or URI that sightline model mirror has filled with published weights; empty: internet"
+    )
     image_size: ImageSize = Field(800, description="Length of the longer side of the network's input, in pixels")
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether training starts from weights that were trained before; empty means the same as ``none``."""
+        return self.weights not in {"", NONE}
+
+    @property
+    def published_weights(self) -> str:
+        """The name of the published weights that fit this network best; empty if there are none."""
+        return ""
 
 
 class Detector(Network):
@@ -39,3 +57,13 @@ class Detector(Network):
     max_detections: RegionCount = Field(100, description="Detections kept per image")
     score_threshold: Fraction = Field(0.05, description="Minimum score of a detection")
     nms_iou: Fraction = Field(0.5, description="IoU threshold of non-maximum suppression")
+
+    @property
+    def published_weights(self) -> str:
+        """The name of the published weights of its body; empty if there are none."""
+        return body_weights(self.backbone)
+
+    @property
+    def has_published_pyramid(self) -> bool:
+        """Whether body and pyramid have the shapes of torchvision's detectors."""
+        return (self.backbone, self.fpn_channels) == (DETECTOR_BODY, DETECTOR_CHANNELS)

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from sightline.config.augmentation import KINDS
 from sightline.config.network import Network
 from sightline.config.schema import Config
 from sightline.config.task_declarations import task_declaration, task_names
@@ -20,6 +21,14 @@ _EMBEDDED = {
     "work.dir": "~/.sightline/work",
 }
 """Generic form of the values of :func:`sightline.config.settings.embedded_defaults` for the page."""
+
+_AUGMENTATIONS = """
+## Augmentations
+
+The entries of `train.augmentation`, such as `[{name: rotate, degrees: 5}, {name: flip, probability: 0.5}]`. A name
+`module:Class` is a class of your own; the other keys are its arguments.
+[Augmentation](training.md#augmentation) explains them.
+"""
 
 Schema = Mapping[str, Any]
 """A part of pydantic's JSON schema."""
@@ -90,7 +99,19 @@ def markdown() -> str:
         parts += [
             f"| `{key.path}` | {_cell(key.meaning)} | {_cell(key.values)} | {_code(key.default)} |\n" for key in members
         ]
-    return "".join(parts)
+    return "".join(parts) + "".join(_augmentations())
+
+
+def _augmentations() -> Iterator[str]:
+    """The kinds of augmentation, each with its keys."""
+    yield _AUGMENTATIONS
+    yield "\n| name | key | meaning | values | default |\n| --- | --- | --- | --- | --- |\n"
+    for name, kind in KINDS.items():
+        schema = kind.model_json_schema()
+        yield f"| `{name}` | | {_cell(_about(schema, ''))} | | |\n"
+        for key in _keys(schema, schema, ""):
+            if key.path != "name":
+                yield f"| | `{key.path}` | {_cell(key.meaning)} | {_cell(key.values)} | {_code(key.default)} |\n"
 
 
 def _keys(whole: Schema, section: Schema, path: str) -> Iterator[Key]:
@@ -140,13 +161,19 @@ def _values(whole: Schema, field: Schema) -> str:
         return " or ".join(_values(whole, _resolved(whole, one)) for one in field["anyOf"])
     kind = field.get("type", "")
     if kind == "array":
-        least = ", at least one" if field.get("minItems") else ""
-        return f"list of {_values(whole, _resolved(whole, field.get('items', {})))}{least}"
+        return _list_values(whole, field)
     if kind == "object":
         inner = field.get("additionalProperties")
         return f"mapping to {_values(whole, inner)}" if isinstance(inner, Mapping) else "mapping"
     names = {"integer": "whole number", "number": "number", "string": "string", "boolean": "true | false"}
     return f"{names.get(str(kind), str(kind))}{_range(field)}"
+
+
+def _list_values(whole: Schema, field: Schema) -> str:
+    if "prefixItems" in field:
+        return f"[{', '.join(_values(whole, _resolved(whole, item)) for item in field['prefixItems'])}]"
+    least = ", at least one" if field.get("minItems") else ""
+    return f"list of {_values(whole, _resolved(whole, field.get('items', {})))}{least}"
 
 
 def _range(field: Schema) -> str:

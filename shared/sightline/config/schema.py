@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from sightline.config.augmentation import require_classes
 from sightline.config.network import Network
 from sightline.config.section import Address, Fraction, KnownName, PositiveFloat, PositiveInt, Section
 from sightline.config.task_declarations import (
@@ -25,6 +26,7 @@ from sightline.config.task_declarations import (
     task_declaration,
     task_names,
 )
+from sightline.config.tracking import Tracking
 from sightline.config.train import Train
 from sightline.url_secrets import holds_secret
 
@@ -266,6 +268,7 @@ class Config(Section):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     test: Test = Test()
+    tracking: Tracking = Tracking()
     storage: Storage
     database: Database
     work: Work
@@ -282,6 +285,13 @@ class Config(Section):
             named = filled.get(section, {})
             filled[section] = {**choice, **named} if isinstance(named, dict) else named
         return filled
+
+    @field_validator("train")
+    @classmethod
+    def _classes_of_the_augmentation(cls, train: Train, info: ValidationInfo) -> Train:
+        if "data" in info.data:
+            require_classes(train.augmentation, info.data["data"].classes)
+        return train
 
     @field_validator("reading")
     @classmethod

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sightline.config.augmentation import Augmentation
+from sightline.config.augmentation import DEFAULT_AUGMENTATION, Augmentation
 from sightline.config.hooks import Hooks
+from sightline.config.loading import Loading
 from sightline.config.section import KnownName, PositiveFloat, PositiveInt, Section
 
-TRACKER_NAMES = ("text", "tensorboard")
-"""A tracker that receives the training curves; each is a module of that name in :mod:`sightline.tracking`."""
+TRACKER_NAMES = ("text", "tensorboard", "mlflow", "wandb")
+"""A tracker that records the training; each is a module of that name in :mod:`sightline.tracking`."""
 
 OPTIMIZERS = (
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd",
@@ -69,7 +70,7 @@ class ParameterGroup(Section):
         return pattern
 
 
-class Train(Section):
+class Train(Loading):
     """The training loop."""
 
     iterations: PositiveInt = Field(10_000, description="Optimizer steps in total")
@@ -113,14 +114,16 @@ class Train(Section):
         "scaled losses); fp32 on a CPU. Half precision needs less memory, and is 1.2 to 1.4 times as fast",
     )
     processes: Literal["auto"] | PositiveInt = Field(
-        "auto", description="Training processes on this machine, one per GPU; auto: all GPUs, or one process on a CPU"
+        "auto", description="Training processes on each machine, one per GPU; auto: all GPUs, or one process on a CPU"
+    )
+    nodes: PositiveInt = Field(
+        1, description="Machines to train on, with a TrainJob of Kubeflow Trainer; more than 1 requires Kubeflow"
     )
     validate_every: PositiveInt = Field(500, description="Iterations between validations")
     validate_epochs: NonNegativeFloat = Field(0.0, description="Passes between validations, in place of validate_every")
     checkpoint_every: PositiveInt = Field(500, description="Iterations between checkpoints")
     checkpoint_minutes: PositiveFloat = Field(5.0, description="Longest time between two checkpoints in minutes")
     log_every: PositiveInt = Field(20, description="Iterations between log lines")
-    workers: Annotated[int, Field(ge=0)] = Field(1, description="Number of processes that prepare batches")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if there is one")
     best_metric: str = Field(
         "mask_AP", description="Validation metric that selects the best checkpoint; the default depends on the task"
@@ -138,7 +141,10 @@ class Train(Section):
         ("text", "tensorboard"), description="Where training curves are written"
     )
     hooks: Hooks = Hooks()
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = Field(
+        DEFAULT_AUGMENTATION,
+        description="Random changes of training images, in this order, each with its probability; see below",
+    )
 
     def total_iterations(self, images: int) -> int:
         """The number of iterations of a training on ``images`` images."""

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
+
+from sightline.models.device import choose_device
+
+TIMEOUT = timedelta(hours=2)
+"""Longest time that a process waits for the others, for example while the first one evaluates or writes a model.
+
+It only matters if a process hangs: one that ends is noticed at once by the process that started it.
+"""
 
 Value = TypeVar("Value")
 
@@ -100,3 +111,31 @@ class Group:
         """Wait until all processes are here."""
         if self.size > 1:
             dist.barrier()
+
+
+@contextmanager
+def joined_group(device: str) -> Iterator[Group]:
+    """Join the other processes of a training: with NCCL on GPUs, with Gloo on CPUs.
+
+    The variables of torchrun say which process this is.  On GPUs, each process uses the GPU of its local number.
+
+    Args:
+        device: ``train.device`` of the configuration.
+
+    Raises:
+        ConfigurationError or StepError: The device is not available.
+    """
+    chosen, local = choose_device(device), int(os.environ["LOCAL_RANK"])
+    if chosen.type == "cuda":
+        chosen = torch.device("cuda", local)
+        torch.cuda.set_device(chosen)
+        dist.init_process_group("nccl", timeout=TIMEOUT, device_id=chosen)
+    else:
+        dist.init_process_group("gloo", timeout=TIMEOUT)
+    try:
+        yield Group(dist.get_rank(), dist.get_world_size(), chosen)
+    except BaseException:
+        if chosen.type != "cuda":  # NCCL would wait for the others
+            dist.destroy_process_group()  # the others notice that this process does not go on
+        raise
+    dist.destroy_process_group()

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 
-from sightline.data.loading.batches import batches
 from sightline.data.loading.dataset import Sample
+from sightline.data.loading.worker_failure import worker_failures_explained
 from sightline.engine.candidates import keep_if_good, require_metric, save_all
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.gradients import compute_gradients
@@ -16,6 +16,7 @@ from sightline.engine.not_finite import allows_step
 from sightline.engine.optimizer import set_learning_rate
 from sightline.engine.pace import Pace
 from sightline.engine.precision import clip_gradients
+from sightline.engine.preflight import check_first_losses
 from sightline.engine.schedules import rate_factor
 from sightline.engine.state import Training, TrainingState
 from sightline.engine.validation import validate
@@ -52,13 +53,15 @@ def train(training: Training, hooks: HookList, checkpoints: Checkpoints, pace: P
         _log.info("resuming after iteration %d of %d", state.iteration, training.total)
     pace.begin(state.iteration, state.seconds)
     train_mode(training.network, stages=settings.frozen_stages, norms=settings.frozen_norms)
-    with closing(checkpoints), hooks.watching(training):
+    with closing(checkpoints), hooks.watching(training), worker_failures_explained():
         hooks.call("before_training", training)
-        for batch in _with_bar(pace.waiting_for(_batches(training)), training):
+        for batch in _with_bar(pace.waiting_for(training.batches(training.settings.workers)), training):
             state.iteration += 1
             training.batch = batch
             if hooks.allow_step(training):
                 _step(training, hooks)
+                if state.iteration == 1:
+                    check_first_losses(training)
             hooks.call("after_step", training)
             pace.count(settings.batch_size)
 
@@ -68,7 +71,7 @@ def train(training: Training, hooks: HookList, checkpoints: Checkpoints, pace: P
                 pace.log(values)
             if training.ends_epoch:
                 hooks.call("after_epoch", training)
-            if training.due(settings.validation_interval(len(training.dataset))):
+            if training.due(settings.validation_interval(training.images)):
                 training.metrics = validate(training)
                 train_mode(training.network, stages=settings.frozen_stages, norms=settings.frozen_norms)
                 training.note({f"val/{name}": value for name, value in training.metrics.items()})
@@ -104,19 +107,6 @@ def _step(training: Training, hooks: HookList) -> None:
         hooks.call("before_optimizer_step", training)
         training.precision.step(training.optimizer)
         hooks.call("after_optimizer_step", training)
-
-
-def _batches(training: Training) -> Iterator[list[Sample]]:
-    return batches(
-        training.dataset,
-        batch_size=training.settings.batch_size,
-        seed=training.seed,
-        first=training.state.iteration + 1,
-        last=training.total,
-        workers=training.settings.workers,
-        process=training.group.rank,
-        processes=training.group.size,
-    )
 
 
 def _with_bar(plan: Iterable[list[Sample]], training: Training) -> Iterator[list[Sample]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -50,6 +50,7 @@ class Pace:
         device: The device of the training.
         for_gpu: Whether the network is intended for GPUs.
         small_recipe: The recipe to recommend on a machine without a GPU.
+        advice: Fraction of the time spent waiting for data -> what to do about it; empty: nothing.
         short_names: Name of a loss component -> a short name that fits a line of 80 columns.
     """
 
@@ -61,10 +62,12 @@ class Pace:
         for_gpu: bool,
         small_recipe: str = SMALL_RECIPE,
         short_names: Mapping[str, str] = MappingProxyType({}),
+        advice: Callable[[float], str] | None = None,
     ) -> None:
         self._total = total
         self._gpu_missing = for_gpu and device.type == "cpu"
         self._small_recipe, self._short_names = small_recipe, short_names
+        self._advice, self._laps = advice, 0
         self.begin()
 
     def begin(self, iteration: int = 0, seconds: float = 0.0) -> None:
@@ -155,8 +158,17 @@ class Pace:
         together = f"  {parts}  {load}"
         for line in [together] if len(together) <= LOG_COLUMNS else [f"  {parts}", f"  {load}"]:
             _log.info("%s", line)
+        self._advise(values["data_wait"])
         if not self._said:
             self._warn_of_cpu()
+
+    def _advise(self, wait: float) -> None:
+        """Say once what the bottleneck is; the first lap includes the start of the workers."""
+        self._laps += 1
+        text = self._advice(wait) if self._advice and self._laps > 1 else ""
+        if text:
+            _log.warning("%s", text)
+            self._advice = None
 
     def _log_estimate(self) -> None:
         _log.info(

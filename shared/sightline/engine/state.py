@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
 from sightline.config.train import Train
 from sightline.data.formats.coco import CocoDocument
+from sightline.data.loading.batches import batches
 from sightline.data.loading.dataset import CocoDataset, Sample
 from sightline.engine.group import Group
 from sightline.models.model_file import ModelCard
@@ -48,6 +49,8 @@ class TrainingState:
         ranking: The best models so far, best first.
         not_finite: Iterations in a row that were left out because the loss was not finite.
         stopped: Why the training ended before its last iteration; empty: it did not.
+        weights: Name, path or URI of the weights that the training started from; empty: random.
+        weights_sha256: SHA-256 of their file.
         history: One record per logged iteration.
     """
 
@@ -58,6 +61,8 @@ class TrainingState:
     ranking: list[Ranked] = field(default_factory=list)
     not_finite: int = 0
     stopped: str = ""
+    weights: str = ""
+    weights_sha256: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
 
     def record(self, values: Mapping[str, float]) -> None:
@@ -100,6 +105,7 @@ class Training:
         optimizer: The optimizer.
         precision: Autocasting and scaling of losses.
         card: The model card of the last validation.
+        images: Number of images in a pass, which depends on the sampling.
         files: Folder for models and other output.
         tracker: Records the values of each log line and each validation.
         state: The progress.
@@ -124,6 +130,7 @@ class Training:
     optimizer: torch.optim.Optimizer
     precision: Precision
     card: ModelCard
+    images: int
     files: Path
     tracker: Tracker = field(default_factory=Tracker)
     state: TrainingState = field(default_factory=TrainingState)
@@ -143,7 +150,7 @@ class Training:
     @property
     def total(self) -> int:
         """Number of iterations of the whole training."""
-        return self.settings.total_iterations(len(self.dataset))
+        return self.settings.total_iterations(self.images)
 
     @property
     def loss(self) -> float:
@@ -158,12 +165,12 @@ class Training:
     @property
     def epoch(self) -> int:
         """Number of passes over the training images that are complete."""
-        return self.state.iteration * self.settings.batch_size // len(self.dataset)
+        return self.state.iteration * self.settings.batch_size // self.images
 
     @property
     def ends_epoch(self) -> bool:
         """Whether the current iteration completes a pass over the training images."""
-        before = (self.state.iteration - 1) * self.settings.batch_size // len(self.dataset)
+        before = (self.state.iteration - 1) * self.settings.batch_size // self.images
         return self.epoch > before
 
     @property
@@ -174,6 +181,24 @@ class Training:
     def due(self, every: int) -> bool:
         """Whether something that happens every ``every`` iterations, and at the end, happens now."""
         return self.is_last or self.state.iteration % every == 0
+
+    def batches(self, workers: int | Literal["auto"]) -> Iterator[list[Sample]]:
+        """The batches of this process that follow the current iteration.
+
+        Args:
+            workers: Number of processes that prepare them in advance, as in the settings.
+        """
+        return batches(
+            self.dataset,
+            batch_size=self.settings.batch_size,
+            seed=self.seed,
+            first=self.state.iteration + 1,
+            last=self.total,
+            workers=workers,
+            process=self.group.rank,
+            processes=self.group.size,
+            on_gpu=self.device.type == "cuda",
+        )
 
     def stop(self, reason: str) -> None:
         """End the training after the current iteration; its models are kept.

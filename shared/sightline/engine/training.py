@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,16 +15,19 @@ from sightline.config.digest import relevant_part
 from sightline.config.schema import Config
 from sightline.config.train import Train
 from sightline.data.formats.coco import CocoDocument, read_coco
-from sightline.data.loading.batches import CACHE_BYTES
-from sightline.data.loading.dataset import CocoDataset
+from sightline.data.loading.bottleneck import LoadingFacts, data_wait_advice
+from sightline.data.loading.dataset import CACHE_FOLDER, CocoDataset
+from sightline.data.loading.workers import choose_workers
 from sightline.data.repository.checkout import Checkout
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.group import Group
 from sightline.engine.hooks.base import open_hooks
+from sightline.engine.initial_weights import load_initial_weights
 from sightline.engine.loop import train
 from sightline.engine.optimizer import build_optimizer
 from sightline.engine.pace import Pace, log_device
 from sightline.engine.precision import Precision
+from sightline.engine.preflight import check_feasible, overfit_one_batch
 from sightline.engine.state import Training, TrainingState, Validation
 from sightline.errors import DataError
 from sightline.models.device import choose_device
@@ -31,9 +36,8 @@ from sightline.models.preprocessing import Preprocessing
 from sightline.models.stages import freeze
 from sightline.pod import current_run_id
 from sightline.registry.results import RecordResult
-from sightline.storage.uris import fetch
 from sightline.tasks.base import Task, load_task
-from sightline.tracking import TrackedTraining, flat_parameters, open_trackers
+from sightline.tracking import TrackedTraining, flat_parameters, mlflow_uri, open_trackers
 
 
 def train_network(
@@ -68,10 +72,7 @@ def train_network(
     device = choose_device(config.train.device)
     log_device(device)
     training = open_training(config, code_rev, record, source, files=files, device=device, group=group or Group())
-    resume = checkpoints.read_state().iteration
-    weights = files.parent / "weights"
-    if not resume and config.model.weights:
-        training.task.load_backbone(training.network, fetch(config.model.weights, weights))
+    resume = _begin_or_resume(config, training, checkpoints)
     hooks = open_hooks(config.train.hooks)
     pace = Pace(
         training.total,
@@ -79,10 +80,11 @@ def train_network(
         for_gpu=is_for_gpu(config.task, config.model),
         small_recipe=small_recipe(config.task),
         short_names=training.task.short_names,
+        advice=partial(data_wait_advice, facts=_loading_facts(training)),
     )
     names = config.train.trackers if training.group.is_first else ()
     tracked = TrackedTraining(
-        files, resume, key=files.parent.name, dataset=record.dataset, tags=_tags(code_rev, record)
+        files, resume, files.parent.name, record.dataset, _tags(code_rev, record), mlflow_uri(config)
     )
     with closing(open_trackers(names, tracked)) as training.tracker:
         training.tracker.log_parameters(flat_parameters(relevant_part("train", config)))
@@ -94,6 +96,19 @@ def train_network(
         for path in sorted(files.glob("*.safetensors")) if training.group.is_first else ():
             training.tracker.log_model(path, path.stem, read_card(path).metrics)
     return state
+
+
+def _begin_or_resume(config: Config, training: Training, checkpoints: Checkpoints) -> int:
+    """Prepare a new training, or find the one to resume; returns the iteration of its checkpoint, or 0."""
+    state = checkpoints.read_state()
+    if not state.iteration:
+        check_feasible(training)
+        load_initial_weights(config, training)
+        if config.train.sanity:
+            overfit_one_batch(training)
+        state = training.state
+    training.card = replace(training.card, weights=state.weights, weights_sha256=state.weights_sha256)
+    return state.iteration
 
 
 def open_training(
@@ -124,7 +139,8 @@ def open_training(
         max_pixels=config.data.max_pixels,
         augmentation=config.train.augmentation,
         seed=config.seed,
-        cache_bytes=CACHE_BYTES // max(1, config.train.workers),
+        loading=config.train,
+        cache_folder=Path(config.work.dir) / CACHE_FOLDER,
     )
     torch.manual_seed(config.seed)
     network = task.build_network(config.model, len(config.data.classes))
@@ -171,9 +187,18 @@ def assemble(
         optimizer=build_optimizer(network, settings),
         precision=Precision(settings.precision, device),
         card=card,
+        images=dataset.pass_length,
         files=files,
         micro_batch=settings.micro_batch,
     )
+
+
+def _loading_facts(training: Training) -> LoadingFacts:
+    settings, group = training.settings, training.group
+    on_gpu = training.device.type == "cuda"
+    largest = training.dataset.largest_image_bytes * -(-settings.batch_size // group.size)
+    workers = choose_workers(settings.workers, batch_bytes=largest, on_gpu=on_gpu, processes=group.size)
+    return training.dataset.loading_facts(workers)
 
 
 def _tags(code_rev: str, record: RecordResult) -> dict[str, str]:
@@ -202,7 +227,7 @@ def _require_usable(document: CocoDocument, split: str, config: Config, tag: str
 def _card(config: Config, code_rev: str, record: RecordResult, document: CocoDocument) -> ModelCard:
     return ModelCard(
         task=config.task,
-        architecture=config.model,
+        architecture=config.model.model_copy(update={"weights_mirror": ""}),  # which mirror does not change the model
         classes=config.data.classes,
         category_ids=tuple(category["id"] for category in document["categories"]),
         preprocessing=Preprocessing(config.model.image_size),

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import resnet
 from torchvision.models._utils import IntermediateLayerGetter
@@ -18,7 +15,7 @@ from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from sightline.config.network import Detector
-from sightline.errors import ConfigurationError, ModelFileError
+from sightline.errors import ConfigurationError
 from sightline.models.backbone_names import (
     PYRAMID_STRIDES,
     RESNETS,
@@ -26,7 +23,6 @@ from sightline.models.backbone_names import (
     require_anchor_sizes,
     unknown_backbone,
 )
-from sightline.models.safetensors_file import read_metadata
 
 
 class Backbone(nn.Module):
@@ -65,7 +61,7 @@ class Backbone(nn.Module):
 def build_backbone(model: Detector) -> Backbone:
     """Build the backbone given by ``model.backbone``, with random weights.
 
-    ``<resnet>`` has BatchNorm, which is frozen if ``model.weights`` names pretrained weights (batches of a detector are
+    ``<resnet>`` has BatchNorm, which is frozen if training starts from pretrained weights (batches of a detector are
     too small to estimate its statistics); ``<resnet>_gn`` has GroupNorm; ``timm:<name>`` is any timm model that returns
     feature maps.
 
@@ -73,12 +69,12 @@ def build_backbone(model: Detector) -> Backbone:
         ConfigurationError: There is no such backbone, or the number of anchor sizes does not match its pyramid.
     """
     if model.backbone.startswith(TIMM):
-        body = _TimmBody(model.backbone.removeprefix(TIMM), model.image_size)
+        body = TimmBody(model.backbone.removeprefix(TIMM), model.image_size)
         return Backbone(body, body.channels, model)
     name = model.backbone.removesuffix("_gn")
     if name not in RESNETS:
         raise unknown_backbone(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
-    norm: Callable[[int], nn.Module] = FrozenBatchNorm2d if model.weights else nn.BatchNorm2d
+    norm: Callable[[int], nn.Module] = FrozenBatchNorm2d if model.is_pretrained else nn.BatchNorm2d
     if model.backbone.endswith("_gn"):
         norm = partial(nn.GroupNorm, 32)
     network = getattr(resnet, name)(weights=None, norm_layer=norm)
@@ -97,47 +93,14 @@ def check_timm(model: Detector) -> None:
         build_backbone(model)
 
 
-def load_backbone_weights(backbone: Backbone, path: Path) -> None:
-    """Load pretrained weights into the body of a backbone; the last layer of a classifier in the file is ignored.
+class TimmBody(nn.Module):
+    """A timm model that returns feature maps at the strides of the pyramid, channels first.
 
-    Args:
-        backbone: From :func:`build_backbone`.
-        path: A ``.safetensors`` file with the tensor names of torchvision or timm.
-
-    Raises:
-        ModelFileError: The file cannot be read, or tensors of the body are missing or have another shape.
+    Attributes:
+        network: The model.
+        channels: Number of channels of each feature map.
+        create: Creates another model like it, with more arguments of ``timm.create_model``.
     """
-    read_metadata(path)
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelFileError(
-            f"{path}: cannot read backbone weights ({error}); set model.weights to a .safetensors file"
-        ) from error
-    body: nn.Module = backbone.body.network if isinstance(backbone.body, _TimmBody) else backbone.body
-    wanted = {name: tensor for name, tensor in body.state_dict().items() if not name.endswith("num_batches_tracked")}
-    faults = _differences(wanted, tensors)
-    if faults:
-        shown = "\n".join(f"  {fault}" for fault in faults[:10]) + ("\n  ..." if len(faults) > 10 else "")
-        raise ModelFileError(
-            f"{path}: {len(faults)} of {len(wanted)} tensors do not match the backbone:\n{shown}\n"
-            "use weights of the architecture given by model.backbone"
-        )
-    body.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
-
-
-def _differences(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
-    faults = []
-    for name, tensor in wanted.items():
-        if name not in found:
-            faults.append(f"{name}: missing, expected {list(tensor.shape)}")
-        elif found[name].shape != tensor.shape:
-            faults.append(f"{name}: {list(found[name].shape)}, expected {list(tensor.shape)}")
-    return faults
-
-
-class _TimmBody(nn.Module):
-    """A timm model that returns feature maps at the strides of the pyramid, channels first."""
 
     def __init__(self, name: str, image_size: int) -> None:
         super().__init__()
@@ -145,14 +108,15 @@ class _TimmBody(nn.Module):
 
         if name not in timm.list_models():
             raise unknown_backbone(TIMM + name, [TIMM + known for known in timm.list_models()])
-        options: dict[str, Any] = {"pretrained": False, "features_only": True}
+        options: dict[str, Any] = {"features_only": True}
         if "swin" in name:
             # Windows are laid out for one image size; the layout must adapt to the batch.
             options |= {"img_size": -(-image_size // 32) * 32, "strict_img_size": False}
         try:
             strides = _feature_info(timm.create_model(name, **options)).reduction()
             levels = [strides.index(stride) for stride in PYRAMID_STRIDES]
-            self.network = timm.create_model(name, out_indices=levels, **options)
+            self.create: Callable[..., nn.Module] = partial(timm.create_model, name, out_indices=levels, **options)
+            self.network = self.create()
             self.channels: list[int] = _feature_info(self.network).channels()
         except (RuntimeError, ValueError, AttributeError, TypeError, AssertionError) as error:
             raise ConfigurationError(
@@ -161,6 +125,7 @@ class _TimmBody(nn.Module):
             ) from error
 
     def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
+        """Compute feature maps float [B, channels, H / stride, W / stride], finest first."""
         features = self.network(images)
         if str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC"):
             features = [feature.permute(0, 3, 1, 2).contiguous() for feature in features]

@@ -50,6 +50,8 @@ class ModelCard:
         code_rev: Revision of the code that trained it.
         iteration: Number of iterations after which the weights were saved.
         metrics: Metrics on the val split, by name.
+        weights: Where its initial weights came from; empty if they were random, or in files of earlier releases.
+        weights_sha256: SHA-256 of the file with its initial weights.
     """
 
     task: str
@@ -65,6 +67,8 @@ class ModelCard:
     code_rev: str
     iteration: int
     metrics: dict[str, float]
+    weights: str = ""
+    weights_sha256: str = ""
 
     @field_validator("architecture", mode="plain")
     @classmethod

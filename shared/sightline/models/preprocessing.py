@@ -62,7 +62,7 @@ class InputBatch(nn.Module):
                 that an image gives the same features in a batch of any size.
         """
         sizes = [(image.shape[1], image.shape[2]) for image in images]
-        canvases = [tuple(target["canvas_hw"].tolist()) for target in targets or () if "canvas_hw" in target]
+        canvases = [target["canvas_hw"].tolist() for target in targets or () if "canvas_hw" in target]
         height, width = (-(-max(side) // _STRIDE) * _STRIDE for side in zip(*sizes, *canvases, strict=True))
         batch = images[0].new_zeros((len(images), 3, height, width), dtype=torch.float32)
         for row, image in zip(batch, images, strict=True):

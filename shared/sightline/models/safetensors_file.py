@@ -55,7 +55,9 @@ def read_metadata(path: Path) -> dict[str, str]:
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            _require_safetensors(file.read(_LENGTH_BYTES), size, path)
+            fault = _fault(file.read(_LENGTH_BYTES), size, path)
+        if fault:
+            raise ModelFileError(f"{path}: {fault}")
         with safe_open(path, framework="np") as tensors:  # NumPy or torch is only imported when a tensor is read
             return dict(tensors.metadata() or {})
     except OSError as error:
@@ -68,18 +70,28 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelFileError(f"{path}: the file is damaged or truncated ({printable}); fetch it again") from error
 
 
-def _require_safetensors(beginning: bytes, size: int, path: Path) -> None:
-    """Reject other formats by the first eight bytes, which must be the length of the JSON that follows."""
+def is_pickle(path: Path) -> bool:
+    """Whether a file is a pickle, as ``torch.save`` writes it; False if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            return _fault(file.read(_LENGTH_BYTES), size, path) == _PICKLE
+    except OSError:
+        return False
+
+
+def _fault(beginning: bytes, size: int, path: Path) -> str:
+    """What is wrong with a file, by its first eight bytes, which must be the length of the JSON that follows."""
     length: int = struct.unpack("<Q", beginning)[0] if len(beginning) == _LENGTH_BYTES else 0
     fits = 2 <= length <= min(LONGEST_HEADER, size - _LENGTH_BYTES)
     for known, remark in _BEGINNINGS.items():
         if beginning.startswith(known) and not (fits and length % 8 == 0):
-            raise ModelFileError(f"{path}: {remark}")
+            return remark
     if fits:
-        return
+        return ""
     if path.suffix.lower() in _PICKLE_NAMES:
-        raise ModelFileError(f"{path}: {_PICKLE}")
-    raise ModelFileError(
-        f"{path}: not a safetensors file, or truncated: a header of {length} bytes is declared in a file of {size} "
+        return _PICKLE
+    return (
+        f"not a safetensors file, or truncated: a header of {length} bytes is declared in a file of {size} "
         f"bytes (at most {LONGEST_HEADER} are read); fetch the file again"
     )

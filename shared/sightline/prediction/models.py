@@ -7,19 +7,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sightline.config.published_weights import CHAMPION
 from sightline.config.settings import embedded_or_own
 from sightline.database import open_database
 from sightline.database.queries.names import MIN_DIGITS
 from sightline.errors import AmbiguousNameError, ModelFileError, UnknownNameError
 from sightline.evaluation.inference import fetch_model
-from sightline.registry.champions import DEFAULT_TASK, ChampionPointer, read_champion
-from sightline.storage import Storage, open_storage
+from sightline.registry.named_champion import champion_pointers, find_champion
+from sightline.storage import open_storage
 from sightline.storage.uris import fetch
 
 if TYPE_CHECKING:
     from sightline.tasks.base import Predictor
-
-CHAMPION = "champion:"
 
 _DIGEST = re.compile(rf"[0-9a-fA-F]{{{MIN_DIGITS},64}}")
 
@@ -44,7 +43,7 @@ def find_model(model: str | Path, folder: str | Path) -> Path:
     if path.is_file():
         return path
     if model.startswith(CHAMPION):
-        pointer = find_champion(model)
+        pointer = find_champion(open_storage(embedded_or_own("storage", "uri")), model)
         return fetch_model(pointer.uri, pointer.sha256, folder)
     if "://" in model:
         return fetch(model, folder)
@@ -89,7 +88,7 @@ def _registered(digits: str) -> tuple[str, str]:
             record = None
             pointers = {
                 pointer.sha256: pointer.uri
-                for pointer in _pointers(open_storage(embedded_or_own("storage", "uri")), "")
+                for pointer in champion_pointers(open_storage(embedded_or_own("storage", "uri")), "")
                 if pointer.sha256.startswith(digits.lower())
             }
             if len(pointers) != 1:
@@ -97,55 +96,3 @@ def _registered(digits: str) -> tuple[str, str]:
             return next(iter(pointers.items()))
     assert record is not None  # noqa: S101  (its digest was found above)
     return record.sha256, record.uri
-
-
-def find_champion(model: str) -> ChampionPointer:
-    """The champion given as ``champion:DATASET``, ``champion:DATASET/METRIC`` or ``champion:DATASET/TASK/METRIC``.
-
-    Raises:
-        ModelFileError: There is none, or there are several.
-        StorageError: The bucket cannot be read.
-    """
-    name = model.removeprefix(CHAMPION)
-    dataset, slash, metric = name.partition("/")
-    storage = open_storage(embedded_or_own("storage", "uri"))
-    if not dataset or (slash and not metric):
-        raise ModelFileError(f"{CHAMPION}{name}: expected {CHAMPION}DATASET or {CHAMPION}DATASET/METRIC")
-    pointers = {_name_of(pointer): pointer for pointer in _pointers(storage, dataset)}
-    if not pointers:
-        known = sorted({key.split("/")[1] for key in storage.names("champions/") if key.count("/") in {2, 3}})
-        said = f"it has champions of {', '.join(known)}" if known else "it has no champions"
-        raise ModelFileError(
-            f"{storage.uri} has no champion of the dataset {dataset}; {said}; train, evaluate and promote a model, or "
-            "set storage.uri in the settings file"
-        )
-    if metric:
-        if metric not in pointers:
-            raise ModelFileError(
-                f"{dataset} has no champion by {metric}; it has champions by {', '.join(sorted(pointers))}"
-            )
-        return pointers[metric]
-    if len({pointer.sha256 for pointer in pointers.values()}) > 1:
-        choices = ", ".join(
-            f"{CHAMPION}{dataset}/{name} ({pointer.sha256[:12]}, {pointer.value:.4f})"
-            for name, pointer in sorted(pointers.items())
-        )
-        raise ModelFileError(f"{dataset} has several champions; choose one: {choices}")
-    return next(iter(pointers.values()))
-
-
-def _pointers(storage: Storage, dataset: str) -> list[ChampionPointer]:
-    """The champions of a dataset; of all datasets if ``dataset`` is empty."""
-    found = []
-    for key in storage.names(f"champions/{dataset}/" if dataset else "champions/"):
-        folder, _, name = key.removeprefix("champions/").partition("/")
-        task, _, metric = name.rpartition("/")
-        if name.endswith(".json") and "/" not in task:
-            pointer, _ = read_champion(storage, folder, metric.removesuffix(".json"), task or DEFAULT_TASK)
-            found += [pointer] if pointer is not None else []
-    return found
-
-
-def _name_of(pointer: ChampionPointer) -> str:
-    """The part of a champion's name after the dataset: the metric, with the task unless it is the default task."""
-    return pointer.metric if pointer.task == DEFAULT_TASK else f"{pointer.task}/{pointer.metric}"

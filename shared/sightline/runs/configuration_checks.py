@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from sightline.config.decode import refuse_faults
 from sightline.config.metric_choice import check_best_metric, check_select_by
+from sightline.config.published_weights import is_address
 from sightline.config.schema import Config
 from sightline.data.tags import DatasetTag
 from sightline.errors import ConfigurationError, SightlineError
@@ -22,9 +22,16 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
     Raises:
         ConfigurationError: With all faults.
     """
-    checks: list[Callable[[Config], None]] = [_tag, _backbone, _warmup, check_best_metric, check_select_by, _reading]
+    checks: list[Callable[[Config], None]] = [
+        _tag,
+        _network,
+        _warmup,
+        check_best_metric,
+        check_select_by,
+        _reading,
+    ]
     if not elsewhere:
-        checks += [_weights, _storage, _database]
+        checks += [_weights_file, _storage, _database]
     faults = []
     for check in checks:
         try:
@@ -47,26 +54,29 @@ def _tag(config: Config) -> None:
         )
 
 
-def _backbone(config: Config) -> None:
+def _network(config: Config) -> None:
     from sightline.models.backbone_check import check_backbone
+    from sightline.models.weights.check import check_weights
 
     check_backbone(config.model)
+    check_weights(config.model)
 
 
-def _weights(config: Config) -> None:
-    if not config.model.weights:
+def _weights_file(config: Config) -> None:
+    address = config.model.weights
+    if not is_address(address):
         return
-    from sightline.models.safetensors_file import read_metadata
-    from sightline.storage.uris import open_uri
+    from sightline.models.safetensors_file import is_pickle, read_metadata
+    from sightline.storage.uris import open_uri, path_of
 
-    storage, key = open_uri(config.model.weights)
+    storage, key = open_uri(address)
     if storage.stat(key) is None:
         raise ConfigurationError(
-            f"model.weights: there is no file {config.model.weights}; expected the path or URI of a .safetensors file, "
-            "or leave it empty for random weights"
+            f"model.weights: there is no file {address}; expected the path or URI of a file with weights, the name of "
+            "published weights, auto, or none for random weights"
         )
-    if storage.uri.startswith("file:"):
-        read_metadata(Path(config.model.weights.removeprefix("file://")).expanduser())
+    if storage.uri.startswith("file:") and not is_pickle(path_of(address)):
+        read_metadata(path_of(address))
 
 
 def _warmup(config: Config) -> None:

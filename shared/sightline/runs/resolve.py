@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sightline.config.decode import decode, split_overrides
+from sightline.config.published_weights import CHAMPION
 from sightline.config.schema import Config
 from sightline.errors import ConfigurationError
+from sightline.registry.named_champion import find_champion
 from sightline.runs.configuration_checks import check_configuration
+from sightline.storage import open_storage
 from sightline.version import code_revision
 from sightline_bootstrap import IMAGE
 
@@ -40,9 +43,12 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
 
     Raises:
         ConfigurationError: With all faults of the configuration, or if the requested code is not installed.
+        ModelFileError: ``model.weights`` names a champion that does not exist.
+        StorageError: It names a champion, and the bucket cannot be read.
     """
     config = configuration(recipe, overrides, dataset_tag)
     check_configuration(config)
+    config = with_pinned_weights(config)
     installed = code_revision()
     if code_rev not in {"", IMAGE, installed}:
         raise ConfigurationError(
@@ -50,6 +56,21 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
             "installed code"
         )
     return Resolved(config, installed)
+
+
+def with_pinned_weights(config: Config) -> Config:
+    """The configuration with the URI of the model if ``model.weights`` names a champion.
+
+    Later steps then use the same model, and a training with another champion is another training.
+
+    Raises:
+        ModelFileError: There is no such champion, or there are several.
+        StorageError: The bucket cannot be read.
+    """
+    if not config.model.weights.startswith(CHAMPION):
+        return config
+    pointer = find_champion(open_storage(config.storage.uri), config.model.weights)
+    return config.model_copy(update={"model": config.model.model_copy(update={"weights": pointer.uri})})
 
 
 def configuration(recipe: str, overrides: str, dataset_tag: str) -> Config:

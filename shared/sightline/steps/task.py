@@ -23,6 +23,7 @@ from sightline.data.tags import DatasetTag
 from sightline.documents import DocumentError
 from sightline.errors import StepError
 from sightline.evaluation.subjects import subjects
+from sightline.names import NameTable
 from sightline.pod import current_run_id, prepare_pod
 from sightline.registry import store
 from sightline.registry.promotion import is_carried_out
@@ -38,6 +39,9 @@ from sightline.storage import open_storage
 from sightline.storage.base import Storage
 
 Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)
+
+NODES = NameTable("place with several nodes", {"kubeflow": "sightline.kubeflow.train_nodes:train_on_nodes"})
+"""What trains on several nodes; the train step does not depend on it, so that a change of it trains nothing again."""
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +128,8 @@ def run_train(config: str, code_rev: str, record_result: str) -> Finished:
 
         recorded = _upstream(storage, RecordResult, config, record_result)
         entry.inputs["training tag"] = recorded.training_tag
-        result = train.run(config, code_rev, recorded)
+        on_nodes = NODES.load("kubeflow") if config.train.nodes > 1 else None
+        result = train.run(config, code_rev, recorded, on_nodes)
         entry.outputs = {
             model.name: f"iteration {model.iteration}, SHA-256 {model.sha256[:12]}" for model in result.candidates
         }

@@ -6,6 +6,7 @@ import json
 import logging
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sightline.code.reach import step_code
 from sightline.config.digest import config_digest, step_key
@@ -23,16 +24,20 @@ from sightline.runs.training_logs import note_training_logs
 from sightline.storage.base import Storage
 from sightline.storage.uris import open_storage
 
+if TYPE_CHECKING:
+    from sightline.engine.launch import OnNodes
+
 _log = logging.getLogger(__name__)
 
 
-def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
+def run(config: Config, code_rev: str, record: RecordResult, on_nodes: OnNodes | None = None) -> TrainResult:
     """Train on a training set; finished trainings are reused, and interrupted ones are resumed.
 
     Args:
         config: The complete configuration.
         code_rev: The code revision, for the model's description; the key contains the digest of the step's code.
         record: The training set.
+        on_nodes: Starts processes on other nodes; None: ``train.nodes`` must be 1.
 
     Raises:
         RepositoryError: The training set cannot be fetched, or waiting for another process with the same training
@@ -50,31 +55,34 @@ def run(config: Config, code_rev: str, record: RecordResult) -> TrainResult:
         with exclusive_lock(lock, config.work.lock_timeout_seconds):
             result = find_result(storage, TrainResult, record.training_tag, key)
             if result is None:
-                result = _train_and_publish(config, code_rev, record, storage, key)
+                result = _train_and_publish(config, code_rev, record, storage, key, on_nodes=on_nodes)
     else:
         _log.info("trained already: %s", storage.uri_of(folder_key("train", record.training_tag, key)))
     _register(config, code_rev, result, run_of(storage, result))
     return result
 
 
-def _train_and_publish(config: Config, code_rev: str, record: RecordResult, storage: Storage, key: str) -> TrainResult:
+def _train_and_publish(
+    config: Config, code_rev: str, record: RecordResult, storage: Storage, key: str, *, on_nodes: OnNodes | None
+) -> TrainResult:
     from sightline.engine.candidates import list_candidates  # importing torch takes seconds
-    from sightline.engine.checkpoints import BucketFolder, Checkpoints
-    from sightline.engine.training import train_network
+    from sightline.engine.job import Job
+    from sightline.engine.launch import count_processes, start_training
 
+    processes = count_processes(config.train)
     folder = Path(config.work.dir) / "train" / key
     files = folder / "files"
     files.mkdir(parents=True, exist_ok=True)
     for unfinished in folder.rglob(".*"):  # temporary files of a killed process, of Sightline and safetensors
         unfinished.unlink()
     target = folder_key("train", record.training_tag, key)
-    copy = BucketFolder(storage, f"{target}/checkpoint")
-    checkpoints = Checkpoints(folder / "checkpoints", copy, minutes=config.train.checkpoint_minutes)
     with (
         logging_to(files / "log.txt"),
         training_set_on_disk(config, record.training_tag, record.training_commit) as source,
     ):
-        state = train_network(config, code_rev, record, source, files=files, checkpoints=checkpoints)
+        job = Job(config, code_rev, record, source, folder, copy=f"{target}/checkpoint")
+        checkpoints = job.checkpoints()
+        state = start_training(job, checkpoints, processes, on_nodes)
     (files / "history.json").write_text(json.dumps(HISTORY.encode(History(state.history)), indent=1), encoding="utf-8")
     base = storage.uri_of(target)
     result = TrainResult(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sightline.config.task_declarations import TASK_NAMES, task_declaration
 from sightline.data.formats.coco import CocoDocument
-from sightline.errors import ConfigurationError, ModelFileError
+from sightline.errors import ModelFileError
 from sightline.names import NameTable, unknown_name
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sightline.config.network import Network
     from sightline.data.loading.dataset import Sample
     from sightline.models.model_file import ModelCard
+    from sightline.models.weights.loading import ClassRows
 
 TASKS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.task:TASK"))
 
@@ -133,10 +134,13 @@ class Task(Protocol):
     Attributes:
         name: Name in the configuration.
         short_names: Name of a loss component -> a short name for log lines.
+        class_rows: The tensors of the network that have rows for each class, by name.  With weights of other classes,
+            the rows of classes with the same name are kept.
     """
 
     name: str
     short_names: Mapping[str, str] = MappingProxyType({})
+    class_rows: Mapping[str, ClassRows] = MappingProxyType({})
 
     def metric_names(self, reading: str = "none") -> tuple[str, ...]:
         """Names of the metrics that :meth:`evaluate` computes if there is truth."""
@@ -146,20 +150,13 @@ class Task(Protocol):
         """Build the network with random weights; ``num_classes`` does not count the background."""
         ...
 
-    def load_backbone(self, network: nn.Module, path: Path) -> None:  # noqa: ARG002
-        """Load pretrained weights (``.safetensors``) into the backbone of a network.
-
-        Raises:
-            ModelFileError: The weights do not match the backbone.
-            ConfigurationError: The network has no backbone.
-        """
-        raise ConfigurationError(
-            f"model.weights: the network of {self.name} has no backbone to load {path} into; leave model.weights empty"
-        )
-
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
         """The components of the loss as scalars by name; their sum is minimized."""
         ...
+
+    def initial_losses(self, num_classes: int) -> dict[str, float]:  # noqa: ARG002
+        """Components of the loss of a network that knows nothing, by name; only those that theory gives."""
+        return {}
 
     def predictor(self, network: nn.Module, card: ModelCard, device: torch.device) -> Predictor:
         """A predictor that uses the network."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sightline.tracking.base import PrecisionRecallCurve, TrackedImage, Tracker, open_trackers
-from sightline.tracking.description import Scalar, TrackedTraining, flat_parameters
+from sightline.tracking.description import Scalar, TrackedTraining, flat_parameters, mlflow_uri
 
 __all__ = [
     "PrecisionRecallCurve",
@@ -12,5 +12,6 @@ __all__ = [
     "TrackedTraining",
     "Tracker",
     "flat_parameters",
+    "mlflow_uri",
     "open_trackers",
 ]

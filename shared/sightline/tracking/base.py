@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sightline.config.train import TRACKER_NAMES
 from sightline.names import NameTable
@@ -51,8 +51,14 @@ class PrecisionRecallCurve:
 class Tracker:
     """Records a training.  Subclasses override what they record; the rest is ignored.
 
-    A tracker may raise any exception: :func:`open_trackers` keeps it away from the training.
+    The methods may block and raise any exception: :func:`open_trackers` keeps both away from the training.  They are
+    called in order, never two at a time.  A call that raises :class:`OSError` is repeated later.
+
+    Attributes:
+        immediate: Whether the methods are so fast that the training calls them directly, not in a thread.
     """
+
+    immediate: ClassVar[bool] = False
 
     @property
     def shows_pictures(self) -> bool:
@@ -176,6 +182,10 @@ def open_trackers(names: Sequence[str], training: TrackedTraining) -> Tracker:
     Raises:
         ConfigurationError: A name is unknown, or a required package is not installed.
     """
-    makers: list[Callable[[TrackedTraining], Tracker]] = [TRACKERS.load(name, "train.trackers") for name in names]
+    from sightline.tracking.guard import Guard
+
+    makers: dict[str, Callable[[TrackedTraining], Tracker]] = {
+        name: TRACKERS.load(name, "train.trackers") for name in names
+    }
     training.folder.mkdir(parents=True, exist_ok=True)
-    return TrackerGroup([make(training) for make in makers])
+    return TrackerGroup([Guard(name, make(training)) for name, make in makers.items()])

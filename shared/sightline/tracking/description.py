@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sightline.config.schema import Config
+
 Scalar = str | int | float | bool | None
 """The value of a parameter."""
 
@@ -22,7 +24,7 @@ class TrackedTraining:
             after it is dropped.  0: a new training.
         key: Identifies the training; the same after a resume, on any machine.
         dataset: Name of the dataset.
-        tags: What the training was made from, such as its training tag and code revision.
+        tags: What the training was made from, such as ``sightline.training_tag``; empty values are left out.
         mlflow_uri: Where MLflow stores runs, unless the environment says otherwise.
     """
 
@@ -32,6 +34,11 @@ class TrackedTraining:
     dataset: str = "sightline"
     tags: Mapping[str, str] = field(default_factory=dict)
     mlflow_uri: str = ""
+
+
+def mlflow_uri(config: Config) -> str:
+    """Where MLflow stores runs: ``tracking.mlflow_uri``, or a SQLite file on the work volume."""
+    return config.tracking.mlflow_uri or f"sqlite:///{Path(config.work.dir).absolute()}/mlflow.sqlite"
 
 
 def flat_parameters(document: Mapping[str, Any], prefix: str = "") -> dict[str, Scalar]:

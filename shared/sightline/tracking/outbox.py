@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -34,13 +35,17 @@ class Outbox(Generic[Item]):
         name: Name of the receiver, for log lines.
         deliver: Delivers some items, all or none.
         batch: Maximum number of items to deliver at once.
+
+    Attributes:
+        has_refused: Whether an item was dropped because of an error.
     """
 
     def __init__(self, name: str, deliver: Callable[[Sequence[Item]], None], *, batch: int = 1) -> None:
         self._name, self._deliver, self._batch = name, deliver, batch
         self._items: deque[tuple[Item, int]] = deque()
         self._bytes = self._taken = self._dropped = 0
-        self._away = self._refused = self._closing = False
+        self._away = self._closing = False
+        self.has_refused = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -63,11 +68,12 @@ class Outbox(Generic[Item]):
                 self._thread.start()
             self._changed.notify_all()
 
-    def close(self, seconds: float) -> list[Item]:
-        """Stop after one last attempt to deliver everything.
+    def close(self, seconds: float, working_seconds: float = 0.0) -> list[Item]:
+        """Stop when everything is delivered, or after two more attempts that fail.
 
         Args:
             seconds: Maximum time to wait.
+            working_seconds: Maximum time to wait while the receiver is not away, if it is longer.
 
         Returns:
             The items that were not delivered, in order.
@@ -77,6 +83,9 @@ class Outbox(Generic[Item]):
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(seconds)
+            limit = time.monotonic() + working_seconds - seconds
+            while self._thread.is_alive() and not self._away and time.monotonic() < limit:
+                self._thread.join(0.1)
         with self._changed:
             return [item for item, _ in self._items]
 
@@ -95,25 +104,32 @@ class Outbox(Generic[Item]):
             )
 
     def _run(self) -> None:
-        pause = FIRST_RETRY_SECONDS
+        pause, last_attempts = FIRST_RETRY_SECONDS, 2
         while batch := self._take():
-            is_last_attempt = self._closing
+            last_attempts -= self._closing
             try:
                 self._deliver(batch)
             except OSError as error:
                 self._report_away(error)
-                if is_last_attempt:
+                if last_attempts <= 0:
                     return
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closing, pause)
+                self._wait(pause)
                 pause = min(2 * pause, LAST_RETRY_SECONDS)
                 continue
             except Exception as error:  # noqa: BLE001  (whatever a tracker raises must not reach the training)
                 self._report_refused(error)
             else:
                 self._report_back()
-            pause = FIRST_RETRY_SECONDS
+            pause, last_attempts = FIRST_RETRY_SECONDS, 2
             self._remove(len(batch))
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for the next attempt; when the training ends meanwhile, only a moment longer."""
+        with self._changed:
+            if not self._closing:
+                self._changed.wait_for(lambda: self._closing, seconds)
+        if self._closing:
+            time.sleep(min(seconds, FIRST_RETRY_SECONDS))
 
     def _take(self) -> list[Item]:
         """The next items, which stay in the queue until they are delivered; none after :meth:`close`."""
@@ -144,11 +160,11 @@ class Outbox(Generic[Item]):
         self._away = False
 
     def _report_refused(self, error: Exception) -> None:
-        if not self._refused:
+        if not self.has_refused:
             _log.warning(
                 "tracker %s: %s: %s; this value is left out, and training goes on",
                 self._name,
                 type(error).__name__,
                 redact(str(error)),
             )
-        self._refused = True
+        self.has_refused = True

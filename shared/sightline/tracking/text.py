@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from sightline import strict_json
-from sightline.files import write_atomically
 from sightline.tracking.base import Tracker
 from sightline.tracking.description import TrackedTraining
+from sightline.tracking.lines import LineFile, read_lines
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -23,42 +20,25 @@ class TextTracker(Tracker):
         training: The training.  Lines after its ``resume_iteration`` are dropped, as is an incomplete last line.
     """
 
+    immediate: ClassVar[bool] = True  # a checkpoint must not be ahead of the lines
+
     def __init__(self, training: TrackedTraining) -> None:
         path = training.folder / METRICS_FILE
-        lines = [line for line in read_metrics(path) if line["iteration"] <= training.resume_iteration]
-        write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
-        self._stream = path.open("a", encoding="utf-8")
+        kept = [line for line in read_metrics(path) if line["iteration"] <= training.resume_iteration]
+        self._file = LineFile(path, kept)
 
     def log_metrics(self, iteration: int, values: Mapping[str, float]) -> None:
         """See :meth:`sightline.tracking.Tracker.log_metrics`."""
-        self._stream.write(json.dumps({"iteration": iteration, **values}, allow_nan=False) + "\n")
-        self._stream.flush()
+        self._file.append({"iteration": iteration, **values})
 
     def close(self) -> None:
         """See :meth:`sightline.tracking.Tracker.close`."""
-        if not self._stream.closed:
-            os.fsync(self._stream.fileno())
-            self._stream.close()
+        self._file.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl`` up to the first incomplete line, which a killed process may leave.
-
-    Args:
-        path: The file; if it does not exist, there are no lines.
-    """
-    if not path.is_file():
-        return []
-    lines = []
-    for line in path.read_bytes().splitlines(keepends=True):
-        try:
-            document = strict_json.decode(line)
-        except ValueError:
-            break
-        if not line.endswith(b"\n") or not isinstance(document, dict) or "iteration" not in document:
-            break
-        lines.append(document)
-    return lines
+    """The lines of ``metrics.jsonl`` up to the first incomplete line; none if the file does not exist."""
+    return read_lines(path, "iteration")
 
 
 TRACKER = TextTracker

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
-from sightline.config.augmentation import Augmentation
+from sightline.config.augmentation import DEFAULT_AUGMENTATION
+from sightline.config.loading import Loading
 from sightline.data.loading.batches import batches
 from sightline.data.loading.dataset import CocoDataset
 from sightline.errors import DataError
 from tests.golden import raises
 from tests.squares import draw, make_dataset, write_coco
 
-OPTIONS = {"image_size": 64, "max_pixels": 10**6, "augmentation": Augmentation(), "seed": 0, "cache_bytes": 0}
+UNCACHED = Loading(cache_ram_gb=0)
+OPTIONS = {"image_size": 64, "max_pixels": 10**6, "augmentation": DEFAULT_AUGMENTATION, "seed": 0, "loading": UNCACHED}
 
 
 def same(first, second):
@@ -67,7 +69,7 @@ def test_images_of_a_batch_have_one_canvas(tmp_path):
 
 
 def test_the_cache_changes_nothing(tmp_path):
-    cached, uncached = make_dataset(tmp_path), make_dataset(tmp_path, cache_bytes=0)
+    cached, uncached = make_dataset(tmp_path), make_dataset(tmp_path, loading=UNCACHED)
     for iteration in (1, 2):
         assert same(cached.sample(0, iteration), uncached.sample(0, iteration))
     assert not same(cached.sample(0, 1), cached.sample(0, 2))
@@ -78,7 +80,7 @@ def test_the_cache_changes_nothing(tmp_path):
 
 
 def test_samples_have_the_size_and_the_forms_that_the_network_takes(tmp_path):
-    sample = make_dataset(tmp_path, augmentation=Augmentation(flip=0)).sample(1, 1)
+    sample = make_dataset(tmp_path, augmentation=()).sample(1, 1)
     assert sample.image.shape == (48, 64, 3)
     assert sample.image.dtype == np.uint8
     assert sample.boxes_xyxy.dtype == np.float32

@@ -68,6 +68,8 @@ class CocoAnnotation(TypedDict):
         area: Pixels covered, by COCO's run lengths.
         segmentation: The outline or mask.
         iscrowd: Always 0.
+        keypoints: K points as ``[x1, y1, v1, ...]`` in pixels, each with its visibility (0: not labeled), if the task
+            has keypoints.
     """
 
     id: int
@@ -77,6 +79,7 @@ class CocoAnnotation(TypedDict):
     area: float
     segmentation: Segmentation
     iscrowd: int
+    keypoints: NotRequired[list[float]]
 
 
 class CocoCategory(TypedDict):

@@ -110,6 +110,36 @@ class Cluster:
         )
         return next(iter(found.get("items") or []), None)
 
+    def train_job(self, name: str) -> Document | None:
+        """A TrainJob of Kubeflow Trainer; None if it does not exist."""
+        try:
+            return self._ask_trainer("get_namespaced_custom_object", name=name)
+        except NotThereError:
+            return None
+
+    def create_train_job(self, document: Document) -> None:
+        """Create a TrainJob.
+
+        Raises:
+            NotThereError: Kubeflow Trainer is not installed.
+        """
+        self._ask_trainer("create_namespaced_custom_object", body=document)
+
+    def remove_train_job(self, name: str) -> None:
+        """Remove a TrainJob, if it still exists; it exists until all its pods have ended."""
+        with suppress(NotThereError):
+            self._ask_trainer("delete_namespaced_custom_object", name=name, propagation_policy="Foreground")
+
+    def _ask_trainer(self, call: str, **given: object) -> Document:
+        return self.server.ask(
+            getattr(CustomObjectsApi(self.server), call),
+            group="trainer.kubeflow.org",
+            version="v1alpha1",
+            namespace=self.namespace,
+            plural="trainjobs",
+            **given,
+        )
+
     def log_lines(
         self, pod: str, *, container: str = "main", follow: bool = False, tail: int | None = None
     ) -> Iterator[str]:

@@ -97,6 +97,17 @@ def connect(profile: Profile) -> Iterator[Kubeflow]:
         yield Kubeflow(api, cluster, profile.dashboard, namespace, profile.service_account, profile.parameters)
 
 
+def own_cluster() -> Cluster:
+    """The cluster of this pod, in the pod's own namespace, with the permissions of its service account.
+
+    Raises:
+        ConfigurationError: The token or the CA of the service account cannot be read.
+    """
+    access = _cluster_access(Profile())
+    assert access is not None, "only called in a pod"  # noqa: S101
+    return Cluster(_cluster_server(access), access.namespace)
+
+
 def _has_many_users(api: PipelinesApi) -> bool:
     try:
         return api.health.multi_user

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,9 +15,9 @@ from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.dataset import Sample
 from sightline.metrics.coco import Overlap, evaluate_coco
 from sightline.metrics.exact_match import evaluate_exact_match
-from sightline.models.backbone import Backbone, load_backbone_weights
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
+from sightline.models.weights.loading import ClassRows
 from sightline.tasks.base import Task
 from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.detection.sampling import sampling_seeds
@@ -24,6 +25,20 @@ from sightline.tasks.readers.registry import open_reader
 
 READING_SCORE = 0.5
 """Lowest score of the detections that are read at a validation, the default of ``evaluate.score_threshold``."""
+
+CLASS_ROWS: Mapping[str, ClassRows] = MappingProxyType(
+    {
+        f"{layer}.{kind}": ClassRows(per_class)
+        for layer, per_class in (
+            ("roi_heads.box_predictor.cls_score", 1),
+            ("roi_heads.box_predictor.bbox_pred", 4),
+            ("roi_heads.mask_predictor.mask_fcn_logits", 1),
+            ("head.classification_head.cls_logits", 1),  # of FCOS, where label 0 has rows but never occurs
+        )
+        for kind in ("weight", "bias")
+    }
+)
+"""The tensors of torchvision's detectors that have rows for each class."""
 
 
 class DetectionTask(Task):
@@ -38,17 +53,8 @@ class DetectionTask(Task):
     name: str
     overlaps: tuple[Overlap, ...] = ("box",)
     predictor_class: type[DetectionPredictor] = DetectionPredictor
+    class_rows = CLASS_ROWS
     short_names = MappingProxyType({"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"})
-
-    def load_backbone(self, network: nn.Module, path: Path) -> None:
-        """Load pretrained weights (``.safetensors``) into the backbone of a network.
-
-        Raises:
-            ModelFileError: The weights do not match the backbone.
-        """
-        backbone = network.get_submodule("backbone")
-        assert isinstance(backbone, Backbone)  # noqa: S101
-        load_backbone_weights(backbone, path)
 
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
         """The components of the detector's loss."""
@@ -58,7 +64,11 @@ class DetectionTask(Task):
             losses: dict[str, torch.Tensor] = network(images, targets)
         return {name.removeprefix("loss_"): loss for name, loss in losses.items()}
 
-    def target(self, sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
+    def initial_losses(self, num_classes: int) -> dict[str, float]:
+        """Uniform probabilities: cross-entropy over the classes and the background, or over two outcomes."""
+        return {"classifier": math.log(num_classes + 1), "objectness": math.log(2)}
+
+    def target(self, sample: Sample, device: torch.device) -> dict[str, Any]:
         """The training target of one image: ``boxes`` float32 [N, 4] xyxy, ``labels`` int64 [N] and ``canvas_hw``."""
         return {
             "canvas_hw": torch.tensor(sample.canvas_hw),

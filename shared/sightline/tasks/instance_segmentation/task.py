@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 import torch
 from torch import nn
 
 from sightline.config.network import Network
 from sightline.data.loading.dataset import Sample
-from sightline.data.rasterizer import rasterize
 from sightline.metrics.coco import Overlap
 from sightline.tasks.detection.task import DetectionTask
 from sightline.tasks.instance_segmentation.network import build_detector
@@ -29,13 +29,9 @@ class InstanceSegmentation(DetectionTask):
         network: nn.Module = build_detector(model, num_classes)
         return network
 
-    def target(self, sample: Sample, device: torch.device) -> dict[str, torch.Tensor]:
-        """Boxes, labels and ``masks`` uint8 [N, height, width], rasterized at the input size of the network."""
-        height, width = sample.image.shape[:2]
-        masks = np.zeros((len(sample.labels), height, width), dtype=np.uint8)
-        for mask, segmentation in zip(masks, sample.segmentations, strict=True):
-            mask[:] = rasterize(segmentation, height, width)
-        return super().target(sample, device) | {"masks": torch.from_numpy(masks).to(device)}
+    def target(self, sample: Sample, device: torch.device) -> dict[str, Any]:
+        """Boxes, labels and ``outlines``, from which the mask loss draws what it needs."""
+        return super().target(sample, device) | {"outlines": sample.segmentations}
 
 
 TASK = InstanceSegmentation()

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sightline.config.network import Detector
+from sightline.config.published_weights import FASTER_RCNN, FCOS
 
 
 class BoxDetector(Detector):
@@ -17,6 +18,13 @@ class BoxDetector(Detector):
         description="fcos has a single stage: head_channels, anchor_ratios, proposals, sampled_proposals and "
         "positive_share do not apply, and only the number of anchor_sizes matters (the number of pyramid levels)",
     )
+
+    @property
+    def published_weights(self) -> str:
+        """The detector trained on COCO if its body and pyramid fit, else the weights of the body."""
+        if not self.has_published_pyramid:
+            return super().published_weights
+        return FCOS if self.detector == "fcos" else FASTER_RCNN
 
     @model_validator(mode="after")
     def _channels_of_groups(self) -> BoxDetector:
