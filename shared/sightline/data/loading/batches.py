@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from sightline.data.loading.dataset import CocoDataset, Sample
 from sightline.data.loading.order import Order
+from sightline.data.loading.orphans import EndWithTrainer
 from sightline.data.loading.transport import Failed, Packed, packed
 from sightline.data.loading.worker_failure import lost_batches_explained, worker_failures_explained
 from sightline.data.loading.workers import PREFETCHED_BATCHES, choose_workers
@@ -63,6 +65,7 @@ def batches(
         prefetch_factor=PREFETCHED_BATCHES,
         pin_memory=on_gpu,
         collate_fn=_as_it_is,
+        worker_init_fn=EndWithTrainer(os.getpid()),
         # A separate generator: the loader draws a seed from it, and the global one is reserved for the network.
         generator=torch.Generator(),
     )
