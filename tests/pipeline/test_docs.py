@@ -18,7 +18,7 @@ PAGES = [
     "CONTRIBUTING.md",
     *(
         f"docs/{name}.md"
-        for name in ("architecture", "extending", "python", "kubeflow", "production", "labelme", "training")
+        for name in ("architecture", "extending", "python", "training", "kubeflow", "production", "labelme")
     ),
     "manifests/README.md",
 ]
