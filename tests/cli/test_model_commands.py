@@ -37,6 +37,14 @@ def test_show_tells_everything_a_user_asks_for(model):
     assert shown["input"].startswith("longer side 64 px")
 
 
+def test_show_says_what_weights_the_training_started_from(model, tmp_path):
+    assert "weights" not in {line.split("  ")[0] for line in invoke("show", model).output.splitlines()}
+    card = make_card(weights="MaskRCNN_ResNet50_FPN_Weights.COCO_V1", weights_sha256="b" * 64)
+    save_model(tmp_path / "model.safetensors", build_detector(TINY_MODEL, 2), card)
+    output = invoke("show", tmp_path / "model.safetensors").output
+    assert f"MaskRCNN_ResNet50_FPN_Weights.COCO_V1 (SHA-256 {'b' * 64})" in output
+
+
 def test_show_as_json_holds_the_whole_header(model):
     card = json.loads(invoke("show", model.as_uri(), "--json").output)
     assert card["architecture"]["anchor_sizes"] == [8, 16, 32, 64]

@@ -42,6 +42,7 @@ def faults_of(*overrides, recipe="instance_segmentation"):
         ),
         ("model.weights=imagenet", "model.weights", "ResNet50_Weights.IMAGENET1K_V1"),
         ("model.weights=timm:convnext_tiny.fb_in1k", "model.backbone=resnet50", "weights of another model"),
+        ("model.weights_mirror=s3://bucket/weights", "model.weights_mirror", "gs://"),
         ("model.backbone=resnet50_gn", "model.weights", "model.weights=none"),
         ("model.backbone=timm:mobilenetv4_conv_small_035", "model.weights", "timm publishes no weights"),
         ("train.warmup_iterations=20000", "train.warmup_iterations", "train.iterations = 10000"),

@@ -9,7 +9,7 @@ from sightline.config.metric_choice import check_best_metric, check_select_by
 from sightline.config.published_weights import is_address
 from sightline.config.schema import Config
 from sightline.data.tags import DatasetTag
-from sightline.errors import ConfigurationError, SightlineError
+from sightline.errors import ConfigurationError, SightlineError, StorageError
 
 
 def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
@@ -25,6 +25,7 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
     checks: list[Callable[[Config], None]] = [
         _tag,
         _network,
+        _mirror,
         _warmup,
         check_best_metric,
         check_select_by,
@@ -60,6 +61,17 @@ def _network(config: Config) -> None:
 
     check_backbone(config.model)
     check_weights(config.model)
+
+
+def _mirror(config: Config) -> None:
+    if not config.model.weights_mirror:
+        return
+    from sightline.storage import require_known
+
+    try:
+        require_known(config.model.weights_mirror)
+    except StorageError as error:
+        raise ConfigurationError(f"model.weights_mirror: {error}") from error
 
 
 def _weights_file(config: Config) -> None:
