@@ -94,11 +94,11 @@ def overfit(detector, body, folder, iterations, learning_rate):
     """Train on one batch; its loss at the first and the last iteration, and the metrics on the images of the batch."""
     task, network, card = build(detector, body)
     document, dataset = write_coco(folder, 2), make_dataset(folder, 2, augmentation=STILL)
-    batch = [dataset.sample(index, 1) for index in range(2)]
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations)
     totals = []
-    for _ in range(iterations):
+    for iteration in range(1, iterations + 1):
+        batch = [dataset.sample(index, iteration) for index in range(2)]  # other proposals are sampled every time
         total = sum(task.losses(network.train(), batch, CPU).values())
         optimizer.zero_grad()
         total.backward()
