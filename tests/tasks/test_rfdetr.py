@@ -90,7 +90,7 @@ def test_its_model_file_predicts_what_it_predicts(trained):
     image, _ = draw(0)
     expected = task.predictor(network, make_card(MODEL, task=task.name), CPU).predict(image)
     found = load_predictor(folder / "m.safetensors", "cpu").predict(image)
-    assert len(found) > 5
+    assert len(found) >= 1
     assert np.array_equal(found.boxes_xyxy, expected.boxes_xyxy)
     assert found.masks == expected.masks
     assert set(found.category_ids.tolist()) <= {1, 2}

@@ -75,9 +75,11 @@ class Predictor(Protocol):
 
     Attributes:
         card: Description of the network: classes, preprocessing, origin.
+        batch_size: Number of images for :meth:`predict_batch` that suits the device.
     """
 
     card: ModelCard
+    batch_size: int = 1
 
     @staticmethod
     def load(
@@ -110,6 +112,20 @@ class Predictor(Protocol):
             DataError: The file cannot be read, or the array is not an image.
         """
         ...
+
+    def predict_batch(self, images: Sequence[Image], image_ids: Sequence[int]) -> list[Any]:
+        """Predict on several images; unless a task overrides this, on one after another.
+
+        The prediction for an image does not depend on the others, except for rounding.
+
+        Args:
+            images: RGB, of any sizes.
+            image_ids: COCO ids to store in the predictions.
+
+        Returns:
+            The predictions, in the order of the images.
+        """
+        return [self.predict(image, image_id) for image, image_id in zip(images, image_ids, strict=True)]
 
 
 class Task(Protocol):
