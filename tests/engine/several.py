@@ -59,7 +59,7 @@ class Trouble(Hook):
             os.kill(os.getpid(), signal.SIGKILL)
         if self._kind == "nan":
             with torch.no_grad():
-                next(training.network.parameters()).fill_(math.nan)
+                training.network.rpn.head.cls_logits.bias.fill_(math.nan)
 
 
 def write_training_set(root):

@@ -110,11 +110,12 @@ def test_the_processes_end_with_the_one_that_started_them(in_two, source, tmp_pa
         workers = psutil.Process(process.pid).children(recursive=True)
         assert len(workers) >= 2
         process.send_signal(number)
-        process.communicate()
+        _, errors = process.communicate()
+    assert "[rank" not in errors  # torch's mark of a traceback in a process
     gone, alive = psutil.wait_procs(workers, timeout=10)
     assert gone
     assert not alive
-    assert process.returncode == (1 if number == signal.SIGINT else -number)  # KeyboardInterrupt ends with 1 or -2
+    assert process.returncode in ({1, -number} if number == signal.SIGINT else {-number})
     run(make_job(folder, source, **EXACT), 2)
     require_equal_weights(folder, in_two)
 

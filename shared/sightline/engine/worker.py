@@ -43,6 +43,7 @@ def main(path: Path) -> int:
         The exit code.
     """
     end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process without a traceback
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     prepare_pod()
     if rank:
