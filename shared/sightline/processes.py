@@ -21,9 +21,13 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def end_with_parent() -> None:
-    """End this process with SIGTERM as soon as its parent has ended, for example because it was killed."""
-    parent = os.getppid()
+def end_with_parent(parent: int = 0) -> None:
+    """End this process with SIGTERM as soon as its parent has ended, for example because it was killed.
+
+    Args:
+        parent: Its process id; 0: the current parent, which may be another process if the parent has ended already.
+    """
+    parent = parent or os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -57,9 +57,22 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="session")
 def warm_processes():
     """Starts processes that have imported record already: a fork, not a second of imports."""
+    return warmed_up(["tests.torture.tortured"])
+
+
+@pytest.fixture(scope="module")
+def warm_trainers():
+    """The same for training, which imports torch; what a session fixture has started is started again afterwards."""
+    before = forkserver._forkserver._preload_modules
+    yield warmed_up(["tests.engine.training", "timm", "tests.torture.tortured", "tests.torture.trained"])
+    warmed_up(before)
+
+
+def warmed_up(modules: list[str]) -> Any:
+    """A fork server that has imported these modules, in place of an earlier one."""
     context = Context()
     forkserver._forkserver._stop()  # one that an earlier test started has imported something else, and stays
-    context.set_forkserver_preload(["tests.torture.tortured"])
+    context.set_forkserver_preload(modules)
     with pytest.MonkeyPatch.context() as patch:
         root = Path(__file__).parents[2]
         patch.setenv("PYTHONPATH", os.pathsep.join([f"{root}/shared", str(root)]))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sightline.data.loading.dataset import read_listed_image
 from sightline.engine.state import Training
-from sightline.logs import Progress
+from sightline.tasks.batch_inference import predict_images
 
 
 def validate(training: Training) -> dict[str, float]:
@@ -15,11 +14,7 @@ def validate(training: Training) -> dict[str, float]:
     group.share_buffers(training.evaluated)
     predictor = training.task.predictor(training.evaluated, training.card, training.device)
     images = validation.truth["images"][group.rank :: group.size]
-    with Progress("validate", total=len(images), unit="images") as progress:
-        found = [
-            predictor.predict(read_listed_image(validation.root, image, validation.max_pixels), image["id"])
-            for image in progress.track(images)
-        ]
+    found = predict_images(predictor, images, validation.root, max_pixels=validation.max_pixels, description="validate")
     training.predictions = group.gather(found)
     metrics = (
         training.task.evaluate(validation.truth, training.predictions, training.card.reading) if group.is_first else {}

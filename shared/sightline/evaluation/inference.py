@@ -18,7 +18,6 @@ from sightline.data.workspace import Workspace
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import ModelFileError, ObjectNotFoundError, StepError
 from sightline.files import file_sha256, write_atomically
-from sightline.logs import Progress
 from sightline.storage import open_uri
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def infer_split(
     Raises:
         DataError: An image cannot be read, or has another size than recorded in the split.
     """
-    from sightline.data.loading.dataset import read_listed_image
+    from sightline.tasks.batch_inference import predict_images
 
     if kept.is_file():
         try:
@@ -133,11 +132,7 @@ def infer_split(
             otherwise = "remove the file to predict on the images again"
             remedy = error.remedy(otherwise) if isinstance(error, DocumentError) else otherwise
             raise StepError(f"cannot read the kept predictions {kept} ({error}); {remedy}") from error
-    found = []
-    with Progress("infer images", total=len(truth["images"]), unit="images") as progress:
-        for listed in progress.track(truth["images"]):
-            image = read_listed_image(root, listed, max_pixels)
-            found.append(predictor.predict(image, listed["id"]))
+    found = predict_images(predictor, truth["images"], root, max_pixels=max_pixels, description="infer images")
     write_atomically(kept, predictions_to_json(found))
     return found
 

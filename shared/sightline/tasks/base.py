@@ -75,9 +75,11 @@ class Predictor(Protocol):
 
     Attributes:
         card: Description of the network: classes, preprocessing, origin.
+        batch_size: Number of images for :meth:`predict_batch` that suits the device.
     """
 
     card: ModelCard
+    batch_size: int = 1
 
     @staticmethod
     def load(
@@ -111,6 +113,20 @@ class Predictor(Protocol):
         """
         ...
 
+    def predict_batch(self, images: Sequence[Image], image_ids: Sequence[int]) -> list[Any]:
+        """Predict on several images; unless a task overrides this, on one after another.
+
+        The prediction for an image does not depend on the others, except for rounding.
+
+        Args:
+            images: RGB, of any sizes.
+            image_ids: COCO ids to store in the predictions.
+
+        Returns:
+            The predictions, in the order of the images.
+        """
+        return [self.predict(image, image_id) for image, image_id in zip(images, image_ids, strict=True)]
+
 
 class Task(Protocol):
     """The interface of a task for the engine and the steps.
@@ -129,6 +145,10 @@ class Task(Protocol):
     def metric_names(self, reading: str = "none") -> tuple[str, ...]:
         """Names of the metrics that :meth:`evaluate` computes if there is truth."""
         return task_declaration(self.name).validated(reading)
+
+    def fitted(self, model: Network, truth: CocoDocument) -> Network:  # noqa: ARG002
+        """The settings of the network with those that are derived from the train split filled in."""
+        return model
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """Build the network with random weights; ``num_classes`` does not count the background."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal
 
 from sightline.data.loading.dataset import CocoDataset, Sample
@@ -11,6 +13,7 @@ from sightline.data.loading.transport import Failed, Packed, packed
 from sightline.data.loading.worker_failure import lost_batches_explained, worker_failures_explained
 from sightline.data.loading.workers import PREFETCHED_BATCHES, choose_workers
 from sightline.errors import SightlineError
+from sightline.processes import end_with_parent
 
 
 def batches(
@@ -65,6 +68,7 @@ def batches(
         prefetch_factor=PREFETCHED_BATCHES,
         pin_memory=on_gpu,
         collate_fn=_as_it_is,
+        worker_init_fn=partial(_end_with_trainer, os.getpid()),
         # A separate generator: the loader draws a seed from it, and the global one is reserved for the network.
         generator=torch.Generator(),
     )
@@ -101,6 +105,14 @@ class _BatchSource:
             return packed(self.samples(iteration))
         except SightlineError as error:
             return Failed(error)
+
+
+def _end_with_trainer(trainer: int, worker: int) -> None:  # noqa: ARG001  (torch passes the number of the worker)
+    """End a worker whose trainer was killed.
+
+    A worker waits forever for its reader otherwise: it writes into a pipe that it could also read from itself.
+    """
+    end_with_parent(trainer)
 
 
 def _as_it_is(batch: Any) -> Any:  # noqa: ANN401  (torch has no type for it)
