@@ -46,7 +46,8 @@ class PlainTask(Task):
             raise Interruption
         if len(batch) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        found = network(torch.stack([as_tensor(sample.image) for sample in batch]) / 255).mean(dim=(1, 2, 3))
+        images = torch.stack([as_tensor(sample.image) for sample in batch]) / 255
+        found = network(images.to(next(network.parameters()).dtype)).mean(dim=(1, 2, 3))
         return {"square": found.square().mean(), "distance": (found - 0.5).abs().mean()}
 
     def predictor(self, network, card, device):
