@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sightline.prediction.document import prediction_document as prediction_document
+    from sightline.prediction.exported import ExportedModel as ExportedModel
     from sightline.prediction.models import find_model as find_model
     from sightline.prediction.models import load_predictor as load_predictor
     from sightline.tasks.base import Predictor as Predictor
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sightline.version import __version__ as __version__
 
 _PUBLIC = {
+    "ExportedModel": "sightline.prediction.exported",
     "Predictor": "sightline.tasks.base",
     "__version__": "sightline.version",
     "find_model": "sightline.prediction.models",

@@ -9,9 +9,9 @@ from typing import Literal
 
 from sightline.processes import is_running
 
-Kind = Literal["git", "history", "init", "record", "remote"]
+Kind = Literal["git", "history", "init", "preview", "record", "rehearsal", "remote", "weights"]
 
-_NAME = re.compile(r"sightline-(?:git|history|init|record|remote)-(?:(\d+)-)?[a-z0-9_]{8}")
+_NAME = re.compile(r"sightline-(?:git|history|init|preview|record|rehearsal|remote|weights)-(?:(\d+)-)?[a-z0-9_]{8}")
 
 
 def temporary_folder(kind: Kind) -> tempfile.TemporaryDirectory[str]:

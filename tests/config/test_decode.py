@@ -143,6 +143,31 @@ def test_a_database_url_without_password_is_accepted():
     assert decode("plates", ["database.url=mysql+pymysql://me@host:3306/db"]).database.url.startswith("mysql")
 
 
+@pytest.mark.parametrize(
+    "uri", ["https://me:canary-7@host", "http://host/?token=canary-7", "sqlite:///x?password=canary-7"]
+)
+def test_credentials_of_a_tracker_are_refused_and_not_repeated(uri):
+    message = fault_of("plates", f"tracking.mlflow_uri={uri}")
+    assert "canary-7" not in message
+    assert "MLFLOW_TRACKING_PASSWORD" in message
+
+
+@pytest.mark.parametrize("uri", ["/work/mlruns", "file:///work/mlruns", "mysql+pymysql://me@host/db", "databricks"])
+def test_a_tracker_needs_a_server_or_a_file(uri):
+    assert "sqlite:///PATH" in fault_of("plates", f"tracking.mlflow_uri={uri}")
+
+
+@pytest.mark.parametrize("uri", ["", "https://me@host:5000/mlflow", "http://host", "sqlite:////work/mlflow.sqlite"])
+def test_the_address_of_a_tracker_is_accepted(uri):
+    assert decode("plates", [f"tracking.mlflow_uri='{uri}'"]).tracking.mlflow_uri == uri
+
+
+def test_a_configuration_from_before_the_trackers_is_accepted():
+    document = decode("plates").model_dump(mode="json")
+    del document["tracking"]
+    assert from_json(json.dumps(document)) == decode("plates")
+
+
 def test_configuration_of_another_version_is_refused():
     document = decode("plates").model_dump(mode="json")
     document["train"]["iterationz"] = 1

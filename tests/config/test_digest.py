@@ -30,6 +30,7 @@ def test_every_task_trains_on_the_same_training_sets():
 
 def test_where_and_how_fast_is_not_what():
     assert changed("data.repository=/else", "data.jobs=9", "train.workers=0", "train.trackers=[text]") == set()
+    assert changed("tracking.mlflow_uri=http://else") == set()
     assert changed("work.dir=/else", "storage.uri=/else", "database.url=sqlite:////else") == set()
 
 

@@ -1,10 +1,12 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from sightline.errors import ConfigurationError
-from sightline.models.backbone import build_backbone
+from sightline.models.backbone import build_backbone, compiled_features
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.settings import MaskDetector
 from tests.golden import raises
@@ -82,3 +84,59 @@ def test_norms():
         assert FrozenBatchNorm2d in pretrained
         assert nn.BatchNorm2d not in pretrained
     assert nn.BatchNorm2d in {type(module) for module in build_backbone(model("resnet18", weights="")).modules()}
+
+
+@pytest.fixture
+def compiled_by_tracing(monkeypatch):
+    """torch.compile without a C++ compiler: the traced operations run as they are; the traces are counted."""
+    traces = []
+
+    def backend(graph, inputs):
+        traces.append(graph)
+        return graph.forward
+
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function: compile_(function, backend=backend))
+    compiled_features.cache_clear()
+    yield traces
+    compiled_features.cache_clear()
+    torch.compiler.reset()
+
+
+def test_a_compiled_body_has_the_same_weights_features_and_copies(compiled_by_tracing):
+    torch.manual_seed(0)
+    plain = build_backbone(model("timm:test_convnext")).train()
+    compiled = build_backbone(model("timm:test_convnext", compile=True)).train()
+    compiled.load_state_dict(plain.state_dict())  # the same names
+    images = torch.rand(2, 3, 64, 64)
+    expected = plain(images)
+    for level, feature in compiled(images).items():
+        assert torch.equal(feature, expected[level])
+    assert compiled_by_tracing
+    halved = copy.deepcopy(compiled)
+    for parameter in halved.parameters():
+        parameter.data *= 0.5
+    assert not torch.allclose(halved(images)["3"], expected["3"])
+    assert torch.equal(compiled(images)["3"], expected["3"])
+
+
+def test_only_training_is_compiled(compiled_by_tracing):
+    backbone = build_backbone(model("timm:test_resnet", compile=True)).eval()
+    backbone(torch.rand(1, 3, 64, 64))
+    assert not compiled_by_tracing
+
+
+def test_channels_last_is_another_layout_of_the_same_numbers():
+    torch.manual_seed(0)
+    plain = build_backbone(model("timm:test_resnet")).eval()
+    other = build_backbone(model("timm:test_resnet", channels_last=True)).eval()
+    other.load_state_dict(plain.state_dict())
+    layouts = []
+    other.body.register_forward_pre_hook(
+        lambda _, given: layouts.append(given[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    images = torch.rand(2, 3, 64, 96)
+    expected = plain(images)
+    for level, feature in other(images).items():
+        assert torch.allclose(feature, expected[level], atol=1e-5)
+    assert layouts == [True]

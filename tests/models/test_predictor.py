@@ -9,8 +9,9 @@ from sightline.errors import ConfigurationError
 from sightline.models.device import choose_device
 from sightline.models.model_file import save_model
 from sightline.tasks.base import Predictor
+from sightline.tasks.detection.pasting import paste_mask
+from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.instance_segmentation.network import build_detector
-from sightline.tasks.instance_segmentation.predictor import MaskPredictor, paste_mask
 from tests.golden import raises
 from tests.squares import TINY_MODEL, draw, make_card
 
@@ -38,7 +39,7 @@ class OneBox(nn.Module):
 
 def test_detections_are_in_the_images_own_pixels():
     network = OneBox([8.0, 4.0, 40.0, 20.0])
-    predictor = MaskPredictor(network, make_card(category_ids=(1, 7)), torch.device("cpu"))
+    predictor = DetectionPredictor(network, make_card(category_ids=(1, 7)), torch.device("cpu"))
     detections = predictor.predict(Image.new("RGB", (128, 96)), image_id=5)
     assert network.seen.shape == (3, 48, 64)
     assert network.seen.dtype == torch.uint8
@@ -52,9 +53,9 @@ def test_detections_are_in_the_images_own_pixels():
 
 
 def test_boxes_are_cut_at_the_border_and_empty_ones_left_out():
-    predictor = MaskPredictor(OneBox([-8.0, -4.0, 80.0, 60.0]), make_card(), torch.device("cpu"))
+    predictor = DetectionPredictor(OneBox([-8.0, -4.0, 80.0, 60.0]), make_card(), torch.device("cpu"))
     assert predictor.predict(Image.new("RGB", (64, 48))).boxes_xyxy.tolist() == [[0, 0, 64, 48]]
-    predictor = MaskPredictor(OneBox([70.0, 4.0, 80.0, 20.0]), make_card(), torch.device("cpu"))
+    predictor = DetectionPredictor(OneBox([70.0, 4.0, 80.0, 20.0]), make_card(), torch.device("cpu"))
     assert len(predictor.predict(Image.new("RGB", (64, 48)))) == 0
 
 
@@ -87,7 +88,7 @@ def test_loading_needs_the_file_alone(tmp_path):
     network = build_detector(TINY_MODEL, 2)
     save_model(tmp_path / "model.safetensors", network, make_card())
     loaded = Predictor.load(tmp_path / "model.safetensors", device="cpu", classes=["square", "disc"])
-    direct = MaskPredictor(network, make_card(), torch.device("cpu"))
+    direct = DetectionPredictor(network, make_card(), torch.device("cpu"))
     image, _ = draw(0)
     first, second = loaded.predict(image), direct.predict(image)
     assert len(first) > 0

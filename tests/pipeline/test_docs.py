@@ -16,7 +16,10 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
-    *(f"docs/{name}.md" for name in ("architecture", "extending", "python", "kubeflow", "production", "labelme")),
+    *(
+        f"docs/{name}.md"
+        for name in ("architecture", "extending", "python", "training", "kubeflow", "production", "labelme")
+    ),
     "manifests/README.md",
 ]
 PROGRAMS = {"python pipeline.py": pipeline.cli, "sightline": sightline_cli}

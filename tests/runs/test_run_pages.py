@@ -8,7 +8,7 @@ import pytest
 from sightline.config.decode import decode
 from sightline.runs.document import RunDocument
 from sightline.runs.journal import TaskEntry
-from sightline.runs.pages import ORDER, _task_views, write_index, write_pages
+from sightline.runs.pages import ORDER, _links, _task_views, write_index, write_pages
 from sightline.runs.step_table import BY_NAME
 from tests.report.conftest import Page
 
@@ -176,3 +176,17 @@ def test_a_run_that_found_its_evaluation_says_so(sightline_home):
     page, index = redrawn(sightline_home, document("succeeded"), entry)
     index.has("mask_AP: last, its results existed already")
     page.has("Decided by an earlier run; its results were reused.")
+
+
+@pytest.mark.parametrize(
+    ("address", "linked"),
+    [
+        ("https://mlflow.example/x", True),
+        ("sqlite:////work/mlflow.sqlite", False),  # no page
+        ("https://me:canary-7@mlflow.example", False),
+        ("https://mlflow.example/?token=canary-7", False),
+    ],
+)
+def test_a_tracker_is_linked_if_its_address_is_a_page_without_a_password(monkeypatch, address, linked):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert _links(document("running", pid=1)) == ({"MLflow": address} if linked else {})

@@ -46,10 +46,11 @@ def test_a_curve_falls_in_precision_as_its_recall_rises(tmp_path):
     found = events(tmp_path)
     assert set(found.PluginTagToContent(PLUGIN_NAME)) == {"val/mask/cat"}
     (event,) = found.Tensors("val/mask/cat")
-    precision, found_recall = make_ndarray(event.tensor_proto)[4:]
+    true, false, _, _, precision, found_recall = make_ndarray(event.tensor_proto)
     assert event.step == 5
     assert (found_recall[0], found_recall[-1]) == (1.0, 0.0)  # the first threshold is the lowest
     assert np.allclose(precision, 1 - found_recall / 2)
+    assert (true + false > 0).all()  # the page leaves out points without predictions
 
 
 def test_the_configuration_is_shown_as_text_and_parameters(tmp_path):

@@ -25,7 +25,7 @@ COMMANDS = {
     "gc": ("sightline.cli.gc", "Show and remove files that are no longer needed."),
     "labelme": ("sightline.cli.labelme", "Check labelme annotations."),
     "lineage": ("sightline.cli.lineage", "Show what a model, tag or run was made from, and what was made from it."),
-    "model": ("sightline.cli.model", "Inspect models and run them on images."),
+    "model": ("sightline.cli.model", "Inspect, run and export models."),
     "train": ("sightline.cli.train", "Try a recipe on recorded data before a long training."),
     "runs": ("sightline.cli.runs", "List, show and compare runs."),
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import yaml
 
-from sightline.cli import data_remove
+from sightline.cli import data_preview, data_remove
 from sightline.config.settings import embedded_or_own, read_settings, settings_path
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
@@ -89,6 +89,7 @@ def add(folder: Path, dataset: str, version: str, repository: str | None, *, all
     click.echo("\n".join(added_lines(added, source)))
 
 
+command.add_command(data_preview.command)
 command.add_command(data_remove.command)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sightline.cli.model_export import export
 from sightline.errors import DataError
 from sightline.logs import Progress
 
@@ -24,7 +25,10 @@ SHOWN_LINES = 200
 
 @click.group("model")
 def command() -> None:
-    """Inspect models and run them on images."""
+    """Inspect, run and export models."""
+
+
+command.add_command(export)
 
 
 @command.command("show")

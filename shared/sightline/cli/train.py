@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,8 +41,9 @@ def prove(*, recipe: str, overrides: tuple[str, ...], iterations: int) -> None:
     recorded. Exits with 1 if anything differs.
     """
     from sightline.steps.rehearsal import prove_resume
+    from sightline.temporary_folder import temporary_folder
 
-    with _recorded(recipe, overrides) as (config, record, source), tempfile.TemporaryDirectory() as folder:
+    with _recorded(recipe, overrides) as (config, record, source), temporary_folder("rehearsal") as folder:
         proof = prove_resume(config, "rehearsal", record, source, Path(folder), iterations=iterations)
     _show_proof(proof)
     if not proof.holds:
@@ -83,8 +83,9 @@ def find(*, recipe: str, overrides: tuple[str, ...], lowest: float, highest: flo
     from sightline.engine.rate_finder import find_rate
     from sightline.engine.training import open_training
     from sightline.models.device import choose_device
+    from sightline.temporary_folder import temporary_folder
 
-    with _recorded(recipe, overrides) as (config, record, source), tempfile.TemporaryDirectory() as folder:
+    with _recorded(recipe, overrides) as (config, record, source), temporary_folder("rehearsal") as folder:
         train = config.train.model_copy(update={"iterations": steps, "epochs": 0.0})
         short = config.model_copy(update={"train": train})
         device = choose_device(train.device)

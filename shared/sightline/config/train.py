@@ -142,7 +142,7 @@ class Train(Loading):
         False, description="Whether to overfit one batch before the training, and stop if the loss does not fall"
     )
     trackers: tuple[Annotated[str, KnownName("tracker", lambda: TRACKER_NAMES)], ...] = Field(
-        ("text", "tensorboard"), description="Where training curves are written"
+        ("text", "tensorboard"), description="Where the training is recorded"
     )
     hooks: Hooks = Hooks()
     augmentation: Augmentation = Field(

@@ -119,12 +119,13 @@ class Failure:
         Args:
             size: Number of processes.
         """
-        where = f"process {self.rank} of {size}"
+        where = f"rank {self.rank} of {size}"
         kind = getattr(errors, self.kind, None)
         if isinstance(kind, type) and issubclass(kind, SightlineError):
             return kind(self.message if self.rank == 0 else f"{self.message} (in {where})")
         return StepError(
-            f"{where} of the training failed ({self.kind}: {self.message}); the log of the training has the traceback"
+            f"{where} of the training processes failed ({self.kind}: {self.message}); the log of the training has the "
+            "traceback"
         )
 
 

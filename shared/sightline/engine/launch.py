@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from sightline.config.train import Train
+from sightline.data.loading.workers import available_cpus
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.job import Job, read_failures
 from sightline.engine.state import TrainingState
@@ -24,7 +25,6 @@ from sightline.engine.training import train_network
 from sightline.errors import ConfigurationError, SightlineError, StepError
 from sightline.models.device import choose_device
 from sightline.plural import counted
-from sightline.processes import usable_cpus
 
 SHUTDOWN_SECONDS = 5
 """Time that processes get to end after SIGTERM."""
@@ -65,7 +65,7 @@ def count_processes(settings: Train) -> int:
         raise ConfigurationError(
             f"train.processes is {processes}, but this machine has {counted(gpus, 'GPU')}; set train.processes=auto to "
             "use all GPUs (the training is the same, because train.batch_size counts the images of all processes), or "
-            "request more GPUs (--accelerators)"
+            f"request more GPUs (on Kubeflow: --param accelerator_count={processes})"
         )
     if settings.batch_size < processes * settings.nodes:
         raise ConfigurationError(
@@ -181,7 +181,7 @@ def failure_of(folder: Path, processes: int, otherwise: str) -> SightlineError:
 def _killed(error: object, processes: int) -> str:
     """The message about processes that ended without a report."""
     rank, failure = error.get_first_failure()  # type: ignore[attr-defined]
-    where = f"process {rank} of {processes} of the training"
+    where = f"rank {rank} of the {processes} training processes"
     if failure.exitcode == -signal.SIGKILL:
         return (
             f"{where} was killed (SIGKILL), probably because memory ran out; give the pod more memory (train_memory), "
@@ -194,7 +194,7 @@ def _killed(error: object, processes: int) -> str:
 
 def threads_per_process(processes: int) -> int:
     """Threads for the computations of each of some processes on this machine."""
-    return max(1, usable_cpus() // processes)
+    return max(1, available_cpus() // processes)
 
 
 def _variables(processes: int) -> dict[str, str]:
@@ -252,6 +252,7 @@ def _quiet_launcher() -> Iterator[None]:
     names = [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.")]
     loggers += [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
+    logging.getLogger("torchelastic-events-null").disabled = True
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:

@@ -132,6 +132,7 @@ def open_training(
     documents = {split: read_coco(training_set / f"{split}.json") for split in ("train", "val")}
     for split, document in documents.items():
         _require_usable(document, split, config, record.training_tag)
+    config = config.model_copy(update={"model": task.fitted(config.model, documents["train"])})
     dataset = CocoDataset(
         documents["train"],
         source.path,

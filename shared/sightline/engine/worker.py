@@ -98,7 +98,7 @@ def _only_log_warnings(rank: int) -> None:
 
     def with_rank(*given: Any, **more: Any) -> logging.LogRecord:  # noqa: ANN401  (logging's)
         record = plain(*given, **more)
-        record.msg = f"process {rank}: {record.msg}"
+        record.msg = f"rank {rank}: {record.msg}"
         return record
 
     logging.setLogRecordFactory(with_rank)

@@ -36,7 +36,7 @@ REMOVAL_SECONDS = 600.0
 QUIET_SECONDS = 600.0
 """Time without a log line after which the log says how to look at the pods."""
 
-_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?P<level>[A-Z]+) +?(?P<message>.*)")
+_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?P<level>[A-Z ]{7}) (?P<message>.*)")
 
 _log = logging.getLogger(__name__)
 
@@ -109,8 +109,8 @@ def _create(cluster: Cluster, document: Document) -> None:
         ) from error
     except NotAuthorisedError as error:
         raise NotAuthorisedError(
-            f"the service account of this step may not create TrainJobs ({error}); apply the manifests of this "
-            "release, and run with --service-account sightline"
+            f"the service account of this step may not create TrainJobs ({error}); add "
+            "manifests/components/train-nodes to your overlay, and run with --service-account sightline"
         ) from error
 
 
@@ -195,7 +195,7 @@ class _Watch:
                 self._folder,
                 self._processes,
                 f"TrainJob {self._name} failed ({reason.strip(': ')}); its pods ended without a report: they were "
-                "evicted or ran out of memory (see kubectl describe pod, and train_memory); run it again to resume",
+                "evicted or ran out of memory (kubectl describe pod, train_memory); run the step again to resume",
             )
         return "Complete" in states
 
@@ -220,7 +220,9 @@ class _Watch:
                 self._heard = time.monotonic()
                 text = line.decode(errors="replace")
                 match = _LINE.fullmatch(text)
-                level = logging.getLevelNamesMapping().get(match["level"], logging.INFO) if match else logging.INFO
+                level = (
+                    logging.getLevelNamesMapping().get(match["level"].strip(), logging.INFO) if match else logging.INFO
+                )
                 _log.log(level, "%s", match["message"] if match else text)
         if time.monotonic() - self._heard > QUIET_SECONDS:
             self._heard = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from sightline.models.backbone_names import (
     PYRAMID_STRIDES,
     RESNETS,
     TIMM,
+    has_windows,
     require_anchor_sizes,
     unknown_backbone,
 )
@@ -36,6 +37,7 @@ class Backbone(nn.Module):
 
     Attributes:
         out_channels: Number of channels of every pyramid level.
+        any_size: Whether the body can be traced for any image size; if not, it lays out windows for one size.
 
     Raises:
         ConfigurationError: The number of anchor sizes does not match.
@@ -44,8 +46,10 @@ class Backbone(nn.Module):
     def __init__(self, body: nn.Module, channels: list[int], model: Detector) -> None:
         super().__init__()
         require_anchor_sizes(model, len(channels))
-        extra = len(model.anchor_sizes) > len(channels)
+        extra = model.pyramid_levels > len(channels)
         self.out_channels = model.fpn_channels
+        self.any_size = not has_windows(model.backbone)
+        self._compile, self._channels_last = model.compile, model.channels_last
         self.body = body
         self.fpn = FeaturePyramidNetwork(channels, model.fpn_channels, LastLevelMaxPool() if extra else None)
 
@@ -54,8 +58,22 @@ class Backbone(nn.Module):
 
         ``images`` are float [B, 3, H, W]; H and W are multiples of 32.
         """
-        features: OrderedDict[str, torch.Tensor] = self.fpn(self.body(images))
-        return features
+        if self._channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        if self._compile and self.training:
+            return compiled_features()(self, images)
+        return _features(self, images)
+
+
+def _features(backbone: Backbone, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
+    features: OrderedDict[str, torch.Tensor] = backbone.fpn(backbone.body(images))
+    return features
+
+
+@cache
+def compiled_features() -> Callable[[Backbone, torch.Tensor], OrderedDict[str, torch.Tensor]]:
+    """:func:`_features`, compiled on the first call; not the module, so that names of parameters and copies stay."""
+    return torch.compile(_features)
 
 
 def build_backbone(model: Detector) -> Backbone:
@@ -109,7 +127,7 @@ class TimmBody(nn.Module):
         if name not in timm.list_models():
             raise unknown_backbone(TIMM + name, [TIMM + known for known in timm.list_models()])
         options: dict[str, Any] = {"features_only": True}
-        if "swin" in name:
+        if has_windows(name):
             # Windows are laid out for one image size; the layout must adapt to the batch.
             options |= {"img_size": -(-image_size // 32) * 32, "strict_img_size": False}
         try:

@@ -26,6 +26,11 @@ PYRAMID_STRIDES = (4, 8, 16, 32)
 TIMM = "timm:"
 
 
+def has_windows(name: str) -> bool:
+    """Whether a backbone computes attention in windows, which are laid out for one image size."""
+    return "swin" in name
+
+
 def require_anchor_sizes(model: Detector, levels: int) -> None:
     """Require one anchor size per pyramid level, or one more for an additional coarser level.
 
@@ -36,9 +41,9 @@ def require_anchor_sizes(model: Detector, levels: int) -> None:
     Raises:
         ConfigurationError: The number does not match.
     """
-    if len(model.anchor_sizes) - levels not in {0, 1}:
+    if model.pyramid_levels - levels not in {0, 1}:
         raise ConfigurationError(
-            f"model.anchor_sizes: {list(model.anchor_sizes)} are {len(model.anchor_sizes)} sizes, one per pyramid "
+            f"model.anchor_sizes: {list(model.anchor_sizes)} are {model.pyramid_levels} sizes, one per pyramid "
             f"level, but {model.backbone} has {levels} levels, or {levels + 1} with an additional coarser one; "
             f"give {levels} or {levels + 1} sizes"
         )

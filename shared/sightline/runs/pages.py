@@ -30,6 +30,7 @@ from sightline.runs.step_table import BY_NAME
 from sightline.runs.tensorboard import tensorboard_command, tensorboard_folder
 from sightline.storage import Download, open_storage
 from sightline.storage.files import downloaded
+from sightline.url_secrets import holds_secret
 
 ORDER = tuple(BY_NAME)
 
@@ -89,13 +90,14 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
 
 
 def _links(document: RunDocument) -> dict[str, str]:
-    """Links to the dashboard for a Kubeflow run, and to the trackers in the environment."""
+    """Links to the dashboard for a Kubeflow run, and to trackers in the environment without a password."""
     links = {
         "Kubeflow": "" if document.pid else run_address(document.run_id),
         "TensorBoard": os.environ.get("SIGHTLINE_TENSORBOARD", ""),
         "MLflow": os.environ.get("MLFLOW_TRACKING_URI", ""),
     }
-    return {title: address for title, address in links.items() if address.startswith(("http://", "https://"))}
+    pages = {title: address for title, address in links.items() if address.startswith(("http://", "https://"))}
+    return {title: address for title, address in pages.items() if not holds_secret(address)}
 
 
 def write_index(work: Path) -> None:

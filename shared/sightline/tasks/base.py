@@ -146,6 +146,10 @@ class Task(Protocol):
         """Names of the metrics that :meth:`evaluate` computes if there is truth."""
         return task_declaration(self.name).validated(reading)
 
+    def fitted(self, model: Network, truth: CocoDocument) -> Network:  # noqa: ARG002
+        """The settings of the network with those that are derived from the train split filled in."""
+        return model
+
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """Build the network with random weights; ``num_classes`` does not count the background."""
         ...

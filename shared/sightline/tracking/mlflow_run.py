@@ -142,7 +142,7 @@ def _experiment(client: MlflowClient, training: TrackedTraining) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return client.create_experiment(name, artifact_location=_artifacts(client.tracking_uri))
+            return client.create_experiment(name, _artifacts(client.tracking_uri))
         except MlflowException:  # another training was first
             experiment = client.get_experiment_by_name(name)
             if experiment is None:

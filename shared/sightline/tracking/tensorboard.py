@@ -81,7 +81,10 @@ class TensorBoardTracker(Tracker):
         self._write(write)
 
     def log_curves(self, iteration: int, name: str, curves: Sequence[PrecisionRecallCurve]) -> None:
-        """Show the curves in the tab PR CURVES; it also has columns for counts, which are 0."""
+        """Show the curves in the tab PR CURVES.
+
+        It takes counts as well, and leaves out points without predictions; the counts here are those of one prediction.
+        """
         recall = np.linspace(1.0, 0.0, _THRESHOLDS)  # in the order of rising thresholds
         none = np.zeros(_THRESHOLDS)
 
@@ -89,7 +92,9 @@ class TensorBoardTracker(Tracker):
             for curve in curves:
                 precision = np.interp(recall, curve.recall, curve.precision)
                 tag = f"{name}/{curve.name}"
-                writer.add_pr_curve_raw(tag, none, none, none, none, precision, recall, iteration, _THRESHOLDS)
+                writer.add_pr_curve_raw(
+                    tag, precision, 1 - precision, none, 1 - recall, precision, recall, iteration, _THRESHOLDS
+                )
 
         self._write(write)
 

@@ -119,6 +119,16 @@ def test_rows_without_a_background():
         load_tensors(network, weights, ("pig", "owl"), rows)
 
 
+def test_rows_that_are_not_grouped_by_class_are_new():
+    network = torch.nn.ModuleDict({"a": torch.nn.Linear(1, 6, bias=False), "b": torch.nn.Linear(1, 1)})
+    before = network["a"].weight.detach().clone()  # such as RetinaNet's, with the rows of each anchor together
+    tensors = {f"b.{kind}": tensor for kind, tensor in torch.nn.Linear(1, 1).state_dict().items()}
+    weights = Weights("w", "", {"a.weight": torch.ones(6, 1), **tensors}, ("cat", "dog"))
+    (fate, *_) = load_tensors(network, weights, ("dog", "cat"), {"a.weight": ClassRows()})
+    assert (fate.fate, fate.note) == ("re-initialized", "its rows are not grouped by class")
+    assert torch.equal(network["a"].weight, before)
+
+
 def test_rows_of_unknown_classes_are_new(tmp_path):
     tensors = trained(tmp_path / "old.safetensors", MASKS, TINY_MODEL, ("cat", "dog"))
     save_file(tensors, tmp_path / "bare.safetensors")  # without the card that names the classes

@@ -64,6 +64,16 @@ def test_a_damaged_copy_in_the_cache_is_replaced(damage, published, tmp_path):
     assert cached_weights(NAME, tmp_path / "cache").read_bytes() == whole
 
 
+def test_files_of_a_killed_download_are_removed(published, tmp_path):
+    left = tmp_path / "cache" / f".{NAME}.safetensors.part"
+    left.mkdir(parents=True)
+    (left / "half.pth").write_bytes(b"half")
+    (tmp_path / "cache" / f".{NAME}.safetensors.17.part").write_bytes(b"half")
+    (tmp_path / "cache" / ".Other.safetensors.part").mkdir()
+    cached_weights(NAME, tmp_path / "cache")
+    assert {path.name for path in (tmp_path / "cache").glob(".*part")} == {".Other.safetensors.part"}
+
+
 def test_a_damaged_download_is_refused_and_removed(published, tmp_path):
     data = published.read_bytes()
     published.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from sightline.models.weights.stored import cached_weights, origin_of
 from sightline.models.weights.table import LoadedWeights
 from sightline.models.weights.tensors import read_tensors
 from sightline.storage.uris import fetch, path_of
+from sightline.temporary_folder import temporary_folder
 
 _WITHOUT_EPSILON = {MASK_RCNN, FASTER_RCNN, KEYPOINT_RCNN}
 
@@ -54,7 +54,7 @@ def load_weights(
         ModelFileError: They cannot be read, or do not fit the network.
     """
     if is_address(model.weights):
-        weights = _from_address(model.weights, network, cache)
+        weights = _from_address(model.weights, network)
     else:
         name = full_name(chosen_name(model))
         _warn_of_normalization(name)
@@ -77,11 +77,10 @@ def _warn_of_normalization(name: str) -> None:
         )
 
 
-def _from_address(address: str, network: nn.Module, cache: Path) -> Weights:
+def _from_address(address: str, network: nn.Module) -> Weights:
     if "://" not in address or address.startswith("file:"):
         return _from_file(path_of(address), address, network)
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as folder:
+    with temporary_folder("weights") as folder:
         return _from_file(fetch(address, Path(folder)), address, network)
 
 

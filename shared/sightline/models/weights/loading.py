@@ -83,9 +83,8 @@ def load_tensors(
     if required:
         _require_body({name: tensor for name, tensor in wanted.items() if name.startswith(required)}, weights, required)
     by_class = {} if tuple(classes) == weights.classes else class_rows
-    kept = kept_labels(classes, weights.classes)
     offers = {
-        name: _offered_rows(tensor, weights.tensors.get(name), by_class[name], weights, kept)
+        name: _offered_rows(tensor, weights.tensors.get(name), by_class[name], weights, classes)
         if name in by_class
         else _offered(tensor, weights.tensors.get(name))
         for name, tensor in wanted.items()
@@ -126,12 +125,15 @@ def _offered(tensor: torch.Tensor, found: torch.Tensor | None) -> _Offer:
 
 
 def _offered_rows(
-    tensor: torch.Tensor, found: torch.Tensor | None, rows: ClassRows, weights: Weights, kept: Mapping[int, int]
+    tensor: torch.Tensor, found: torch.Tensor | None, rows: ClassRows, weights: Weights, classes: Sequence[str]
 ) -> _Offer:
     """A copy of a tensor with the rows of kept classes, and of the background, from the file."""
+    if len(tensor) != rows.count(len(classes)):
+        return _Offer(None, "its rows are not grouped by class")
     if found is not None and not weights.classes:
         return _Offer(None, "the file does not say which classes its rows belong to")
     fault = _misfit((rows.count(len(weights.classes)), *tensor.shape[1:]), found)
+    kept = kept_labels(classes, weights.classes)
     pairs = {**kept, **({0: 0} if rows.background else {})}
     if fault or found is None or not pairs:
         return _Offer(None, fault or "no class has the name of a class in the file")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,24 +67,21 @@ def download(name: str, folder: Path) -> Download:
 
     Args:
         name: From :func:`full_name`.
-        folder: An existing folder; nothing is left there.
+        folder: An empty folder; the caller removes it.
 
     Raises:
         OSError: The server cannot be reached, or has no such file.
         ModelFileError: The file is damaged, or its publisher gives no digest.
         ConfigurationError: There are no such weights.
     """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
-        if not name.startswith(TIMM):
-            return _from_url(_torchvision_weights(name).url, Path(scratch), classes=_classes(name))
-        configuration = _timm_configuration(name)
-        if configuration.custom_load:
-            raise ConfigurationError(
-                f"model.weights: {name} is not published as tensors of PyTorch; choose another tag"
-            )
-        if configuration.hf_hub_id:
-            return _from_hub(configuration.hf_hub_id, configuration.hf_hub_filename, Path(scratch))
-        return _from_url(configuration.url, Path(scratch))
+    if not name.startswith(TIMM):
+        return _from_url(_torchvision_weights(name).url, folder, classes=detector_classes(name))
+    configuration = _timm_configuration(name)
+    if configuration.custom_load:
+        raise ConfigurationError(f"model.weights: {name} is not published as tensors of PyTorch; choose another tag")
+    if configuration.hf_hub_id:
+        return _from_hub(configuration.hf_hub_id, configuration.hf_hub_filename, folder)
+    return _from_url(configuration.url, folder)
 
 
 def recognized(sha256: str) -> str:
@@ -99,10 +95,6 @@ def recognized(sha256: str) -> str:
 
 def detector_classes(name: str) -> tuple[str, ...]:
     """The class names of labels 1, 2, ... of torchvision's detector weights; empty for other weights."""
-    return _classes(name) if name in DETECTORS else ()
-
-
-def _classes(name: str) -> tuple[str, ...]:
     return tuple(_torchvision_weights(name).meta["categories"][1:]) if name in DETECTORS else ()
 
 

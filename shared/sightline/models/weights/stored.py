@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,8 +116,9 @@ def cached_weights(name: str, cache: Path, mirror: str = "") -> Path:
     with exclusive_lock(cache / ".locks" / file_name(name, ""), LOCK_SECONDS):
         if _is_whole(path, entry):
             return path
-        path.unlink(missing_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in (path, *path.parent.glob(f".{path.stem}.*part")):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
         if mirror:
             _log.info("fetching the weights %s from %s", name, mirror)
             _copy_from(open_storage(mirror), name, path, entry)
@@ -181,8 +183,10 @@ def _is_whole(path: Path, entry: Path) -> bool:
 
 
 def _download(name: str, path: Path, entry: Path) -> None:
+    scratch = path.with_name(f".{path.name}.part")
+    scratch.mkdir()
     try:
-        found = download(name, path.parent)
+        store(path, entry, name, download(name, scratch))
     except OSError as error:
         raise StepError(
             f"model.weights: {name} cannot be downloaded ({_one_line(error)}); without internet, do one of these: fill "
@@ -190,7 +194,8 @@ def _download(name: str, path: Path, entry: Path) -> None:
             "model.weights_mirror to it; set model.weights to the path or URI of a file; or set model.weights=none to "
             "start from random weights"
         ) from error
-    store(path, entry, name, found)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def store(path: Path, entry: Path, name: str, found: Download) -> None:

@@ -13,11 +13,11 @@ from PIL import Image
 from torch import nn
 
 from sightline.data.detections import Detections
-from sightline.data.formats.coco import RunLengthEncoding
-from sightline.data.loading.transforms import Placement, fit_image
+from sightline.data.loading.transforms import fit_image
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
 from sightline.tasks.base import MAX_PIXELS, Predictor
+from sightline.tasks.detection.postprocessing import detections_of
 from sightline.tasks.input_image import rgb_image
 
 GPU_BATCH = 8
@@ -25,7 +25,7 @@ GPU_BATCH = 8
 
 
 class DetectionPredictor(Predictor):
-    """A predictor of boxes that uses a detector of torchvision.
+    """A predictor of boxes, and masks if the network has them, that uses a detector of torchvision.
 
     Args:
         network: The detector; it is set to evaluation mode.
@@ -38,7 +38,6 @@ class DetectionPredictor(Predictor):
         self._network = network.to(device).eval()
         self._device = device
         self.batch_size = 1 if device.type == "cpu" else GPU_BATCH
-        self._category_ids = np.array((0, *card.category_ids), dtype=np.int64)
 
     def predict(
         self,
@@ -66,43 +65,10 @@ class DetectionPredictor(Predictor):
             with torch.inference_mode():
                 outputs = self._network(inputs)
             for place, found in zip(places, outputs, strict=True):
-                placement = fitted[place][1]
-                detections[place] = self._detections(found, placement, images[place].size, image_ids[place])
+                values = {name: tensor.cpu().numpy() for name, tensor in found.items()}
+                if "masks" in values:
+                    values["masks"] = values["masks"][:, 0]
+                detections[place] = detections_of(
+                    values, fitted[place][1], images[place].size, self.card.category_ids, image_ids[place]
+                )
         return [detections[place] for place in range(len(images))]
-
-    def _detections(
-        self, found: dict[str, torch.Tensor], placement: Placement, size: tuple[int, int], image_id: int
-    ) -> Detections:
-        """The output of the network for one image, in pixels of the image, which has this width and height."""
-        width, height = size
-        scales = np.array([placement.scale_x, placement.scale_y] * 2, dtype=np.float32)
-        predicted: npt.NDArray[np.float32] = found["boxes"].cpu().numpy()
-        boxes = (predicted / scales).clip(0, np.array([width, height] * 2, dtype=np.float32))
-        labels = found["labels"].cpu().numpy()
-        keep = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (labels > 0))  # label 0 is the background
-        return Detections(
-            image_id=image_id,
-            boxes_xyxy=boxes[keep],
-            scores=found["scores"].cpu().numpy()[keep],
-            category_ids=self._category_ids[labels[keep]],
-            masks=self._masks(found, boxes, keep, height, width),
-        )
-
-    def _masks(
-        self,
-        found: dict[str, torch.Tensor],  # noqa: ARG002
-        boxes_xyxy: npt.NDArray[np.float32],  # noqa: ARG002
-        keep: npt.NDArray[np.intp],  # noqa: ARG002
-        height: int,  # noqa: ARG002
-        width: int,  # noqa: ARG002
-    ) -> list[RunLengthEncoding] | None:
-        """The masks of the detections at ``keep``; None if the network has no masks.
-
-        Args:
-            found: Output of the network.
-            boxes_xyxy: Boxes of all detections, float32 [N, 4], in pixels of the image.
-            keep: Indices of the detections to keep, int64 [M].
-            height: Height of the image in pixels.
-            width: Width of the image in pixels.
-        """
-        return None

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sightline.config.network import Detector, Network
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.dataset import Sample
@@ -19,6 +20,7 @@ from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
 from sightline.models.weights.loading import ClassRows
 from sightline.tasks.base import Task
+from sightline.tasks.detection.anchors import fit_anchors
 from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.detection.sampling import sampling_seeds
 from sightline.tasks.readers.registry import open_reader
@@ -55,6 +57,11 @@ class DetectionTask(Task):
     predictor_class: type[DetectionPredictor] = DetectionPredictor
     class_rows = CLASS_ROWS
     short_names = MappingProxyType({"classifier": "cls", "box_reg": "box", "objectness": "obj", "rpn_box_reg": "rpn"})
+
+    def fitted(self, model: Network, truth: CocoDocument) -> Network:
+        """The settings with anchor sizes fitted to the boxes of the train split, if they are ``auto``."""
+        assert isinstance(model, Detector)  # noqa: S101
+        return fit_anchors(model, truth)
 
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
         """The components of the detector's loss."""

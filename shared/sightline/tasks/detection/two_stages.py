@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops.poolers import LevelMapper
 
 from sightline.config.network import Detector
 from sightline.models.backbone_names import PYRAMID_STRIDES
@@ -24,10 +26,10 @@ def two_stages(model: Detector, num_classes: int) -> dict[str, Any]:
         model: The section ``model`` of the configuration.
         num_classes: Number of classes without the background, which is label 0.
     """
-    levels = len(model.anchor_sizes)
+    assert model.anchor_sizes != "auto"  # noqa: S101  (the task has fitted them)
     return {
         "rpn_anchor_generator": AnchorGenerator(
-            tuple((size,) for size in model.anchor_sizes), (model.anchor_ratios,) * levels
+            tuple((size,) for size in model.anchor_sizes), (model.anchor_ratios,) * model.pyramid_levels
         ),
         "rpn_head": RPNHead(model.fpn_channels, len(model.anchor_ratios)),
         "rpn_pre_nms_top_n_train": 2 * model.proposals,
@@ -50,5 +52,9 @@ def region_pooling(model: Detector, size: int) -> MultiScaleRoIAlign:
 
     The top level of the pyramid is only used for large anchors; regions are pooled from the other levels.
     """
-    pooled = [str(level) for level in range(min(len(model.anchor_sizes), len(PYRAMID_STRIDES)))]
-    return MultiScaleRoIAlign(pooled, size, _SAMPLES)
+    strides = PYRAMID_STRIDES[: model.pyramid_levels]
+    pooling = MultiScaleRoIAlign([str(level) for level in range(len(strides))], size, _SAMPLES)
+    # Otherwise torchvision derives both from the first images, wrongly if these are much smaller than their padding.
+    pooling.scales = [1 / stride for stride in strides]
+    pooling.map_levels = LevelMapper(*(int(math.log2(stride)) for stride in (strides[0], strides[-1])))
+    return pooling

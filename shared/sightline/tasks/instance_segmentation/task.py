@@ -12,7 +12,6 @@ from sightline.data.loading.dataset import Sample
 from sightline.metrics.coco import Overlap
 from sightline.tasks.detection.task import DetectionTask
 from sightline.tasks.instance_segmentation.network import build_detector
-from sightline.tasks.instance_segmentation.predictor import MaskPredictor
 from sightline.tasks.instance_segmentation.settings import MaskDetector
 
 
@@ -21,7 +20,6 @@ class InstanceSegmentation(DetectionTask):
 
     name = "instance_segmentation"
     overlaps: tuple[Overlap, ...] = ("box", "mask")
-    predictor_class = MaskPredictor
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """Build Mask R-CNN with random weights; ``num_classes`` does not count the background."""

@@ -45,7 +45,7 @@ def _fcos(backbone: Backbone, model: BoxDetector, num_classes: int) -> FCOS:
 
     torchvision uses labels as class indices, so there is one more class, for label 0, which never occurs.
     """
-    strides = (*PYRAMID_STRIDES, 2 * PYRAMID_STRIDES[-1])[: len(model.anchor_sizes)]
+    strides = (*PYRAMID_STRIDES, 2 * PYRAMID_STRIDES[-1])[: model.pyramid_levels]
     return FCOS(
         backbone,
         num_classes + 1,

@@ -1,31 +1,14 @@
-"""Predicts masks in pixels of the image, in addition to boxes."""
+"""Pastes masks that were predicted in a box into the image, without torch."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from sightline.data.formats.coco import RunLengthEncoding
 from sightline.data.rasterizer import encode_mask
-from sightline.tasks.detection.predictor import DetectionPredictor
 
 MASK_THRESHOLD = 0.5
-
-
-class MaskPredictor(DetectionPredictor):
-    """A predictor of boxes and masks that uses Mask R-CNN."""
-
-    def _masks(
-        self,
-        found: dict[str, torch.Tensor],
-        boxes_xyxy: npt.NDArray[np.float32],
-        keep: npt.NDArray[np.intp],
-        height: int,
-        width: int,
-    ) -> list[RunLengthEncoding]:
-        masks = found["masks"][:, 0].cpu().numpy()
-        return [paste_mask(masks[index], boxes_xyxy[index], height, width) for index in keep]
 
 
 def paste_mask(

@@ -1,0 +1,120 @@
+"""Compares the predictions of an exported model with those of the PyTorch network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sightline.data.detections import Detections
+from sightline.metrics.coco import box_ious
+
+SCORE_TOLERANCE = 1e-3
+BOX_TOLERANCE = 0.1
+"""Largest difference of a box corner, in pixels of the network's input."""
+
+MASK_TOLERANCE = 0.02
+"""Largest fraction of the pixels of a mask that may differ, besides two pixels: those with a probability near 0.5."""
+
+_SAME_OBJECT_IOU = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """The agreement of an exported model with its network.
+
+    Attributes:
+        images: Number of images.
+        detections: Number of detections of the network.
+        unmatched: Detections of one of the two without a counterpart of the same class in the other.
+        score: Largest difference of scores.
+        box: Largest difference of box corners, in pixels of the network's input.
+        mask: Largest fraction of differing pixels of a mask, besides two pixels.
+    """
+
+    images: int = 0
+    detections: int = 0
+    unmatched: int = 0
+    score: float = 0.0
+    box: float = 0.0
+    mask: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything is within the tolerances."""
+        return (
+            not self.unmatched
+            and self.score <= SCORE_TOLERANCE
+            and self.box <= BOX_TOLERANCE
+            and self.mask <= MASK_TOLERANCE
+        )
+
+    def line(self) -> str:
+        """The agreement in one line."""
+        return (
+            f"{self.images} image{'s'[: self.images != 1]}, {self.detections} detections, {self.unmatched} unmatched; "
+            f"largest differences: score {self.score:.1e} (tolerance {SCORE_TOLERANCE:g}), box {self.box:.1e} pixels "
+            f"({BOX_TOLERANCE:g}), mask {self.mask:.2%} ({MASK_TOLERANCE:.0%})"
+        )
+
+
+def compare(pairs: Iterable[tuple[Detections, Detections, float]]) -> Parity:
+    """Compare detections of both on the same images.
+
+    A detection without a counterpart does not count if its score is within the tolerance of the lowest score of its
+    image, because such detections are at the threshold or at the maximum number of detections.
+
+    Args:
+        pairs: Detections of the network, those of the exported model, and input pixels per pixel of the image.
+    """
+    images = detections = unmatched = 0
+    score = box = mask = 0.0
+    for expected, found, scale in pairs:
+        images, detections = images + 1, detections + len(expected)
+        matches = _matches(expected, found)
+        for one, other in matches:
+            score = max(score, abs(float(expected.scores[one] - found.scores[other])))
+            box = max(box, scale * float(np.abs(expected.boxes_xyxy[one] - found.boxes_xyxy[other]).max()))
+            mask = max(mask, _mask_difference(expected, one, found, other))
+        unmatched += _lost(expected, {one for one, _ in matches}) + _lost(found, {other for _, other in matches})
+    return Parity(images, detections, unmatched, score, box, mask)
+
+
+def _matches(expected: Detections, found: Detections) -> list[tuple[int, int]]:
+    """Pairs of one object in both: same class, and the highest IoU of those that are left."""
+    if not len(expected) or not len(found):
+        return []
+    ious = box_ious(_xywh(expected), _xywh(found))
+    ious = np.where(expected.category_ids[:, None] == found.category_ids[None], ious, 0.0)
+    near = np.abs(expected.scores[:, None] - found.scores[None])
+    pairs = []
+    while (best := ious.max()) >= _SAME_OBJECT_IOU:
+        ties = np.where(ious >= best - 1e-6, near, np.inf)
+        one, other = (int(index) for index in np.unravel_index(int(ties.argmin()), ties.shape))
+        pairs.append((one, other))
+        ious[one], ious[:, other] = 0.0, 0.0
+    return pairs
+
+
+def _xywh(detections: Detections) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    corners = detections.boxes_xyxy.astype(np.float64)
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+
+
+def _lost(detections: Detections, matched: set[int]) -> int:
+    if not len(detections):
+        return 0
+    lowest = float(detections.scores.min()) + SCORE_TOLERANCE
+    return sum(index not in matched and float(score) > lowest for index, score in enumerate(detections.scores))
+
+
+def _mask_difference(expected: Detections, one: int, found: Detections, other: int) -> float:
+    if expected.masks is None or found.masks is None:
+        return 0.0
+    from pycocotools import mask as coco_mask
+
+    both = [expected.masks[one], found.masks[other]]
+    union = float(coco_mask.area(coco_mask.merge(both)))
+    differing = union - float(coco_mask.area(coco_mask.merge(both, intersect=True)))
+    return max(0.0, differing - 2) / max(union, 1.0)

@@ -1,0 +1,36 @@
+"""The graphs of networks for export, by task; imported only by ``sightline model export``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from sightline.config.task_declarations import TASK_NAMES
+from sightline.names import NameTable
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ExportFormat = Literal["onnx", "torch_export"]
+
+GRAPHS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.export:export_graph"))
+"""Makes a graph from a network of the task.
+
+A graph takes ``images`` uint8 [B, 3, H, W] and ``sizes`` int64 [B, 2] and returns a tuple of tensors, which its
+attribute ``outputs`` names.  Its attribute ``translations`` has the translations of its own operators to ONNX.
+"""
+
+
+def export_graph(task: str, network: nn.Module, format_: ExportFormat) -> Any:  # noqa: ANN401
+    """The graph of a network.
+
+    Args:
+        task: Name of the task.
+        network: The network, in evaluation mode.
+        format_: The format that the graph is made for.
+
+    Raises:
+        ConfigurationError: There is no such task, or the network cannot be exported.
+    """
+    make: Callable[[nn.Module, ExportFormat], Any] = GRAPHS.load(task, "task")
+    return make(network, format_)
