@@ -104,7 +104,7 @@ def test_an_unexpected_error_is_reported_with_its_traceback_in_the_log(source, t
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_in_one_process_stops_all(source, tmp_path):
     job = make_job(tmp_path, source, {"kind": "nan", "rank": 1, "iteration": 2}, skip_not_finite=0, **EXACT)
-    with pytest.raises(StepError, match="iteration 2: .*not finite"):
+    with pytest.raises(StepError, match=r"iteration 2: .*not finite"):
         run(job, 2)
     saved = {path.name for path in (job.files / "not-finite").iterdir()}
     assert {"state.safetensors", "batch-rank0.json", "batch-rank1.json"} <= saved
