@@ -96,7 +96,7 @@ class Photometric(Change):
     contrast: Fraction = Field(0.2, description="Largest relative change of contrast; 0.2: a factor of 0.8 to 1.2")
     saturation: Fraction = Field(0.0, description="Largest relative change of saturation")
     hue: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
-        0.0, description="Largest shift of the hue, as a fraction of the color circle"
+        0.0, description="Largest shift of the hue at equal luminance, as a fraction of the color circle"
     )
 
 

@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageFilter
+from PIL import Image, ImageFilter
 
 from sightline.config.augmentation import Blur, Erase, Jpeg, Noise, Photometric
 from sightline.data.images import read_image
@@ -17,8 +17,8 @@ from sightline.data.loading.transforms import PADDING_COLOUR
 HIDDEN_SHARE = 0.7
 """An object is left out if an erased rectangle covers at least this share of its box."""
 
-_TABLE_SIZE = 17
-"""Values of each channel in the table that turns hues; the result is exact to half a gray level on average."""
+_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+"""RGB to luminance and two coordinates of the color (NTSC, 1953)."""
 
 _NARROWEST = 0.3
 """Smallest ratio of the sides of an erased rectangle."""
@@ -35,10 +35,8 @@ def photometric(scene: Scene, context: Context, settings: Photometric) -> Scene:
     image = scene.image
     if brightness or contrast:
         image = _recolored(image, 1 + brightness, 1 + contrast)
-    if saturation:
-        image = ImageEnhance.Color(image).enhance(1 + saturation)
-    if hue:
-        image = _turned(image, hue)
+    if saturation or hue:
+        image = _tinted(image, 1 + saturation, hue)
     return replace(scene, image=image)
 
 
@@ -48,24 +46,15 @@ def _recolored(image: Image.Image, brightness: float, contrast: float) -> Image.
     return image.point(np.clip(np.rint(table), 0, 255).astype(int).tolist() * 3)
 
 
-def _turned(image: Image.Image, hue: float) -> Image.Image:
-    """The image with all hues shifted by a fraction of the color circle.
+def _tinted(image: Image.Image, saturation: float, hue: float) -> Image.Image:
+    """The image with its colors moved away from gray by a factor, and turned by a fraction of the color circle.
 
-    A table of few colors, interpolated, takes half the time of a conversion to HSV and back.
+    Both are one linear map in YIQ, which leaves the luminance as it is, and takes a fifth of the time of HSV.
     """
-    values = np.linspace(0, 1, _TABLE_SIZE, dtype=np.float32)
-    blue, green, red = np.meshgrid(values, values, values, indexing="ij")
-    largest = np.maximum(np.maximum(red, green), blue)
-    chroma = largest - np.minimum(np.minimum(red, green), blue)
-    sixth = np.select(
-        [chroma == 0, largest == red, largest == green],
-        [0, (green - blue) / np.maximum(chroma, 1e-6), (blue - red) / np.maximum(chroma, 1e-6) + 2],
-        (red - green) / np.maximum(chroma, 1e-6) + 4,
-    )
-    # Each channel from hue, chroma and value, without cases: https://en.wikipedia.org/wiki/HSL_and_HSV
-    places = [(offset + sixth + 6 * hue) % 6 for offset in (5, 3, 1)]
-    turned = [largest - chroma * np.clip(np.minimum(place, 4 - place), 0, 1) for place in places]
-    return image.filter(ImageFilter.Color3DLUT(_TABLE_SIZE, np.stack(turned, axis=-1).ravel().tolist()))
+    cosine, sine = np.cos(2 * np.pi * hue), np.sin(2 * np.pi * hue)
+    turn = np.diag([1.0, saturation, saturation]) @ [[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]
+    matrix = np.concatenate([np.linalg.inv(_YIQ) @ turn @ _YIQ, np.zeros((3, 1))], axis=1)
+    return image.convert("RGB", tuple(matrix.ravel().tolist()))
 
 
 def blur(scene: Scene, context: Context, settings: Blur) -> Scene:
