@@ -115,7 +115,7 @@ def overfit(detector, body, folder, iterations, learning_rate):
 @pytest.mark.parametrize(
     ("detector", "body", "iterations", "learning_rate"),
     [
-        ("mask_rcnn", SMALL["resnet"], 120, 2e-3),
+        ("mask_rcnn", SMALL["resnet"], 150, 2e-3),
         ("mask_rcnn", SMALL["convnext"], 120, 2e-3),
         ("mask_rcnn", SMALL["efficientnet"], 120, 2e-3),
         ("mask_rcnn", SMALL["mobilenetv4"], 250, 4e-3),
