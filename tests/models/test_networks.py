@@ -115,11 +115,11 @@ def overfit(detector, body, folder, iterations, learning_rate):
 @pytest.mark.parametrize(
     ("detector", "body", "iterations", "learning_rate"),
     [
-        ("mask_rcnn", SMALL["resnet"], 120, 2e-3),
+        ("mask_rcnn", SMALL["resnet"], 150, 2e-3),
         ("mask_rcnn", SMALL["convnext"], 120, 2e-3),
         ("mask_rcnn", SMALL["efficientnet"], 120, 2e-3),
         ("mask_rcnn", SMALL["mobilenetv4"], 250, 4e-3),
-        ("mask_rcnn", "timm:swin_tiny_patch4_window7_224", 80, 3e-4),
+        ("mask_rcnn", "timm:swin_tiny_patch4_window7_224", 160, 5e-4),
         ("faster_rcnn", SMALL["resnet"], 120, 2e-3),
         ("fcos", SMALL["resnet"], 100, 2e-3),
     ],
