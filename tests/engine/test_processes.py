@@ -1,6 +1,7 @@
 """Training in several real processes, connected by Gloo on the CPU."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,11 +84,16 @@ def test_the_error_of_any_process_ends_all_and_keeps_its_class(source, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_others_and_the_next_run_continues_exactly(in_two, source, tmp_path):
-    job = make_job(tmp_path, source, {"kind": "kill", "rank": 1, "iteration": 4}, **EXACT)
+def test_a_killed_process_ends_the_others_and_another_machine_continues_exactly(in_two, source, tmp_path):
+    """Without the work volume: from the copies in the bucket."""
+    job = make_job(tmp_path, source, {"kind": "kill", "rank": 1, "iteration": 4}, checkpoint_minutes=1e-4, **EXACT)
     with raises(StepError, "rank 1", "SIGKILL", "memory"):
         run(job, 2)
+    shutil.rmtree(job.folder)
+    job.files.mkdir(parents=True)
     run(job, 2)
+    log = (job.files / "log.txt").read_text()
+    assert log.count("fetched the checkpoint") == log.count("resuming after iteration") == 1
     require_equal_weights(tmp_path, in_two)
 
 
@@ -104,7 +110,7 @@ def test_an_unexpected_error_is_reported_with_its_traceback_in_the_log(source, t
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_in_one_process_stops_all(source, tmp_path):
     job = make_job(tmp_path, source, {"kind": "nan", "rank": 1, "iteration": 2}, skip_not_finite=0, **EXACT)
-    with pytest.raises(StepError, match="iteration 2: .*not finite"):
+    with pytest.raises(StepError, match=r"iteration 2: .*not finite"):
         run(job, 2)
     saved = {path.name for path in (job.files / "not-finite").iterdir()}
     assert {"state.safetensors", "batch-rank0.json", "batch-rank1.json"} <= saved
