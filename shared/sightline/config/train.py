@@ -17,9 +17,13 @@ TRACKER_NAMES = ("text", "tensorboard", "mlflow", "wandb")
 """A tracker that records the training; each is a module of that name in :mod:`sightline.tracking`."""
 
 OPTIMIZERS = (
-    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop", "sgd",
+    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "sgd",
 )  # fmt: skip
-"""The classes of ``torch.optim`` that train any parameter, in lower case."""
+"""The classes of ``torch.optim`` that train any parameter, in lower case.
+
+Left out: LBFGS (computes the loss several times a step), Muon (matrices only), Rprop (for whole data sets; has no
+weight decay, and does not follow the learning rate), SparseAdam (sparse gradients only).
+"""
 
 NonNegativeInt = Annotated[int, Field(ge=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]

@@ -7,6 +7,7 @@ previous checkpoint usable; so does a file that is damaged later.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.documents import DocumentError, DocumentKind
-from sightline.engine.checkpoint import Snapshot, load_checkpoint, read_state, take_snapshot, unusable
+from sightline.engine.checkpoint import Snapshot, load_checkpoint, read_state, take_snapshot
 from sightline.engine.state import Training, TrainingState
 from sightline.errors import SightlineError, StepError
 from sightline.files import file_sha256, write_atomically
@@ -74,7 +75,8 @@ def read_manifest(path: Path) -> Manifest:
     try:
         return MANIFEST.decode(path.read_bytes())
     except (OSError, DocumentError) as error:
-        raise unusable(path, error) from error
+        remedy = error.remedy("") if isinstance(error, DocumentError) else ""
+        raise StepError(f"{path.name}: {error}{remedy and f'; {remedy}'}") from error
 
 
 def ranked_name(iteration: int) -> str:
@@ -97,6 +99,7 @@ class Checkpoints:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
         self._digests: dict[str, str] = {}
+        self._in_bucket: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -188,19 +191,24 @@ class Checkpoints:
         manifest = json.dumps(MANIFEST.encode(Manifest(snapshot.iteration, digests)))
         write_atomically(self._folder / _manifest_name(snapshot.iteration), manifest)
         self._digests = digests
-        self._remove_older()
+        self._remove_older(snapshot.iteration)
         if copies and self._copy is not None:
             self._upload(self._copy, snapshot.iteration, digests, manifest)
 
-    def _remove_older(self) -> None:
+    def _remove_older(self, newest: int) -> None:
+        """Remove all but the last checkpoints, and what belongs to none.
+
+        Checkpoints after the newest are damaged, or the training would have resumed from them.  A candidate after it is
+        a model that the training has just saved, while this runs in the background.
+        """
         numbers = sorted(_numbers(path.name for path in self._folder.iterdir()), reverse=True)
-        for number in numbers[KEPT:]:
-            (self._folder / _manifest_name(number)).unlink()
         needed: set[str] = set()
-        for number in numbers[:KEPT]:
-            needed |= {_manifest_name(number), *read_manifest(self._folder / _manifest_name(number)).files}
-        for path in self._folder.iterdir():
-            if path.name not in needed and not path.name.startswith("."):
+        for number in [number for number in numbers if number <= newest][:KEPT]:
+            with contextlib.suppress(StepError):  # damaged since it was written
+                needed |= {*read_manifest(self._folder / _manifest_name(number)).files, _manifest_name(number)}
+        unneeded = [path for path in self._folder.iterdir() if path.name not in needed and path.name[0] != "."]
+        for path in sorted(unneeded, key=lambda path: path.suffix != ".json"):
+            if not ranked_name(newest) < path.name < ranked_name(10**8):
                 path.unlink()
 
     def _newest(self) -> Manifest | None:
@@ -248,15 +256,17 @@ class Checkpoints:
                 storage.download(self._copy.key(path.name), path)
         write_atomically(self._folder / name, content.decode())
         manifest = self._verified(number)
+        self._in_bucket = dict(manifest.files)
         _log.info("fetched the checkpoint of iteration %d from %s", number, storage.uri_of(self._copy.prefix))
         return manifest
 
     def _upload(self, copy: BucketFolder, number: int, digests: Mapping[str, str], manifest: str) -> None:
         try:
             present = set(copy.storage.names(f"{copy.prefix}/"))
-            for name in digests:
-                if copy.key(name) not in present:
+            for name, sha256 in digests.items():
+                if self._in_bucket.get(name) != sha256:
                     copy.storage.upload(self._folder / name, copy.key(name))
+                    self._in_bucket[name] = sha256
             copy.storage.write_bytes(copy.key(_manifest_name(number)), manifest.encode())
             kept = {copy.key(name) for name in (*digests, _manifest_name(number))}
             for key in sorted(present - kept, key=lambda key: not key.endswith(".json")):
