@@ -1,6 +1,7 @@
 """Training in several real processes, connected by Gloo on the CPU."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,11 +84,16 @@ def test_the_error_of_any_process_ends_all_and_keeps_its_class(source, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_others_and_the_next_run_continues_exactly(in_two, source, tmp_path):
-    job = make_job(tmp_path, source, {"kind": "kill", "rank": 1, "iteration": 4}, **EXACT)
+def test_a_killed_process_ends_the_others_and_another_machine_continues_exactly(in_two, source, tmp_path):
+    """Without the work volume: from the copies in the bucket."""
+    job = make_job(tmp_path, source, {"kind": "kill", "rank": 1, "iteration": 4}, checkpoint_minutes=1e-4, **EXACT)
     with raises(StepError, "rank 1", "SIGKILL", "memory"):
         run(job, 2)
+    shutil.rmtree(job.folder)
+    job.files.mkdir(parents=True)
     run(job, 2)
+    log = (job.files / "log.txt").read_text()
+    assert log.count("fetched the checkpoint") == log.count("resuming after iteration") == 1
     require_equal_weights(tmp_path, in_two)
 
 
