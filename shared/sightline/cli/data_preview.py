@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,9 @@ from sightline.errors import DataError
 from sightline.plural import counted
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    from PIL import Image
-
     from sightline.config.schema import Config
     from sightline.data.annotations import Annotations
-    from sightline.data.formats.coco import CocoAnnotation, CocoDocument, Segmentation
+    from sightline.data.formats.coco import CocoDocument
     from sightline.data.loading.dataset import CocoDataset
     from sightline.report.pages.augmentation_preview import PreviewRow
 
@@ -126,8 +122,10 @@ def _rows(dataset: CocoDataset, opened: _Opened, seed: int, images: int, samples
     """The first images of the order of training."""
     from PIL import Image
 
+    from sightline.report.drawing.objects import draw_objects
     from sightline.report.pages.augmentation_preview import PreviewRow
 
+    names = [category["name"] for category in opened.document["categories"]]
     order = dataset.order(1, seed)
     chosen = list(dict.fromkeys(order.image_at(position) for position in range(order.length)))[:images]
     for index in chosen:
@@ -135,40 +133,12 @@ def _rows(dataset: CocoDataset, opened: _Opened, seed: int, images: int, samples
         after = [dataset.sample(index, position=index + number * len(dataset)) for number in range(samples)]
         yield PreviewRow(
             opened.titles[index],
-            _drawn(scene.image, scene.objects.labels, scene.objects.boxes_xyxy, scene.objects.outlines, opened),
+            draw_objects(scene.image, scene.objects.labels, scene.objects.boxes_xyxy, scene.objects.outlines, names),
             [
-                _drawn(Image.fromarray(one.image), one.labels, one.boxes_xyxy, one.segmentations, opened)
+                draw_objects(Image.fromarray(one.image), one.labels, one.boxes_xyxy, one.segmentations, names)
                 for one in after
             ],
         )
-
-
-def _drawn(
-    image: Image.Image,
-    labels: npt.NDArray[np.int64],
-    boxes_xyxy: npt.NDArray[np.floating[Any]],
-    outlines: Sequence[Segmentation],
-    opened: _Opened,
-) -> Image.Image:
-    """An image with its objects, as on other pages."""
-    from sightline.report.drawing.draw import draw_truth
-
-    annotations: list[CocoAnnotation] = [
-        {
-            "id": number,
-            "image_id": 1,
-            "category_id": int(label),
-            "bbox": [left, top, right - left, bottom - top],
-            "area": 1.0,
-            "segmentation": outline,
-            "iscrowd": 0,
-        }
-        for number, (label, (left, top, right, bottom), outline) in enumerate(
-            zip(labels, boxes_xyxy.tolist(), outlines, strict=True), start=1
-        )
-    ]
-    names = {label: category["name"] for label, category in enumerate(opened.document["categories"], start=1)}
-    return draw_truth(image, annotations, names)
 
 
 def _settings(values: dict[str, Any]) -> str:

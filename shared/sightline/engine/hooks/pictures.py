@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image
 from sightline.config.hooks import Pictures
 from sightline.data.loading.dataset import read_listed_image
 from sightline.engine.hooks.base import Hook
+from sightline.report.drawing.objects import draw_objects
 from sightline.report.sections import CurvesSection
 from sightline.tasks.evaluators import open_evaluator
 from sightline.tracking import PrecisionRecallCurve, TrackedImage
@@ -21,8 +24,12 @@ if TYPE_CHECKING:
 SCORE = 0.5
 """Lowest score of the predictions in an image."""
 
+FIRST_BATCH = "first_batch.jpg"
+
 LONGER_SIDE = 800
 """Larger images are shown reduced to this size, pixels."""
+
+_log = logging.getLogger(__name__)
 
 
 class PicturesHook(Hook):
@@ -34,6 +41,23 @@ class PicturesHook(Hook):
 
     def __init__(self, settings: Pictures) -> None:
         self._count = settings.images
+
+    def before_step(self, training: Training) -> None:
+        """Draw the first batch as the network sees it: to a file, and to the trackers."""
+        if training.iteration != 1 or not training.group.is_first:
+            return
+        shown = [
+            draw_objects(
+                Image.fromarray(one.image), one.labels, one.boxes_xyxy, one.segmentations, training.card.classes
+            )
+            for one in training.batch[: self._count]
+        ]
+        path = training.files / FIRST_BATCH
+        _side_by_side(shown).save(path)
+        _log.info("the first images as the network sees them: %s", path)
+        ids = [f"image {one.image_id}" for one in training.batch]
+        pictures = [TrackedImage(np.asarray(one), name) for one, name in zip(shown, ids, strict=False)]
+        training.tracker.log_images(training.iteration, "train/first batch", pictures)
 
     def after_validation(self, training: Training) -> None:
         """Show images, and curves if the model is the best one so far or the last."""
@@ -58,9 +82,7 @@ class PicturesHook(Hook):
             evaluator.draw_truth(image, annotations),
             evaluator.draw(image, training.predictions[place].above(SCORE)),
         ]
-        both = Image.new("RGB", (sum(one.width for one in pair), image.height))
-        both.paste(pair[0], (0, 0))
-        both.paste(pair[1], (pair[0].width, 0))
+        both = _side_by_side(pair)
         both.thumbnail((2 * LONGER_SIDE, LONGER_SIDE))
         return TrackedImage(np.asarray(both), f"{listed['file_name']}: truth, prediction")
 
@@ -69,6 +91,15 @@ class PicturesHook(Hook):
             recall = {name: np.linspace(0, 1, len(precision)) for name, precision in lines.items()}
             curves = [PrecisionRecallCurve(name, recall[name], np.array(lines[name])) for name in lines]
             training.tracker.log_curves(training.iteration, f"val/{group}", curves)
+
+
+def _side_by_side(images: Sequence[Image.Image]) -> Image.Image:
+    row = Image.new("RGB", (sum(one.width for one in images), max(one.height for one in images)))
+    left = 0
+    for one in images:
+        row.paste(one, (left, 0))
+        left += one.width
+    return row
 
 
 def make_hook(settings: Pictures) -> PicturesHook | None:
