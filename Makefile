@@ -32,7 +32,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALLING)
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[vision,gcs,mysql,kfp,tracking,mlflow,wandb,export,dev]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[vision,gcs,mysql,kfp,tracking,mlflow,wandb,export,rfdetr,dev]'
 	$(PIP) check
 	@touch $@ $(VENV)/.run
 

@@ -13,6 +13,7 @@ EXTRA_OF_MODULE = {
     "torchvision": "vision",
     "timm": "vision",
     "safetensors": "vision",
+    "rfdetr": "rfdetr",
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",

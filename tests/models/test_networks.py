@@ -90,15 +90,15 @@ def test_a_body_is_exported(body, tmp_path):
     assert exported.header.canvas == ((64, 64) if "swin" in body else None)
 
 
-def overfit(detector, body, folder, iterations):
+def overfit(detector, body, folder, iterations, learning_rate):
     """Train on one batch; its loss at the first and the last iteration, and the metrics on the images of the batch."""
     task, network, card = build(detector, body)
     document, dataset = write_coco(folder, 2), make_dataset(folder, 2, augmentation=STILL)
-    batch = [dataset.sample(index, 1) for index in range(2)]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations)
     totals = []
-    for _ in range(iterations):
+    for iteration in range(1, iterations + 1):
+        batch = [dataset.sample(index, iteration) for index in range(2)]  # other proposals are sampled every time
         total = sum(task.losses(network.train(), batch, CPU).values())
         optimizer.zero_grad()
         total.backward()
@@ -109,3 +109,23 @@ def overfit(detector, body, folder, iterations):
     predictor = task.predictor(network, card, CPU)
     found = [predictor.predict(draw(index)[0], index + 1) for index in range(2)]
     return totals[0], totals[-1], task.evaluate(document, found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("detector", "body", "iterations", "learning_rate"),
+    [
+        ("mask_rcnn", SMALL["resnet"], 120, 2e-3),
+        ("mask_rcnn", SMALL["convnext"], 120, 2e-3),
+        ("mask_rcnn", SMALL["efficientnet"], 120, 2e-3),
+        ("mask_rcnn", SMALL["mobilenetv4"], 250, 4e-3),
+        ("mask_rcnn", "timm:swin_tiny_patch4_window7_224", 80, 3e-4),
+        ("faster_rcnn", SMALL["resnet"], 120, 2e-3),
+        ("fcos", SMALL["resnet"], 100, 2e-3),
+    ],
+)
+def test_a_network_learns_one_batch_by_heart(detector, body, iterations, learning_rate, tmp_path):
+    first, last, metrics = overfit(detector, body, tmp_path, iterations, learning_rate)
+    assert last < first / 3
+    assert metrics["box_AP50"] == 1
+    assert metrics.get("mask_AP50", 1) == 1

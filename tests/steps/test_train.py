@@ -12,7 +12,7 @@ from sightline.data.loading.dataset import CocoDataset
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from sightline.database import ModelUse, Named, RunUse, open_database
-from sightline.errors import DataError, ModelFileError, RepositoryError
+from sightline.errors import ConfigurationError, DataError, ModelFileError, RepositoryError
 from sightline.evaluation.environment import processor_name
 from sightline.files import file_sha256
 from sightline.models.model_file import read_card
@@ -273,3 +273,25 @@ def test_one_candidate_where_the_best_is_the_last(recorded, tmp_path):
     once = train_step.run(changed(config, "train", iterations=2, validate_every=2), REVISION, record)
     assert [candidate.name for candidate in once.candidates] == ["best"]
     assert read_card(fetch(once.candidates[0].uri, tmp_path)).iteration == 2
+
+
+@pytest.mark.slow
+def test_the_step_trains_in_several_processes(recorded, tmp_path):
+    _, config, record = recorded
+    config = changed(config, "train", processes=2, log_every=6)
+    config = config.model_copy(update={"storage": Storage(uri=str(tmp_path / "bucket"))})
+    config = config.model_copy(update={"work": config.work.model_copy(update={"dir": str(tmp_path / "work")})})
+    result = train_step.run(config, REVISION, record)
+    assert result.iterations == TINY_TRAIN.iterations
+    storage = open_storage(config.storage.uri)
+    log = storage.read_bytes(result.log.removeprefix(f"{storage.uri}/"))[0].decode()
+    assert log.count("6/6 loss") == log.count("starting 2 processes") == 1
+
+
+def test_more_processes_than_images_in_a_batch_are_refused_before_anything_is_fetched(recorded, tmp_path):
+    _, config, record = recorded
+    config = changed(config, "train", processes=3, batch_size=2)
+    config = config.model_copy(update={"work": config.work.model_copy(update={"dir": str(tmp_path / "work")})})
+    with pytest.raises(ConfigurationError, match=r"train\.batch_size is 2"):
+        train_step.run(config, REVISION, record)
+    assert not list((tmp_path / "work" / "train").glob("*/files"))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -137,13 +138,26 @@ def test_images_and_curves_are_files_of_the_run(world):
     assert Image.open(world.read("curves/val/mask/00000100.png")).size == (700, 500)
 
 
-def test_the_newest_of_several_models_with_a_name_is_sent(world, monkeypatch):
+def test_of_several_models_with_a_name_that_wait_only_the_newest_is_sent(world, monkeypatch):
+    from mlflow import MlflowClient
+
+    sent, upload = [], MlflowClient.log_artifact
+    monkeypatch.setattr(
+        MlflowClient,
+        "log_artifact",
+        lambda client, run, path, place: (sent.append(path), upload(client, run, path, place)),
+    )
     tracker = world.open()
+    outbox, gate = tracker._trackers[0]._tracker._outbox, threading.Event()
+    deliver = outbox._deliver
+    outbox._deliver = lambda records: gate.wait(10) and deliver(records)
     for content in (b"1", b"2", b"3"):
         model = world.folder / "best.safetensors"
         model.write_bytes(content)
         tracker.log_model(model, "best", {})
+    gate.set()
     tracker.close()
+    assert sent == [str(model)]
     assert world.run().data.tags["sightline.model.best.sha256"] == hashlib.sha256(b"3").hexdigest()
 
 

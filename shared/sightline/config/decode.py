@@ -10,7 +10,7 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 
 from sightline import strict_json, strict_yaml
-from sightline.config.defaults import default_document, network_of
+from sightline.config.defaults import chosen_network, default_document, network_of
 from sightline.config.network import Network
 from sightline.config.schema import Config
 from sightline.config.section import UNKNOWN_NAME
@@ -111,7 +111,7 @@ def assemble(document: Document, overrides: Sequence[str], recipe: str) -> Confi
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        faults.extend(_explain(error, document.get("task", DEFAULT_TASK)))
+        faults.extend(_explain(error, document))
     refuse_faults(recipe, faults)
     return config
 
@@ -136,7 +136,7 @@ def recipe_document(recipe: str) -> Document:
         ConfigurationError: There is no such recipe.
     """
     read = _read_recipe(recipe)
-    document = default_document(read.get("task", DEFAULT_TASK))
+    document = default_document(read.get("task", DEFAULT_TASK), chosen_network(read))
     merge(document, read)
     return document
 
@@ -151,7 +151,7 @@ def from_json(text: str) -> Config:
         document = strict_json.decode(text)
         return Config.model_validate_json(text)
     except ValidationError as error:
-        faults = _explain(error, document.get("task", DEFAULT_TASK) if isinstance(document, dict) else DEFAULT_TASK)
+        faults = _explain(error, document if isinstance(document, dict) else {})
     except strict_json.JsonError as error:
         faults = [str(error)]
     raise ConfigurationError(
@@ -222,8 +222,8 @@ def _apply(document: Document, override: str, faults: list[str]) -> None:
         section[keys[-1]] = "" if value is None else value
 
 
-def _explain(error: ValidationError, task: object) -> list[str]:
-    """One line per fault: dotted path, value, expected value; ``task`` is the task in the document."""
+def _explain(error: ValidationError, document: Document) -> list[str]:
+    """One line per fault of a document: dotted path, value, expected value."""
     lines = []
     for fault in error.errors(include_url=False):
         path = ".".join(str(part) for part in fault["loc"])
@@ -232,14 +232,14 @@ def _explain(error: ValidationError, task: object) -> list[str]:
         if path in RENAMED:
             lines.append(f"{path}: was renamed to {RENAMED[path]}; set that to {_shown(fault['input'])} instead")
         elif fault["type"] == "extra_forbidden":
-            section = _section(fault["loc"][:-1], task)
+            section = _section(fault["loc"][:-1], document)
             known = sorted(section.model_fields)
             name = str(fault["loc"][-1])
             lines.append(f"{path}: {unknown_name('key', name, known)}")
         elif fault["type"] == UNKNOWN_NAME:
             lines.append(redact(f"{path}: {fault['msg']}"))
         elif fault["type"] == "missing":
-            section = _section(fault["loc"][:-1], task)
+            section = _section(fault["loc"][:-1], document)
             meaning = section.model_fields[str(fault["loc"][-1])].description or "needed"
             lines.append(f"{path}: required; set it with --set {path}=... ({meaning})")
         else:
@@ -254,11 +254,12 @@ def _shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
-def _section(location: Iterable[int | str], task: object) -> type[BaseModel]:
+def _section(location: Iterable[int | str], document: Document) -> type[BaseModel]:
     section: type[BaseModel] = Config
     for part in location:
         annotation = section.model_fields[str(part)].annotation if isinstance(part, str) else None
         candidates = [annotation, *get_args(annotation)]
         section = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), section)
-        section = network_of(task) if section is Network else section
+        if section is Network:
+            section = network_of(document.get("task", DEFAULT_TASK), chosen_network(document))
     return section

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
@@ -11,13 +14,14 @@ from sightline.config.settings import Document, merge
 from sightline.config.task_declarations import DECLARATIONS, DEFAULT_TASK, chosen_metrics, task_declaration
 
 
-def default_document(task: object = DEFAULT_TASK) -> Document:
+def default_document(task: object = DEFAULT_TASK, network: object = None) -> Document:
     """The defaults of all fields that have a default, by section, as JSON values.
 
     Args:
         task: The task of the network; for an unknown task, the fields common to all networks.
+        network: ``model.network``; None: the task's default.
     """
-    document = defaults_of(Config) | {"task": task, "model": defaults_of(network_of(task))}
+    document = defaults_of(Config) | {"task": task, "model": defaults_of(network_of(task, network))}
     if isinstance(task, str) and task in DECLARATIONS:
         merge(document, chosen_metrics(task))
     return document
@@ -35,6 +39,20 @@ def defaults_of(section: type[BaseModel]) -> Document:
     return document
 
 
-def network_of(task: object) -> type[Network]:
-    """The settings class of a task's network; for an unknown task, the common base class."""
-    return task_declaration(task).network if isinstance(task, str) and task in DECLARATIONS else Network
+def chosen_network(document: Mapping[str, Any]) -> object:
+    """``model.network`` of a configuration as JSON values, which may be invalid; None: the task's default."""
+    model = document.get("model")
+    return model.get("network") if isinstance(model, Mapping) else None
+
+
+def network_of(task: object, network: object = None) -> type[Network]:
+    """The settings class of a task's network; for an unknown task or network, the common base class.
+
+    Args:
+        task: Name of the task.
+        network: ``model.network``; None: the task's default.
+    """
+    if not isinstance(task, str) or task not in DECLARATIONS:
+        return Network
+    declaration = task_declaration(task)
+    return declaration.network_named(network) if network is None or network in declaration.families else Network

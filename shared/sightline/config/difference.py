@@ -46,12 +46,12 @@ def differences_from_stored(stored: Mapping[str, Any], now: Mapping[str, Any]) -
         stored: Sections, or parts of them.
         now: The same parts in the current configuration.
     """
-    from sightline.config.defaults import default_document
+    from sightline.config.defaults import chosen_network, default_document
     from sightline.config.task_declarations import DEFAULT_TASK
 
     known = {name: value for name, value in stored.items() if name in now}
     task = now.get("task", stored.get("task", DEFAULT_TASK))
-    return differences(_completed(known, now, default_document(task)), now)
+    return differences(_completed(known, now, default_document(task, chosen_network(now))), now)
 
 
 def _completed(stored: Any, now: Any, defaults: Any) -> Any:  # noqa: ANN401

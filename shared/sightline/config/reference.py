@@ -130,10 +130,12 @@ def _network_keys() -> Iterator[Key]:
     owners: dict[str, list[str]] = {}
     known: dict[str, Key] = {}
     for task in task_names():
-        schema = task_declaration(task).network.model_json_schema()
-        for key in _keys(schema, schema, "model"):
-            owners.setdefault(key.path, []).append(task)
-            known.setdefault(key.path, key)
+        for network in task_declaration(task).networks:
+            schema = network.model_json_schema()
+            for key in _keys(schema, schema, "model"):
+                if task not in owners.setdefault(key.path, []):
+                    owners[key.path].append(task)
+                known.setdefault(key.path, key)
     for path, key in known.items():
         only = "" if len(owners[path]) == len(task_names()) else f"; {', '.join(owners[path])} only"
         yield replace(key, meaning=key.meaning + only)

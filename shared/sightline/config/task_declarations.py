@@ -73,6 +73,7 @@ class TaskDeclaration:
         evaluation_metrics: Additional metrics of evaluate and test.
         main_metric: The default metric for selecting models.
         readings: Readings by their name in ``reading`` of the configuration.
+        families: Module and class of the settings of other networks, by their name in ``model.network``.
     """
 
     settings: str
@@ -80,13 +81,29 @@ class TaskDeclaration:
     evaluation_metrics: tuple[Metric, ...]
     main_metric: str
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    families: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def network(self) -> type[Network]:
-        """The settings class of its network, ``model`` in the configuration."""
-        module, _, name = self.settings.partition(":")
-        settings: type[Network] = getattr(importlib.import_module(module), name)
-        return settings
+        """The settings class of its network, ``model`` in the configuration, if ``model.network`` is not set."""
+        return _imported(self.settings)
+
+    def network_named(self, name: object) -> type[Network]:
+        """The settings class of a network by its name in ``model.network``; None: the default.
+
+        Raises:
+            ValueError: The task has no such network.
+        """
+        if name is None:
+            return self.network
+        if name not in self.families:
+            raise ValueError(f"model.network to be one of {', '.join(self.families)}, or left out, but it is {name!r}")
+        return _imported(self.families[str(name)])
+
+    @property
+    def networks(self) -> list[type[Network]]:
+        """The settings classes of all its networks, the default first."""
+        return [self.network, *map(_imported, self.families.values())]
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -103,6 +120,12 @@ class TaskDeclaration:
     def metric_names(self) -> tuple[str, ...]:
         """The names of :attr:`metrics`."""
         return tuple(metric.name for metric in self.metrics)
+
+
+def _imported(settings: str) -> type[Network]:
+    module, _, name = settings.partition(":")
+    found: type[Network] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def task_names() -> tuple[str, ...]:
@@ -186,7 +209,10 @@ def as_the_task_has_it(task: str, given: object) -> Network:
     """
     from sightline.config.network import Network
 
-    kind = task_declaration(task).network
-    if isinstance(given, kind):
-        return given
-    return kind.model_validate(given.model_dump() if isinstance(given, Network) else given)
+    declaration = task_declaration(task)
+    for network in declaration.networks:
+        if isinstance(given, network):
+            return given
+    values = given.model_dump() if isinstance(given, Network) else given
+    kind = declaration.network_named(values.get("network") if isinstance(values, dict) else None)
+    return kind.model_validate(values)

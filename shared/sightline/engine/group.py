@@ -34,10 +34,13 @@ class Group:
         rank: Number of this process, from 0.
         size: Number of processes.
         device: The device of this process.
+        local_size: Number of processes on this machine; None: all of them.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None) -> None:
-        self.rank, self.size = rank, size
+    def __init__(
+        self, rank: int = 0, size: int = 1, device: torch.device | None = None, local_size: int | None = None
+    ) -> None:
+        self.rank, self.size, self.local_size = rank, size, local_size or size
         self._device = device or torch.device("cpu")
 
     @property
@@ -133,7 +136,7 @@ def joined_group(device: str) -> Iterator[Group]:
     else:
         dist.init_process_group("gloo", timeout=TIMEOUT)
     try:
-        yield Group(dist.get_rank(), dist.get_world_size(), chosen)
+        yield Group(dist.get_rank(), dist.get_world_size(), chosen, int(os.environ["LOCAL_WORLD_SIZE"]))
     except BaseException:
         if chosen.type != "cuda":  # NCCL would wait for the others
             dist.destroy_process_group()  # the others notice that this process does not go on

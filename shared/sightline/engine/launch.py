@@ -151,7 +151,7 @@ def run_processes(path: Path, processes: int) -> None:
             local_addr="localhost",
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
-            signals_to_handle=",".join(one.name for one in _SIGNALS),
+            signals_to_handle=",".join(one.name for one in _heard_signals()),
             shutdown_timeout=SHUTDOWN_SECONDS,
         )
         try:
@@ -161,7 +161,8 @@ def run_processes(path: Path, processes: int) -> None:
         except SignalException as error:
             received = error.sigval
     if received:
-        os.kill(os.getpid(), received)  # the handler of this process decides what happens
+        os.kill(os.getpid(), received)  # the handler of this process usually ends it
+        raise StepError("the training was interrupted; run the same command to resume")
 
 
 def failure_of(folder: Path, processes: int, otherwise: str) -> SightlineError:
@@ -231,13 +232,18 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _heard_signals() -> list[signal.Signals]:
+    """The signals that end this process; one that it ignores, such as SIGHUP under nohup, stays ignored."""
+    return [number for number in _SIGNALS if signal.getsignal(number) not in {signal.SIG_IGN, None}]
+
+
 @contextmanager
 def _restored_signals() -> Iterator[None]:
     """Restore the signal handlers that torchrun's library replaces."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in _heard_signals()}
     try:
         yield
     finally:

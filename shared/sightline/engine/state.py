@@ -197,6 +197,7 @@ class Training:
             workers=workers,
             process=self.group.rank,
             processes=self.group.size,
+            local_processes=self.group.local_size,
             on_gpu=self.device.type == "cuda",
         )
 

@@ -198,7 +198,7 @@ def _loading_facts(training: Training) -> LoadingFacts:
     settings, group = training.settings, training.group
     on_gpu = training.device.type == "cuda"
     largest = training.dataset.largest_image_bytes * -(-settings.batch_size // group.size)
-    workers = choose_workers(settings.workers, batch_bytes=largest, on_gpu=on_gpu, processes=group.size)
+    workers = choose_workers(settings.workers, batch_bytes=largest, on_gpu=on_gpu, processes=group.local_size)
     return training.dataset.loading_facts(workers)
 
 

@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ REPORT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 """Time without a sign of life of the step, on another node, after which its processes end."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("sightline.engine.worker")  # its __name__ is __main__
 
 
 def main(path: Path) -> int:
@@ -43,6 +44,7 @@ def main(path: Path) -> int:
         The exit code.
     """
     end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process without a traceback
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     prepare_pod()
     if rank:
@@ -63,7 +65,7 @@ def _train(job: Job, log: Path) -> None:
     from sightline.engine.group import joined_group
     from sightline.engine.training import train_network
 
-    with logging_to(log), joined_group(job.config.train.device) as group:
+    with logging_to(log), _logged_bugs(), joined_group(job.config.train.device) as group:
         checkpoints = job.checkpoints()
         if group.is_first:
             checkpoints.read_state()  # fetches what is missing from the bucket, once
@@ -104,16 +106,24 @@ def _only_log_warnings(rank: int) -> None:
     logging.setLogRecordFactory(with_rank)
 
 
+@contextmanager
+def _logged_bugs() -> Iterator[None]:
+    """Log the traceback of an exception that is neither an error for the user nor a lost connection."""
+    try:
+        yield
+    except Exception as error:
+        if not (isinstance(error, SightlineError) or _is_lost_connection(error)):
+            _log.error("unexpected error", exc_info=error)
+        raise
+
+
 def _report(error: Exception, folder: Path, rank: int, size: int) -> None:
     """Report why this process ends, then wait for the report that is more important than this one.
 
     If another process fails, this one loses its connection, perhaps before the other one has ended; and the first
     process may still be saving the state of the training when another one fails with it.
     """
-    follows = _is_lost_connection(error)
-    if not (follows or isinstance(error, SightlineError)):
-        _log.error("unexpected error", exc_info=error)
-    Failure(rank, type(error).__name__, str(error), follows).write(folder)
+    Failure(rank, type(error).__name__, str(error), _is_lost_connection(error)).write(folder)
     end = time.monotonic() + REPORT_SECONDS
     while size > 1 and time.monotonic() < end:
         reports = read_failures(folder)

@@ -146,7 +146,7 @@ class Leftovers:
         yield from _entries(trash(self._work))
         for room in _MAKING:
             yield from sorted((self._work / room).glob("*.part"))
-        for room in (*_REASONS, "faults", "runs"):
+        for room in (*_REASONS, "faults", "images", "runs"):
             yield from (path for path in sorted(everything_in(self._work / room)) if _UNFINISHED.fullmatch(path.name))
         yield from (path for path in sorted((self._work / "runs").glob("*/tmp*")) if _SCRATCH.fullmatch(path.name))
         for path in _entries(Path(tempfile.gettempdir())):

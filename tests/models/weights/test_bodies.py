@@ -95,8 +95,8 @@ def test_features_are_those_of_timm(name, rename, tmp_path):
 
 
 def test_loading_leaves_the_random_numbers_alone(tmp_path):
-    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "w.safetensors")
-    model = settings("timm:test_resnet", tmp_path / "w.safetensors")
+    save_file(timm.create_model("test_convnext").state_dict(), tmp_path / "w.safetensors")
+    model = settings("timm:test_convnext", tmp_path / "w.safetensors")
     network = TASK.build_network(model, 2)
     before = torch.random.get_rng_state()
     load_weights(network, model, CLASSES, TASK.class_rows, cache=tmp_path)

@@ -26,6 +26,7 @@ def batches(
     workers: int | Literal["auto"],
     process: int = 0,
     processes: int = 1,
+    local_processes: int | None = None,
     on_gpu: bool = False,
 ) -> Iterator[list[Sample]]:
     """The batches of the iterations ``first`` to ``last``, both included, or the share of one process of them.
@@ -41,6 +42,7 @@ def batches(
         process: Number of the training process, from 0; it gets the places ``process``, ``process + processes``, ...
             of each batch, and thus fewer samples than the others (even none) if the batch cannot be divided.
         processes: Number of training processes.
+        local_processes: Number of those on this machine, which share its CPUs; None: all of them.
         on_gpu: Whether the network is trained on a GPU; the images are then in pinned memory.
 
     Raises:
@@ -49,7 +51,7 @@ def batches(
     """
     order = dataset.order(batch_size, seed)
     share_bytes = dataset.largest_image_bytes * -(-batch_size // processes)
-    count = choose_workers(workers, batch_bytes=share_bytes, on_gpu=on_gpu, processes=processes)
+    count = choose_workers(workers, batch_bytes=share_bytes, on_gpu=on_gpu, processes=local_processes or processes)
     iterations = range(first, last + 1)
     source = _BatchSource(dataset, order, process, processes)
     if count == 0:

@@ -60,8 +60,7 @@ class DetectionTask(Task):
 
     def fitted(self, model: Network, truth: CocoDocument) -> Network:
         """The settings with anchor sizes fitted to the boxes of the train split, if they are ``auto``."""
-        assert isinstance(model, Detector)  # noqa: S101
-        return fit_anchors(model, truth)
+        return fit_anchors(model, truth) if isinstance(model, Detector) else model
 
     def losses(self, network: nn.Module, batch: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
         """The components of the detector's loss."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sightline.config.task_declarations import TaskDeclaration
+from sightline.tasks.detection.families import TRANSFORMERS
 from sightline.tasks.detection.metrics import BOX_METRICS, DIVIDED, MASK_METRICS, READINGS
 
 DECLARATION = TaskDeclaration(
@@ -11,4 +12,5 @@ DECLARATION = TaskDeclaration(
     evaluation_metrics=(DIVIDED,),
     main_metric="mask_AP",
     readings=READINGS,
+    families=TRANSFORMERS,
 )

@@ -11,18 +11,22 @@ from sightline.config.network import Network
 from sightline.data.loading.dataset import Sample
 from sightline.metrics.coco import Overlap
 from sightline.tasks.detection.task import DetectionTask
+from sightline.tasks.detection.transformer import load_transformer
+from sightline.tasks.detection.transformer_settings import RfDetr
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.settings import MaskDetector
 
 
 class InstanceSegmentation(DetectionTask):
-    """Instance segmentation with Mask R-CNN, measured by COCO's average precision of boxes and masks."""
+    """Instance segmentation with Mask R-CNN or RF-DETR, measured by COCO's average precision of boxes and masks."""
 
     name = "instance_segmentation"
     overlaps: tuple[Overlap, ...] = ("box", "mask")
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
-        """Build Mask R-CNN with random weights; ``num_classes`` does not count the background."""
+        """Build the network with random weights; ``num_classes`` does not count the background."""
+        if isinstance(model, RfDetr):
+            return load_transformer(model, num_classes, masks=True)
         assert isinstance(model, MaskDetector)  # noqa: S101
         network: nn.Module = build_detector(model, num_classes)
         return network

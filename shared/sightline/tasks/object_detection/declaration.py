@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sightline.config.task_declarations import TaskDeclaration
+from sightline.tasks.detection.families import TRANSFORMERS
 from sightline.tasks.detection.metrics import BOX_METRICS, READINGS
 
 DECLARATION = TaskDeclaration(
@@ -11,4 +12,5 @@ DECLARATION = TaskDeclaration(
     evaluation_metrics=(),
     main_metric="box_AP",
     readings=READINGS,
+    families=TRANSFORMERS,
 )

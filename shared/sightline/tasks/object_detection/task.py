@@ -6,6 +6,8 @@ from torch import nn
 
 from sightline.config.network import Network
 from sightline.tasks.detection.task import DetectionTask
+from sightline.tasks.detection.transformer import load_transformer
+from sightline.tasks.detection.transformer_settings import RfDetr
 from sightline.tasks.object_detection.network import build_detector
 from sightline.tasks.object_detection.settings import BoxDetector
 
@@ -20,6 +22,8 @@ class ObjectDetection(DetectionTask):
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
         """Build the detector with random weights; ``num_classes`` does not count the background."""
+        if isinstance(model, RfDetr):
+            return load_transformer(model, num_classes, masks=False)
         assert isinstance(model, BoxDetector)  # noqa: S101
         network: nn.Module = build_detector(model, num_classes)
         return network
