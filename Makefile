@@ -15,7 +15,7 @@ TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' shared/sightline/versio
 IMAGES ?= base train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage torture fuzz check lint format types imports bench images images-test kubeflow-test kubeflow-commands policy clean
+.PHONY: help demo test coverage torture fuzz check lint format types imports bench bench-gpu images images-test kubeflow-test kubeflow-commands policy clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -108,6 +108,9 @@ policy: $(VENV)-policy/.done $(VENV)/.dev ## run checkov and hadolint on manifes
 
 bench: $(VENV)/.dev ## measure speed, relative to a reference in the same run
 	PYTHONPATH=. $(BIN)/python -m benchmarks
+
+bench-gpu: $(VENV)/.dev ## measure training on a GPU against torchvision's reference; skips without one
+	PYTHONPATH=. $(BIN)/python -m benchmarks gpu
 
 clean: ## remove everything that the targets created, including .venv
 	rm -rf $(VENV) $(VENV)-policy .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .fuzz.log .coverage* build dist

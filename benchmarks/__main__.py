@@ -8,12 +8,16 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, show
 
-NOT_BENCHMARKS = {"__main__", "figures"}
+NOT_BENCHMARKS = {"__main__", "figures", "training_reference"}
+ON_REQUEST = {"gpu"}
+"""Run only by name: it needs a machine with a GPU."""
 
 
 def main(names: list[str]) -> int:
     """Run the benchmarks ``names``, or all; exits with 1 when a target was missed."""
-    found = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in NOT_BENCHMARKS)
+    found = sorted(
+        path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in NOT_BENCHMARKS | ON_REQUEST
+    )
     figures: list[Figure] = []
     for name in names or found:
         print(f"== {name}", flush=True)

@@ -141,7 +141,7 @@ def overhead(folder: Path, step: float) -> Figure:
     batch = [training.dataset.sample(0, 0)] * BATCH
     with (
         mock.patch.object(Training, "batches", lambda given, workers: iter([batch] * given.total)),  # noqa: ARG005
-        mock.patch.object(loop, "validate", lambda given: dict.fromkeys(given.task.metrics, 0.0)),
+        mock.patch.object(loop, "validate", lambda given: dict.fromkeys(given.metric_names, 0.0)),
     ):
         began = time.perf_counter()
         loop.train(training, open_hooks(settings.hooks), Checkpoints(folder / "c"), Pace(LOOPED, CPU, for_gpu=False))

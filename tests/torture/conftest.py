@@ -64,7 +64,8 @@ def warm_processes():
 def warm_trainers():
     """The same for training, which imports torch; what a session fixture has started is started again afterwards."""
     before = forkserver._forkserver._preload_modules
-    yield warmed_up(["tests.engine.training", "timm", "tests.torture.tortured", "tests.torture.trained"])
+    task = "sightline.tasks.instance_segmentation.task"
+    yield warmed_up(["tests.engine.training", task, "timm", "tests.torture.tortured", "tests.torture.trained"])
     warmed_up(before)
 
 

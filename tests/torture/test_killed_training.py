@@ -84,14 +84,18 @@ class Trainer:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, warm_trainers):
-    """The models of a training that was left alone, and how long it takes."""
-    trainer = Trainer(warm_trainers, tmp_path_factory.mktemp("undisturbed"), workers=0)
-    began = time.monotonic()
-    trainer.finish()
-    models = trainer.models()
+    """The models of a training that was left alone, and how long it takes when the files it reads are in memory."""
+    found = []
+    for number in range(2):
+        trainer = Trainer(warm_trainers, tmp_path_factory.mktemp(f"undisturbed{number}"), workers=0)
+        began = time.monotonic()
+        trainer.finish()
+        found.append((trainer.models(), time.monotonic() - began))
+    (models, _), (again, seconds) = found
     assert sorted(models) == MODELS
+    assert again == models
     assert models["last"] != models["last_live"]
-    return models, time.monotonic() - began
+    return models, seconds
 
 
 @pytest.mark.slow
