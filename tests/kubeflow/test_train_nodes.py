@@ -224,8 +224,9 @@ def methods(server):
     return [asked.method for asked in server.asked if asked.path.startswith(JOBS)]
 
 
-def test_a_train_job_is_created_watched_and_removed(server, cluster, job, caplog):
+def test_a_train_job_is_created_watched_and_removed(server, cluster, job, caplog, monkeypatch):
     path, _ = job
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     lines = ["2026-11-28 20:00:00 INFO    2/6 loss 2.0", "2026-11-28 20:00:01 WARNING rank 1: slow", "Traceback"]
     (path.parent / NODES_LOG).write_text("\n".join(lines) + "\n")
     server.states = [{}, {"jobsStatus": []}, condition("Complete")]
@@ -236,6 +237,7 @@ def test_a_train_job_is_created_watched_and_removed(server, cluster, job, caplog
     assert shown == [("INFO", "2/6 loss 2.0"), ("WARNING", "rank 1: slow"), ("INFO", "Traceback")]
     created = json.loads(next(asked.body for asked in server.asked if asked.method == "POST"))
     assert created["spec"]["trainer"]["command"][-1] == str(path)
+    assert {"name": "OMP_NUM_THREADS", "value": "3"} in created["spec"]["trainer"]["env"]  # the user's
     assert (path.parent / "heartbeat").exists()
 
 

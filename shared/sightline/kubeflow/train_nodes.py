@@ -78,13 +78,14 @@ def run_train_job(cluster: Cluster, pod_name: str, path: Path, job: Job, process
     pod = cluster.find("pod", pod_name)
     if pod is None:
         raise NotReadyError(f"the cluster does not know the pod {pod_name} of this step in {cluster.namespace}")
+    threads = os.environ.get("OMP_NUM_THREADS") or str(threads_per_process(processes))
     document = train_job(
         f"sightline-{job.folder.name}",
         pod,
         [sys.executable, "-m", "torch.distributed.run", "-m", "sightline.engine.worker", str(path)],
         nodes=job.config.train.nodes,
         processes=processes,
-        variables={"PYTHONPATH": module_path(), "OMP_NUM_THREADS": str(threads_per_process(processes))},
+        variables={"PYTHONPATH": module_path(), "OMP_NUM_THREADS": threads},
         seconds=BY_NAME["train"].timeout_seconds,
     )
     name = document["metadata"]["name"]
