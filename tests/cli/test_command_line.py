@@ -120,7 +120,7 @@ def test_config_list_names_the_recipes():
     lines = CliRunner().invoke(cli, ["config", "list"]).output.splitlines()
     assert [line.split()[0] for line in lines] == [
         "instance_segmentation", "instance_segmentation_small", "object_detection", "object_detection_plates",
-        "object_detection_small", "plates",
+        "object_detection_small", "plates", "plates_swin",
     ]  # fmt: skip
 
 
