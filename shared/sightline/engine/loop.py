@@ -63,6 +63,7 @@ def train(training: Training, hooks: HookList, checkpoints: Checkpoints, pace: P
                 if state.iteration == 1:
                     check_first_losses(training)
             hooks.call("after_step", training)
+            hooks.agree_on_stopping(training)
             pace.count(settings.batch_size)
 
             if training.due(settings.log_every) and training.losses:
