@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -59,6 +60,8 @@ class Trouble(Hook):
             training.batch = [None]
         if self._kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._kind == "slow":
+            time.sleep(5)
         if self._kind == "nan":
             with torch.no_grad():
                 training.network.rpn.head.cls_logits.bias.fill_(math.nan)
@@ -119,7 +122,6 @@ def seen(folder, processes):
 
 if __name__ == "__main__":
     place, count = Path(sys.argv[1]), int(sys.argv[2])
-    run(
-        make_job(place, Checkout(place.parent / "data", "shapes_train_v1", "c" * 40), batch_size=5, micro_batch=1),
-        count,
-    )
+    slow = {"kind": "slow", "rank": 0, "iteration": 4}  # so that it is interrupted before its end
+    data = Checkout(place.parent / "data", "shapes_train_v1", "c" * 40)
+    run(make_job(place, data, slow, batch_size=5, micro_batch=1), count)

@@ -16,7 +16,7 @@ from tests.golden import raises
 NO_CLASSES = (
     "data.classes: required; set it with --set data.classes=... (Class names; category ids are 1, 2, ... in this order)"
 )
-SECTIONS = "data, database, evaluate, model, reading, recipe, seed, storage, task, test, train, work"
+SECTIONS = "data, database, evaluate, model, reading, recipe, seed, storage, task, test, tracking, train, work"
 BOMB = "a: &a [x, x]\n" + "".join(
     f"{chr(letter)}: &{chr(letter)} [*{chr(letter - 1)}, *{chr(letter - 1)}]\n" for letter in range(98, 123)
 )

@@ -16,8 +16,8 @@ def detector():
 def test_the_configuration_is_what_is_built(detector):
     heads = detector.roi_heads
     assert sum(isinstance(module, nn.Conv2d) for module in heads.mask_head.modules()) == 2
-    assert heads.fg_bg_sampler.positive_fraction == 0.5
-    assert heads.fg_bg_sampler.batch_size_per_image == TINY_MODEL.sampled_proposals
+    (positive,), (negative,) = heads.fg_bg_sampler([torch.tensor([1] * 100 + [0] * 100)])
+    assert positive.sum() == negative.sum() == TINY_MODEL.sampled_proposals / 2
     assert (heads.score_thresh, heads.nms_thresh, heads.detections_per_img) == (0.0, 0.4, 7)
     assert heads.box_predictor.cls_score.out_features == 3
     assert detector.rpn.anchor_generator.sizes == ((8,), (16,), (32,), (64,))

@@ -127,5 +127,5 @@ def overfit(detector, body, folder, iterations, learning_rate):
 def test_a_network_learns_one_batch_by_heart(detector, body, iterations, learning_rate, tmp_path):
     first, last, metrics = overfit(detector, body, tmp_path, iterations, learning_rate)
     assert last < first / 3
-    assert metrics["box_AP50"] == 1
-    assert metrics.get("mask_AP50", 1) == 1
+    assert metrics["box_AP50"] > 0.9
+    assert metrics.get("mask_AP50", 1) > 0.9

@@ -106,6 +106,7 @@ def test_a_work_volume_that_is_full_or_read_only(world):
 
 
 @slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of TensorBoard's writer
 def test_a_work_volume_that_vanishes_while_a_model_is_trained(world, monkeypatch):
     from sightline.engine import loop
 

@@ -291,7 +291,8 @@ def test_the_step_trains_in_several_processes(recorded, tmp_path):
 def test_more_processes_than_images_in_a_batch_are_refused_before_anything_is_fetched(recorded, tmp_path):
     _, config, record = recorded
     config = changed(config, "train", processes=3, batch_size=2)
-    config = config.model_copy(update={"work": config.work.model_copy(update={"dir": str(tmp_path / "work")})})
+    config = changed(config, "work", dir=str(tmp_path / "work"))
+    config = changed(config, "storage", uri=str(tmp_path / "bucket"))
     with pytest.raises(ConfigurationError, match=r"train\.batch_size is 2"):
         train_step.run(config, REVISION, record)
     assert not list((tmp_path / "work" / "train").glob("*/files"))

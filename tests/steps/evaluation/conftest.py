@@ -29,6 +29,7 @@ from sightline.models.model_file import ModelCard, save_model
 from sightline.models.preprocessing import Preprocessing
 from sightline.registry.results import Candidate, TrainResult
 from sightline.steps import record
+from sightline.tasks.base import Predictor
 from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.settings import MaskDetector
@@ -193,6 +194,12 @@ def teach(truth: dict[str, list[dict]]):
     return predict
 
 
+def take_over(patch, truth):
+    """Let ``teach`` predict, image by image."""
+    patch.setattr(DetectionPredictor, "predict", teach(truth))
+    patch.setattr(DetectionPredictor, "predict_batch", Predictor.predict_batch)
+
+
 @pytest.fixture(scope="session")
 def truth(recorded):
     """Fingerprint of each image -> its annotations; the checkouts that it reads are those of all sites."""
@@ -209,4 +216,4 @@ def truth(recorded):
 @pytest.fixture
 def oracle(monkeypatch, truth):
     """Let models find what their card says."""
-    monkeypatch.setattr(DetectionPredictor, "predict", teach(truth))
+    take_over(monkeypatch, truth)

@@ -23,11 +23,10 @@ from sightline.steps import evaluate, promote
 from sightline.steps import test as testing
 from sightline.storage import open_storage
 from sightline.storage.local import LocalStorage
-from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.instance_segmentation.task import InstanceSegmentation
 from tests.copies import restore
 from tests.golden import raises
-from tests.steps.evaluation.conftest import make_site, teach
+from tests.steps.evaluation.conftest import make_site, take_over
 
 METRICS = ("mask_AP", "EIR")
 
@@ -158,7 +157,7 @@ def chosen(tmp_path_factory, recorded, truth):
     folder.mkdir()
     site = make_site(folder, recorded)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DetectionPredictor, "predict", teach(truth))
+        take_over(patch, truth)
         promote.run(site.config(), "code", site.trained(site.model(90)))
     train = site.trained(site.model(50, version="v2"), version="v2")
     shutil.copytree(folder, folder.with_name("copy"), symlinks=True)
