@@ -76,10 +76,11 @@ def test_three_processes_compute_the_losses_of_one(source, tmp_path):
 
 
 def test_the_error_of_any_process_ends_all_and_keeps_its_class(source, tmp_path):
+    before = set(psutil.Process().children(recursive=True))
     job = make_job(tmp_path, source, {"kind": "data", "rank": 1, "iteration": 3}, **EXACT)
     with raises(DataError, "image 7", "rank 1 of 2"):
         run(job, 2)
-    assert not psutil.Process().children(recursive=True)
+    assert set(psutil.Process().children(recursive=True)) <= before
     assert seen_iterations(tmp_path) == 2
 
 
