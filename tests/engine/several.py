@@ -121,6 +121,7 @@ def seen(folder, processes):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background are told to ignore it
     place, count = Path(sys.argv[1]), int(sys.argv[2])
     slow = {"kind": "slow", "rank": 0, "iteration": 4}  # so that it is interrupted before its end
     data = Checkout(place.parent / "data", "shapes_train_v1", "c" * 40)
