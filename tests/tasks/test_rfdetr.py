@@ -1,5 +1,7 @@
 """RF-DETR as a second family of networks for detection and segmentation."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -105,3 +107,13 @@ def test_its_export_is_refused(trained):
     task, network, _, _ = trained
     with pytest.raises(ConfigurationError, match="cannot be exported"):
         export_graph(task.name, network, "onnx")
+
+
+def test_the_package_does_not_raise_the_limit_for_images():
+    program = (
+        "from PIL import Image\nfrom tests.tasks.test_rfdetr import MODEL\n"
+        "from sightline.tasks.detection.transformer import load_transformer\n"
+        "limit = Image.MAX_IMAGE_PIXELS\nload_transformer(MODEL, 1, masks=False)\n"
+        "assert Image.MAX_IMAGE_PIXELS == limit\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -6,9 +6,12 @@ The network is built by the package ``rfdetr`` with random weights, and never do
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn.functional import pad
 from torchvision.ops import roi_align
@@ -32,6 +35,16 @@ def load_transformer(model: RfDetr, num_classes: int, *, masks: bool) -> nn.Modu
     return TransformerDetector(model, num_classes, masks=masks)
 
 
+@contextmanager
+def _kept_image_limit() -> Iterator[None]:
+    """Keep Pillow's limit for the size of images, which a module of the package raises for the whole process."""
+    limit = Image.MAX_IMAGE_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
 class TransformerDetector(nn.Module):
     """RF-DETR as a detector.
 
@@ -48,7 +61,7 @@ class TransformerDetector(nn.Module):
 
     def __init__(self, model: RfDetr, num_classes: int, *, masks: bool) -> None:
         super().__init__()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _kept_image_limit():
             warnings.simplefilter("ignore")  # of transformers, about versions of torch
             from rfdetr import config
             from rfdetr.models.lwdetr import build_criterion_from_config, build_model_from_config
