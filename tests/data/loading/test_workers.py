@@ -81,9 +81,7 @@ def test_an_error_of_a_worker_is_that_of_the_image(tmp_path):
     assert multiprocessing.active_children() == []
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # raised in a destructor
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised in a destructor
 def test_a_killed_worker_is_explained(tmp_path):
     plan = batches(make_dataset(tmp_path, augmentation=[]), batch_size=2, seed=0, first=1, last=10**6, workers=1)
     with pytest.raises(StepError, match=r"memory .*train\.workers"):
