@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,10 +167,13 @@ class Checkpoints:
     def remove_copy(self) -> None:
         """Remove the copies in the bucket, when the training is complete and published."""
         if self._copy is not None:
-            for key in sorted(self._copy.storage.names(f"{self._copy.prefix}/"), key=lambda key: key.endswith(".json"))[
-                ::-1
-            ]:
-                self._copy.storage.delete(key)
+            self._delete(self._copy, self._copy.storage.names(f"{self._copy.prefix}/"))
+
+    @staticmethod
+    def _delete(copy: BucketFolder, keys: Iterable[str]) -> None:
+        """Delete objects, manifests first: one without its files would be found, and fail."""
+        for key in sorted(keys, key=lambda key: not key.endswith(".json")):
+            copy.storage.delete(key)
 
     def _finish(self, *, tolerant: bool) -> None:
         if self._writing is None:
@@ -269,8 +272,7 @@ class Checkpoints:
                     self._in_bucket[name] = sha256
             copy.storage.write_bytes(copy.key(_manifest_name(number)), manifest.encode())
             kept = {copy.key(name) for name in (*digests, _manifest_name(number))}
-            for key in sorted(present - kept, key=lambda key: not key.endswith(".json")):
-                copy.storage.delete(key)
+            self._delete(copy, present - kept)
         except SightlineError as error:
             _log.warning("could not copy the checkpoint of iteration %d to the bucket (%s)", number, error)
 
