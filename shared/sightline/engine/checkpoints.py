@@ -98,6 +98,7 @@ class Checkpoints:
         self._saved = self._copied = time.monotonic()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
+        self._found: Manifest | None = None
         self._digests: dict[str, str] = {}
         self._in_bucket: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,6 +150,7 @@ class Checkpoints:
         if not training.group.is_first:
             return
         self._finish(tolerant=not last)
+        self._found = None
         names = [ranked_name(one.iteration) for one in training.state.ranking]
         snapshot = take_snapshot(training, hooks)
         self._saved = time.monotonic()
@@ -215,7 +217,12 @@ class Checkpoints:
                 path.unlink()
 
     def _newest(self) -> Manifest | None:
-        """The newest checkpoint that is whole, on disk or fetched from the bucket."""
+        """The newest checkpoint that is whole, on disk or fetched from the bucket; verified once until the next."""
+        if self._found is None:
+            self._found = self._search()
+        return self._found
+
+    def _search(self) -> Manifest | None:
         places: list[tuple[int, bool, Callable[[int], Manifest]]] = [
             (number, True, self._verified) for number in _numbers(path.name for path in self._folder.iterdir())
         ]

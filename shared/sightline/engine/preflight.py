@@ -31,15 +31,10 @@ def check_feasible(training: Training) -> None:
     """Estimate memory and disk space, log them, and reject a training that cannot succeed.
 
     Raises:
-        ConfigurationError: The batch is smaller than the number of processes, or the warm-up longer than the training.
+        ConfigurationError: The warm-up is longer than the training.
         StepError: Disk or memory does not suffice.
     """
     settings, group = training.settings, training.group
-    if settings.batch_size < group.size:
-        raise ConfigurationError(
-            f"train.batch_size: {settings.batch_size} images are fewer than the {group.size} processes, each of which "
-            f"needs one; set train.batch_size={group.size} or more, or train.processes={settings.batch_size}"
-        )
     if settings.warmup_iterations > training.total:
         raise ConfigurationError(
             f"train.warmup_iterations: {settings.warmup_iterations} is more than the {training.total} iterations of "
