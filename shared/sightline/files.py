@@ -81,6 +81,12 @@ def make_folders(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
+def file_md5(path: Path) -> str:
+    """MD5 of a file, hexadecimal; only for comparison with digests of publishers that give no other."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:

@@ -1,7 +1,7 @@
 """The names of published weights, and the form of ``model.weights``; without torch and timm.
 
-The checkpoints themselves are known to torchvision (https://docs.pytorch.org/vision/stable/models.html) and timm
-(``timm.list_pretrained()``), which are only imported where weights are loaded.
+The checkpoints themselves are known to torchvision (https://docs.pytorch.org/vision/stable/models.html), timm
+(``timm.list_pretrained()``) and the package rfdetr, which are only imported where weights are loaded.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ AUTO = "auto"
 NONE = "none"
 CHAMPION = "champion:"
 TIMM = "timm:"
+RFDETR = "rfdetr:"
+
+RFDETR_SIZES = ("nano", "small", "medium", "large")
 
 RESNET_WEIGHTS = {
     "resnet18": ("ResNet18_Weights", ("IMAGENET1K_V1",)),
@@ -51,6 +54,21 @@ def torchvision_names() -> list[str]:
     return [*DETECTORS, *bodies]
 
 
+def rfdetr_name(size: str, *, masks: bool) -> str:
+    """The name of the published weights of RF-DETR, trained on COCO.
+
+    Example:
+        >>> rfdetr_name("nano", masks=True)
+        'rfdetr:seg-nano'
+    """
+    return f"{RFDETR}{'seg-' * masks}{size}"
+
+
+def rfdetr_names() -> list[str]:
+    """All names of weights of RF-DETR that ``model.weights`` accepts."""
+    return [rfdetr_name(size, masks=masks) for masks in (False, True) for size in RFDETR_SIZES]
+
+
 def body_weights(backbone: str) -> str:
     """The name of the published ImageNet weights of a backbone; empty if there are none.
 
@@ -73,6 +91,6 @@ def is_address(weights: str) -> bool:
         >>> [is_address(value) for value in ("auto", "./auto", "w.pth", "gs://bucket/w", MASK_RCNN, "timm:a.b")]
         [False, True, True, True, False, False]
     """
-    if weights in {"", AUTO, NONE} or weights.startswith((CHAMPION, TIMM)):
+    if weights in {"", AUTO, NONE} or weights.startswith((CHAMPION, TIMM, RFDETR)):
         return False
     return "/" in weights or PurePosixPath(weights).suffix.lower() in _FILE_ENDINGS

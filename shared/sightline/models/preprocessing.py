@@ -63,11 +63,16 @@ class InputBatch(nn.Module):
         """
         sizes = [(image.shape[1], image.shape[2]) for image in images]
         canvases = [target["canvas_hw"].tolist() for target in targets or () if "canvas_hw" in target]
-        height, width = (-(-max(side) // _STRIDE) * _STRIDE for side in zip(*sizes, *canvases, strict=True))
+        height, width = (self.padded(max(side)) for side in zip(*sizes, *canvases, strict=True))
         batch = images[0].new_zeros((len(images), 3, height, width), dtype=torch.float32)
         for row, image in zip(batch, images, strict=True):
             row[:, : image.shape[1], : image.shape[2]] = (image - self.mean) / self.std
         return ImageList(batch, sizes), targets
+
+    @staticmethod
+    def padded(side: int) -> int:
+        """The side of the input for images with this side, a multiple of 32, in pixels."""
+        return -(-side // _STRIDE) * _STRIDE
 
     def postprocess(
         self,

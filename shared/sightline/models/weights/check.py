@@ -6,7 +6,15 @@ import importlib
 import importlib.util
 
 from sightline.config.network import Network
-from sightline.config.published_weights import AUTO, CHAMPION, TIMM, is_address, torchvision_names
+from sightline.config.published_weights import (
+    AUTO,
+    CHAMPION,
+    RFDETR,
+    TIMM,
+    is_address,
+    rfdetr_names,
+    torchvision_names,
+)
 from sightline.errors import ConfigurationError
 from sightline.names import unknown_name
 
@@ -33,15 +41,21 @@ def chosen_name(model: Network) -> str:
         return model.published_weights
     if name.startswith(TIMM):
         _require_same_model(name, str(getattr(model, "backbone", "")))
-    elif name not in torchvision_names():
+    elif name not in (*torchvision_names(), *rfdetr_names()):
         raise unknown_weights(name)
+    if name.startswith(RFDETR) != model.published_weights.startswith(RFDETR):
+        raise ConfigurationError(
+            f"model.weights: {name} are weights of another network than that of the recipe; use weights of "
+            f"{model.published_weights or 'the same network'}, {_OTHERWISE}"
+        )
     return name
 
 
 def unknown_weights(name: str) -> ConfigurationError:
-    """The error for a name that is not one of torchvision's weights."""
-    shown = f"{', '.join(torchvision_names())}, timm:<name>.<tag>, {_OTHERWISE}"
-    return ConfigurationError(f"model.weights: {unknown_name('weights', name, torchvision_names(), shown)}")
+    """The error for a name that is neither one of torchvision's weights nor of RF-DETR's."""
+    names = [*torchvision_names(), *rfdetr_names()]
+    shown = f"{', '.join(names)}, timm:<name>.<tag>, {_OTHERWISE}"
+    return ConfigurationError(f"model.weights: {unknown_name('weights', name, names, shown)}")
 
 
 def check_weights(model: Network) -> None:

@@ -17,7 +17,7 @@ from sightline.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from sightline.models.safetensors_file import is_pickle, read_metadata
 from sightline.models.weights.check import chosen_name
 from sightline.models.weights.loading import ClassRows, Weights, kept_labels, load_tensors
-from sightline.models.weights.naming import body_prefix, in_our_names, without_epsilon
+from sightline.models.weights.naming import OwnNames, Tensors, body_prefix, in_our_names, without_epsilon
 from sightline.models.weights.sources import detector_classes, full_name, normalization, recognized
 from sightline.models.weights.stored import cached_weights, origin_of
 from sightline.models.weights.table import LoadedWeights
@@ -96,11 +96,12 @@ def _from_file(path: Path, source: str, network: nn.Module) -> Weights:
             f"model.weights: cannot read {path} ({error.strerror or error}); give the path of a file with weights"
         ) from error
     metadata = {} if is_pickle(path) else read_metadata(path)
-    tensors = read_tensors(path)
+    tensors: Tensors = read_tensors(path)
     if METADATA_KEY in metadata:
-        return Weights(source, sha256, tensors, card_of(metadata, path).classes)
+        own = network.in_own_names(tensors) if isinstance(network, OwnNames) else tensors
+        return Weights(source, sha256, own, card_of(metadata, path).classes)
     origin = origin_of(metadata, path)
-    name = origin.name if origin else recognized(sha256)
+    name = origin.name if origin else recognized(path, sha256, tensors)
     classes = origin.classes if origin else detector_classes(name)
     sha256 = origin.source_sha256 if origin else sha256
     try:

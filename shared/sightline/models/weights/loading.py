@@ -79,7 +79,7 @@ def load_tensors(
     Raises:
         ModelFileError: A required tensor is missing or has another shape, or nothing can be loaded at all.
     """
-    wanted = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(_UNLEARNED)}
+    wanted = {name: tensor for name, tensor in network.state_dict().items() if _is_learned(name, tensor)}
     if required:
         _require_body({name: tensor for name, tensor in wanted.items() if name.startswith(required)}, weights, required)
     by_class = {} if tuple(classes) == weights.classes else class_rows
@@ -158,7 +158,7 @@ def _require_body(body: Mapping[str, torch.Tensor], weights: Weights, prefix: st
         shown = "\n".join(lines[:_SHOWN_FAULTS]) + ("\n  ..." if len(lines) > _SHOWN_FAULTS else "")
         raise ModelFileError(
             f"{weights.source}: {len(lines)} of {len(body)} tensors do not match the backbone:\n{shown}\n"
-            "use weights of the architecture given by model.backbone"
+            "use weights of the architecture that the section model of the recipe describes"
         )
 
 
@@ -168,6 +168,10 @@ def _refuse_incomplete_layers(offers: dict[str, _Offer]) -> None:
     for name, offer in offers.items():
         if offer.value is not None and name.rpartition(".")[0] in incomplete:
             offers[name] = _Offer(None, "another tensor of this layer does not fit")
+
+
+def _is_learned(name: str, tensor: torch.Tensor) -> bool:
+    return tensor.numel() > 0 and not name.endswith(_UNLEARNED)
 
 
 def _fate(name: str, tensor: torch.Tensor, weights: Weights, offer: _Offer) -> TensorFate:
@@ -180,5 +184,5 @@ def _unused(tensors: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tens
     return [
         TensorFate(name, "unused", None, tuple(tensor.shape), "the network has no such tensor")
         for name, tensor in tensors.items()
-        if name not in wanted and not name.endswith(_UNLEARNED)
+        if name not in wanted and _is_learned(name, tensor)
     ]

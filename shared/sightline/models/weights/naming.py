@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -29,6 +30,21 @@ _OLD_MASK_LAYER = re.compile(r"roi_heads\.mask_head\.mask_fcn(\d+)\.(weight|bias
 _PYRAMID_BLOCK = re.compile(r"(backbone\.fpn\.(?:inner|layer)_blocks)\.(\d+)\.(.+)")
 
 
+@runtime_checkable
+class OwnNames(Protocol):
+    """A network that knows how its publisher names its tensors.
+
+    Attributes:
+        body_prefix: The beginning of the names of all tensors of its body.
+    """
+
+    body_prefix: str
+
+    def in_own_names(self, tensors: Tensors) -> Tensors:
+        """Tensors of its publisher, or of a network like it, with its own names and in its own shapes."""
+        ...
+
+
 def find_backbone(network: nn.Module) -> tuple[str, Backbone] | None:
     """The backbone of a network, after the beginning of the names of its tensors, such as ``backbone.``.
 
@@ -43,12 +59,14 @@ def find_backbone(network: nn.Module) -> tuple[str, Backbone] | None:
 
 def body_prefix(network: nn.Module) -> str:
     """The beginning of the names of all tensors of the body; empty if the network has no backbone."""
+    if isinstance(network, OwnNames):
+        return network.body_prefix
     found = find_backbone(network)
     return f"{found[0]}body." if found else ""
 
 
 def in_our_names(tensors: Tensors, network: nn.Module) -> Tensors:
-    """Tensors of a detector or classifier of torchvision, or of a timm model, with the names of a network.
+    """Tensors of a detector or classifier of torchvision, of a timm model, or of RF-DETR, with the names of a network.
 
     Tensors with other names keep them.
 
@@ -56,6 +74,8 @@ def in_our_names(tensors: Tensors, network: nn.Module) -> Tensors:
         tensors: The tensors of a file.
         network: The network that will take them.
     """
+    if isinstance(network, OwnNames):
+        return network.in_own_names(tensors)
     found = find_backbone(network)
     if found is None:
         return tensors

@@ -1,4 +1,4 @@
-"""Published weights at torchvision and timm: their files, digests and class names."""
+"""Published weights of torchvision, timm and RF-DETR: their files, digests and class names."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Any
 
 import torch
 
-from sightline.config.published_weights import DETECTORS, TIMM, torchvision_names
+from sightline.config.published_weights import DETECTORS, RFDETR, TIMM, rfdetr_names, torchvision_names
 from sightline.errors import ConfigurationError, ModelFileError
-from sightline.files import file_sha256
+from sightline.files import file_md5, file_sha256
 from sightline.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from sightline.models.weights.check import unknown_weights
+from sightline.models.weights.rfdetr_files import rfdetr_classes, rfdetr_file, rfdetr_with_digest
 from sightline.models.weights.tensors import download_file, read_tensors
 from sightline.names import unknown_name
 
 _DIGEST_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_RFDETR_TENSOR = "class_embed.bias"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -49,7 +51,7 @@ def full_name(name: str) -> str:
     if name.startswith(TIMM):
         configuration = _timm_configuration(name)
         return f"{TIMM}{configuration.architecture}.{configuration.tag}".rstrip(".")
-    if name not in torchvision_names():
+    if name not in (*torchvision_names(), *rfdetr_names()):
         raise unknown_weights(name)
     return name
 
@@ -74,6 +76,9 @@ def download(name: str, folder: Path) -> Download:
         ModelFileError: The file is damaged, or its publisher gives no digest.
         ConfigurationError: There are no such weights.
     """
+    if name.startswith(RFDETR):
+        file = rfdetr_file(name)
+        return _from_url(file.url, folder, md5=file.md5_hash or "", classes=rfdetr_classes())
     if not name.startswith(TIMM):
         return _from_url(_torchvision_weights(name).url, folder, classes=detector_classes(name))
     configuration = _timm_configuration(name)
@@ -84,8 +89,16 @@ def download(name: str, folder: Path) -> Download:
     return _from_url(configuration.url, folder)
 
 
-def recognized(sha256: str) -> str:
-    """The name of torchvision's detector weights with this SHA-256, such as those of a file; empty for others."""
+def recognized(path: Path, sha256: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    """The name of the detector weights of torchvision or RF-DETR in a file, by its digest; empty for others.
+
+    Args:
+        path: The file.
+        sha256: Its SHA-256.
+        tensors: Its tensors.
+    """
+    if _RFDETR_TENSOR in tensors:
+        return rfdetr_with_digest(file_md5(path))
     for name in DETECTORS:
         match = _DIGEST_IN_NAME.search(_torchvision_weights(name).url)
         if match and sha256.startswith(match[1]):
@@ -94,7 +107,9 @@ def recognized(sha256: str) -> str:
 
 
 def detector_classes(name: str) -> tuple[str, ...]:
-    """The class names of labels 1, 2, ... of torchvision's detector weights; empty for other weights."""
+    """The class names of labels 1, 2, ... of detector weights; empty for other weights."""
+    if name.startswith(RFDETR):
+        return rfdetr_classes()
     return tuple(_torchvision_weights(name).meta["categories"][1:]) if name in DETECTORS else ()
 
 
@@ -130,15 +145,15 @@ def _timm_configuration(name: str) -> Any:  # noqa: ANN401  (timm.models.Pretrai
     return configuration
 
 
-def _from_url(url: str, folder: Path, classes: tuple[str, ...] = ()) -> Download:
+def _from_url(url: str, folder: Path, *, md5: str = "", classes: tuple[str, ...] = ()) -> Download:
     name = url.rpartition("/")[2]
     digest = _DIGEST_IN_NAME.search(name)
-    if not digest:
+    if not digest and not md5:
         raise ModelFileError(
             f"{url}: the publisher gives no digest of these weights, so they cannot be verified; download the file, "
             "and set model.weights to its path"
         )
-    download_file(url, folder / name, digest[1])
+    download_file(url, folder / name, sha256_prefix=digest[1] if digest and not md5 else "", md5=md5)
     return Download(read_tensors(folder / name), url, file_sha256(folder / name), classes)
 
 

@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import re
 import socket
+import types
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from sightline.errors import ModelFileError
+from sightline.files import file_md5
 from sightline.models.safetensors_file import is_pickle, read_metadata
 
 STALLED_SECONDS = 20.0
@@ -27,6 +30,9 @@ STALLED_SECONDS = 20.0
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Keys under which training programs put the tensors in their checkpoints."""
+
+_PLAIN_DATA = [argparse.Namespace, types.SimpleNamespace]
+"""Classes without behavior in which training programs, such as that of RF-DETR, keep their options."""
 
 _REFUSAL = re.compile(r"GLOBAL:? ([\w.]+)")
 """What a pickle refers to, in the message of the unpickler; the rest advises to unpickle everything."""
@@ -50,8 +56,14 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise ModelFileError(f"{path}: cannot read the weights ({error}); fetch the file again") from error
 
 
-def download_file(url: str, path: Path, sha256_prefix: str) -> None:
-    """Download a file, and keep it only if its SHA-256 starts with ``sha256_prefix``.
+def download_file(url: str, path: Path, *, sha256_prefix: str = "", md5: str = "") -> None:
+    """Download a file, and keep it only if it has the digest that its publisher gives.
+
+    Args:
+        url: URL of the file.
+        path: Where to write it.
+        sha256_prefix: Beginning of its SHA-256; empty: not given.
+        md5: Its MD5; empty: not given.
 
     Raises:
         OSError: The server cannot be reached, does not answer in time, or has no such file.
@@ -59,9 +71,14 @@ def download_file(url: str, path: Path, sha256_prefix: str) -> None:
     """
     with _limited_waiting():
         try:
-            torch.hub.download_url_to_file(url, str(path), sha256_prefix, progress=False)
+            torch.hub.download_url_to_file(url, str(path), sha256_prefix or None, progress=False)
         except RuntimeError as error:
             raise ModelFileError(f"{url}: the download is damaged ({error}); run the command again") from error
+    if md5 and (found := file_md5(path)) != md5:
+        path.unlink()
+        raise ModelFileError(
+            f"{url}: the download is damaged: its MD5 is {found}, expected {md5}; run the command again"
+        )
 
 
 @contextmanager
@@ -79,7 +96,8 @@ def _unpickled(path: Path) -> dict[str, torch.Tensor]:
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about old or unusual protocols, which are read or refused all the same
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_PLAIN_DATA):
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, *_ODD_PICKLES) as error:
         raise _damaged(path, error) from error
     for key in _WRAPPERS:

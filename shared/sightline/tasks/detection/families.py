@@ -3,3 +3,4 @@
 from __future__ import annotations
 
 TRANSFORMERS = {"rfdetr": "sightline.tasks.detection.transformer_settings:RfDetr"}
+MASK_TRANSFORMERS = {"rfdetr": "sightline.tasks.detection.transformer_settings:RfDetrWithMasks"}

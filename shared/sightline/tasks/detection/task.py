@@ -28,6 +28,9 @@ from sightline.tasks.readers.registry import open_reader
 READING_SCORE = 0.5
 """Lowest score of the detections that are read at a validation, the default of ``evaluate.score_threshold``."""
 
+_QUERY_GROUPS = 13
+"""Groups of queries with which RF-DETR is trained; each has its own layer for classes."""
+
 CLASS_ROWS: Mapping[str, ClassRows] = MappingProxyType(
     {
         f"{layer}.{kind}": ClassRows(per_class)
@@ -36,11 +39,13 @@ CLASS_ROWS: Mapping[str, ClassRows] = MappingProxyType(
             ("roi_heads.box_predictor.bbox_pred", 4),
             ("roi_heads.mask_predictor.mask_fcn_logits", 1),
             ("head.classification_head.cls_logits", 1),  # of FCOS, where label 0 has rows but never occurs
+            ("network.class_embed", 1),  # of RF-DETR, where label 0 does not occur either
+            *((f"network.transformer.enc_out_class_embed.{group}", 1) for group in range(_QUERY_GROUPS)),
         )
         for kind in ("weight", "bias")
     }
 )
-"""The tensors of torchvision's detectors that have rows for each class."""
+"""The tensors of detectors that have rows for each class."""
 
 
 class DetectionTask(Task):
@@ -75,8 +80,13 @@ class DetectionTask(Task):
         return {"classifier": math.log(num_classes + 1), "objectness": math.log(2)}
 
     def target(self, sample: Sample, device: torch.device) -> dict[str, Any]:
-        """The training target of one image: ``boxes`` float32 [N, 4] xyxy, ``labels`` int64 [N] and ``canvas_hw``."""
+        """The training target of one image.
+
+        Returns:
+            ``boxes`` float32 [N, 4] xyxy, ``labels`` int64 [N], ``canvas_hw``, and ``seed`` for random choices.
+        """
         return {
+            "seed": sample.seed,
             "canvas_hw": torch.tensor(sample.canvas_hw),
             "boxes": torch.from_numpy(sample.boxes_xyxy).to(device),
             "labels": torch.from_numpy(sample.labels).to(device),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sightline.config.task_declarations import TaskDeclaration
-from sightline.tasks.detection.families import TRANSFORMERS
+from sightline.tasks.detection.families import MASK_TRANSFORMERS
 from sightline.tasks.detection.metrics import BOX_METRICS, DIVIDED, MASK_METRICS, READINGS
 
 DECLARATION = TaskDeclaration(
@@ -12,5 +12,5 @@ DECLARATION = TaskDeclaration(
     evaluation_metrics=(DIVIDED,),
     main_metric="mask_AP",
     readings=READINGS,
-    families=TRANSFORMERS,
+    families=MASK_TRANSFORMERS,
 )
