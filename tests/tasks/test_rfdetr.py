@@ -3,33 +3,32 @@
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
+from torch import distributed
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from sightline.config.decode import decode, from_json, recipe_document
 from sightline.config.digest import config_digest
 from sightline.errors import ConfigurationError
 from sightline.models.model_file import read_card, save_model
+from sightline.models.weights.initialize import load_weights
+from sightline.prediction.exported import ExportedModel
+from sightline.prediction.exporting import export_model
 from sightline.tasks.base import load_predictor, load_task
 from sightline.tasks.detection.transformer_settings import RfDetr
-from sightline.tasks.exporters import export_graph
 from sightline.tasks.instance_segmentation.settings import MaskDetector
 from tests.golden import raises
+from tests.squares import CLASSES as NAMES
 from tests.squares import draw, make_card, make_dataset, write_coco
+from tests.tasks.tiny_rfdetr import require_rfdetr, settings, shrink
 
 CPU = torch.device("cpu")
-MODEL = RfDetr(weights="none", image_size=96, score_threshold=0.0, max_detections=20)
 TASKS = ("object_detection", "instance_segmentation")
 CLASSES = "data.classes=[cat]"
-
-
-def require_rfdetr():
-    """Skip without the package; importing it here would raise Pillow's limit for all tests."""
-    if find_spec("rfdetr") is None:
-        pytest.skip("rfdetr is not installed")
+MASKS = "instance_segmentation"
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -64,63 +63,132 @@ def test_settings_that_it_does_not_have_are_refused(override, named, tmp_path):
         decode(str(recipe), [CLASSES, override])
 
 
-@pytest.fixture(scope="module", params=TASKS)
-def trained(request, tmp_path_factory):
-    """Task, network and folder, after one training step on two images, one of them without objects."""
-    require_rfdetr()
-    folder = tmp_path_factory.mktemp("rfdetr")
-    task = load_task(request.param)
-    torch.manual_seed(0)
-    network = task.build_network(MODEL, 2).train()
-    dataset = make_dataset(folder, 2, augmentation=())
-    full, empty = dataset.sample(0, 1), dataset.sample(1, 1)
-    empty = replace(empty, labels=empty.labels[:0], boxes_xyxy=empty.boxes_xyxy[:0], segmentations=[])
-    losses = task.losses(network, [full, empty], CPU)
-    sum(losses.values()).backward()
-    torch.optim.SGD(network.parameters(), lr=1e-3).step()
-    return task, network, folder, losses
+def make_batch(folder):
+    """Two samples, one of them without objects."""
+    full, empty = (make_dataset(folder, 2, augmentation=()).sample(index, 1) for index in range(2))
+    return [full, replace(empty, labels=empty.labels[:0], boxes_xyxy=empty.boxes_xyxy[:0], segmentations=[])]
 
 
 @pytest.mark.slow
-def test_it_is_trained_by_the_losses_of_its_criterion(trained):
-    task, network, _, losses = trained
-    masks = {"mask_ce", "mask_dice"} if task.name == "instance_segmentation" else set()
+@pytest.mark.parametrize("name", TASKS)
+def test_it_is_trained_by_the_losses_of_its_criterion(name, tmp_path):
+    require_rfdetr()
+    task = load_task(name)
+    network = task.build_network(settings(name), 2).train()
+    losses = task.losses(network, make_batch(tmp_path), CPU)
+    sum(losses.values()).backward()
+    masks = {"mask_ce", "mask_dice"} if name == MASKS else set()
     assert set(losses) == {"ce", "bbox", "giou"} | masks
     assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
     without = [name for name, one in network.named_parameters() if one.grad is None]
     assert without == ["network.backbone.0.encoder.encoder.embeddings.mask_token"]  # for pretraining of DINOv2 only
 
 
-@pytest.mark.slow
-def test_its_model_file_predicts_what_it_predicts(trained):
-    task, network, folder, _ = trained
-    save_model(folder / "m.safetensors", network, make_card(MODEL, task=task.name))
-    assert read_card(folder / "m.safetensors").architecture == MODEL
+@pytest.fixture
+def tiny(monkeypatch):
+    """Builds a tiny RF-DETR with its task, and gives its boxes and scores that differ."""
+    require_rfdetr()
+    shrink(monkeypatch)
+
+    def build(name, num_classes=2, **changes):
+        torch.manual_seed(0)
+        task = load_task(name)
+        network = task.build_network(settings(name, **changes), num_classes)
+        for layer, tensor in network.state_dict().items():
+            if "bbox_embed" in layer or "class_embed" in layer:
+                tensor.add_(torch.randn(tensor.shape) * 0.05)
+        return task, network
+
+    return build
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_its_model_file_predicts_what_it_predicts(name, tiny, tmp_path):
+    task, network = tiny(name)
+    model = settings(name)
+    save_model(tmp_path / "m.safetensors", network, make_card(model, task=name))
+    assert read_card(tmp_path / "m.safetensors").architecture == model
     image, _ = draw(0)
-    expected = task.predictor(network, make_card(MODEL, task=task.name), CPU).predict(image)
-    found = load_predictor(folder / "m.safetensors", "cpu").predict(image)
-    assert len(found) >= 1
+    expected = task.predictor(network, make_card(model, task=name), CPU).predict(image)
+    found = load_predictor(tmp_path / "m.safetensors", "cpu").predict(image, 1)
+    assert len(found) >= 5
     assert np.array_equal(found.boxes_xyxy, expected.boxes_xyxy)
     assert found.masks == expected.masks
     assert set(found.category_ids.tolist()) <= {1, 2}
-    assert (found.masks is None) == (task.name == "object_detection")
-    assert set(
-        task.evaluate(write_coco(folder, 1), [load_predictor(folder / "m.safetensors", "cpu").predict(image, 1)])
-    )
+    assert (found.masks is None) == (name == "object_detection")
+    assert set(task.evaluate(write_coco(tmp_path, 1), [found]))
+
+
+def losses_with(network, task, batch, seed):
+    torch.manual_seed(seed)
+    before = torch.get_rng_state()
+    losses = task.losses(network, batch, CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+    return {name: loss.item() for name, loss in losses.items()}
+
+
+def test_its_random_points_follow_from_the_seeds_of_the_samples(tiny, tmp_path):
+    task, network = tiny(MASKS)
+    batch = make_batch(tmp_path)
+    expected = losses_with(network.train(), task, batch, 1)
+    assert losses_with(network, task, batch, 2) == expected
+    other = [replace(sample, seed=sample.seed + 1) for sample in batch]
+    assert losses_with(network, task, other, 1)["mask_ce"] != expected["mask_ce"]
+
+
+def test_its_losses_do_not_ask_other_processes(tiny, tmp_path):
+    task, network = tiny(MASKS)
+    batch = make_batch(tmp_path)
+    expected = losses_with(network.train(), task, batch, 1)
+    distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    try:
+        assert losses_with(network, task, batch, 1) == expected
+    finally:
+        distributed.destroy_process_group()
+
+
+def test_a_model_with_other_classes_and_image_size_keeps_what_fits(tiny, tmp_path):
+    name = "object_detection"
+    task, network = tiny(name)
+    save_model(tmp_path / "m.safetensors", network, make_card(settings(name), task=name))
+    model = settings(name, image_size=128, weights=str(tmp_path / "m.safetensors"))
+    task, larger = tiny(name, 3, image_size=128)
+    loaded = load_weights(larger, model, ["disc", "new", "ring"], task.class_rows, cache=tmp_path / "unused")
+    assert loaded.kept_classes == ("disc",)
+    assert loaded.named("re-initialized") == []
+    old, new = (one.network.class_embed.weight for one in (network, larger))
+    assert torch.equal(new[1], old[NAMES.index("disc") + 1])
+    positions = "network.backbone.0.encoder.encoder.embeddings.position_embeddings"
+    assert positions in loaded.named("loaded")
+    assert larger.state_dict()[positions].shape[1] == 1 + (128 // 16) ** 2
 
 
 @pytest.mark.slow
-def test_its_export_is_refused(trained):
-    task, network, _, _ = trained
-    with pytest.raises(ConfigurationError, match="cannot be exported"):
-        export_graph(task.name, network, "onnx")
+@pytest.mark.parametrize(("name", "format_"), [(TASKS[0], "onnx"), (MASKS, "onnx"), (TASKS[0], "torch_export")])
+def test_it_is_exported(name, format_, tiny, tmp_path):
+    _, network = tiny(name)
+    save_model(tmp_path / "m.safetensors", network, make_card(settings(name), task=name))
+    exported = export_model(tmp_path / "m.safetensors", tmp_path / "m.out.onnx", format_)
+    assert exported.parity.holds
+    assert exported.parity.detections >= 5
+    assert exported.header.canvas == (96, 96)
+    if format_ == "torch_export":
+        return
+    square, other = (draw(index, (80, 80))[0] for index in range(2))
+    model = ExportedModel.load(tmp_path / "m.out.onnx")
+    (found, *_), alone = model.predict_batch([square, other, other]), model.predict(square)
+    expected = load_predictor(tmp_path / "m.safetensors", "cpu").predict(square)  # a square needs no padding
+    for one in (found, alone):
+        assert len(one) == len(expected) >= 5
+        assert np.abs(one.boxes_xyxy - expected.boxes_xyxy).max() < 1e-2
+        assert np.abs(one.scores - expected.scores).max() < 1e-4
 
 
 def test_the_package_does_not_raise_the_limit_for_images():
+    require_rfdetr()
     program = (
-        "from PIL import Image\nfrom tests.tasks.test_rfdetr import MODEL\n"
-        "from sightline.tasks.detection.transformer import load_transformer\n"
-        "limit = Image.MAX_IMAGE_PIXELS\nload_transformer(MODEL, 1, masks=False)\n"
-        "assert Image.MAX_IMAGE_PIXELS == limit\n"
+        "import sys\nfrom PIL import Image\nfrom sightline.models.rfdetr_package import package_settings\n"
+        "limit = Image.MAX_IMAGE_PIXELS\npackage_settings('nano', masks=False)\n"
+        "assert 'rfdetr.datasets.o365' in sys.modules\nassert Image.MAX_IMAGE_PIXELS == limit\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
