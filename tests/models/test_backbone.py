@@ -6,7 +6,7 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from sightline.errors import ConfigurationError
-from sightline.models.backbone import build_backbone, compiled_features
+from sightline.models.backbone import build_backbone, check_timm, compiled_features
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.instance_segmentation.settings import MaskDetector
 from tests.golden import raises
@@ -70,6 +70,18 @@ def test_an_unknown_backbone_names_the_nearest(name, nearest):
 def test_a_timm_model_without_feature_maps_is_refused():
     with raises(ConfigurationError):
         build_backbone(model("timm:mixer_s16_224"))
+
+
+@pytest.mark.parametrize("name", ["timm:hiera_tiny_224", "timm:efficientformerv2_s0"])  # tokens; attention
+def test_a_timm_model_for_images_of_one_size_is_refused(name):
+    with raises(ConfigurationError, "model.backbone", name, "32 x 64 pixels"):
+        check_timm(model(name))
+
+
+@pytest.mark.parametrize("size", [32, 64, 96])
+@pytest.mark.parametrize("name", ["timm:test_resnet", "timm:swin_s3_tiny_224"])
+def test_a_timm_model_for_images_of_any_shape_is_accepted(name, size):
+    check_timm(model(name, image_size=size))
 
 
 def test_norms():

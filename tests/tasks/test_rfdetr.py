@@ -21,6 +21,7 @@ from sightline.tasks.base import load_predictor, load_task
 from sightline.tasks.detection.transformer_settings import RfDetr
 from sightline.tasks.instance_segmentation.settings import MaskDetector
 from tests.golden import raises
+from tests.overfitting import overfit
 from tests.squares import CLASSES as NAMES
 from tests.squares import draw, make_card, make_dataset, write_coco
 from tests.tasks.tiny_rfdetr import require_rfdetr, settings, shrink
@@ -161,6 +162,16 @@ def test_a_model_with_other_classes_and_image_size_keeps_what_fits(tiny, tmp_pat
     positions = "network.backbone.0.encoder.encoder.embeddings.position_embeddings"
     assert positions in loaded.named("loaded")
     assert larger.state_dict()[positions].shape[1] == 1 + (128 // 16) ** 2
+
+
+@pytest.mark.slow
+def test_it_learns_one_batch_by_heart(tiny, tmp_path):
+    model = {"image_size": 64, "score_threshold": 0.05}
+    task, network = tiny("object_detection", **model)
+    card = make_card(settings("object_detection", **model), task="object_detection")
+    first, last, metrics = overfit(task, network, card, tmp_path, 110, 5e-4)
+    assert last < first / 4
+    assert metrics["box_AP50"] >= 0.99
 
 
 @pytest.mark.slow

@@ -35,7 +35,8 @@ class Network(Section):
     weights: Address = Field(
         AUTO,
         description="Weights to start from: auto (published weights that fit the network), none (random), the name of "
-        "published weights (of torchvision, or timm:<name>.<tag>), the path or URI of a file, or champion:<dataset>",
+        "published weights (of torchvision, rfdetr:<size>, or timm:<name>.<tag>), the path or URI of a file, or "
+        "champion:<dataset>",
     )
     weights_mirror: Address = Field(
         "", description="Folder or URI that sightline model mirror has filled with published weights; empty: internet"

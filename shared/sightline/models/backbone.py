@@ -101,14 +101,27 @@ def build_backbone(model: Detector) -> Backbone:
 
 
 def check_timm(model: Detector) -> None:
-    """Check that a timm model can be used, by building it without allocating its weights.
+    """Check that a timm model can be used, by building it, and computing features, without allocating memory.
 
     Raises:
-        ConfigurationError: There is no such model, it has no feature pyramid, or the number of anchor sizes does not
-            match.
+        ConfigurationError: There is no such model, it has no feature pyramid, it cannot compute images of any shape, or
+            the number of anchor sizes does not match.
     """
     with torch.device("meta"):
-        build_backbone(model)
+        body = build_backbone(model).body
+        height = -(-model.image_size // PYRAMID_STRIDES[-1]) * PYRAMID_STRIDES[-1]
+        width = height // 2 // PYRAMID_STRIDES[-1] * PYRAMID_STRIDES[-1] or PYRAMID_STRIDES[-1]
+        try:
+            body(torch.empty(1, 3, height, width))
+        except NotImplementedError:
+            pass  # an operation that cannot be computed without memory says nothing about the model
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ConfigurationError(
+                f"model.backbone: {model.backbone} cannot compute images of {width} x {height} pixels ({reason}); "
+                "images are fitted to model.image_size and keep their shape, so choose a model for images of any "
+                "shape, such as timm:convnext_tiny or timm:swin_tiny_patch4_window7_224"
+            ) from error
 
 
 class TimmBody(nn.Module):

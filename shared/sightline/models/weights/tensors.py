@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -31,7 +32,7 @@ STALLED_SECONDS = 20.0
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Keys under which training programs put the tensors in their checkpoints."""
 
-_PLAIN_DATA = [argparse.Namespace, types.SimpleNamespace]
+_PLAIN_DATA: list[Any] = [argparse.Namespace, types.SimpleNamespace]
 """Classes without behavior in which training programs, such as that of RF-DETR, keep their options."""
 
 _REFUSAL = re.compile(r"GLOBAL:? ([\w.]+)")

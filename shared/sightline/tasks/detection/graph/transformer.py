@@ -33,13 +33,13 @@ class TransformerGraph(nn.Module):
         self.normalization = Normalization(detector.transform.mean, detector.transform.std)
         self._block, self._threshold = detector.block, detector.score_threshold
         self._detections = detector.max_detections
-        self.network = copy.deepcopy(detector.network)
+        network: Any = copy.deepcopy(detector.network)
         side = detector.canvas_side
-        body = self.network.backbone[0].encoder
-        body.shape = (side, side)  # the position embeddings are resized once, to this size
-        self.network.export()
-        for layer in self.network.transformer.decoder.layers:
+        network.backbone[0].encoder.shape = (side, side)  # position embeddings are resized once, to this size
+        network.export()
+        for layer in network.transformer.decoder.layers:
             layer.self_attn = _Attention(layer.self_attn)
+        self.network = network
 
     def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Detect objects; as :meth:`sightline.tasks.detection.graph.two_stages.TwoStageGraph.forward`.
@@ -56,7 +56,7 @@ class TransformerGraph(nn.Module):
         scores, place = probabilities.topk(min(self._detections, probabilities.shape[1]), dim=1)
         scores = torch.where(scores > self._threshold, scores, 0.0)
         query = place // classes
-        center, size = rows_at(regions, query).split(2, dim=2)
+        center, size = rows_at(regions, query).chunk(2, dim=2)
         canvas = regions.new_tensor([pixels.shape[3], pixels.shape[2]] * 2)
         boxes = clip_boxes(torch.cat((center - size / 2, center + size / 2), dim=2) * canvas, sizes)
         boxes = boxes * (scores > 0)[..., None]
@@ -81,7 +81,8 @@ class _Attention(nn.Module):
     def forward(self, *inputs: torch.Tensor, **_: object) -> tuple[torch.Tensor, None]:
         """The result for queries, keys and values, each [B, N, C]; nothing is masked."""
         parts = zip(inputs, self.inner.chunk(3), self.bias.chunk(3), strict=True)
-        query, key, value = (linear(*part).unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
+        heads = (linear(*part).reshape(*inputs[0].shape[:2], self.heads, -1) for part in parts)
+        query, key, value = (part.transpose(1, 2) for part in heads)
         found = scaled_dot_product_attention(query, key, value).transpose(1, 2)
         return self.outer(found.reshape(*found.shape[:2], -1)), None
 
