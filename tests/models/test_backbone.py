@@ -74,7 +74,7 @@ def test_a_timm_model_without_feature_maps_is_refused():
 
 @pytest.mark.parametrize("name", ["timm:hiera_tiny_224", "timm:efficientformerv2_s0"])  # tokens; attention
 def test_a_timm_model_for_images_of_one_size_is_refused(name):
-    with raises(ConfigurationError, "model.backbone", name, "32 x 64 pixels"):
+    with pytest.raises(ConfigurationError, match=f"model.backbone: {name} cannot compute images of 32 x 64 pixels"):
         check_timm(model(name))
 
 

@@ -108,7 +108,7 @@ def check_timm(model: Detector) -> None:
             the number of anchor sizes does not match.
     """
     with torch.device("meta"):
-        body = build_backbone(model).body
+        body = build_backbone(model).body.eval()
         height = -(-model.image_size // PYRAMID_STRIDES[-1]) * PYRAMID_STRIDES[-1]
         width = height // 2 // PYRAMID_STRIDES[-1] * PYRAMID_STRIDES[-1] or PYRAMID_STRIDES[-1]
         try:
