@@ -165,13 +165,15 @@ def test_a_model_with_other_classes_and_image_size_keeps_what_fits(tiny, tmp_pat
 
 
 @pytest.mark.slow
-def test_it_learns_one_batch_by_heart(tiny, tmp_path):
+@pytest.mark.parametrize(("name", "iterations"), [("object_detection", 110), (MASKS, 160)])
+def test_it_learns_one_batch_by_heart(name, iterations, tiny, tmp_path):
     model = {"image_size": 64, "score_threshold": 0.05}
-    task, network = tiny("object_detection", **model)
-    card = make_card(settings("object_detection", **model), task="object_detection")
-    first, last, metrics = overfit(task, network, card, tmp_path, 110, 5e-4)
+    task, network = tiny(name, **model)
+    card = make_card(settings(name, **model), task=name)
+    first, last, metrics = overfit(task, network, card, tmp_path, iterations, 5e-4)
     assert last < first / 4
     assert metrics["box_AP50"] >= 0.99
+    assert metrics.get("mask_AP50", 1) >= 0.99
 
 
 @pytest.mark.slow

@@ -42,6 +42,10 @@ def shrink(monkeypatch):
 
         return Tiny
 
+    class Training(config.SegmentationTrainConfig):
+        mask_point_sample_ratio: int = 2  # pixels per random point; the masks of tiny images have few pixels
+
+    monkeypatch.setattr(config, "SegmentationTrainConfig", Training)
     for name in ("RFDETRNanoConfig", "RFDETRSegNanoConfig"):
         monkeypatch.setattr(config, name, smaller(getattr(config, name)))
     original = dinov2.get_config
