@@ -118,7 +118,8 @@ def test_published_weights_give_the_outputs_of_the_package(name, monkeypatch, tm
 
 
 def test_a_damaged_download_is_refused_and_removed(monkeypatch, tmp_path):
-    torch.save({"model": {"class_embed.bias": torch.zeros(91)}}, tmp_path / "published.pth")
+    tensors = {"class_embed.bias": torch.zeros(91)}
+    torch.save({"model": tensors, "args": argparse.Namespace(lr=1e-4)}, tmp_path / "published.pth")
     offer(monkeypatch, tmp_path / "published.pth", md5="0" * 32)
     with raises(ModelFileError, "the download is damaged", "0" * 32):
         cached_weights("rfdetr:nano", tmp_path / "cache")
