@@ -89,7 +89,7 @@ def test_the_box_of_a_shape_is_what_the_network_is_to_find(task, tmp_path):
     image = document["images"][0]
     scale = np.array([sample.image.shape[1] / image["width"], sample.image.shape[0] / image["height"]] * 2)
     boxes = [[x, y, x + width, y + height] for x, y, width, height in (one["bbox"] for one in document["annotations"])]
-    assert set(target) == {"boxes", "labels", "canvas_hw"}
+    assert set(target) == {"boxes", "labels", "canvas_hw", "seed"}
     assert target["labels"].tolist() == [one["category_id"] for one in document["annotations"]]
     assert target["boxes"].numpy() == pytest.approx(boxes * scale, abs=1e-3)
 
