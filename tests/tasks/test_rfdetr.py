@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import distributed
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
@@ -20,10 +21,12 @@ from sightline.prediction.exporting import export_model
 from sightline.tasks.base import load_predictor, load_task
 from sightline.tasks.detection.transformer_settings import RfDetr
 from sightline.tasks.instance_segmentation.settings import MaskDetector
+from tests.engine.test_loop import Interruption, interrupted_at
+from tests.engine.training import run
 from tests.golden import raises
 from tests.overfitting import overfit
 from tests.squares import CLASSES as NAMES
-from tests.squares import draw, make_card, make_dataset, write_coco
+from tests.squares import TINY_TRAIN, draw, make_card, make_dataset, write_coco
 from tests.tasks.tiny_rfdetr import require_rfdetr, settings, shrink
 
 CPU = torch.device("cpu")
@@ -162,6 +165,39 @@ def test_a_model_with_other_classes_and_image_size_keeps_what_fits(tiny, tmp_pat
     positions = "network.backbone.0.encoder.encoder.embeddings.position_embeddings"
     assert positions in loaded.named("loaded")
     assert larger.state_dict()[positions].shape[1] == 1 + (128 // 16) ** 2
+
+
+FOUR_ITERATIONS = TINY_TRAIN.model_copy(update={"iterations": 4, "validate_every": 4})
+_WHOLE = """
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tasks.test_rfdetr import FOUR_ITERATIONS, MASKS, load_task, run
+from tests.tasks.tiny_rfdetr import settings, shrink
+
+shrink(pytest.MonkeyPatch())
+torch.manual_seed(0)
+run(Path(sys.argv[1]), FOUR_ITERATIONS, network=load_task(MASKS).build_network(settings(MASKS), 2))
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_goes_on_to_the_weights_of_a_new_process(tiny, tmp_path):
+    subprocess.run([sys.executable, "-c", _WHOLE, tmp_path / "whole"], check=True)
+
+    def train(name, **changes):
+        torch.manual_seed(0)
+        run(tmp_path / name, FOUR_ITERATIONS, network=load_task(MASKS).build_network(settings(MASKS), 2), **changes)
+
+    train("before")  # PyTorch optimizes functions of TorchScript when they have been called
+    with pytest.raises(Interruption):
+        train("cut", task=interrupted_at(4))
+    train("cut")
+    whole, cut = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(cut[name], tensor) for name, tensor in whole.items())
 
 
 @pytest.mark.slow

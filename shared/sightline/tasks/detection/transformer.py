@@ -119,9 +119,13 @@ class TransformerDetector(nn.Module):
         """The losses by name, summed over the layers of the decoder."""
         (criterion,) = self._criterion
         objects = sum(len(target["labels"]) for target in wanted)
-        losses: dict[str, torch.Tensor] = {}
         # Without the number, the criterion would ask all processes for it, which need not have equally many batches.
-        for name, loss in criterion(outputs, wanted, float(max(1, objects * criterion.group_detr))).items():
+        number = float(max(1, objects * criterion.group_detr))
+        # TorchScript would optimize its functions after a few calls, so that a resumed process would round differently.
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+            parts: dict[str, torch.Tensor] = criterion(outputs, wanted, number)
+        losses: dict[str, torch.Tensor] = {}
+        for name, loss in parts.items():
             if name in criterion.weight_dict:  # "loss_bbox_0": a loss at an inner layer of the decoder
                 part = name.removesuffix("_enc").rstrip("0123456789").rstrip("_")
                 losses[part] = losses.get(part, 0.0) + criterion.weight_dict[name] * loss
