@@ -14,7 +14,6 @@ import pytest
 from sightline.runs.signals import TERMINATED
 from tests.torture import tortured, trained
 from tests.torture.killing import kill_alone, kill_tree, where
-from tests.torture.scale import FULL
 
 ALONE = 0.15
 """Share of kills that leave the workers of the data alive, as the kernel does when memory runs out."""
@@ -100,7 +99,7 @@ def undisturbed(tmp_path_factory, warm_trainers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.skipif(not FULL, reason="only in full"))])
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_killed_training_ends_with_the_same_bytes(
     workers, undisturbed, warm_trainers, tmp_path, amount, moments, figures
 ):
