@@ -1,6 +1,7 @@
 """What every test stands on: an own home, so that no test reads or writes the settings of the person who runs it."""
 
 import gc
+import shutil
 
 import pytest
 
@@ -18,7 +19,8 @@ def sightline_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SIGHTLINE_HOME", str(home))
     for variable in ("SIGHTLINE_RUN_ID", "SIGHTLINE_RUN_NAME", "SIGHTLINE_SETTINGS", "SIGHTLINE_CODE"):
         monkeypatch.delenv(variable, raising=False)
-    return home
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):

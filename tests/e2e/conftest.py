@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,7 +115,8 @@ def world(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("world"))
     world.draw(images=24)
     world.publish("v1")
-    return world
+    yield world
+    shutil.rmtree(world.folder)  # hundreds of megabytes of models
 
 
 def weights_digest(uri):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 
@@ -32,6 +33,7 @@ def production(tmp_path_factory, google_storage_server, mariadb_server):
         world.settings = ["--set", f"storage.uri={bucket}/results", "--set", f"database.url={url}"]
         world.run("plates_ann_v1", *world.settings)
         yield world
+        shutil.rmtree(world.folder)
 
 
 def outcome(world):

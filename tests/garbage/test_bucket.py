@@ -94,6 +94,17 @@ def test_files_that_a_finished_result_does_not_name(aged):
     aged.require_intact()
 
 
+def test_copies_of_checkpoints_go_when_their_training_is_finished(aged):
+    (result,) = aged.bucket.glob("results/train/*/*/result.json")
+    needless = aged.plant(result.parent / "checkpoint" / "00000002.json")
+    needed = aged.plant(aged.bucket / UNFINISHED / "checkpoint" / "00000002.json")
+    done = aged.sweep(delete=True)
+    assert [entry.reason for entry in done.removed] == ["result.json no longer lists it"]
+    assert not needless.exists()
+    assert needed.exists()
+    assert [note.startswith(f"{aged.storage().uri}/{UNFINISHED}/checkpoint is a copy") for note in done.notes] == [True]
+
+
 def test_a_model_of_a_decision_that_was_made_anew(aged):
     plant_model(aged)
     assert in_bucket(aged, delete=True) == {MODEL}

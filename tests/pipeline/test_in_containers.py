@@ -80,10 +80,12 @@ def test_the_steps_run_in_the_images_without_any_right(images, tmp_path):
     client = docker.from_env()
     client.containers.run(base, ["sh", "-ec", DATA], mounts=mounts, remove=True, **LOCKED)
     local.init(local.DockerRunner(mounts=mounts, **LOCKED), pipeline_root=str(root), raise_on_error=True)
-    overrides = "\n".join(TINY)
+    overrides = "\n".join([*TINY, "train.processes=2"])
     with called(client, {base: BASE_IMAGE, train: TRAIN_IMAGE}):
         pipeline.build(local=True)(dataset_tag="plates_ann_v1", overrides=overrides)
     champion = json.loads((volume / "bucket/champions/plates/EIR.json").read_text())
     assert champion["training_tag"] == "plates_train_v1"
     assert (volume / champion["uri"].removeprefix("file:///var/lib/sightline/")).is_file()
+    (log,) = volume.glob("work/train/*/files/log.txt")
+    assert "starting 2 processes" in log.read_text()
     assert {path.stat().st_uid for path in volume.rglob("*")} == {1000}

@@ -176,6 +176,7 @@ def test_an_interrupted_step_goes_on(recorded, trained, tmp_path, monkeypatch):
     ]
     log = (folder / "files" / "log.txt").read_text()
     assert "resuming after iteration 2 of 6" in log
+    assert sorted(path.name for path in folder.iterdir()) == ["files"]
     assert not list(folder.rglob(".*"))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -166,8 +167,10 @@ class Checkpoints:
         self._finish(tolerant=True)
         self._writer.shutdown()
 
-    def remove_copy(self) -> None:
-        """Remove the copies in the bucket, when the training is complete and published."""
+    def remove(self) -> None:
+        """Remove all checkpoints, in the bucket and on disk, when the training is complete and published."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        (self._folder.parent / EARLIER_NAME).unlink(missing_ok=True)
         if self._copy is not None:
             self._delete(self._copy, self._copy.storage.names(f"{self._copy.prefix}/"))
 

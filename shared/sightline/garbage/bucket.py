@@ -127,7 +127,14 @@ class Bucket:
         # A result also refers to its own folder, which does not mean that all files in it are needed.
         self._named.update({*named_keys(document), *files} - {folder})
         reason = "its result.json was never written" if document is None else "result.json no longer lists it"
-        unnamed = (info for info in objects if info.key not in files)
+        unnamed = [info for info in objects if info.key not in files]
+        copies = [info for info in unnamed if document is None and info.key.startswith(f"{folder}/checkpoint/")]
+        if copies and self._all_old(copies):
+            self.notes.append(
+                f"{self._storage.uri_of(folder)}/checkpoint is a copy of an unfinished training and is kept: the "
+                "command that started it resumes from there; delete the folder if it is no longer needed"
+            )
+        unnamed = [info for info in unnamed if info not in copies]
         for publication, group in itertools.groupby(unnamed, lambda info: _publication(folder, info.key)):
             left = list(group)
             if self._all_old(left):

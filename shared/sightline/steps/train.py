@@ -97,7 +97,7 @@ def _train_and_publish(
     )
     digest = config_digest("train", config)
     published = publish_result(storage, result, record.training_tag, key, files=files, config_digest=digest)
-    checkpoints.remove_copy()
+    checkpoints.remove()
     return published
 
 
