@@ -25,6 +25,8 @@ STARTING = 0.2
 """Share of interruptions, if there are several processes, at any time instead of after their start, which is slow."""
 MOVED = 0.3
 """Share of interruptions after which only the bucket is left."""
+MOST = 6
+"""Interruptions of one training, so that not most of them come near its end."""
 MODELS = ["best", "best_2", "best_3", "last", "last_live"]
 
 
@@ -210,7 +212,7 @@ def break_again_and_again(make, expected, seconds, left, moments):
     landed, counts, finished = Counter(), Counter(), 0
     while sum(left.values()):
         trainer = make(finished)
-        while sum(left.values()):
+        for _ in range(min(MOST, sum(left.values()))):
             how = moments.choice([one for one in left for _ in range(left[one])])
             place = trainer.interrupt(how, seconds, moments)
             if not place:
