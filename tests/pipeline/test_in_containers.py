@@ -82,7 +82,7 @@ def test_the_steps_run_in_the_images_without_any_right(images, tmp_path):
     local.init(local.DockerRunner(mounts=mounts, **LOCKED), pipeline_root=str(root), raise_on_error=True)
     overrides = "\n".join([*TINY, "train.processes=2"])
     with called(client, {base: BASE_IMAGE, train: TRAIN_IMAGE}):
-        pipeline.build(local=True)(dataset_tag="plates_ann_v1", overrides=overrides)
+        pipeline.build(local=True)(dataset_tag="plates_ann_v1", recipe="plates", overrides=overrides)
     champion = json.loads((volume / "bucket/champions/plates/EIR.json").read_text())
     assert champion["training_tag"] == "plates_train_v1"
     assert (volume / champion["uri"].removeprefix("file:///var/lib/sightline/")).is_file()
