@@ -126,16 +126,18 @@ class TwoProcesses(Trainer):
     def wait(self, process, seconds, moments):
         if moments.random() < STARTING:
             return super().wait(process, seconds, moments)
-        own_log = self.work / "files" / "log.txt"
-        before, last = size(own_log), time.monotonic() + 60
-        while size(own_log) == before and process.is_alive() and time.monotonic() < last:
-            process.join(0.05)
+        before, last = self.checkpoints(), time.monotonic() + 60
+        while self.checkpoints() <= before and process.is_alive() and time.monotonic() < last:
+            process.join(0.01)
         return process.join(moments.uniform(0, seconds / 3))
+
+    def checkpoints(self):
+        return {path.stem for path in (self.work / "checkpoints").glob("*.json")}
 
     def place(self, pid):
         """The last checkpoint; a process that was started as a program does not say where it is."""
-        found = sorted((self.work / "checkpoints").glob("*.json"))
-        return f"iteration {int(found[-1].stem)}" if found else "begin"
+        found = self.checkpoints()
+        return f"iteration {int(max(found))}" if found else "begin"
 
     def kill(self, pid, moments):
         ranks, below = ranks_of(pid)

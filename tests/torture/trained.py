@@ -23,7 +23,7 @@ def train(folder: str, workers: int) -> None:
     _prepare(work)
     copy = BucketFolder(open_storage(f"{folder}/bucket"), PREFIX)
     with ending_on_signals():
-        run(work, TINY_TRAIN.model_copy(update=_settings(workers, micro_batch=2)), copy=copy)
+        run(work, TINY_TRAIN.model_copy(update=_settings(workers, iterations=12, micro_batch=2)), copy=copy)
 
 
 def train_in_two_processes(folder: str, workers: int) -> None:
@@ -34,7 +34,9 @@ def train_in_two_processes(folder: str, workers: int) -> None:
     place = Path(folder)
     _prepare(place / "work")
     source = Checkout(place.parent / "data", "shapes_train_v1", "c" * 40)
-    job = replace(several.make_job(place, source, **_settings(workers, micro_batch=1)), folder=place / "work")
+    job = replace(
+        several.make_job(place, source, **_settings(workers, iterations=24, micro_batch=1)), folder=place / "work"
+    )
     job.files.mkdir(parents=True, exist_ok=True)
     with ending_on_signals():
         several.run(job, 2)
@@ -50,11 +52,11 @@ def _prepare(work: Path) -> None:
         unfinished.unlink()
 
 
-def _settings(workers: int, *, micro_batch: int) -> dict[str, Any]:
+def _settings(workers: int, *, iterations: int, micro_batch: int) -> dict[str, Any]:
     from sightline.config.hooks import Hooks
 
     return {
-        "iterations": 12,
+        "iterations": iterations,
         "batch_size": 4,
         "micro_batch": micro_batch,
         "precision": "bf16",
