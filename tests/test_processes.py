@@ -13,16 +13,17 @@ class Heard(Exception):  # noqa: N818
 
 @pytest.fixture
 def heard():
-    """The signals that were handled; the handler of SIGUSR2 raises."""
+    """The signals that were handled; the handlers of SIGUSR1 and SIGUSR2 raise."""
     numbers = []
 
     def handle(number, frame):
         numbers.append(number)
         raise Heard
 
-    before = signal.signal(signal.SIGUSR2, handle)
+    before = {number: signal.signal(number, handle) for number in (signal.SIGUSR1, signal.SIGUSR2)}
     yield numbers
-    signal.signal(signal.SIGUSR2, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_a_signal_is_handled_once_at_the_end(heard):
@@ -40,6 +41,17 @@ def test_a_signal_is_handled_once_at_the_end(heard):
     assert heard == [signal.SIGUSR2]
     with pytest.raises(Heard):
         os.kill(os.getpid(), signal.SIGUSR2)
+
+
+def test_the_handler_of_each_signal_is_called(heard):
+    def receive_both():
+        with signals_deferred():
+            os.kill(os.getpid(), signal.SIGUSR1)
+            os.kill(os.getpid(), signal.SIGUSR2)
+
+    with pytest.raises(Heard):
+        receive_both()
+    assert sorted(heard) == [signal.SIGUSR1, signal.SIGUSR2]
 
 
 def test_a_new_process_handles_signals_at_once(heard):

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 POLL_SECONDS = 0.5
@@ -70,9 +70,9 @@ def signals_deferred() -> Iterator[None]:
     finally:
         deferring = False
         for number, handler in handlers.items():
-            if (
-                signal.getsignal(number) is defer
-            ):  # torch installs a handler for SIGCHLD meanwhile, which calls this one
+            # torch installs a handler for SIGCHLD meanwhile, which calls the one before
+            if signal.getsignal(number) is defer:
                 signal.signal(number, handler)
-        for number in dict.fromkeys(received):
-            signal.raise_signal(number)
+        with ExitStack() as all_of_them:  # even if the first handler raises
+            for number in sorted(set(received)):
+                all_of_them.callback(signal.raise_signal, number)

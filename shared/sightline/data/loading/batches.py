@@ -74,7 +74,7 @@ def batches(
     )
     arriving: Iterator[Packed | Failed] = iter(())
     try:
-        with signals_deferred():
+        with worker_failures_explained(), signals_deferred():
             arriving = iter(loader)  # starts the workers
         while True:
             with worker_failures_explained(), lost_batches_explained():
