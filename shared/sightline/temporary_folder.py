@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from typing import Literal
+from typing import Literal, get_args
 
 from sightline.processes import is_running
 
-Kind = Literal["git", "history", "init", "preview", "record", "rehearsal", "remote", "weights"]
+Kind = Literal["git", "history", "init", "preview", "processes", "record", "rehearsal", "remote", "weights"]
 
-_NAME = re.compile(r"sightline-(?:git|history|init|preview|record|rehearsal|remote|weights)-(?:(\d+)-)?[a-z0-9_]{8}")
+_NAME = re.compile(rf"sightline-(?:{'|'.join(get_args(Kind))})-(?:(\d+)-)?[a-z0-9_]{{8}}")
 
 
 def temporary_folder(kind: Kind) -> tempfile.TemporaryDirectory[str]:

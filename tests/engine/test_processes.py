@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 
 from sightline.engine.job import Failure, read_failures
 from sightline.errors import ConfigurationError, DataError, StepError
+from sightline.temporary_folder import is_left_behind
 from tests.engine.several import make_job, run, seen, write_training_set
 from tests.golden import raises
 from tests.squares import TINY_TRAIN
@@ -134,6 +136,11 @@ def test_the_processes_end_with_the_one_that_started_them(in_two, source, tmp_pa
     assert gone
     assert not alive
     assert process.returncode in ({1, -number} if number == signal.SIGINT else {-number})
+    left = list(Path(tempfile.gettempdir()).glob(f"sightline-processes-{process.pid}-*"))
+    assert len(left) == (number == signal.SIGKILL)
+    for path in left:
+        assert is_left_behind(path.name)
+        shutil.rmtree(path)
     run(make_job(folder, source, **EXACT), 2)
     require_equal_weights(folder, in_two)
 

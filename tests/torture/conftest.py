@@ -65,7 +65,8 @@ def warm_trainers():
     """The same for training, which imports torch; what a session fixture has started is started again afterwards."""
     before = forkserver._forkserver._preload_modules
     task = "sightline.tasks.instance_segmentation.task"
-    yield warmed_up(["tests.engine.training", task, "timm", "tests.torture.tortured", "tests.torture.trained"])
+    trainers = ["tests.engine.training", "tests.engine.several", task, "timm"]
+    yield warmed_up([*trainers, "tests.torture.tortured", "tests.torture.trained"])
     warmed_up(before)
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import sysconfig
-import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from sightline.engine.training import train_network
 from sightline.errors import ConfigurationError, SightlineError, StepError
 from sightline.models.device import choose_device
 from sightline.plural import counted
+from sightline.temporary_folder import temporary_folder
 
 SHUTDOWN_SECONDS = 5
 """Time that processes get to end after SIGTERM."""
@@ -136,7 +136,7 @@ def run_processes(path: Path, processes: int) -> None:
 
     received = 0
     with (
-        tempfile.TemporaryDirectory(prefix="sightline-processes-") as folder,
+        temporary_folder("processes") as folder,
         _quiet_launcher(),
         _restored_signals(),
         _environment(_variables(processes)),

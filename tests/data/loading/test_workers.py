@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sightline.data.loading.transport import packed
 from sightline.data.loading.worker_failure import worker_failures_explained
 from sightline.data.loading.workers import available_cpus, choose_workers
 from sightline.errors import StepError
+from sightline.runs.signals import TaskTerminated, ending_on_signals
 from tests.data.loading.test_loader import same
 from tests.golden import raises
 from tests.squares import make_dataset
@@ -97,6 +99,50 @@ def kill_and_go_on(plan):
         os.kill(worker.pid, signal.SIGKILL)
         for _ in plan:
             pass
+
+
+class Signals:
+    """Sends this process a signal in the next fork, once, before or after the new process is there."""
+
+    def __init__(self):
+        self._before = self._after = 0
+        os.register_at_fork(before=self._send_before, after_in_parent=self._send_after)
+
+    def send(self, number, *, before):
+        self._before, self._after = (number, 0) if before else (0, number)
+
+    def _send_before(self):
+        number, self._before = self._before, 0
+        if number:
+            os.kill(os.getpid(), number)
+
+    def _send_after(self):
+        number, self._after = self._after, 0
+        if number:
+            os.kill(os.getpid(), number)
+
+
+@pytest.fixture(scope="module")
+def in_fork():
+    return Signals()  # fork hooks cannot be removed
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, TaskTerminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_while_workers_start_ends_the_training(tmp_path, in_fork, number, error, before):
+    """Python ignores what a signal handler raises in the hooks of a fork, and leaves the lock of logging locked."""
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    plan = batches(make_dataset(tmp_path), batch_size=2, seed=0, first=1, last=10**6, workers=2)
+    with ending_on_signals():
+        in_fork.send(number, before=before)
+        with pytest.raises(error):
+            next(plan)
+    assert {one: signal.getsignal(one) for one in handlers} == handlers
+    assert multiprocessing.active_children() == []
+    thread = threading.Thread(target=logging.Handler, daemon=True)  # takes the lock of logging
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sightline.data.loading.transport import Failed, Packed, packed
 from sightline.data.loading.worker_failure import lost_batches_explained, worker_failures_explained
 from sightline.data.loading.workers import PREFETCHED_BATCHES, choose_workers
 from sightline.errors import SightlineError
-from sightline.processes import end_with_parent
+from sightline.processes import end_with_parent, signals_deferred
 
 
 def batches(
@@ -72,8 +72,10 @@ def batches(
         # A separate generator: the loader draws a seed from it, and the global one is reserved for the network.
         generator=torch.Generator(),
     )
-    arriving = iter(loader)
+    arriving: Iterator[Packed | Failed] = iter(())
     try:
+        with worker_failures_explained(), signals_deferred():
+            arriving = iter(loader)  # starts the workers
         while True:
             with worker_failures_explained(), lost_batches_explained():
                 batch: Packed | Failed | None = next(arriving, None)
