@@ -66,7 +66,7 @@ class InputBatch(nn.Module):
         height, width = (self.padded(max(side)) for side in zip(*sizes, *canvases, strict=True))
         batch = images[0].new_zeros((len(images), 3, height, width), dtype=torch.float32)
         for row, image in zip(batch, images, strict=True):
-            row[:, : image.shape[1], : image.shape[2]] = (image - self.mean) / self.std
+            row[:, : image.shape[1], : image.shape[2]].copy_(image).sub_(self.mean).div_(self.std)
         return ImageList(batch, sizes), targets
 
     @staticmethod
