@@ -124,7 +124,11 @@ class Signals:
 
 @pytest.fixture(scope="module")
 def in_fork():
-    return Signals()  # fork hooks cannot be removed
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # programs in the background are told to ignore it
+    yield Signals()  # fork hooks cannot be removed
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("before", [True, False])
