@@ -18,6 +18,7 @@ from sightline.errors import PreconditionFailedError, StepError
 from sightline.garbage.found import CLOCKS, Garbage, Kind, SafetyAge
 from sightline.garbage.naming import is_named, named_keys, read_document
 from sightline.logs import Progress
+from sightline.registry.store import CHECKPOINTS
 from sightline.storage import ObjectInfo, Storage
 
 _RESULT = re.compile(r"results/(?:record|train|evaluate|test)/[^/]+/[0-9a-f]{16}(?=/.)")
@@ -128,17 +129,22 @@ class Bucket:
         self._named.update({*named_keys(document), *files} - {folder})
         reason = "its result.json was never written" if document is None else "result.json no longer lists it"
         unnamed = [info for info in objects if info.key not in files]
-        copies = [info for info in unnamed if document is None and info.key.startswith(f"{folder}/checkpoint/")]
-        if copies and self._all_old(copies):
-            self.notes.append(
-                f"{self._storage.uri_of(folder)}/checkpoint is a copy of an unfinished training and is kept: the "
-                "command that started it resumes from there; delete the folder if it is no longer needed"
-            )
-        unnamed = [info for info in unnamed if info not in copies]
+        if document is None:
+            unnamed = self._without_checkpoints(f"{folder}/{CHECKPOINTS}", unnamed)
         for publication, group in itertools.groupby(unnamed, lambda info: _publication(folder, info.key)):
             left = list(group)
             if self._all_old(left):
                 yield _Suspect("result", publication, left, reason)
+
+    def _without_checkpoints(self, copies: str, objects: list[ObjectInfo]) -> list[ObjectInfo]:
+        """The objects outside of ``copies``, the checkpoints of an unfinished training; a note names old ones."""
+        kept = {info.key: info for info in objects if info.key.startswith(f"{copies}/")}
+        if kept and self._all_old(kept.values()):
+            self.notes.append(
+                f"{self._storage.uri_of(copies)} is a copy of an unfinished training and is kept: the command that "
+                "started it resumes from there; delete the folder if it is no longer needed"
+            )
+        return [info for info in objects if info.key not in kept]
 
     def _require_known_champions(self, models: dict[str, str]) -> None:
         """A champion is registered before its pointer is updated; an unknown champion belongs to another database."""

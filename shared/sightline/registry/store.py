@@ -33,6 +33,9 @@ from sightline.registry.results import (
 )
 from sightline.storage import ObjectInfo, Storage, Upload
 
+CHECKPOINTS = "checkpoint"
+"""Folder, in the folder of the result of a training, for copies of the checkpoints of an unfinished one."""
+
 Result = TypeVar("Result", RecordResult, TrainResult, EvaluateResult, TestResult)
 
 STEP_OF: dict[type, StepName] = {

@@ -18,7 +18,7 @@ from sightline.lock import exclusive_lock
 from sightline.logs import logging_to
 from sightline.pod import current_run_id
 from sightline.registry.results import RecordResult, TrainResult
-from sightline.registry.store import find_result, folder_key, publish_result, run_of
+from sightline.registry.store import CHECKPOINTS, find_result, folder_key, publish_result, run_of
 from sightline.registry.training_history import HISTORY, History
 from sightline.runs.training_logs import note_training_logs
 from sightline.storage.base import Storage
@@ -80,7 +80,7 @@ def _train_and_publish(
         logging_to(files / "log.txt"),
         training_set_on_disk(config, record.training_tag, record.training_commit) as source,
     ):
-        job = Job(config, code_rev, record, source, folder, copy=f"{target}/checkpoint")
+        job = Job(config, code_rev, record, source, folder, copy=f"{target}/{CHECKPOINTS}")
         checkpoints = job.checkpoints()
         state = start_training(job, checkpoints, processes, on_nodes)
     (files / "history.json").write_text(json.dumps(HISTORY.encode(History(state.history)), indent=1), encoding="utf-8")
