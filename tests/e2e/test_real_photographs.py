@@ -25,7 +25,11 @@ def test_from_labelme_check_to_the_page(tmp_path):
     assert [setting.split("=")[0] for setting in settings] == ["data.classes", "data.ignored_labels"]
 
     world.publish("v1")
-    options = [part for override in [*TINY, *settings, "train.iterations=3"] for part in ("--set", override)]
+    options = [
+        part
+        for override in [*TINY, *settings, "model.weights=none", "train.iterations=3"]
+        for part in ("--set", override)
+    ]
     output = world.pipeline(
         "run", "--local", "--recipe", "instance_segmentation", *options, "--set", "data.tag=plates_ann_v1"
     )  # fmt: skip
