@@ -5,10 +5,11 @@ import json
 import pytest
 from pydantic import Field, create_model
 
+from sightline.config.data import Data, Splits
 from sightline.config.decode import decode
 from sightline.config.difference import differences_from_stored
 from sightline.config.digest import config_digest, record_digest, relevant_part
-from sightline.config.schema import Config, Data, Splits
+from sightline.config.schema import Config
 from sightline.config.section import Section
 from sightline.config.train import Train
 from tests.documents.make_fixtures import DIGESTS, FIXTURES

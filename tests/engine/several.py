@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
+from sightline.config.data import Data
 from sightline.config.hooks import Hooks
-from sightline.config.schema import Config, Data, Database, Storage, Work
+from sightline.config.schema import Config, Database, Storage, Work
 from sightline.data.repository.checkout import Checkout
 from sightline.engine.hooks.base import Hook
 from sightline.engine.job import Job

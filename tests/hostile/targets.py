@@ -13,7 +13,7 @@ from pathlib import Path
 import safetensors
 
 from sightline.config import decode
-from sightline.config.schema import Data
+from sightline.config.data import Data
 from sightline.data.dvc.manifest import manifest_bytes, parse_manifest
 from sightline.data.formats.labelme.document import parse
 from sightline.data.formats.labelme.instances import ShapeReader

@@ -7,7 +7,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from sightline.config.schema import Config, Data, Database, Splits, Storage, Work
+from sightline.config.data import Data, Splits
+from sightline.config.schema import Config, Database, Storage, Work
 from sightline.data.loading.dataset import CocoDataset
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag

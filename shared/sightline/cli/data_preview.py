@@ -106,7 +106,7 @@ def _labelled(annotations: Annotations, folder: Path, extracted: Path, config: C
 
     if not annotations.images:
         raise DataError(f"{folder} has no labeled image; check it with sightline labelme check {folder}")
-    document = merge(annotations.images, ["train"] * len(annotations.images), config.data.classes, "preview")["train"]
+    document = merge(annotations.images, ["train"] * len(annotations.images), config.data, "preview")["train"]
     for listed, image in zip(document["images"], annotations.images, strict=True):
         path = (folder / image.image).absolute()
         if image.embedded is not None:

@@ -13,8 +13,8 @@ import click
 
 from sightline.cli.data_added import folder_lines
 from sightline.cli.suggested_classes import fit_a_command_line, fitting_recipe
+from sightline.config.data import Data, Faults
 from sightline.config.decode import decode
-from sightline.config.schema import Data, Faults
 from sightline.data.annotations import FAULT_KINDS, Annotations, Fault
 from sightline.data.folder_files import list_files, shown
 from sightline.data.formats.labelme.folder import read_folder, stopping_faults

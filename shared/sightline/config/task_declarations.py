@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sightline.names import NameTable
 
@@ -25,6 +25,10 @@ draws.
 """
 
 DECLARATIONS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.declaration:DECLARATION"))
+
+
+Needs = Literal["objects", "keypoints", "image_labels"]
+"""The labels that a task trains on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class TaskDeclaration:
         main_metric: The default metric for selecting models.
         readings: Readings by their name in ``reading`` of the configuration.
         families: Module and class of the settings of other networks, by their name in ``model.network``.
+        needs: The labels that it trains on: objects, objects with keypoints, or labels of whole images.
     """
 
     settings: str
@@ -82,6 +87,7 @@ class TaskDeclaration:
     main_metric: str
     readings: Mapping[str, Reading] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
+    needs: Needs = "objects"
 
     @property
     def network(self) -> type[Network]:

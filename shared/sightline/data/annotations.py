@@ -1,4 +1,4 @@
-"""Labeled images in memory, created by the labelme reader and merged into COCO by record."""
+"""Labeled images in memory, created by the readers of annotation formats and merged into COCO by record."""
 
 from __future__ import annotations
 
@@ -22,8 +22,18 @@ FaultKind = Literal[
     "broken_json",
     "unsafe_path",
     "duplicate_image",
+    "missing_label",
+    "several_labels",
+    "bad_keypoint",
+    "crowd",
+    "broken_row",
 ]
-"""Each kind is a field of :class:`sightline.config.schema.Faults`, which determines how it is handled."""
+"""Each kind is a field of :class:`sightline.config.data.Faults`, which determines how it is handled."""
+
+Keypoint = tuple[float, float, int]
+"""x and y in pixels, and visibility: 0 absent (at 0, 0), 1 labeled but hidden, 2 visible."""
+
+SplitName = Literal["train", "val", "test"]
 
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
@@ -39,6 +49,8 @@ class Fault:
         label: The shape's label, if there is one.
         reason: What is wrong, with the value.
         remedy: How to fix it.
+        entry: Place in a file without shapes, such as ``line 12`` or ``annotation 7``; empty if it concerns the whole
+            file.
     """
 
     kind: FaultKind
@@ -47,11 +59,17 @@ class Fault:
     label: str | None
     reason: str
     remedy: str
+    entry: str = ""
 
     def __str__(self) -> str:
-        where = self.file if self.shape is None else f"{self.file}: shape {self.shape}"
+        where = f"{self.file}: {self.place}" if self.place else self.file
         label = f" ({self.label!r})" if self.label else ""
         return f"{where}{label}: {self.reason}; {self.remedy}"
+
+    @property
+    def place(self) -> str:
+        """The place in the file, such as ``shape 3``; empty if the fault concerns the whole file."""
+        return self.entry if self.shape is None else f"shape {self.shape}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +81,14 @@ class Instance:
         segmentation: Polygons in pixels or a run-length encoding, in coordinates of the upright image.
         bbox: ``(x, y, width, height)`` in pixels: the extent of the outline, or of a mask's pixels, within the image.
         area: Pixels covered, by COCO's run lengths.
+        keypoints: All keypoints in the order of ``data.keypoints.names``, or None if the dataset has none.
     """
 
     label: str
     segmentation: Segmentation
     bbox: tuple[float, float, float, float]
     area: float
+    keypoints: tuple[Keypoint, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +96,8 @@ class LabelledImage:
     """One image with its instances.
 
     Attributes:
-        file: Path of the JSON file relative to the annotation folder, POSIX.
+        file: Path of the annotation file relative to the annotation folder, POSIX; that of the image if the folder itself
+            is the label.
         image: Path of the image file relative to that folder, POSIX; for an image embedded in the JSON, its path in the
             training set's folder after extraction: ``images/`` and the JSON's path with the extension of the image's
             format.
@@ -90,6 +111,8 @@ class LabelledImage:
             ``data.group_pattern`` finds in the path, or the image's own sha256.
         flags: Image-level flags that are true.
         instances: The labeled objects.
+        labels: The classes of the whole image, in the order of ``data.classes``, if the dataset has label sets.
+        split: The split that the annotations give the image; None if they give none.
     """
 
     file: str
@@ -103,6 +126,13 @@ class LabelledImage:
     group: str
     flags: tuple[str, ...]
     instances: tuple[Instance, ...]
+    labels: tuple[str, ...] = ()
+    split: SplitName | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of its objects, one for each, and of the whole image."""
+        return (*(instance.label for instance in self.instances), *self.labels)
 
 
 @dataclass(frozen=True, slots=True)

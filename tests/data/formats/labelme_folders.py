@@ -6,7 +6,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from sightline.config.schema import Data
+from sightline.config.data import Data
 
 WIDTH, HEIGHT = 64, 48
 SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline.config.schema import Data
+from sightline.config.data import Data
 from sightline.data.formats.labelme.folder import read_folder
 from tests.data.formats.labelme_folders import settings
 from tests.real_labelme import REAL_LABELME, needs_real_labelme

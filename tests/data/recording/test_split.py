@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.config.schema import Splits
+from sightline.config.data import Splits
 from sightline.data.recording.fingerprint import near_pairs, tie_images
 from sightline.data.recording.split import EarlierImage, SplitImage, assign_splits, check_leaks
 from sightline.errors import DataError

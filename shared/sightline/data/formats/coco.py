@@ -46,6 +46,7 @@ class CocoImage(TypedDict):
         height: Pixels, after the EXIF orientation was applied.
         sha256: SHA-256 of the file, hexadecimal.
         group: Images with the same group stay in one split.
+        labels: Category ids of the classes of the whole image, if the dataset has label sets.
     """
 
     id: int
@@ -54,6 +55,7 @@ class CocoImage(TypedDict):
     height: int
     sha256: str
     group: str
+    labels: NotRequired[list[int]]
 
 
 class CocoAnnotation(TypedDict):
@@ -68,8 +70,9 @@ class CocoAnnotation(TypedDict):
         area: Pixels covered, by COCO's run lengths.
         segmentation: The outline or mask.
         iscrowd: Always 0.
-        keypoints: K points as ``[x1, y1, v1, ...]`` in pixels, each with its visibility (0: not labeled), if the task
-            has keypoints.
+        keypoints: K points as ``[x1, y1, v1, ...]`` in pixels, each with its visibility (0: not labeled), if the
+            dataset has keypoints.
+        num_keypoints: Number of labeled keypoints, if the dataset has keypoints.
     """
 
     id: int
@@ -80,13 +83,45 @@ class CocoAnnotation(TypedDict):
     segmentation: Segmentation
     iscrowd: int
     keypoints: NotRequired[list[float]]
+    num_keypoints: NotRequired[int]
 
 
 class CocoCategory(TypedDict):
-    """One class: ``id`` from 1 in the configuration's order, and its name."""
+    """One class; the fields after ``name`` exist if the dataset has keypoints.
+
+    Attributes:
+        id: From 1 in the configuration's order.
+        name: Class name.
+        supercategory: The supercategory; may be empty.
+        keypoints: Names of the keypoints.
+        skeleton: Connected keypoints, by number from 1 as in COCO.
+        flip_pairs: Keypoints that become each other in a mirrored image, by number from 1.
+        sigmas: The sigma of each keypoint for object keypoint similarity.
+        uniform_sigmas: Whether the sigmas are the default, because none were configured.
+    """
 
     id: int
     name: str
+    supercategory: NotRequired[str]
+    keypoints: NotRequired[list[str]]
+    skeleton: NotRequired[list[list[int]]]
+    flip_pairs: NotRequired[list[list[int]]]
+    sigmas: NotRequired[list[float]]
+    uniform_sigmas: NotRequired[bool]
+
+
+class CocoLabelSet(TypedDict):
+    """One label set of the images.
+
+    Attributes:
+        name: Name of the label set.
+        category_ids: The ids of its classes.
+        multiple: Whether an image has any number of these classes, or exactly one.
+    """
+
+    name: str
+    category_ids: list[int]
+    multiple: bool
 
 
 class CocoDocument(TypedDict):
@@ -96,6 +131,7 @@ class CocoDocument(TypedDict):
     annotations: list[CocoAnnotation]
     categories: list[CocoCategory]
     info: NotRequired[dict[str, str]]
+    label_sets: NotRequired[list[CocoLabelSet]]
 
 
 def read_coco(path: Path) -> CocoDocument:
@@ -140,7 +176,8 @@ def validate_coco(document: Any, where: str) -> CocoDocument:  # noqa: ANN401  (
 
     Ids are unique positive integers; file names are unique and stay below the checkout; annotations refer to existing
     images and categories; boxes are finite, positive and inside their image; areas are positive; outlines have at least
-    three points, and masks the size of their image.
+    three points, and masks the size of their image.  Annotations have all keypoints of their category, and images one
+    label of each label set, or any number if it allows several.
 
     Args:
         document: Decoded JSON.
@@ -176,6 +213,8 @@ def _faults(document: Any) -> Iterator[str]:  # noqa: ANN401
     yield from _twice("file_name", [entry["file_name"] for entry in document["images"]])
     for image in document["images"]:
         yield from _image_faults(image)
+        yield from _label_faults(image, document.get("label_sets", []))
+    keypoints = {category["id"]: len(category.get("keypoints", ())) for category in document["categories"]}
     images = {image["id"]: image for image in document["images"]}
     categories = {category["id"] for category in document["categories"]}
     for annotation in document["annotations"]:
@@ -186,6 +225,8 @@ def _faults(document: Any) -> Iterator[str]:  # noqa: ANN401
             yield from _annotation_faults(name, annotation, images[annotation["image_id"]])
         if annotation["category_id"] not in categories:
             yield f"{name}: category_id {annotation['category_id']} is not among the categories {sorted(categories)}"
+        elif count := keypoints[annotation["category_id"]]:
+            yield from _keypoint_faults(name, annotation.get("keypoints", []), count)
 
 
 def _id_faults(part: str, ids: list[Any]) -> Iterator[str]:
@@ -206,6 +247,25 @@ def _image_faults(image: Any) -> Iterator[str]:  # noqa: ANN401
         yield f"image {image['id']}: file_name {strict_json.shown(image['file_name'])} cannot be used: {fault}"
     if not (image["width"] >= 1 and image["height"] >= 1):
         yield f"image {image['id']}: size {image['width']} x {image['height']} is not positive"
+
+
+def _label_faults(image: Any, label_sets: Any) -> Iterator[str]:  # noqa: ANN401
+    labels = image.get("labels", [])
+    for label_set in label_sets:
+        count = len(set(labels) & set(label_set["category_ids"]))
+        if count != 1 and not label_set["multiple"]:
+            yield f"image {image['id']}: {count} labels of the label set {label_set['name']}, expected 1"
+    known = {category_id for label_set in label_sets for category_id in label_set["category_ids"]}
+    for label in labels:
+        if label not in known:
+            yield f"image {image['id']}: label {label!r} is not among the label sets"
+
+
+def _keypoint_faults(name: str, values: Any, count: int) -> Iterator[str]:  # noqa: ANN401
+    if len(values) != 3 * count:
+        yield f"{name}: keypoints has {len(values)} numbers, expected {3 * count}"
+    elif not all(map(math.isfinite, values)) or not set(values[2::3]) <= {0, 1, 2}:
+        yield f"{name}: keypoints need finite coordinates and visibilities 0, 1 or 2"
 
 
 def _annotation_faults(name: str, annotation: Any, image: Any) -> Iterator[str]:  # noqa: ANN401

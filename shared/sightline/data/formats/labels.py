@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from sightline.config.schema import Data
+from sightline.config.data import Data
 
 IGNORED_LABEL = "__ignore__"
 """labelme's mark for regions that are not objects of the dataset."""

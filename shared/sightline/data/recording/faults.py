@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from sightline.config.schema import Data
+from sightline.config.data import Data
 from sightline.data.annotations import Annotations, Fault
 from sightline.data.formats.labels import LabelMap, cleaned, difference
 from sightline.plural import counted

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
-from sightline.config.schema import Splits
+from sightline.config.data import Splits
+from sightline.data.annotations import SplitName
 from sightline.errors import DataError
 from sightline.plural import counted
 
-SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 COMPARED_GROUPS = 1000

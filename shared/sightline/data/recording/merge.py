@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sightline.config.data import Data
 from sightline.data.annotations import Instance, LabelledImage
-from sightline.data.formats.coco import CocoAnnotation, CocoDocument, validate_coco
+from sightline.data.formats.coco import CocoAnnotation, CocoDocument, CocoImage, validate_coco
+from sightline.data.label_schema import categories_of, label_sets_of
 from sightline.data.recording.filling import SPLITS, SplitName
 from sightline.errors import DataError
 
@@ -16,7 +18,7 @@ def file_name(dataset: str, image: LabelledImage) -> str:
 
 
 def merge(
-    images: Sequence[LabelledImage], splits: Sequence[SplitName], classes: Sequence[str], dataset: str
+    images: Sequence[LabelledImage], splits: Sequence[SplitName], data: Data, dataset: str
 ) -> dict[SplitName, CocoDocument]:
     """Add every image to the document of its split.
 
@@ -25,44 +27,50 @@ def merge(
     Args:
         images: The images in a fixed order.
         splits: The split of each image.
-        classes: Class names; category ids are 1, 2, ... in this order.
+        data: Classes, whose category ids are 1, 2, ... in their order, label sets and keypoints.
         dataset: Name of the dataset, which is part of the file names.
 
     Raises:
         DataError: Two JSON files refer to one image, or a label is not among the classes.
     """
     _refuse_shared_images(images)
-    category_ids = {name: number for number, name in enumerate(classes, start=1)}
+    category_ids = {name: number for number, name in enumerate(data.classes, start=1)}
     documents: dict[SplitName, CocoDocument] = {
         split: {
             "images": [],
             "annotations": [],
-            "categories": [{"id": number, "name": name} for name, number in category_ids.items()],
+            "categories": categories_of(data),
             "info": {"dataset": dataset, "split": split},
+            **label_sets_of(data),
         }
         for split in SPLITS
     }
     annotation_id = 0
     for image_id, (image, split) in enumerate(zip(images, splits, strict=True), start=1):
         document = documents[split]
-        document["images"].append(
-            {
-                "id": image_id,
-                "file_name": file_name(dataset, image),
-                "width": image.width,
-                "height": image.height,
-                "sha256": image.sha256,
-                "group": image.group,
-            }
-        )
+        entry = _image(image_id, file_name(dataset, image), image)
+        if data.label_sets:
+            entry["labels"] = [category_ids[name] for name in image.labels]
+        document["images"].append(entry)
         for instance in image.instances:
             annotation_id += 1
             document["annotations"].append(_annotation(annotation_id, image_id, category_ids[instance.label], instance))
     return {split: validate_coco(document, f"{split}.json") for split, document in documents.items()}
 
 
-def _annotation(annotation_id: int, image_id: int, category_id: int, instance: Instance) -> CocoAnnotation:
+def _image(image_id: int, name: str, image: LabelledImage) -> CocoImage:
     return {
+        "id": image_id,
+        "file_name": name,
+        "width": image.width,
+        "height": image.height,
+        "sha256": image.sha256,
+        "group": image.group,
+    }
+
+
+def _annotation(annotation_id: int, image_id: int, category_id: int, instance: Instance) -> CocoAnnotation:
+    annotation: CocoAnnotation = {
         "id": annotation_id,
         "image_id": image_id,
         "category_id": category_id,
@@ -71,6 +79,10 @@ def _annotation(annotation_id: int, image_id: int, category_id: int, instance: I
         "segmentation": instance.segmentation,
         "iscrowd": 0,
     }
+    if instance.keypoints is not None:
+        annotation["keypoints"] = [value for keypoint in instance.keypoints for value in keypoint]
+        annotation["num_keypoints"] = sum(visibility > 0 for _, _, visibility in instance.keypoints)
+    return annotation
 
 
 def _refuse_shared_images(images: Sequence[LabelledImage]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sightline.config.schema import Data, Splits
+from sightline.config.data import Data, Splits
 from sightline.data.recording.filling import SPLITS, Group, SplitName, fill_splits
 from sightline.data.recording.fingerprint import tie_images
 from sightline.errors import DataError
@@ -86,6 +86,7 @@ def assign_splits(
     earlier: Sequence[EarlierImage],
     fractions: Splits,
     near_duplicate_distance: int | None,
+    given: Sequence[SplitName | None] | None = None,
 ) -> Assignment:
     """Assign a split to every image.
 
@@ -94,11 +95,14 @@ def assign_splits(
         earlier: The images of earlier versions of the dataset, each sha256 once.
         fractions: Fraction of the images for each split.
         near_duplicate_distance: Images whose hashes differ in at most this many bits are connected; None: none are.
+        given: The split that the annotations give each image, or None; by default they give none.
 
     Raises:
         DataError: There are fewer groups than splits that need images.
     """
-    fixed = {entry.image.sha256: entry.split for entry in earlier}
+    given, fractions = _completed(given or [None] * len(images), fractions)
+    fixed = {image.sha256: split for image, split in zip(images, given, strict=True) if split is not None}
+    fixed |= {entry.image.sha256: entry.split for entry in earlier}
     present = {image.sha256 for image in images}
     # Earlier images that this version lacks still keep their groups in their splits.
     everything = [*images, *(entry.image for entry in earlier if entry.image.sha256 not in present)]
@@ -115,6 +119,21 @@ def assign_splits(
         count = sum(index < len(images) for index in left_out)
         _log.warning("%d images are left out: each is similar to images in two splits", count)
     return Assignment(splits, names, alike)
+
+
+def _completed(given: Sequence[SplitName | None], fractions: Splits) -> tuple[Sequence[SplitName | None], Splits]:
+    """The given splits and the fractions, if the annotations give every image a split, but some splits have no image.
+
+    Images for val are then taken from train, as they are needed for training; a test split remains empty.
+    """
+    if None in given or not given:
+        return given, fractions
+    if "val" not in given and fractions.val:
+        given = [None if split == "train" else split for split in given]
+    rest = fractions.train + fractions.val
+    if ("test" not in given or None in given) and fractions.test and rest:
+        fractions = Splits(train=fractions.train / rest, val=1 - fractions.train / rest, test=0)
+    return given, fractions
 
 
 def check_leaks(images: Sequence[SplitImage], splits: Sequence[SplitName], near_duplicate_distance: int | None) -> None:

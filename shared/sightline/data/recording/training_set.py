@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sightline.config.schema import Data
+from sightline.config.data import Data
 from sightline.data.annotations import Annotations, LabelledImage
 from sightline.data.formats.coco import CocoDocument, coco_bytes
 from sightline.data.recording.filling import SPLITS, SplitName
@@ -144,11 +144,12 @@ def build_training_set(
     _require_measurable(data)
     candidates = [_split_image(image) for image in annotations.images]
     distance = tying_distance(data)
-    assignment = assign_splits(candidates, earlier, data.splits, distance)
+    given = [image.split if data.given_splits else None for image in annotations.images]
+    assignment = assign_splits(candidates, earlier, data.splits, distance, given)
     kept = [(index, split) for index, split in enumerate(assignment.splits) if split is not None]
     images, splits = [annotations.images[index] for index, _ in kept], [split for _, split in kept]
     check_leaks([candidates[index] for index, _ in kept], splits, distance)
-    documents = merge(images, splits, data.classes, origin.dataset)
+    documents = merge(images, splits, data, origin.dataset)
     instances, showing = _counts(images, splits, data.classes)
     _require_objects(instances, origin.annotation_tag)
     dropped = dict(sorted(annotations.dropped.items()))
@@ -264,18 +265,21 @@ def _require_objects(instances: Mapping[str, Mapping[str, int]], tag: str) -> No
     for split, purpose in (("train", "learn"), ("val", "measure")):
         if not any(instances[split].values()):
             raise DataError(
-                f"{tag}: no image of {split} shows an object of data.classes, so there is nothing to {purpose}; "
-                "label more images (sightline labelme check FOLDER counts the labels) and add them as a new version"
+                f"{tag}: no image of {split} has a label of data.classes, so there is nothing to {purpose}; "
+                "label more images (sightline check FOLDER counts the labels) and add them as a new version"
             )
 
 
 def _split_image(image: LabelledImage) -> SplitImage:
-    classes = frozenset(instance.label for instance in image.instances)
-    return SplitImage(image.sha256, image.perceptual_hash, image.group, classes, image.image)
+    return SplitImage(image.sha256, image.perceptual_hash, image.group, frozenset(image.classes), image.image)
 
 
 def _recorded(image: LabelledImage, split: SplitName, dataset: str, tied: str) -> RecordedImage:
-    instances = [[instance.label, instance.segmentation, instance.bbox] for instance in image.instances]
+    instances: list[list[object]] = [
+        [instance.label, instance.segmentation, instance.bbox, *([] if (k := instance.keypoints) is None else [k])]
+        for instance in image.instances
+    ]
+    instances += [[label] for label in image.labels]
     return RecordedImage(
         file_name(dataset, image),
         image.sha256,
@@ -297,7 +301,7 @@ def _counts(
     instances: dict[str, dict[str, int]] = {split: dict.fromkeys(classes, 0) for split in SPLITS}
     showing: dict[str, dict[str, int]] = {split: dict.fromkeys(classes, 0) for split in SPLITS}
     for image, split in zip(images, splits, strict=True):
-        for name, count in Counter(instance.label for instance in image.instances).items():
+        for name, count in Counter(image.classes).items():
             instances[split][name] += count
             showing[split][name] += 1
     return instances, showing

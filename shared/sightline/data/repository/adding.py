@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 
-from sightline.config.schema import Data, Faults
+from sightline.config.data import Data, Faults
 from sightline.data.annotations import Annotations
 from sightline.data.dvc.cache import Cache
 from sightline.data.dvc.configuration import local_settings

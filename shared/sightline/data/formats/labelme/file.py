@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sightline.config.schema import Data
+from sightline.config.data import Data
 from sightline.data.annotations import Fault, FaultKind, LabelledImage
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES, LabelmeFile, Shape, parse
 from sightline.data.formats.labelme.image import FoundImage, find_image

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
-from sightline.config.schema import Data, Faults
+from sightline.config.data import Data, Faults
 from sightline.data.annotations import Annotations, Fault, FaultKind
 from sightline.data.folder_files import list_files
 from sightline.data.formats.labelme.file import FileReading, read_file

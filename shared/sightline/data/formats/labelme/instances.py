@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from sightline import strict_json
-from sightline.config.schema import Data
+from sightline.config.data import Data
 from sightline.data.annotations import Fault, FaultKind, Instance
 from sightline.data.formats.labelme.document import Shape
 from sightline.data.formats.labelme.shapes import (
