@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from sightline.demo.difficulty import Difficulty
+from sightline.demo.plates.difficulty import Difficulty
 
 
 def _image_size(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -55,7 +55,7 @@ def draw(
     The same seed and index always produce the same bytes, regardless of the number of images.  FOLDER is created if it
     does not exist. Existing files are not overwritten; running the command again completes an interrupted set.
     """
-    from sightline.demo.draw import draw_dataset
+    from sightline.demo.plates.draw import draw_dataset
 
     written = draw_dataset(
         folder, images=images, seed=seed, difficulty=difficulty, size=size, start=start, prefix=prefix
