@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sightline.demo.canvas import Points
 
-_CORNERS = 14
-_ANGLES = 2 * np.pi * np.arange(_CORNERS) / _CORNERS
-_UNIT_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+
+@functools.cache
+def _unit_circle(corners: int) -> Points:
+    angles = 2 * np.pi * np.arange(corners) / corners
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def circle(centre: ArrayLike, radii: ArrayLike) -> Points:
-    """The outline of a circle or an axis-aligned ellipse, (14, 2)."""
-    outline: Points = np.asarray(centre) + np.asarray(radii) * _UNIT_CIRCLE
+def circle(centre: ArrayLike, radii: ArrayLike, corners: int = 14) -> Points:
+    """The outline of a circle or an axis-aligned ellipse, (``corners``, 2)."""
+    outline: Points = np.asarray(centre) + np.asarray(radii) * _unit_circle(corners)
     return outline
 
 
