@@ -41,7 +41,7 @@ def labelme_json(image_path: str, size: tuple[int, int], shapes: Sequence[Labelm
         size: Width and height in pixels.
         shapes: Shapes in pixels; coordinates are rounded to a hundredth.
     """
-    document = {
+    document: dict[str, object] = {
         "version": _VERSION,
         "flags": {},
         "shapes": [

@@ -173,7 +173,7 @@ def _outline(each: Figure, size: tuple[int, int]) -> Points | None:
         # Pixel i covers [i, i + 1); Pillow's polygons run through pixel centers.
         draw.polygon((part.outline - low - 0.5).ravel().tolist(), fill=1)
     padded = np.pad(np.asarray(mask, dtype=np.float32), 1)
-    lines = contour_generator(z=padded).lines(0.5)
+    lines = [np.asarray(line, dtype=np.float64) for line in contour_generator(z=padded).lines(0.5)]
     areas = [_signed_area(line) for line in lines]
     largest = int(np.argmax(np.abs(areas)))
     pieces = [area for area in areas if area * areas[largest] > 0]  # holes run the other way round

@@ -70,7 +70,7 @@ def _tread(rng: np.random.Generator, x: Field, y: Field) -> Surface:
     length = rng.uniform(42.0, 85.0)
     phase = along + slant + rng.uniform(0, length)
     lateral = _grooves(phase, length, groove * rng.uniform(0.4, 0.8))
-    sipes = _grooves(phase + length / 2, length / 2, 1.6) if rng.random() < 0.6 else np.float32(0.0)
+    sipes = np.float32(rng.random() < 0.6) * _grooves(phase + length / 2, length / 2, 1.6)
     depth = np.maximum(ribs, lateral * np.float32(rng.uniform(0.4, 1.0)))
     albedo = np.float32(rng.uniform(0.3, 0.44)) * (1.0 - 0.72 * depth) * (1.0 - 0.3 * sipes)
     return Surface((-7.0 * depth - 1.0 * sipes).astype(np.float32), albedo.astype(np.float32))
@@ -115,20 +115,21 @@ def _turned(x: Field, y: Field, angle: float) -> tuple[Field, Field]:
     return cos * x + sin * y, cos * y - sin * x
 
 
-def _grooves(position: Field, pitch: float, width: float) -> Field:
+def _grooves(position: NDArray[np.floating], pitch: float, width: float) -> Field:
     """1 in grooves that repeat with ``pitch``, 0 between them, with soft edges."""
     distance = np.abs((position + pitch / 2) % pitch - pitch / 2)
     return np.clip((width / 2 - distance) / 1.6 + 0.5, 0, 1).astype(np.float32)
 
 
-def _triangle(position: Field) -> Field:
+def _triangle(position: NDArray[np.floating]) -> Field:
     """A triangle wave between -1 and 1 with period 1."""
     return (4 * np.abs(position % 1.0 - 0.5) - 1).astype(np.float32)
 
 
 def _bump(position: Field) -> Field:
     """A smooth bump of width 2 and height 1 at 0."""
-    return np.clip(1 - position * position, 0, 1) ** 2
+    bump: Field = np.clip(1 - position * position, 0, 1) ** 2
+    return bump
 
 
 def _box(u: Field, v: Field, half_width: float, half_height: float) -> Field:
