@@ -41,10 +41,10 @@ def add_crack(rng: np.random.Generator, surface: Surface) -> None:
     for _ in range(int(rng.integers(1, 3))):
         start = rng.uniform(-50, 50, size=2) - 70 * np.array([np.cos(direction), np.sin(direction)])
         trunk = _jagged(rng, start, direction, int(rng.integers(16, 24)), 9.0)
-        lines.append((trunk, rng.uniform(2.6, 4.2)))
+        lines.append((trunk, rng.uniform(4.2, 6.0)))
         for knot in rng.choice(len(trunk) - 4, size=int(rng.integers(3, 6)), replace=False):
             turn = direction + rng.choice([-1, 1]) * rng.uniform(0.5, 1.1)
-            lines.append((_jagged(rng, trunk[knot], turn, int(rng.integers(4, 10)), 7.5), rng.uniform(1.6, 2.6)))
+            lines.append((_jagged(rng, trunk[knot], turn, int(rng.integers(4, 10)), 7.5), rng.uniform(2.4, 3.8)))
         direction += rng.uniform(-0.5, 0.5)
     shape = surface.height.shape
     mask = np.zeros(shape, dtype=np.float32)
@@ -52,26 +52,26 @@ def add_crack(rng: np.random.Generator, surface: Surface) -> None:
         widths = width * np.linspace(1.0, 0.45, len(points) - 1)
         mask = np.maximum(mask, _strokes(shape, points, widths))
     surface.height -= np.float32(6.0) * mask
-    surface.albedo *= 1 - np.float32(rng.uniform(0.75, 0.9)) * mask
+    surface.albedo *= 1 - np.float32(rng.uniform(0.85, 0.97)) * mask
 
 
 def add_cut(rng: np.random.Generator, surface: Surface) -> None:
     """A straight, clean gash, wide in the middle, between raised lips; threads show inside."""
     shape = surface.height.shape
-    angle, length = rng.uniform(0, np.pi), rng.uniform(95, 170)
+    angle, length = rng.uniform(0, np.pi), rng.uniform(110, 180)
     half = length / 2 * np.array([np.cos(angle), np.sin(angle)])
     aside = np.array([-np.sin(angle), np.cos(angle)])
     centre = rng.uniform(-45, 45, size=2)
     bend = rng.uniform(-0.06, 0.06) * length
     places = np.linspace(-1, 1, 17)
     spine = centre + places[:, None] * half + (bend * (1 - places**2))[:, None] * aside
-    opening = rng.uniform(7.0, 13.0) * (1 - places**2) ** 0.8
+    opening = rng.uniform(15.0, 24.0) * (1 - places**2) ** 0.8
     lips, gash, inside = (
         _lens(shape, spine, aside, grow * opening + extra) for grow, extra in ((1.25, 3.0), (1.0, 0.6), (0.5, 0.0))
     )
     surface.height += np.float32(4.5) * lips - np.float32(13.0) * gash
     surface.albedo *= 1 + np.float32(0.5) * (lips - gash).clip(0)
-    dark, cords = np.float32(rng.uniform(0.04, 0.09)), np.float32(rng.uniform(0.15, 0.55))
+    dark, cords = np.float32(rng.uniform(0.04, 0.09)), np.float32(rng.uniform(0.35, 0.75))
     surface.albedo += gash * (dark - surface.albedo)
     rows, columns = np.indices(shape, dtype=np.float32)
     frequency = rng.uniform(0.6, 1.1) * 2 * half / length

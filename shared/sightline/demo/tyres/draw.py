@@ -20,7 +20,7 @@ DEFAULT_SIZE = (256, 256)
 """Width and height in pixels."""
 
 _LAYOUT = Layout("tyres", {"": (), **dict.fromkeys(CLASSES, ("jpg",))})
-_EFFECTS = Effects(blur_sigma=(0.0, 0.6), light=0.6, exposure=(-0.4, 0.5), noise_sigma=(1.0, 7.0))
+_EFFECTS = Effects(blur_sigma=(0.0, 0.6), light=0.4, exposure=(-0.2, 0.4), noise_sigma=(1.0, 5.0))
 
 
 def draw_image(seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE) -> tuple[Image.Image, Condition]:

@@ -54,7 +54,7 @@ def random_surface(rng: np.random.Generator, x: Field, y: Field) -> Surface:
     surface = painter(rng, x, y)
     size = (x.shape[1], x.shape[0])
     rough = rng.standard_normal(x.shape, dtype=np.float32)
-    surface.height += np.float32(rng.uniform(0.1, 0.35)) * rough + 1.5 * smooth_field(rng, size, (9, 9))
+    surface.height += np.float32(rng.uniform(0.08, 0.22)) * rough + 1.5 * smooth_field(rng, size, (9, 9))
     stains = smooth_field(rng, size, (int(rng.integers(3, 9)), int(rng.integers(3, 9))))
     surface.albedo *= 1.0 + np.float32(rng.uniform(0.05, 0.25)) * stains
     return surface
@@ -72,7 +72,7 @@ def _tread(rng: np.random.Generator, x: Field, y: Field) -> Surface:
     lateral = _grooves(phase, length, groove * rng.uniform(0.4, 0.8))
     sipes = np.float32(rng.random() < 0.6) * _grooves(phase + length / 2, length / 2, 1.6)
     depth = np.maximum(ribs, lateral * np.float32(rng.uniform(0.4, 1.0)))
-    albedo = np.float32(rng.uniform(0.3, 0.44)) * (1.0 - 0.72 * depth) * (1.0 - 0.3 * sipes)
+    albedo = np.float32(rng.uniform(0.4, 0.55)) * (1.0 - 0.55 * depth) * (1.0 - 0.3 * sipes)
     return Surface((-7.0 * depth - 1.0 * sipes).astype(np.float32), albedo.astype(np.float32))
 
 
@@ -82,7 +82,7 @@ def _sidewall(rng: np.random.Generator, x: Field, y: Field) -> Surface:
     from_axle_x, from_axle_y = x + np.float32(radius * np.cos(angle)), y + np.float32(radius * np.sin(angle))
     out = np.hypot(from_axle_x, from_axle_y) - np.float32(radius)
     around = np.arctan2(from_axle_y, from_axle_x) * np.float32(radius)
-    height, albedo = np.zeros_like(x), np.full_like(x, rng.uniform(0.32, 0.46))
+    height, albedo = np.zeros_like(x), np.full_like(x, rng.uniform(0.4, 0.55))
     for _ in range(int(rng.integers(2, 6))):
         ring = _bump((out - np.float32(rng.uniform(-110, 110))) / np.float32(rng.uniform(2.0, 5.0)))
         height += np.float32(rng.uniform(1.5, 4.0)) * ring
@@ -118,12 +118,14 @@ def _turned(x: Field, y: Field, angle: float) -> tuple[Field, Field]:
 def _grooves(position: NDArray[np.floating], pitch: float, width: float) -> Field:
     """1 in grooves that repeat with ``pitch``, 0 between them, with soft edges."""
     distance = np.abs((position + pitch / 2) % pitch - pitch / 2)
-    return np.clip((width / 2 - distance) / 1.6 + 0.5, 0, 1).astype(np.float32)
+    grooves: Field = np.clip((width / 2 - distance) / 1.6 + 0.5, 0, 1).astype(np.float32)
+    return grooves
 
 
 def _triangle(position: NDArray[np.floating]) -> Field:
     """A triangle wave between -1 and 1 with period 1."""
-    return (4 * np.abs(position % 1.0 - 0.5) - 1).astype(np.float32)
+    wave: Field = (4 * np.abs(position % 1.0 - 0.5) - 1).astype(np.float32)
+    return wave
 
 
 def _bump(position: Field) -> Field:
