@@ -75,11 +75,9 @@ def draw(
 ) -> None:
     """Draw images into FOLDER, with annotations.
 
-    \b
-    plates   Korean-style license plates, labeled character by character; labelme files
-    figures  people in many poses, with 13 keypoints each; labelme files
-    tyres    treads and sidewalls, good or with a defect; a folder per class
-    faces    several images a person: mask, gender, age; labels.csv
+    Kinds: plates are Korean-style license plates, labeled character by character with labelme. Figures are people in
+    many poses with 13 keypoints each, also labelme. Tyres are good or have a defect, with one folder per class. Faces
+    come several a person, with mask, gender and age in labels.csv.
 
     The same seed and index always produce the same bytes, regardless of the number of images.  FOLDER is created if it
     does not exist. Existing files are not overwritten; running the command again completes an interrupted set.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,9 @@ class FaceLabels(NamedTuple):
     gender: Gender
     age: Age
     person: str
+
+
+_HEADER = ("path", *FaceLabels._fields)
 
 
 def draw_image(seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE) -> tuple[Image.Image, FaceLabels]:
@@ -99,7 +103,7 @@ def draw_dataset(
         DataError: An argument is out of range, or the folder contains other files or cannot be written.
     """
     check_image(seed, start, size)
-    rows: dict[str, FaceLabels] = {}
+    rows = _read_labels(folder / LABELS_FILE)
 
     def draw(index: int, name: str) -> dict[str, bytes]:
         image, labels = draw_image(seed, index, size)
@@ -111,27 +115,28 @@ def draw_dataset(
     return written
 
 
-def _write_labels(path: Path, rows: dict[str, FaceLabels]) -> None:
-    """Write the rows, and those of other images that the file already has, in the order of the images."""
-    header = ["path", *FaceLabels._fields]
-    merged: dict[str, tuple[str, ...]] = {}
+def _read_labels(path: Path) -> dict[str, tuple[str, ...]]:
+    """The labels by the paths of the images; none if there is no such file."""
     try:
-        present = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_text(encoding="utf-8") if path.exists() else ",".join(_HEADER)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the file ({error}); draw into a new folder") from error
-    for line, row in enumerate(csv.reader(io.StringIO(present)), start=1):
-        if (line == 1 and row != header) or len(row) != len(header):
+    header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
+    for line, row in enumerate([header, *rows], start=1):
+        if tuple(header) != _HEADER or len(row) != len(_HEADER):
             raise DataError(
-                f"{path}: line {line} is {','.join(row)!r}; expected the columns {', '.join(header)}. "
+                f"{path}: line {line} is {','.join(row)!r}; expected the columns {', '.join(_HEADER)}. "
                 "Draw into a new folder"
             )
-        merged[row[0]] = tuple(row[1:])
-    merged |= rows
-    merged.pop(header[0], None)
+    return {row[0]: tuple(row[1:]) for row in rows}
+
+
+def _write_labels(path: Path, labels: Mapping[str, tuple[str, ...]]) -> None:
+    """Write one row an image, in the order of the images."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([name, *merged[name]] for name in sorted(merged, key=lambda name: (len(name), name)))
+    writer.writerow(_HEADER)
+    writer.writerows([name, *labels[name]] for name in sorted(labels, key=lambda name: (len(name), name)))
     replace_file(path, text.getvalue().encode())
 
 
