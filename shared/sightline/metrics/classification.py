@@ -16,6 +16,7 @@ from sightline.metrics.operating_points import Bools, Floats
 
 CALIBRATION_BINS = 15
 CURVE_POINTS = 101
+_PER_CLASS = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +77,30 @@ def score_label_set(truth: Bools, probabilities: Floats, decisions: Bools, *, mu
         "calibration_error": calibration_error(truth, probabilities, decisions, multiple=multiple),
     }
     if len(present):
-        for average in ("macro", "micro", "weighted"):
-            columns = list(range(truth.shape[1])) if average == "micro" else present.tolist()
-            precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-                truth, decisions, labels=columns, average=average, zero_division=0
-            )
-            values |= {f"precision_{average}": float(precision), f"recall_{average}": float(recall)}
-            values[f"f1_{average}"] = float(f1)
+        values |= _averages([per_class[one] for one in present], truth, decisions)
     for name in ("auroc", "average_precision"):
         if found := [row[name] for row in per_class if name in row]:
             values[name] = float(np.mean(found))
     roc = {one: roc_curve(truth[:, one], probabilities[:, one]) for one, row in enumerate(per_class) if "auroc" in row}
     return ClassificationScores(values, per_class, roc)
+
+
+def _averages(rows: list[dict[str, float]], truth: Bools, decisions: Bools) -> dict[str, float]:
+    """The means over the classes in the truth, plain and weighted by images, and the values of all decisions together."""
+    images = [row["images"] for row in rows]
+    values = {}
+    for name in _PER_CLASS:
+        of_classes = [row[name] for row in rows]
+        values[f"{name}_macro"] = float(np.mean(of_classes))
+        values[f"{name}_weighted"] = float(np.average(of_classes, weights=images))
+    return values | {f"{name}_micro": value for name, value in _binary(truth.ravel(), decisions.ravel()).items()}
+
+
+def _binary(truth: Bools, decisions: Bools) -> dict[str, float]:
+    from sklearn import metrics
+
+    found = metrics.precision_recall_fscore_support(truth, decisions, average="binary", zero_division=0)
+    return {name: float(value) for name, value in zip(_PER_CLASS, found, strict=False)}
 
 
 def _of_class(truth: npt.NDArray[np.bool_], probabilities: Floats, decisions: Bools) -> dict[str, float]:
@@ -96,10 +109,7 @@ def _of_class(truth: npt.NDArray[np.bool_], probabilities: Floats, decisions: Bo
     row: dict[str, float] = {"images": int(truth.sum()), "predicted": int(decisions.sum())}
     if not truth.any():
         return row
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        truth, decisions, average="binary", zero_division=0
-    )
-    row |= {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
+    row |= _binary(truth, decisions)
     row["average_precision"] = float(metrics.average_precision_score(truth, probabilities))
     if not truth.all():
         row["auroc"] = float(metrics.roc_auc_score(truth, probabilities))

@@ -44,9 +44,7 @@ class Classifier(Network):
 class TimmClassifier(Classifier):
     """A classifier of timm, or a ResNet of torchvision."""
 
-    network: Literal["timm"] = Field(
-        "timm", description="Kind of the network", json_schema_extra={"default": "timm"}
-    )
+    network: Literal["timm"] = Field("timm", description="Kind of the network", json_schema_extra={"default": "timm"})
     backbone: Annotated[str, AfterValidator(_with_source)] = Field(
         "resnet50", description="A torchvision ResNet, or any model of timm, such as efficientnet_b0"
     )
@@ -84,5 +82,5 @@ class Poster(Classifier):
     weights: Address = Field("none", description=RANDOM_WEIGHTS)
     image_size: ImageSize = Field(112, description="Length of the longer side of the network's input, in pixels")
     width: Width = Field(32, multiple_of=8, description="Channels of the finest of the three levels; doubled twice")
-    attention_heads: Annotated[int, Field(ge=1, le=8)] = Field(4, description="Heads of the cross-attention")
+    attention_heads: Literal[1, 2, 4, 8] = Field(4, description="Heads of the cross-attention")
     window: Annotated[int, Field(ge=2, le=16)] = Field(7, description="Side of the attention windows in cells")
