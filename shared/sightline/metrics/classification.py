@@ -86,7 +86,7 @@ def score_label_set(truth: Bools, probabilities: Floats, decisions: Bools, *, mu
 
 
 def _averages(rows: list[dict[str, float]], truth: Bools, decisions: Bools) -> dict[str, float]:
-    """The means over the classes in the truth, plain and weighted by images, and the values of all decisions together."""
+    """Means over the classes in the truth, plain and weighted by images, and the values of all decisions together."""
     images = [row["images"] for row in rows]
     values = {}
     for name in _PER_CLASS:
@@ -154,8 +154,8 @@ def calibration_error(truth: Bools, probabilities: Floats, decisions: Bools, *, 
     if multiple:
         confidence, right = probabilities.ravel(), truth.ravel()
     else:
-        decided = decisions.any(axis=1)
-        confidence, right = probabilities[decisions], (truth & decisions).any(axis=1)[decided]
+        decided = np.asarray(decisions.any(axis=1))
+        confidence, right = probabilities[decisions], np.asarray((truth & decisions).any(axis=1))[decided]
     if not len(confidence):
         return 0.0
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)

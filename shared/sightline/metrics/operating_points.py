@@ -14,8 +14,8 @@ DEFAULT_THRESHOLD = 0.5
 def decide(probabilities: npt.NDArray[np.floating], thresholds: npt.NDArray[np.floating], *, multiple: bool) -> Bools:
     """The classes of one label set that apply to each image.
 
-    Of a label set with exactly one class per image it is the most probable one, the first if several are.  If such a set
-    has two classes and the second one has a threshold, it is the second one from that probability on.
+    Of a label set with exactly one class per image it is the most probable one, the first if several are.  If such a
+    set has two classes and the second one has a threshold, it is the second one from that probability on.
 
     Args:
         probabilities: [N, C], 0 to 1.
@@ -44,8 +44,8 @@ def decide(probabilities: npt.NDArray[np.floating], thresholds: npt.NDArray[np.f
 def best_threshold(truth: Bools, probabilities: npt.NDArray[np.floating]) -> float:
     """The probability from which on a class should be taken to apply, so that its F1 is highest.
 
-    Thresholds lie halfway between neighboring probabilities; of equally good ones, the nearest to 0.5 is taken.  Without
-    a true image, or with no other, nothing can be chosen: 0.5.
+    Thresholds lie halfway between neighboring probabilities; of equally good ones, the nearest to 0.5 is taken.  If the
+    class applies to no image or to all, nothing can be chosen: 0.5.
 
     Args:
         truth: [N], whether the class applies.

@@ -6,8 +6,8 @@ import importlib
 import importlib.util
 
 from sightline.config.network import Network
-from sightline.config.schema import Config
 from sightline.config.published_weights import RESNET_WEIGHTS, TIMM
+from sightline.config.schema import Config
 from sightline.errors import ConfigurationError
 from sightline.tasks.classification.loss_settings import loss_faults
 from sightline.tasks.classification.settings import Classifier, TimmClassifier

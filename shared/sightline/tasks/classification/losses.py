@@ -79,8 +79,8 @@ def initial_loss(label_set: LabelSetHead, losses: tuple[Loss, ...]) -> float | N
     terms = terms_of(losses, label_set.name, multiple=label_set.multiple)
     if any(loss.name == "f1" for loss in terms):
         return None
-    chance = 0.5 if label_set.multiple else 1 / len(label_set.classes)
+    chance: float = 0.5 if label_set.multiple else 1 / len(label_set.classes)
+    gammas = [loss.gamma if loss.name == "focal" else 0.0 for loss in terms]
     return sum(
-        loss.weight * -math.log(chance) * (1 - chance) ** (loss.gamma if loss.name == "focal" else 0.0)
-        for loss in terms
+        -loss.weight * math.log(chance) * math.pow(1 - chance, gamma) for loss, gamma in zip(terms, gammas, strict=True)
     )

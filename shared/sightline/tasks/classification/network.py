@@ -75,7 +75,7 @@ class ClassifierNetwork(nn.Module):
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Probabilities float32 [B, C] from logits: they sum to 1 in label sets with one class per image."""
         counts = [len(one.classes) for one in self.label_sets]
-        parts = logits.float().split(counts, dim=1)
+        parts = torch.split(logits.float(), counts, dim=1)
         return torch.cat(
             [
                 part.sigmoid() if one.multiple else part.softmax(dim=1)

@@ -16,8 +16,8 @@ _OF_EACH_SET = ("accuracy", "f1_macro", "auroc")
 def overall(results: Sequence[LabelSetResults]) -> tuple[dict[str, float], list[ClassificationScores]]:
     """The metrics of a model, and the scores of each label set.
 
-    A metric is the mean over the label sets that have it.  If there are several, ``joint_accuracy`` is the share of images
-    that are right in all label sets; images without a truth in a label set are left out.
+    A metric is the mean over the label sets that have it.  If there are several, ``joint_accuracy`` is the share of
+    images that are right in all label sets; images without a truth in a label set are left out.
 
     Args:
         results: Truth and predictions by label set.

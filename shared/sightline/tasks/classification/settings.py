@@ -46,7 +46,7 @@ class TimmClassifier(Classifier):
 
     network: Literal["timm"] = Field("timm", description="Kind of the network", json_schema_extra={"default": "timm"})
     backbone: Annotated[str, AfterValidator(_with_source)] = Field(
-        "resnet50", description="A torchvision ResNet, or any model of timm, such as efficientnet_b0"
+        "efficientnet_b0", description="A torchvision ResNet such as resnet50, or any model of timm"
     )
 
     @property

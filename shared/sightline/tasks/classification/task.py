@@ -65,10 +65,10 @@ class ClassificationTask(Task):
         images = [as_tensor(sample.image).to(device, non_blocking=True) for sample in batch]
         targets = torch.from_numpy(np.stack([_image_labels(sample) for sample in batch])).to(device)
         counts = [len(one.classes) for one in network.label_sets]
-        logits = network(network.batch(images)).split(counts, dim=1)
+        logits = torch.split(network(network.batch(images)), counts, dim=1)
         return {
             one.name: label_set_loss(found, target, one, network.settings.loss)
-            for one, found, target in zip(network.label_sets, logits, targets.split(counts, dim=1), strict=True)
+            for one, found, target in zip(network.label_sets, logits, torch.split(targets, counts, dim=1), strict=True)
         }
 
     def initial_losses(self, model: Network, num_classes: int) -> dict[str, float]:  # noqa: ARG002

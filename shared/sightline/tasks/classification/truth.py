@@ -47,11 +47,9 @@ class LabelSetResults:
     def best_thresholds(self) -> Floats:
         """The thresholds with the highest F1: of each class if any number applies, of the second class of two."""
         chosen = np.full(self.truth.shape[1], np.nan)
-        if self.schema.multiple:
-            columns = range(self.truth.shape[1])
-        else:
-            columns = range(1, 2 if self.truth.shape[1] == 2 else 1)
-        for column in columns:
+        count = self.truth.shape[1]
+        second = range(1, count) if count == 2 else range(0)
+        for column in range(count) if self.schema.multiple else second:
             if len(self.truth):
                 chosen[column] = best_threshold(self.truth[:, column], self.probabilities[:, column])
         return chosen
@@ -61,7 +59,7 @@ def results_of(truth: CocoDocument, predictions: Sequence[Classification]) -> It
     """Truth and predictions by label set.
 
     Raises:
-        DataError: The training set has no label sets, or images without a prediction, or classes that a prediction lacks.
+        DataError: The training set has no label sets, or predictions are missing or lack classes.
     """
     schemas = label_sets(truth)
     if not schemas:

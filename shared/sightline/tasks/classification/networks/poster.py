@@ -1,8 +1,9 @@
 """A landmark-guided classifier in the manner of POSTER++ (Mao et al., 2023, https://arxiv.org/abs/2301.12149).
 
-Two streams see the image: one computes features of the image, one features of landmarks.  At three levels, the features of
-landmarks ask, and those of the image answer: cross-attention in windows, so that the image is looked at where landmarks
-say that something is.  A small transformer over the tokens of all levels gives the features for the heads.
+Two streams see the image: one computes features of the image, one features of landmarks.  At three levels, the
+features of landmarks ask, and those of the image answer: cross-attention in windows, so that the image is looked at
+where landmarks say that something is.  A small transformer over the tokens of all levels gives the features for the
+heads.
 
 POSTER++ takes its landmarks from a trained network for faces (MobileFaceNet); here the landmark stream is a small
 convolutional network that is trained with the rest, so that any kind of image can be classified.
@@ -81,7 +82,8 @@ class WindowCrossAttention(nn.Module):
         window = self._window
         height, width = features.shape[2:]
         padded = functional.pad(features, (0, self._padded(width) - width, 0, self._padded(height) - height))
-        parts = padded.unflatten(2, (-1, window)).unflatten(4, (-1, window))  # B, C, rows, window, columns, window
+        rows, columns = self._padded(height) // window, self._padded(width) // window
+        parts = padded.reshape(-1, features.shape[1], rows, window, columns, window)
         return parts.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(0, 2)
 
     def _joined(self, tokens: torch.Tensor, batch: int, height: int, width: int) -> torch.Tensor:
@@ -92,7 +94,8 @@ class WindowCrossAttention(nn.Module):
 
     def _split(self, tokens: torch.Tensor) -> torch.Tensor:
         """[N, T, C] -> [N, heads, T, C / heads]."""
-        return tokens.unflatten(2, (self._heads, -1)).transpose(1, 2)
+        count, length, channels = tokens.shape
+        return tokens.reshape(count, length, self._heads, channels // self._heads).transpose(1, 2)
 
 
 class PosterBody(nn.Module):

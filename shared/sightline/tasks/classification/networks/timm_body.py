@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import timm
 import torch
@@ -33,7 +34,12 @@ def build_body(model: TimmClassifier) -> tuple[nn.Module, int]:
         body = creator(model)()
     except _FAULTS as error:
         raise _unusable(model, error) from error
-    return body, int(getattr(body, "head_hidden_size", 0) or body.num_features)
+    return body, _features(body)
+
+
+def _features(body: Any) -> int:  # noqa: ANN401  (a model of timm, which has no common type)
+    """The number of features of a model of timm before its last layer; some compute others there than before."""
+    return int(getattr(body, "head_hidden_size", None) or body.num_features)
 
 
 def creator(model: TimmClassifier) -> Callable[..., nn.Module]:
@@ -48,7 +54,8 @@ def creator(model: TimmClassifier) -> Callable[..., nn.Module]:
         shown = f"torchvision's ResNets ({', '.join(RESNET_WEIGHTS)}) and all models of timm (timm.list_models())"
         raise ConfigurationError(f"model.backbone: {unknown_name('backbone', name, known, shown)}")
     described = timm.get_pretrained_cfg(name)
-    options = {"img_size": model.image_size} if described is not None and described.fixed_input_size else {}
+    has_fixed_size = described is not None and described.fixed_input_size
+    options: dict[str, Any] = {"img_size": model.image_size} if has_fixed_size else {}
     return partial(timm.create_model, name, num_classes=0, **options)
 
 
