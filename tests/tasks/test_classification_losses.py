@@ -120,7 +120,9 @@ def test_each_label_set_has_its_loss(tmp_path):
     model = fitted(task, "cnn", write_coco(tmp_path, 8, sets=SEVERAL))
     torch.manual_seed(0)
     network = task.build_network(model, 7)
-    found = task.losses(network, [sample_of([1, 0, 0, 1, 0, 1, 1]), sample_of([0, 1, 1, 0, 0, 0, 0])], torch.device("cpu"))
+    found = task.losses(
+        network, [sample_of([1, 0, 0, 1, 0, 1, 1]), sample_of([0, 1, 1, 0, 0, 0, 0])], torch.device("cpu")
+    )
     assert list(found) == ["shape", "colour", "marks"]
     assert task.initial_losses(model, 7) == pytest.approx(
         {"shape": math.log(2), "colour": math.log(3), "marks": math.log(2)}

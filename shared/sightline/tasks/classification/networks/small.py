@@ -27,15 +27,15 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.path = nn.Sequential(
             nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=False),
-            nn.GroupNorm(_GROUPS, channels),
+            nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.GroupNorm(_GROUPS, channels),
+            nn.BatchNorm2d(channels),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != channels:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.GroupNorm(_GROUPS, channels)
+                nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
             )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -56,7 +56,7 @@ def build_cnn(model: Cnn) -> tuple[nn.Module, int]:
     layers: dict[str, nn.Module] = {
         "stem": nn.Sequential(
             nn.Conv2d(3, model.width, 5, stride=2, padding=2, bias=False),
-            nn.GroupNorm(_GROUPS, model.width),
+            nn.BatchNorm2d(model.width),
             nn.ReLU(inplace=True),
         )
     }
