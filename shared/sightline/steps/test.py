@@ -241,7 +241,7 @@ class _Test:
 
     def _look(self, predictor: Predictor, shared: SharedClasses | None) -> tuple[list[_Seen], float]:
         """Run the model on each image separately, after a warm-up; returns predictions and images per second."""
-        sources = self._sources()
+        sources, predictor = self._sources(), predictor.for_split(self._truth)
         seen = []
         if sources:
             predictor.predict(sources[0].read())

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map
 
-_HEADS = {"rpn.head", "roi_heads.box_predictor", "roi_heads.mask_predictor", "head"}
+_HEADS = {"rpn.head", "roi_heads.box_predictor", "roi_heads.mask_predictor", "roi_heads.keypoint_predictor", "head"}
 
 
 def full_precision_outputs(detector: nn.Module) -> None:
