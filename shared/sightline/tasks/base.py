@@ -169,8 +169,13 @@ class Task(Protocol):
         """The components of the loss as scalars by name; their sum is minimized."""
         ...
 
-    def initial_losses(self, num_classes: int) -> dict[str, float]:  # noqa: ARG002
-        """Components of the loss of a network that knows nothing, by name; only those that theory gives."""
+    def initial_losses(self, model: Network, num_classes: int) -> dict[str, float]:  # noqa: ARG002
+        """Components of the loss of a network that knows nothing, by name; only those that theory gives.
+
+        Args:
+            model: The settings of the network, from :meth:`fitted`.
+            num_classes: Number of classes, without the background.
+        """
         return {}
 
     def predictor(self, network: nn.Module, card: ModelCard, device: torch.device) -> Predictor:
@@ -198,6 +203,13 @@ class Task(Protocol):
             reading: The ``reading`` of the configuration; its metric is computed too.
         """
         ...
+
+    def thresholds(self, truth: CocoDocument, predictions: Sequence[Any]) -> dict[str, float]:  # noqa: ARG002
+        """The operating thresholds for the model file, by class; arguments as for :meth:`evaluate`.
+
+        A class without one applies from a score on that the user of the model chooses.
+        """
+        return {}
 
 
 def load_task(name: str) -> Task:

@@ -50,6 +50,11 @@ class Parity:
             and self.mask <= MASK_TOLERANCE
         )
 
+    @property
+    def advice(self) -> str:
+        """What to do if nothing was detected."""
+        return "" if self.detections else "no detections were compared; give images with objects with --image"
+
     def line(self) -> str:
         """The agreement in one line."""
         return (
