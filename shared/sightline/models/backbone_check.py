@@ -17,13 +17,11 @@ def check_backbone(model: Network) -> None:
     Raises:
         ConfigurationError: There is no such backbone, or the number of anchor sizes does not match its pyramid.
     """
-    backbone = getattr(model, "backbone", None)
-    if backbone is None:
+    if not isinstance(model, Detector):
         return
-    if not backbone.startswith(TIMM):
-        if backbone.removesuffix("_gn") not in RESNETS:
-            raise unknown_backbone(backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
-        if isinstance(model, Detector):
-            require_anchor_sizes(model, levels=len(PYRAMID_STRIDES))
-    elif isinstance(model, Detector) and importlib.util.find_spec("timm"):
+    if not model.backbone.startswith(TIMM):
+        if model.backbone.removesuffix("_gn") not in RESNETS:
+            raise unknown_backbone(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
+        require_anchor_sizes(model, levels=len(PYRAMID_STRIDES))
+    elif importlib.util.find_spec("timm"):
         importlib.import_module("sightline.models.backbone").check_timm(model)

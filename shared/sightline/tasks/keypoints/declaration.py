@@ -19,4 +19,5 @@ DECLARATION = TaskDeclaration(
     main_metric="keypoint_AP",
     families={"heatmap": "sightline.tasks.keypoints.settings:HeatmapNetwork"},
     needs="keypoints",
+    check="sightline.tasks.keypoints.check:check",
 )

@@ -10,6 +10,7 @@ from torch import nn
 from torchvision.models import resnet
 from torchvision.models._utils import IntermediateLayerGetter
 
+from sightline.errors import ConfigurationError
 from sightline.models.backbone import TimmBody
 from sightline.models.backbone_names import RESNETS, TIMM, unknown_backbone
 from sightline.tasks.keypoints.settings import HeatmapNetwork
@@ -90,3 +91,23 @@ def _deconvolutions(channels: int, model: HeatmapNetwork) -> nn.Sequential:
         ]
         channels = model.deconvolution_channels
     return nn.Sequential(*layers)
+
+
+def require_features(model: HeatmapNetwork) -> None:
+    """Check that a backbone can be built, and can compute features of crops, without allocating memory.
+
+    Raises:
+        ConfigurationError: There is no such backbone, or it cannot compute crops of ``crop_hw``.
+    """
+    with torch.device("meta"):
+        features = Features(model).eval()
+        try:
+            features(torch.empty(1, 3, *model.crop_hw))
+        except NotImplementedError:
+            pass  # an operation that cannot be computed without memory says nothing about the model
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ConfigurationError(
+                f"model.backbone: {model.backbone} cannot compute crops of {model.crop_hw[1]} x {model.crop_hw[0]} "
+                f"pixels ({reason}); choose another model.crop_hw or model.backbone"
+            ) from error

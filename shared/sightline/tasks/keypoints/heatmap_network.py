@@ -11,7 +11,7 @@ from torch import nn
 from sightline.models.backbone import TimmBody
 from sightline.models.preprocessing import InputBatch, Preprocessing
 from sightline.models.weights.naming import Tensors
-from sightline.models.weights.timm_models import as_feature_maps
+from sightline.models.weights.timm_models import body_tensors
 from sightline.tasks.keypoints.crops import (
     crop_regions,
     cut_crops,
@@ -117,7 +117,7 @@ class KeypointMaps(nn.Module):
         if not isinstance(body, TimmBody):
             return {f"{self.body_prefix}{name}": tensor for name, tensor in tensors.items()}
         if not body.network.state_dict().keys() <= tensors.keys():
-            tensors = as_feature_maps(body, tensors)
+            tensors = body_tensors(body.create, tensors)
         return {f"{self.body_prefix}network.{name}": tensor for name, tensor in tensors.items()}
 
 

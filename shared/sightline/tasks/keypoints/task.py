@@ -14,7 +14,6 @@ from sightline.data.formats.coco import CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.data.label_schema import KeypointSchema
 from sightline.data.loading.dataset import Sample
-from sightline.errors import ConfigurationError
 from sightline.metrics.coco import evaluate_coco
 from sightline.metrics.keypoints import evaluate_keypoints, require_keypoints
 from sightline.models.model_file import ModelCard
@@ -23,7 +22,7 @@ from sightline.tasks.detection.task import DetectionTask
 from sightline.tasks.keypoints.heatmap_network import KeypointMaps
 from sightline.tasks.keypoints.network import build_detector
 from sightline.tasks.keypoints.predictors import predictor_of
-from sightline.tasks.keypoints.settings import WHOLE_IMAGE, HeatmapNetwork, KeypointDetector
+from sightline.tasks.keypoints.settings import HeatmapNetwork, KeypointDetector
 
 
 class KeypointsOfObjects(DetectionTask):
@@ -36,13 +35,7 @@ class KeypointsOfObjects(DetectionTask):
 
         Raises:
             DataError: The split has no keypoints.
-            ConfigurationError: The whole image is to be an object, but there are several classes.
         """
-        if isinstance(model, HeatmapNetwork) and model.boxes == WHOLE_IMAGE and len(truth["categories"]) > 1:
-            raise ConfigurationError(
-                f"model.boxes: image, but there are {len(truth['categories'])} classes, and nothing tells which of them "
-                "an image shows; train on one class, or set model.boxes to truth or to a detector"
-            )
         keypoints = _settings_of(require_keypoints(truth), truth)
         return super().fitted(model.model_copy(update={"keypoints": keypoints}), truth)
 
