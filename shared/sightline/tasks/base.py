@@ -104,6 +104,10 @@ class Predictor(Protocol):
         """
         return self
 
+    def for_export(self) -> Predictor:
+        """The predictor that computes what an exported model does, from the image alone."""
+        return self
+
     def predict(
         self, image: Image | npt.NDArray[np.uint8] | Path | str, image_id: int = 0, *, max_pixels: int = MAX_PIXELS
     ) -> Any:  # noqa: ANN401  (the prediction type of the task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -14,9 +14,6 @@ from sightline.errors import ConfigurationError
 from sightline.models.backbone import TimmBody
 from sightline.models.backbone_names import RESNETS, TIMM, unknown_backbone
 from sightline.tasks.keypoints.settings import HeatmapNetwork
-
-_DECONVOLUTIONS = 3
-"""From the stride of 32 of a body to that of the maps."""
 
 _GROUPS = 16
 
@@ -38,10 +35,13 @@ class HighResolutionBody(TimmBody):
 
 
 class Features(nn.Module):
-    """A body, and deconvolutions if its coarsest features are used.
+    """A body and, unless it has fine features throughout, deconvolutions back to a stride of 4.
 
     Attributes:
         out_channels: Number of channels of the features.
+
+    Raises:
+        ConfigurationError: There is no such backbone.
     """
 
     def __init__(self, model: HeatmapNetwork) -> None:
@@ -49,48 +49,69 @@ class Features(nn.Module):
         if model.is_high_resolution:
             body = HighResolutionBody(model.backbone.removeprefix(TIMM))
             self.body: nn.Module = body
-            self.deconvolutions = nn.Sequential()
+            self.deconvolutions: nn.Module = _Finest()
             self.out_channels = body.channels[0]
         else:
-            self.body, channels = coarse_body(model)
-            self.deconvolutions = _deconvolutions(channels, model)
+            self.body, channels = _pyramid_body(model)
+            self.deconvolutions = Deconvolutions(channels, model.deconvolution_channels)
             self.out_channels = model.deconvolution_channels
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         """Features float [N, out_channels, H / 4, W / 4] of normalized crops float [N, 3, H, W]."""
-        features = list(self.body(crops).values())[-1]
-        refined: torch.Tensor = self.deconvolutions(features)
-        return refined
+        features: torch.Tensor = self.deconvolutions(list(self.body(crops).values()))
+        return features
 
 
-def coarse_body(model: HeatmapNetwork) -> tuple[nn.Module, int]:
-    """A body whose last features have a stride of 32, and their number of channels.
+class _Finest(nn.Module):
+    """The only features of an HRNet."""
+
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        return features[0]
+
+
+class Deconvolutions(nn.Module):
+    """Three deconvolutions from a stride of 32 to one of 4, each of which adds the body's features at its stride.
+
+    Simple Baselines have no lateral connections; with them, as in a feature pyramid, keypoints are located more exactly
+    after a short training.  The norms do not depend on the other crops of a batch.
+
+    Args:
+        channels: Number of channels of the body's features, finest first.
+        width: Number of channels of the result.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        *finer, coarsest = channels
+        widths = [coarsest, *([width] * (len(finer) - 1))]
+        self.up = nn.ModuleList(nn.ConvTranspose2d(one, width, 4, stride=2, padding=1, bias=False) for one in widths)
+        self.lateral = nn.ModuleList(nn.Conv2d(one, width, 1, bias=False) for one in reversed(finer))
+        self.norm = nn.ModuleList(nn.GroupNorm(_GROUPS, width) for _ in finer)
+
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features float [N, width, H / 4, W / 4] from features at strides 4, 8, 16 and 32."""
+        *finer, found = features
+        for up, lateral, norm, feature in zip(self.up, self.lateral, self.norm, reversed(finer), strict=True):
+            found = norm(up(found) + lateral(feature)).relu()
+        return found
+
+
+def _pyramid_body(model: HeatmapNetwork) -> tuple[nn.Module, list[int]]:
+    """A body with features at strides 4, 8, 16 and 32, and their numbers of channels.
 
     Raises:
         ConfigurationError: There is no such backbone.
     """
     if model.backbone.startswith(TIMM):
         timm_body = TimmBody(model.backbone.removeprefix(TIMM), max(model.crop_hw))
-        return timm_body, timm_body.channels[-1]
+        return timm_body, timm_body.channels
     name = model.backbone.removesuffix("_gn")
     if name not in RESNETS:
         raise unknown_backbone(model.backbone, [*RESNETS, *(f"{known}_gn" for known in RESNETS)])
     norm: Callable[[int], nn.Module] = partial(nn.GroupNorm, 32) if model.backbone.endswith("_gn") else nn.BatchNorm2d
     network = getattr(resnet, name)(weights=None, norm_layer=norm)
-    return IntermediateLayerGetter(network, {"layer4": "0"}), network.inplanes
-
-
-def _deconvolutions(channels: int, model: HeatmapNetwork) -> nn.Sequential:
-    """Three deconvolutions that double the resolution each, with norms that do not depend on the other crops."""
-    layers: list[nn.Module] = []
-    for _ in range(_DECONVOLUTIONS):
-        layers += [
-            nn.ConvTranspose2d(channels, model.deconvolution_channels, 4, stride=2, padding=1, bias=False),
-            nn.GroupNorm(_GROUPS, model.deconvolution_channels),
-            nn.ReLU(inplace=True),
-        ]
-        channels = model.deconvolution_channels
-    return nn.Sequential(*layers)
+    body = IntermediateLayerGetter(network, {f"layer{level + 1}": str(level) for level in range(4)})
+    return body, [network.inplanes // 8 * 2**level for level in range(4)]
 
 
 def require_features(model: HeatmapNetwork) -> None:

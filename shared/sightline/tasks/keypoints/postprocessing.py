@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.data.loading.transforms import Placement
+from sightline.models.export_header import ExportHeader
 
 
 def detections_of(
@@ -24,7 +25,7 @@ def detections_of(
     Args:
         found: ``boxes`` float32 [N, 4] xyxy in input pixels, ``scores`` float32 [N] descending, ``labels`` int64 [N],
             where 0 is the background, and ``keypoints`` float32 [N, K, 3]: x and y in input pixels, and score.
-            Entries with a score of 0 are left out.  ``given`` has one element if the boxes were given.
+            Entries with a score of 0 are left out.
         placement: Position of the image in the input.
         image_size: Width and height of the image, pixels.
         category_ids: COCO category id of each label from 1.
@@ -42,8 +43,18 @@ def detections_of(
         scores=scores[keep],
         category_ids=np.array((0, *category_ids), dtype=np.int64)[labels[keep]],
         keypoints=np.concatenate([places, found["keypoints"][keep, :, 2:]], axis=2),
-        boxes_given="given" in found,
     )
 
 
-POSTPROCESSING = detections_of
+def detections_of_export(
+    found: Mapping[str, npt.NDArray[Any]],
+    placement: Placement,
+    image_size: tuple[int, int],
+    header: ExportHeader,
+    image_id: int = 0,
+) -> KeypointDetections:
+    """The detections of one image from the outputs of an exported model with this header; see :func:`detections_of`."""
+    return detections_of(found, placement, image_size, header.category_ids, image_id)
+
+
+POSTPROCESSING = detections_of_export

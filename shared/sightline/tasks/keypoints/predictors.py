@@ -95,6 +95,10 @@ class TopDownPredictor(Predictor):
         source = TrueBoxes(document, ids, self._source)
         return TopDownPredictor(self._network, self.card, self._device, source)
 
+    def for_export(self) -> TopDownPredictor:
+        """The predictor for images of one object each, as an exported model takes them."""
+        return TopDownPredictor(self._network, self.card, self._device, WholeImages(self.card.category_ids[0]))
+
     def predict(
         self,
         image: Image.Image | npt.NDArray[np.uint8] | Path | str,
