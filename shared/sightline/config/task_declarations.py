@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_TASK = "instance_segmentation"
 """The task of documents written before there were several tasks."""
 
-TASK_NAMES = ("instance_segmentation", "object_detection", "classification")
+TASK_NAMES = ("instance_segmentation", "object_detection", "keypoints", "classification")
 """All tasks; each is a folder with its name in :mod:`sightline.tasks`, whose modules are imported on use.
 
 ``declaration`` contains everything that does not need torch; ``task`` trains and predicts; ``evaluator`` measures and

@@ -13,6 +13,7 @@ def validate(training: Training) -> dict[str, float]:
     group, validation = training.group, training.validation
     group.share_buffers(training.evaluated)
     predictor = training.task.predictor(training.evaluated, training.card, training.device)
+    predictor = predictor.for_split(validation.truth)
     images = validation.truth["images"][group.rank :: group.size]
     found = predict_images(predictor, images, validation.root, max_pixels=validation.max_pixels, description="validate")
     training.predictions = group.gather(found)

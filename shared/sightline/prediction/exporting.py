@@ -74,7 +74,7 @@ def export_model(
         else:
             write_program(part, program, header)
             exported = ExportedModel(header, _run_with(torch.export.load(part).module(), graph.outputs))
-        reference: Any = load_task(card.task).predictor(network, card, torch.device("cpu"))
+        reference: Any = load_task(card.task).predictor(network, card, torch.device("cpu")).for_export()
         if canvas is not None:  # the predictor does not pad to this canvas, and padding influences the windows
             reference = ExportedModel(header, _run_with(graph, graph.outputs))
         parity = _parity(reference, exported, pictures)

@@ -93,6 +93,21 @@ class Predictor(Protocol):
         """COCO category id -> class name."""
         return dict(zip(self.card.category_ids, self.card.classes, strict=True))
 
+    def for_split(self, document: CocoDocument) -> Predictor:  # noqa: ARG002
+        """The predictor for the images of a split; it may use what the split gives, such as boxes, by image id.
+
+        Args:
+            document: The split.
+
+        Raises:
+            DataError: The model cannot be used on this split.
+        """
+        return self
+
+    def for_export(self) -> Predictor:
+        """The predictor that computes what an exported model does, from the image alone."""
+        return self
+
     def predict(
         self, image: Image | npt.NDArray[np.uint8] | Path | str, image_id: int = 0, *, max_pixels: int = MAX_PIXELS
     ) -> Any:  # noqa: ANN401  (the prediction type of the task)
