@@ -56,12 +56,12 @@ class TimmClassifier(Classifier):
 
 
 class Cnn(Classifier):
-    """A small residual network with group norms, for random initial weights and few images."""
+    """A small residual network with batch norms, for random initial weights and few images."""
 
     network: Literal["cnn"] = Field("cnn", description="Kind of the network")
     weights: Address = Field("none", description=RANDOM_WEIGHTS)
     image_size: ImageSize = Field(128, description="Length of the longer side of the network's input, in pixels")
-    width: Width = Field(32, multiple_of=8, description="Channels of the first stage; each further stage doubles them")
+    width: Width = Field(32, description="Channels of the first stage; each further stage doubles them")
     stages: Annotated[int, Field(ge=1, le=5)] = Field(4, description="Stages; each halves the resolution")
     blocks: Annotated[int, Field(ge=1, le=8)] = Field(1, description="Residual blocks of each stage")
 
