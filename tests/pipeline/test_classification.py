@@ -19,7 +19,9 @@ class ClassifiedWorld(World):
     def overrides(self, *more):
         own = [one for one in super().overrides() if not one.startswith(("model.", "train.", "data.classes"))]
         values = TINY_TRAIN.model_dump(mode="json", exclude={"best_metric"})
-        sets = {name: {"classes": list(classes), "multiple": multiple} for name, (classes, multiple) in self.sets.items()}
+        sets = {
+            name: {"classes": list(classes), "multiple": multiple} for name, (classes, multiple) in self.sets.items()
+        }
         labels = f"data.label_sets={json.dumps(sets)}"
         if self.sets == ONE_SET:
             labels = f"data.classes={json.dumps(sets['class']['classes'])}"

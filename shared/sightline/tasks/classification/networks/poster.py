@@ -44,7 +44,40 @@ class SoftLandmarks(nn.Module):
         return guided
 
 
-class WindowCrossAttention(nn.Module):
+class CrossAttention(nn.Module):
+    """Tokens ask, tokens answer: attention and a multilayer perceptron, each with a norm before and a shortcut.
+
+    Args:
+        channels: Channels of a token.
+        heads: Heads of the attention.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self._heads = heads
+        self.norm_answers, self.norm_questions = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.ask = nn.Linear(channels, channels)
+        self.answer = nn.Linear(channels, 2 * channels)
+        self.out = nn.Linear(channels, channels)
+        self.norm = nn.LayerNorm(channels)
+        self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
+
+    def forward(self, answers: torch.Tensor, questions: torch.Tensor) -> torch.Tensor:
+        """Compute tokens [N, T, channels], which are those of ``answers`` with what was attended to added."""
+        queries = self._split(self.ask(self.norm_questions(questions)))
+        keys, values = (self._split(one) for one in self.answer(self.norm_answers(answers)).chunk(2, dim=-1))
+        shares = (queries @ keys.transpose(2, 3) / queries.shape[3] ** 0.5).softmax(dim=3)
+        tokens = answers + self.out((shares @ values).transpose(1, 2).flatten(2))
+        found: torch.Tensor = tokens + self.mlp(self.norm(tokens))
+        return found
+
+    def _split(self, tokens: torch.Tensor) -> torch.Tensor:
+        """[N, T, C] -> [N, heads, T, C / heads]."""
+        count, length, channels = tokens.shape
+        return tokens.reshape(count, length, self._heads, channels // self._heads).transpose(1, 2)
+
+
+class WindowCrossAttention(CrossAttention):
     """Landmarks ask, the image answers, within windows of a feature map.
 
     Args:
@@ -54,25 +87,14 @@ class WindowCrossAttention(nn.Module):
     """
 
     def __init__(self, channels: int, heads: int, window: int) -> None:
-        super().__init__()
-        self._heads, self._window = heads, window
-        self.norm_image, self.norm_landmarks = nn.LayerNorm(channels), nn.LayerNorm(channels)
-        self.ask = nn.Linear(channels, channels)
-        self.answer = nn.Linear(channels, 2 * channels)
-        self.out = nn.Linear(channels, channels)
-        self.norm = nn.LayerNorm(channels)
-        self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
+        super().__init__(channels, heads)
+        self._window = window
 
     def forward(self, image: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
         """Compute [B, channels, H, W] from two such feature maps."""
         height, width = image.shape[2:]
-        seen, found = self._windows(image), self._windows(landmarks)
-        queries = self._split(self.ask(self.norm_landmarks(found)))
-        keys, values = (self._split(one) for one in self.answer(self.norm_image(seen)).chunk(2, dim=-1))
-        attended = functional.scaled_dot_product_attention(queries, keys, values)
-        tokens = seen + self.out(attended.transpose(1, 2).flatten(2))
-        tokens = tokens + self.mlp(self.norm(tokens))
-        return self._joined(tokens, image.shape[0], height, width)
+        tokens = super().forward(self._windows(image), self._windows(landmarks))
+        return self._joined(tokens, height, width)
 
     def _padded(self, side: int) -> int:
         return -(-side // self._window) * self._window
@@ -80,22 +102,17 @@ class WindowCrossAttention(nn.Module):
     def _windows(self, features: torch.Tensor) -> torch.Tensor:
         """[B, C, H, W] -> [B * windows, window**2, C]; beyond the right and the lower border there are zeros."""
         window = self._window
-        height, width = features.shape[2:]
+        channels, height, width = features.shape[1:]
         padded = functional.pad(features, (0, self._padded(width) - width, 0, self._padded(height) - height))
         rows, columns = self._padded(height) // window, self._padded(width) // window
-        parts = padded.reshape(-1, features.shape[1], rows, window, columns, window)
-        return parts.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(0, 2)
+        parts = padded.reshape(-1, channels, rows, window, columns, window)
+        return parts.permute(0, 2, 4, 3, 5, 1).reshape(-1, window**2, channels)
 
-    def _joined(self, tokens: torch.Tensor, batch: int, height: int, width: int) -> torch.Tensor:
+    def _joined(self, tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
         window = self._window
         rows, columns = self._padded(height) // window, self._padded(width) // window
-        parts = tokens.view(batch, rows, columns, window, window, -1).permute(0, 5, 1, 3, 2, 4)
-        return parts.flatten(4, 5).flatten(2, 3)[:, :, :height, :width]
-
-    def _split(self, tokens: torch.Tensor) -> torch.Tensor:
-        """[N, T, C] -> [N, heads, T, C / heads]."""
-        count, length, channels = tokens.shape
-        return tokens.reshape(count, length, self._heads, channels // self._heads).transpose(1, 2)
+        parts = tokens.reshape(-1, rows, columns, window, window, tokens.shape[2]).permute(0, 5, 1, 3, 2, 4)
+        return parts.reshape(-1, tokens.shape[2], rows * window, columns * window)[:, :, :height, :width]
 
 
 class PosterBody(nn.Module):
@@ -127,15 +144,7 @@ class PosterBody(nn.Module):
         )
         self.tokens = nn.ModuleList(nn.Linear(width, self.num_features) for width in widths)
         self.levels = nn.Parameter(torch.zeros(_LEVELS, self.num_features))
-        self.mix = nn.TransformerEncoderLayer(
-            self.num_features,
-            model.attention_heads,
-            2 * self.num_features,
-            dropout=0.0,
-            activation="gelu",
-            batch_first=True,
-            norm_first=True,
-        )
+        self.mix = CrossAttention(self.num_features, model.attention_heads)
         self.norm = nn.LayerNorm(self.num_features)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -147,7 +156,8 @@ class PosterBody(nn.Module):
             image = self.attention[level](image, landmarks)
             cells = functional.adaptive_avg_pool2d(image, 4).flatten(2).transpose(1, 2)
             tokens.append(self.tokens[level](cells) + self.levels[level])
-        features: torch.Tensor = self.norm(self.mix(torch.cat(tokens, dim=1))).mean(dim=1)
+        joined = torch.cat(tokens, dim=1)
+        features: torch.Tensor = self.norm(self.mix(joined, joined)).mean(dim=1)
         return features
 
 

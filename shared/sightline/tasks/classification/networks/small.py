@@ -27,15 +27,15 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.path = nn.Sequential(
             nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=False),
-            nn.GroupNorm(_GROUPS, channels),
+            nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.GroupNorm(_GROUPS, channels),
+            nn.BatchNorm2d(channels),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != channels:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.GroupNorm(_GROUPS, channels)
+                nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
             )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -43,12 +43,20 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.path(features) + self.shortcut(features))
 
 
+class MeanAndMaximum(nn.Module):
+    """The mean and the maximum of each channel: what is everywhere in an image, and what is in one place."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Compute [B, 2 * channels] from [B, channels, H, W]."""
+        return torch.cat((features.mean(dim=(2, 3)), features.amax(dim=(2, 3))), dim=1)
+
+
 def build_cnn(model: Cnn) -> tuple[nn.Module, int]:
-    """The residual network, and its number of features: the mean over the last feature map."""
+    """The residual network, and its number of features."""
     layers: dict[str, nn.Module] = {
         "stem": nn.Sequential(
             nn.Conv2d(3, model.width, 5, stride=2, padding=2, bias=False),
-            nn.GroupNorm(_GROUPS, model.width),
+            nn.BatchNorm2d(model.width),
             nn.ReLU(inplace=True),
         )
     }
@@ -62,9 +70,8 @@ def build_cnn(model: Cnn) -> tuple[nn.Module, int]:
     body = nn.Sequential()
     for name, layer in layers.items():
         body.add_module(name, layer)
-    body.add_module("pool", nn.AdaptiveAvgPool2d(1))
-    body.add_module("flatten", nn.Flatten())
-    return body, channels
+    body.add_module("pool", MeanAndMaximum())
+    return body, 2 * channels
 
 
 def build_tiny_vgg(model: TinyVgg) -> tuple[nn.Module, int]:
