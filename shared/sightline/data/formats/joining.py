@@ -25,6 +25,7 @@ class Found:
         faults: Faults of no single image, such as those of the annotation file itself.
         keypoints: The keypoints that the annotations declare.
         unused_columns: Columns of a table that are no label set -> number of different values.
+        table: The file with the labels of whole images; empty if folders are the labels.
     """
 
     format: str
@@ -33,6 +34,7 @@ class Found:
     faults: tuple[Fault, ...] = ()
     keypoints: Keypoints = field(default_factory=Keypoints)
     unused_columns: Mapping[str, int] = field(default_factory=dict)
+    table: str = ""
 
 
 def join_readings(readings: Sequence[FileReading], found: Found, data: Data, *, classes_known: bool) -> Annotations:
@@ -51,12 +53,13 @@ def join_readings(readings: Sequence[FileReading], found: Found, data: Data, *, 
     if not classes_known:
         _report_spellings(readings, data)
     label_sets = _label_sets(readings)
+    extra = [*found.faults, *_single_classes(label_sets, found, data)]
     faults = [fault for reading in readings for fault in reading.faults]
     dropped = sum((Counter[str](reading.dropped) for reading in readings), Counter[str]())
-    dropped.update(fault.kind for fault in found.faults if getattr(data.faults, fault.kind) == "drop")
+    dropped.update(fault.kind for fault in extra if getattr(data.faults, fault.kind) == "drop")
     return Annotations(
         images=sorted((reading.image for reading in readings if reading.image), key=lambda image: image.image),
-        faults=_by_file([*found.faults, *faults]),
+        faults=_by_file([*extra, *faults]),
         dropped=dict(dropped),
         ignored=sum(reading.ignored for reading in readings),
         left_out=_by_class(readings),
@@ -85,6 +88,19 @@ def _label_sets(readings: Iterable[FileReading]) -> dict[str, dict[str, int]]:
         for label_set, name in reading.label_sets:
             counts.setdefault(label_set, Counter())[name] += 1
     return {label_set: dict(sorted(names.items())) for label_set, names in counts.items()}
+
+
+def _single_classes(label_sets: Mapping[str, Mapping[str, int]], found: Found, data: Data) -> list[Fault]:
+    """A fault for each label set of which all images have the same class."""
+    faults = []
+    for label_set, names in label_sets.items():
+        if len(names) == 1 and not (label_set in data.label_sets and data.label_sets[label_set].multiple):
+            (name,) = names
+            entry = f"label set {label_set}" if found.table else ""
+            reason = f"all images have the class {name!r}, but a classifier needs at least two classes"
+            remedy = "add images of other classes"
+            faults.append(Fault("missing_label", found.table or name, None, name, reason, remedy, entry))
+    return faults
 
 
 def _by_class(readings: Iterable[FileReading]) -> dict[str, dict[str, int]]:

@@ -116,6 +116,10 @@ class ObjectReader:
         if far is not None:
             reason = f"a coordinate is {far:g}, which is not a position in an image"
             return [*faults, self._fault(one, "not_finite", reason, "annotate it again or delete it")]
+        if one.pixels is not None and self._size and one.pixels["size"] != [self._size[1], self._size[0]]:
+            rows, columns = one.pixels["size"]
+            reason = f"the mask has {columns} x {rows} pixels, the image {self._size[0]} x {self._size[1]}"
+            return [*faults, self._fault(one, "broken_row", reason, "annotate it again or delete it")]
         key = target, one.outlines, one.pixels and one.pixels["counts"], one.keypoints
         first = self._seen.setdefault(key, one.entry)
         if first != one.entry:
