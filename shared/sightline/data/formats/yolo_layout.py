@@ -135,7 +135,48 @@ class Pairing:
             splits = {**dict.fromkeys(listed, split), **splits}
         return splits
 
-    def _candidates(path: str, written: str) -> Iterator[str]:
+    def _listed(self, written: str, split: SplitName) -> Iterator[str]:
+        """The images of one folder or list; paths of data sets that were moved fit by their end."""
+        for candidate in _candidates(self._description.path, written):
+            if candidate in self._files and suffix_of(candidate) == ".txt":
+                yield from self._of_list(candidate, split)
+                return
+            prefix = "" if candidate == "." else f"{candidate}/"
+            inside = [image for image in self._index.images if image.startswith(prefix)]
+            if inside:
+                yield from inside
+                return
+        reason = f"{shown_path(written)} is not a folder with images, nor a list of images"
+        place = Place(self._description.file, split)
+        self.faults.append(place.fault("broken_row", reason, "correct the path, or remove the split"))
+
+    def _of_list(self, file: str, split: SplitName) -> Iterator[str]:
+        lines = (self._root / file).read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, start=1):
+            found, fault = self._index.find(line.strip(), Place(file, f"line {number}"), [split])
+            if line.strip() and fault is not None:
+                self.faults.append(fault)
+            elif found is not None:
+                yield found
+
+
+def label_file(image: str) -> str:
+    """The label file of an image: in ``labels`` instead of the last ``images``, or beside it if there is none.
+
+    Example:
+        >>> label_file("images/train/a.jpg"), label_file("train/a.jpg")
+        ('labels/train/a.txt', 'train/a.txt')
+    """
+    parts = image.split("/")
+    folders, name = parts[:-1], PurePosixPath(parts[-1]).with_suffix(".txt").name
+    for depth in reversed(range(len(folders))):
+        if folders[depth] == IMAGES:
+            folders[depth] = LABELS
+            break
+    return "/".join([*folders, name])
+
+
+def _candidates(path: str, written: str) -> Iterator[str]:
     """Paths relative to the folder that may be meant, most likely first."""
     if not written.startswith("/") and path and not path.startswith("/"):
         yield posixpath.normpath(posixpath.join(path, written))
