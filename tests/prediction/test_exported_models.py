@@ -127,7 +127,7 @@ def test_a_name_of_the_other_format_is_refused(tmp_path):
         export("model.safetensors", tmp_path / "model.pt2")
 
 
-@pytest.mark.parametrize("name", ["faster_rcnn", "fcos"])
+@pytest.mark.parametrize("name", ["faster_rcnn", "fcos", "retinanet", "ssdlite"])
 @pytest.mark.slow
 def test_every_detector_becomes_onnx(name, tmp_path):
     image, _ = draw(3)
@@ -139,7 +139,7 @@ def test_every_detector_becomes_onnx(name, tmp_path):
     same(load_predictor(model, "cpu").predict(image), found)
 
 
-@pytest.mark.parametrize("name", ["mask_rcnn", "fcos"])
+@pytest.mark.parametrize("name", ["mask_rcnn", "fcos", "retinanet", "ssdlite"])
 @pytest.mark.slow
 def test_every_detector_becomes_a_program(name, tmp_path):
     import torch

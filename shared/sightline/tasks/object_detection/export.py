@@ -1,4 +1,4 @@
-"""The graph of Faster R-CNN or FCOS for export."""
+"""The graph of a detector of boxes for export."""
 
 from __future__ import annotations
 
