@@ -50,7 +50,7 @@ def test_csv(tmp_path):
     text = run("check", tmp_path, code=1)
     assert text.startswith("labels.csv\n  line 4: no label in the column age; label the image")
     assert "csv: 1 file, 5 labels -> 2 images" in text
-    assert "note: 1 image in no line of the CSV file, so not part of the dataset\n" in text
+    assert "note: 1 image without annotations, so not part of the dataset\n" in text
     assert suggested(text) == [
         "--recipe", "classification", "--set", "data.label_sets={mask: [with, without], age: [old, young]}",
         "--set", "data.columns.group=person", "--set", "data.columns.split=split",
@@ -77,7 +77,7 @@ def test_yolo(tmp_path):
     assert text.startswith("labels/train/a.txt\n  line 2: the class is 9, but 'names' has only 2")
     assert "yolo: 1 file, 1 object -> 1 image, 1 instance\n" in text
     assert suggested(text) == ["--set", "data.classes=[car]"]
-    assert "note: 1 image without a label file or in no split, so not part of the dataset\n" in text
+    assert "note: 1 image without annotations, so not part of the dataset\n" in text
 
 
 def test_flags_of_labelme(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from sightline.config.data import FORMAT_NAMES
 from sightline.data.formats.recognition import recognized
-from sightline.data.formats.registry import FORMATS, UNLABELLED, read_annotations
+from sightline.data.formats.registry import FORMATS, read_annotations
 from sightline.errors import ConfigurationError, DataError
 from tests.data.formats.generated import coco, objects, write_image, yolo
 from tests.data.formats.labelme_folders import shape
@@ -33,7 +33,7 @@ WRITERS = {
 
 
 def test_every_format_has_a_reader():
-    assert tuple(FORMATS) == FORMAT_NAMES == tuple(UNLABELLED) == tuple(WRITERS)
+    assert tuple(FORMATS) == FORMAT_NAMES == tuple(WRITERS)
 
 
 @pytest.mark.parametrize("name", FORMAT_NAMES)
