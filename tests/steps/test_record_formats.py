@@ -45,10 +45,11 @@ def coco(root):
     (root / "annotations").mkdir()
     for split in SPLITS:
         mine = [(i, name) for i, (part, name) in enumerate(PLACES) if part == split]
+        points = [20, 20, 2, 0, 0, 0]
         document = {
             "images": [{"id": i, "file_name": f"{name}.jpg", "width": WIDTH, "height": HEIGHT} for i, name in mine],
             "annotations": [
-                {"id": i, "image_id": i, "category_id": i % 2, "bbox": [16, 12, 32, 24], "keypoints": [20, 20, 2, 0, 0, 0]}
+                {"id": i, "image_id": i, "category_id": i % 2, "bbox": [16, 12, 32, 24], "keypoints": points}
                 for i, _ in mine
             ],
             "categories": [{"id": i, "name": name, "keypoints": ["nose", "tail"]} for i, name in enumerate(CLASSES)],
@@ -134,7 +135,7 @@ def test_a_class_misspelt_in_one_split_stops_record_and_is_listed(tmp_path):
         world.add("pets_ann_v1")
     assert world.tags() == {}
     add_annotations(world.repository, world.photos, DatasetTag.parse("pets_ann_v1"), allow_faults=True)
-    with pytest.raises(DataError, match="'cta': 1 shape in 1 file") as caught:
+    with pytest.raises(DataError, match="'cta': 1 label in 1 file") as caught:
         record.run(config_of(world, "pets_ann_v1", label_sets={"class": {"classes": CLASSES}}), "0.1.0-test")
     assert "did you mean 'cat'" in str(caught.value)
     listed = (tmp_path / "work/faults/pets_ann_v1.txt").read_text()

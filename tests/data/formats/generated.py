@@ -37,7 +37,9 @@ def coco(root, *, name="annotations/train.json", images=("a.jpg",), annotations=
             {"id": number, "file_name": image, "width": WIDTH, "height": HEIGHT}
             for number, image in enumerate(images, start=1)
         ],
-        "annotations": [{"id": number, "image_id": 1, "category_id": 1, **one} for number, one in enumerate(annotations, 1)],
+        "annotations": [
+            {"id": number, "image_id": 1, "category_id": 1, **one} for number, one in enumerate(annotations, start=1)
+        ],
         "categories": categories or [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}],
         **fields,
     }  # fmt: skip

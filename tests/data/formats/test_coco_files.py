@@ -74,7 +74,8 @@ def test_boxes_alone_and_ids_from_zero_are_read(tmp_path):
 
 def test_keypoints_are_put_into_the_configured_order(tmp_path):
     points = [20, 10, 2, 12, 8, 1, 99, 99, 0]
-    coco(tmp_path, annotations=[{**BOX, "keypoints": points, "num_keypoints": 2}, {"bbox": [1, 1, 9, 9]}], categories=FACE)
+    two = [{**BOX, "keypoints": points, "num_keypoints": 2}, {"bbox": [1, 1, 9, 9]}]
+    coco(tmp_path, annotations=two, categories=FACE)
     wanted = ["right_eye", "nose", "left_eye"]
     annotations = read_folder(tmp_path, objects(keypoints={"names": wanted}))
     assert annotations.faults == []
@@ -165,7 +166,8 @@ def test_dropped_faults_are_counted_by_class(tmp_path):
 
 
 def test_file_names_and_folders_give_the_split_and_find_images(tmp_path):
-    for name, split in (("annotations/instances_train2017.json", "train2017"), ("annotations/instances_val2017.json", "val2017")):
+    for split in ("train2017", "val2017"):
+        name = f"annotations/instances_{split}.json"
         coco(tmp_path, name=name, images=[], annotations=[])
         document = json.loads((tmp_path / name).read_text())
         document["images"] = [{"id": 3, "file_name": "0.jpg", "width": WIDTH, "height": HEIGHT}]
@@ -186,7 +188,8 @@ def test_file_names_and_folders_give_the_split_and_find_images(tmp_path):
 def test_categories_label_whole_images_of_a_classification(tmp_path):
     categories = [{"id": 1, "name": "good"}, {"id": 2, "name": "crack"}]
     document = coco(tmp_path, images=["a.jpg", "b.jpg", "c.jpg"], categories=categories,
-                    annotations=[{}, {"image_id": 2, "category_id": 2, **BOX}, {"image_id": 3}, {"image_id": 3, "category_id": 2}])  # fmt: skip
+                    annotations=[{}, {"image_id": 2, "category_id": 2, **BOX}, {"image_id": 3},
+                                 {"image_id": 3, "category_id": 2}])  # fmt: skip
     assert len(document["annotations"]) == 4
     annotations = read_folder(tmp_path, labels())
     assert places(annotations) == [("several_labels", "annotations/train.json", "image 3")]

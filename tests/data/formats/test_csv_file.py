@@ -95,7 +95,8 @@ def test_each_fault_names_file_and_line(row, kind, tmp_path):
 def test_a_row_twice_names_both_lines(tmp_path):
     write(tmp_path, *ROWS, ROWS[1])
     annotations = read_folder(tmp_path, faces())
-    assert places(annotations) == [("duplicate_image", "labels.csv", "line 2"), ("duplicate_image", "labels.csv", "line 5")]
+    twice = [("duplicate_image", "labels.csv", "line 2"), ("duplicate_image", "labels.csv", "line 5")]
+    assert places(annotations) == twice
     assert "line 5" in annotations.faults[0].reason
     assert [image.image for image in annotations.images] == ["images/b.jpg", "images/c.jpg"]
 
@@ -136,7 +137,8 @@ def test_without_known_classes_columns_with_few_values_are_label_sets(tmp_path):
     assert found.unused_columns == {"person": 2, "note": 3}
     assert found.labels == {"age/old": 2, "age/young": 1, "mask/with": 2, "mask/without": 1}
     write(tmp_path / "b", *ROWS[:2], "images/b.jpg,,old,p1", *ROWS[3:])
-    assert places(read_folder(tmp_path / "b", objects(), classes_known=False))[-1] == ("missing_label", "labels.csv", "line 3")
+    faults = places(read_folder(tmp_path / "b", objects(), classes_known=False))
+    assert faults[-1] == ("missing_label", "labels.csv", "line 3")
 
 
 def test_a_task_with_objects_and_a_folder_without_a_table_are_refused(tmp_path):

@@ -47,7 +47,8 @@ def test_without_known_classes_the_folders_below_the_split_are_the_classes(tmp_p
 
 
 def test_a_class_misspelt_in_one_split_is_a_fault_of_that_folder(tmp_path):
-    write(tmp_path, *(f"{part}/{name}/{i}.jpg" for part in ("train", "val") for name in ("good", "crack") for i in "ab"))
+    folders = ("train/good", "train/crack", "val/good", "val/crack")
+    write(tmp_path, *(f"{folder}/{name}.jpg" for folder in folders for name in "ab"))
     (tmp_path / "val/crack").rename(tmp_path / "val/crakc")
     annotations = read_folder(tmp_path, labels())
     (fault,) = annotations.faults
