@@ -17,8 +17,8 @@ from sightline.errors import ConfigurationError, ModelFileError
 from sightline.models.model_file import save_model
 from sightline.prediction import exporting
 from sightline.prediction.exported import ExportedModel
-from sightline.prediction.parity import compare
 from sightline.tasks.base import load_predictor
+from sightline.tasks.detection.parity import compare
 from tests.golden import raises
 from tests.squares import CLASSES, draw, make_card
 from tests.tasks.test_detector_graphs import NETWORKS, build

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils._pytree import tree_map
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-_HEADS = {"rpn.head", "roi_heads.box_predictor", "roi_heads.mask_predictor", "head"}
+_HEADS = {"rpn.head", "roi_heads.box_predictor", "roi_heads.mask_predictor", "roi_heads.keypoint_predictor", "head"}
 
 
 def full_precision_outputs(detector: nn.Module) -> None:

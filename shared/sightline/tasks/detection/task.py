@@ -86,7 +86,7 @@ class DetectionTask(Task):
             losses: dict[str, torch.Tensor] = network(images, targets)
         return {name.removeprefix("loss_"): loss for name, loss in losses.items()}
 
-    def initial_losses(self, num_classes: int) -> dict[str, float]:
+    def initial_losses(self, model: Network, num_classes: int) -> dict[str, float]:  # noqa: ARG002
         """Uniform probabilities: cross-entropy over the classes and the background, or over two outcomes."""
         return {"classifier": math.log(num_classes + 1), "objectness": math.log(2)}
 
