@@ -55,6 +55,9 @@ def test_csv(tmp_path):
         "--recipe", "classification", "--set", "data.label_sets={mask: [with, without], age: [old, young]}",
         "--set", "data.columns.group=person", "--set", "data.columns.split=split",
     ]  # fmt: skip
+    again = run("check", tmp_path, *suggested(text), code=1)
+    assert "labels.csv\n  line 4: no label of the label set age" in again
+    assert run("check", tmp_path, *suggested(text)[2:], code=1) == again
 
 
 def test_coco_with_keypoints(tmp_path):
@@ -64,7 +67,7 @@ def test_coco_with_keypoints(tmp_path):
     assert text.startswith("coco: 1 file, 1 object -> 1 image, 1 instance\n")
     options = suggested(text)
     assert options[:2] == ["--recipe", "keypoints"]
-    data = decode("instance_segmentation", options[3::2]).data
+    data = decode("keypoints", options[3::2]).data
     assert (data.classes, data.keypoints.names) == (("cat",), tuple(NAMES))
     assert data.keypoints.skeleton == (("nose", "left_eye"), ("nose", "right_eye"))
     assert data.keypoints.flip_pairs == (("left_eye", "right_eye"),)
@@ -112,13 +115,13 @@ def files_of_csv(root):
     for seed, name in enumerate("ab"):
         write_image(root / f"{name}.jpg", seed)
     (root / "labels.csv").write_text("path,class\na.jpg,good\nb.jpg,crack\n")
-    return ["a.jpg", "b.jpg", "labels.csv"], "classification"
+    return ["a.jpg", "b.jpg", "labels.csv"], "classification_small"
 
 
 def files_of_folders(root):
     for seed, name in enumerate(("good/a.jpg", "crack/b.jpg")):
         write_image(root / name, seed)
-    return ["crack/b.jpg", "good/a.jpg"], "classification"
+    return ["crack/b.jpg", "good/a.jpg"], "classification_small"
 
 
 @pytest.mark.parametrize("write", [files_of_coco, files_of_yolo, files_of_csv, files_of_folders])

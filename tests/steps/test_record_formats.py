@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from sightline.config.data import Data
+from sightline.config.decode import decode
 from sightline.data.formats.coco import read_coco
 from sightline.data.label_schema import keypoint_schema, label_sets
 from sightline.data.repository.checkout import checkout
@@ -22,7 +22,7 @@ SPLITS = ("train", "val", "test")
 COUNTS = {"train": 6, "val": 3, "test": 3}
 CLASSES = ("cat", "dog")
 PLACES = [(split, f"{split}{number}") for split in SPLITS for number in range(COUNTS[split])]
-KEYPOINTS = {"names": ["nose", "tail"], "flip_pairs": [["nose", "tail"]]}
+KEYPOINTS = ("data.keypoints.names=[nose, tail]", "data.keypoints.flip_pairs=[[nose, tail]]")
 
 
 def pictures(root, pattern):
@@ -68,19 +68,23 @@ def yolo(root):
     )
 
 
-def config_of(world, tag, *overrides, **fields):
-    """The configuration of a run; label sets without a task that needs them."""
-    config = world.config(tag, "data.classes=[cat, dog]", "data.near_duplicates=off", *overrides)
-    return config.model_copy(update={"data": Data.model_validate({**config.data.model_dump(), **fields})})
+def config_of(world, recipe, *overrides):
+    """The configuration of a run in this world."""
+    places = world.config("pets_ann_v1")
+    return decode(recipe, [
+        "data.tag=pets_ann_v1", "data.classes=[cat, dog]", "data.near_duplicates=off", "data.jobs=1",
+        f"data.repository={places.data.repository}", f"storage.uri={places.storage.uri}",
+        f"database.url={places.database.url}", f"work.dir={places.work.dir}", *overrides,
+    ])  # fmt: skip
 
 
-def recorded(tmp_path, write, **fields):
+def recorded(tmp_path, write, recipe, *overrides):
     """The documents of each split of a folder that was added and recorded."""
     world = World(tmp_path)
     init_repository(world.repository, str(world.remote))
     write(world.photos)
     world.add("pets_ann_v1")
-    result = record.run(config_of(world, "pets_ann_v1", **fields), "0.1.0-test")
+    result = record.run(config_of(world, recipe, *overrides), "0.1.0-test")
     found = checkout(Workspace(str(world.repository), tmp_path / "other"), result.training_tag)
     tag = DatasetTag.parse(result.training_tag)
     return {split: read_coco(found.path / tag.folder / f"{split}.json") for split in SPLITS}, result
@@ -94,9 +98,9 @@ def expected_stems(split):
     return {name for part, name in PLACES if part == split}
 
 
-@pytest.mark.parametrize(("write", "fields"), [(folders, {}), (csv, {"columns": {"split": "part"}})])
-def test_labels_of_whole_images(write, fields, tmp_path):
-    documents, result = recorded(tmp_path, write, label_sets={"class": {"classes": CLASSES}}, **fields)
+@pytest.mark.parametrize(("write", "overrides"), [(folders, []), (csv, ["data.columns.split=part"])])
+def test_labels_of_whole_images(write, overrides, tmp_path):
+    documents, result = recorded(tmp_path, write, "classification_small", *overrides)
     assert result.images == COUNTS
     assert result.instances["train"] == {"cat": 3, "dog": 3}
     for split, document in documents.items():
@@ -109,7 +113,7 @@ def test_labels_of_whole_images(write, fields, tmp_path):
 
 @pytest.mark.parametrize("write", [coco, yolo])
 def test_objects_with_keypoints(write, tmp_path):
-    documents, result = recorded(tmp_path, write, keypoints=KEYPOINTS)
+    documents, result = recorded(tmp_path, write, "keypoints_small", *KEYPOINTS)
     assert result.images == COUNTS
     for split, document in documents.items():
         assert stems(document) == expected_stems(split)
@@ -120,8 +124,8 @@ def test_objects_with_keypoints(write, tmp_path):
 
 
 def test_given_splits_can_be_ignored(tmp_path):
-    splits = {"train": 0.5, "val": 0.25, "test": 0.25}
-    documents, result = recorded(tmp_path, yolo, given_splits=False, splits=splits)
+    splits = "data.splits={train: 0.5, val: 0.25, test: 0.25}"
+    documents, result = recorded(tmp_path, yolo, "object_detection", "data.given_splits=off", splits)
     assert result.images == COUNTS
     assert any(stems(document) != expected_stems(split) for split, document in documents.items())
 
@@ -136,7 +140,7 @@ def test_a_class_misspelt_in_one_split_stops_record_and_is_listed(tmp_path):
     assert world.tags() == {}
     add_annotations(world.repository, world.photos, DatasetTag.parse("pets_ann_v1"), allow_faults=True)
     with pytest.raises(DataError, match="'cta': 1 label in 1 file") as caught:
-        record.run(config_of(world, "pets_ann_v1", label_sets={"class": {"classes": CLASSES}}), "0.1.0-test")
+        record.run(config_of(world, "classification_small"), "0.1.0-test")
     assert "did you mean 'cat'" in str(caught.value)
     listed = (tmp_path / "work/faults/pets_ann_v1.txt").read_text()
     assert listed.startswith("val/cta ('cta'): ")

@@ -70,9 +70,7 @@ class Faults(Section):
     unsupported_shape: Policy = Field("drop", description="A shape type without an area, such as a line or a point")
     unknown_shape: Policy = Field("error", description="An unknown shape type, such as cuboid")
     wrong_image_size: Policy = Field("error", description="Annotations with an image size other than that of the image")
-    missing_image: Policy = Field(
-        "error", description="An image that does not exist, nor is embedded in the JSON file"
-    )
+    missing_image: Policy = Field("error", description="An image that does not exist, nor is embedded in the JSON file")
     embedded_differs: EmbeddedPolicy = Field(
         "embedded", description="An embedded image that differs from the image file next to it"
     )
