@@ -18,9 +18,7 @@ _FARTHEST = 1.0
 """The largest distance of a decoded keypoint from the middle of the highest cell, in cells and for each axis."""
 
 
-def map_targets(
-    points: torch.Tensor, height: int, width: int, sigma: float
-) -> tuple[torch.Tensor, torch.Tensor]:
+def map_targets(points: torch.Tensor, height: int, width: int, sigma: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Gaussians around keypoints.
 
     Args:
