@@ -129,7 +129,6 @@ def make_dataset(root, images=5, *, model=DETECTOR, augmentation=TINY_TRAIN.augm
     )
 
 
-
 def card_of(model):
     """What a model file of a tiny network says."""
     return make_card(model, task="keypoints", classes=CLASSES, category_ids=(1,), metrics={"keypoint_AP": 0.5})

@@ -120,9 +120,7 @@ def test_an_exported_network_predicts_the_same_keypoints(model, format_, tmp_pat
     save_model(tmp_path / "m.safetensors", network, card_of(model))
     draw(0)[0].save(tmp_path / "0.png")
     ending = {"onnx": "onnx", "torch_export": "pt2"}[format_]
-    parity = export_model(
-        tmp_path / "m.safetensors", tmp_path / f"m.{ending}", format_, [tmp_path / "0.png"]
-    ).parity
+    parity = export_model(tmp_path / "m.safetensors", tmp_path / f"m.{ending}", format_, [tmp_path / "0.png"]).parity
     assert parity.holds
     assert parity.detections >= 1
     assert parity.keypoints == 3 * parity.detections
@@ -143,7 +141,11 @@ def test_another_number_of_keypoints_takes_everything_but_the_last_layer(model, 
 def test_a_detector_gives_its_boxes_to_keypoint_rcnn(tmp_path):
     boxes = BoxDetector(**TINY_MODEL.model_dump(include=set(BoxDetector.model_fields)))
     network = load_task("object_detection").build_network(boxes, 1)
-    save_model(tmp_path / "old.safetensors", network, make_card(boxes, task="object_detection", classes=CLASSES, category_ids=(1,)))
+    save_model(
+        tmp_path / "old.safetensors",
+        network,
+        make_card(boxes, task="object_detection", classes=CLASSES, category_ids=(1,)),
+    )
     model = DETECTOR.model_copy(update={"weights": str(tmp_path / "old.safetensors")})
     new = load_weights(build(model), model, CLASSES, TASK.class_rows, cache=tmp_path / "cache").named("re-initialized")
     assert new

@@ -70,18 +70,21 @@ def test_splits_come_from_a_column_or_the_name_of_the_file(tmp_path):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("row", "kind"), [
-    ("images/b.jpg,with,", "missing_label"),
-    ("images/b.jpg,withuot,old", "unknown_label"),
-    ("images/gone.jpg,with,old", "missing_image"),
-    ("../../b.jpg,with,old", "unsafe_path"),
-    ("/b.jpg,with,old", "unsafe_path"),
-    (",with,old", "broken_row"),
-    ("images/b.jpg,with", "broken_row"),
-    ("images/b.jpg,with,old,more", "broken_row"),
-    ('images/b.jpg,"with,old', "broken_row"),  # a quotation mark that does not end
-    ("images/broken.jpg,with,old", "broken_image"),
-])
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ("images/b.jpg,with,", "missing_label"),
+        ("images/b.jpg,withuot,old", "unknown_label"),
+        ("images/gone.jpg,with,old", "missing_image"),
+        ("../../b.jpg,with,old", "unsafe_path"),
+        ("/b.jpg,with,old", "unsafe_path"),
+        (",with,old", "broken_row"),
+        ("images/b.jpg,with", "broken_row"),
+        ("images/b.jpg,with,old,more", "broken_row"),
+        ('images/b.jpg,"with,old', "broken_row"),  # a quotation mark that does not end
+        ("images/broken.jpg,with,old", "broken_image"),
+    ],
+)
 def test_each_fault_names_file_and_line(row, kind, tmp_path):
     write(tmp_path, "path,mask,age", "images/a.jpg,without,young", "images/c.jpg,with,old", row)
     (tmp_path / "images/broken.jpg").write_bytes(b"no image")
@@ -110,13 +113,16 @@ def test_all_missing_columns_are_reported_at_once_and_nothing_is_read(tmp_path):
     assert annotations.images == []
 
 
-@pytest.mark.parametrize(("content", "entry"), [
-    (b"", ""),
-    (b"path,class,class\nimages/a.jpg,good,good\n", "line 1"),
-    (b"path,,class\nimages/a.jpg,x,good\n", "line 1"),
-    ("path,class\nimages/a.jpg,gut\u00e9\n".encode("latin-1"), ""),
-    ("path,class\n".encode("utf-16"), ""),
-])
+@pytest.mark.parametrize(
+    ("content", "entry"),
+    [
+        (b"", ""),
+        (b"path,class,class\nimages/a.jpg,good,good\n", "line 1"),
+        (b"path,,class\nimages/a.jpg,x,good\n", "line 1"),
+        ("path,class\nimages/a.jpg,gut\u00e9\n".encode("latin-1"), ""),
+        ("path,class\n".encode("utf-16"), ""),
+    ],
+)
 def test_files_that_are_no_table(content, entry, tmp_path):
     write(tmp_path)
     (tmp_path / "labels.csv").write_bytes(content)

@@ -16,16 +16,19 @@ def read(root, **fields):
     return {image.image: (image.labels, image.split) for image in read_folder(root, labels(**fields)).images}
 
 
-@pytest.mark.parametrize(("above", "split"), [
-    ("", None),
-    ("train/", "train"),
-    ("valid/", "val"),
-    ("Validation/", "val"),
-    ("TEST/", "test"),
-    ("v2/Training/", "train"),
-    ("v2/testing/lot 3/", "test"),
-    ("lot 3/", None),
-])
+@pytest.mark.parametrize(
+    ("above", "split"),
+    [
+        ("", None),
+        ("train/", "train"),
+        ("valid/", "val"),
+        ("Validation/", "val"),
+        ("TEST/", "test"),
+        ("v2/Training/", "train"),
+        ("v2/testing/lot 3/", "test"),
+        ("lot 3/", None),
+    ],
+)
 def test_the_class_is_the_folder_and_one_above_may_be_the_split(above, split, tmp_path):
     write(tmp_path, f"{above}good/a.jpg", f"{above}crack/b.png", f"{above}crack/deeper/c.jpg")
     annotations = read_folder(tmp_path, labels())

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from sightline.config.network import ImageSize, Network
+from sightline.config.network import DERIVED, ImageSize, Network
 from sightline.config.published_weights import RESNET_WEIGHTS, TIMM, body_weights
 from sightline.config.section import Address
 from sightline.tasks.classification.loss_settings import LabelSetHead, Losses
@@ -38,7 +38,9 @@ class Classifier(Network):
         description="Terms of the loss, such as [{name: focal, gamma: 2}, {name: f1, weight: 0.5}]; empty: "
         "cross_entropy, or binary_cross_entropy for label sets with any number of classes",
     )
-    label_sets: tuple[LabelSetHead, ...] = Field((), description="Set by training: the label sets of the training set")
+    label_sets: tuple[LabelSetHead, ...] = Field(
+        (), description="Set by training: the label sets of the training set", json_schema_extra=DERIVED
+    )
 
 
 class TimmClassifier(Classifier):
