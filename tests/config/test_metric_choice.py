@@ -87,8 +87,11 @@ def test_a_task_that_is_declared_is_there():
 
 
 def test_lists_of_metrics_are_made_from_the_declarations():
-    assert listed_metrics() == ["mask_AP", "box_AP", "dv_mAP", "EIR", "mask_AP50", "box_AP50"]
-    assert charted_metrics() == ["box_AP", "box_AP50", "mask_AP", "mask_AP50"]
+    keypoints = ["keypoint_AP", "keypoint_AP50", "keypoint_PCK"]
+    classes = ["accuracy", "joint_accuracy", "f1_macro"]
+    objects = ["mask_AP", "box_AP", "dv_mAP", "EIR", "mask_AP50", "box_AP50"]
+    assert listed_metrics() == [*objects, *keypoints, *classes]
+    assert charted_metrics() == ["box_AP", "box_AP50", "mask_AP", "mask_AP50", *keypoints, *classes]
     assert [metric.name for metric in headline_metrics("object_detection")] == ["box_AP50", "EIR"]
     assert index_metrics("instance_segmentation") == ["mask_AP", "box_AP50", "mask_AP50", "dv_mAP", "EIR"]
     assert list(known_metrics(["instance_segmentation", "unknown"])) == ALL.split(", ")
