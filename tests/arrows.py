@@ -3,7 +3,6 @@
 import hashlib
 import json
 
-
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -127,7 +126,6 @@ def make_dataset(root, images=5, *, model=DETECTOR, augmentation=TINY_TRAIN.augm
         loading=TINY_TRAIN,
         **changes,
     )
-
 
 
 def card_of(model):

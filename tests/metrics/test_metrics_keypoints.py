@@ -164,7 +164,9 @@ def test_without_labelled_keypoints_nothing_is_measured():
 
 def test_other_keypoints_than_those_of_the_dataset_are_refused():
     truth, (found,) = one_object([0, 0, 0, 0])
-    fewer = KeypointDetections.from_json(found.to_json() | {"keypoints": found.keypoints[:, :3].tolist(), "keypoint_count": 3})
+    fewer = KeypointDetections.from_json(
+        found.to_json() | {"keypoints": found.keypoints[:, :3].tolist(), "keypoint_count": 3}
+    )
     with pytest.raises(DataError) as caught:
         evaluate_keypoints(truth, [fewer])
     assert "image 1" in str(caught.value)

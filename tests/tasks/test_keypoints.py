@@ -1,4 +1,4 @@
-"""Keypoints: both networks train, predict, are exported and start from other models; boxes come from where they should."""
+"""Keypoints: both networks train, predict, are exported, and start from other models; where boxes come from."""
 
 import dataclasses
 import logging
@@ -41,6 +41,13 @@ def test_every_parameter_has_a_gradient_also_beside_an_image_without_objects(mod
     assert "keypoint" in losses
     assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
     sum(losses.values()).backward()
+    assert [name for name, one in network.named_parameters() if one.grad is None] == []
+
+
+def test_an_hrnet_has_no_parameters_without_use(tmp_path):
+    network = build(type(HEATMAP)(**HEATMAP.model_dump() | {"backbone": "hrnet_w18_small"})).train()
+    dataset = make_dataset(tmp_path, 2)
+    TASK.losses(network, [dataset.sample(0, 1)], CPU)["keypoint"].backward()
     assert [name for name, one in network.named_parameters() if one.grad is None] == []
 
 
@@ -120,9 +127,7 @@ def test_an_exported_network_predicts_the_same_keypoints(model, format_, tmp_pat
     save_model(tmp_path / "m.safetensors", network, card_of(model))
     draw(0)[0].save(tmp_path / "0.png")
     ending = {"onnx": "onnx", "torch_export": "pt2"}[format_]
-    parity = export_model(
-        tmp_path / "m.safetensors", tmp_path / f"m.{ending}", format_, [tmp_path / "0.png"]
-    ).parity
+    parity = export_model(tmp_path / "m.safetensors", tmp_path / f"m.{ending}", format_, [tmp_path / "0.png"]).parity
     assert parity.holds
     assert parity.detections >= 1
     assert parity.keypoints == 3 * parity.detections
@@ -143,7 +148,11 @@ def test_another_number_of_keypoints_takes_everything_but_the_last_layer(model, 
 def test_a_detector_gives_its_boxes_to_keypoint_rcnn(tmp_path):
     boxes = BoxDetector(**TINY_MODEL.model_dump(include=set(BoxDetector.model_fields)))
     network = load_task("object_detection").build_network(boxes, 1)
-    save_model(tmp_path / "old.safetensors", network, make_card(boxes, task="object_detection", classes=CLASSES, category_ids=(1,)))
+    save_model(
+        tmp_path / "old.safetensors",
+        network,
+        make_card(boxes, task="object_detection", classes=CLASSES, category_ids=(1,)),
+    )
     model = DETECTOR.model_copy(update={"weights": str(tmp_path / "old.safetensors")})
     new = load_weights(build(model), model, CLASSES, TASK.class_rows, cache=tmp_path / "cache").named("re-initialized")
     assert new

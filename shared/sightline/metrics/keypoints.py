@@ -137,7 +137,9 @@ def _errors(pairs: Sequence[Pair], index: int) -> KeypointErrors:
     found = [pair for pair in labelled if pair.distances is not None]
     distances = np.array([pair.distances[index] for pair in found if pair.distances is not None])
     sizes = np.array([pair.size for pair in found])
-    close = sum(float(pair.distances[index]) <= PCK_SHARE * pair.diagonal for pair in found if pair.distances is not None)
+    close = sum(
+        float(pair.distances[index]) <= PCK_SHARE * pair.diagonal for pair in found if pair.distances is not None
+    )
     return KeypointErrors(
         len(labelled),
         len(found),

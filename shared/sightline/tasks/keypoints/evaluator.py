@@ -107,7 +107,10 @@ class KeypointEvaluator:
         )
 
     def draw_truth(
-        self, image: Image, annotations: Sequence[CocoAnnotation], labels: Sequence[int] = ()  # noqa: ARG002
+        self,
+        image: Image,
+        annotations: Sequence[CocoAnnotation],
+        labels: Sequence[int] = (),  # noqa: ARG002
     ) -> Image:
         """Draw boxes and skeletons; hidden keypoints are hollow."""
         listed = [one["keypoints"] for one in annotations if "keypoints" in one]

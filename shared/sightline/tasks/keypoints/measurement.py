@@ -65,9 +65,7 @@ def _rows(scores: KeypointScores) -> dict[str, dict[str, float]]:
     return rows
 
 
-def _remarks(
-    truth: CocoDocument, pairs: Sequence[Pair], detections: Sequence[KeypointDetections]
-) -> dict[int, Remark]:
+def _remarks(truth: CocoDocument, pairs: Sequence[Pair], detections: Sequence[KeypointDetections]) -> dict[int, Remark]:
     """A remark on every image with labeled keypoints: how many of them were not found, and needless detections."""
     of_image: dict[int, list[Pair]] = defaultdict(list)
     for pair in pairs:

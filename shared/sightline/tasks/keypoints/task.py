@@ -57,7 +57,10 @@ class KeypointsOfObjects(DetectionTask):
         return predictor_of(network, card, device)
 
     def evaluate(  # type: ignore[override]
-        self, truth: CocoDocument, predictions: Sequence[KeypointDetections], reading: str = "none"  # noqa: ARG002
+        self,
+        truth: CocoDocument,
+        predictions: Sequence[KeypointDetections],
+        reading: str = "none",  # noqa: ARG002
     ) -> dict[str, float]:
         """Metrics of keypoints, and average precision of boxes if the network finds them itself."""
         values = dict(evaluate_keypoints(truth, predictions).values)

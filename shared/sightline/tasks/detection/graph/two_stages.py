@@ -83,7 +83,7 @@ class TwoStageGraph(nn.Module):
     def detect(
         self, images: torch.Tensor, sizes: torch.Tensor
     ) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The levels of the pyramid that regions are pooled from; and boxes, scores and labels as in :meth:`forward`."""
+        """The pyramid levels that regions are pooled from; and boxes, scores and labels as in :meth:`forward`."""
         features = list(self.backbone(self.normalization(images, sizes)).values())
         proposals, is_proposal = self._propose(features, sizes, (images.shape[2], images.shape[3]))
         pooled = features[: self._levels]
@@ -119,7 +119,9 @@ class TwoStageGraph(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The second stage: boxes [B, D, 4], scores [B, D] and labels [B, D]."""
         batch, count = sizes.shape[0], self._proposals
-        logits, deltas = self.box_predictor(self.box_head(pool_regions(features, proposals, is_proposal, self._box_pool)))
+        logits, deltas = self.box_predictor(
+            self.box_head(pool_regions(features, proposals, is_proposal, self._box_pool))
+        )
         classes = logits.shape[1] - 1  # without the background
         scores = logits.softmax(dim=-1).reshape(batch, count, classes + 1)[..., 1:].transpose(1, 2)
         deltas = deltas.reshape(batch, count, classes + 1, 4)[:, :, 1:].transpose(1, 2)
