@@ -172,7 +172,7 @@ def test_losses_that_fit_are_accepted():
         ("model.loss=hinge", "model.loss"),
         ("model.dropout=1", "model.dropout"),
         ("model.loss=[{name: focal, gamma: -1}]", "gamma"),
-        ("model.width=20", "model.width"),
+        ("model.width=4", "model.width"),
         ("model.network=resnet", "model.network"),
         ("model.attention_heads=3", "attention_heads"),
     ],

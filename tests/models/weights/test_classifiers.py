@@ -35,7 +35,7 @@ def load(task, model, sets, folder):
     ("backbone", "publish", "unused"),
     [
         ("test_efficientnet", lambda: timm.create_model("test_efficientnet"), ["classifier.weight", "classifier.bias"]),
-        ("resnet18", lambda: resnet.resnet18(), ["fc.weight", "fc.bias"]),
+        ("resnet18", resnet.resnet18, ["fc.weight", "fc.bias"]),
     ],
 )
 def test_a_published_body_is_loaded_and_the_heads_are_new(task, backbone, publish, unused, tmp_path):

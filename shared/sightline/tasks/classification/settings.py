@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from sightline.config.network import ImageSize, Network
+from sightline.config.network import DERIVED, ImageSize, Network
 from sightline.config.published_weights import RESNET_WEIGHTS, TIMM, body_weights
 from sightline.config.section import Address
 from sightline.tasks.classification.loss_settings import LabelSetHead, Losses
@@ -38,7 +38,9 @@ class Classifier(Network):
         description="Terms of the loss, such as [{name: focal, gamma: 2}, {name: f1, weight: 0.5}]; empty: "
         "cross_entropy, or binary_cross_entropy for label sets with any number of classes",
     )
-    label_sets: tuple[LabelSetHead, ...] = Field((), description="Set by training: the label sets of the training set")
+    label_sets: tuple[LabelSetHead, ...] = Field(
+        (), description="Set by training: the label sets of the training set", json_schema_extra=DERIVED
+    )
 
 
 class TimmClassifier(Classifier):
@@ -56,12 +58,12 @@ class TimmClassifier(Classifier):
 
 
 class Cnn(Classifier):
-    """A small residual network with group norms, for random initial weights and few images."""
+    """A small residual network with batch norms, for random initial weights and few images."""
 
     network: Literal["cnn"] = Field("cnn", description="Kind of the network")
     weights: Address = Field("none", description=RANDOM_WEIGHTS)
     image_size: ImageSize = Field(128, description="Length of the longer side of the network's input, in pixels")
-    width: Width = Field(32, multiple_of=8, description="Channels of the first stage; each further stage doubles them")
+    width: Width = Field(32, description="Channels of the first stage; each further stage doubles them")
     stages: Annotated[int, Field(ge=1, le=5)] = Field(4, description="Stages; each halves the resolution")
     blocks: Annotated[int, Field(ge=1, le=8)] = Field(1, description="Residual blocks of each stage")
 

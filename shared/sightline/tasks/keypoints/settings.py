@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from sightline.config.labels import Keypoints
-from sightline.config.network import Detector, Network
+from sightline.config.network import DERIVED, Detector, Network
 from sightline.config.published_weights import KEYPOINT_RCNN, TIMM, body_weights
 from sightline.config.section import Address, PositiveFloat, PositiveInt
 
@@ -18,7 +18,11 @@ STRIDE = 4
 TRUTH, WHOLE_IMAGE = "truth", "image"
 
 _Keypoints = Annotated[
-    Keypoints, Field(description="Filled in from data.keypoints, so that a model file says what it predicts")
+    Keypoints,
+    Field(
+        description="Filled in from data.keypoints, so that a model file says what it predicts",
+        json_schema_extra=DERIVED,
+    ),
 ]
 
 

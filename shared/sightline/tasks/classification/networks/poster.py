@@ -163,7 +163,7 @@ class PosterBody(nn.Module):
 
 def _stem(channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(3, channels, 5, stride=2, padding=2, bias=False), nn.GroupNorm(8, channels), nn.ReLU(inplace=True)
+        nn.Conv2d(3, channels, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
     )
 
 

@@ -9,17 +9,16 @@ from torch import nn
 
 from sightline.tasks.classification.settings import Cnn, TinyVgg
 
-_GROUPS = 8
 _VGG_CELLS = 4
 """Side of the feature map that TinyVGG passes to its heads, whatever the size of the image."""
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions with group norms, and a shortcut (He et al., 2016).
+    """Two convolutions with batch norms, and a shortcut (He et al., 2016).
 
     Args:
-        inputs: Channels of the input, a multiple of 8.
-        channels: Channels of the output, a multiple of 8.
+        inputs: Channels of the input.
+        channels: Channels of the output.
         stride: Stride of the first convolution.
     """
 
@@ -34,9 +33,7 @@ class ResidualBlock(nn.Module):
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != channels:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-            )
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Compute [B, channels, H / stride, W / stride]."""
