@@ -4,6 +4,7 @@ import pytest
 
 from sightline.config.decode import decode
 from sightline.config.defaults import default_document
+from sightline.config.labels import Keypoints
 from sightline.config.metric_choice import check_best_metric, check_select_by
 from sightline.config.task_declarations import (
     Reading,
@@ -15,6 +16,7 @@ from sightline.config.task_declarations import (
     task_declaration,
     task_names,
 )
+from sightline.data.label_schema import schema_of
 from sightline.errors import ConfigurationError
 from sightline.tasks.base import TASKS, load_task
 from sightline.tasks.detection.metrics import READINGS
@@ -82,13 +84,16 @@ def test_a_task_that_is_declared_is_there():
     assert set(task_names()) == set(TASKS) == set(EVALUATORS)
     for name in task_names():
         assert load_task(name).name == name
-        assert open_evaluator(name, "none", {1: "a"}).prediction
+        assert open_evaluator(name, "none", {1: "a"}, schema_of(Keypoints(names=("a", "b")))).prediction
         assert task_declaration(name).main_metric in task_declaration(name).metric_names
 
 
 def test_lists_of_metrics_are_made_from_the_declarations():
-    assert listed_metrics() == ["mask_AP", "box_AP", "dv_mAP", "EIR", "mask_AP50", "box_AP50"]
-    assert charted_metrics() == ["box_AP", "box_AP50", "mask_AP", "mask_AP50"]
+    listed, charted = listed_metrics(), charted_metrics()
+    assert listed[:6] == ["mask_AP", "box_AP", "dv_mAP", "EIR", "mask_AP50", "box_AP50"]
+    assert charted[:4] == ["box_AP", "box_AP50", "mask_AP", "mask_AP50"]
+    assert {"keypoint_AP", "keypoint_AP50", "keypoint_PCK"} <= set(listed) & set(charted)
+    assert len(set(listed)) == len(listed)
     assert [metric.name for metric in headline_metrics("object_detection")] == ["box_AP50", "EIR"]
     assert index_metrics("instance_segmentation") == ["mask_AP", "box_AP50", "mask_AP50", "dv_mAP", "EIR"]
     assert list(known_metrics(["instance_segmentation", "unknown"])) == ALL.split(", ")
