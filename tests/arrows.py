@@ -3,7 +3,6 @@
 import hashlib
 import json
 
-
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -1,4 +1,4 @@
-"""Keypoints: both networks train, predict, are exported and start from other models; boxes come from where they should."""
+"""Keypoints: both networks train, predict, are exported, and start from other models; where boxes come from."""
 
 import dataclasses
 import logging
@@ -41,6 +41,13 @@ def test_every_parameter_has_a_gradient_also_beside_an_image_without_objects(mod
     assert "keypoint" in losses
     assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
     sum(losses.values()).backward()
+    assert [name for name, one in network.named_parameters() if one.grad is None] == []
+
+
+def test_an_hrnet_has_no_parameters_without_use(tmp_path):
+    network = build(type(HEATMAP)(**HEATMAP.model_dump() | {"backbone": "hrnet_w18_small"})).train()
+    dataset = make_dataset(tmp_path, 2)
+    TASK.losses(network, [dataset.sample(0, 1)], CPU)["keypoint"].backward()
     assert [name for name, one in network.named_parameters() if one.grad is None] == []
 
 

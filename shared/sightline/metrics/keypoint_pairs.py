@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Pair:
 
     @property
     def close(self) -> npt.NDArray[np.bool_]:
-        """bool [K]: which keypoints are labeled and found."""
+        """Bool [K]: which keypoints are labeled and found."""
         if self.distances is None:
             return np.zeros_like(self.labelled)
         return self.labelled & (self.distances <= PCK_SHARE * self.diagonal)
@@ -68,17 +69,17 @@ def best_pairs(
     for annotation in truth["annotations"]:
         objects[annotation["image_id"], annotation["category_id"]].append(annotation)
     pairs = []
-    for (image_id, category_id), annotations in objects.items():
+    for (image_id, category_id), true in objects.items():
         found = of_image.get(image_id)
         table = similarities.get((image_id, category_id), np.zeros((0, 0)))
-        labelled = [annotation.get("num_keypoints", 0) > 0 for annotation in annotations]
+        labelled = [annotation.get("num_keypoints", 0) > 0 for annotation in true]
         chosen = _matched(table * np.array(labelled)) if table.size else {}
         points = np.zeros((0, 0, 3))
         if found is not None:
             indices = np.flatnonzero(found.category_ids == category_id)
             order = indices[np.argsort(-found.scores[indices], kind="mergesort")][:most]
             points = found.keypoints[order].astype(np.float64)
-        for index, annotation in enumerate(annotations):
+        for index, annotation in enumerate(true):
             if labelled[index]:
                 other = chosen.get(index)
                 similarity = 0.0 if other is None else float(table[other, index])
@@ -104,6 +105,6 @@ def _pair(annotation: CocoAnnotation, found: npt.NDArray[np.float64] | None, sim
         points[:, 2] > 0,
         distances,
         similarity,
-        float(np.hypot(*annotation["bbox"][2:])),
+        math.hypot(*annotation["bbox"][2:]),
         max(float(annotation["area"]), 1.0) ** 0.5,
     )

@@ -49,8 +49,8 @@ def landmarks_of(predictor: Predictor, mode: LandmarkMode) -> Drawing:
     schema = None if keypoints is None else schema_of(keypoints)
     if schema is None:
         raise ModelFileError(
-            f"--draw landmarks: the model is for the task {predictor.card.task}, and predicts no keypoints; use a model "
-            "of the task keypoints, or leave --draw out"
+            f"--draw landmarks: the model is for the task {predictor.card.task}, and predicts no keypoints; use a "
+            "model of the task keypoints, or leave --draw out"
         )
     return lambda image, prediction: draw_landmarks(image, prediction.keypoints[..., :2], schema, mode)
 

@@ -8,10 +8,10 @@ from typing import Any
 from sightline.report.sections import DRAWN_IMAGES, CurvesSection, Section, TableSection
 
 NOTE = (
-    "Keypoint AP: mean over object keypoint similarity (OKS) 0.50 to 0.95, detections of all scores, at most 20 per class "
-    "and image. PCK: share of the labeled keypoints, visible or hidden, that lie within 0.2 of the diagonal of their "
-    "object's box; an object without a detection has none. Errors are means over objects with a detection; the relative "
-    "error is divided by the square root of the object's area."
+    "Keypoint AP: mean over object keypoint similarity (OKS) 0.50 to 0.95, detections of all scores, at most 20 per "
+    "class and image. PCK: share of the labeled keypoints, visible or hidden, that lie within 0.2 of the diagonal of "
+    "their object's box; an object without a detection has none. Errors are means over objects with a detection; the "
+    "relative error is divided by the square root of the object's area."
 )
 
 

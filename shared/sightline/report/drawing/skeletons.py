@@ -16,6 +16,7 @@ LEFT: Colour = (255, 140, 0)
 RIGHT: Colour = (0, 150, 255)
 MIDDLE: Colour = (60, 200, 90)
 _OUTLINE: Colour = (20, 20, 20)
+_HOLLOW: Colour = (255, 255, 255)
 
 
 def side_colours(schema: KeypointSchema) -> list[Colour]:
@@ -60,6 +61,6 @@ def draw_skeletons(
 def _joint(pen: ImageDraw.ImageDraw, x: float, y: float, colour: Colour, *, radius: float, hollow: bool) -> None:
     box = (x - radius, y - radius, x + radius, y + radius)
     if hollow:
-        pen.ellipse(box, None, colour, max(1, round(radius / 2)))
+        pen.ellipse(box, _HOLLOW, colour, max(1, round(radius / 2)))
     else:
         pen.ellipse(box, colour, _OUTLINE, 1)

@@ -68,8 +68,9 @@ class CropGraph(nn.Module):
             sizes: Height and width of each image, int64 [B, 2]; it is at the top left, the rest is ignored.
 
         Returns:
-            One object per image: ``boxes`` float32 [B, 1, 4], the whole image; ``scores`` float32 [B, 1], the mean score
-            of the keypoints; ``labels`` int64 [B, 1], all 1; ``keypoints`` float32 [B, 1, K, 3], as for Keypoint R-CNN.
+            One object per image: ``boxes`` float32 [B, 1, 4], the whole image; ``scores`` float32 [B, 1], the mean
+            score of the keypoints; ``labels`` int64 [B, 1], all 1; ``keypoints`` float32 [B, 1, K, 3], as for Keypoint
+            R-CNN.
         """
         batch = self.normalization(images, sizes)
         boxes = torch.cat((torch.zeros_like(sizes), sizes.flip(1)), dim=1).to(batch.dtype)

@@ -59,8 +59,9 @@ class KeypointHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
             losses["loss_keypoint"] = self._keypoint_loss(features, image_shapes, targets)
             return detections, losses
         boxes = [one["boxes"] for one in detections]
-        points = decode_maps(self.maps(features, boxes, image_shapes), MAP_SIGMA)
-        for one, of_image, around in zip(detections, points.split([len(one) for one in boxes]), boxes, strict=True):
+        decoded = decode_maps(self.maps(features, boxes, image_shapes), MAP_SIGMA)
+        points = torch.split(decoded, [len(one) for one in boxes])
+        for one, of_image, around in zip(detections, points, boxes, strict=True):
             one["keypoints"] = keypoints_in_image(of_image, around, MAP_SIZE)
         return detections, losses
 
@@ -87,7 +88,7 @@ class KeypointHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
                 for target, of_image, chosen, around in zip(targets, matched, positive, boxes, strict=True)
             ]
         )
-        wanted, weights = map_targets(points, *logits.shape[2:], MAP_SIGMA)
+        wanted, weights = map_targets(points, *MAP_SIZE, MAP_SIGMA)
         if not weights.any():
             return logits.sum() * 0
         return (map_losses(logits, wanted) * weights).sum() / weights.sum()

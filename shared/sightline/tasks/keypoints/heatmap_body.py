@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,11 +28,20 @@ class HighResolutionBody(TimmBody):
 
         if name not in timm.list_models():
             raise unknown_backbone(TIMM + name, [TIMM + known for known in timm.list_models("hrnet*")])
-        self.create: Callable[..., nn.Module] = partial(
-            timm.create_model, name, features_only=True, feature_location="", out_indices=(1,)
-        )
+        self.create: Callable[..., nn.Module] = partial(_high_resolution, name)
         self.network = self.create()
         self.channels: list[int] = self.network.feature_info.channels()  # type: ignore[union-attr, operator]
+
+
+def _high_resolution(name: str, **options: Any) -> nn.Module:  # noqa: ANN401  (arguments of timm)
+    """An HRNet without the parts of its last stage that only coarser features need."""
+    import timm
+
+    network: Any = timm.create_model(name, features_only=True, feature_location="", out_indices=(1,), **options)
+    last = network.stage4[-1]
+    last.fuse_layers = last.fuse_layers[:1]
+    made: nn.Module = network
+    return made
 
 
 class Features(nn.Module):

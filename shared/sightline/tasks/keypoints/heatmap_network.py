@@ -50,6 +50,7 @@ class KeypointMaps(nn.Module):
         self.backbone = Features(model)
         self.predictor = nn.Conv2d(self.backbone.out_channels, len(names), 1)
         nn.init.normal_(self.predictor.weight, std=1e-3)
+        assert self.predictor.bias is not None  # noqa: S101
         nn.init.zeros_(self.predictor.bias)
         self.transform = InputBatch(Preprocessing(model.image_size))
         self.map_size = model.crop_hw[0] // STRIDE, model.crop_hw[1] // STRIDE
@@ -65,7 +66,7 @@ class KeypointMaps(nn.Module):
         boxes = [target["boxes"] for target in targets]
         places = torch.cat([boxes[0].new_full((len(one),), place) for place, one in enumerate(boxes)])
         points = self.keypoints(batch, places, torch.cat(boxes))
-        return [{"keypoints": of_image} for of_image in points.split([len(one) for one in boxes])]
+        return [{"keypoints": of_image} for of_image in torch.split(points, [len(one) for one in boxes])]
 
     def keypoints(self, batch: torch.Tensor, places: torch.Tensor, boxes_xyxy: torch.Tensor) -> torch.Tensor:
         """The keypoints in boxes: float32 [N, K, 3], x and y in pixels of the images, and score.
@@ -105,7 +106,7 @@ class KeypointMaps(nn.Module):
         losses = (map_losses(logits, wanted) * weights).sum(dim=1)
         means = [
             loss.sum() / weight.sum().clamp(min=1)
-            for loss, weight in zip(losses.split(counts), weights.split(counts), strict=True)
+            for loss, weight in zip(torch.split(losses, counts), torch.split(weights, counts), strict=True)
         ]
         return torch.stack(means).mean()
 

@@ -56,8 +56,8 @@ def map_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def decode_maps(logits: torch.Tensor, sigma: float) -> torch.Tensor:
     """The keypoints of maps, more exact than a cell (DARK: Zhang et al., 2020, arXiv 1910.06278).
 
-    The logarithm of the smoothed map around its highest cell is taken as a quadratic function, as that of a Gaussian is,
-    whose maximum follows from its derivatives.  Only the neighborhood of the highest cell is smoothed.
+    The logarithm of the smoothed map around its highest cell is taken as a quadratic function, as that of a Gaussian
+    is, whose maximum follows from its derivatives.  Only the neighborhood of the highest cell is smoothed.
 
     Args:
         logits: float32 [N, K, H, W].

@@ -83,7 +83,7 @@ class TwoStageGraph(nn.Module):
     def detect(
         self, images: torch.Tensor, sizes: torch.Tensor
     ) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The levels of the pyramid that regions are pooled from; and boxes, scores and labels as in :meth:`forward`."""
+        """The pyramid levels that regions are pooled from; and boxes, scores and labels as in :meth:`forward`."""
         features = list(self.backbone(self.normalization(images, sizes)).values())
         proposals, is_proposal = self._propose(features, sizes, (images.shape[2], images.shape[3]))
         pooled = features[: self._levels]
