@@ -45,7 +45,7 @@ def to_coco(folder: Path) -> int:
         for image in images
     ]
     splits = assign_splits(entries, [], data.splits, tying_distance(data)).splits
-    documents = merge(images, [split for split in splits if split], data.classes, "plates")
+    documents = merge(images, [split for split in splits if split], data, "plates")
     return sum(len(document["images"]) for document in documents.values())
 
 

@@ -160,9 +160,10 @@ def record(folder, size, objects):
     shapes = [entry for drawn in objects for entry in drawn.shapes]
     text = json.dumps(document(*shapes, imagePath="a.png", imageWidth=size[0], imageHeight=size[1]))
     (folder / "a.json").write_text(text)
-    annotations = read_folder(folder, settings(classes=CLASSES))
+    data = settings(classes=CLASSES)
+    annotations = read_folder(folder, data)
     assert {fault.kind for fault in annotations.faults} <= {"outside_image"}
-    return merge(annotations.images, ["val"], CLASSES, "d")["val"]
+    return merge(annotations.images, ["val"], data, "d")["val"]
 
 
 def detect(objects):

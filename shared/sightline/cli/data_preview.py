@@ -81,20 +81,20 @@ class _Opened:
 @contextmanager
 def _opened(source: str, config: Config) -> Iterator[_Opened]:
     from sightline.data.formats.coco import read_coco
-    from sightline.data.formats.labelme.folder import read_folder
+    from sightline.data.formats.registry import read_annotations
     from sightline.data.repository.checkout import checked_out
     from sightline.data.workspace import Workspace
     from sightline.temporary_folder import temporary_folder
 
     if Path(source).is_dir():
         with temporary_folder("preview") as extracted:
-            yield _labelled(read_folder(Path(source), config.data), Path(source), Path(extracted), config)
+            yield _labelled(read_annotations(Path(source), config.data), Path(source), Path(extracted), config)
         return
     tag = DatasetTag.parse(source)
     with checked_out(Workspace.of(config), source) as checkout, temporary_folder("preview") as extracted:
         if tag.kind == "ann":
             folder = checkout.path / tag.folder
-            yield _labelled(read_folder(folder, config.data), folder, Path(extracted), config)
+            yield _labelled(read_annotations(folder, config.data), folder, Path(extracted), config)
         else:
             document = read_coco(checkout.path / tag.folder / "train.json")
             yield _Opened(document, checkout.path, [image["file_name"] for image in document["images"]])

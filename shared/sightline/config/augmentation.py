@@ -43,7 +43,7 @@ class Flip(Change):
         {}, description="Classes that become each other in a mirrored image, such as {left_hand: right_hand}"
     )
     keypoint_pairs: tuple[tuple[int, int], ...] = Field(
-        (), description="Keypoints that become each other, by index from 0, such as [[1, 2]] for the eyes"
+        (), description="Keypoints that become each other, by index from 0; empty: data.keypoints.flip_pairs"
     )
 
 

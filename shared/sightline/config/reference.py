@@ -166,7 +166,9 @@ def _values(whole: Schema, field: Schema) -> str:
         return _list_values(whole, field)
     if kind == "object":
         inner = field.get("additionalProperties")
-        return f"mapping to {_values(whole, inner)}" if isinstance(inner, Mapping) else "mapping"
+        if isinstance(inner, Mapping):
+            return f"mapping to {_values(whole, _resolved(whole, inner))}"
+        return f"mapping with {', '.join(field['properties'])}" if "properties" in field else "mapping"
     names = {"integer": "whole number", "number": "number", "string": "string", "boolean": "true | false"}
     return f"{names.get(str(kind), str(kind))}{_range(field)}"
 

@@ -96,7 +96,7 @@ class LabelledImage:
     """One image with its instances.
 
     Attributes:
-        file: Path of the annotation file relative to the annotation folder, POSIX; that of the image if the folder itself
+        file: Path of the annotation file relative to the annotation folder, POSIX; that of the image if its folder
             is the label.
         image: Path of the image file relative to that folder, POSIX; for an image embedded in the JSON, its path in the
             training set's folder after extraction: ``images/`` and the JSON's path with the extension of the image's

@@ -93,7 +93,9 @@ def draw_split(
         picture = read_listed_image(root, listed, max_pixels)
         annotations = [entry for entry in truth["annotations"] if entry["image_id"] == listed["id"]]
         drawing = drawing_name(listed["id"], listed["file_name"])
-        save_drawing(evaluator.draw_truth(picture, annotations), files / "drawn" / "truth" / drawing)
+        save_drawing(
+            evaluator.draw_truth(picture, annotations, listed.get("labels", ())), files / "drawn" / "truth" / drawing
+        )
         for model, predictions in found.items():
             folder = f"drawn/{plain_name(model)}"
             save_drawing(evaluator.draw(picture, predictions[listed["id"]]), files / folder / drawing)

@@ -16,7 +16,8 @@ from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
 from sightline.data.annotations import Annotations, Fault
 from sightline.data.dvc.objects import read_dvc_file
-from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats.labelme.folder import stopping_faults
+from sightline.data.formats.registry import read_annotations
 from sightline.data.git.commands import explain_os_errors
 from sightline.data.git.decisions import OutpacedError
 from sightline.data.git.origin import find_places, follow, require_same_tags
@@ -154,7 +155,7 @@ def _require_same(found: TrainingSet, config: Config, source: Checkout) -> None:
 def _publish(config: Config, source: Checkout) -> PublishedSet:
     """Read, validate, split, merge and publish; repeat the split if another version was published first."""
     tag = DatasetTag.parse(source.tag)
-    annotations = read_folder(source.path / tag.folder, config.data)
+    annotations = read_annotations(source.path / tag.folder, config.data)
     _stop_on_faults(annotations, config, source)
     deadline = time.monotonic() + config.data.timeout_seconds
     while True:

@@ -95,8 +95,14 @@ class Evaluator(Protocol):
         """Draw a prediction on a copy of the image."""
         ...
 
-    def draw_truth(self, image: Image, annotations: Sequence[CocoAnnotation]) -> Image:
-        """Draw the truth on a copy of the image, in the same way as :meth:`draw`."""
+    def draw_truth(self, image: Image, annotations: Sequence[CocoAnnotation], labels: Sequence[int] = ()) -> Image:
+        """Draw the truth on a copy of the image, in the same way as :meth:`draw`.
+
+        Args:
+            image: RGB.
+            annotations: The objects of the image.
+            labels: Category ids of the classes of the whole image.
+        """
         ...
 
 

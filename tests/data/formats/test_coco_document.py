@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from sightline.config.data import Data
 from sightline.data.annotations import Instance, LabelledImage
 from sightline.data.formats.coco import coco_bytes, read_coco, validate_coco
 from sightline.data.recording.merge import merge
@@ -21,7 +22,7 @@ def labelled(name: str, *labels: str, embedded: bytes | None = None) -> Labelled
 @pytest.fixture
 def documents():
     of = [labelled("a", "cat", "dog"), labelled("b", "dog"), labelled("c", embedded=b"jpeg"), labelled("d", "cat")]
-    return merge(of, ["train", "val", "test", "train"], ["dog", "cat", "bird"], "pets")
+    return merge(of, ["train", "val", "test", "train"], Data(repository=".", classes=("dog", "cat", "bird")), "pets")
 
 
 def test_ids_run_from_one_through_all_documents(documents):
@@ -61,7 +62,7 @@ def test_two_files_that_annotate_one_image_are_named():
     one, other = labelled("a", "cat"), labelled("a", "dog")
     other = LabelledImage("again.json", *(getattr(other, name) for name in LabelledImage.__slots__[1:]))
     with raises(DataError, "a.json", "again.json", "a.jpg"):
-        merge([one, other], ["train", "train"], ["cat", "dog"], "pets")
+        merge([one, other], ["train", "train"], Data(repository=".", classes=("cat", "dog")), "pets")
 
 
 @pytest.mark.parametrize(

@@ -256,3 +256,36 @@ def test_no_leak_and_no_move_whatever_comes(seed, old_count, new_count, groups):
         for other, other_side in kept:
             near = (one.perceptual_hash ^ other.perceptual_hash).bit_count() <= DISTANCE
             assert side == other_side or not (near or one.group == other.group)
+
+
+def split_counts(of, given, fractions=None):
+    return Counter(assign_splits(of, [], fractions or Splits(), DISTANCE, given).splits)
+
+
+def test_images_with_a_given_split_keep_it():
+    of, given = images(30), ["test", "val", "train"] * 5 + [None] * 15
+    splits = assign_splits(of, [], Splits(), DISTANCE, given).splits
+    assert splits[:15] == given[:15]
+    assert None not in splits
+
+
+def test_an_earlier_version_wins_over_a_given_split():
+    of = images(6)
+    before = earlier(of[:1], ["test"])
+    assert assign_splits(of, before, Splits(), DISTANCE, ["train"] * 3 + ["val"] * 3).splits[0] == "test"
+
+
+def test_given_splits_without_test_leave_it_empty():
+    assert split_counts(images(20), ["train"] * 15 + ["val"] * 5) == {"train": 15, "val": 5}
+
+
+def test_given_splits_without_val_take_it_from_train():
+    counts = split_counts(images(100), ["train"] * 80 + ["test"] * 20)
+    assert counts["test"] == 20
+    assert counts["val"] == pytest.approx(100 * 0.15 / 0.85, abs=2)
+
+
+def test_an_image_that_looks_like_another_in_a_given_split_is_left_out_of_train():
+    of = [image(1, look=5), image(2, look=5), *images(6, start=10)]
+    splits = assign_splits(of, [], Splits(), DISTANCE, ["train", "test", *["train"] * 3, *["val"] * 3]).splits
+    assert splits[:2] == [None, "test"]

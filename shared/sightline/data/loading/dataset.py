@@ -16,6 +16,7 @@ from sightline.config.augmentation import Change
 from sightline.config.loading import Loading
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument, CocoImage, Segmentation
 from sightline.data.images import read_image, read_reduced
+from sightline.data.label_schema import keypoint_schema
 from sightline.data.loading.augmentations.pipeline import Augmenter
 from sightline.data.loading.bottleneck import LoadingFacts
 from sightline.data.loading.cache import ImageCache
@@ -44,6 +45,8 @@ class Sample:
         segmentations: N outlines in input pixels; masks are drawn as late as possible.
         keypoints: float32 [N, K, 3]: x, y in input pixels, and visibility (0: not labeled); None if the training set
             has none.
+        image_labels: float32 [C]: the share of each category that applies to the whole image, 0 to 1, in the order of
+            the document's categories; None if the training set has no label sets.
         seed: Seed of all random choices that the network makes for this sample, 0 to 2**63 - 1.
         canvas_hw: Height and width in pixels that all images of the iteration are padded to, over all processes, so
             that the result does not depend on how a batch is divided; a smaller one has no effect.
@@ -55,6 +58,7 @@ class Sample:
     labels: npt.NDArray[np.int64]
     segmentations: list[Segmentation]
     keypoints: npt.NDArray[np.float32] | None = None
+    image_labels: npt.NDArray[np.float32] | None = None
     seed: int = 0
     canvas_hw: tuple[int, int] = (0, 0)
 
@@ -99,7 +103,11 @@ class CocoDataset:
             self._annotations[annotation["image_id"]].append(annotation)
         self._image_size = image_size
         self._max_pixels = max_pixels
-        self._augment = Augmenter(augmentation, [category["name"] for category in document["categories"]])
+        self._classified = bool(document.get("label_sets"))
+        schema = keypoint_schema(document)
+        self._num_keypoints = len(schema.names) if schema else 0
+        names = [category["name"] for category in document["categories"]]
+        self._augment = Augmenter(augmentation, names, schema.flip_pairs if schema else ())
         self._seed = seed
         self._loading = loading
         sizes = (self.fitted_size(index)[::-1] for index in range(len(self._images)))
@@ -137,7 +145,9 @@ class CocoDataset:
     def order(self, batch_size: int, seed: int) -> Order:
         """The order of the images for batches of this size, by the settings for sampling."""
         classes = [
-            [self._labels[one["category_id"]] for one in self._annotations[image["id"]]] for image in self._images
+            [self._labels[one["category_id"]] for one in self._annotations[image["id"]]]
+            + [self._labels[category_id] for category_id in image.get("labels", ())]
+            for image in self._images
         ]
         aspects = np.array([image["width"] / image["height"] for image in self._images])
         return Order(
@@ -176,6 +186,7 @@ class CocoDataset:
             labels=objects.labels,
             segmentations=objects.outlines,
             keypoints=None if objects.keypoints is None else objects.keypoints.astype(np.float32),
+            image_labels=scene.image_labels,
             seed=seed,
             canvas_hw=canvas_hw,
         )
@@ -190,20 +201,24 @@ class CocoDataset:
         height, width = self.fitted_size(index)
         objects = self._objects(self._annotations[listed["id"]])
         placed = objects.moved(scaling(width / listed["width"], height / listed["height"]), width, height)
-        return Scene.of(self._fitted(index, width, height), placed)
+        return Scene.of(self._fitted(index, width, height), placed, self._image_labels(listed))
+
+    def _image_labels(self, listed: CocoImage) -> npt.NDArray[np.float32] | None:
+        if not self._classified:
+            return None
+        labels = np.zeros(len(self._labels), dtype=np.float32)
+        labels[[self._labels[category_id] - 1 for category_id in listed["labels"]]] = 1.0
+        return labels
 
     def _objects(self, annotations: Sequence[CocoAnnotation]) -> Objects:
         boxes = np.array([annotation["bbox"] for annotation in annotations], dtype=np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         labels = np.array([self._labels[annotation["category_id"]] for annotation in annotations], dtype=np.int64)
-        keypoints = [annotation["keypoints"] for annotation in annotations if "keypoints" in annotation]
-        complete = len(keypoints) == len(annotations) > 0
-        return Objects(
-            labels,
-            boxes,
-            [annotation["segmentation"] for annotation in annotations],
-            np.array(keypoints, dtype=np.float64).reshape(len(keypoints), -1, 3) if complete else None,
-        )
+        outlines = [annotation["segmentation"] for annotation in annotations]
+        if not self._num_keypoints:
+            return Objects(labels, boxes, outlines)
+        keypoints = np.array([annotation["keypoints"] for annotation in annotations], dtype=np.float64)
+        return Objects(labels, boxes, outlines, keypoints.reshape(-1, self._num_keypoints, 3))
 
     def _fitted(self, index: int, width: int, height: int) -> Image.Image:
         """An image at the size of the network's input, from the caches if it is there."""

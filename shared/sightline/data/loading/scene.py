@@ -152,6 +152,8 @@ class Scene:
         matrix: From the image to the canvas, see :mod:`sightline.data.loading.geometry`.
         width: Width of the canvas, which never changes: that of the fitted image, in pixels.
         height: Height of the canvas, pixels.
+        image_labels: float32 [C]: the share of each category that applies to the whole image, 0 to 1; None if the
+            training set has no label sets.
     """
 
     image: Image.Image
@@ -159,11 +161,12 @@ class Scene:
     matrix: Matrix
     width: int
     height: int
+    image_labels: npt.NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, image: Image.Image, objects: Objects) -> Scene:
+    def of(cls, image: Image.Image, objects: Objects, image_labels: npt.NDArray[np.float32] | None = None) -> Scene:
         """An image on a canvas of its own size."""
-        return cls(image, objects, np.eye(3), *image.size)
+        return cls(image, objects, np.eye(3), *image.size, image_labels)
 
     def moved(self, matrix: Matrix) -> Scene:
         """The scene after another movement on the canvas; the pixels are not touched yet."""
@@ -176,4 +179,5 @@ class Scene:
         return Scene.of(
             warp_image(self.image, self.matrix, self.width, self.height),
             self.objects.moved(self.matrix, self.width, self.height),
+            self.image_labels,
         )

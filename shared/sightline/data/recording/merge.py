@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sightline.config.data import Data
-from sightline.data.annotations import Instance, LabelledImage
+from sightline.data.annotations import Instance, LabelledImage, SplitName
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument, CocoImage, validate_coco
 from sightline.data.label_schema import categories_of, label_sets_of
-from sightline.data.recording.filling import SPLITS, SplitName
+from sightline.data.recording.filling import SPLITS
 from sightline.errors import DataError
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sightline.config.data import Data, Splits
-from sightline.data.recording.filling import SPLITS, Group, SplitName, fill_splits
+from sightline.data.annotations import SplitName
+from sightline.data.recording.filling import SPLITS, Group, fill_splits
 from sightline.data.recording.fingerprint import tie_images
 from sightline.errors import DataError
 

@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sightline.config.data import Data
-from sightline.data.annotations import Annotations, LabelledImage
+from sightline.data.annotations import Annotations, LabelledImage, SplitName
 from sightline.data.formats.coco import CocoDocument, coco_bytes
-from sightline.data.recording.filling import SPLITS, SplitName
+from sightline.data.recording.filling import SPLITS
 from sightline.data.recording.merge import file_name, merge
 from sightline.data.recording.split import EarlierImage, SplitImage, assign_splits, check_leaks, tying_distance
 from sightline.documents import DocumentError, DocumentKind

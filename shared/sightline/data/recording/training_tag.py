@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.data.annotations import LabelledImage
+from sightline.data.annotations import LabelledImage, SplitName
 from sightline.data.dvc.publish import publish_folder
 from sightline.data.formats.coco import CocoDocument, decode_coco
 from sightline.data.git.commands import explain_os_errors, git
 from sightline.data.git.decisions import SIGHTLINE, Change, OutpacedError, decide
 from sightline.data.git.references import TAGS, References, read_references
-from sightline.data.recording.filling import SPLITS, SplitName
+from sightline.data.recording.filling import SPLITS
 from sightline.data.recording.training_set import TrainingSet, from_bytes, write_training_set
 from sightline.data.repository.checkout import Checkout, clone
 from sightline.data.repository.history import list_tags, open_history

@@ -79,7 +79,7 @@ class PicturesHook(Hook):
         image = read_listed_image(validation.root, listed, validation.max_pixels)
         annotations = [one for one in validation.truth["annotations"] if one["image_id"] == listed["id"]]
         pair = [
-            evaluator.draw_truth(image, annotations),
+            evaluator.draw_truth(image, annotations, listed.get("labels", ())),
             evaluator.draw(image, training.predictions[place].above(SCORE)),
         ]
         both = _side_by_side(pair)

@@ -100,6 +100,11 @@ class DetectionEvaluator:
         """See :func:`sightline.report.drawing.draw.draw_detections`."""
         return draw_detections(image, prediction, self._names)
 
-    def draw_truth(self, image: Image, annotations: Sequence[CocoAnnotation]) -> Image:
+    def draw_truth(
+        self,
+        image: Image,
+        annotations: Sequence[CocoAnnotation],
+        labels: Sequence[int] = (),  # noqa: ARG002
+    ) -> Image:
         """Draw boxes and classes, and masks if the task has them."""
         return draw_truth(image, annotations, self._names, masks="mask" in self._overlaps)

@@ -32,6 +32,7 @@ class Shape:
         points: ``(x, y)`` in pixels; NaN and infinity are possible.
         group_id: Shapes with the same label and number are one instance; None: an instance of its own.
         mask: Base64 text of a PNG, for the kind ``mask``.
+        flags: Flags of the shape that are true.
     """
 
     index: int
@@ -41,6 +42,7 @@ class Shape:
     points: tuple[tuple[float, float], ...]
     group_id: int | None
     mask: str | None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,8 @@ def _shape(index: int, entry: object) -> Shape:
     mask = entry.get("mask")
     if mask is not None and not isinstance(mask, str):
         raise _WrongFieldError(f"'mask' must be a string, got {_name(mask)}")
-    _flags(entry)
-    return Shape(index, label, label, "polygon" if kind is None else kind, _points(entry.get("points")), group_id, mask)
+    flags, points = _flags(entry), _points(entry.get("points"))
+    return Shape(index, label, label, "polygon" if kind is None else kind, points, group_id, mask, flags)
 
 
 def _points(value: object) -> tuple[tuple[float, float], ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sightline.config.data import Data
 from sightline.data.annotations import Fault, FaultKind, LabelledImage
+from sightline.data.formats.image_labels import LabelSetReader
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES, LabelmeFile, Shape, parse
 from sightline.data.formats.labelme.image import FoundImage, find_image
 from sightline.data.formats.labelme.instances import ShapeReader, ShapesResult, count_dropped
@@ -61,6 +62,8 @@ def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileRea
         reading.faults = shape_faults
         count_dropped(reading.dropped, shape_faults, data)
         return reading
+    if data.label_sets:
+        return _read_labels(root, file, parsed, data, reading)
     reading.labels.update(parsed.labels)
     labels = LabelMap(data, classes_known=classes_known)
     meant = tuple(_with_target(shape, labels) for shape in parsed.shapes)
@@ -83,6 +86,20 @@ def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileRea
         if kind and fault.label and labels.is_class(target := labels.target(fault.label)):
             reading.left_out[target, kind] += 1
     reading.image = _labelled_image(file, parsed, found, shapes, data)
+    return reading
+
+
+def _read_labels(root: Path, file: str, parsed: LabelmeFile, data: Data, reading: FileReading) -> FileReading:
+    """Read the flags of a file as labels of its image; the shapes are not used."""
+    reading.labels.update(parsed.flags)
+    found, reading.names, reading.faults = find_image(root, file, parsed, data.max_pixels)
+    labels, faults = LabelSetReader(data).from_names(parsed.flags, file)
+    reading.faults += [*_compare_sizes(file, parsed, found), *faults]
+    kind = count_dropped(reading.dropped, reading.faults, data)
+    if kind:
+        reading.left_out.update((label, kind) for label in labels)
+    if found is not None and all(getattr(data.faults, fault.kind) == "embedded" for fault in reading.faults):
+        reading.image = replace(_labelled_image(file, parsed, found, ShapesResult(), data), labels=labels)
     return reading
 
 

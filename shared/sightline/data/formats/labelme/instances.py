@@ -5,16 +5,20 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sightline import strict_json
 from sightline.config.data import Data
-from sightline.data.annotations import Fault, FaultKind, Instance
+from sightline.data.annotations import Fault, FaultKind, Instance, Keypoint
 from sightline.data.formats.labelme.document import Shape
+from sightline.data.formats.labelme.keypoints import KeypointReader, ObjectKey, count_keypoint_faults
 from sightline.data.formats.labelme.shapes import (
     AREA_KINDS,
     LINE_KINDS,
+    Joined,
     Region,
+    corners,
     extent,
     is_flat,
     join,
@@ -66,11 +70,18 @@ class ShapeReader:
     def read(self, shapes: tuple[Shape, ...]) -> ShapesResult:
         """Check all shapes and join the usable ones to instances."""
         result = ShapesResult()
-        regions: dict[tuple[str, int | None, int], list[Region]] = {}
+        regions: dict[ObjectKey, list[Region]] = {}
+        seen: list[ObjectKey] = []
+        points: list[Shape] = []
         for shape in shapes:
             if self._labels.is_ignored(shape.target):
                 result.ignored += 1
                 continue
+            if self._data.keypoints.names and shape.kind == "point":
+                points.append(shape)
+                continue
+            key = shape.target, shape.group_id, shape.index if shape.group_id is None else -1
+            seen.append(key)
             faults = self._check(shape)
             region = None
             if self._usable(faults) and self._draw and self._size:
@@ -81,10 +92,24 @@ class ShapeReader:
             if kind and kind != "duplicate_shape" and self._labels.is_class(shape.target):
                 result.left_out[shape.target, kind] += 1
             if region is not None:
-                alone = shape.index if shape.group_id is None else -1
-                regions.setdefault((shape.target, shape.group_id, alone), []).append(region)
-        result.instances = [Instance(label, *join(parts)) for (label, _, _), parts in regions.items()]
+                regions.setdefault(key, []).append(region)
+        objects = {key: join(parts) for key, parts in regions.items()}
+        keypoints: Mapping[ObjectKey, tuple[Keypoint, ...]] = {}
+        if self._data.keypoints.names:
+            keypoints = self._keypoints(points, {key: objects.get(key) for key in seen}, result)
+        result.instances = [Instance(key[0], *joined, keypoints.get(key)) for key, joined in objects.items()]
         return result
+
+    def _keypoints(
+        self, points: list[Shape], objects: Mapping[ObjectKey, Joined | None], result: ShapesResult
+    ) -> dict[ObjectKey, tuple[Keypoint, ...]]:
+        """The keypoints of all objects; their faults are added to ``result``."""
+        boxes = {key: None if one is None else corners(one[1]) for key, one in objects.items()}
+        read = KeypointReader(self._file, self._data, self._size).read(points, boxes)
+        faults = [fault for fault in read.faults if self._draw or fault.kind != "outside_image"]
+        result.faults = sorted([*result.faults, *faults], key=lambda fault: fault.shape or 0)
+        count_keypoint_faults(result.dropped, faults, self._data)
+        return read.keypoints
 
     def _usable(self, faults: list[Fault]) -> bool:
         return all(getattr(self._data.faults, fault.kind) == "clip" for fault in faults)

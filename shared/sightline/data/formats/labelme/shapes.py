@@ -139,7 +139,17 @@ def region_of(shape: Shape, width: int, height: int, max_pixels: int) -> Region 
     return Region(visible, pixels, flattened) if covered_area(pixels) else None
 
 
-def join(regions: list[Region]) -> tuple[Segmentation, tuple[float, float, float, float], float]:
+Joined = tuple[Segmentation, tuple[float, float, float, float], float]
+"""Segmentation, box ``(x, y, width, height)`` and number of pixels of an instance."""
+
+
+def corners(box: tuple[float, float, float, float]) -> Extent:
+    """Left, top, right and bottom of a box ``(x, y, width, height)``."""
+    x, y, width, height = box
+    return x, y, x + width, y + height
+
+
+def join(regions: list[Region]) -> Joined:
     """Join the shapes of one instance.
 
     Returns:

@@ -18,11 +18,13 @@ class Context:
         random: The only source of randomness, so that a sample is a pure function of its seed.
         another: Returns a random image of the training set, at the size of the network's input.
         labels: Class name -> label, from 1.
+        keypoint_pairs: Keypoints that become each other in a mirrored image, by index from 0.
     """
 
     random: np.random.Generator
     another: Callable[[], Scene]
     labels: Mapping[str, int]
+    keypoint_pairs: tuple[tuple[int, int], ...] = ()
 
 
 Step = Callable[[Scene, Context], Scene]

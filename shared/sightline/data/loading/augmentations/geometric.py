@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from sightline.config.augmentation import Crop, Flip, LargeScaleJitter, Perspective, Rotate, ScaleJitter
 from sightline.data.loading.augmentations.context import Context
@@ -15,21 +16,19 @@ from sightline.data.loading.scene import Objects, Scene
 
 def flip(scene: Scene, context: Context, settings: Flip) -> Scene:
     """Mirror the image; mirrored classes and keypoints change places."""
-    swapped = replace(scene, objects=_swapped(scene.objects, context, settings))
+    table = np.arange(max(context.labels.values()) + 1)
+    for one, other in ((context.labels[one], context.labels[other]) for one, other in settings.swap.items()):
+        table[[one, other]] = other, one
+    image_labels = None if scene.image_labels is None else scene.image_labels[table[1:] - 1]
+    swapped = replace(scene, objects=_swapped(scene.objects, table, context, settings), image_labels=image_labels)
     return swapped.moved(shift(scene.width, 0) @ scaling(-1, 1))
 
 
-def _swapped(objects: Objects, context: Context, settings: Flip) -> Objects:
-    labels, keypoints = objects.labels, objects.keypoints
-    if settings.swap:
-        pairs = [(context.labels[one], context.labels[other]) for one, other in settings.swap.items()]
-        table = np.arange(max(context.labels.values()) + 1)
-        for one, other in pairs:
-            table[[one, other]] = other, one
-        labels = table[labels]
-    if settings.keypoint_pairs and keypoints is not None:
-        keypoints = keypoints[:, _mirrored_order(keypoints.shape[1], settings.keypoint_pairs)]
-    return replace(objects, labels=labels, keypoints=keypoints)
+def _swapped(objects: Objects, table: npt.NDArray[np.int64], context: Context, settings: Flip) -> Objects:
+    keypoints, pairs = objects.keypoints, settings.keypoint_pairs or context.keypoint_pairs
+    if pairs and keypoints is not None:
+        keypoints = keypoints[:, _mirrored_order(keypoints.shape[1], pairs)]
+    return replace(objects, labels=table[objects.labels], keypoints=keypoints)
 
 
 def _mirrored_order(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:

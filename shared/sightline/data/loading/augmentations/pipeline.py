@@ -38,14 +38,18 @@ class Augmenter:
     Args:
         augmentation: Their settings.
         classes: Class names; labels are 1, 2, ... in this order.
+        keypoint_pairs: Keypoints that become each other in a mirrored image, by index from 0.
 
     Raises:
         ConfigurationError: A class of the user's own cannot be used.
     """
 
-    def __init__(self, augmentation: Sequence[Change], classes: Sequence[str]) -> None:
+    def __init__(
+        self, augmentation: Sequence[Change], classes: Sequence[str], keypoint_pairs: Sequence[tuple[int, int]] = ()
+    ) -> None:
         self._changes = [(change, _step(change)) for change in augmentation]
         self._labels = {name: label for label, name in enumerate(classes, start=1)}
+        self._keypoint_pairs = tuple(keypoint_pairs)
 
     def __call__(self, scene: Scene, random: np.random.Generator, another: Callable[[], Scene]) -> Scene:
         """A randomly changed scene of the same size.
@@ -58,7 +62,7 @@ class Augmenter:
         Raises:
             StepError: A class of the user's own failed.
         """
-        context = Context(random, another, self._labels)
+        context = Context(random, another, self._labels, self._keypoint_pairs)
         for change, step in self._changes:
             if random.uniform() < change.probability:
                 scene = step(scene, context)
