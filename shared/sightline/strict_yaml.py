@@ -19,11 +19,12 @@ class YamlError(ValueError):
     """A text that is not strict YAML; the message is the reason."""
 
 
-def decode(text: str) -> Any:  # noqa: ANN401  (whatever YAML holds)
+def decode(text: str, *, numbers_as_keys: bool = False) -> Any:  # noqa: ANN401  (whatever YAML holds)
     """Decode one YAML document.
 
     Args:
         text: YAML; an empty text gives None.
+        numbers_as_keys: Whether keys may be whole numbers, as in the data sets of Ultralytics.
 
     Raises:
         YamlError: It is not YAML, or contains something that is rejected here.
@@ -31,7 +32,7 @@ def decode(text: str) -> Any:  # noqa: ANN401  (whatever YAML holds)
     if len(text) > MAX_CHARACTERS:
         raise YamlError(f"it has {len(text):,} characters, more than {MAX_CHARACTERS:,}")
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
+        return yaml.load(text, Loader=_NumberedLoader if numbers_as_keys else _Loader)  # noqa: S506  (SafeLoaders)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -55,6 +56,8 @@ class _Loader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    numbers_as_keys = False
+
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
@@ -77,9 +80,15 @@ class _Loader(yaml.SafeLoader):
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
+            if not isinstance(key, str) and not (self.numbers_as_keys and type(key) is int):
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not a string", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+class _NumberedLoader(_Loader):
+    """The same with whole numbers as keys."""
+
+    numbers_as_keys = True

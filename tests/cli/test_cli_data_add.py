@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from sightline.cli.data import command
 from sightline.cli.labelme import command as labelme
 from sightline.config.decode import decode
-from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats.labelme.folder import read_folder
+from sightline.data.formats.reading import stopping_faults
 from sightline.data.git import commands
 from sightline.errors import DataError, RepositoryError, UnknownTagError
 from tests.golden import compare, raises

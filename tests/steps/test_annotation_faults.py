@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sightline.config.decode import decode
-from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats.labelme.folder import read_folder
+from sightline.data.formats.reading import stopping_faults
 from sightline.data.recording.faults import SHOWN_LINES, fault_lines, fault_message, label_settings
 from tests.labelled_folder import names, write_images, write_labels
 

@@ -17,8 +17,9 @@ from sightline.config.data import Data, Faults
 from sightline.config.decode import decode
 from sightline.data.annotations import FAULT_KINDS, Annotations, Fault
 from sightline.data.folder_files import list_files, shown
-from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.formats.labels import LabelMap
+from sightline.data.formats.reading import stopping_faults
 from sightline.data.recording.training_set import left_out_lines
 from sightline.data.repository.adding import unstored_images
 from sightline.plural import counted

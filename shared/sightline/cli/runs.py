@@ -76,17 +76,30 @@ def show_command(*, url: str, run: str, as_json: bool) -> None:
 
 
 @command.command("compare")
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
+@click.argument("runs", metavar="A B [MORE...]", nargs=-1, required=True)
 @json_option
 @database_options
-def compare_command(*, url: str, before: str, after: str, as_json: bool) -> None:
-    """Compare run B with run A: configuration, data, code, metrics, time."""
-    from sightline.report.lineage.runs_comparison import compare_runs
-    from sightline.report.lineage.runs_text import comparison_text
+def compare_command(*, url: str, runs: tuple[str, ...], as_json: bool) -> None:
+    """Compare run B with run A: configuration, data, code, metrics, time.
 
+    Of three or more runs, and of runs with different folds of a cross-validation (data.fold), mean and spread of the
+    metrics are shown.
+    """
+    from sightline.report.lineage.runs_comparison import compare_runs
+    from sightline.report.lineage.runs_spread import is_cross_validation, spread_of_runs
+    from sightline.report.lineage.runs_text import comparison_text, spread_text
+
+    if len(runs) < 2:
+        raise click.UsageError(
+            "give at least two runs, such as the first characters of their ids; list them with sightline runs list"
+        )
     with closing(open_database(url, create=False)) as database:
-        comparison = compare_runs(_run(database, before), _run(database, after))
+        found = [_run(database, run) for run in runs]
+    if len(found) > 2 or is_cross_validation(found):
+        spread = spread_of_runs(found)
+        _print_json(spread.document()) if as_json else _show(spread_text(spread))
+        return
+    comparison = compare_runs(found[0], found[1])
     if as_json:
         _print_json(comparison.document())
     else:

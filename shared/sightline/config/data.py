@@ -130,6 +130,14 @@ class Data(Section):
     given_splits: bool = Field(
         True, description="Whether images keep the split that the annotations give them, such as a folder train or val"
     )
+    folds: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="Number of folds that record divides train and val into, for cross-validation; 0: none"
+    )
+    fold: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="The fold that is the val split of this run, from 1, while all others are its train split; 0: the "
+        "recorded splits.  Runs with a fold never change champions",
+    )
     group_pattern: str = Field(
         "",
         description="Regular expression searched in an image's path; its first capture group is the image's group",
@@ -171,6 +179,14 @@ class Data(Section):
         if any(not name.strip() or "/" in name for name in label_sets):
             raise ValueError("names of label sets without slash")
         return label_sets
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> Data:
+        if self.folds == 1:
+            raise ValueError("at least 2 data.folds, or 0 for none, but it is 1")
+        if self.fold > self.folds:
+            raise ValueError(f"data.fold to be at most data.folds, but it is {self.fold} of {self.folds}")
+        return self
 
     @field_validator("group_pattern")
     @classmethod

@@ -61,7 +61,12 @@ field, because its absence would otherwise mean a different value than before.
 
 def relevant_part(step: StepName, config: Config) -> dict[str, Any]:
     """The part of the configuration that ``step`` depends on, as JSON values."""
-    return config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
+    part = config.model_dump(mode="json", include=_SECTIONS[step], exclude=_PLACES)
+    if step == "record":
+        part["data"].pop("fold")  # all folds are trained on one training set
+    elif config.data.fold:
+        part["data"] = {"fold": config.data.fold}
+    return part
 
 
 def config_digest(step: StepName, config: Config) -> str:
@@ -81,7 +86,8 @@ def record_digest(configuration: Mapping[str, Any]) -> str:
 
     part = {name: configuration.get(name) for name in _SECTIONS["record"]}
     if isinstance(part["data"], dict):
-        part["data"] = {name: value for name, value in part["data"].items() if name not in _PLACES["data"]}
+        ignored = _PLACES["data"] | {"fold"}
+        part["data"] = {name: value for name, value in part["data"].items() if name not in ignored}
     return _digest("record", part, default_document())
 
 

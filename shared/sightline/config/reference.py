@@ -165,12 +165,16 @@ def _values(whole: Schema, field: Schema) -> str:
     if kind == "array":
         return _list_values(whole, field)
     if kind == "object":
-        inner = field.get("additionalProperties")
-        if isinstance(inner, Mapping):
-            return f"mapping to {_values(whole, _resolved(whole, inner))}"
-        return f"mapping with {', '.join(field['properties'])}" if "properties" in field else "mapping"
+        return _mapping_values(whole, field)
     names = {"integer": "whole number", "number": "number", "string": "string", "boolean": "true | false"}
     return f"{names.get(str(kind), str(kind))}{_range(field)}"
+
+
+def _mapping_values(whole: Schema, field: Schema) -> str:
+    inner = field.get("additionalProperties")
+    if isinstance(inner, Mapping):
+        return f"mapping to {_values(whole, _resolved(whole, inner))}"
+    return f"mapping with {', '.join(field['properties'])}" if "properties" in field else "mapping"
 
 
 def _list_values(whole: Schema, field: Schema) -> str:

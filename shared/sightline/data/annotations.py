@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from sightline.config.labels import Keypoints
 from sightline.data.formats.coco import Segmentation
 
 FaultKind = Literal[
@@ -145,11 +146,15 @@ class Annotations:
         dropped: Number of shapes or images that were left out or clipped, by kind of fault; kinds with a count of 0 are
             absent.
         ignored: Number of shapes with a label of ``data.ignored_labels``.
-        files: Number of JSON files that were read.
+        files: Number of annotation files that were read; 0 if folders are the labels.
         left_out: Class -> kind of fault -> number of shapes of the class that were left out; the network sees them as
             background.  Duplicates are not counted, because the object is still present once.
         labels: Number of shapes with each label, before any policy was applied.
-        unlabelled_images: Number of image files in the folder without a JSON file; they are not part of the dataset.
+        unlabelled_images: Number of image files in the folder without annotations; they are not part of the dataset.
+        format: Name of their format.
+        label_sets: Labels of whole images before any policy was applied: label set -> name -> number of images.
+        keypoints: The keypoints that the annotations declare, whatever is configured.
+        unused_columns: Columns of a table that are no label set -> number of different values.
     """
 
     images: list[LabelledImage]
@@ -160,3 +165,7 @@ class Annotations:
     files: int = 0
     labels: dict[str, int] = field(default_factory=dict)
     unlabelled_images: int = 0
+    format: str = "labelme"
+    label_sets: dict[str, dict[str, int]] = field(default_factory=dict)
+    keypoints: Keypoints = field(default_factory=Keypoints)
+    unused_columns: dict[str, int] = field(default_factory=dict)

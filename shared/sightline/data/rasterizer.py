@@ -36,6 +36,19 @@ def encode_outline(segmentation: Segmentation, height: int, width: int) -> RunLe
     return _as_text(encoded[0] if len(encoded) == 1 else coco_mask.merge(encoded))
 
 
+def encode_runs(runs: Sequence[int], height: int, width: int) -> RunLengthEncoding:
+    """Lengths of runs, column by column and beginning with uncovered pixels, as a run-length encoding.
+
+    Args:
+        runs: Their sum is ``height * width``.
+        height: Height of the image.
+        width: Width of the image.
+    """
+    from pycocotools import mask as coco_mask
+
+    return _as_text(coco_mask.frPyObjects({"size": [height, width], "counts": list(runs)}, height, width))
+
+
 def encode_mask(mask: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> RunLengthEncoding:
     """A mask, [height, width] of 0 and 1, as a run-length encoding."""
     from pycocotools import mask as coco_mask

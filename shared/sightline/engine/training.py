@@ -14,10 +14,12 @@ from sightline.config.decode import is_for_gpu, small_recipe
 from sightline.config.digest import relevant_part
 from sightline.config.schema import Config
 from sightline.config.train import Train
-from sightline.data.formats.coco import CocoDocument, read_coco
+from sightline.data.annotations import SplitName
+from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.bottleneck import LoadingFacts, data_wait_advice
 from sightline.data.loading.dataset import CACHE_FOLDER, CocoDataset
 from sightline.data.loading.workers import choose_workers
+from sightline.data.recording.folds import read_training_split
 from sightline.data.repository.checkout import Checkout
 from sightline.engine.checkpoints import Checkpoints
 from sightline.engine.group import Group
@@ -129,7 +131,8 @@ def open_training(
     """
     task = load_task(config.task)
     training_set = source.path / "training" / record.dataset
-    documents = {split: read_coco(training_set / f"{split}.json") for split in ("train", "val")}
+    splits: tuple[SplitName, ...] = ("train", "val")
+    documents = {split: read_training_split(training_set, split, config.data.fold) for split in splits}
     for split, document in documents.items():
         _require_usable(document, split, config, record.training_tag)
     config = config.model_copy(update={"model": task.fitted(config.model, documents["train"])})

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sightline.config.schema import Config
-from sightline.data.formats.coco import CocoDocument, read_coco
+from sightline.data.formats.coco import CocoDocument
+from sightline.data.recording.folds import read_training_split
 from sightline.data.repository.checkout import Checkout, checked_out
 from sightline.data.tags import DatasetTag
 from sightline.data.workspace import Workspace
@@ -49,9 +50,9 @@ def training_set_on_disk(config: Config, tag: str, expected_commit: str = "") ->
     return checked_out(Workspace.of(config), tag, expected_commit=expected_commit)
 
 
-def read_split(training_set: Checkout, split: Literal["val", "test"]) -> CocoDocument:
-    """One split of a checked-out training set; see :func:`sightline.data.formats.coco.read_coco`."""
-    return read_coco(training_set.path / DatasetTag.parse(training_set.tag).folder / f"{split}.json")
+def read_split(training_set: Checkout, split: Literal["val", "test"], fold: int = 0) -> CocoDocument:
+    """One split of a checked-out training set; see :func:`sightline.data.recording.folds.read_training_split`."""
+    return read_training_split(training_set.path / DatasetTag.parse(training_set.tag).folder, split, fold)
 
 
 def class_names(truth: CocoDocument) -> list[str]:

@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from sightline.evaluation.rivals import Rival, free_memory, load, prepare, rival
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
-from sightline.metrics.selection import Champion, best_candidate, choose, metrics_line
+from sightline.metrics.selection import Champion, Choice, best_candidate, choose, metrics_line
 from sightline.registry.champions import ChampionState, look_up_champion
 from sightline.registry.promotion import decision_holds, record_models
 from sightline.registry.results import Candidate, ChampionKind, EvaluateResult, ScoredModel, Selection, TrainResult
@@ -110,6 +110,8 @@ def _holds(
 ) -> bool:
     """Whether a finished decision is still valid: its champions exist, and have the same faults as before."""
     dataset = DatasetTag.parse(train.training_tag).dataset
+    if config.data.fold:
+        return True
     if not decision_holds(storage, dataset, config.task, result):
         return False
     doubtful = {
@@ -122,10 +124,17 @@ def _holds(
     if not doubtful:
         return True
     with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
-        truth = read_split(source, "val")
+        truth = read_split(source, "val", config.data.fold)
         pointers = {pointer.sha256: pointer for pointer in doubtful.values() if pointer is not None}
         models = folder / "models"
         return all(still_unreadable(pointer, config, truth, models, device) for pointer in pointers.values())
+
+
+def _reason_of_fold(fold: int, folds: int, choice: Choice) -> str:
+    return (
+        f"{choice.candidate} of fold {fold} of {folds}: {choice.value:.4g}; a run with data.fold measures a method and "
+        "changes no champion"
+    )
 
 
 class _Evaluation:
@@ -139,11 +148,14 @@ class _Evaluation:
         self._config, self._train, self._storage, self._folder = config, train, storage, folder
         self._tag = train.training_tag
         dataset = DatasetTag.parse(self._tag).dataset
-        self._truth, self._root = read_split(source, "val"), source.path
+        self._truth, self._root = read_split(source, "val", config.data.fold), source.path
         self._classes = class_names(self._truth)
         self._evaluator = open_evaluator(config.task, config.reading, names_by_id(self._truth))
         self._states = {
-            metric: look_up_champion(storage, dataset, metric, config.task) for metric in config.evaluate.select_by
+            metric: ChampionState(None, 0)
+            if config.data.fold
+            else look_up_champion(storage, dataset, metric, config.task)
+            for metric in config.evaluate.select_by
         }
         self._contenders = [
             _Contender(
@@ -269,6 +281,8 @@ class _Evaluation:
             minimum=settings.minimum_of(metric),
             replace_unmeasurable=settings.replace_unreadable,
         )
+        if fold := self._config.data.fold:
+            choice = replace(choice, promoted=False, reason=_reason_of_fold(fold, self._config.data.folds, choice))
         stays = kind == "measured" and not choice.promoted
         winner = next(entry for entry in self._contenders if entry.sha256 == (state.sha256 if stays else best.sha256))
         shared = self._rivals[state.sha256].shared if kind == "measured" and state.sha256 in self._rivals else None

@@ -16,7 +16,7 @@ from sightline.config.digest import config_digest, relevant_part, step_key
 from sightline.config.schema import Config
 from sightline.data.annotations import Annotations, Fault
 from sightline.data.dvc.objects import read_dvc_file
-from sightline.data.formats.labelme.folder import stopping_faults
+from sightline.data.formats.reading import stopping_faults
 from sightline.data.formats.registry import read_annotations
 from sightline.data.git.commands import explain_os_errors
 from sightline.data.git.decisions import OutpacedError

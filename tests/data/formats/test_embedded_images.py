@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from sightline.data.formats.labelme.embedded import without_orientation
-from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats.labelme.folder import read_folder
+from sightline.data.formats.reading import stopping_faults
 from sightline.data.images import exif_orientation, image_facts, read_image
 from tests.data.formats.labelme_folders import encoded, picture, settings, shape, write
 

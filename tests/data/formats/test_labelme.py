@@ -7,8 +7,9 @@ import unicodedata
 import pytest
 from PIL import Image
 
-from sightline.data.formats.labelme import folder as labelme
-from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats import parallel
+from sightline.data.formats.labelme.folder import read_folder
+from sightline.data.formats.reading import stopping_faults
 from sightline.data.images import image_facts
 from sightline.errors import DataError
 from tests.data.formats.labelme_folders import HEIGHT, SQUARE, WIDTH, document, encoded, picture, settings, shape, write
@@ -197,8 +198,8 @@ def test_a_folder_that_is_not_there_or_has_no_json_is_an_error(tmp_path):
 
 
 def test_several_processes_read_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(labelme, "_FEW_FILES", 4)
-    monkeypatch.setattr(labelme, "_CHUNK", 3)
+    monkeypatch.setattr(parallel, "_FEW_ITEMS", 4)
+    monkeypatch.setattr(parallel, "_CHUNK", 3)
     for index in range(10):
         write(tmp_path, f"{index}.json", shape(points=[[index - 5, 3], [30, 3], [20, 20]]), seed=index)
     (tmp_path / "4.jpg").write_bytes(b"broken")

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.config.decode import decode
-from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.formats.labels import LabelMap, cleaned, difference, respelled
+from sightline.data.formats.reading import stopping_faults
 from sightline.errors import ConfigurationError
 from tests.data.formats.labelme_folders import settings, shape, write
 

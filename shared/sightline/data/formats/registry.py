@@ -9,7 +9,16 @@ from sightline.config.data import AUTO_FORMAT, Data
 from sightline.data.annotations import Annotations
 from sightline.names import NameTable
 
-FORMATS = NameTable("format", {"labelme": "sightline.data.formats.labelme.folder:read_folder"})
+FORMATS = NameTable(
+    "format",
+    {
+        "labelme": "sightline.data.formats.labelme.folder:read_folder",
+        "folders": "sightline.data.formats.folders:read_folder",
+        "csv": "sightline.data.formats.csv_file:read_folder",
+        "coco": "sightline.data.formats.coco_files:read_folder",
+        "yolo": "sightline.data.formats.yolo:read_folder",
+    },
+)
 """Reads a folder of annotations of the format."""
 
 
@@ -25,8 +34,12 @@ def read_annotations(folder: Path, data: Data, *, classes_known: bool = True) ->
         The usable images, all faults, and counts of what the policies left out.
 
     Raises:
-        DataError: The folder has no annotations of the format.
+        DataError: The folder has no annotations of the format, or none or several formats are recognized.
     """
-    name = "labelme" if data.format == AUTO_FORMAT else data.format
+    name = data.format
+    if name == AUTO_FORMAT:
+        from sightline.data.formats.recognition import recognized
+
+        name = recognized(folder)
     read: Callable[..., Annotations] = FORMATS.load(name, "data.format")
     return read(folder, data, classes_known=classes_known)

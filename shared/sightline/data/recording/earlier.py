@@ -46,9 +46,10 @@ def earlier_versions(repository: str, tag: DatasetTag, timeout_seconds: float) -
         others.sort(key=lambda other: (history.date(other), other.order))
         for other in others:
             newest = from_bytes(history.read(other, "dataset.json"), f"dataset.json of {other}")
+            folds = max((image.fold for image in newest.images), default=0)
             for image in newest.images:
                 facts = SplitImage(image.sha256, int(image.perceptual_hash, 16), image.group)
-                images.setdefault(image.sha256, EarlierImage(facts, image.split))
+                images.setdefault(image.sha256, EarlierImage(facts, image.split, image.fold, folds))
     return EarlierVersions([str(other) for other in others], list(images.values()), newest, decision)
 
 

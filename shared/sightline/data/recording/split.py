@@ -55,10 +55,14 @@ class EarlierImage:
     Attributes:
         image: The image.
         split: Its split.
+        fold: Its fold, from 1; 0 if it has none.
+        folds: The number of folds of its version.
     """
 
     image: SplitImage
     split: SplitName
+    fold: int = 0
+    folds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,16 @@ from sightline.config.data import Data
 from sightline.data.annotations import Annotations, LabelledImage, SplitName
 from sightline.data.formats.coco import CocoDocument, coco_bytes
 from sightline.data.recording.filling import SPLITS
+from sightline.data.recording.fold_assignment import FoldImage, assign_folds
 from sightline.data.recording.merge import file_name, merge
-from sightline.data.recording.split import EarlierImage, SplitImage, assign_splits, check_leaks, tying_distance
+from sightline.data.recording.split import (
+    Assignment,
+    EarlierImage,
+    SplitImage,
+    assign_splits,
+    check_leaks,
+    tying_distance,
+)
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import DataError
 from sightline.plural import counted
@@ -45,6 +53,7 @@ class RecordedImage:
         height: Pixels, upright.
         size_bytes: Size of the file.
         labels: Digest of its instances; it changes if the image is relabeled.
+        fold: Its fold for cross-validation, from 1; 0 in the test split, or without folds.
     """
 
     file_name: str
@@ -57,6 +66,7 @@ class RecordedImage:
     height: int
     size_bytes: int
     labels: str
+    fold: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,7 @@ def build_training_set(
     distance = tying_distance(data)
     given = [image.split if data.given_splits else None for image in annotations.images]
     assignment = assign_splits(candidates, earlier, data.splits, distance, given)
+    folds = _folds(annotations.images, assignment, earlier, data)
     kept = [(index, split) for index, split in enumerate(assignment.splits) if split is not None]
     images, splits = [annotations.images[index] for index, _ in kept], [split for _, split in kept]
     check_leaks([candidates[index] for index, _ in kept], splits, distance)
@@ -159,7 +170,7 @@ def build_training_set(
         **{name: getattr(origin, name) for name in Origin.__slots__},
         classes=list(data.classes),
         images=[
-            _recorded(image, split, origin.dataset, assignment.groups[index])
+            dataclasses.replace(_recorded(image, split, origin.dataset, assignment.groups[index]), fold=folds[index])
             for image, split, (index, _) in zip(images, splits, kept, strict=True)
         ],
         instances=instances,
@@ -272,6 +283,17 @@ def _require_objects(instances: Mapping[str, Mapping[str, int]], tag: str) -> No
 
 def _split_image(image: LabelledImage) -> SplitImage:
     return SplitImage(image.sha256, image.perceptual_hash, image.group, frozenset(image.classes), image.image)
+
+
+def _folds(
+    images: Sequence[LabelledImage], assignment: Assignment, earlier: Sequence[EarlierImage], data: Data
+) -> dict[int, int]:
+    """The fold of each image by its index; 0 for images outside train and val, or if there are no folds."""
+    folds = dict.fromkeys(range(len(images)), 0)
+    members = [index for index, split in enumerate(assignment.splits) if split in ("train", "val") and data.folds]
+    facts = [FoldImage(images[index].sha256, assignment.groups[index], images[index].classes) for index in members]
+    known = {entry.image.sha256: entry.fold for entry in earlier if entry.folds == data.folds and entry.fold}
+    return folds | dict(zip(members, assign_folds(facts, data.folds, known) if facts else [], strict=True))
 
 
 def _recorded(image: LabelledImage, split: SplitName, dataset: str, tied: str) -> RecordedImage:

@@ -21,7 +21,8 @@ from sightline.data.dvc.objects import TrackedFolder, read_dvc_file
 from sightline.data.dvc.publish import list_fault
 from sightline.data.dvc.remote import open_remote
 from sightline.data.folder_files import FolderFiles, first_names, shown
-from sightline.data.formats.labelme.folder import read_folder, stopping_faults
+from sightline.data.formats.labelme.folder import read_folder
+from sightline.data.formats.reading import stopping_faults
 from sightline.data.git.branch import DETACHED, Branch, Published
 from sightline.data.git.origin import fetch_dataset_tags
 from sightline.data.git.references import TAGS, read_references

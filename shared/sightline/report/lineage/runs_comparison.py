@@ -78,8 +78,8 @@ class Comparison:
     def document(self) -> dict[str, Any]:
         """As JSON values; the keys are stable."""
         return {
-            "a": _side_document(self.a),
-            "b": _side_document(self.b),
+            "a": side_document(self.a),
+            "b": side_document(self.b),
             "configuration": {one.path: {"a": one.before, "b": one.now} for one in self.configuration},
             "metrics": [asdict(one) | {"difference": one.difference} for one in self.metrics],
         }
@@ -95,9 +95,9 @@ def compare_runs(a: Lineage, b: Lineage) -> Comparison:
         a: The lineage of the first run.
         b: The lineage of the second.
     """
-    sides = (_side(a), _side(b))
+    sides = (run_side(a), run_side(b))
     found = differences(run_configuration(sides[0].run), run_configuration(sides[1].run))
-    values = [_values(lineage, side) for lineage, side in zip((a, b), sides, strict=True)]
+    values = [measured_values(lineage, side) for lineage, side in zip((a, b), sides, strict=True)]
     keys = sorted(values[0].keys() | values[1].keys(), key=lambda key: (key[0] != "val", metric_order(key[1])))
     return Comparison(
         a=sides[0],
@@ -107,7 +107,8 @@ def compare_runs(a: Lineage, b: Lineage) -> Comparison:
     )
 
 
-def _side(lineage: Lineage) -> RunSide:
+def run_side(lineage: Lineage) -> RunSide:
+    """A run with the model that represents it."""
     (run,) = lineage.runs
     roles = {
         (one.use.role, one.use.metric): model
@@ -167,7 +168,8 @@ def _measured_on(lineage: Lineage, model: ModelLineage | None) -> str:
     return own[0] if own else "" if model is None else model.record.training_tag
 
 
-def _values(lineage: Lineage, side: RunSide) -> dict[tuple[str, str], float]:
+def measured_values(lineage: Lineage, side: RunSide) -> dict[tuple[str, str], float]:
+    """The metrics of the model that represents a run, by split and name, on its own training set."""
     return {
         (scores.split, name): value
         for model in lineage.models
@@ -178,7 +180,8 @@ def _values(lineage: Lineage, side: RunSide) -> dict[tuple[str, str], float]:
     }
 
 
-def _side_document(side: RunSide) -> dict[str, Any]:
+def side_document(side: RunSide) -> dict[str, Any]:
+    """A side as JSON values; the keys are stable."""
     return {
         "run_id": side.run.record.run_id,
         "state": side.run.state,

@@ -10,6 +10,7 @@ from rich.text import Text
 from sightline.database import Lineage, RunChoice, RunRow
 from sightline.report.lineage.document import run_seconds
 from sightline.report.lineage.runs_comparison import Comparison, RunSide
+from sightline.report.lineage.runs_spread import Spread
 from sightline.report.lineage.text import models_text, promotions_table, run_facts
 from sightline.report.lineage.wording import changes_text, difference_rows, short, time_text
 from sightline.report.terminal import STATE_STYLES, facts, heading, table
@@ -78,6 +79,38 @@ def comparison_text(comparison: Comparison) -> Iterator[RenderableType]:
         yield Text("the same", style="dim")
     yield heading("Metrics")
     yield from _metrics(comparison)
+
+
+def spread_text(spread: Spread) -> Iterator[RenderableType]:
+    """Several runs: one line for each, then mean and spread of every metric."""
+    lines = table("run", "fold", "state", "training set", "model")
+    for run, fold in zip(spread.runs, spread.folds, strict=True):
+        number = f"{fold} of {spread.number_of_folds}" if fold and spread.number_of_folds else str(fold or NOTHING)
+        state = Text(run.run.state, style=STATE_STYLES[run.run.state])
+        lines.add_row(
+            Text(run.run.record.run_id), number, state, Text(run.training_tag or NOTHING), Text(short(run.model))
+        )
+    yield lines
+    if spread.differing:
+        yield Text(f"the runs also differ in {', '.join(spread.differing)}", style="yellow")
+    if spread.missing_folds:
+        yield Text(f"folds without a run: {', '.join(map(str, spread.missing_folds))}", style="yellow")
+    yield heading("Metrics")
+    if not spread.metrics:
+        yield Text("none of the runs has a measured model", style="dim")
+        return
+    numbers = table("", "", "mean>", "± deviation>", "smallest>", "largest>", "runs>")
+    before = ""
+    for one in spread.metrics:
+        split = one.split if one.split != before else ""
+        before = one.split
+        deviation = NOTHING if one.deviation is None else f"{one.deviation:.4f}"
+        count = sum(value is not None for value in one.values)
+        numbers.add_row(
+            split, Text(one.name), metric_text(one.mean, 4), deviation, metric_text(one.smallest, 4),
+            metric_text(one.largest, 4), str(count),
+        )  # fmt: skip
+    yield numbers
 
 
 def _facts(side: RunSide) -> list[tuple[str, str]]:

@@ -4,44 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sightline.config.data import Data
-from sightline.data.annotations import Fault, FaultKind, LabelledImage
+from sightline.data.annotations import Fault, LabelledImage
 from sightline.data.formats.image_labels import LabelSetReader
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES, LabelmeFile, Shape, parse
 from sightline.data.formats.labelme.image import FoundImage, find_image
-from sightline.data.formats.labelme.instances import ShapeReader, ShapesResult, count_dropped
+from sightline.data.formats.labelme.instances import ShapeReader, ShapesResult
 from sightline.data.formats.labels import LabelMap
-
-
-@dataclass
-class FileReading:
-    """The result of reading one labelme file.
-
-    Attributes:
-        file: Its path relative to the folder, POSIX.
-        names: Path of the image file in ``imagePath``, relative to the folder, usable or not; None if there is none.
-        image: The labeled image, or None if the policy excludes it.
-        faults: Faults of the file, then of its shapes.
-        dropped: Number of dropped shapes by kind of fault.
-        left_out: Number of shapes of a known class that are left out, by class and kind of fault.
-        ignored: Number of shapes with an ignored label.
-        labels: Number of shapes with each label, as written.
-        places: Index and label of each shape, if the classes are not known.
-    """
-
-    file: str
-    names: str | None = None
-    image: LabelledImage | None = None
-    faults: list[Fault] = field(default_factory=list)
-    dropped: Counter[FaultKind] = field(default_factory=Counter)
-    left_out: Counter[tuple[str, FaultKind]] = field(default_factory=Counter)
-    ignored: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
-    places: tuple[tuple[int, str], ...] = ()
+from sightline.data.formats.reading import FileReading, count_dropped
 
 
 def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileReading:
@@ -68,7 +41,7 @@ def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileRea
     labels = LabelMap(data, classes_known=classes_known)
     meant = tuple(_with_target(shape, labels) for shape in parsed.shapes)
     if not classes_known:
-        reading.places = tuple((shape.index, shape.label) for shape in meant)
+        reading.places = tuple((shape.index, "", shape.label) for shape in meant)
     found, reading.names, file_faults = find_image(root, file, parsed, data.max_pixels)
     file_faults += _compare_sizes(file, parsed, found)
     shapes = ShapeReader(file, data, labels, size=_size(parsed, found), draw=found is not None).read(meant)

@@ -16,20 +16,15 @@ from sightline.data.formats.labelme.keypoints import KeypointReader, ObjectKey, 
 from sightline.data.formats.labelme.shapes import (
     AREA_KINDS,
     LINE_KINDS,
-    Joined,
-    Region,
-    corners,
     extent,
-    is_flat,
-    join,
     outline_of,
     region_of,
     wrong_points,
 )
 from sightline.data.formats.labels import LabelMap
-
-_FARTHEST = 1e9
-"""Coordinates beyond this limit cannot be pixels of an image."""
+from sightline.data.formats.objects import FARTHEST
+from sightline.data.formats.outlines import Joined, Region, corners, is_flat, join
+from sightline.data.formats.reading import count_dropped
 
 
 @dataclass
@@ -125,7 +120,7 @@ class ShapeReader:
             reason, nothing_enclosed = miscount
             kind: FaultKind = "zero_area" if nothing_enclosed else "broken_json"
             return [*faults, self._fault(kind, shape, reason, "draw the shape again or delete it")]
-        far = next((v for point in shape.points for v in point if not math.isfinite(v) or abs(v) > _FARTHEST), None)
+        far = next((v for point in shape.points for v in point if not math.isfinite(v) or abs(v) > FARTHEST), None)
         if far is not None:
             reason = f"a coordinate is {far:g}, which is not a position in an image"
             faults.append(self._fault("not_finite", shape, reason, "draw the shape again or delete it"))
@@ -179,20 +174,3 @@ class ShapeReader:
 
     def _fault(self, kind: FaultKind, shape: Shape, reason: str, remedy: str) -> Fault:
         return Fault(kind, self._file, shape.index, shape.label, reason, remedy)
-
-
-def count_dropped(dropped: Counter[FaultKind], faults: list[Fault], data: Data) -> FaultKind | None:
-    """Count a shape or image with these faults: once if it is left out, or once per clipped fault.
-
-    Returns:
-        The kind of fault for which it is left out; None if it is used, or if record stops.
-    """
-    policies = [(fault.kind, getattr(data.faults, fault.kind)) for fault in faults]
-    left_out = [kind for kind, policy in policies if policy == "drop"]
-    if any(policy == "error" for _, policy in policies):
-        return None
-    if not left_out:
-        dropped.update(kind for kind, _ in policies)
-        return None
-    dropped[left_out[0]] += 1
-    return left_out[0]

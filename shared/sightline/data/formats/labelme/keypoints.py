@@ -9,17 +9,12 @@ from dataclasses import dataclass, field
 
 from sightline.config.data import Data
 from sightline.data.annotations import Fault, FaultKind, Keypoint
+from sightline.data.formats.keypoint_places import misplaced
 from sightline.data.formats.labelme.document import Shape
 from sightline.data.formats.labels import cleaned
 
 OCCLUDED_FLAG = "occluded"
 """The flag of a shape that marks a keypoint as hidden but labeled."""
-
-FARTHEST_SHARE = 0.5
-"""A keypoint may be this far outside its object's box, relative to the box's longer side."""
-
-_MARGIN_PIXELS = 2.0
-"""Pixels by which a keypoint may also be outside, for very small objects."""
 
 ObjectKey = tuple[str, int | None, int]
 """Class, ``group_id`` and, without one, the index of the shape."""
@@ -107,19 +102,9 @@ class KeypointReader:
         if name in named:
             reason = f"its object already has this keypoint (shape {named[name].index})"
             return self._fault(point, reason, "delete one of the two, or correct label or group_id")
-        left, top, right, bottom = box
-        margin = FARTHEST_SHARE * max(right - left, bottom - top) + _MARGIN_PIXELS
-        if not (left - margin <= x <= right + margin and top - margin <= y <= bottom + margin):
-            reason = (
-                f"the keypoint at ({x:g}, {y:g}) is far outside its object, which extends from ({left:g}, {top:g}) to "
-                f"({right:g}, {bottom:g})"
-            )
-            return self._fault(point, reason, "move it, or correct its group_id")
-        if self._size is not None and not (0 <= x <= self._size[0] and 0 <= y <= self._size[1]):
-            width, height = self._size
-            reason = f"the keypoint at ({x:g}, {y:g}) is outside the image of {width} x {height} pixels"
-            remedy = "move it into the image, or let record clip it (data.faults.outside_image=clip)"
-            return self._fault(point, reason, remedy, "outside_image")
+        if (wrong := misplaced(x, y, box, self._size)) is not None:
+            kind, reason, remedy = wrong
+            return self._fault(point, reason, remedy, kind)
         return None
 
     def _keypoint(self, point: Shape | None) -> Keypoint:
