@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sightline.data.annotations import Instance, LabelledImage
@@ -34,8 +35,8 @@ def name_of(image: LabelledImage) -> str:
     return "/".join(parts)
 
 
-def names_of(images: list[LabelledImage]) -> list[str]:
-    """A distinct path for every image, also if the same name is in several splits."""
+def names_of(images: Sequence[LabelledImage]) -> list[str]:
+    """A distinct path for every image, below its split if it has one."""
     taken: set[str] = set()
     names = []
     for image in images:
@@ -62,10 +63,7 @@ def own_group(image: LabelledImage) -> bool:
 
 
 def _candidates(image: LabelledImage) -> Iterator[str]:
-    yield name_of(image)
-    yield image.image
-    stem, dot, suffix = image.image.rpartition(".")
-    number = 2
-    while True:
-        yield f"{stem}-{number}{dot}{suffix}"
-        number += 1
+    prefix = f"{image.split}/" if image.split else ""
+    yield prefix + name_of(image)
+    stem, dot, suffix = name_of(image).rpartition(".")
+    yield from (f"{prefix}{stem}-{number}{dot}{suffix}" for number in itertools.count(2))

@@ -32,9 +32,9 @@ def write_folders(images: Sequence[LabelledImage], data: Data) -> WrittenDataset
             written.losses[f"images {reason} (left out)"] += 1
             continue
         (label,) = classes
-        parts = name.split("/")
-        rest = name if parts[0] != label else "/".join(parts[1:])
-        written.images["/".join(filter(None, (image.split, label, rest.replace("/", "_"))))] = image
+        rest = name.removeprefix(f"{image.split}/").split("/")
+        file_name = "_".join([*(part for part in rest[:-1] if part != label), rest[-1]])
+        written.images["/".join(filter(None, (image.split, label, file_name)))] = image
         written.losses["objects (only the class of the image is kept)"] += len(image.instances)
         written.losses["keypoints of objects"] += sum(one.keypoints is not None for one in image.instances)
         written.losses["groups of images"] += own_group(image)

@@ -30,8 +30,7 @@ def write_yolo(images: Sequence[LabelledImage], data: Data) -> WrittenDataset:
     kind = kind_of(images)
     numbers = {name: number for number, name in enumerate(data.classes)}
     written = WrittenDataset()
-    for image, name in zip(images, names_of(images), strict=True):
-        path = f"{image.split}/{name}" if image.split else name
+    for image, path in zip(images, names_of(images), strict=True):
         written.images[f"images/{path}"] = image
         lines = [
             _line(instance, numbers[instance.label], image, kind, written.losses) for instance in image.instances
@@ -78,14 +77,14 @@ def _line(instance: Instance, number: int, image: LabelledImage, kind: Kind, los
     x, y, width, height = instance.bbox
     across, down = image.width, image.height
     box = (
-        f"{number} {(x + width / 2) / across:.8f} {(y + height / 2) / down:.8f} "
-        f"{width / across:.8f} {height / down:.8f}"
+        f"{number} {(x + width / 2) / across:.10f} {(y + height / 2) / down:.10f} "
+        f"{width / across:.10f} {height / down:.10f}"
     )
     if kind == "detection":
         return box
     if not box_polygon(instance):
         losses["outlines (only their box is kept)"] += 1
-    points = (f" {x / across:.8f} {y / down:.8f} {visibility}" for x, y, visibility in instance.keypoints or ())
+    points = (f" {x / across:.10f} {y / down:.10f} {visibility}" for x, y, visibility in instance.keypoints or ())
     return box + "".join(points)
 
 
@@ -102,5 +101,5 @@ def _polygon(instance: Instance, image: LabelledImage, losses: Counter[str]) -> 
         values = joined(found.parts).ravel().tolist()
     across, down = image.width, image.height
     return " ".join(
-        [f"{value / (down if index % 2 else across):.8f}" for index, value in enumerate(values)]
+        [f"{value / (down if index % 2 else across):.10f}" for index, value in enumerate(values)]
     )
