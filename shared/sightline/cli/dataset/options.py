@@ -36,7 +36,9 @@ def data_of(recipe: str | None, overrides: Sequence[str]) -> tuple[Data, bool]:
 
     if recipe is not None:
         return decode(recipe, overrides).data, True
-    data = decode("instance_segmentation", [f"data.classes={json.dumps([_ANY_CLASS])}", *overrides]).data
+    given = any(override.startswith("data.label_sets") for override in overrides)
+    any_class = [] if given else [f"data.classes={json.dumps([_ANY_CLASS])}"]
+    data = decode("instance_segmentation", [*any_class, *overrides]).data
     return data, data.classes != (_ANY_CLASS,)
 
 

@@ -30,32 +30,32 @@ def read_dataset(source: Path, data: Data, *, classes_known: bool) -> tuple[Anno
     Raises:
         DataError: There are faults whose policy is ``error``, or no image; the message lists the faults.
     """
-    if not source.is_dir():
-        raise DataError(f"{source} is not a folder; give the folder with the annotations and the images")
     if not classes_known:
         # A tool needs no second class, and no label of every image.
         data = data.model_copy(update={"faults": data.faults.model_copy(update={"missing_label": "drop"})})
-    annotations = read_annotations(source, data, classes_known=classes_known)
-    refuse_faults(source, annotations, data)
-    if classes_known:
-        return annotations, data
-    data = _described(source, annotations, data)
-    if data.label_sets or data.keypoints.names:
-        annotations = read_annotations(source, data)
-        refuse_faults(source, annotations, data)
+    annotations, data = describe_dataset(source, data, classes_known=classes_known)
+    stopping = [str(fault) for fault in annotations.faults if getattr(data.faults, fault.kind) == "error"]
+    refuse(str(source), stopping)
     return annotations, data
 
 
-def refuse_faults(source: Path, annotations: Annotations, data: Data) -> None:
-    """Raise an error with the faults whose policy is ``error``.
+def describe_dataset(source: Path, data: Data, *, classes_known: bool) -> tuple[Annotations, Data]:
+    """Like :func:`read_dataset`, but faults do not stop it.
 
     Raises:
-        DataError: There is one, or no image can be used.
+        DataError: The folder has no annotations, or no image can be used.
     """
-    stopping = [str(fault) for fault in annotations.faults if getattr(data.faults, fault.kind) == "error"]
-    refuse(str(source), stopping)
+    if not source.is_dir():
+        raise DataError(f"{source} is not a folder; give the folder with the annotations and the images")
+    annotations = read_annotations(source, data, classes_known=classes_known)
+    if not classes_known:
+        data = _described(source, annotations, data)
+        if data.label_sets or data.keypoints.names:
+            annotations = read_annotations(source, data)
     if not annotations.images:
-        raise DataError(f"{source} has no image that can be used; list the reasons with sightline check {source}")
+        faults = [str(fault) for fault in annotations.faults]
+        refuse(f"{source} has no image that can be used", faults or ["no image is labeled"])
+    return annotations, data
 
 
 def _described(source: Path, annotations: Annotations, data: Data) -> Data:
