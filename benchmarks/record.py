@@ -32,7 +32,7 @@ def bare(folder: Path) -> int:
 
 
 def check(folder: Path) -> int:
-    """What `sightline labelme check` does."""
+    """What `sightline check` does."""
     return len(read_folder(folder, decode("plates").data).images)
 
 

@@ -5,8 +5,8 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
+from sightline.cli.check import command as check
 from sightline.cli.data import command
-from sightline.cli.labelme import command as labelme
 from sightline.config.decode import decode
 from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.formats.reading import stopping_faults
@@ -29,7 +29,7 @@ def test_add_says_what_it_left_out_and_what_comes_next(tmp_path, sightline_home)
     photos = write_images(tmp_path / "my photos", ["a", "b"], labels=["big cat", "dog's"])
     for name in (".DS_Store", "a.json~", "x.heic"):
         (photos / name).write_text("x")
-    checked = run("check", photos, of=labelme)
+    checked = run(photos, of=check)
     run("init", tmp_path / "my data", "--remote", tmp_path / "remote")
     said = run("add", photos, "--dataset", "pets", "--version", "v1")
     for line in ("left out: 2 hidden or temporary files: .DS_Store, a.json~", "does not read: 1 .heic"):
@@ -57,7 +57,7 @@ def test_add_says_what_it_left_out_and_what_comes_next(tmp_path, sightline_home)
 def test_the_recipe_that_fits_the_labels_is_named(labels, recipe, tmp_path, sightline_home):
     photos = write_images(tmp_path / "photos", ["a"])
     write_labels(photos, "a", labels)
-    (line,) = [line for line in run("check", photos, of=labelme).splitlines() if line.startswith("  --")]
+    (line,) = [line for line in run(photos, of=check).splitlines() if line.startswith("  --")]
     run("init", tmp_path / "data", "--remote", tmp_path / "remote")
     words = next_command(run("add", photos, "--dataset", "pets", "--version", "v1", "--allow-faults"))
     assert words[5] == recipe
@@ -93,7 +93,7 @@ def test_without_a_label_that_can_be_a_class_no_command_is_printed(tmp_path, sig
 def test_check_lists_what_add_would_refuse(tmp_path, sightline_home):
     photos = write_images(tmp_path / "photos", ["a"])
     (photos / "loop").symlink_to(".")
-    result = CliRunner().invoke(labelme, ["check", str(photos)])
+    result = CliRunner().invoke(check, [str(photos)])
     assert result.exit_code == 1
     assert "  loop: it is a link to one of its parent folders; remove it" in result.output
     run("init", tmp_path / "data", "--remote", tmp_path / "remote")
@@ -102,7 +102,7 @@ def test_check_lists_what_add_would_refuse(tmp_path, sightline_home):
     (photos / "loop").unlink()
     (photos / "a.jpg").rename(photos / ".a.jpg")
     (photos / "a.json").write_text((photos / "a.json").read_text().replace("a.jpg", ".a.jpg"))
-    result = CliRunner().invoke(labelme, ["check", str(photos)])
+    result = CliRunner().invoke(check, [str(photos)])
     assert result.exit_code == 1
     compare(result.output)
     with raises(DataError, "a.json", ".a.jpg"):

@@ -17,7 +17,7 @@ def test_from_labelme_check_to_the_page(tmp_path):
     world = World(tmp_path / "world")
     shutil.copytree(REAL_LABELME, world.photos, ignore=shutil.ignore_patterns("data_dataset_coco"))
 
-    found = world.sightline("labelme", "check", str(world.photos), expect=1)
+    found = world.sightline("check", str(world.photos), expect=1)
     assert "15 files, 54 shapes -> 15 images, 47 instances" in found
     assert re.search(r"unsupported_shape +3 +data.faults.unsupported_shape=drop: 3 left out", found)
     assert re.search(r"outside_image +1 +data.faults.outside_image=clip: 1 cut", found)

@@ -51,7 +51,7 @@ def test_check_lists_every_fault_of_a_folder_of_nothing_else(tmp_path):
         names.append(f"path-{index:02}.json")
         (folder / names[-1]).write_text(json.dumps(document(imagePath=path)))
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, "labelme", "check", str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", MEASURE, "check", str(folder)], capture_output=True, text=True, check=False
     )
     output = done.stdout + done.stderr
     assert done.returncode == 1

@@ -17,6 +17,7 @@ from sightline.pod import prepare_pod
 from sightline.version import __version__
 
 COMMANDS = {
+    "check": ("sightline.cli.check", "Check a folder of annotations before a run does."),
     "code": ("sightline.cli.code", "Show the code that cached results depend on."),
     "config": ("sightline.cli.config", "Show and check configurations."),
     "data": ("sightline.cli.data", "Manage data repositories and dataset versions."),
@@ -24,7 +25,7 @@ COMMANDS = {
     "db": ("sightline.cli.db", "Check and upgrade the database schema."),
     "demo": ("sightline.cli.demo", "Generate demo images."),
     "gc": ("sightline.cli.gc", "Show and remove files that are no longer needed."),
-    "labelme": ("sightline.cli.labelme", "Check labelme annotations."),
+    "labelme": ("sightline.cli.labelme", "The former name of check, for one more release."),
     "lineage": ("sightline.cli.lineage", "Show what a model, tag or run was made from, and what was made from it."),
     "model": ("sightline.cli.model", "Inspect, run and export models."),
     "train": ("sightline.cli.train", "Try a recipe on recorded data before a long training."),

@@ -14,6 +14,7 @@ import yaml
 
 from sightline.cli import data_preview, data_remove
 from sightline.config.settings import embedded_or_own, read_settings, settings_path
+from sightline.data.folder_files import ANNOTATION_SUFFIXES, suffix_of
 from sightline.data.tags import DatasetTag, dataset_tags
 from sightline.errors import ConfigurationError
 from sightline.plural import counted
@@ -70,12 +71,12 @@ def init(path: Path, remote: str) -> None:
 @click.option("--allow-faults", is_flag=True, help="Add annotations with faults that would stop record.")
 @repository_option
 def add(folder: Path, dataset: str, version: str, repository: str | None, *, allow_faults: bool) -> None:
-    """Add FOLDER (labelme JSON files and images) as a version of a dataset.
+    """Add FOLDER (annotations and images) as a version of a dataset.
 
     The version contains all files of FOLDER except hidden files, temporary files (*.tmp, *.part, *.swp, *.bak, *~) and
     system files (Thumbs.db, __MACOSX); the files left out are listed. A link to a file of FOLDER is stored as that
     file. Links to folders or out of FOLDER, files of Git and DVC, and names that are not portable between systems are
-    refused, as are annotations that record could not use (see sightline labelme check).
+    refused, as are annotations that record could not use (see sightline check).
 
     In a clone, the commit is added on top of the branch of the origin, and pushed with its tag.
     """
@@ -149,7 +150,7 @@ def show(tag: str, repository: str | None, as_json: bool) -> None:
         }
         if version.kind == "ann":
             names = history.manifest(version)
-            facts["annotation_files"] = sum(name.lower().endswith(".json") for name in names)
+            facts["annotation_files"] = sum(suffix_of(name) in ANNOTATION_SUFFIXES for name in names)
         else:
             facts |= _training_facts(history.read(version, "dataset.json"), tag)
     if as_json:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sightline
-from sightline.cli.suggested_classes import fit_a_command_line, fitting_recipe
-from sightline.config.decode import SMALL_RECIPE
+from sightline.cli.suggested_classes import fit_a_command_line, suggested_settings
+from sightline.config.decode import SMALL_RECIPE, small_recipe
 from sightline.config.settings import embedded_or_own
 from sightline.data.folder_files import FolderFiles, first_names, suffix_of
+from sightline.data.formats.registry import UNLABELLED
 from sightline.plural import counted
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def added_lines(added: Added, repository: Path) -> list[str]:
     lines = [f"{added.tag}: {state} ({added.files} files, commit {added.commit[:12]})", *folder_lines(added.found)]
     unlabelled = added.annotations.unlabelled_images
     if unlabelled:
-        lines.append(f"note: {counted(unlabelled, 'image')} without a JSON file: stored, but not recorded")
+        what = UNLABELLED[added.annotations.format]
+        lines.append(f"note: {counted(unlabelled, 'image')} {what}: stored, but not recorded")
     following = _next_line(added, repository)
     spellings = sum(fault.kind == "unknown_label" for fault in added.annotations.faults)
     mapped = spellings if "data.aliases=" in following else 0
@@ -57,7 +59,8 @@ def folder_lines(found: FolderFiles) -> list[str]:
 def _next_line(added: Added, repository: Path) -> str:
     """The command that trains on the version; it can be pasted into a shell."""
     settings = [f"data.tag={added.tag}"]
-    recipe, classes = fitting_recipe(added.annotations.labels, [])
+    recipe, classes = suggested_settings(added.annotations, [])
+    recipe = small_recipe(recipe) or recipe
     if not recipe and not classes:
         return "next: label some objects; record needs at least one class"
     if not fit_a_command_line(classes):

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 def command(*, source: str, recipe: str, overrides: tuple[str, ...], output: Path, images: int, samples: int) -> None:
     """Write a page with augmented samples of a dataset and their annotations.
 
-    TAG is an annotation or training tag of the data repository; FOLDER contains labelme files. The samples are what the
-    network is trained on, at the size of its input.
+    TAG is an annotation or training tag of the data repository; FOLDER contains annotations of any format. The samples
+    are what the network is trained on, at the size of its input.
     """
     from sightline.config.decode import decode
     from sightline.data.loading.dataset import CocoDataset
@@ -105,7 +105,7 @@ def _labelled(annotations: Annotations, folder: Path, extracted: Path, config: C
     from sightline.data.recording.merge import merge
 
     if not annotations.images:
-        raise DataError(f"{folder} has no labeled image; check it with sightline labelme check {folder}")
+        raise DataError(f"{folder} has no labeled image; check it with sightline check {folder}")
     document = merge(annotations.images, ["train"] * len(annotations.images), config.data, "preview")["train"]
     for listed, image in zip(document["images"], annotations.images, strict=True):
         path = (folder / image.image).absolute()
@@ -114,7 +114,7 @@ def _labelled(annotations: Annotations, folder: Path, extracted: Path, config: C
             path.write_bytes(image.embedded)
         listed["file_name"] = str(path)
     faults = len(annotations.faults)
-    note = f"{counted(faults, 'fault')} in the annotations; list them with sightline labelme check"
+    note = f"{counted(faults, 'fault')} in the annotations; list them with sightline check"
     return _Opened(document, folder, [image.image for image in annotations.images], (note,) if faults else ())
 
 

@@ -1,151 +1,24 @@
-"""``sightline labelme``: check a folder of annotations before a run does."""
+"""``sightline labelme check``: the former name of ``sightline check``, for one more release."""
 
 from __future__ import annotations
 
-import itertools
-import json
-import shlex
-import sys
-from collections import Counter
 from pathlib import Path
 
 import click
 
-from sightline.cli.data_added import folder_lines
-from sightline.cli.suggested_classes import fit_a_command_line, fitting_recipe
-from sightline.config.data import Data, Faults
-from sightline.config.decode import decode
-from sightline.data.annotations import FAULT_KINDS, Annotations, Fault
-from sightline.data.folder_files import list_files, shown
-from sightline.data.formats.labelme.folder import read_folder
-from sightline.data.formats.labels import LabelMap
-from sightline.data.formats.reading import stopping_faults
-from sightline.data.recording.training_set import left_out_lines
-from sightline.data.repository.adding import unstored_images
-from sightline.plural import counted
-
-_ANY_CLASS = "\0"
-"""Represents all labels; no real label has this value."""
-
-_CONSEQUENCES = {"drop": "left out", "clip": "cut at the image's border", "embedded": "read from imageData"}
+from sightline.cli.check import check as check_folder
 
 
 @click.group()
 def command() -> None:
-    """Check labelme annotations."""
+    """The former name of sightline check."""
 
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--recipe", metavar="NAME", help="Check against the classes and data.faults of this recipe.")
-@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Change the recipe; repeatable.")
+@click.option("--recipe", metavar="NAME", help="See sightline check.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="See sightline check.")
 def check(folder: Path, recipe: str | None, overrides: tuple[str, ...]) -> None:
-    """List all faults in the labelme files in FOLDER; exit with 1 if there are any.
-
-    Checks the files that sightline data add would store, and also lists files that it would refuse.
-
-    Without --recipe and --set data.classes=[...], every label is accepted, and the options for these classes are
-    printed: a recipe that has them, or a list for --set.
-    """
-    if recipe is None:
-        data = decode("instance_segmentation", [f"data.classes={json.dumps([_ANY_CLASS])}", *overrides]).data
-    else:
-        data = decode(recipe, overrides).data
-    classes_known = data.classes != (_ANY_CLASS,)
-    annotations = read_folder(folder, data, classes_known=classes_known)
-    files = list_files(folder)
-    refused = [f"{shown(name)}: {reason}" for name, reason in files.refused.items()]
-    refused += unstored_images(annotations, files)
-    for block in (
-        _fault_lines(annotations.faults),
-        _summary_lines(annotations, data.faults),
-        _label_lines(annotations, data, classes_known),
-        _note_lines(annotations),
-        folder_lines(files),
-        ["sightline data add would refuse:", *(f"  {line}" for line in refused)] if refused else [],
-    ):
-        if block:
-            click.echo("\n".join(block) + "\n")
-    stopping = len(stopping_faults(annotations, data.faults))
-    click.echo(_verdict(len(annotations.faults), stopping) if annotations.faults or not refused else "fix these first")
-    sys.exit(1 if annotations.faults or refused else 0)
-
-
-def _fault_lines(faults: list[Fault]) -> list[str]:
-    lines = []
-    for file, group in itertools.groupby(faults, key=lambda fault: fault.file):
-        lines.append(file if file.isprintable() else repr(file))
-        lines += [f"  {_place(fault)}{fault.reason}; {fault.remedy}" for fault in group]
-    return lines
-
-
-def _place(fault: Fault) -> str:
-    if fault.shape is None:
-        return ""
-    return f"shape {fault.shape}{f' {fault.label!r}' if fault.label else ''}: "
-
-
-def _summary_lines(annotations: Annotations, policies: Faults) -> list[str]:
-    shapes, instances = sum(annotations.labels.values()), sum(len(image.instances) for image in annotations.images)
-    lines = [
-        f"{counted(annotations.files, 'file')}, {counted(shapes, 'shape')} "
-        f"-> {counted(len(annotations.images), 'image')}, {counted(instances, 'instance')}"
-    ]
-    counts = Counter(fault.kind for fault in annotations.faults)
-    for kind in FAULT_KINDS:
-        if counts[kind]:
-            policy = getattr(policies, kind)
-            result = (
-                f"{annotations.dropped.get(kind, 0):,} {_CONSEQUENCES[policy]}" if policy != "error" else "record stops"
-            )
-            lines.append(f"  {kind:<18}{counts[kind]:>7}  data.faults.{kind}={policy}: {result}")
-    if annotations.ignored:
-        lines.append(f"  {'ignored labels':<18}{annotations.ignored:>7}  left out on purpose")
-    if annotations.left_out:
-        lines.append("objects left out (they become background):")
-        lines += [f"  {line}" for line in left_out_lines(annotations.left_out, [])]
-    return lines
-
-
-def _label_lines(annotations: Annotations, data: Data, classes_known: bool) -> list[str]:
-    labels = annotations.labels
-    targets = LabelMap(data, classes_known=classes_known)
-    meant = {label: targets.target(label) for label in labels}
-    shown = {label: _shown(label) for label in labels}
-    width = max(map(len, shown.values()), default=0)
-    lines = ["labels"] if labels else []
-    for label, count in labels.items():
-        alias = f"  -> {_shown(meant[label])}" if meant[label] != label else ""
-        lines.append(f"  {shown[label]:<{width}}{count:>7}{alias}")
-    if classes_known:
-        unused = [name for name in data.classes if name not in meant.values()]
-        return lines + ([f"classes without a shape: {', '.join(unused)}"] if unused else [])
-    recipe, overrides = fitting_recipe(labels, data.ignored_labels)
-    arguments = [f"--recipe {recipe}"] * bool(recipe) + [f"--set {shlex.quote(override)}" for override in overrides]
-    if not fit_a_command_line(overrides):
-        lines.append("there are too many for a command line: write data.classes into your own recipe")
-    elif arguments:
-        reason = f"they are the classes of the recipe {recipe}" if recipe else "to use all of these labels as classes"
-        lines += [f"{reason}:", f"  {' '.join(arguments)}"]
-    return lines
-
-
-def _shown(label: str) -> str:
-    """A label as it is, or quoted if it begins or ends with a space or another invisible character."""
-    return label if label.isprintable() and label == label.strip() else ascii(label)
-
-
-def _note_lines(annotations: Annotations) -> list[str]:
-    count = annotations.unlabelled_images
-    if not count:
-        return []
-    have, are = ("has", "is") if count == 1 else ("have", "are")
-    return [f"note: {counted(count, 'image')} {have} no JSON file and {are} not part of the dataset"]
-
-
-def _verdict(faults: int, stopping: int) -> str:
-    if not faults:
-        return "no fault"
-    if stopping:
-        return f"{counted(faults, 'fault')}; record would stop at {stopping} of them"
-    return f"{counted(faults, 'fault')}; record would continue, as set in data.faults"
+    """The former name of sightline check."""
+    click.echo("note: sightline labelme check is now sightline check; the next release removes the old name", err=True)
+    check_folder(folder, recipe, overrides)

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 import yaml
 
 from sightline.config.decode import recipe_document
+from sightline.config.labels import Keypoints
+from sightline.data.annotations import Annotations
+from sightline.data.formats.csv_file import GROUP_COLUMNS, SPLIT_COLUMNS
 from sightline.data.formats.labels import IGNORED_LABEL, cleaned, respelled
 
 LONGEST_ARGUMENT = 100_000
@@ -17,6 +20,53 @@ LONGEST_ARGUMENT = 100_000
 
 PLATES = "plates"
 """The recipe with built-in classes."""
+
+CLASSIFICATION, KEYPOINTS = "classification", "keypoints"
+"""The recipes for labels of whole images and for objects with keypoints."""
+
+
+def suggested_settings(annotations: Annotations, ignored: Sequence[str]) -> tuple[str, list[str]]:
+    """The recipe for a folder and the overrides that it needs.
+
+    Args:
+        annotations: The annotations, read without known classes.
+        ignored: ``data.ignored_labels``.
+
+    Returns:
+        An empty name if any recipe for objects can be used.
+    """
+    if annotations.label_sets:
+        return CLASSIFICATION, [*_label_sets(annotations, ignored), *_columns(annotations)]
+    recipe, overrides = fitting_recipe(annotations.labels, ignored)
+    if not recipe and annotations.keypoints.names and overrides:
+        return KEYPOINTS, [*overrides, *_keypoints(annotations.keypoints)]
+    return recipe, overrides
+
+
+def _label_sets(annotations: Annotations, ignored: Sequence[str]) -> list[str]:
+    """Overrides for the label sets that were found; a single one needs only its classes."""
+    if len(annotations.label_sets) == 1:
+        return suggested_overrides(next(iter(annotations.label_sets.values())), ignored)
+    sets = (f"{_scalar(name)}: {_list(sorted(classes))}" for name, classes in annotations.label_sets.items())
+    return [f"data.label_sets={{{', '.join(sets)}}}"]
+
+
+def _columns(annotations: Annotations) -> list[str]:
+    """Overrides for the columns with group and split of a table, by their usual names."""
+    by_name = {column.lower(): column for column in annotations.unused_columns}
+    overrides = []
+    for setting, names in (("group", GROUP_COLUMNS), ("split", SPLIT_COLUMNS)):
+        found = [by_name[name] for name in names if name in by_name]
+        overrides += [f"data.columns.{setting}={_scalar(column)}" for column in found[:1]]
+    return overrides
+
+
+def _keypoints(keypoints: Keypoints) -> list[str]:
+    overrides = [f"data.keypoints.names={_list(keypoints.names)}"]
+    for setting, pairs in (("skeleton", keypoints.skeleton), ("flip_pairs", keypoints.flip_pairs)):
+        if pairs:
+            overrides.append(f"data.keypoints.{setting}=[{', '.join(map(_list, pairs))}]")
+    return overrides
 
 
 def fitting_recipe(labels: Mapping[str, int], ignored: Sequence[str]) -> tuple[str, list[str]]:

@@ -177,7 +177,7 @@ def _read_recipe(recipe: str) -> Document:
         raise ConfigurationError(
             f"no recipe was given; choose one with --recipe, or give the path of a YAML file:\n{known}\n"
             "and list your classes with --set 'data.classes=[cat, dog]' "
-            "(sightline labelme check FOLDER prints them)"
+            "(sightline check FOLDER prints them)"
         )
     path = Path(recipe)
     if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:

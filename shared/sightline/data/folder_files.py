@@ -1,6 +1,6 @@
 """The rule that decides which files of a folder belong to a dataset.
 
-``sightline labelme check`` reads, ``sightline data add`` stores and ``record`` reads the files that
+``sightline check`` reads, ``sightline data add`` stores and ``record`` reads the files that
 :func:`list_files` returns.  The rule:
 
 * **Accepted**: every regular file, whatever its name or extension, and every link to a regular file of the same folder
@@ -43,6 +43,9 @@ FOREIGN_IMAGE_SUFFIXES = frozenset({
     ".exr", ".hdr", ".dcm", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
 })  # fmt: skip
 """Extensions of image formats that Sightline does not read."""
+
+ANNOTATION_SUFFIXES = frozenset({".json", ".csv", ".tsv", ".txt", ".yaml", ".yml"})
+"""Extensions of annotation files."""
 
 SHOWN_NAMES = 20
 
@@ -100,7 +103,7 @@ def list_files(root: Path) -> FolderFiles:
         DataError: ``root`` is not a folder.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder; give the folder that contains labelme's JSON files")
+        raise DataError(f"{root} is not a folder; give the folder that contains images and annotations")
     found = FolderFiles(root)
     real_root = os.path.realpath(root)
     for name, entry in _walk(root, "", found):

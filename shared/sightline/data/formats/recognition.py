@@ -49,8 +49,8 @@ def _nothing(root: Path, files: FolderFiles) -> str:
     held = f"contains {counted(images, 'image')}, but no annotations" if images else "contains no images"
     what = held if any(root.iterdir()) else "is empty"
     return (
-        f"{root} {what}; expected labelme or COCO files (.json), YOLO label files (.txt), a CSV file or a folder for "
-        "each class: label images first, give another folder, or name the format with --set data.format=..."
+        f"{root} {what}; label images with labelme first, or give a folder with labelme or COCO files (.json), YOLO "
+        "label files (.txt), a CSV file or a folder for each class; --set data.format=... names the format"
     )
 
 

@@ -21,8 +21,8 @@ from sightline.data.dvc.objects import TrackedFolder, read_dvc_file
 from sightline.data.dvc.publish import list_fault
 from sightline.data.dvc.remote import open_remote
 from sightline.data.folder_files import FolderFiles, first_names, shown
-from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.formats.reading import stopping_faults
+from sightline.data.formats.registry import read_annotations
 from sightline.data.git.branch import DETACHED, Branch, Published
 from sightline.data.git.origin import fetch_dataset_tags
 from sightline.data.git.references import TAGS, read_references
@@ -231,7 +231,7 @@ def complete_interrupted(branch: Branch, jobs: int) -> None:
 
 
 def check(found: FolderFiles, jobs: int) -> tuple[Annotations, list[str]]:
-    """Read the annotations as ``sightline labelme check`` does.
+    """Read the annotations as ``sightline check`` does.
 
     Returns:
         The annotations, and each fault that would stop record with the recipes' policies.
@@ -240,7 +240,7 @@ def check(found: FolderFiles, jobs: int) -> tuple[Annotations, list[str]]:
         DataError: The folder contains no annotations.
     """
     data = Data(repository="-", classes=(ANY_CLASS,), jobs=jobs)
-    annotations = read_folder(found.root, data, classes_known=False)
+    annotations = read_annotations(found.root, data, classes_known=False)
     faults = [str(fault) for fault in stopping_faults(annotations, data.faults)]
     return annotations, [*faults, *unstored_images(annotations, found)]
 
@@ -268,7 +268,7 @@ def require_no_fault(found: FolderFiles, faults: list[str], annotations: Annotat
         raise DataError(
             "\n".join([
                 f"{found.root} has {count} that would stop record; nothing was stored: fix the annotations "
-                f"(sightline labelme check {shlex.quote(str(found.root))} lists all faults), or add the folder with "
+                f"(sightline check {shlex.quote(str(found.root))} lists all faults), or add the folder with "
                 f"--allow-faults{_for_record(annotations)}",
                 *(f"  {fault}" for fault in faults[:SHOWN_FAULTS]),
                 *more,

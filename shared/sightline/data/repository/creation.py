@@ -201,7 +201,7 @@ def add_annotations(
 
     Args:
         repository: A data repository on this machine.
-        folder: labelme JSON files and their images; :mod:`sightline.data.folder_files` defines which files are stored.
+        folder: annotations and their images; :mod:`sightline.data.folder_files` defines which files are stored.
         tag: The new version.
         jobs: Number of parallel transfers and hash computations.
         timeout_seconds: Limit for one git or DVC command.

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from sightline.config.data import Data
+from sightline.config.labels import SINGLE_SET
 from sightline.data.annotations import Annotations
 from sightline.data.folder_files import list_files
 from sightline.data.formats.joining import Found, join_readings
@@ -38,8 +39,19 @@ def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annota
     """
     files, images = _listing(root)
     readings = read_all(partial(_read, root, data, classes_known), files, root, data.jobs)
-    unlabelled = len(_unlabelled(root, images, readings))
-    return join_readings(readings, Found("labelme", len(files), unlabelled), data, classes_known=classes_known)
+    if not classes_known and not any(reading.labels for reading in readings):
+        _take_flags(readings)
+    found = Found("labelme", len(files), len(_unlabelled(root, images, readings)), table=files[0])
+    return join_readings(readings, found, data, classes_known=classes_known)
+
+
+def _take_flags(readings: list[FileReading]) -> None:
+    """Take the flags for labels of the images, because there are no shapes."""
+    for reading in readings:
+        flags = reading.image.flags if reading.image else ()
+        reading.labels.update(flags)
+        parts = [flag.partition("/") for flag in flags]
+        reading.label_sets = tuple((left, right) if right else (SINGLE_SET, left) for left, _, right in parts)
 
 
 def _read(root: Path, data: Data, classes_known: bool, file: str) -> FileReading:

@@ -1,4 +1,4 @@
-"""``sightline labelme check``, run as a person runs it."""
+"""``sightline check``, run as a person runs it."""
 
 import shlex
 import subprocess
@@ -17,7 +17,7 @@ from tests.data.formats.labelme_folders import encoded, picture, shape, write
 
 
 def check(*arguments):
-    result = CliRunner().invoke(cli, ["labelme", "check", *map(str, arguments)])
+    result = CliRunner().invoke(cli, ["check", *map(str, arguments)])
     return result.exit_code, result.stdout
 
 
@@ -35,7 +35,7 @@ b.json
   image b.jpg does not exist; add the image, or correct imagePath
   shape 0 'bus': a polygon needs at least 3 points, found 2; draw the shape again or delete it
 
-2 files, 4 shapes -> 1 image, 3 instances
+labelme: 2 files, 4 shapes -> 1 image, 3 instances
   outside_image           1  data.faults.outside_image=clip: 1 cut at the image's border
   zero_area               1  data.faults.zero_area=drop: 0 left out
   missing_image           1  data.faults.missing_image=error: record stops
@@ -77,7 +77,7 @@ def test_the_line_to_paste_works_in_a_shell_for_any_labels(tmp_path):
     assert line.isprintable()
     program = "from sightline.cli import main; main()"
     command = (
-        f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} labelme check {shlex.quote(str(tmp_path))} {line}"
+        f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} check {shlex.quote(str(tmp_path))} {line}"
     )
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
@@ -177,7 +177,7 @@ def test_unprintable_labels_are_shown_escaped(tmp_path):
 def test_the_exit_code_reaches_the_shell(content, tmp_path):
     if content is not None:
         (tmp_path / "a.json").write_text(content)
-    command = [sys.executable, "-c", "from sightline.cli import main; main()", "labelme", "check", str(tmp_path)]
+    command = [sys.executable, "-c", "from sightline.cli import main; main()", "check", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
