@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from sightline.cli.dataset.options import data_of
+from sightline.config.labels import LabelSet, class_names
 from sightline.data.tools.explore import GRID, explore
 from sightline.errors import DataError
 from tests.data.tools.folders import write_class_folders
@@ -60,9 +61,9 @@ def test_label_sets_are_set_against_each_other(tmp_path):
     rows = ["path,mask,age", "images/000.jpg,with,old", "images/001.jpg,with,young", "images/002.jpg,without,old",
             "images/003.jpg,with,old"]  # fmt: skip
     (source / "labels.csv").write_text("\n".join(rows) + "\n")
-    data, known = data_of(None, ["data.label_sets={mask: [with, without], age: [old, young]}"])
-    assert known
-    found = explore(source, data, classes_known=known)
+    sets = {"mask": LabelSet(classes=("with", "without")), "age": LabelSet(classes=("old", "young"))}
+    data = DATA.model_copy(update={"label_sets": sets, "classes": class_names(sets)})
+    found = explore(source, data, classes_known=True)
     (matrix,) = found.label_sets
     assert matrix.title == "mask and age"
     assert matrix.counts == [[2, 1], [1, 0]]

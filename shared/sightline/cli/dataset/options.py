@@ -32,13 +32,14 @@ def data_options(command: Command) -> Command:
 
 def data_of(recipe: str | None, overrides: Sequence[str]) -> tuple[Data, bool]:
     """The section ``data`` of a recipe, and whether it has the classes; without a recipe, every label is accepted."""
+    from sightline.cli.suggested_classes import CLASSIFICATION
     from sightline.config.decode import decode
 
     if recipe is not None:
         return decode(recipe, overrides).data, True
-    given = any(override.startswith("data.label_sets") for override in overrides)
-    any_class = [] if given else [f"data.classes={json.dumps([_ANY_CLASS])}"]
-    data = decode("instance_segmentation", [*any_class, *overrides]).data
+    if any(override.startswith("data.label_sets") for override in overrides):
+        return decode(CLASSIFICATION, overrides).data, True
+    data = decode("instance_segmentation", [f"data.classes={json.dumps([_ANY_CLASS])}", *overrides]).data
     return data, data.classes != (_ANY_CLASS,)
 
 

@@ -320,8 +320,11 @@ def _thumbnails(
 ) -> dict[str, list[Image.Image]]:
     def draw(image: LabelledImage, instance: Instance | None) -> Image.Image:
         pixels = read_image(source / image.image if image.embedded is None else image.embedded, data.max_pixels)
-        x, y, width, height = instance.bbox if instance else (0.0, 0.0, float(image.width), float(image.height))
-        rule = CropRule(_THUMBNAIL, _THUMBNAIL, "context", 0.75 if instance else 1.0)
+        if instance is None:
+            pixels.thumbnail((_THUMBNAIL, _THUMBNAIL))
+            return pixels
+        x, y, width, height = instance.bbox
+        rule = CropRule(_THUMBNAIL, _THUMBNAIL, "context", 0.75)
         return cropped(pixels, (x, y, x + max(width, 1.0), y + max(height, 1.0)), rule)
 
     return {name: [draw(*one) for one in chosen] for name, chosen in samples.items()}

@@ -62,8 +62,7 @@ def _described(source: Path, annotations: Annotations, data: Data) -> Data:
     """The configuration with the classes, label sets and keypoints of the dataset."""
     sets = {name: LabelSet(classes=tuple(names)) for name, names in annotations.label_sets.items()}
     if sets:
-        several = {name: one.model_copy(update={"multiple": True}) for name, one in sets.items()}
-        return data.model_copy(update={"label_sets": several, "classes": class_names(several)})
+        return data.model_copy(update={"label_sets": sets, "classes": class_names(sets)})
     found = [one.label for image in annotations.images for one in image.instances]
     ordered = [name for name in _declared(source, annotations.format) if name]
     classes = tuple(dict.fromkeys([*ordered, *sorted(set(found))])) or data.classes
