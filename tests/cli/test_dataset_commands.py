@@ -22,7 +22,7 @@ def test_the_story_of_the_face_tools(tmp_path):
     source = write_images(tmp_path / "in", names(30))
     before = tree(source)
     assert "15 of 30 images" in run("sample", source, tmp_path / "sampled", "--fraction", 0.5, "--seed", 7)
-    assert "30 files and mapping.csv" in run("rename", tmp_path / "sampled", tmp_path / "renamed", "--by", "uuid")
+    assert "30 files to" in run("rename", tmp_path / "sampled", tmp_path / "renamed", "--by", "uuid")
     said = run("convert", tmp_path / "renamed", tmp_path / "coco", "--to", "coco")
     assert said.startswith("classes: bird, cat, dog\nnothing is lost\nwrote 15 images")
     said = run("split", tmp_path / "coco", tmp_path / "split", "--val", 0.2, "--test", 0.2, "--seed", 1)
@@ -38,7 +38,7 @@ def test_the_story_of_the_face_tools(tmp_path):
         for name in ("train", "val", "test")
     )
     assert gone.name in lines
-    restored = run("rename", "--back", tmp_path / "renamed" / "mapping.csv", tmp_path / "back")
+    restored = run("rename", "--back", tmp_path / "renamed.mapping.csv", tmp_path / "back")
     assert "wrote 30 files" in restored
     assert tree(tmp_path / "back").items() <= before.items()
     assert tree(source) == before

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sightline.config.decode import decode
 from sightline.data.formats.labelme.folder import read_folder
-from sightline.data.tools.rename import MAPPING, rename, rename_back
+from sightline.data.tools.rename import mapping_of, rename, rename_back
 from sightline.errors import DataError
 from tests.data.tools.folders import tree, write_class_folders
 from tests.labelled_folder import names, write_images, write_labels, write_picture
@@ -20,7 +20,7 @@ DATA = decode("instance_segmentation", ["data.classes=[cat, dog, bird]"]).data
 
 
 def mapping(folder):
-    with (folder / MAPPING).open(encoding="utf-8", newline="") as stream:
+    with mapping_of(folder).open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -74,7 +74,7 @@ def test_the_mapping_leads_back_to_every_byte(tmp_path_factory, found, by, ascii
     except DataError as error:
         assert "same name" in str(error)  # on other systems; see folder_files
         return
-    restored = rename_back(root / "out" / MAPPING, root / "back")
+    restored = rename_back(mapping_of(root / "out"), root / "back")
     assert restored.changed == ()
     assert tree(root / "back") == tree(source)
 
@@ -83,7 +83,7 @@ def test_a_changed_file_is_restored_and_reported(tmp_path):
     source = write_class_folders(tmp_path / "in", {"good": 2})
     new = rename(source, tmp_path / "out", "uuid")[0]
     write_picture(tmp_path / "out" / new.new, seed="edited")
-    assert rename_back(tmp_path / "out" / MAPPING, tmp_path / "back").changed == (new.old,)
+    assert rename_back(mapping_of(tmp_path / "out"), tmp_path / "back").changed == (new.old,)
     assert len(tree(tmp_path / "back")) == 2
 
 
@@ -92,7 +92,7 @@ def test_equal_images_in_one_folder_keep_both_names(tmp_path):
     (source / "good" / "copy.JPG").write_bytes((source / "good" / "000.jpg").read_bytes())
     rename(source, tmp_path / "out", "hash")
     assert len({row["new"] for row in mapping(tmp_path / "out")}) == 2
-    rename_back(tmp_path / "out" / MAPPING, tmp_path / "back")
+    rename_back(mapping_of(tmp_path / "out"), tmp_path / "back")
     assert tree(tmp_path / "back") == tree(source)
 
 
@@ -101,7 +101,7 @@ def test_a_dry_run_writes_nothing(tmp_path):
     assert len(rename(source, tmp_path / "out", "uuid", dry_run=True)) == 2
     assert not (tmp_path / "out").exists()
     rename(source, tmp_path / "out", "uuid")
-    assert len(rename_back(tmp_path / "out" / MAPPING, tmp_path / "back", dry_run=True).files) == 2
+    assert len(rename_back(mapping_of(tmp_path / "out"), tmp_path / "back", dry_run=True).files) == 2
     assert not (tmp_path / "back").exists()
 
 
@@ -110,32 +110,32 @@ def test_a_mapping_cannot_lead_out_of_the_folder(tmp_path, line):
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(b"x")
-    (folder / MAPPING).write_text(f"new,old,sha256\n{line}\n")
+    mapping_of(folder).write_text(f"new,old,sha256\n{line}\n")
     with pytest.raises(DataError, match="line 2"):
-        rename_back(folder / MAPPING, tmp_path / "back")
+        rename_back(mapping_of(folder), tmp_path / "back")
     assert not (tmp_path / "back").exists()
 
 
 def test_a_mapping_with_two_equal_old_names_or_missing_files_is_refused(tmp_path):
     source = write_class_folders(tmp_path / "in", {"good": 2})
     new = rename(source, tmp_path / "out", "uuid")
-    text = (tmp_path / "out" / MAPPING).read_text()
-    (tmp_path / "out" / MAPPING).write_text(text.replace("001.jpg", "000.jpg"))
+    text = mapping_of(tmp_path / "out").read_text()
+    mapping_of(tmp_path / "out").write_text(text.replace("001.jpg", "000.jpg"))
     with pytest.raises(DataError, match="2 files have this old name"):
-        rename_back(tmp_path / "out" / MAPPING, tmp_path / "back")
-    (tmp_path / "out" / MAPPING).write_text(text)
+        rename_back(mapping_of(tmp_path / "out"), tmp_path / "back")
+    mapping_of(tmp_path / "out").write_text(text)
     (tmp_path / "out" / new[0].new).unlink()
     with pytest.raises(DataError, match="missing"):
-        rename_back(tmp_path / "out" / MAPPING, tmp_path / "back")
+        rename_back(mapping_of(tmp_path / "out"), tmp_path / "back")
 
 
 def test_other_files_are_not_a_mapping(tmp_path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / MAPPING).write_text("a,b\n")
+    mapping_of(tmp_path / "in").write_text("a,b\n")
     with pytest.raises(DataError, match="does not begin"):
-        rename_back(tmp_path / "in" / MAPPING, tmp_path / "back")
+        rename_back(mapping_of(tmp_path / "in"), tmp_path / "back")
     with pytest.raises(DataError, match="cannot be read"):
-        rename_back(tmp_path / "in" / "missing.csv", tmp_path / "back")
+        rename_back(tmp_path / "missing.mapping.csv", tmp_path / "back")
 
 
 def test_names_of_labelme_files_without_an_image_are_kept_apart(tmp_path):
@@ -150,5 +150,5 @@ def test_names_of_labelme_files_without_an_image_are_kept_apart(tmp_path):
         (source / f"{name}.jpg").unlink()
     rename(source, tmp_path / "out", "hash")
     assert len(read_folder(tmp_path / "out", DATA).images) == 2
-    rename_back(tmp_path / "out" / MAPPING, tmp_path / "back")
+    rename_back(mapping_of(tmp_path / "out"), tmp_path / "back")
     assert tree(tmp_path / "back") == tree(source)

@@ -19,12 +19,12 @@ from sightline import strict_json
 from sightline.data.tools.listing import Item, list_items, refuse
 from sightline.data.tools.new_folder import copy_file, new_folder, require_new
 from sightline.errors import DataError
-from sightline.files import file_sha256
+from sightline.files import file_sha256, write_atomically
 from sightline.logs import Progress
 from sightline.relative_path import fault_in
 
-MAPPING = "mapping.csv"
-"""The mapping file in the new folder: UTF-8 CSV with the columns new, old and sha256 (of the original file)."""
+MAPPING_SUFFIX = ".mapping.csv"
+"""End of the name of the mapping file, which is beside the new folder: so the folder contains no original name."""
 
 _COLUMNS = ["new", "old", "sha256"]
 _IMAGE_PATH = re.compile(rb'("imagePath"\s*:\s*)"(?:[^"\\]|\\.)*"')
@@ -60,6 +60,16 @@ class Restored:
     changed: tuple[str, ...]
 
 
+def mapping_of(folder: Path) -> Path:
+    """The mapping file of a renamed folder: UTF-8 CSV with the columns new, old and sha256 (of the original file).
+
+    Example:
+        >>> mapping_of(Path("data/renamed")).as_posix()
+        'data/renamed.mapping.csv'
+    """
+    return folder.with_name(folder.name + MAPPING_SUFFIX)
+
+
 def rename(source: Path, out: Path, by: Naming, *, dry_run: bool = False) -> tuple[Renamed, ...]:
     """Copy class folders or labelme files with new file names; folders keep their names.
 
@@ -67,16 +77,17 @@ def rename(source: Path, out: Path, by: Naming, *, dry_run: bool = False) -> tup
 
     Args:
         source: Class folders with images, or labelme files with images.
-        out: The new folder, with the mapping file :data:`MAPPING`.
+        out: The new folder; the mapping file is beside it, see :func:`mapping_of`.
         by: ``uuid`` for random names, or ``hash`` for the SHA-256 of the image; several equal files in one folder get
             a number in addition.
         dry_run: Whether only to compute the result.
 
     Raises:
-        DataError: ``source`` has no labeled images, or ``out`` exists.
+        DataError: ``source`` has no labeled images, or ``out`` or the mapping file exists.
         StepError: ``out`` cannot be written.
     """
     require_new(out, source)
+    require_new(mapping_of(out))
     listing = list_items(source)
     renamed = _names(source, listing.items, by)
     if not dry_run:
@@ -86,7 +97,8 @@ def rename(source: Path, out: Path, by: Naming, *, dry_run: bool = False) -> tup
             for row in renamed:
                 image_path = _relative(images[row.old], row.new) if row.old in images else ""
                 _copy(source / row.old, part / row.new, image_path)
-            (part / MAPPING).write_text(_csv(renamed), encoding="utf-8", newline="")
+            # Before the folder appears, because without the mapping nothing leads back.
+            write_atomically(mapping_of(out), _csv(renamed))
     return renamed
 
 
@@ -94,7 +106,7 @@ def rename_back(mapping: Path, out: Path, *, dry_run: bool = False) -> Restored:
     """Copy the files of a renamed dataset under their original names.
 
     Args:
-        mapping: The mapping file that :func:`rename` wrote, next to the renamed files.
+        mapping: The mapping file that :func:`rename` wrote, beside the renamed folder.
         out: The new folder.
         dry_run: Whether only to check and compute the result.
 
@@ -102,7 +114,9 @@ def rename_back(mapping: Path, out: Path, *, dry_run: bool = False) -> Restored:
         DataError: The mapping file is invalid, files of it are missing, or ``out`` exists.
         StepError: ``out`` cannot be written.
     """
-    source = mapping.parent
+    if not mapping.name.endswith(MAPPING_SUFFIX):
+        raise DataError(f"{mapping}: expected the file FOLDER{MAPPING_SUFFIX} beside the renamed folder")
+    source = mapping.with_name(mapping.name.removesuffix(MAPPING_SUFFIX))
     require_new(out, source)
     rows = _read(mapping)
     refuse(str(mapping), [f"{row.new}: the file is missing" for row in rows if not (source / row.new).is_file()])
@@ -206,9 +220,9 @@ def _read(mapping: Path) -> tuple[Renamed, ...]:
         with mapping.open(encoding="utf-8-sig", newline="") as stream:
             lines = list(csv.reader(stream, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{mapping} cannot be read ({error}); give the {MAPPING} that rename wrote") from error
+        raise DataError(f"{mapping} cannot be read ({error}); give the file that rename wrote") from error
     if not lines or lines[0] != _COLUMNS:
-        raise DataError(f"{mapping} does not begin with the line {','.join(_COLUMNS)}; give the {MAPPING} of rename")
+        raise DataError(f"{mapping} does not begin with the line {','.join(_COLUMNS)}; give the file that rename wrote")
     faults = [
         f"line {number}: {fault}" for number, line in enumerate(lines[1:], start=2) if (fault := _line_fault(line))
     ]

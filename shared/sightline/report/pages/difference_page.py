@@ -119,13 +119,28 @@ def _changes(changed: ChangedImage) -> list[str]:
         image = one or other
         objects = changed.gone or changed.new
         return [*_counts(objects), *(image.labels if image else ())] or ["no objects"]
-    gone, new = Counter(item.label for item in changed.gone), Counter(item.label for item in changed.new)
-    texts = [f"{_times(name, n)} redrawn" for name, n in sorted((gone & new).items())]
+    renamed = _renamed(changed)
+    gone = Counter(item.label for item in changed.gone) - Counter(name for name, _ in renamed.elements())
+    new = Counter(item.label for item in changed.new) - Counter(name for _, name in renamed.elements())
+    texts = [_times(f"{name} → {other}", n) for (name, other), n in sorted(renamed.items())]
+    texts += [f"{_times(name, n)} redrawn" for name, n in sorted((gone & new).items())]
     texts += [f"− {_times(name, n)}" for name, n in sorted((gone - new).items())]
     texts += [f"+ {_times(name, n)}" for name, n in sorted((new - gone).items())]
     texts += [f"label − {name}" for name in one.labels if name not in other.labels]
     texts += [f"label + {name}" for name in other.labels if name not in one.labels]
     return texts + ([f"{counted(changed.kept, 'object')} unchanged"] if changed.kept else [])
+
+
+def _renamed(changed: ChangedImage) -> Counter[tuple[str, str]]:
+    """Old and new class of objects whose outline is the same."""
+    labels: dict[str, list[str]] = {}
+    for one in changed.gone:
+        labels.setdefault(str(one.segmentation), []).append(one.label)
+    pairs = Counter[tuple[str, str]]()
+    for one in changed.new:
+        if (before := labels.get(str(one.segmentation))) and before[0] != one.label:
+            pairs[before.pop(0), one.label] += 1
+    return pairs
 
 
 def _counts(objects: Sequence[ComparedObject]) -> list[str]:
