@@ -79,16 +79,13 @@ def _sections(comparison: Comparison, ids: dict[str, int]) -> list[_Section]:
         ("moved", "Moved", "The same image with another path or split.", True),
     )
     return [
-        _Section(
-            key,
-            title,
-            lead,
-            len(changed := getattr(comparison, key)),
-            (_row(one, ids, key) for one in changed[:SHOWN_IMAGES]),
-            alone,
-        )
+        _Section(key, title, lead, len(getattr(comparison, key)), _rows(getattr(comparison, key), ids, key), alone)
         for key, title, lead, alone in kinds
     ]
+
+
+def _rows(changed: Sequence[ChangedImage], ids: dict[str, int], kind: str) -> Iterator[_Row]:
+    return (_row(one, ids, kind) for one in changed[:SHOWN_IMAGES])
 
 
 def _row(changed: ChangedImage, ids: dict[str, int], kind: str) -> _Row:
