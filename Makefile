@@ -6,9 +6,20 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SIGHTLINE_HOME ?= $(CURDIR)/.demo
 DEMO := SIGHTLINE_HOME=$(SIGHTLINE_HOME)
-DEMO_IMAGES ?= 420
 TASK ?= instance_segmentation
-DEMO_RECIPE := $(if $(filter instance_segmentation,$(TASK)),plates,$(TASK)_plates)
+
+# The demo of each task: the kind of its images, which also names the dataset, how many it draws, its recipe, and where
+# the first ten images are, as a pattern for the shell.
+DEMO_OF_instance_segmentation := plates 420 plates 000?.jpg
+DEMO_OF_object_detection := plates 420 object_detection_plates 000?.jpg
+DEMO_OF_keypoints := figures 600 figures 000?.jpg
+DEMO_OF_classification := tyres 800 tyres */000?.jpg
+DEMO_OF_multi_label := faces 960 faces images/000?.jpg
+DEMO_TASKS := $(patsubst DEMO_OF_%,%,$(filter DEMO_OF_%,$(.VARIABLES)))
+DEMO_KIND := $(word 1,$(DEMO_OF_$(TASK)))
+DEMO_IMAGES ?= $(word 2,$(DEMO_OF_$(TASK)))
+DEMO_RECIPE := $(word 3,$(DEMO_OF_$(TASK)))
+DEMO_EXAMPLES := $(word 4,$(DEMO_OF_$(TASK)))
 FUZZ_EXECUTIONS ?= 1000000
 REGISTRY ?= sightline
 TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' shared/sightline/version.py)
@@ -39,14 +50,14 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 # Runs a command without its line "next: ...", because the demo prints the next commands itself.
 WITHOUT_NEXT = said=$$($(DEMO) $(BIN)/sightline $(1)) || exit; printf '%s\n' "$$said" | sed '/^next: /d'
 
-demo: $(VENV)/.run ## draw plates, version them, run the pipeline, print the result and the report's path: TASK=instance_segmentation, object_detection
-	@$(DEMO) $(BIN)/sightline demo draw $(SIGHTLINE_HOME)/plates --images $(DEMO_IMAGES) --seed 1
+demo: $(VENV)/.run ## draw images, version them, run the pipeline, print the result and the report's path: TASK=instance_segmentation, object_detection, keypoints, classification, multi_label
+	@$(if $(DEMO_KIND),,$(error TASK=$(TASK): expected one of $(DEMO_TASKS)))$(DEMO) $(BIN)/sightline demo draw $(SIGHTLINE_HOME)/$(DEMO_KIND) $(if $(filter plates,$(DEMO_KIND)),,--kind $(DEMO_KIND) )--images $(DEMO_IMAGES) --seed 1
 	@$(call WITHOUT_NEXT,data init $(SIGHTLINE_HOME)/data --remote file://$(SIGHTLINE_HOME)/remote)
-	@$(call WITHOUT_NEXT,data add $(SIGHTLINE_HOME)/plates --dataset plates --version v1)
-	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe $(DEMO_RECIPE) --set data.tag=plates_ann_v1
+	@$(call WITHOUT_NEXT,data add $(SIGHTLINE_HOME)/$(DEMO_KIND) --dataset $(DEMO_KIND) --version v1)
+	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe $(DEMO_RECIPE) --set data.tag=$(DEMO_KIND)_ann_v1
 	@printf '%s\n' '' 'next:' \
-		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" model predict champion:plates$(if $(filter plates,$(DEMO_RECIPE)),,/$(TASK)/EIR) "$(SIGHTLINE_HOME)"/plates/000?.jpg --out "$(SIGHTLINE_HOME)/predictions"' \
-		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" lineage plates_train_v1' \
+		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" model predict champion:$(DEMO_KIND)$(if $(filter object_detection,$(TASK)),/$(TASK)/EIR) "$(SIGHTLINE_HOME)"/$(DEMO_KIND)/$(DEMO_EXAMPLES) --out "$(SIGHTLINE_HOME)/predictions"' \
+		'  SIGHTLINE_HOME="$(SIGHTLINE_HOME)" "$(CURDIR)/$(BIN)/sightline" lineage $(DEMO_KIND)_train_v1' \
 		'your own images: "Your own data" in README.md'
 
 TEST = OMP_NUM_THREADS=1 KFP_HOST= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -14,7 +14,7 @@ from sightline.config.decode import decode
 from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.recording.merge import merge
 from sightline.data.recording.split import SplitImage, assign_splits, tying_distance
-from sightline.demo.draw import draw_dataset
+from sightline.demo.plates.draw import draw_dataset
 
 IMAGES = 600
 RUNS = 3

@@ -24,7 +24,7 @@ def evaluate(
         code_rev: The code revision, from resolve.
         train_result: The result of train; empty: its last result for this dataset and configuration.
         evaluation_metrics: Metrics of the best candidate on the val split.
-        evaluation_confusion: Its confusion matrix; rows are true classes.
+        evaluation_confusion: Its confusion matrix; rows are true classes. Classifiers have a ROC curve, too.
         evaluation_report: All models with values per class, curves and drawn images.
         selected_model: Location of the model selected by the first metric, champion or candidate. Nothing is copied.
 
@@ -44,6 +44,8 @@ def evaluate(
     for name, value in finished.metrics.items():
         evaluation_metrics.log_metric(name, value)
     evaluation_confusion.log_confusion_matrix(*finished.confusion)
-    if hasattr(finished, "describe"):  # helper code of an earlier release lacks it
+    if any(roc := getattr(finished, "roc", ())):  # helper code of an earlier release lacks it
+        evaluation_confusion.log_roc_curve(*roc)
+    if hasattr(finished, "describe"):  # so here
         finished.describe(selected_model)
     return (json.loads(finished.result), finished.promoted)  # noqa: TID251

@@ -76,9 +76,7 @@ def test_the_line_to_paste_works_in_a_shell_for_any_labels(tmp_path):
     line = text.split("to use all of these labels as classes:\n  ")[1].split("\n")[0]
     assert line.isprintable()
     program = "from sightline.cli import main; main()"
-    command = (
-        f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} check {shlex.quote(str(tmp_path))} {line}"
-    )
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} check {shlex.quote(str(tmp_path))} {line}"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     left = [row for row in done.stdout.split("\n") if row.startswith("  shape")]

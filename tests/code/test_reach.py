@@ -52,7 +52,7 @@ def test_what_no_step_reaches_does_nothing_again(copy, before):
     names = [
         "cli/runs.py", "cli/kubeflow/commands.py", "kubeflow/client/server.py", "runs/pages.py", "runs/local_run.py",
         "report/pages/run_page.py", "report/pages/run_index.py", "report/lineage/page.py", "report/templates/style.css",
-        "report/templates/page.js", "garbage/sweep.py", "demo/draw.py", "prediction/batch.py",
+        "report/templates/page.js", "garbage/sweep.py", "demo/plates/draw.py", "prediction/batch.py",
         "config/recipes/plates.yaml",
     ]  # fmt: skip
     for name in names:

@@ -74,7 +74,8 @@ def test_a_stored_configuration_of_an_earlier_release_is_read():
 
 
 def test_every_kind_survives_json():
-    entries = [{"name": name} for name in KINDS] + [{"name": "my.module:Fog", "density": 0.5, "colors": [1, 2]}]
+    kinds = KINDS.keys() - {"mixup", "cutmix"}  # which this task cannot have
+    entries = [{"name": name} for name in sorted(kinds)] + [{"name": "my.module:Fog", "density": 0.5, "colors": [1, 2]}]
     config = decode("instance_segmentation", [CLASSES, f"train.augmentation={json.dumps(entries)}"])
     again = Config.model_validate_json(config.model_dump_json())
     assert again == config

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from sightline.cli.demo import command
-from sightline.demo.draw import draw_dataset, draw_image
+from sightline.demo.plates.draw import draw_dataset, draw_image
 from sightline.errors import DataError, SightlineError
 from tests.golden import raises
 

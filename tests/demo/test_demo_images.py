@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from sightline.demo.difficulty import CONDITIONS, REFERENCE_SIDE, Difficulty
-from sightline.demo.draw import PlateTruth, draw_image
-from sightline.demo.glyphs import MAX_POINTS, MIN_POINTS, glyph, signed_area
-from sightline.demo.plates import DIGITS, LETTERS, TEXT_LABELS, Shape
+from sightline.demo.photograph import REFERENCE_SIDE
+from sightline.demo.plates.difficulty import CONDITIONS, Difficulty
+from sightline.demo.plates.draw import PlateTruth, draw_image
+from sightline.demo.plates.glyphs import MAX_POINTS, MIN_POINTS, glyph, signed_area
+from sightline.demo.plates.plate import DIGITS, LETTERS, TEXT_LABELS, Shape
 from sightline.errors import DataError
 from tests.golden import raises
 

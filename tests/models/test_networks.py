@@ -26,7 +26,7 @@ FULL = (
     "timm:efficientnet_b0",
     "timm:mobilenetv4_conv_medium",
 )
-DETECTORS = ("mask_rcnn", "faster_rcnn", "fcos")
+DETECTORS = ("mask_rcnn", "faster_rcnn", "fcos", "retinanet", "ssdlite")
 
 
 def settings(detector, body):
@@ -108,3 +108,11 @@ def test_a_network_learns_one_batch_by_heart(detector, body, iterations, learnin
     assert last < first / 3
     assert metrics["box_AP50"] >= 0.99
     assert metrics.get("mask_AP50", 1) >= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("detector", "iterations", "learning_rate"), [("retinanet", 80, 3e-3), ("ssdlite", 60, 1e-2)])
+def test_a_network_learns_eight_images_by_heart(detector, iterations, learning_rate, tmp_path):
+    first, last, metrics = overfit(*build(detector, SMALL["resnet"]), tmp_path, iterations, learning_rate, images=8)
+    assert last < first / 10
+    assert metrics["box_AP50"] >= 0.99

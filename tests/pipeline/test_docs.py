@@ -66,8 +66,11 @@ def test_a_slip_of_the_pen_would_be_seen():
     assert "--remote" in complaint(("data", "init", "there"), "sightline")
 
 
-def test_what_the_demo_prints_to_paste_changes_nothing_in_the_shell():
-    asked = ["make", "--just-print", "--no-print-directory", "demo"]
+@pytest.mark.parametrize(
+    "task", ["instance_segmentation", "object_detection", "keypoints", "classification", "multi_label"]
+)
+def test_what_the_demo_prints_to_paste_changes_nothing_in_the_shell(task):
+    asked = ["make", "--just-print", "--no-print-directory", "demo", f"TASK={task}"]
     made = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     said = subprocess.run(
         ["sh", "-c", made[made.rindex("printf ") :]], capture_output=True, text=True, check=True

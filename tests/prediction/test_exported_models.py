@@ -17,8 +17,8 @@ from sightline.errors import ConfigurationError, ModelFileError
 from sightline.models.model_file import save_model
 from sightline.prediction import exporting
 from sightline.prediction.exported import ExportedModel
-from sightline.prediction.parity import compare
 from sightline.tasks.base import load_predictor
+from sightline.tasks.detection.parity import compare
 from tests.golden import raises
 from tests.squares import CLASSES, draw, make_card
 from tests.tasks.test_detector_graphs import NETWORKS, build
@@ -127,7 +127,7 @@ def test_a_name_of_the_other_format_is_refused(tmp_path):
         export("model.safetensors", tmp_path / "model.pt2")
 
 
-@pytest.mark.parametrize("name", ["faster_rcnn", "fcos"])
+@pytest.mark.parametrize("name", ["faster_rcnn", "fcos", "retinanet", "ssdlite"])
 @pytest.mark.slow
 def test_every_detector_becomes_onnx(name, tmp_path):
     image, _ = draw(3)
@@ -139,7 +139,7 @@ def test_every_detector_becomes_onnx(name, tmp_path):
     same(load_predictor(model, "cpu").predict(image), found)
 
 
-@pytest.mark.parametrize("name", ["mask_rcnn", "fcos"])
+@pytest.mark.parametrize("name", ["mask_rcnn", "fcos", "retinanet", "ssdlite"])
 @pytest.mark.slow
 def test_every_detector_becomes_a_program(name, tmp_path):
     import torch

@@ -130,12 +130,16 @@ def test_images_are_read_ahead_but_not_all_of_them(tmp_path, monkeypatch):
 
 
 BOXES = BoxDetector(**TINY_MODEL.model_dump(include=set(BoxDetector.model_fields)))
-FCOS = BOXES.model_copy(update={"detector": "fcos", "fpn_channels": 32, "score_threshold": 1e-4})
+SINGLE_STAGE = [
+    BOXES.model_copy(update={"detector": name, "fpn_channels": 32, "score_threshold": 1e-4})
+    for name in ("fcos", "retinanet", "ssdlite")
+]
 
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("instance_segmentation", TINY_MODEL), ("object_detection", BOXES), ("object_detection", FCOS)],
+    [("instance_segmentation", TINY_MODEL), ("object_detection", BOXES)]
+    + [("object_detection", model) for model in SINGLE_STAGE],
 )
 def test_a_network_gives_the_same_in_batches_and_alone(name, model):
     torch.manual_seed(0)

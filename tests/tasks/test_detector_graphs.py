@@ -20,14 +20,17 @@ NETWORKS = {
     "mask_rcnn": ("instance_segmentation", TINY_MODEL),
     "coarser_level": ("instance_segmentation", TINY_MODEL.model_copy(update={"anchor_sizes": (8, 16, 32, 64, 96)})),
     "faster_rcnn": ("object_detection", BOXES),
-    "fcos": ("object_detection", BOXES.model_copy(update={"detector": "fcos", "fpn_channels": 32})),
+    **{
+        name: ("object_detection", BOXES.model_copy(update={"detector": name, "fpn_channels": 32}))
+        for name in ("fcos", "retinanet", "ssdlite")
+    },
 }
 
 
 def sure(network):
     """Make the scores of an untrained network differ from each other."""
     for name, parameter in network.named_parameters():
-        if "box_predictor" in name or "cls_logits" in name:
+        if any(part in name for part in ("box_predictor", "cls_logits", "classification_head.module_list")):
             parameter.data *= 6
         if name.endswith("classification_head.cls_logits.bias"):
             parameter.data.fill_(-1)
@@ -76,7 +79,7 @@ def test_a_graph_predicts_what_the_detector_predicts(name, format_, sizes):
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-@pytest.mark.parametrize("name", ["mask_rcnn", "fcos"])
+@pytest.mark.parametrize("name", ["mask_rcnn", "fcos", "retinanet", "ssdlite"])
 def test_an_image_without_detections_is_all_zeros(name, format_):
     task, detector = build(name, score_threshold=1.0)
     graph = export_graph(task, detector, format_)

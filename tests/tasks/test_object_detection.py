@@ -28,7 +28,10 @@ from tests.squares import CLASSES, TINY_MODEL, draw, make_card, make_dataset, wr
 
 CPU = torch.device("cpu")
 NETWORK = BoxDetector(**TINY_MODEL.model_dump(include=set(BoxDetector.model_fields)))
-FCOS = NETWORK.model_copy(update={"detector": "fcos", "fpn_channels": 32})
+MODELS = [
+    NETWORK.model_copy(update={"detector": name, "fpn_channels": 32})
+    for name in ("faster_rcnn", "fcos", "retinanet", "ssdlite")
+]
 CARD = {"task": "object_detection", "architecture": NETWORK, "metrics": {"box_AP": 0.5}}
 NAMES = dict(enumerate(CLASSES, start=1))
 
@@ -38,7 +41,7 @@ def task():
     return load_task("object_detection")
 
 
-@pytest.fixture(scope="module", params=[NETWORK, FCOS], ids=lambda model: model.detector)
+@pytest.fixture(scope="module", params=MODELS, ids=lambda model: model.detector)
 def model(request):
     return request.param
 
@@ -74,10 +77,33 @@ def test_the_loss_has_no_masks_and_every_parameter_a_gradient(task, model, tmp_p
         == {
             "faster_rcnn": {"classifier", "box_reg", "objectness", "rpn_box_reg"},
             "fcos": {"classification", "bbox_regression", "bbox_ctrness"},
+            "retinanet": {"classification", "bbox_regression"},
+            "ssdlite": {"classification", "bbox_regression"},
         }[model.detector]
     )
     assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
     sum(losses.values()).backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("detector", ["retinanet", "ssdlite"])
+def test_the_loss_of_a_batch_is_the_mean_over_its_images(task, detector, tmp_path):
+    """Therefore gradients do not depend on how a batch is divided; an image without objects counts as well."""
+    torch.manual_seed(0)
+    network = task.build_network(NETWORK.model_copy(update={"detector": detector, "fpn_channels": 32}), 2).train()
+    dataset = make_dataset(tmp_path, augmentation=())
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    first, second = dataset.sample(0, 1), dataset.sample(1, 1)
+    empty = dataclasses.replace(second, boxes_xyxy=second.boxes_xyxy[:0], labels=second.labels[:0])
+    both = task.losses(network, [first, empty], CPU)
+    alone = [task.losses(network, [sample], CPU) for sample in (first, empty)]
+    for name, loss in both.items():
+        assert loss.item() == pytest.approx(sum(one[name].item() for one in alone) / 2, rel=1e-5)
+    assert alone[1]["bbox_regression"].item() == 0
+    assert alone[1]["classification"].item() > 1e-3
+    sum(alone[1].values()).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
@@ -96,7 +122,7 @@ def test_the_box_of_a_shape_is_what_the_network_is_to_find(task, tmp_path):
 
 def test_a_model_file_gives_boxes_alone(network, model, tmp_path):
     path = tmp_path / "model.safetensors"
-    # A threshold of 0 lets FCOS answer with the background's label too, which is no class.
+    # A threshold of 0 lets FCOS and RetinaNet answer with the background's label too, which is no class.
     sure_of_nothing = model.model_copy(update={"score_threshold": 0.0})
     save_model(path, network, make_card(**CARD | {"architecture": sure_of_nothing}))
     assert read_card(path).architecture == sure_of_nothing
@@ -206,7 +232,8 @@ def test_the_settings_of_masks_are_not_its_own():
     assert not {"mask_channels", "mask_layers"} & set(config.model_dump()["model"])
 
 
-def test_fcos_needs_channels_in_groups_of_32():
+@pytest.mark.parametrize("detector", ["fcos", "retinanet", "ssdlite"])
+def test_norms_of_heads_need_channels_in_groups_of_32(detector):
     with pytest.raises(ConfigurationError) as caught:
-        decode("object_detection", ["data.classes=[cat]", "model.detector=fcos", "model.fpn_channels=48"])
+        decode("object_detection", ["data.classes=[cat]", f"model.detector={detector}", "model.fpn_channels=48"])
     assert "fpn_channels to be a multiple of 32" in str(caught.value)

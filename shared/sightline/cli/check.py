@@ -22,7 +22,7 @@ from sightline.data.folder_files import list_files, shown
 from sightline.data.formats.labels import LabelMap
 from sightline.data.formats.reading import stopping_faults
 from sightline.data.formats.recognition import recognized
-from sightline.data.formats.registry import IMAGE_LABEL_FORMATS, UNLABELLED, read_annotations
+from sightline.data.formats.registry import IMAGE_LABEL_FORMATS, read_annotations
 from sightline.data.recording.training_set import left_out_lines
 from sightline.data.repository.adding import unstored_images
 from sightline.plural import counted
@@ -168,8 +168,7 @@ def _note_lines(annotations: Annotations) -> list[str]:
         have, are = ("has", "is") if count == 1 else ("have", "are")
         notes.append(f"note: {counted(count, 'image')} {have} no JSON file and {are} not part of the dataset")
     elif count:
-        what = UNLABELLED[annotations.format]
-        notes.append(f"note: {counted(count, 'image')} {what}, so not part of the dataset")
+        notes.append(f"note: {counted(count, 'image')} without annotations, so not part of the dataset")
     for column, values in annotations.unused_columns.items():
         notes.append(f"note: column {column} ({counted(values, 'different value')}) is not taken for a label set")
     return notes

@@ -14,7 +14,6 @@ from sightline.cli.suggested_classes import fit_a_command_line, suggested_settin
 from sightline.config.decode import SMALL_RECIPE, small_recipe
 from sightline.config.settings import embedded_or_own
 from sightline.data.folder_files import FolderFiles, first_names, suffix_of
-from sightline.data.formats.registry import UNLABELLED
 from sightline.plural import counted
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ def added_lines(added: Added, repository: Path) -> list[str]:
     lines = [f"{added.tag}: {state} ({added.files} files, commit {added.commit[:12]})", *folder_lines(added.found)]
     unlabelled = added.annotations.unlabelled_images
     if unlabelled:
-        what = UNLABELLED[added.annotations.format]
-        lines.append(f"note: {counted(unlabelled, 'image')} {what}: stored, but not recorded")
+        what = "a JSON file" if added.annotations.format == "labelme" else "annotations"
+        lines.append(f"note: {counted(unlabelled, 'image')} without {what}: stored, but not recorded")
     following = _next_line(added, repository)
     spellings = sum(fault.kind == "unknown_label" for fault in added.annotations.faults)
     mapped = spellings if "data.aliases=" in following else 0

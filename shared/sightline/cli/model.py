@@ -15,6 +15,7 @@ from sightline.logs import Progress
 
 if TYPE_CHECKING:
     from sightline.models.model_file import ModelCard
+    from sightline.report.drawing.landmarks import LandmarkMode
 
 MAX_PIXELS = 50_000_000
 """The default of ``data.max_pixels``."""
@@ -81,7 +82,29 @@ def show(*, model: str, as_json: bool) -> None:
     show_default=True,
     help="auto uses a GPU if there is one.",
 )
-def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max_pixels: int, device: str) -> None:
+@click.option(
+    "--draw",
+    type=click.Choice(["predictions", "landmarks"]),
+    default="predictions",
+    show_default=True,
+    help="What the pictures show; landmarks: only the keypoints, as pictures for other models.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["gray", "color", "heatmap"]),
+    help="Landmarks as dots on black (gray, the default), as skeletons on the image (color), or as a sum of Gaussians.",
+)
+def predict(
+    *,
+    model: str,
+    images: tuple[str, ...],
+    out: Path,
+    score: float,
+    max_pixels: int,
+    device: str,
+    draw: str,
+    mode: LandmarkMode | None,
+) -> None:
     """Run a MODEL on each IMAGE; write annotated images, and JSON files with the predictions.
 
     MODEL is the path or URI of a model file, its SHA-256 (the first six digits are enough), or champion:DATASET
@@ -93,18 +116,21 @@ def predict(*, model: str, images: tuple[str, ...], out: Path, score: float, max
     """
     from sightline.prediction.inputs import find_images, output_folder
 
+    if mode and draw != "landmarks":
+        raise click.UsageError("--mode is for --draw landmarks; add that, or leave --mode out")
     folder = output_folder(out)
     wanted = find_images(images, folder)
     folder.require_free(
         [file for image in wanted for file in (image.drawing, image.document)], [image.path for image in wanted]
     )
 
-    from sightline.prediction.batch import predict_images
+    from sightline.prediction.batch import landmarks_of, predict_images
     from sightline.prediction.models import load_predictor
 
     predictor = load_predictor(model, device)
+    drawing = landmarks_of(predictor, mode or "gray") if draw == "landmarks" else None
     broken = []
-    predictions = predict_images(predictor, wanted, folder, score=score, max_pixels=max_pixels)
+    predictions = predict_images(predictor, wanted, folder, score=score, max_pixels=max_pixels, draw=drawing)
     with Progress("predict", total=len(wanted), unit="images") as progress:
         for done in progress.track(predictions):
             if done.fault is not None:

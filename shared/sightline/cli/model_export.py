@@ -57,8 +57,8 @@ def export(*, model: str, format_: ExportFormat, out: Path, images: tuple[Path, 
         exported = export_model(find_model(model, Path(folder)), out, format_, images)
     click.echo(f"{out}: {exported.bytes / 1e6:.1f} MB, {format_}, {_input(exported.header)}")
     click.echo(f"compared with PyTorch: {exported.parity.line()}")
-    if not exported.parity.detections:
-        click.echo("no detections were compared; give images with objects with --image")
+    if exported.parity.advice:
+        click.echo(exported.parity.advice)
 
 
 def _input(header: ExportHeader) -> str:

@@ -14,6 +14,9 @@ Degrees = Annotated[float, Field(ge=0.0, le=180.0)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 Amount = Annotated[float, Field(ge=0.0)]
 
+MAGNITUDES = 30
+"""The largest magnitude of the operations of RandAugment and TrivialAugment."""
+
 _OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _EXAMPLE = "{name: flip, probability: 0.5}"
 
@@ -69,6 +72,18 @@ class Crop(Change):
     name: Literal["crop"] = "crop"
     smallest: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         0.5, description="Shortest sides of the part, relative to the image"
+    )
+
+
+class RandomResizedCrop(_Range):
+    """Uses a random part of the image, resized to its size (Szegedy et al., 2014); objects outside of it are lost."""
+
+    name: Literal["random_resized_crop"] = "random_resized_crop"
+    low: Annotated[float, Field(gt=0.0, le=1.0)] = Field(0.08, description="Smallest area, relative to the image")
+    high: Annotated[float, Field(gt=0.0, le=1.0)] = Field(1.0, description="Largest area, relative to the image")
+    ratio: Annotated[float, Field(ge=1.0, le=10.0)] = Field(
+        4 / 3,
+        description="Largest distortion: factor between the aspect ratios of the part and the image, or its inverse",
     )
 
 
@@ -147,6 +162,40 @@ class Erase(_Range):
     high: Fraction = Field(0.15, description="Largest area, relative to the image")
 
 
+class TrivialAugment(Change):
+    """One random operation (shear, shift, rotation or colors) with a random magnitude (arXiv 2103.10158)."""
+
+    name: Literal["trivial_augment"] = "trivial_augment"
+
+
+class RandAugment(Change):
+    """Several random operations (shear, shift, rotation or colors) with a given magnitude (arXiv 1909.13719)."""
+
+    name: Literal["rand_augment"] = "rand_augment"
+    operations: Annotated[int, Field(ge=1, le=10)] = Field(2, description="Number of operations, one after the other")
+    magnitude: Annotated[int, Field(ge=0, le=MAGNITUDES)] = Field(
+        9, description=f"Magnitude of every operation; {MAGNITUDES} is the largest"
+    )
+
+
+class MixUp(Change):
+    """Blends the image and its labels with those of another image (arXiv 1710.09412)."""
+
+    name: Literal["mixup"] = "mixup"
+    probability: Fraction = Field(0.5, description="Probability that an image is blended")
+    alpha: PositiveFloat = Field(
+        0.2, description="Both parameters of the beta distribution of the share; the larger, the closer to a half"
+    )
+
+
+class CutMix(Change):
+    """Replaces a random rectangle, and its share of the labels, by that of another image (arXiv 1905.04899)."""
+
+    name: Literal["cutmix"] = "cutmix"
+    probability: Fraction = Field(0.5, description="Probability that a rectangle is replaced")
+    alpha: PositiveFloat = Field(1.0, description="Both parameters of the beta distribution of the rectangle's share")
+
+
 class Own(Change):
     """A class of your own, `module:Class`; all other keys are its arguments."""
 
@@ -161,8 +210,8 @@ class Own(Change):
 KINDS: dict[str, type[Change]] = {
     str(kind.model_fields["name"].default): kind
     for kind in (
-        Flip, ScaleJitter, LargeScaleJitter, Crop, Rotate, Perspective, Photometric, Blur, Noise, Jpeg, Mosaic,
-        CopyPaste, Erase,
+        Flip, ScaleJitter, LargeScaleJitter, Crop, RandomResizedCrop, Rotate, Perspective, Photometric, Blur, Noise,
+        Jpeg, Mosaic, CopyPaste, Erase, TrivialAugment, RandAugment, MixUp, CutMix,
     )
 }  # fmt: skip
 """The built-in changes by name."""
@@ -247,6 +296,24 @@ def require_classes(augmentation: Iterable[Change], classes: Iterable[str]) -> N
     for change in augmentation:
         for name in (part for pair in getattr(change, "swap", {}).items() for part in pair):
             KnownName("class in train.augmentation (flip.swap)", lambda: known).require(name)
+
+
+def require_image_labels(augmentation: Iterable[Change], *, classified: bool) -> None:
+    """Check that changes that mix the labels of images have such labels.
+
+    Args:
+        augmentation: The changes.
+        classified: Whether the images of the dataset have labels.
+
+    Raises:
+        ValueError: They do not.
+    """
+    names = [change.name for change in augmentation if isinstance(change, MixUp | CutMix)]
+    if names and not classified:
+        raise ValueError(
+            f"no {' or '.join(names)} in train.augmentation, because the images have no labels of their own that could "
+            "be mixed; use mosaic or copy_paste for objects"
+        )
 
 
 Augmentation = Annotated[

@@ -69,15 +69,13 @@ class Faults(Section):
     duplicate_shape: Policy = Field("drop", description="A shape that appears twice in the file")
     unsupported_shape: Policy = Field("drop", description="A shape type without an area, such as a line or a point")
     unknown_shape: Policy = Field("error", description="An unknown shape type, such as cuboid")
-    wrong_image_size: Policy = Field("error", description="A JSON file with an image size other than that of the image")
-    missing_image: Policy = Field(
-        "error", description="An image that is neither next to the JSON file nor embedded in it"
-    )
+    wrong_image_size: Policy = Field("error", description="Annotations with an image size other than that of the image")
+    missing_image: Policy = Field("error", description="An image that does not exist, nor is embedded in the JSON file")
     embedded_differs: EmbeddedPolicy = Field(
         "embedded", description="An embedded image that differs from the image file next to it"
     )
     broken_image: Policy = Field("error", description="An image that cannot be decoded")
-    broken_json: Policy = Field("error", description="A file that is not labelme JSON")
+    broken_json: Policy = Field("error", description="A file that is not JSON of labelme or COCO")
     unsafe_path: Policy = Field(
         "error", description="A path that leads outside the folder, or a name that is not UTF-8"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, JsonValue
 
 from sightline.config.published_weights import AUTO, DETECTOR_BODY, DETECTOR_CHANNELS, NONE, body_weights
 from sightline.config.section import Address, Fraction, PositiveFloat, PositiveInt, Section
@@ -27,6 +27,10 @@ def _anchor_sizes(value: object) -> object:
     if value != "auto" and not (isinstance(value, list | tuple) and all(whole) and len(sizes) <= _MOST_LEVELS):
         raise ValueError("auto, or one whole number for each level of the pyramid, such as [32, 64, 128, 256, 512]")
     return value
+
+
+DERIVED: dict[str, JsonValue] = {"derived": True}
+"""Marks a setting that training copies from the training set, so that nobody needs to set it."""
 
 
 class Network(Section):

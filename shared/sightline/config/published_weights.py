@@ -33,12 +33,13 @@ RESNET_WEIGHTS = {
 MASK_RCNN = "MaskRCNN_ResNet50_FPN_Weights.COCO_V1"
 FASTER_RCNN = "FasterRCNN_ResNet50_FPN_Weights.COCO_V1"
 FCOS = "FCOS_ResNet50_FPN_Weights.COCO_V1"
+RETINANET = "RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1"
 KEYPOINT_RCNN = "KeypointRCNN_ResNet50_FPN_Weights.COCO_V1"
 
-DETECTORS = (MASK_RCNN, FASTER_RCNN, FCOS, KEYPOINT_RCNN)
+DETECTORS = (MASK_RCNN, FASTER_RCNN, FCOS, RETINANET, KEYPOINT_RCNN)
 """torchvision's detectors with the body, pyramid and heads of Sightline's, trained on COCO.
 
-The detectors of torchvision that are called V2 have other heads and norms in the pyramid.
+Other detectors of torchvision that are called V2 have other heads and norms in the pyramid.
 """
 
 DETECTOR_BODY = "resnet50"

@@ -118,6 +118,8 @@ def _keys(whole: Schema, section: Schema, path: str) -> Iterator[Key]:
     for name, given in section["properties"].items():
         field = _resolved(whole, given)
         where = f"{path}.{name}".lstrip(".")
+        if given.get("derived"):
+            continue
         if "properties" in field:
             yield from _keys(whole, field, where)
         else:

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from sightline.config.augmentation import require_classes
+from sightline.config.augmentation import require_classes, require_image_labels
 from sightline.config.data import Data
 from sightline.config.labels import SINGLE_SET, LabelSet
 from sightline.config.network import Network
@@ -168,6 +168,7 @@ class Config(Section):
     def _classes_of_the_augmentation(cls, train: Train, info: ValidationInfo) -> Train:
         if "data" in info.data:
             require_classes(train.augmentation, info.data["data"].classes)
+            require_image_labels(train.augmentation, classified=bool(info.data["data"].label_sets))
         return train
 
     @field_validator("data")

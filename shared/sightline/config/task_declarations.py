@@ -12,12 +12,13 @@ from sightline.names import NameTable
 
 if TYPE_CHECKING:
     from sightline.config.network import Network
+    from sightline.config.schema import Config
 
 
 DEFAULT_TASK = "instance_segmentation"
 """The task of documents written before there were several tasks."""
 
-TASK_NAMES = ("instance_segmentation", "object_detection")
+TASK_NAMES = ("instance_segmentation", "object_detection", "keypoints", "classification")
 """All tasks; each is a folder with its name in :mod:`sightline.tasks`, whose modules are imported on use.
 
 ``declaration`` contains everything that does not need torch; ``task`` trains and predicts; ``evaluator`` measures and
@@ -79,6 +80,8 @@ class TaskDeclaration:
         readings: Readings by their name in ``reading`` of the configuration.
         families: Module and class of the settings of other networks, by their name in ``model.network``.
         needs: The labels that it trains on: objects, objects with keypoints, or labels of whole images.
+        check: Module and function that takes a configuration, and rejects one that the task cannot use, before anything
+            is trained; imported on use.  Empty: nothing to check.
     """
 
     settings: str
@@ -88,6 +91,7 @@ class TaskDeclaration:
     readings: Mapping[str, Reading] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
     needs: Needs = "objects"
+    check: str = ""
 
     @property
     def network(self) -> type[Network]:
@@ -132,6 +136,17 @@ def _imported(settings: str) -> type[Network]:
     module, _, name = settings.partition(":")
     found: type[Network] = getattr(importlib.import_module(module), name)
     return found
+
+
+def check_of_task(config: Config) -> None:
+    """Reject a configuration that its task cannot use.
+
+    Raises:
+        ConfigurationError: With the reasons.
+    """
+    if check := task_declaration(config.task).check:
+        module, _, name = check.partition(":")
+        getattr(importlib.import_module(module), name)(config)
 
 
 def task_names() -> tuple[str, ...]:

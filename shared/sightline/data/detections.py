@@ -34,11 +34,11 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def above(self, score_threshold: float) -> Detections:
+    def above(self, score_threshold: float) -> Self:
         """The detections with ``score >= score_threshold`` (0 to 1)."""
         return self.chosen(np.flatnonzero(self.scores >= score_threshold))
 
-    def of_classes(self, ids: Mapping[int, int]) -> Detections:
+    def of_classes(self, ids: Mapping[int, int]) -> Self:
         """The detections of some classes, with other category ids.
 
         Args:
@@ -72,12 +72,12 @@ class Detections:
             masks=values.get("masks"),
         )
 
-    def chosen(self, indices: npt.NDArray[np.intp]) -> Detections:
+    def chosen(self, indices: npt.NDArray[np.intp]) -> Self:
         """The detections at these indices, int64 [M], in the order of the indices."""
-        return Detections(
-            self.image_id,
-            self.boxes_xyxy[indices],
-            self.scores[indices],
-            self.category_ids[indices],
-            None if self.masks is None else [self.masks[index] for index in indices],
+        return replace(
+            self,
+            boxes_xyxy=self.boxes_xyxy[indices],
+            scores=self.scores[indices],
+            category_ids=self.category_ids[indices],
+            masks=None if self.masks is None else [self.masks[index] for index in indices],
         )

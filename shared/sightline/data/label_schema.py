@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from sightline.config.data import Data
-from sightline.config.labels import class_name
+from sightline.config.labels import Keypoints, class_name
 from sightline.data.formats.coco import CocoCategory, CocoDocument, CocoLabelSet
 
 IndexPairs = tuple[tuple[int, int], ...]
@@ -68,6 +68,20 @@ def keypoint_schema(document: CocoDocument) -> KeypointSchema | None:
         _indices(first.get("flip_pairs", [])),
         tuple(first["sigmas"]),
         first.get("uniform_sigmas", False),
+    )
+
+
+def schema_of(keypoints: Keypoints) -> KeypointSchema | None:
+    """The keypoints of a section of the configuration; None if it has none."""
+    if not keypoints.names:
+        return None
+    numbers = {name: number for number, name in enumerate(keypoints.names)}
+    return KeypointSchema(
+        keypoints.names,
+        tuple((numbers[one], numbers[other]) for one, other in keypoints.skeleton),
+        tuple((numbers[one], numbers[other]) for one, other in keypoints.flip_pairs),
+        keypoints.complete_sigmas,
+        not keypoints.sigmas,
     )
 
 

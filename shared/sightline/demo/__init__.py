@@ -1,1 +1,1 @@
-"""A generator of synthetic license plate images."""
+"""Generators of synthetic images with annotations: license plates, figures, tyres and faces."""

@@ -6,7 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 
-from sightline.demo.plates import Colour
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
+
+Points = NDArray[np.float64]
+"""(N, 2), x and y; y points down."""
 
 _OVERSAMPLING = 2
 

@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image, ImageFilter
 
 from sightline.demo.canvas import smooth_field
-from sightline.demo.difficulty import REFERENCE_SIDE, Conditions
+
+REFERENCE_SIDE = 192
+"""Longer side of the image that lengths refer to; they are scaled for other sizes."""
+
+Range = tuple[float, float]
+"""Minimum and maximum of a uniform distribution."""
 
 
-def photograph(rng: np.random.Generator, conditions: Conditions, scene: Image.Image) -> Image.Image:
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """How strong the effects are.
+
+    Attributes:
+        blur_sigma: Standard deviation of the blur, pixels at ``REFERENCE_SIDE``.
+        light: Maximum change of brightness across the image, in powers of two.
+        exposure: Change of brightness of the whole image, in powers of two.
+        noise_sigma: Standard deviation of the sensor noise, in gray levels of 255.
+    """
+
+    blur_sigma: Range
+    light: float
+    exposure: Range
+    noise_sigma: Range
+
+
+def photograph(rng: np.random.Generator, effects: Effects, scene: Image.Image) -> Image.Image:
     """Apply the effects of a camera to a scene.
 
     Args:
         rng: Source of all random choices.
-        conditions: Ranges for the difficulty.
+        effects: How strong the effects are.
         scene: RGB image, evenly lit.
 
     Returns:
         RGB image of the same size as ``scene``.
     """
-    blur = rng.uniform(*conditions.blur_sigma) * max(scene.size) / REFERENCE_SIDE
+    blur = rng.uniform(*effects.blur_sigma) * max(scene.size) / REFERENCE_SIDE
     blurred = scene.filter(ImageFilter.GaussianBlur(blur))
-    stops = rng.uniform(*conditions.exposure) + conditions.light * _light(rng, scene.size)
+    stops = rng.uniform(*effects.exposure) + effects.light * _light(rng, scene.size)
     tint = rng.normal(1.0, 0.03, size=3).astype(np.float32)
     exposed = np.asarray(blurred, dtype=np.float32) * np.exp2(stops)[:, :, None] * tint
     noise = rng.standard_normal(exposed.shape, dtype=np.float32)
-    noise *= np.float32(rng.uniform(*conditions.noise_sigma))
+    noise *= np.float32(rng.uniform(*effects.noise_sigma))
     return Image.fromarray(np.clip(exposed + noise + 0.5, 0, 255).astype(np.uint8))
 
 

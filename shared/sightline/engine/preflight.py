@@ -75,7 +75,7 @@ def _memory_of(device: torch.device) -> int:
 
 def check_first_losses(training: Training) -> None:
     """Compare the losses of the first iteration with those of a network that knows nothing; log a warning if larger."""
-    expected = training.task.initial_losses(len(training.card.classes))
+    expected = training.task.initial_losses(training.card.architecture, len(training.card.classes))
     for name, value in expected.items():
         found = training.losses.get(name, 0.0)
         if found > SURPRISING_FACTOR * value:

@@ -122,7 +122,8 @@ def infer_split(
         max_pixels: Images with more pixels are rejected.
 
     Raises:
-        DataError: An image cannot be read, or has another size than recorded in the split.
+        DataError: The model does not suit the split, or an image cannot be read or has another size than recorded in
+            the split.
     """
     from sightline.tasks.batch_inference import predict_images
 
@@ -133,6 +134,7 @@ def infer_split(
             otherwise = "remove the file to predict on the images again"
             remedy = error.remedy(otherwise) if isinstance(error, DocumentError) else otherwise
             raise StepError(f"cannot read the kept predictions {kept} ({error}); {remedy}") from error
+    predictor = predictor.for_split(truth)
     found = predict_images(predictor, truth["images"], root, max_pixels=max_pixels, description="infer images")
     write_atomically(kept, predictions_to_json(found))
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sightline.data.formats.coco import CocoDocument
+from sightline.data.formats.coco import CocoDocument, CocoLabelSet
 from sightline.tasks.base import Prediction
 
 SHOWN_NAMES = 20
@@ -52,11 +52,25 @@ class SharedClasses:
         if self.complete:
             return document
         kept = set(self.ids.values())
-        return {
+        restricted: CocoDocument = {
             **document,
             "annotations": [entry for entry in document["annotations"] if entry["category_id"] in kept],
             "categories": [entry for entry in document["categories"] if entry["id"] in kept],
         }
+        if document.get("label_sets"):
+            restricted["images"] = [
+                {**image, "labels": [id_ for id_ in image["labels"] if id_ in kept]} for image in document["images"]
+            ]
+            restricted["label_sets"] = _shared_label_sets(document["label_sets"], kept)
+        return restricted
+
+
+def _shared_label_sets(label_sets: Iterable[CocoLabelSet], kept: Collection[int]) -> list[CocoLabelSet]:
+    """Label sets with only these categories; those without any are left out."""
+    shared: list[CocoLabelSet] = [
+        {**one, "category_ids": [id_ for id_ in one["category_ids"] if id_ in kept]} for one in label_sets
+    ]
+    return [one for one in shared if one["category_ids"]]
 
 
 def shared_classes(model_classes: Sequence[str], model_ids: Sequence[int], document: CocoDocument) -> SharedClasses:

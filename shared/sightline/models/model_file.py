@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ class ModelCard:
         metrics: Metrics on the val split, by name.
         weights: Where its initial weights came from; empty if they were random, or in files of earlier releases.
         weights_sha256: SHA-256 of the file with its initial weights.
+        thresholds: Operating thresholds, chosen on the val split: the score from which on a class applies to an image,
+            by class; empty if the task chooses none, and in files of earlier releases.
     """
 
     task: str
@@ -69,6 +72,7 @@ class ModelCard:
     metrics: dict[str, float]
     weights: str = ""
     weights_sha256: str = ""
+    thresholds: dict[str, float] = field(default_factory=dict)
 
     @field_validator("architecture", mode="plain")
     @classmethod

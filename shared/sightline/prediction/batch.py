@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from PIL.Image import Image
 
 from sightline.data.images import UnreadableImageError, read_image
+from sightline.data.label_schema import schema_of
 from sightline.data.output_folder import OutputFolder
+from sightline.errors import ModelFileError
 from sightline.prediction.document import evaluator_of
 from sightline.prediction.inputs import InputImage
+from sightline.report.drawing.landmarks import LandmarkMode, draw_landmarks
 from sightline.tasks.base import Predictor
 
 
@@ -29,8 +35,34 @@ class Predicted:
     fault: UnreadableImageError | None = None
 
 
+Drawing = Callable[[Image, Any], Image]
+"""Draws the prediction for an image, already filtered by score."""
+
+
+def landmarks_of(predictor: Predictor, mode: LandmarkMode) -> Drawing:
+    """Draws landmark pictures; see :func:`sightline.report.drawing.landmarks.draw_landmarks`.
+
+    Raises:
+        ModelFileError: The model predicts no keypoints.
+    """
+    keypoints = getattr(predictor.card.architecture, "keypoints", None)
+    schema = None if keypoints is None else schema_of(keypoints)
+    if schema is None:
+        raise ModelFileError(
+            f"--draw landmarks: the model is for the task {predictor.card.task}, and predicts no keypoints; use a model "
+            "of the task keypoints, or leave --draw out"
+        )
+    return lambda image, prediction: draw_landmarks(image, prediction.keypoints[..., :2], schema, mode)
+
+
 def predict_images(
-    predictor: Predictor, images: Sequence[InputImage], out: OutputFolder, *, score: float, max_pixels: int
+    predictor: Predictor,
+    images: Sequence[InputImage],
+    out: OutputFolder,
+    *,
+    score: float,
+    max_pixels: int,
+    draw: Drawing | None = None,
 ) -> Iterator[Predicted]:
     """Predict on each image, draw the prediction, and write it as JSON; one image is in memory at a time.
 
@@ -40,6 +72,7 @@ def predict_images(
         out: The output folder; the files must not exist yet (:meth:`OutputFolder.require_free`).
         score: Lowest score to keep, 0 to 1.
         max_pixels: Images with more pixels are treated as unreadable.
+        draw: Draws the prediction; None: as the task does.
 
     Yields:
         One entry per image, in the order given.
@@ -48,6 +81,7 @@ def predict_images(
         StepError: The files cannot be written.
     """
     evaluator = evaluator_of(predictor.card)
+    draw = draw or evaluator.draw
     out.begin()
     for entry in images:
         try:
@@ -58,7 +92,7 @@ def predict_images(
         prediction = predictor.predict(image).above(score)
         document = {"image": str(entry.path), **evaluator.describe(prediction)}
         drawing = io.BytesIO()
-        evaluator.draw(image, prediction).save(drawing, "PNG")
+        draw(image, prediction).save(drawing, "PNG")
         text = json.dumps(document, indent=1)
         out.write({entry.drawing: drawing.getvalue(), entry.document: text.encode()})
         yield Predicted(entry, evaluator.line(document))

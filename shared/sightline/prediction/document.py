@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightline.data.label_schema import schema_of
 from sightline.tasks.base import Prediction
 from sightline.tasks.evaluators import Evaluator, open_evaluator
 
@@ -29,4 +30,6 @@ def prediction_document(prediction: Prediction, card: ModelCard, image: str | Pa
 
 def evaluator_of(card: ModelCard) -> Evaluator:
     """The evaluator that describes and draws the predictions of a model."""
-    return open_evaluator(card.task, card.reading, dict(zip(card.category_ids, card.classes, strict=True)))
+    names = dict(zip(card.category_ids, card.classes, strict=True))
+    keypoints = getattr(card.architecture, "keypoints", None)
+    return open_evaluator(card.task, card.reading, names, None if keypoints is None else schema_of(keypoints))

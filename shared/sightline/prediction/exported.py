@@ -96,7 +96,7 @@ class ExportedModel:
                 {name: values[index] for name, values in outputs.items()},
                 placement,
                 picture.size,
-                self.header.category_ids,
+                self.header,
                 image_id,
             )
             for index, ((_, placement), picture, image_id) in enumerate(

@@ -17,9 +17,8 @@ from sightline.models.export_header import ExportHeader
 from sightline.models.exporting import trace, write_onnx, write_program
 from sightline.models.model_file import ModelCard, card_document
 from sightline.prediction.exported import Arrays, ExportedModel, Run
-from sightline.prediction.parity import Parity, compare
 from sightline.tasks.base import MAX_PIXELS, load_model, load_task
-from sightline.tasks.exporters import ExportFormat, export_graph
+from sightline.tasks.exporters import Agreement, ExportFormat, agreement, export_graph
 from sightline.tasks.input_image import rgb_image
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Exported:
 
     header: ExportHeader
     bytes: int
-    parity: Parity
+    parity: Agreement
 
 
 def export_model(
@@ -75,7 +74,7 @@ def export_model(
         else:
             write_program(part, program, header)
             exported = ExportedModel(header, _run_with(torch.export.load(part).module(), graph.outputs))
-        reference: Any = load_task(card.task).predictor(network, card, torch.device("cpu"))
+        reference: Any = load_task(card.task).predictor(network, card, torch.device("cpu")).for_export()
         if canvas is not None:  # the predictor does not pad to this canvas, and padding influences the windows
             reference = ExportedModel(header, _run_with(graph, graph.outputs))
         parity = _parity(reference, exported, pictures)
@@ -111,10 +110,11 @@ def _run_with(program: Any, names: Sequence[str]) -> Run:  # noqa: ANN401
     return run
 
 
-def _parity(reference: Any, exported: ExportedModel, pictures: Sequence[Image.Image]) -> Parity:  # noqa: ANN401
+def _parity(reference: Any, exported: ExportedModel, pictures: Sequence[Image.Image]) -> Agreement:  # noqa: ANN401
     size = exported.header.image_size
-    return compare(
-        (reference.predict(picture), exported.predict(picture), size / max(picture.size)) for picture in pictures
+    return agreement(
+        exported.header.task,
+        ((reference.predict(picture), exported.predict(picture), size / max(picture.size)) for picture in pictures),
     )
 
 

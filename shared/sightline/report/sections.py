@@ -73,6 +73,7 @@ class LineChart(Part):
         y_label: Name of the y axis.
         lines: Name -> values at equally spaced x; None where there is no value.
         mark: A position to mark.
+        thresholds: The score threshold at each x, if there is one: of a ROC curve, for Kubeflow's dashboard.
     """
 
     key: str
@@ -81,6 +82,7 @@ class LineChart(Part):
     y_label: str
     lines: dict[str, list[float | None]]
     mark: Mark | None = None
+    thresholds: list[float] = []
 
 
 class ChartsSection(Titled):

@@ -8,6 +8,7 @@ from sightline.config.decode import refuse_faults
 from sightline.config.metric_choice import check_best_metric, check_select_by
 from sightline.config.published_weights import is_address
 from sightline.config.schema import Config
+from sightline.config.task_declarations import check_of_task
 from sightline.data.tags import DatasetTag
 from sightline.errors import ConfigurationError, SightlineError, StorageError
 
@@ -25,6 +26,7 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
     checks: list[Callable[[Config], None]] = [
         _tag,
         _network,
+        check_of_task,
         _mirror,
         _warmup,
         check_best_metric,

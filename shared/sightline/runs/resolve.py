@@ -43,7 +43,7 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
 
     Raises:
         ConfigurationError: With all faults of the configuration, or if the requested code is not installed.
-        ModelFileError: ``model.weights`` names a champion that does not exist.
+        ModelFileError: ``model.weights`` or ``model.boxes`` names a champion that does not exist.
         StorageError: It names a champion, and the bucket cannot be read.
     """
     config = configuration(recipe, overrides, dataset_tag)
@@ -59,18 +59,21 @@ def run(recipe: str, overrides: str, dataset_tag: str, code_rev: str) -> Resolve
 
 
 def with_pinned_weights(config: Config) -> Config:
-    """The configuration with the URI of the model if ``model.weights`` names a champion.
+    """The configuration with the URIs of the models that ``model.weights`` and ``model.boxes`` name as champions.
 
-    Later steps then use the same model, and a training with another champion is another training.
+    Later steps then use the same models, and a training with another champion is another training.
 
     Raises:
         ModelFileError: There is no such champion, or there are several.
         StorageError: The bucket cannot be read.
     """
-    if not config.model.weights.startswith(CHAMPION):
+    named = {field: str(getattr(config.model, field, "")) for field in ("weights", "boxes")}
+    champions = {field: name for field, name in named.items() if name.startswith(CHAMPION)}
+    if not champions:
         return config
-    pointer = find_champion(open_storage(config.storage.uri), config.model.weights)
-    return config.model_copy(update={"model": config.model.model_copy(update={"weights": pointer.uri})})
+    storage = open_storage(config.storage.uri)
+    uris = {field: find_champion(storage, name).uri for field, name in champions.items()}
+    return config.model_copy(update={"model": config.model.model_copy(update=uris)})
 
 
 def configuration(recipe: str, overrides: str, dataset_tag: str) -> Config:

@@ -15,6 +15,7 @@ from sightline.config.digest import config_digest, step_key
 from sightline.config.metric_choice import check_select_by
 from sightline.config.schema import Config
 from sightline.config.task_declarations import known_metrics
+from sightline.data.label_schema import keypoint_schema
 from sightline.data.repository.checkout import Checkout
 from sightline.data.tags import DatasetTag
 from sightline.errors import StepError
@@ -150,7 +151,9 @@ class _Evaluation:
         dataset = DatasetTag.parse(self._tag).dataset
         self._truth, self._root = read_split(source, "val", config.data.fold), source.path
         self._classes = class_names(self._truth)
-        self._evaluator = open_evaluator(config.task, config.reading, names_by_id(self._truth))
+        self._evaluator = open_evaluator(
+            config.task, config.reading, names_by_id(self._truth), keypoint_schema(self._truth)
+        )
         self._states = {
             metric: ChampionState(None, 0)
             if config.data.fold

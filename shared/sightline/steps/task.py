@@ -73,13 +73,31 @@ class Finished:
     def confusion(self) -> tuple[list[str], list[list[int]]]:
         """Class names and matrix of the best candidate by the first metric that selects; rows are true classes.
 
-        Both are empty if the task has none.
+        If there are several, such as one for each label set, it is the first.  Both are empty if the task has none.
         """
+        found = [section for section in self._best_sections if section["kind"] == "confusion"]
+        return (found[0]["labels"], found[0]["matrix"]) if found else ([], [])
+
+    @property
+    def roc(self) -> tuple[list[float], list[float], list[float]]:
+        """False positive rates, true positive rates and score thresholds of the ROC curve of the same model.
+
+        All are empty if the task has none.
+        """
+        charts = [chart for one in self._best_sections if one["kind"] == "charts" for chart in one["charts"]]
+        found = next((chart for chart in charts if chart.get("thresholds")), None)
+        if found is None:
+            return [], [], []
+        (true,) = found["lines"].values()
+        return [place / (len(true) - 1) for place in range(len(true))], true, found["thresholds"]
+
+    @property
+    def _best_sections(self) -> list[dict[str, Any]]:
+        """The page sections of the best candidate by the first metric that selects."""
         models = list(self.summary["models"].values())
         best = self.summary["selections"][0].get("candidate_sha256")
-        chosen = next((model for model in models if model["sha256"] == best), models[0])
-        found = [section for section in chosen["sections"] if section["kind"] == "confusion"]
-        return (found[0]["labels"], found[0]["matrix"]) if found else ([], [])
+        sections: list[dict[str, Any]] = next((one for one in models if one["sha256"] == best), models[0])["sections"]
+        return sections
 
 
 def run_resolve(recipe: str, overrides: str, dataset_tag: str, code_rev: str, *, steps: str) -> resolve.Resolved:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
 from sightline.config.task_declarations import known_metrics
+from sightline.data.label_schema import keypoint_schema
 from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.documents import FIRST_FORMAT
@@ -121,7 +122,9 @@ class _Test:
         self._root = source.path
         self._truth = read_split(source, "test")
         self._classes = class_names(self._truth)
-        self._evaluator = open_evaluator(config.task, config.reading, names_by_id(self._truth))
+        self._evaluator = open_evaluator(
+            config.task, config.reading, names_by_id(self._truth), keypoint_schema(self._truth)
+        )
 
     def publish(self, key: str, models: Sequence[Subject]) -> TestResult:
         """Run every model on every image, and publish the results."""
@@ -241,7 +244,7 @@ class _Test:
 
     def _look(self, predictor: Predictor, shared: SharedClasses | None) -> tuple[list[_Seen], float]:
         """Run the model on each image separately, after a warm-up; returns predictions and images per second."""
-        sources = self._sources()
+        sources, predictor = self._sources(), predictor.for_split(self._truth)
         seen = []
         if sources:
             predictor.predict(sources[0].read())

@@ -93,6 +93,21 @@ class Predictor(Protocol):
         """COCO category id -> class name."""
         return dict(zip(self.card.category_ids, self.card.classes, strict=True))
 
+    def for_split(self, document: CocoDocument) -> Predictor:  # noqa: ARG002
+        """The predictor for the images of a split; it may use what the split gives, such as boxes, by image id.
+
+        Args:
+            document: The split.
+
+        Raises:
+            DataError: The model cannot be used on this split.
+        """
+        return self
+
+    def for_export(self) -> Predictor:
+        """The predictor that computes what an exported model does, from the image alone."""
+        return self
+
     def predict(
         self, image: Image | npt.NDArray[np.uint8] | Path | str, image_id: int = 0, *, max_pixels: int = MAX_PIXELS
     ) -> Any:  # noqa: ANN401  (the prediction type of the task)
@@ -158,8 +173,13 @@ class Task(Protocol):
         """The components of the loss as scalars by name; their sum is minimized."""
         ...
 
-    def initial_losses(self, num_classes: int) -> dict[str, float]:  # noqa: ARG002
-        """Components of the loss of a network that knows nothing, by name; only those that theory gives."""
+    def initial_losses(self, model: Network, num_classes: int) -> dict[str, float]:  # noqa: ARG002
+        """Components of the loss of a network that knows nothing, by name; only those that theory gives.
+
+        Args:
+            model: The settings of the network, from :meth:`fitted`.
+            num_classes: Number of classes, without the background.
+        """
         return {}
 
     def predictor(self, network: nn.Module, card: ModelCard, device: torch.device) -> Predictor:
@@ -187,6 +207,13 @@ class Task(Protocol):
             reading: The ``reading`` of the configuration; its metric is computed too.
         """
         ...
+
+    def thresholds(self, truth: CocoDocument, predictions: Sequence[Any]) -> dict[str, float]:  # noqa: ARG002
+        """The operating thresholds for the model file, by class; arguments as for :meth:`evaluate`.
+
+        A class without one applies from a score on that the user of the model chooses.
+        """
+        return {}
 
 
 def load_task(name: str) -> Task:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from sightline.config.task_declarations import TASK_NAMES
+from sightline.config.task_declarations import TASK_NAMES, task_declaration
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
+from sightline.data.label_schema import KeypointSchema
+from sightline.errors import DataError
 from sightline.names import NameTable
 from sightline.report.sections import Remark, Section, Text
 from sightline.tasks.base import Prediction
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 EVALUATORS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.evaluator:EVALUATOR"))
-"""Makes an :class:`Evaluator` from the name of a reading and class names by category id."""
+"""Makes an :class:`Evaluator` from the name of a reading, class names by category id and, for a task that needs
+keypoints, a :class:`KeypointSchema`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +109,24 @@ class Evaluator(Protocol):
         ...
 
 
-def open_evaluator(task: str, reading: str, names: Mapping[int, str]) -> Evaluator:
+def open_evaluator(
+    task: str, reading: str, names: Mapping[int, str], keypoints: KeypointSchema | None = None
+) -> Evaluator:
     """The evaluator of a task.
 
     Args:
         task: Name of the task.
         reading: The ``reading`` of the configuration.
         names: Category id -> class name.
+        keypoints: The keypoints of the dataset or of the model, for a task that needs keypoints.
 
     Raises:
         ConfigurationError: There is no such task, or classes required by the reading are missing.
+        DataError: The task needs keypoints, and there are none.
     """
-    make: Callable[[str, Mapping[int, str]], Evaluator] = EVALUATORS.load(task, "task")
-    return make(reading, names)
+    make: Callable[..., Evaluator] = EVALUATORS.load(task, "task")
+    if task_declaration(task).needs != "keypoints":
+        return make(reading, names)
+    if keypoints is None:
+        raise DataError("the training set has no keypoints; set data.keypoints.names, and run record again")
+    return make(reading, names, keypoints)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sightline.config.task_declarations import TASK_NAMES
 from sightline.names import NameTable
@@ -19,6 +19,35 @@ GRAPHS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.export:e
 A graph takes ``images`` uint8 [B, 3, H, W] and ``sizes`` int64 [B, 2] and returns a tuple of tensors, which its
 attribute ``outputs`` names.  Its attribute ``translations`` has the translations of its own operators to ONNX.
 """
+
+
+COMPARISONS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.export:compare"))
+"""Compares predictions of the exported model with those of the network: takes triples of the prediction of the network,
+that of the exported model, and input pixels per pixel of the image, and returns an :class:`Agreement`."""
+
+
+class Agreement(Protocol):
+    """The agreement of an exported model with its network."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether all differences are within the tolerances."""
+        ...
+
+    @property
+    def advice(self) -> str:
+        """What to do if the comparison says little; empty if it is meaningful."""
+        ...
+
+    def line(self) -> str:
+        """The agreement in one line."""
+        ...
+
+
+def agreement(task: str, triples: Iterable[tuple[Any, Any, float]]) -> Agreement:
+    """Compare the predictions of an exported model with those of its network; see :data:`COMPARISONS`."""
+    compare: Callable[[Iterable[tuple[Any, Any, float]]], Agreement] = COMPARISONS.load(task, "task")
+    return compare(triples)
 
 
 def export_graph(task: str, network: nn.Module, format_: ExportFormat) -> Any:  # noqa: ANN401

@@ -6,5 +6,5 @@ from sightline.config.task_declarations import TASK_NAMES
 from sightline.names import NameTable
 
 POSTPROCESSING = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.postprocessing:POSTPROCESSING"))
-"""Makes a prediction from the outputs for one image; arguments as for
-:func:`sightline.tasks.detection.postprocessing.detections_of`."""
+"""Makes a prediction from the outputs for one image: arguments as for
+:func:`sightline.tasks.detection.postprocessing.detections_of_export`."""

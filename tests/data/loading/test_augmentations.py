@@ -24,7 +24,10 @@ from tests.golden import raises
 from tests.squares import CLASSES, make_dataset, write_coco
 
 COLORS = {1: (220, 30, 30), 2: (30, 30, 220)}
-MOVING = ("flip", "scale_jitter", "large_scale_jitter", "crop", "rotate", "perspective", "mosaic", "copy_paste")
+MOVING = (
+    "flip", "scale_jitter", "large_scale_jitter", "crop", "random_resized_crop", "rotate", "perspective", "mosaic",
+    "copy_paste", "cutmix",
+)  # fmt: skip
 WIDTH, HEIGHT = 64, 48
 
 

@@ -69,6 +69,40 @@ def test_as_many_classes_in_another_order_are_not_taken_as_they_are(tmp_path):
     assert table.kept_classes == ("dog", "cat")
 
 
+@pytest.mark.parametrize(
+    ("detector", "layer", "anchors"),
+    [
+        ("retinanet", "head.classification_head.cls_logits", 9),
+        ("ssdlite", "head.classification_head.module_list.3.1", 3),
+    ],
+)
+def test_rows_of_each_anchor_follow_the_names_of_the_classes(detector, layer, anchors, tmp_path):
+    model = FCOS_MODEL.model_copy(update={"detector": detector})
+    old = trained(tmp_path / "old.safetensors", BOXES, model, ("cat", "dog", "cow"))
+    before, after, table = started(tmp_path / "old.safetensors", BOXES, model, ("cow", "pig"), tmp_path)
+    for kind in ("weight", "bias"):
+        rows, new, was = (tensors[f"{layer}.{kind}"].unflatten(0, (anchors, -1)) for tensors in (old, after, before))
+        assert (rows.shape[1], new.shape[1]) == (4, 3)
+        assert torch.equal(new[:, [0, 1]], rows[:, [0, 3]])  # the background, and cow
+        assert torch.equal(new[:, 2], was[:, 2])
+    assert table.kept_classes == ("cow",)
+    assert table.named("re-initialized") == []
+    assert {name.rpartition(".")[0] for name in table.named("partly loaded")} == {
+        name.rpartition(".")[0] for name in BOXES.class_rows if name in after
+    }
+
+
+def test_rows_of_another_number_of_anchors_are_new(tmp_path):
+    model = FCOS_MODEL.model_copy(update={"detector": "retinanet"})
+    trained(tmp_path / "old.safetensors", BOXES, model, ("cat", "dog"))
+    square = model.model_copy(update={"anchor_ratios": (1.0,)})
+    _, _, table = started(tmp_path / "old.safetensors", BOXES, square, ("dog", "pig"), tmp_path)
+    assert {name.rpartition(".")[0] for name in table.named("re-initialized")} == {
+        "head.classification_head.cls_logits",
+        "head.regression_head.bbox_reg",
+    }
+
+
 def test_the_same_classes_are_loaded_whole(tmp_path):
     old = trained(tmp_path / "old.safetensors", MASKS, TINY_MODEL, ("cat", "dog"))
     _, after, table = started(tmp_path / "old.safetensors", MASKS, TINY_MODEL, ("cat", "dog"), tmp_path)

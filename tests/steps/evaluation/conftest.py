@@ -23,7 +23,7 @@ from sightline.data.detections import Detections
 from sightline.data.images import read_image
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
-from sightline.demo.draw import draw_dataset
+from sightline.demo.plates.draw import draw_dataset
 from sightline.files import file_sha256
 from sightline.models.model_file import ModelCard, save_model
 from sightline.models.preprocessing import Preprocessing

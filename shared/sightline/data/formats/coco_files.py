@@ -257,13 +257,14 @@ def mirrored_names(names: Sequence[str]) -> list[list[str]]:
 
 def _sets_of_categories(document: Mapping[str, Any]) -> dict[str, str]:
     """Name of a category -> label set, in a document that record wrote."""
-    names = {entry.get("id"): entry.get("name") for entry in document["categories"] if isinstance(entry, dict)}
-    return {
-        str(names.get(id_)): str(one.get("name"))
-        for one in document.get("label_sets") or []
-        if isinstance(one, dict)
-        for id_ in one.get("category_ids") or []
-    }
+    names = {_id(entry.get("id")): entry.get("name") for entry in document["categories"] if isinstance(entry, dict)}
+    found: dict[str, str] = {}
+    listed = document.get("label_sets")
+    for one in listed if isinstance(listed, list) else []:
+        ids = one.get("category_ids") if isinstance(one, dict) else None
+        for id_ in ids if isinstance(ids, list) else []:
+            found[str(names.get(_id(id_)))] = str(one.get("name"))
+    return found
 
 
 def _id(value: object) -> int | str | None:

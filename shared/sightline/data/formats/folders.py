@@ -162,7 +162,14 @@ def _misspelt_in_split(folder: ClassFolder, folders: Sequence[ClassFolder]) -> s
     if any(folder.name in names for names in others):
         return ""
     lacking = set.intersection(*others) - classes[folder.split]
-    return next(iter(difflib.get_close_matches(folder.name, sorted(lacking), n=1, cutoff=0.6)), "")
+    near = next(iter(difflib.get_close_matches(folder.name, sorted(lacking), n=1, cutoff=0.6)), "")
+    return near if near and _weight(folder.name, folders) <= _weight(near, folders) else ""
+
+
+def _weight(name: str, folders: Sequence[ClassFolder]) -> tuple[int, int, bool]:
+    """How likely a name is the intended one: its number of folders and images, and whether train has it."""
+    named = [folder for folder in folders if folder.name == name]
+    return len(named), sum(len(folder.images) for folder in named), any(folder.split == "train" for folder in named)
 
 
 def _unknown(folder: ClassFolder, reason: str, remedy: str) -> Fault:

@@ -85,7 +85,7 @@ class ImageReader:
         written = [(label_set, name) for label_set, names in item.labels.items() for name in names if name]
         reading.label_sets = tuple(written)
         reading.labels.update(class_name(label_set, name, item.labels) for label_set, name in written)
-        reading.labels.update(one.label for one in item.objects)
+        reading.labels.update(one.label for one in item.objects if one.label)
         if not self._classes_known:
             reading.places = _places(item)
         if self._ignored_labels(item):
@@ -150,7 +150,7 @@ def _places(item: AnnotatedImage) -> tuple[tuple[None, str, str], ...]:
         for name in names
         if name
     ]
-    return (*named, *((None, one.entry, one.label) for one in item.objects))
+    return (*named, *((None, one.entry, one.label) for one in item.objects if one.label))
 
 
 def _compare_sizes(item: AnnotatedImage, facts: ImageFacts | None) -> list[Fault]:

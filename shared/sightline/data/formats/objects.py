@@ -30,7 +30,7 @@ class AnnotatedObject:
 
     Attributes:
         entry: Its place in the file.
-        label: Class name as written.
+        label: Class name as written; empty if it could not be read.
         outlines: Its polygons, in pixels; a box has four corners.
         pixels: Its pixels, if it has no outline; the size must be that of the image.
         keypoints: Its keypoints in the order of ``data.keypoints.names``; None if it has none.
@@ -106,8 +106,8 @@ class ObjectReader:
 
     def _check(self, one: AnnotatedObject, target: str) -> list[Fault]:
         """All faults of an object that can be found without drawing it."""
-        faults = []
-        if not self._labels.is_class(target):
+        faults: list[Fault] = []
+        if one.label and not self._labels.is_class(target):
             faults.append(self._fault(one, "unknown_label", *self._labels.fault(one.label)))
         if one.faults:
             return faults

@@ -26,16 +26,6 @@ IMAGE_LABEL_FORMATS = ("folders", "csv")
 """Formats whose labels are always those of whole images."""
 
 
-UNLABELLED = {
-    "labelme": "without a JSON file",
-    "folders": "in no class folder",
-    "csv": "in no line of the CSV file",
-    "coco": "in no COCO file",
-    "yolo": "without a label file or in no split",
-}
-"""Format -> what images are that have no annotations."""
-
-
 def read_annotations(folder: Path, data: Data, *, classes_known: bool = True) -> Annotations:
     """Read a folder of annotations of any format.
 

@@ -114,30 +114,25 @@ class LabelFileReader:
         return self._images.finish(image, facts, [*faults, *broken])
 
     def _object(self, line: str, place: Place, size: tuple[int, int]) -> AnnotatedObject:
-        words = line.split()
-        label = self._label(words[0])
+        label = ""
         try:
-            values = _numbers(line)
-            self._check_class(values[0])
-            outline, keypoints = self._shape(values[1:], size)
+            number, *values = _numbers(line)
+            label = self._label(number)
+            outline, keypoints = self._shape(values, size)
         except _LineError as error:
-            return AnnotatedObject(
-                place.entry, label, faults=(place.fault(error.kind, str(error), _AGAIN, label),)
-            )  # fmt: skip
+            fault = place.fault(error.kind, str(error), _AGAIN, label or None)
+            return AnnotatedObject(place.entry, label, faults=(fault,))
         return AnnotatedObject(place.entry, label, (outline,), keypoints=keypoints)
 
-    def _label(self, word: str) -> str:
-        """The class name of a number as written; the number itself if it has none."""
-        number = int(word) if word.isdigit() and len(word) < 10 else -1
-        return self._names[number] if 0 <= number < len(self._names) else word[:40]
-
-    def _check_class(self, number: float) -> None:
+    def _label(self, number: float) -> str:
+        """The name of a class; its number if there are no names."""
         if number < 0 or number != int(number):
             raise _LineError("broken_row", f"the class is {number:g}, expected a whole number from 0")
         count = len(self._names)
         if self._names and number >= count:
             reason = f"the class is {number:g}, but 'names' has only {count} (0 to {count - 1})"
             raise _LineError("broken_row", reason)
+        return self._names[int(number)] if self._names else str(int(number))
 
     def _shape(self, values: Sequence[float], size: tuple[int, int]) -> tuple[Outline, tuple[Keypoint, ...] | None]:
         width, height = size

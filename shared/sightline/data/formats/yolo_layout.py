@@ -25,6 +25,7 @@ IMAGES, LABELS = "images", "labels"
 
 _AGAIN = "correct the file"
 _MAX_BYTES = 1_000_000
+_MAX_LIST_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def describe(root: Path, files: FolderFiles) -> YoloDescription:
     file = describing_file(root, files)
     if not file:
         lists = [name for name in files.files if PurePosixPath(name).name == CLASSES_FILE]
-        lines = (root / lists[0]).read_text(encoding="utf-8", errors="replace").splitlines() if lists else []
+        lines = _lines(root / lists[0]) if lists else []
         return YoloDescription(names=tuple(line.strip() for line in lines if line.strip()))
     document, reason = _mapping(root / file)
     if document is None:
@@ -151,8 +152,7 @@ class Pairing:
         self.faults.append(place.fault("broken_row", reason, "correct the path, or remove the split"))
 
     def _of_list(self, file: str, split: SplitName) -> Iterator[str]:
-        lines = (self._root / file).read_text(encoding="utf-8", errors="replace").splitlines()
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(_lines(self._root / file), start=1):
             found, fault = self._index.find(line.strip(), Place(file, f"line {number}"), [split])
             if line.strip() and fault is not None:
                 self.faults.append(fault)
@@ -184,6 +184,12 @@ def _candidates(path: str, written: str) -> Iterator[str]:
     yield from ("/".join(parts[start:]) for start in range(len(parts)))
     if not parts:
         yield "."
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text; of a huge one, the first."""
+    with path.open("rb") as stream:
+        return stream.read(_MAX_LIST_BYTES).decode("utf-8-sig", "replace").splitlines()
 
 
 def _mapping(path: Path) -> tuple[dict[Any, Any] | None, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from sightline.config.data import Data
+from sightline.config.labels import SINGLE_SET
 from sightline.data.annotations import Annotations, Fault
 from sightline.data.formats.labels import LabelMap, cleaned, difference
 from sightline.plural import counted
@@ -44,7 +45,7 @@ def fault_message(tag: str, faults: Sequence[Fault], annotations: Annotations, d
 
 
 def fault_lines(faults: Sequence[Fault]) -> list[str]:
-    """One line for each label that maps to no class, with its number of shapes; then one for each other fault."""
+    """One line for each label that maps to no class, with its number of places; then one for each other fault."""
     groups: dict[tuple[str, str], list[Fault]] = defaultdict(list)
     for fault in faults:
         if fault.kind == "unknown_label":
@@ -52,7 +53,8 @@ def fault_lines(faults: Sequence[Fault]) -> list[str]:
     lines = []
     for (label, reason), group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
         files = counted(len({fault.file for fault in group}), "file")
-        lines.append(f"{label!r}: {counted(len(group), 'shape')} in {files}; {reason}")
+        noun = "label" if all(fault.shape is None for fault in group) else "shape"
+        lines.append(f"{label!r}: {counted(len(group), noun)} in {files}; {reason}")
     return lines + [str(fault) for fault in faults if fault.kind != "unknown_label"]
 
 
@@ -62,6 +64,8 @@ def label_settings(faults: Sequence[Fault], annotations: Annotations, data: Data
     A misspelled class becomes an alias, every other label a class; a configured class without shapes that is probably a
     misspelling of such a label is left out.
     """
+    if data.label_sets and tuple(data.label_sets) != (SINGLE_SET,):
+        return []  # data.classes is not the place of the classes
     unknown = {fault.label for fault in faults if fault.kind == "unknown_label" and fault.label}
     names = (*data.classes, *data.ignored_labels)
     meant = {label: known for label in sorted(unknown) for known in names if difference(label, known)}

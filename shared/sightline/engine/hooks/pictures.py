@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sightline.config.hooks import Pictures
+from sightline.data.label_schema import keypoint_schema
 from sightline.data.loading.dataset import read_listed_image
 from sightline.engine.hooks.base import Hook
 from sightline.report.drawing.objects import draw_objects
@@ -65,7 +66,7 @@ class PicturesHook(Hook):
             return
         truth = training.validation.truth
         names = {category["id"]: category["name"] for category in truth["categories"]}
-        evaluator = open_evaluator(training.card.task, training.card.reading, names)
+        evaluator = open_evaluator(training.card.task, training.card.reading, names, keypoint_schema(truth))
         shown = [self._image(training, evaluator, place) for place in range(min(self._count, len(truth["images"])))]
         training.tracker.log_images(training.iteration, "val/truth and prediction", shown)
         if training.is_last or training.state.best_iteration == training.iteration:

@@ -23,19 +23,27 @@ class ClassRows:
     Attributes:
         per_class: Number of rows of each class.
         background: Whether the first rows belong to the background, which is label 0.
+        per_anchor: Whether the tensor has the rows of all classes for the first anchor, then those for the second, and
+            so on.
     """
 
     per_class: int = 1
     background: bool = True
+    per_anchor: bool = False
 
-    def of(self, label: int) -> slice:
-        """The rows of a label; the first class has label 1."""
+    def of(self, label: int, classes: int, anchors: int) -> list[int]:
+        """The rows of a label in a tensor for this number of classes and anchors; the first class has label 1."""
         first = (label if self.background else label - 1) * self.per_class
-        return slice(first, first + self.per_class)
+        starts = (anchor * self.count(classes) + first for anchor in range(anchors))
+        return [start + row for start in starts for row in range(self.per_class)]
 
     def count(self, classes: int) -> int:
-        """The number of rows for this number of classes."""
+        """The number of rows for this number of classes, and one anchor."""
         return (classes + self.background) * self.per_class
+
+    def anchors(self, rows: int, classes: int) -> int:
+        """The number of anchors of a tensor with this number of rows; 1 if anchors have no rows of their own."""
+        return rows // self.count(classes) if self.per_anchor else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +136,20 @@ def _offered_rows(
     tensor: torch.Tensor, found: torch.Tensor | None, rows: ClassRows, weights: Weights, classes: Sequence[str]
 ) -> _Offer:
     """A copy of a tensor with the rows of kept classes, and of the background, from the file."""
-    if len(tensor) != rows.count(len(classes)):
+    anchors = rows.anchors(len(tensor), len(classes))
+    if len(tensor) != anchors * rows.count(len(classes)):
         return _Offer(None, "its rows are not grouped by class")
     if found is not None and not weights.classes:
         return _Offer(None, "the file does not say which classes its rows belong to")
-    fault = _misfit((rows.count(len(weights.classes)), *tensor.shape[1:]), found)
+    fault = _misfit((anchors * rows.count(len(weights.classes)), *tensor.shape[1:]), found)
     kept = kept_labels(classes, weights.classes)
     pairs = {**kept, **({0: 0} if rows.background else {})}
     if fault or found is None or not pairs:
         return _Offer(None, fault or "no class has the name of a class in the file")
     filled = tensor.detach().clone()
     for label, label_in_file in pairs.items():
-        filled[rows.of(label)] = found[rows.of(label_in_file)].to(filled)
+        from_rows = rows.of(label_in_file, len(weights.classes), anchors)
+        filled[rows.of(label, len(classes), anchors)] = found[from_rows].to(filled)
     background = " and the background" if rows.background else ""
     return _Offer(filled, f"rows of {counted(len(kept), 'class', 'classes')} with the same name{background}")
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sightline.models.backbone import Backbone, TimmBody
-from sightline.models.weights.timm_models import as_feature_maps
+from sightline.models.weights.timm_models import body_tensors
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -85,7 +85,7 @@ def in_our_names(tensors: Tensors, network: nn.Module) -> Tensors:
     if not isinstance(backbone.body, TimmBody):
         return {f"{prefix}body.{name}": tensor for name, tensor in tensors.items()}
     if not backbone.body.network.state_dict().keys() <= tensors.keys():
-        tensors = as_feature_maps(backbone.body, tensors)
+        tensors = body_tensors(backbone.body.create, tensors)
     return {f"{prefix}body.network.{name}": tensor for name, tensor in tensors.items()}
 
 

@@ -120,7 +120,7 @@ def _changes(changed: ChangedImage) -> list[str]:
     gone = Counter(item.label for item in changed.gone) - Counter(name for name, _ in renamed.elements())
     new = Counter(item.label for item in changed.new) - Counter(name for _, name in renamed.elements())
     texts = [_times(f"{name} → {other}", n) for (name, other), n in sorted(renamed.items())]
-    texts += [f"{_times(name, n)} redrawn" for name, n in sorted((gone & new).items())]
+    texts += [f"redrawn: {_times(name, n)}" for name, n in sorted((gone & new).items())]
     texts += [f"− {_times(name, n)}" for name, n in sorted((gone - new).items())]
     texts += [f"+ {_times(name, n)}" for name, n in sorted((new - gone).items())]
     texts += [f"label − {name}" for name in one.labels if name not in other.labels]

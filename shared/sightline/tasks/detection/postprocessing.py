@@ -10,7 +10,19 @@ import numpy.typing as npt
 
 from sightline.data.detections import Detections
 from sightline.data.loading.transforms import Placement
+from sightline.models.export_header import ExportHeader
 from sightline.tasks.detection.pasting import paste_mask
+
+
+def detections_of_export(
+    found: Mapping[str, npt.NDArray[Any]],
+    placement: Placement,
+    image_size: tuple[int, int],
+    header: ExportHeader,
+    image_id: int = 0,
+) -> Detections:
+    """The detections of one image from the outputs of an exported model with this header; see :func:`detections_of`."""
+    return detections_of(found, placement, image_size, header.category_ids, image_id)
 
 
 def detections_of(

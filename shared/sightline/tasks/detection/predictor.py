@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,16 @@ GPU_BATCH = 8
 class DetectionPredictor(Predictor):
     """A predictor of boxes, and masks if the network has them, that uses a detector of torchvision.
 
+    Attributes:
+        postprocess: Makes detections from the output of the network for an image.
+
     Args:
         network: The detector; it is set to evaluation mode.
         card: Description of the network.
         device: Where the network is.
     """
+
+    postprocess: Callable[..., Detections] = staticmethod(detections_of)
 
     def __init__(self, network: nn.Module, card: ModelCard, device: torch.device) -> None:
         self.card = card
@@ -68,7 +73,7 @@ class DetectionPredictor(Predictor):
                 values = {name: tensor.cpu().numpy() for name, tensor in found.items()}
                 if "masks" in values:
                     values["masks"] = values["masks"][:, 0]
-                detections[place] = detections_of(
+                detections[place] = self.postprocess(
                     values, fitted[place][1], images[place].size, self.card.category_ids, image_ids[place]
                 )
         return [detections[place] for place in range(len(images))]

@@ -16,6 +16,7 @@ from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.dataset import Sample
 from sightline.metrics.coco import Overlap, evaluate_coco
 from sightline.metrics.exact_match import evaluate_exact_match
+from sightline.models.backbone_names import PYRAMID_STRIDES
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
 from sightline.models.weights.loading import ClassRows
@@ -31,16 +32,26 @@ READING_SCORE = 0.5
 _QUERY_GROUPS = 13
 """Groups of queries with which RF-DETR is trained; each has its own layer for classes."""
 
+_LEVELS = len(PYRAMID_STRIDES) + 1
+"""The most levels of a pyramid."""
+
 CLASS_ROWS: Mapping[str, ClassRows] = MappingProxyType(
     {
-        f"{layer}.{kind}": ClassRows(per_class)
-        for layer, per_class in (
-            ("roi_heads.box_predictor.cls_score", 1),
-            ("roi_heads.box_predictor.bbox_pred", 4),
-            ("roi_heads.mask_predictor.mask_fcn_logits", 1),
-            ("head.classification_head.cls_logits", 1),  # of FCOS, where label 0 has rows but never occurs
-            ("network.class_embed", 1),  # of RF-DETR, where label 0 does not occur either
-            *((f"network.transformer.enc_out_class_embed.{group}", 1) for group in range(_QUERY_GROUPS)),
+        f"{layer}.{kind}": rows
+        for layer, rows in (
+            ("roi_heads.box_predictor.cls_score", ClassRows()),
+            ("roi_heads.box_predictor.bbox_pred", ClassRows(4)),
+            ("roi_heads.mask_predictor.mask_fcn_logits", ClassRows()),
+            # Of FCOS, with one anchor, and RetinaNet; label 0 has rows but never occurs.
+            ("head.classification_head.cls_logits", ClassRows(per_anchor=True)),
+            # Of SSDlite.
+            *(
+                (f"head.classification_head.module_list.{level}.1", ClassRows(per_anchor=True))
+                for level in range(_LEVELS)
+            ),
+            # Of RF-DETR, where label 0 does not occur either.
+            ("network.class_embed", ClassRows()),
+            *((f"network.transformer.enc_out_class_embed.{group}", ClassRows()) for group in range(_QUERY_GROUPS)),
         )
         for kind in ("weight", "bias")
     }
@@ -75,7 +86,7 @@ class DetectionTask(Task):
             losses: dict[str, torch.Tensor] = network(images, targets)
         return {name.removeprefix("loss_"): loss for name, loss in losses.items()}
 
-    def initial_losses(self, num_classes: int) -> dict[str, float]:
+    def initial_losses(self, model: Network, num_classes: int) -> dict[str, float]:  # noqa: ARG002
         """Uniform probabilities: cross-entropy over the classes and the background, or over two outcomes."""
         return {"classifier": math.log(num_classes + 1), "objectness": math.log(2)}
 

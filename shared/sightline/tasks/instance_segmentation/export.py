@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from sightline.tasks.detection.graph.choice import detector_graph as export_graph
+from sightline.tasks.detection.parity import compare
 
-__all__ = ["export_graph"]
+__all__ = ["compare", "export_graph"]

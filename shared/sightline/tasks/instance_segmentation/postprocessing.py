@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sightline.tasks.detection.postprocessing import detections_of
+from sightline.tasks.detection.postprocessing import detections_of_export
 
-POSTPROCESSING = detections_of
+POSTPROCESSING = detections_of_export

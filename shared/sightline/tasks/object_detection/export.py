@@ -1,7 +1,8 @@
-"""The graph of Faster R-CNN or FCOS for export."""
+"""The graph of a detector of boxes for export."""
 
 from __future__ import annotations
 
 from sightline.tasks.detection.graph.choice import detector_graph as export_graph
+from sightline.tasks.detection.parity import compare
 
-__all__ = ["export_graph"]
+__all__ = ["compare", "export_graph"]

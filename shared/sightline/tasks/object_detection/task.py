@@ -1,4 +1,4 @@
-"""Object detection: boxes and classes with Faster R-CNN or FCOS."""
+"""Object detection: boxes and classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline.tasks.object_detection.settings import BoxDetector
 
 
 class ObjectDetection(DetectionTask):
-    """Object detection with Faster R-CNN or FCOS, measured by COCO's average precision of boxes.
+    """Object detection with a detector of torchvision or RF-DETR, measured by COCO's average precision of boxes.
 
     The box of a shape of any kind is its extent within the image.
     """
@@ -25,8 +25,7 @@ class ObjectDetection(DetectionTask):
         if isinstance(model, RfDetr):
             return load_transformer(model, num_classes, masks=False)
         assert isinstance(model, BoxDetector)  # noqa: S101
-        network: nn.Module = build_detector(model, num_classes)
-        return network
+        return build_detector(model, num_classes)
 
 
 TASK = ObjectDetection()

@@ -8,10 +8,21 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from sightline.config.augmentation import Crop, Flip, LargeScaleJitter, Perspective, Rotate, ScaleJitter
+from sightline.config.augmentation import (
+    Crop,
+    Flip,
+    LargeScaleJitter,
+    Perspective,
+    RandomResizedCrop,
+    Rotate,
+    ScaleJitter,
+)
 from sightline.data.loading.augmentations.context import Context
 from sightline.data.loading.geometry import homography, move_boxes, rotation, scaling, shift
 from sightline.data.loading.scene import Objects, Scene
+
+_TRIES = 10
+"""Tries to find a part of an image, as in torchvision."""
 
 
 def flip(scene: Scene, context: Context, settings: Flip) -> Scene:
@@ -56,6 +67,18 @@ def crop(scene: Scene, context: Context, settings: Crop) -> Scene:
     first, last = np.maximum(0, high - share * size), np.minimum(low, (1 - share) * size)
     x, y = first + context.random.uniform(0, 1, size=2) * (last - first)
     return scene.moved(scaling(1 / share, 1 / share) @ shift(-x, -y))
+
+
+def random_resized_crop(scene: Scene, context: Context, settings: RandomResizedCrop) -> Scene:
+    """Enlarge a part of a random area and aspect ratio; the whole image if no such part is found in ten tries."""
+    for _ in range(_TRIES):
+        area = context.random.uniform(settings.low, settings.high)
+        ratio = np.exp(context.random.uniform(-1, 1) * np.log(settings.ratio))
+        across, down = np.sqrt(area * ratio), np.sqrt(area / ratio)
+        x, y = context.random.uniform(0, 1, size=2) * (1 - across, 1 - down) * (scene.width, scene.height)
+        if max(across, down) <= 1:
+            return scene.moved(scaling(1 / across, 1 / down) @ shift(-x, -y))
+    return scene
 
 
 def rotate(scene: Scene, context: Context, settings: Rotate) -> Scene:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sightline.config.augmentation import CopyPaste, Mosaic
+from sightline.config.augmentation import CopyPaste, CutMix, MixUp, Mosaic
 from sightline.data.loading.augmentations.context import Context
 from sightline.data.loading.geometry import scaling, shift, warp_image
 from sightline.data.loading.scene import VISIBLE_SHARE, Objects, Scene
@@ -30,13 +30,15 @@ def mosaic(scene: Scene, context: Context, settings: Mosaic) -> Scene:  # noqa: 
     parts = ((0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height))
     place = int(context.random.integers(4))
     canvas = Image.new("RGB", (width, height))
-    objects = scene.objects.chosen([])
+    objects, labels = scene.objects.chosen([]), None if scene.image_labels is None else 0 * scene.image_labels
     for number, (left, top, right, bottom) in enumerate(parts):
         source = scene if number == place else context.another()
         filled = _filled(source, right - left, bottom - top, context.random)
         canvas.paste(filled.image, (left, top))
         objects = objects.joined(filled.objects.moved(shift(left, top), width, height))
-    return Scene.of(canvas, objects)
+        if labels is not None and filled.image_labels is not None:
+            labels = labels + np.float32((right - left) * (bottom - top) / (width * height)) * filled.image_labels
+    return Scene.of(canvas, objects, labels)
 
 
 def _filled(scene: Scene, width: int, height: int, random: np.random.Generator) -> Scene:
@@ -45,7 +47,7 @@ def _filled(scene: Scene, width: int, height: int, random: np.random.Generator) 
     beyond = np.array([width - factor * scene.width, height - factor * scene.height])
     x, y = random.uniform(0, 1, size=2) * beyond
     whole = scene.settled()
-    return Scene(whole.image, whole.objects, shift(x, y) @ scaling(factor, factor), width, height).settled()
+    return replace(whole, matrix=shift(x, y) @ scaling(factor, factor), width=width, height=height).settled()
 
 
 def copy_paste(scene: Scene, context: Context, settings: CopyPaste) -> Scene:
@@ -84,3 +86,42 @@ def _uncovered(objects: Objects, cover: npt.NDArray[np.uint8]) -> Objects:
                 boxes[index] = x, y, x + across, y + down
         kept.append(index)
     return replace(objects, boxes_xyxy=boxes, outlines=outlines).chosen(kept)
+
+
+def mixup(scene: Scene, context: Context, settings: MixUp) -> Scene:
+    """Blend the image with another one that is resized to fill the canvas; objects of both are kept."""
+    scene = scene.settled()
+    other = _filled(context.another(), scene.width, scene.height, context.random)
+    share = context.random.beta(settings.alpha, settings.alpha)
+    image = Image.blend(other.image, scene.image, share)
+    return Scene.of(image, scene.objects.joined(other.objects), _mixed(scene, other, share))
+
+
+def cutmix(scene: Scene, context: Context, settings: CutMix) -> Scene:
+    """Replace a rectangle, in the shape of the image, by the same part of another one that fills the canvas.
+
+    The center is anywhere in the image; what is beyond the border counts neither for the pixels nor for the labels.
+    """
+    scene = scene.settled()
+    other = _filled(context.another(), scene.width, scene.height, context.random)
+    size = np.array([scene.width, scene.height], dtype=np.float64)
+    sides = np.sqrt(1 - context.random.beta(settings.alpha, settings.alpha)) * size
+    center = context.random.uniform(0, 1, size=2) * size
+    corners = np.concatenate([center - sides / 2, center + sides / 2])
+    left, top, right, bottom = np.rint(np.clip(corners, 0, np.tile(size, 2))).astype(int).tolist()
+    if right == left or bottom == top:
+        return scene
+    image = scene.image.copy()
+    image.paste(other.image.crop((left, top, right, bottom)), (left, top))
+    cover = np.zeros((scene.height, scene.width), dtype=np.uint8)
+    cover[top:bottom, left:right] = 1
+    inside = other.objects.moved(shift(-left, -top), right - left, bottom - top)
+    objects = _uncovered(scene.objects, cover).joined(inside.moved(shift(left, top), scene.width, scene.height))
+    return Scene.of(image, objects, _mixed(scene, other, 1 - float(cover.mean())))
+
+
+def _mixed(scene: Scene, other: Scene, share: float) -> npt.NDArray[np.float32] | None:
+    """The labels of two images, of which the first has this share; None if one has none."""
+    if scene.image_labels is None or other.image_labels is None:
+        return None
+    return np.float32(share) * scene.image_labels + np.float32(1 - share) * other.image_labels

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from sightline.config.augmentation import Change, Own
-from sightline.data.loading.augmentations import geometric, mixing, pixels
+from sightline.data.loading.augmentations import automatic, geometric, mixing, pixels
 from sightline.data.loading.augmentations.context import Context, Step
 from sightline.data.loading.scene import Scene
 from sightline.errors import ConfigurationError, SightlineError, StepError
@@ -19,6 +20,7 @@ _STEPS: dict[str, Callable[..., Scene]] = {
     "scale_jitter": geometric.scale,
     "large_scale_jitter": geometric.scale,
     "crop": geometric.crop,
+    "random_resized_crop": geometric.random_resized_crop,
     "rotate": geometric.rotate,
     "perspective": geometric.perspective,
     "photometric": pixels.photometric,
@@ -28,6 +30,10 @@ _STEPS: dict[str, Callable[..., Scene]] = {
     "mosaic": mixing.mosaic,
     "copy_paste": mixing.copy_paste,
     "erase": pixels.erase,
+    "trivial_augment": automatic.trivial_augment,
+    "rand_augment": automatic.rand_augment,
+    "mixup": mixing.mixup,
+    "cutmix": mixing.cutmix,
 }
 """Name -> a function of scene, context and settings."""
 
@@ -103,4 +109,4 @@ def _guarded(scene: Scene, context: Context, *, name: str, step: Step) -> Scene:
             f"the augmentation {name} returned {type(changed).__name__}; expected a Scene of {scene.width} x "
             f"{scene.height} pixels, as it was given"
         )
-    return changed
+    return changed if changed.image_labels is not None else replace(changed, image_labels=scene.image_labels)

@@ -1,4 +1,4 @@
-"""FCOS as one graph."""
+"""FCOS and RetinaNet as one graph."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from typing import Any
 import torch
 from torch import nn
 
-from sightline.tasks.detection.graph.boxes import Normalization, best, clip_boxes, grid_of_anchors, rows_at
+from sightline.tasks.detection.graph.boxes import (
+    Normalization,
+    best,
+    clip_boxes,
+    decode_boxes,
+    grid_of_anchors,
+    rows_at,
+)
 from sightline.tasks.detection.graph.suppression import ONNX_TRANSLATIONS, Suppression
 
 _REMOVED = -1.0
 """The score of removed boxes."""
 
 
-class SingleStageGraph(nn.Module):
-    """Predicts what torchvision's FCOS predicts in evaluation mode.
+class _SingleStageGraph(nn.Module):
+    """Predicts what a detector of torchvision with one head for all levels predicts in evaluation mode.
 
     Args:
-        detector: torchvision's ``FCOS``.
+        detector: torchvision's detector.
         suppression: The non-maximum suppression.
     """
 
@@ -59,13 +66,40 @@ class SingleStageGraph(nn.Module):
         """The candidates of one level: boxes [B, K, 4], scores [B, K] and labels [B, K]."""
         anchors = grid_of_anchors(feature.shape[2], feature.shape[3], canvas, getattr(self, f"anchors{level}"))
         found = self.head([feature])
-        scores = (found["cls_logits"].sigmoid() * found["bbox_ctrness"].sigmoid()).sqrt()
+        scores = self._scores(found)
         classes = scores.shape[2]
         scores = scores.reshape(scores.shape[0], -1)
         scores, index = best(torch.where(scores > self._threshold, scores, _REMOVED), self._candidates, _REMOVED)
         place = index // classes
-        around = anchors[place]
-        center = (around[..., :2] + around[..., 2:]) / 2
-        distance = rows_at(found["bbox_regression"], place) * (around[..., 2:] - around[..., :2]).repeat(1, 1, 2)
-        boxes = torch.cat((center - distance[..., :2], center + distance[..., 2:]), dim=-1)
+        boxes = self._boxes(rows_at(found["bbox_regression"], place), anchors[place])
         return boxes, scores, index % classes
+
+    def _scores(self, found: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Probabilities [B, N, C] from the outputs of the head."""
+        raise NotImplementedError
+
+    def _boxes(self, regression: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
+        """Boxes xyxy from the output of the head and anchors, all [B, K, 4]."""
+        raise NotImplementedError
+
+
+class FcosGraph(_SingleStageGraph):
+    """Predicts what torchvision's ``FCOS`` predicts in evaluation mode."""
+
+    def _scores(self, found: dict[str, torch.Tensor]) -> torch.Tensor:
+        return (found["cls_logits"].sigmoid() * found["bbox_ctrness"].sigmoid()).sqrt()
+
+    def _boxes(self, regression: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
+        center = (anchors[..., :2] + anchors[..., 2:]) / 2
+        distance = regression * (anchors[..., 2:] - anchors[..., :2]).repeat(1, 1, 2)
+        return torch.cat((center - distance[..., :2], center + distance[..., 2:]), dim=-1)
+
+
+class RetinaNetGraph(_SingleStageGraph):
+    """Predicts what torchvision's ``RetinaNet`` predicts in evaluation mode."""
+
+    def _scores(self, found: dict[str, torch.Tensor]) -> torch.Tensor:
+        return found["cls_logits"].sigmoid()
+
+    def _boxes(self, regression: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
+        return decode_boxes(regression, anchors, (1.0, 1.0, 1.0, 1.0))

@@ -72,16 +72,22 @@ class TwoStageGraph(nn.Module):
             [B, D] from 1 and, if the detector has masks, ``masks`` float32 [B, D, M, M], probabilities in the box.  An
             image with fewer than D detections is filled up with scores of 0.
         """
-        features = list(self.backbone(self.normalization(images, sizes)).values())
-        proposals, is_proposal = self._propose(features, sizes, (images.shape[2], images.shape[3]))
-        pooled = features[: self._levels]
-        boxes, scores, labels = self._detect(pooled, proposals, is_proposal, sizes)
+        pooled, boxes, scores, labels = self.detect(images, sizes)
         if "masks" not in self.outputs:
             return boxes, scores, labels
-        logits = self.mask_predictor(self.mask_head(_pool(pooled, boxes, scores > 0, self._mask_pool)))
+        logits = self.mask_predictor(self.mask_head(pool_regions(pooled, boxes, scores > 0, self._mask_pool)))
         rows = labels.reshape(-1, 1, 1, 1).expand(-1, 1, logits.shape[2], logits.shape[3])
         masks = logits.gather(1, rows).sigmoid()
         return boxes, scores, labels, masks.reshape(boxes.shape[0], self._detections, *logits.shape[2:])
+
+    def detect(
+        self, images: torch.Tensor, sizes: torch.Tensor
+    ) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The levels of the pyramid that regions are pooled from; and boxes, scores and labels as in :meth:`forward`."""
+        features = list(self.backbone(self.normalization(images, sizes)).values())
+        proposals, is_proposal = self._propose(features, sizes, (images.shape[2], images.shape[3]))
+        pooled = features[: self._levels]
+        return pooled, *self._detect(pooled, proposals, is_proposal, sizes)
 
     def _propose(
         self, features: list[torch.Tensor], sizes: torch.Tensor, canvas: tuple[int, int]
@@ -113,7 +119,9 @@ class TwoStageGraph(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The second stage: boxes [B, D, 4], scores [B, D] and labels [B, D]."""
         batch, count = sizes.shape[0], self._proposals
-        logits, deltas = self.box_predictor(self.box_head(_pool(features, proposals, is_proposal, self._box_pool)))
+        logits, deltas = self.box_predictor(
+            self.box_head(pool_regions(features, proposals, is_proposal, self._box_pool))
+        )
         classes = logits.shape[1] - 1  # without the background
         scores = logits.softmax(dim=-1).reshape(batch, count, classes + 1)[..., 1:].transpose(1, 2)
         deltas = deltas.reshape(batch, count, classes + 1, 4)[:, :, 1:].transpose(1, 2)
@@ -129,7 +137,7 @@ class TwoStageGraph(nn.Module):
         return boxes, scores, torch.where(scores > 0, index // count + 1, 0)
 
 
-def _pool(
+def pool_regions(
     features: list[torch.Tensor], boxes: torch.Tensor, exists: torch.Tensor, size: tuple[int, int]
 ) -> torch.Tensor:
     """Region pooling from the pyramid: [B * N, C, *size] from boxes [B, N, 4]; zero where there is no box.

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.demo.difficulty import REFERENCE_SIDE, Conditions
-from sightline.demo.glyphs import Points
-from sightline.demo.plates import Plate, Shape, random_plate
+from sightline.demo.canvas import Points
+from sightline.demo.photograph import REFERENCE_SIDE
+from sightline.demo.plates.difficulty import Conditions
+from sightline.demo.plates.plate import Plate, Shape, random_plate
 
 _BORDER = 3.0
 """Minimum distance in pixels between a plate and the border of the image."""

@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from sightline.demo.backgrounds import paint_background
-from sightline.demo.camera import PlacedPlate
-from sightline.demo.canvas import Canvas, random_colour, random_grey, shade
-from sightline.demo.difficulty import Conditions
-from sightline.demo.glyphs import Points, glyph
-from sightline.demo.plates import Shape, rounded_rectangle
+from sightline.demo.canvas import Canvas, Points, random_colour, random_grey, shade
+from sightline.demo.plates.camera import PlacedPlate
+from sightline.demo.plates.difficulty import Conditions
+from sightline.demo.plates.glyphs import glyph
+from sightline.demo.plates.plate import Shape, rounded_rectangle
 
 _OVERSAMPLING = 3
 """Plates are painted this many times larger and then downscaled."""

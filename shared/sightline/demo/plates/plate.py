@@ -16,10 +16,10 @@ from typing import Literal
 
 import numpy as np
 
-from sightline.demo.glyphs import Points, glyph
+from sightline.demo.canvas import Colour, Points
+from sightline.demo.plates.glyphs import glyph
 
 Kind = Literal["r_board", "l_board"]
-Colour = tuple[int, int, int]
 
 DIGITS = "0123456789"
 LETTERS = "abcde"

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-Points = NDArray[np.float64]
-"""(N, 2), x and y; y points down."""
+from sightline.demo.canvas import Points
 
 CAP_HEIGHT = 0.729
 """Height of a digit in this font, in em."""

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sightline.demo.photograph import Effects, Range
+
 Difficulty = Literal["easy", "medium", "hard"]
-
-REFERENCE_SIDE = 192
-"""Longer side of the image that the lengths below refer to; they are scaled for other sizes."""
-
-Range = tuple[float, float]
-"""Minimum and maximum of a uniform distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +23,7 @@ class Conditions:
         dirt: Maximum number of specks on a plate.
         distractors: Minimum and maximum number of distractors.
         sign_letters: Letters on distractor signs; ``easy`` excludes those that look like characters of a plate.
-        blur_sigma: Standard deviation of the blur, pixels at ``REFERENCE_SIDE``.
-        light: Maximum change of brightness across the image, in powers of two.
-        exposure: Change of brightness of the whole image, in powers of two.
-        noise_sigma: Standard deviation of the sensor noise, in gray levels of 255.
+        effects: Effects of the camera.
     """
 
     one_line_height: Range
@@ -41,10 +34,7 @@ class Conditions:
     dirt: int
     distractors: tuple[int, int]
     sign_letters: str
-    blur_sigma: Range
-    light: float
-    exposure: Range
-    noise_sigma: Range
+    effects: Effects
 
 
 CONDITIONS: dict[Difficulty, Conditions] = {
@@ -57,10 +47,7 @@ CONDITIONS: dict[Difficulty, Conditions] = {
         dirt=0,
         distractors=(1, 4),
         sign_letters="fhkmnrtuvwxy",
-        blur_sigma=(0.0, 0.3),
-        light=0.5,
-        exposure=(-0.25, 0.2),
-        noise_sigma=(1.0, 4.0),
+        effects=Effects(blur_sigma=(0.0, 0.3), light=0.5, exposure=(-0.25, 0.2), noise_sigma=(1.0, 4.0)),
     ),
     "medium": Conditions(
         one_line_height=(11.0, 16.0),
@@ -71,10 +58,7 @@ CONDITIONS: dict[Difficulty, Conditions] = {
         dirt=8,
         distractors=(2, 6),
         sign_letters="fghijklmnopqrstuvwxyz",
-        blur_sigma=(0.1, 0.55),
-        light=0.9,
-        exposure=(-0.6, 0.3),
-        noise_sigma=(2.0, 8.0),
+        effects=Effects(blur_sigma=(0.1, 0.55), light=0.9, exposure=(-0.6, 0.3), noise_sigma=(2.0, 8.0)),
     ),
     "hard": Conditions(
         one_line_height=(7.5, 13.0),
@@ -85,10 +69,7 @@ CONDITIONS: dict[Difficulty, Conditions] = {
         dirt=25,
         distractors=(3, 9),
         sign_letters="fghijklmnopqrstuvwxyz",
-        blur_sigma=(0.2, 0.8),
-        light=1.4,
-        exposure=(-1.2, 0.4),
-        noise_sigma=(4.0, 14.0),
+        effects=Effects(blur_sigma=(0.2, 0.8), light=1.4, exposure=(-1.2, 0.4), noise_sigma=(4.0, 14.0)),
     ),
 }
 """The conditions of each difficulty.  The demo uses ``easy``: a small network reads it after a few hundred steps."""

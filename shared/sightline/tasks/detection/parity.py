@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sightline.data.detections import Detections
+from sightline.data.keypoint_detections import KeypointDetections
 from sightline.metrics.coco import box_ious
 
 SCORE_TOLERANCE = 1e-3
@@ -16,6 +18,12 @@ BOX_TOLERANCE = 0.1
 
 MASK_TOLERANCE = 0.02
 """Largest fraction of the pixels of a mask that may differ, besides two pixels: those with a probability near 0.5."""
+
+KEYPOINT_TOLERANCE = 0.5
+"""Largest distance of a keypoint, in pixels of the network's input."""
+
+KEYPOINT_SHARE = 0.02
+"""Largest share of the keypoints beyond that distance: those whose map has two equal maxima."""
 
 _SAME_OBJECT_IOU = 0.9
 
@@ -31,6 +39,8 @@ class Parity:
         score: Largest difference of scores.
         box: Largest difference of box corners, in pixels of the network's input.
         mask: Largest fraction of differing pixels of a mask, besides two pixels.
+        keypoints: Number of compared keypoints.
+        moved: Number of them beyond :data:`KEYPOINT_TOLERANCE`.
     """
 
     images: int = 0
@@ -39,6 +49,8 @@ class Parity:
     score: float = 0.0
     box: float = 0.0
     mask: float = 0.0
+    keypoints: int = 0
+    moved: int = 0
 
     @property
     def holds(self) -> bool:
@@ -48,14 +60,24 @@ class Parity:
             and self.score <= SCORE_TOLERANCE
             and self.box <= BOX_TOLERANCE
             and self.mask <= MASK_TOLERANCE
+            and self.moved <= KEYPOINT_SHARE * self.keypoints
         )
+
+    @property
+    def advice(self) -> str:
+        """What to do if nothing was detected."""
+        return "" if self.detections else "no detections were compared; give images with objects with --image"
 
     def line(self) -> str:
         """The agreement in one line."""
+        keypoints = (
+            f", keypoints {self.moved} of {self.keypoints} beyond {KEYPOINT_TOLERANCE:g} pixels ({KEYPOINT_SHARE:.0%})"
+        )
         return (
             f"{self.images} image{'s'[: self.images != 1]}, {self.detections} detections, {self.unmatched} unmatched; "
             f"largest differences: score {self.score:.1e} (tolerance {SCORE_TOLERANCE:g}), box {self.box:.1e} pixels "
             f"({BOX_TOLERANCE:g}), mask {self.mask:.2%} ({MASK_TOLERANCE:.0%})"
+            f"{keypoints * bool(self.keypoints)}"
         )
 
 
@@ -68,7 +90,7 @@ def compare(pairs: Iterable[tuple[Detections, Detections, float]]) -> Parity:
     Args:
         pairs: Detections of the network, those of the exported model, and input pixels per pixel of the image.
     """
-    images = detections = unmatched = 0
+    images = detections = unmatched = keypoints = moved = 0
     score = box = mask = 0.0
     for expected, found, scale in pairs:
         images, detections = images + 1, detections + len(expected)
@@ -77,8 +99,10 @@ def compare(pairs: Iterable[tuple[Detections, Detections, float]]) -> Parity:
             score = max(score, abs(float(expected.scores[one] - found.scores[other])))
             box = max(box, scale * float(np.abs(expected.boxes_xyxy[one] - found.boxes_xyxy[other]).max()))
             mask = max(mask, _mask_difference(expected, one, found, other))
+            distances = scale * _keypoint_distances(expected, one, found, other)
+            keypoints, moved = keypoints + len(distances), moved + int((distances > KEYPOINT_TOLERANCE).sum())
         unmatched += _lost(expected, {one for one, _ in matches}) + _lost(found, {other for _, other in matches})
-    return Parity(images, detections, unmatched, score, box, mask)
+    return Parity(images, detections, unmatched, score, box, mask, keypoints, moved)
 
 
 def _matches(expected: Detections, found: Detections) -> list[tuple[int, int]]:
@@ -118,3 +142,12 @@ def _mask_difference(expected: Detections, one: int, found: Detections, other: i
     union = float(coco_mask.area(coco_mask.merge(both)))
     differing = union - float(coco_mask.area(coco_mask.merge(both, intersect=True)))
     return max(0.0, differing - 2) / max(union, 1.0)
+
+
+def _keypoint_distances(expected: Detections, one: int, found: Detections, other: int) -> npt.NDArray[np.float64]:
+    """The distances of the keypoints of two detections, pixels; empty without keypoints."""
+    if not isinstance(expected, KeypointDetections) or not isinstance(found, KeypointDetections):
+        return np.zeros(0)
+    apart = expected.keypoints[one, :, :2].astype(np.float64) - found.keypoints[other, :, :2]
+    distances: npt.NDArray[np.float64] = np.linalg.norm(apart, axis=1)
+    return distances

@@ -1,0 +1,1 @@
+"""A generator of images of articulated figures, annotated with polygons and keypoints in labelme's format."""

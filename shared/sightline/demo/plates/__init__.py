@@ -1,0 +1,1 @@
+"""A generator of images of Korean-style license plates, annotated with labelme."""

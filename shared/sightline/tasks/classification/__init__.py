@@ -1,0 +1,1 @@
+"""Classification: the classes of whole images, in one label set or several."""

@@ -1,0 +1,1 @@
+"""Bodies of classifiers: each computes one vector of features for an image."""
