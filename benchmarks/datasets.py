@@ -48,9 +48,13 @@ def converters(folder: Path) -> list[Figure]:
         rate = found.objects / (time.perf_counter() - began)
         figures.append(
             Figure(
-                f"convert {source} to {to}, {found.objects:,} boxes", f"{rate:,.0f} boxes/s", "", None,
-                f">= {BOXES_TARGET:,} boxes/s", rate >= BOXES_TARGET,
-            )  # fmt: skip
+                f"convert {source} to {to}, {found.objects:,} boxes",
+                f"{rate:,.0f} boxes/s",
+                "",
+                None,
+                f">= {BOXES_TARGET:,} boxes/s",
+                rate >= BOXES_TARGET,
+            )
         )
     return figures
 
@@ -67,9 +71,13 @@ def crops(folder: Path) -> Figure:
     crop_annotated(folder / "large", folder / "crops", CropRule(224, 224, "context", 0.8), DATA, classes_known=False)
     rate = len(paths) / (time.perf_counter() - began)
     return Figure(
-        f"crop {CROPPED} images of 1600 x 1600, 3 objects each", f"{rate:,.0f} images/s",
-        f"decoding in one thread {bare:,.0f}", rate / bare, ">= 0.5 x decoding", rate >= 0.5 * bare,
-    )  # fmt: skip
+        f"crop {CROPPED} images of 1600 x 1600, 3 objects each",
+        f"{rate:,.0f} images/s",
+        f"decoding in one thread {bare:,.0f}",
+        rate / bare,
+        ">= 0.5 x decoding",
+        rate >= 0.5 * bare,
+    )
 
 
 def exploring(folder: Path) -> list[Figure]:
@@ -82,11 +90,15 @@ def exploring(folder: Path) -> list[Figure]:
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
     return [
         Figure(
-            f"explore {EXPLORED:,} images", f"{seconds:.0f} s", "", None, f"< {EXPLORE_TARGET} s",
+            f"explore {EXPLORED:,} images",
+            f"{seconds:.0f} s",
+            "",
+            None,
+            f"< {EXPLORE_TARGET} s",
             seconds < EXPLORE_TARGET,
         ),
         Figure(f"memory of explore, {EXPLORED:,} images", f"{grown:.0f} MB", "", None, "< 500 MB", grown < 500),
-    ]  # fmt: skip
+    ]
 
 
 def measure() -> list[Figure]:

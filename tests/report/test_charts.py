@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from sightline.report.charts import bar_chart, Series, line_chart, ticks
+from sightline.report.charts import Series, bar_chart, line_chart, ticks
 from sightline.report.pages.history_charts import history_charts
 
 LINES = [Series("loss", [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]), Series("<b>mask", [1.0, 3.0], [1.0, 0.5])]

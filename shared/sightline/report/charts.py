@@ -185,9 +185,7 @@ def ticks(low: float, high: float) -> list[float]:
     return [float(f"{index * step:.10g}") for index in range(first, last + 1)]
 
 
-def _axes(
-    x: _Scale, y: _Scale, x_label: str, y_label: str, x_ticks: Sequence[float] | None = None
-) -> list[str]:
+def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str, x_ticks: Sequence[float] | None = None) -> list[str]:
     from markupsafe import escape
 
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT

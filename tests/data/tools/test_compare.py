@@ -48,8 +48,10 @@ def test_a_duplicated_object_is_a_change():
     assert (changed.gone, changed.new, changed.kept) == ((), (thing(),), 1)
 
 
-@given(st.dictionaries(st.sampled_from("abcd"), st.tuples(st.sampled_from("12"), st.lists(st.sampled_from("xy")))),
-       st.dictionaries(st.sampled_from("abcd"), st.tuples(st.sampled_from("12"), st.lists(st.sampled_from("xy")))))  # fmt: skip
+SIDES = st.dictionaries(st.sampled_from("abcd"), st.tuples(st.sampled_from("12"), st.lists(st.sampled_from("xy"))))
+
+
+@given(SIDES, SIDES)
 def test_swapping_the_versions_swaps_the_differences(one, other):
     sides = [
         [image(name, *map(thing, labels), sha256=name + digest) for name, (digest, labels) in side.items()]

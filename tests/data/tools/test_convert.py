@@ -42,9 +42,7 @@ def write_coco(root, *outlines, classes=("dog", "cat"), keypoints=None, images=2
     for number in range(images):
         pixels = np.random.default_rng(number).integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
         Image.fromarray(pixels).save(root / "images" / f"{number}.png")
-        document["images"].append(
-            {"id": number + 1, "file_name": f"{number}.png", "width": SIZE[0], "height": SIZE[1]}
-        )
+        document["images"].append({"id": number + 1, "file_name": f"{number}.png", "width": SIZE[0], "height": SIZE[1]})
     for number, outline in enumerate(outlines, start=1):
         annotation = {
             "id": number,
@@ -162,7 +160,9 @@ def test_poses_lose_outlines(tmp_path):
 
 def test_boxes_become_the_five_values_of_detection(tmp_path):
     convert_(write_coco(tmp_path / "a", [square(20, 15, 20)]), tmp_path / "b", "yolo")
-    assert (tmp_path / "b" / "labels" / "0.txt").read_text() == "0 0.3750000000 0.4166666667 0.2500000000 0.3333333333\n"
+    assert (
+        tmp_path / "b" / "labels" / "0.txt"
+    ).read_text() == "0 0.3750000000 0.4166666667 0.2500000000 0.3333333333\n"
     assert (tmp_path / "b" / "labels" / "1.txt").read_text() == ""
 
 
@@ -177,7 +177,9 @@ def test_class_folders_hold_the_class_of_the_image_alone(tmp_path):
 
 
 def test_class_folders_to_coco_and_back(tmp_path):
-    source = write_class_folders(tmp_path / "a", {"train/crack": 3, "val/crack": 2, "train/균열 없음": 2, "val/균열 없음": 1})
+    source = write_class_folders(
+        tmp_path / "a", {"train/crack": 3, "val/crack": 2, "train/균열 없음": 2, "val/균열 없음": 1}
+    )
     there = convert_(source, tmp_path / "b", "coco")
     assert there.losses == {}
     assert {name for name in tree(tmp_path / "b") if name.endswith(".json")} == {"train.json", "val.json"}
@@ -194,9 +196,7 @@ def test_splits_of_yolo_survive(tmp_path):
 
     split(tmp_path / "b", tmp_path / "c", SplitRule(0.25, 0.25))
     convert_(tmp_path / "c", tmp_path / "d", "coco")
-    sizes = {
-        path.stem: len(json.loads(path.read_text())["images"]) for path in sorted((tmp_path / "d").glob("*.json"))
-    }
+    sizes = {path.stem: len(json.loads(path.read_text())["images"]) for path in sorted((tmp_path / "d").glob("*.json"))}
     assert sizes == {"test": 1, "train": 2, "val": 1}
 
 

@@ -92,7 +92,10 @@ def test_coco_is_cropped_by_its_boxes(tmp_path):
     source = write_coco(tmp_path / "in", [square(5, 5, 20)], [square(30, 10, 9)])
     result = crop_annotated(source, tmp_path / "out", CropRule(20, 20, "black"), DATA, classes_known=False)
     assert result.crops == {"dog": 1, "cat": 1}
-    with Image.open(source / "images" / "0.png") as image, Image.open(next((tmp_path / "out" / "dog").iterdir())) as crop:
+    with (
+        Image.open(source / "images" / "0.png") as image,
+        Image.open(next((tmp_path / "out" / "dog").iterdir())) as crop,
+    ):
         assert np.array_equal(np.asarray(crop), np.asarray(image)[5:25, 5:25])
 
 
@@ -104,7 +107,9 @@ def test_a_detector_gives_boxes_and_images_without_a_detection_are_listed(tmp_pa
     (source / "2.png").write_bytes(b"broken")
 
     def detect(image):
-        return [("face", (-5.0, 2.0, 20.0, 80.0)), ("face", (60.0, 2.0, 70.0, 9.0))] if image.getpixel((0, 0))[0] else []
+        return (
+            [("face", (-5.0, 2.0, 20.0, 80.0)), ("face", (60.0, 2.0, 70.0, 9.0))] if image.getpixel((0, 0))[0] else []
+        )
 
     result = crop_detected(source, tmp_path / "out", CropRule(16, 16), detect, max_pixels=10**6)
     assert result.crops == {"face": 1}

@@ -6,10 +6,11 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sightline.config.decode import decode
+from sightline.data.folder_files import list_files
 from sightline.data.formats.labelme.folder import read_folder
 from sightline.data.tools.rename import mapping_of, rename, rename_back
 from sightline.errors import DataError
@@ -69,11 +70,8 @@ def test_the_mapping_leads_back_to_every_byte(tmp_path_factory, found, by, ascii
     source = write_images(root / "in", sorted(folded.values()))
     for path in source.glob("*.json"):
         path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=ascii_only, indent=1))
-    try:
-        rename(source, root / "out", by)
-    except DataError as error:
-        assert "same name" in str(error)  # on other systems; see folder_files
-        return
+    assume(not list_files(source).refused)  # such as names that are the same on macOS
+    rename(source, root / "out", by)
     restored = rename_back(mapping_of(root / "out"), root / "back")
     assert restored.changed == ()
     assert tree(root / "back") == tree(source)

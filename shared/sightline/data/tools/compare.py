@@ -131,7 +131,9 @@ def images_of_annotations(root: Path, annotations: Annotations) -> list[Compared
             image.image,
             root / image.image if image.embedded is None else image.embedded,
             image.sha256,
-            tuple(ComparedObject(one.label, one.segmentation, one.bbox, one.keypoints or ()) for one in image.instances),
+            tuple(
+                ComparedObject(one.label, one.segmentation, one.bbox, one.keypoints or ()) for one in image.instances
+            ),
             image.labels,
             image.split,
         )
@@ -184,10 +186,8 @@ def _pairs(
     elsewhere: dict[str, list[ComparedImage]] = {}
     for name in sorted(new.keys() - old.keys()):
         elsewhere.setdefault(new[name].sha256, []).append(new[name])
-    for name in sorted(old.keys() - new.keys()):
-        if candidates := elsewhere.get(old[name].sha256):
-            pairs.append((old[name], candidates.pop(0)))
-    return pairs
+    gone = [old[name] for name in sorted(old.keys() - new.keys())]
+    return pairs + [(one, elsewhere[one.sha256].pop(0)) for one in gone if elsewhere.get(one.sha256)]
 
 
 def _changed(before: ComparedImage | None, after: ComparedImage | None) -> ChangedImage:
@@ -198,10 +198,8 @@ def _changed(before: ComparedImage | None, after: ComparedImage | None) -> Chang
 
 
 def _taken(objects: Sequence[ComparedObject], counts: Counter[str]) -> tuple[ComparedObject, ...]:
-    left = Counter(counts)
-    taken = []
-    for one in objects:
-        if left[one.key] > 0:
-            left[one.key] -= 1
-            taken.append(one)
-    return tuple(taken)
+    places: dict[str, list[int]] = {}
+    for index, one in enumerate(objects):
+        places.setdefault(one.key, []).append(index)
+    chosen = {index for key, number in counts.items() for index in places[key][:number]}
+    return tuple(one for index, one in enumerate(objects) if index in chosen)

@@ -95,10 +95,12 @@ def crop_annotated(
     def work(image: LabelledImage, folder: Path | None) -> Cropped:
         objects = [(one.label, _corners(one.bbox)) for one in image.instances]
         content: Path | bytes = source / image.image if image.embedded is None else image.embedded
-        return _crop_image(image.image, content, objects, rule, data.max_pixels, image.split or "", folder)
+        return _crop_image(
+            image.image, content, objects, rule, max_pixels=data.max_pixels, split=image.split or "", folder=folder
+        )
 
     images = [image for image in annotations.images if image.instances]
-    result = _crop_all(source, out, images, work, data.jobs, dry_run)
+    result = _crop_all(source, out, images, work, jobs=data.jobs, dry_run=dry_run)
     result.failures = [*_unread(annotations), *result.failures]
     return result
 
@@ -126,9 +128,9 @@ def crop_detected(
         raise DataError(f"{source} has no images; give the folder that contains them")
 
     def work(name: str, folder: Path | None) -> Cropped:
-        return _crop_image(name, source / name, detect, rule, max_pixels, "", folder)
+        return _crop_image(name, source / name, detect, rule, max_pixels=max_pixels, split="", folder=folder)
 
-    return _crop_all(source, out, images, work, 1, dry_run)
+    return _crop_all(source, out, images, work, jobs=1, dry_run=dry_run)
 
 
 def cropped(image: Image.Image, box_xyxy: Box, rule: CropRule) -> Image.Image:
@@ -177,6 +179,7 @@ def _crop_all(
     out: Path,
     items: Iterable[Item],
     work: Callable[[Item, Path | None], Cropped],
+    *,
     jobs: int,
     dry_run: bool,
 ) -> Cropped:
@@ -205,6 +208,7 @@ def _crop_image(
     content: Path | bytes,
     objects: Sequence[tuple[str, Box]] | Detect,
     rule: CropRule,
+    *,
     max_pixels: int,
     split: str,
     folder: Path | None,

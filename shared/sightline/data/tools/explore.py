@@ -283,9 +283,7 @@ def _against(images: Sequence[LabelledImage], data: Data) -> list[Matrix]:
     """Every two label sets; the classes of several sets are named ``set/class``."""
     found = [set(image.labels) for image in images]
     names = {one: [name for name in data.classes if name.startswith(f"{one}/")] for one in data.label_sets}
-    return [
-        _matrix(found, names[one], names[other], f"{one} and {other}") for one, other in combinations(names, 2)
-    ]
+    return [_matrix(found, names[one], names[other], f"{one} and {other}") for one, other in combinations(names, 2)]
 
 
 def _matrix(found: Sequence[set[str]], rows: list[str], columns: list[str], title: str = "") -> Matrix:
@@ -309,7 +307,8 @@ def _duplicates(images: Sequence[LabelledImage], distance: int) -> tuple[list[li
 def _chosen(images: Sequence[LabelledImage], name: str) -> list[tuple[LabelledImage, Instance | None]]:
     """Evenly spaced images with a class, each with one of its objects; None if it is a label of the image."""
     having = [image for image in images if name in image.classes]
-    places = np.unique(np.linspace(0, len(having) - 1, min(_SAMPLES, len(having))).round().astype(int)) if having else []
+    steps = np.linspace(0, len(having) - 1, min(_SAMPLES, len(having)))
+    places: list[int] = np.unique(steps.round().astype(int)).tolist()
     return [
         (having[place], next((one for one in having[place].instances if one.label == name), None)) for place in places
     ]
@@ -328,4 +327,3 @@ def _thumbnails(
         return cropped(pixels, (x, y, x + max(width, 1.0), y + max(height, 1.0)), rule)
 
     return {name: [draw(*one) for one in chosen] for name, chosen in samples.items()}
-

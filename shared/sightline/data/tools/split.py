@@ -75,11 +75,9 @@ def _split_folders(source: Path, out: Path, rule: SplitRule, dry_run: bool) -> S
         )
     members = [Member(i.image, source / i.image, frozenset({PurePosixPath(i.label).name})) for i in listing.items]
     splits = assign(members, rule)
-    targets = [
-        f"{split_}/{_without_split(member.name)}" for split_, member in zip(splits, members, strict=True)
-    ]
+    targets = [f"{split_}/{_without_split(member.name)}" for split_, member in zip(splits, members, strict=True)]
     _refuse_collisions(targets)
-    _write(out, source, lambda _, index: [(members[index].path, targets[index])], splits, {}, dry_run)
+    _write(out, source, lambda _, index: [(members[index].path, targets[index])], splits, {}, dry_run=dry_run)
     return _summary("folders", members, splits)
 
 
@@ -90,7 +88,7 @@ def _split_coco(coco: CocoSource, source: Path, out: Path, rule: SplitRule, dry_
     refuse(
         str(coco.path),
         [
-            f"{image['file_name']}: the image does not exist in {root}; add it, or remove it with sightline dataset sync"
+            f"{image['file_name']}: it does not exist in {root}; add it, or use sightline dataset sync"
             for image, name in zip(images, found, strict=True)
             if name is None
         ],
@@ -113,7 +111,7 @@ def _split_coco(coco: CocoSource, source: Path, out: Path, rule: SplitRule, dry_
         for one in SPLITS
         if one in splits
     }
-    _write(out, root, lambda _, index: [(members[index].path, members[index].name)], splits, documents, dry_run)
+    _write(out, root, lambda _, index: [(members[index].path, members[index].name)], splits, documents, dry_run=dry_run)
     return _summary("coco", members, splits)
 
 
@@ -131,7 +129,7 @@ def _split_yolo(yolo: YoloSource, out: Path, rule: SplitRule, dry_run: bool) -> 
         return placed
 
     text = yolo_yaml(yolo.names, [one for one in SPLITS if one in splits], yolo.settings)
-    _write(out, yolo.root, place, splits, {"dataset.yaml": text}, dry_run)
+    _write(out, yolo.root, place, splits, {"dataset.yaml": text}, dry_run=dry_run)
     return _summary("yolo", members, splits)
 
 
@@ -143,13 +141,11 @@ def _without_split(name: str) -> str:
 
 def _refuse_collisions(targets: Sequence[str]) -> None:
     twice = [name for name, count in Counter(targets).items() if count > 1]
-    refuse(
-        "the new folder", [f"{name}: several images would get this path; rename them first" for name in twice]
-    )
+    refuse("the new folder", [f"{name}: several images would get this path; rename them first" for name in twice])
 
 
 def _write(
-    out: Path, source: Path, place: Place, splits: Sequence[SplitName], texts: dict[str, str], dry_run: bool
+    out: Path, source: Path, place: Place, splits: Sequence[SplitName], texts: dict[str, str], *, dry_run: bool
 ) -> None:
     if dry_run:
         return

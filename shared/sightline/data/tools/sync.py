@@ -62,4 +62,3 @@ def sync(coco: Path, images: Path, out: Path, *, dry_run: bool = False) -> Synce
         before - len(document["annotations"]),
         tuple(sorted(files.names - set(found.values()))),
     )
-

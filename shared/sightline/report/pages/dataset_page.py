@@ -58,7 +58,9 @@ def write_dataset_page(path: Path, found: Exploration) -> None:
 def _charts(found: Exploration) -> Sequence[Chart]:
     charts = [
         _histogram("image-aspects", "Aspect ratios of images", found.image_aspects, "width / height", "images"),
-        _histogram("brightness", "Brightness of images", found.brightness, "mean gray value (0 black, 255 white)", "images"),
+        _histogram(
+            "brightness", "Brightness of images", found.brightness, "mean gray value (0 black, 255 white)", "images"
+        ),
     ]
     if found.objects:
         last = len(found.objects_per_image) - 1

@@ -121,9 +121,9 @@ def _changes(changed: ChangedImage) -> list[str]:
     new = Counter(item.label for item in changed.new) - Counter(name for _, name in renamed.elements())
     texts = [_times(f"{name} → {other}", n) for (name, other), n in sorted(renamed.items())]
     texts += [f"redrawn: {_times(name, n)}" for name, n in sorted((gone & new).items())]
-    texts += [f"− {_times(name, n)}" for name, n in sorted((gone - new).items())]
+    texts += [f"- {_times(name, n)}" for name, n in sorted((gone - new).items())]
     texts += [f"+ {_times(name, n)}" for name, n in sorted((new - gone).items())]
-    texts += [f"label − {name}" for name in one.labels if name not in other.labels]
+    texts += [f"label - {name}" for name in one.labels if name not in other.labels]
     texts += [f"label + {name}" for name in other.labels if name not in one.labels]
     return texts + ([f"{counted(changed.kept, 'object')} unchanged"] if changed.kept else [])
 
@@ -145,12 +145,10 @@ def _counts(objects: Sequence[ComparedObject]) -> list[str]:
 
 
 def _times(name: str, number: int) -> str:
-    return name if number == 1 else f"{number} × {name}"
+    return name if number == 1 else f"{number} x {name}"
 
 
-def _drawn(
-    image: ComparedImage | None, objects: Sequence[ComparedObject], ids: dict[str, int]
-) -> Image.Image | None:
+def _drawn(image: ComparedImage | None, objects: Sequence[ComparedObject], ids: dict[str, int]) -> Image.Image | None:
     if image is None:
         return None
     try:

@@ -28,9 +28,7 @@ def write_coco(images: Sequence[LabelledImage], data: Data) -> WrittenDataset:
     for image_id, (image, name) in enumerate(zip(images, names_of(images), strict=True), start=1):
         key = image.split or UNSPLIT
         if key not in documents:
-            documents[key] = {
-                "images": [], "annotations": [], "categories": categories_of(data), **label_sets_of(data),
-            }  # fmt: skip
+            documents[key] = _document(data)
         path = f"images/{name}"
         written.images[path] = image
         documents[key]["images"].append(_image(image_id, path, image, data, category_ids))
@@ -43,9 +41,14 @@ def write_coco(images: Sequence[LabelledImage], data: Data) -> WrittenDataset:
     return written
 
 
-def _image(
-    image_id: int, path: str, image: LabelledImage, data: Data, category_ids: dict[str, int]
-) -> CocoImage:
+def _document(data: Data) -> CocoDocument:
+    document: CocoDocument = {"images": [], "annotations": [], "categories": categories_of(data)}
+    if data.label_sets:
+        document["label_sets"] = label_sets_of(data)["label_sets"]
+    return document
+
+
+def _image(image_id: int, path: str, image: LabelledImage, data: Data, category_ids: dict[str, int]) -> CocoImage:
     entry: CocoImage = {
         "id": image_id,
         "file_name": path,

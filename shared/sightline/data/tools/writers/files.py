@@ -54,7 +54,9 @@ def box_polygon(instance: Instance) -> bool:
     x, y, width, height = instance.bbox
     right, bottom = x + width, y + height
     corners = (x, y, right, y, right, bottom, x, bottom)
-    return all(abs(one - other) <= 1e-6 * max(1.0, abs(other)) for one, other in zip(segmentation[0], corners, strict=True))
+    return all(
+        abs(one - other) <= 1e-6 * max(1.0, abs(other)) for one, other in zip(segmentation[0], corners, strict=True)
+    )
 
 
 def own_group(image: LabelledImage) -> bool:

@@ -22,7 +22,7 @@ def write_folders(images: Sequence[LabelledImage], data: Data) -> WrittenDataset
     """
     if unusable := [name for name in data.classes if "/" in name or name.startswith(".")]:
         raise DataError(
-            f"classes {', '.join(unusable)}: class folders hold one label set with plain names; convert to coco, or crop"
+            f"classes {', '.join(unusable)}: class folders have one label set with plain names; convert to coco"
         )
     written = WrittenDataset()
     for image, name in zip(images, names_of(images), strict=True):

@@ -1,8 +1,9 @@
-"""Polygons of masks: traced so that the same pixels are covered, and joined to one polygon where a format has only one."""
+"""Polygons of masks: traced so that they cover the same pixels, and joined where a format has one polygon only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,11 @@ def polygons_of(segmentation: Segmentation) -> Polygons:
     left, top, width, height = covered_box(segmentation)
     mask_height, mask_width = segmentation["size"]
     mask = rasterize(segmentation, mask_height, mask_width)[top : top + height, left : left + width]
-    return _traced(mask, left, top)
+    found = _traced(mask)
+    holes = found.holes
+    while found.holes:  # an object in a filled hole is part of the outer one
+        found = _traced(rasterize([part.ravel().tolist() for part in found.parts], height, width))
+    return Polygons([part + (left, top) for part in found.parts], holes)
 
 
 def joined(parts: list[Points]) -> Points:
@@ -60,17 +65,22 @@ def joined(parts: list[Points]) -> Points:
     return merged
 
 
-def _traced(mask: npt.NDArray[np.uint8], left: int, top: int) -> Polygons:
+def _traced(mask: npt.NDArray[np.uint8]) -> Polygons:
     from contourpy import FillType, contour_generator
 
     framed = np.pad(mask, 1).astype(np.float64)
     # The center of pixel 0 is at 0.5, and the frame is one pixel wide.
-    columns = np.arange(framed.shape[1]) - 0.5 + left
-    rows = np.arange(framed.shape[0]) - 0.5 + top
+    columns, rows = np.arange(framed.shape[1]) - 0.5, np.arange(framed.shape[0]) - 0.5
     generator = contour_generator(columns, rows, framed, fill_type=FillType.OuterOffset)
-    found, offsets = generator.filled(0.5, 2.0)
+    found, offsets = _contours(generator.filled(0.5, 2.0))
     parts = [_straightened(points[bounds[0] : bounds[1]]) for points, bounds in zip(found, offsets, strict=True)]
     return Polygons(parts, sum(len(bounds) - 2 for bounds in offsets))
+
+
+def _contours(filled: Any) -> tuple[list[Points], list[npt.NDArray[np.uint32]]]:  # noqa: ANN401  (a union of forms)
+    """The points of each outer polygon with its holes, and where each of them begins."""
+    found, offsets = filled
+    return list(found), list(offsets)
 
 
 def _straightened(closed: Points) -> Points:

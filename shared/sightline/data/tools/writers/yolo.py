@@ -32,9 +32,7 @@ def write_yolo(images: Sequence[LabelledImage], data: Data) -> WrittenDataset:
     written = WrittenDataset()
     for image, path in zip(images, names_of(images), strict=True):
         written.images[f"images/{path}"] = image
-        lines = [
-            _line(instance, numbers[instance.label], image, kind, written.losses) for instance in image.instances
-        ]
+        lines = [_line(instance, numbers[instance.label], image, kind, written.losses) for instance in image.instances]
         label_file = PurePosixPath("labels", path).with_suffix(".txt")
         written.texts[str(label_file)] = "".join(f"{line}\n" for line in lines)
         if image.labels:
@@ -100,6 +98,4 @@ def _polygon(instance: Instance, image: LabelledImage, losses: Counter[str]) -> 
             losses["several parts (joined to one polygon)"] += 1
         values = joined(found.parts).ravel().tolist()
     across, down = image.width, image.height
-    return " ".join(
-        [f"{value / (down if index % 2 else across):.10f}" for index, value in enumerate(values)]
-    )
+    return " ".join([f"{value / (down if index % 2 else across):.10f}" for index, value in enumerate(values)])
