@@ -4,7 +4,6 @@ import pytest
 
 from sightline.config.decode import decode
 from sightline.config.defaults import default_document
-from sightline.config.labels import Keypoints
 from sightline.config.metric_choice import check_best_metric, check_select_by
 from sightline.config.task_declarations import (
     Reading,
