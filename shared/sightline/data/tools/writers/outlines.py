@@ -42,7 +42,7 @@ def polygons_of(segmentation: Segmentation) -> Polygons:
     holes = found.holes
     while found.holes:  # an object in a filled hole is part of the outer one
         found = _traced(rasterize([part.ravel().tolist() for part in found.parts], height, width))
-    return Polygons([part + (left, top) for part in found.parts], holes)
+    return Polygons([np.add(part, (left, top)) for part in found.parts], holes)
 
 
 def joined(parts: list[Points]) -> Points:
