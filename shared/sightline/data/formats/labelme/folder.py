@@ -57,7 +57,9 @@ def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annota
 
 
 def _keypoint_names(readings: list[FileReading]) -> list[str]:
-    """The labels of points that look like keypoints: no object has them, and there are objects."""
+    """The labels of points that look like keypoints: no object has them, and most files with objects have points."""
+    if 2 * sum(bool(reading.points) for reading in readings) < sum(bool(reading.labels) for reading in readings):
+        return []  # single points are mistakes
     points = Counter(point for reading in readings for point in reading.points)
     labels = sum((Counter[str](reading.labels) for reading in readings), Counter[str]())
     names = [name for name in points if labels[name] == points[name] and cleaned(name) == name]
