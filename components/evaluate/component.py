@@ -41,11 +41,9 @@ def evaluate(
 
     given = json.dumps(train_result) if train_result else ""
     finished = run_evaluate(config, code_rev, given, html=evaluation_report.path)
-    for name, value in finished.metrics.items():
-        evaluation_metrics.log_metric(name, value)
+    evaluation_metrics.metadata.update(finished.metrics)
     evaluation_confusion.log_confusion_matrix(*finished.confusion)
-    if any(roc := getattr(finished, "roc", ())):  # helper code of an earlier release lacks it
-        evaluation_confusion.log_roc_curve(*roc)
-    if hasattr(finished, "describe"):  # so here
+    evaluation_confusion.log_roc_curve(*getattr(finished, "roc", ([], [], [])))  # helper code of an earlier release
+    if hasattr(finished, "describe"):  # lacks these
         finished.describe(selected_model)
     return (json.loads(finished.result), finished.promoted)  # noqa: TID251

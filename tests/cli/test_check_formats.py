@@ -138,3 +138,12 @@ def test_add_stores_all_files_of_a_format_or_nothing(write, tmp_path, sightline_
     tag = DatasetTag.parse("d_ann_v1")
     with open_history(str(tmp_path / "data"), [tag], 60) as history:
         assert sorted(history.manifest(tag)) == expected
+
+
+def test_points_of_labelme_objects_are_keypoints(tmp_path):
+    points = [shape(name, points=[[12 + i, 12]], shape_type="point", group_id=1) for i, name in enumerate(NAMES)]
+    labelme(tmp_path, "a.json", shape("cat", group_id=1), *points)
+    text = run("check", tmp_path)
+    assert suggested(text)[:4] == ["--recipe", "keypoints", "--set", "data.classes=[cat]"]
+    assert "data.keypoints.flip_pairs=[[left_eye, right_eye]]" in suggested(text)
+    assert run("check", tmp_path, *suggested(text)).endswith("no fault\n")

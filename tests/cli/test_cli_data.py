@@ -13,7 +13,7 @@ from sightline.config.decode import decode
 from sightline.config.settings import settings_path
 from sightline.data.formats.labelme import instances as labelme_instances
 from sightline.data.formats.labelme.instances import join
-from sightline.errors import ConfigurationError, RepositoryError, UnknownTagError
+from sightline.errors import ConfigurationError, DataError, RepositoryError, UnknownTagError
 from sightline.steps import record
 from tests.golden import raises
 from tests.labelled_folder import CLASSES, names, write_images, write_labels
@@ -139,6 +139,18 @@ def test_show_says_what_a_version_holds():
     assert annotations["commit"] != training["commit"]
     with raises(UnknownTagError, "pets_train_v"):
         run("show", "pets_train_v3")
+
+
+@pytest.mark.parametrize("kind", ["ann", "train"])
+def test_diff_writes_a_page_with_the_changed_images(story, tmp_path, kind):
+    page = tmp_path / "page.html"
+    said = run("diff", f"pets_{kind}_v1", f"pets_{kind}_v2", "--html", page)
+    assert f"{page}: 6 changed images\n" in said
+    text = page.read_text()
+    assert re.findall(r'<section class="card" id="(\w+)"', text) == ["relabelled", "added", "removed"]
+    assert len(re.findall("<img src=", text)) == 2 + 4 + 1
+    with pytest.raises(DataError):
+        run("diff", f"pets_{kind}_v1", f"pets_{kind}_v2", "--html", page)
 
 
 def test_diff_names_what_changed(story):

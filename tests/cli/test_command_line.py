@@ -119,8 +119,9 @@ def test_config_check_accepts_or_lists_every_fault():
 def test_config_list_names_the_recipes():
     lines = CliRunner().invoke(cli, ["config", "list"]).output.splitlines()
     assert [line.split()[0] for line in lines] == [
-        "instance_segmentation", "instance_segmentation_small", "object_detection", "object_detection_plates",
-        "object_detection_small", "plates", "plates_swin",
+        "classification", "classification_small", "faces", "figures", "instance_segmentation",
+        "instance_segmentation_small", "keypoints", "keypoints_small", "object_detection", "object_detection_plates",
+        "object_detection_small", "plates", "plates_swin", "tyres",
     ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@ from functools import reduce
 
 import pytest
 
-from sightline.config.decode import RENAMED, decode, from_json, recipe_names, split_overrides
+from sightline.config.decode import RENAMED, decode, from_json, recipe_document, recipe_names, split_overrides
 from sightline.config.settings import settings_path
 from sightline.errors import ConfigurationError
 from tests.golden import raises
@@ -15,15 +15,18 @@ def fault_of(recipe, *overrides):
     return str(caught.value)
 
 
-def needed_labels(recipe, classes):
-    """What a recipe for one's own data needs; the recipe of faces has its label sets, and takes no classes."""
-    keypoints = ["data.keypoints={names: [nose, tail]}"] if recipe in {"keypoints", "keypoints_small"} else []
-    return keypoints if recipe == "faces" else [classes, *keypoints]
+def needed_by(recipe):
+    """Overrides for what a recipe leaves to the user."""
+    document = recipe_document(recipe)
+    overrides = [] if document["data"].get("label_sets") else ["data.classes=[cat, dog]"]
+    if document["task"] == "keypoints" and not document["data"]["keypoints"]["names"]:
+        overrides.append("data.keypoints.names=[nose, tail]")
+    return overrides
 
 
 def test_every_recipe_decodes_and_survives_json():
     for name in recipe_names():
-        config = decode(name, needed_labels(name, "data.classes=[cat, dog]"))
+        config = decode(name, needed_by(name))
         assert from_json(config.model_dump_json()) == config
         assert config.recipe == name
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from sightline.report.charts import Series, line_chart, ticks
+from sightline.report.charts import Series, bar_chart, line_chart, ticks
 from sightline.report.pages.history_charts import history_charts
 
 LINES = [Series("loss", [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]), Series("<b>mask", [1.0, 3.0], [1.0, 0.5])]
@@ -119,3 +119,16 @@ def test_the_room_is_imported_without_matplotlib_and_jinja():
     code += "print({'matplotlib', 'jinja2', 'pycocotools', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_bars_are_as_high_as_their_values():
+    chart = bar_chart("b", "Sizes", [("a", 2), ("", 4), ("<c>", 0)], x_label="size", y_label="images")
+    heights = [float(height) for height in re.findall(r'<rect class="bar"[^>]* height="([^"]+)"', str(chart.svg))]
+    assert heights[0] == pytest.approx(heights[1] / 2, abs=0.2)
+    assert heights[2] == 0
+    assert "<c>" not in str(chart.svg)
+    assert chart.rows == [["a", "2"], ["1", "4"], ["<c>", "0"]]
+
+
+def test_bars_without_any_value_can_be_drawn():
+    assert bar_chart("b", "Sizes", [("a", 0)], x_label="size", y_label="images").rows == [["a", "0"]]

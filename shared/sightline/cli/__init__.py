@@ -21,6 +21,7 @@ COMMANDS = {
     "code": ("sightline.cli.code", "Show the code that cached results depend on."),
     "config": ("sightline.cli.config", "Show and check configurations."),
     "data": ("sightline.cli.data", "Manage data repositories and dataset versions."),
+    "dataset": ("sightline.cli.dataset", "Sample, split, convert, crop and explore datasets."),
     "db": ("sightline.cli.db", "Check and upgrade the database schema."),
     "demo": ("sightline.cli.demo", "Generate demo images."),
     "gc": ("sightline.cli.gc", "Show and remove files that are no longer needed."),

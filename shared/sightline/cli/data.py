@@ -162,16 +162,26 @@ def show(tag: str, repository: str | None, as_json: bool) -> None:
 @command.command()
 @click.argument("before")
 @click.argument("after")
+@click.option("--html", "page", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with the images.")
 @repository_option
 @json_option
-def diff(before: str, after: str, repository: str | None, as_json: bool) -> None:
-    """Show what changed from version BEFORE to version AFTER."""
+def diff(before: str, after: str, repository: str | None, as_json: bool, page: Path | None) -> None:
+    """Show what changed from version BEFORE to version AFTER.
+
+    The page of --html opens offline, such as in a merge request: it shows changed images side by side with the outlines
+    before and after.
+    """
     from sightline.data.recording.difference import compare
     from sightline.data.repository.history import open_history
 
     tags = [DatasetTag.parse(before), DatasetTag.parse(after)]
     with open_history(repository or _default_repository(), list(dict.fromkeys(tags)), TIMEOUT_SECONDS) as history:
         difference = compare(history, *tags)
+    if page is not None:
+        from sightline.cli.data_difference import write_difference
+
+        images = write_difference(page, tags[0], tags[1], repository or _default_repository())
+        click.echo(f"{page}: {counted(images, 'changed image')}", err=as_json)
     if as_json:
         click.echo(json.dumps(asdict(difference), indent=1))
         return

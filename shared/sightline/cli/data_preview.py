@@ -122,10 +122,10 @@ def _rows(dataset: CocoDataset, opened: _Opened, seed: int, images: int, samples
     """The first images of the order of training."""
     from PIL import Image
 
-    from sightline.report.drawing.objects import draw_objects
+    from sightline.report.drawing.objects import TruthDrawing
     from sightline.report.pages.augmentation_preview import PreviewRow
 
-    names = [category["name"] for category in opened.document["categories"]]
+    drawing = TruthDrawing(opened.document)
     order = dataset.order(1, seed)
     chosen = list(dict.fromkeys(order.image_at(position) for position in range(order.length)))[:images]
     for index in chosen:
@@ -133,9 +133,23 @@ def _rows(dataset: CocoDataset, opened: _Opened, seed: int, images: int, samples
         after = [dataset.sample(index, position=index + number * len(dataset)) for number in range(samples)]
         yield PreviewRow(
             opened.titles[index],
-            draw_objects(scene.image, scene.objects.labels, scene.objects.boxes_xyxy, scene.objects.outlines, names),
+            drawing.sample(
+                scene.image,
+                scene.objects.labels,
+                scene.objects.boxes_xyxy,
+                scene.objects.outlines,
+                keypoints=scene.objects.keypoints,
+                image_labels=scene.image_labels,
+            ),
             [
-                draw_objects(Image.fromarray(one.image), one.labels, one.boxes_xyxy, one.segmentations, names)
+                drawing.sample(
+                    Image.fromarray(one.image),
+                    one.labels,
+                    one.boxes_xyxy,
+                    one.segmentations,
+                    keypoints=one.keypoints,
+                    image_labels=one.image_labels,
+                )
                 for one in after
             ],
         )

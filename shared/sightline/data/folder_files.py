@@ -103,7 +103,9 @@ def list_files(root: Path) -> FolderFiles:
         DataError: ``root`` is not a folder.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder; give the folder that contains images and annotations")
+        raise DataError(
+            f"{root} is not a folder; give the folder with images and their annotations, such as labelme's JSON files"
+        )
     found = FolderFiles(root)
     real_root = os.path.realpath(root)
     for name, entry in _walk(root, "", found):

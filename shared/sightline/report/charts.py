@@ -117,6 +117,41 @@ def line_chart(
     return Chart(title, svg, legend, x_label, _rows(lines))
 
 
+def bar_chart(key: str, title: str, bars: Sequence[tuple[str, float]], *, x_label: str, y_label: str) -> Chart:
+    """Draw a bar for each value, such as the bins of a histogram.
+
+    Args:
+        key: Unique on the page; the prefix of every id in the drawing.
+        title: Title of the chart.
+        bars: Name below the bar (empty: none), and its value from 0; at least one.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis.
+    """
+    from markupsafe import Markup, escape
+
+    x = _Scale(0, len(bars), _LEFT, _WIDTH - _LEFT - _RIGHT)
+    y = _Scale(0, max(value for _, value in bars) or 1, _HEIGHT - _BOTTOM, -(_HEIGHT - _TOP - _BOTTOM))
+    bottom = _HEIGHT - _BOTTOM
+    parts = _axes(x, y, x_label, y_label, x_ticks=())
+    for index, (name, value) in enumerate(bars):
+        left, right, top = x.place(index), x.place(index + 1), y.place(value)
+        parts.append(
+            f'<rect class="bar" x="{left + 1:g}" y="{top:g}" width="{max(right - left - 2, 1):g}" '
+            f'height="{bottom - top:g}"><title>{escape(name)}: {_number(value)}</title></rect>'
+        )
+        if name:
+            middle = (left + right) / 2
+            parts.append(f'<text class="tick" x="{middle:g}" y="{bottom + 15}">{escape(name)}</text>')
+    opening = (
+        f'<svg class="chart" id="{slug(f"chart {key}")}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}: {escape(y_label)} over {escape(x_label)}" '
+        f'data-chart="{_LEFT} {_WIDTH - _RIGHT} 0 {len(bars)}">'
+    )
+    svg = Markup(opening + "".join(parts) + "</svg>")  # noqa: S704 - texts are escaped where they are inserted
+    rows = [[name or str(index), _number(value)] for index, (name, value) in enumerate(bars)]
+    return Chart(title, svg, [(y_label, 0, False)], x_label, rows)
+
+
 def _thinned(line: Series) -> Series:
     """At most :data:`MAX_POINTS` points, evenly spaced, always with the last one."""
     step = math.ceil(len(line.x) / MAX_POINTS)
@@ -150,7 +185,7 @@ def ticks(low: float, high: float) -> list[float]:
     return [float(f"{index * step:.10g}") for index in range(first, last + 1)]
 
 
-def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str) -> list[str]:
+def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str, x_ticks: Sequence[float] | None = None) -> list[str]:
     from markupsafe import escape
 
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
@@ -159,7 +194,7 @@ def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str) -> list[str]:
         at = y.place(value)
         parts.append(f'<path class="grid" d="M{_LEFT},{at}H{right}"/>')
         parts.append(f'<text class="tick up" x="{_LEFT - 6}" y="{at + 3.5:g}">{_tick(value)}</text>')
-    for value in ticks(x.low, x.high):
+    for value in ticks(x.low, x.high) if x_ticks is None else x_ticks:
         at = x.place(value)
         parts.append(f'<path class="grid" d="M{at},{_TOP}V{bottom}"/>')
         parts.append(f'<text class="tick" x="{at}" y="{bottom + 15}">{_tick(value)}</text>')

@@ -82,7 +82,7 @@ class LineChart(Part):
     y_label: str
     lines: dict[str, list[float | None]]
     mark: Mark | None = None
-    thresholds: list[float] = []
+    thresholds: list[float] = Field([], exclude_if=lambda values: not values)
 
 
 class ChartsSection(Titled):

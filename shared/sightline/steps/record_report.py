@@ -19,7 +19,7 @@ from sightline.data.repository.checkout import Checkout
 from sightline.data.repository.history import History, open_history
 from sightline.data.tags import DatasetTag
 from sightline.documents import FIRST_FORMAT
-from sightline.report.drawing.draw import draw_truth
+from sightline.report.drawing.objects import TruthDrawing
 from sightline.report.pages.data_report import DataReport, Example, PreviousVersion, quantiles, write_data_report
 
 EXAMPLES_PER_SPLIT = 4
@@ -102,16 +102,17 @@ def _previous(history: History, tags: list[DatasetTag], found: TrainingSet) -> P
 def _examples(
     history: History, tag: DatasetTag, published: PublishedSet, source: Checkout, max_pixels: int
 ) -> list[Example]:
-    names = dict(enumerate(published.training_set.classes, start=1))
     examples = []
     for split in SPLITS:
         document = published.documents[split]
+        drawing = TruthDrawing(document)
         drawn: dict[int, list[CocoAnnotation]] = defaultdict(list)
         for annotation in document["annotations"]:
             drawn[annotation["image_id"]].append(annotation)
         for image in sorted(document["images"], key=lambda image: image["sha256"])[:EXAMPLES_PER_SPLIT]:
             picture = _read(history, tag, image, source, max_pixels)
-            examples.append(Example(image["file_name"], draw_truth(picture, drawn[image["id"]], names), split))
+            truth = drawing.image(picture, drawn[image["id"]], image.get("labels", ()))
+            examples.append(Example(image["file_name"], truth, split))
     return examples
 
 

@@ -95,3 +95,12 @@ def test_without_configured_keypoints_a_point_is_a_shape_without_area(tmp_path):
     found = read_folder(tmp_path, settings())
     assert [fault.kind for fault in found.faults] == ["unknown_label", "unsupported_shape"]
     assert found.images[0].instances[0].keypoints is None
+
+
+def test_points_in_few_files_are_not_taken_for_keypoints_if_the_classes_are_unknown(tmp_path):
+    for number in range(4):
+        points = [point("nose", 5, 6)] if number == 0 else []
+        write(tmp_path, f"{number}.json", shape("car", LEFT), *points, seed=number)
+    found = read_folder(tmp_path, settings(), classes_known=False)
+    assert found.keypoints.names == ()
+    assert [fault.kind for fault in found.faults] == ["unsupported_shape"]

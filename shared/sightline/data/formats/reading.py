@@ -30,6 +30,7 @@ class FileReading:
         places: The place and label of each shape, if the classes are not known.
         label_sets: Labels of the whole image as written: label set and name.
         entry: The place of the image in the file.
+        points: Labels of point shapes, which may be keypoints, if the classes are not known.
     """
 
     file: str
@@ -43,6 +44,7 @@ class FileReading:
     places: tuple[LabelPlace, ...] = ()
     label_sets: tuple[tuple[str, str], ...] = ()
     entry: str = ""
+    points: tuple[str, ...] = ()
 
 
 def count_dropped(dropped: Counter[FaultKind], faults: Sequence[Fault], data: Data) -> FaultKind | None:

@@ -152,7 +152,7 @@ class LabelFileReader:
             reason = f"the line has {len(values) + 1} values, expected 5 (class and box) or a class and pairs x, y"
             raise _LineError("broken_row", reason)
         _require_shares(values)
-        return tuple((_inside(x) * width, _inside(y) * height) for x, y in _pairs(values)), None
+        return tuple((_pixels(x, width), _pixels(y, height)) for x, y in _pairs(values)), None
 
     def _points(self, values: Sequence[float], width: int, height: int) -> tuple[Keypoint, ...] | None:
         """All keypoints in the order of ``data.keypoints.names``; None if there are none, or another number."""
@@ -165,7 +165,7 @@ class LabelFileReader:
                 raise _LineError("bad_keypoint", f"the visibility of a keypoint is {visibility:g}, expected 0, 1 or 2")
             if visibility:
                 _require_shares((x, y))
-            place = (_inside(x) * width, _inside(y) * height) if visibility else (0.0, 0.0)
+            place = (_pixels(x, width), _pixels(y, height)) if visibility else (0.0, 0.0)
             points.append((*place, int(visibility)))
         names = self._keypoints.names if self._named else wanted
         if not wanted or len(names) != len(points):
@@ -205,8 +205,8 @@ def _box(values: Sequence[float], width: int, height: int) -> Outline:
     _require_shares(values)
     if box_width <= 0 or box_height <= 0:
         raise _LineError("zero_area", f"the box is {box_width:g} x {box_height:g} of the image")
-    left, right = _inside(x - box_width / 2) * width, _inside(x + box_width / 2) * width
-    top, bottom = _inside(y - box_height / 2) * height, _inside(y + box_height / 2) * height
+    left, right = _pixels(x - box_width / 2, width), _pixels(x + box_width / 2, width)
+    top, bottom = _pixels(y - box_height / 2, height), _pixels(y + box_height / 2, height)
     return rectangle(left, top, right, bottom)
 
 
@@ -220,6 +220,11 @@ def _require_shares(values: Sequence[float]) -> None:
 def _inside(share: float) -> float:
     """A share of the image without rounding beyond its border."""
     return min(max(share, 0.0), 1.0) if -ROUNDING <= share <= 1 + ROUNDING else share
+
+
+def _pixels(share: float, length: int) -> float:
+    """A share of the image in pixels, to six decimals, so that a whole number of pixels stays one."""
+    return round(_inside(share) * length, 6)
 
 
 def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:

@@ -205,6 +205,9 @@ def write_training_set(
 def to_bytes(training_set: TrainingSet) -> bytes:
     """``dataset.json``."""
     document = TRAINING_SET.encode(training_set)
+    for image in document["images"]:
+        if not image["fold"]:
+            del image["fold"]  # as earlier releases wrote it
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 

@@ -13,7 +13,7 @@ from sightline.config.hooks import Pictures
 from sightline.data.label_schema import keypoint_schema
 from sightline.data.loading.dataset import read_listed_image
 from sightline.engine.hooks.base import Hook
-from sightline.report.drawing.objects import draw_objects
+from sightline.report.drawing.objects import TruthDrawing
 from sightline.report.sections import CurvesSection
 from sightline.tasks.evaluators import open_evaluator
 from sightline.tracking import PrecisionRecallCurve, TrackedImage
@@ -47,9 +47,15 @@ class PicturesHook(Hook):
         """Draw the first batch as the network sees it: to a file, and to the trackers."""
         if training.iteration != 1 or not training.group.is_first:
             return
+        drawing = TruthDrawing(training.validation.truth)
         shown = [
-            draw_objects(
-                Image.fromarray(one.image), one.labels, one.boxes_xyxy, one.segmentations, training.card.classes
+            drawing.sample(
+                Image.fromarray(one.image),
+                one.labels,
+                one.boxes_xyxy,
+                one.segmentations,
+                keypoints=one.keypoints,
+                image_labels=one.image_labels,
             )
             for one in training.batch[: self._count]
         ]

@@ -7,9 +7,9 @@ from sightline.config.task_declarations import Metric, TaskDeclaration
 DECLARATION = TaskDeclaration(
     settings="sightline.tasks.classification.settings:TimmClassifier",
     validation_metrics=(
-        Metric("accuracy", "share of images with the right classes, mean over label sets", place=7, headline=True),
-        Metric("joint_accuracy", "share of images that are right in all label sets", place=8, headline=True),
-        Metric("f1_macro", "F1 of the classes, their plain mean, mean over label sets", place=9),
+        Metric("accuracy", "share of images with the right classes, mean over label sets", place=10, headline=True),
+        Metric("joint_accuracy", "share of images that are right in all label sets", place=11, headline=True),
+        Metric("f1_macro", "F1 of the classes, their plain mean, mean over label sets", place=12),
         Metric("auroc", "area under the ROC curve of the classes, their plain mean, mean over label sets"),
     ),
     evaluation_metrics=(

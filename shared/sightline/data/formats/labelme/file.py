@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def read_file(root: Path, file: str, data: Data, classes_known: bool) -> FileRea
     labels = LabelMap(data, classes_known=classes_known)
     meant = tuple(_with_target(shape, labels) for shape in parsed.shapes)
     if not classes_known:
-        reading.places = tuple((shape.index, "", shape.label) for shape in meant)
+        objects = [shape for shape in meant if not (shape.kind == "point" and shape.label in data.keypoints.names)]
+        reading.places = tuple((shape.index, "", shape.label) for shape in objects)
+        reading.labels = Counter(shape.label for shape in objects) if data.keypoints.names else reading.labels
+        reading.points = tuple(shape.label for shape in meant if shape.kind == "point")
     found, reading.names, file_faults = find_image(root, file, parsed, data.max_pixels)
     file_faults += _compare_sizes(file, parsed, found)
     shapes = ShapeReader(file, data, labels, size=_size(parsed, found), draw=found is not None).read(meant)

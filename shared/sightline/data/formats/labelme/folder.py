@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
 from sightline.config.data import Data
-from sightline.config.labels import SINGLE_SET
+from sightline.config.labels import SINGLE_SET, Keypoints
 from sightline.data.annotations import Annotations
 from sightline.data.folder_files import list_files
+from sightline.data.formats.coco_files import mirrored_names
 from sightline.data.formats.joining import Found, join_readings
 from sightline.data.formats.labelme.file import read_file
+from sightline.data.formats.labels import cleaned
 from sightline.data.formats.parallel import read_all
 from sightline.data.formats.reading import FileReading
 from sightline.errors import DataError
 from sightline.plural import counted
+
+MAX_KEYPOINTS = 1000
+"""More labels of points are not taken for keypoints."""
 
 
 def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annotations:
@@ -39,10 +45,25 @@ def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annota
     """
     files, images = _listing(root)
     readings = read_all(partial(_read, root, data, classes_known), files, root, data.jobs)
+    if not classes_known and not data.keypoints.names and (names := _keypoint_names(readings)):
+        keypoints = Keypoints.model_validate({"names": names, "flip_pairs": mirrored_names(names)})
+        return read_folder(root, data.model_copy(update={"keypoints": keypoints}), classes_known=False)
     if not classes_known and not any(reading.labels for reading in readings):
         _take_flags(readings)
-    found = Found("labelme", len(files), len(_unlabelled(root, images, readings)), table=files[0])
+    found = Found(
+        "labelme", len(files), len(_unlabelled(root, images, readings)), keypoints=data.keypoints, table=files[0]
+    )
     return join_readings(readings, found, data, classes_known=classes_known)
+
+
+def _keypoint_names(readings: list[FileReading]) -> list[str]:
+    """The labels of points that look like keypoints: no object has them, and most files with objects have points."""
+    if 2 * sum(bool(reading.points) for reading in readings) < sum(bool(reading.labels) for reading in readings):
+        return []  # single points are mistakes
+    points = Counter(point for reading in readings for point in reading.points)
+    labels = sum((Counter[str](reading.labels) for reading in readings), Counter[str]())
+    names = [name for name in points if labels[name] == points[name] and cleaned(name) == name]
+    return names[:MAX_KEYPOINTS] if labels.keys() - points.keys() else []
 
 
 def _take_flags(readings: list[FileReading]) -> None:

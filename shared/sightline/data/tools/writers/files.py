@@ -1,0 +1,71 @@
+"""What a writer makes of a dataset."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sightline.data.annotations import Instance, LabelledImage
+
+SPLIT_FOLDERS = {"train", "val", "test", "valid", "images"}
+
+
+@dataclass
+class WrittenDataset:
+    """The files of a dataset in another format.
+
+    Attributes:
+        texts: Path -> contents of each annotation file.
+        images: Path of each image file -> the image.
+        losses: What the format cannot hold -> number of objects or images that it concerns.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    images: dict[str, LabelledImage] = field(default_factory=dict)
+    losses: Counter[str] = field(default_factory=Counter)
+
+
+def name_of(image: LabelledImage) -> str:
+    """The path of an image without leading folders such as ``images`` or ``train``."""
+    parts = image.image.split("/")
+    while len(parts) > 1 and parts[0].lower() in SPLIT_FOLDERS:
+        parts = parts[1:]
+    return "/".join(parts)
+
+
+def names_of(images: Sequence[LabelledImage]) -> list[str]:
+    """A distinct path for every image, below its split if it has one."""
+    taken: set[str] = set()
+    names = []
+    for image in images:
+        name = next(one for one in _candidates(image) if one.casefold() not in taken)
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def box_polygon(instance: Instance) -> bool:
+    """Whether the outline of an object is its box."""
+    segmentation = instance.segmentation
+    if not isinstance(segmentation, list) or len(segmentation) != 1 or len(segmentation[0]) != 8:
+        return False
+    x, y, width, height = instance.bbox
+    right, bottom = x + width, y + height
+    corners = (x, y, right, y, right, bottom, x, bottom)
+    return all(
+        abs(one - other) <= 1e-6 * max(1.0, abs(other)) for one, other in zip(segmentation[0], corners, strict=True)
+    )
+
+
+def own_group(image: LabelledImage) -> bool:
+    """Whether the annotations give the image a group."""
+    return image.group != image.sha256
+
+
+def _candidates(image: LabelledImage) -> Iterator[str]:
+    prefix = f"{image.split}/" if image.split else ""
+    yield prefix + name_of(image)
+    stem, dot, suffix = name_of(image).rpartition(".")
+    yield from (f"{prefix}{stem}-{number}{dot}{suffix}" for number in itertools.count(2))
