@@ -39,7 +39,8 @@ HEATMAP = HeatmapNetwork(
     keypoints=KEYPOINTS,
 )
 NETWORKS = {"keypoint_rcnn": DETECTOR, "heatmap": HEATMAP}
-DOTS = {"front": (230, 40, 40), "left": (40, 200, 40), "right": (50, 50, 230)}
+DOTS = {"front": (230, 40, 40), "left": (40, 60, 230), "right": (40, 60, 230)}
+"""Left and right look alike, as those of a mirrored arrow do; the front tells them apart."""
 
 
 def draw(index, size=(80, 60)):

@@ -46,7 +46,7 @@ def draw_skeletons(
     """
     canvas = image.convert("RGB").copy()
     pen = ImageDraw.Draw(canvas)
-    line = max(2, round(max(canvas.size) / 320))
+    line = max(2, round(max(canvas.size) / 240))
     colours = side_colours(schema)
     for points, seen in zip(keypoints.tolist(), visibility.tolist(), strict=True):
         for limb in schema.skeleton:
