@@ -81,7 +81,8 @@ def decode_places(overrides: Sequence[str] = ()) -> Config:
 def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
     """Create the configuration: built-in defaults < recipe < settings file < overrides.
 
-    Overrides that choose another network or length make way for themselves: :func:`~sightline.config.precedence.make_way`.
+    If overrides choose another network or length, what the recipe says about the former one is removed; see
+    :func:`~sightline.config.precedence.make_way`.
 
     Args:
         recipe: The name of a built-in recipe, or the path of a YAML file.

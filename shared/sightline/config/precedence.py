@@ -14,9 +14,9 @@ IN_PLACE_OF = {"epochs": "iterations", "validate_epochs": "validate_every"}
 def make_way(document: Document, chosen: Document) -> None:
     """Remove what a recipe says about something that the overrides replace.
 
-    If they choose another ``model.network``, the settings of the recipe's network that the chosen one does not have are
-    removed.  If they set ``train.iterations`` but not ``train.epochs``, the recipe's epochs are; the same applies to the
-    interval of validations.
+    If they choose another ``model.network``, the settings of the recipe's network that the chosen one does not have
+    are removed.  If they set ``train.iterations`` but not ``train.epochs``, the recipe's epochs are removed; the same
+    applies to the interval of validations.
 
     Args:
         document: Recipe and settings file; modified in place.

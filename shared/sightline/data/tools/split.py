@@ -63,7 +63,9 @@ def split(source: Path, out: Path, rule: SplitRule, *, dry_run: bool = False) ->
     if found := coco_files(source):
         if len(found) > 1:
             names = ", ".join(path.relative_to(source).as_posix() for path in found[:_SHOWN_FILES])
-            raise DataError(f"{source} has {len(found)} COCO files ({names}), such as one for each split; give one of them")
+            raise DataError(
+                f"{source} has {len(found)} COCO files ({names}), such as one for each split; give one of them"
+            )
         return _split_coco(read_source(found[0]), source, out, rule, dry_run)
     if (yolo := find_yolo(source)) is not None:
         return _split_yolo(yolo, out, rule, dry_run)
