@@ -44,7 +44,7 @@ def world(tmp_path_factory):
         ("model.network=resnet", ("timm", "cnn", "tiny_vgg", "poster")),
         ("model.backbone=efficientnet_b00", ("model.backbone", "efficientnet_b0")),
         ("train.epochs=-1", ("train.epochs",)),
-        ("train.learning_rate=0", ("train.learning_rate",)),
+        ("train.learning_rate=30", ("train.learning_rate", "less than or equal to 10")),
     ],
 )
 def test_a_wrong_choice_is_refused_before_anything_is_recorded(world, override, named):
