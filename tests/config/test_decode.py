@@ -232,3 +232,37 @@ def test_a_recipe_file_that_is_not_there_is_said_to_be_missing(name, says, tmp_p
     (tmp_path / "folder.yaml").mkdir()
     with raises(ConfigurationError, says):
         decode(name)
+
+
+def test_a_chosen_network_makes_the_settings_of_the_other_one_go():
+    config = decode("tyres", ["model.network=timm", "model.backbone=efficientnet_b1"])
+    assert (config.model.network, config.model.backbone) == ("timm", "timm:efficientnet_b1")
+    assert config.model.image_size == decode("tyres").model.image_size  # both networks have it
+    given = ["data.classes=[cat]", "data.keypoints.names=[nose]"]
+    whole = decode("keypoints_small", [*given, "model={network: heatmap, crop_hw: [64, 64]}"])
+    assert (whole.model.crop_hw, whole.model.weights) == ((64, 64), "none")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["model.network=cnn", "model.backbone=resnet18"], ["model.network=timm", "model.width=8"], ["model.backbone=x"]],
+)
+def test_what_the_user_sets_for_another_network_stays_a_fault(overrides):
+    assert f"{overrides[-1].partition('=')[0]}: unknown key" in fault_of("tyres", *overrides)
+
+
+@pytest.mark.parametrize("name", ["nothing", "[cnn]", "{a: b}", "3"])
+def test_a_network_that_the_task_does_not_have_is_a_fault(name):
+    assert "model.network to be one of timm, cnn, tiny_vgg, poster" in fault_of("tyres", f"model.network={name}")
+
+
+def test_the_last_choice_of_the_length_of_a_training_counts():
+    def length(*overrides):
+        train = decode("classification", ["data.classes=[a, b]", *overrides]).train
+        return train.epochs, train.validate_epochs
+
+    recipe = length()
+    assert min(recipe) > 0
+    assert length("train.iterations=6") == (0, recipe[1])
+    assert length("train={iterations: 6, validate_every: 2}") == (0, 0)
+    assert length("train.iterations=6", "train.epochs=2", "train.validate_epochs=3") == (2, 3)

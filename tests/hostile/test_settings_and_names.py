@@ -14,7 +14,8 @@ from sightline.storage.keys import validate_key
 from tests.golden import raises
 
 NO_CLASSES = (
-    "data.classes: required; set it with --set data.classes=... (Class names; category ids are 1, 2, ... in this order)"
+    "data.classes: required; set it with --set data.classes=... (Class names; category ids are 1, 2, ... in this order; "
+    "set by label_sets if these are given)"
 )
 SECTIONS = "data, database, evaluate, model, reading, recipe, seed, storage, task, test, tracking, train, work"
 BOMB = "a: &a [x, x]\n" + "".join(

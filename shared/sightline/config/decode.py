@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from sightline import strict_json, strict_yaml
 from sightline.config.defaults import chosen_network, default_document, network_of
 from sightline.config.network import Network
+from sightline.config.precedence import make_way
 from sightline.config.schema import Config
 from sightline.config.section import UNKNOWN_NAME
 from sightline.config.settings import Document, embedded_defaults, merge, read_settings, read_yaml
@@ -80,6 +81,9 @@ def decode_places(overrides: Sequence[str] = ()) -> Config:
 def decode(recipe: str, overrides: Sequence[str] = ()) -> Config:
     """Create the configuration: built-in defaults < recipe < settings file < overrides.
 
+    If overrides choose another network or length, what the recipe says about the former one is removed; see
+    :func:`~sightline.config.precedence.make_way`.
+
     Args:
         recipe: The name of a built-in recipe, or the path of a YAML file.
         overrides: ``a.b=value``; the value is parsed as YAML.
@@ -105,6 +109,10 @@ def assemble(document: Document, overrides: Sequence[str], recipe: str) -> Confi
         ConfigurationError: With all errors.
     """
     faults: list[str] = []
+    chosen: Document = {}
+    for override in overrides:
+        _apply(chosen, override, [])
+    make_way(document, chosen)
     for override in overrides:
         _apply(document, override, faults)
     document["recipe"] = Path(recipe).stem

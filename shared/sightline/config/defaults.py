@@ -55,4 +55,5 @@ def network_of(task: object, network: object = None) -> type[Network]:
     if not isinstance(task, str) or task not in DECLARATIONS:
         return Network
     declaration = task_declaration(task)
-    return declaration.network_named(network) if network is None or network in declaration.families else Network
+    known = network is None or (isinstance(network, str) and network in declaration.families)
+    return declaration.network_named(network) if known else Network

@@ -106,9 +106,9 @@ class TaskDeclaration:
         """
         if name is None:
             return self.network
-        if name not in self.families:
+        if not isinstance(name, str) or name not in self.families:
             raise ValueError(f"model.network to be one of {', '.join(self.families)}, or left out, but it is {name!r}")
-        return _imported(self.families[str(name)])
+        return _imported(self.families[name])
 
     @property
     def networks(self) -> list[type[Network]]:

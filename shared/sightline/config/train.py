@@ -93,7 +93,9 @@ class Train(Loading):
     optimizer_options: dict[str, bool | float | tuple[float, ...]] = Field(
         {}, description="Further arguments of the optimizer, such as {momentum: 0.9, nesterov: true}"
     )
-    learning_rate: PositiveFloat = Field(1e-4, description="Peak learning rate, reached after the warm-up")
+    learning_rate: Annotated[float, Field(gt=0.0, le=10.0)] = Field(
+        1e-4, description="Peak learning rate, reached after the warm-up"
+    )
     weight_decay: NonNegativeFloat = Field(0.05, description="Weight decay; not applied to biases and norms")
     warmup_iterations: NonNegativeInt = Field(
         500, description="Iterations over which the learning rate rises linearly; at most train.iterations"

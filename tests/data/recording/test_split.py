@@ -289,3 +289,14 @@ def test_an_image_that_looks_like_another_in_a_given_split_is_left_out_of_train(
     of = [image(1, look=5), image(2, look=5), *images(6, start=10)]
     splits = assign_splits(of, [], Splits(), DISTANCE, ["train", "test", *["train"] * 3, *["val"] * 3]).splits
     assert splits[:2] == [None, "test"]
+
+
+def test_given_splits_of_images_that_look_alike_say_why_too_few_remain():
+    look = random.Random(9).getrandbits(64)
+    of = [image(number, look=look ^ number) for number in range(6)]
+    sides = ["train", "train", "train", "train", "val", "test"]
+    with pytest.raises(DataError) as caught:
+        assign_splits(of, [], Splits(), 64, sides)
+    assert "5 of 6 images are left out" in str(caught.value)
+    assert "data.near_duplicates=off" in str(caught.value)
+    assert assign_splits(of, [], Splits(), None, sides).splits == sides

@@ -223,3 +223,13 @@ def test_a_dry_run_writes_nothing(tmp_path):
     source = write_coco(tmp_path / "in")
     assert sum(split(source, tmp_path / "out", SplitRule(), dry_run=True).images.values()) == 10
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_a_coco_file_for_each_split_is_refused_by_their_names(tmp_path):
+    source = write_coco(tmp_path / "in")
+    for name in ("train", "val"):
+        (source / f"{name}.json").write_bytes((source / "instances.json").read_bytes())
+    with pytest.raises(DataError, match=r"3 COCO files \(instances.json, train.json, val.json\)"):
+        split(source, tmp_path / "out", SplitRule(0.2, 0.1))
+    assert not (tmp_path / "out").exists()
+    assert split(source / "val.json", tmp_path / "out", SplitRule(0.2, 0.1)).kind == "coco"

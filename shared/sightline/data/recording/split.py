@@ -20,6 +20,7 @@ from sightline.data.annotations import SplitName
 from sightline.data.recording.filling import SPLITS, Group, fill_splits
 from sightline.data.recording.fingerprint import tie_images
 from sightline.errors import DataError
+from sightline.plural import counted
 
 _KEEP_FIRST: tuple[SplitName, ...] = ("test", "val", "train")
 """Priority of splits if images of earlier versions contradict each other: those for measuring models first."""
@@ -114,16 +115,27 @@ def assign_splits(
     left_out, sets = _tie(everything, fixed, near_duplicate_distance)
     groups = [group for group in (_group(members, everything, fixed, len(images)) for members in sets) if group.members]
     alike = _mostly_alike(groups, images, near_duplicate_distance)
-    fill_splits(groups, fractions, alike)
+    count = sum(index < len(images) for index in left_out)
+    fill_splits(groups, fractions, alike or _between_splits(count, len(images)))
     splits: list[SplitName | None] = [None] * len(images)
     names = [image.sha256 for image in images]
     for group in groups:
         for index in group.members:
             splits[index], names[index] = group.split, group.name
     if left_out:
-        count = sum(index < len(images) for index in left_out)
         _log.warning("%d images are left out: each is similar to images in two splits", count)
     return Assignment(splits, names, alike)
+
+
+def _between_splits(count: int, images: int) -> str:
+    """What to do about images that are left out, if too few remain; empty if there are none."""
+    if not count:
+        return ""
+    return (
+        f"{count} of {counted(images, 'image')} are left out, because each is similar to images in two splits; keep "
+        "them with --set data.near_duplicates=off, or split anew with sightline dataset split --near-duplicates or "
+        "--set data.given_splits=off"
+    )
 
 
 def _completed(given: Sequence[SplitName | None], fractions: Splits) -> tuple[Sequence[SplitName | None], Splits]:

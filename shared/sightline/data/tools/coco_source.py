@@ -52,19 +52,31 @@ class CocoSource:
         }
 
 
-def coco_file(source: Path) -> Path | None:
-    """The COCO file that a path means: the file itself, or the only JSON file of a folder's top level; else None."""
+def coco_files(source: Path) -> list[Path]:
+    """The COCO files that a path means: the file itself, or the JSON files of a folder's top level or ``annotations``.
+
+    Returns:
+        The files in order; none if the first one is not COCO.
+    """
     if source.is_file():
-        return source
+        return [source]
     found = sorted(path for path in source.glob("*.json") if path.is_file()) if source.is_dir() else []
     found = found or sorted(source.glob("annotations/*.json"))
-    if len(found) != 1:
-        return None
+    return found if found and _is_coco(found[0]) else []
+
+
+def coco_file(source: Path) -> Path | None:
+    """The only one of :func:`coco_files`; None if there is none, or several."""
+    found = coco_files(source)
+    return found[0] if len(found) == 1 else None
+
+
+def _is_coco(path: Path) -> bool:
     try:
-        document = strict_json.decode(found[0].read_bytes(), finite=False)
+        document = strict_json.decode(path.read_bytes(), finite=False)
     except strict_json.JsonError:
-        return None
-    return found[0] if isinstance(document, dict) and {"images", "annotations"} <= document.keys() else None
+        return False
+    return isinstance(document, dict) and {"images", "annotations"} <= document.keys()
 
 
 def read_source(path: Path) -> CocoSource:

@@ -11,7 +11,7 @@ from typing import Literal
 from sightline.data.annotations import SplitName
 from sightline.data.recording.filling import SPLITS
 from sightline.data.tools.assignment import Member, SplitRule, assign, counts_of
-from sightline.data.tools.coco_source import CocoSource, ImageFiles, coco_file, coco_text, read_source
+from sightline.data.tools.coco_source import CocoSource, ImageFiles, coco_files, coco_text, read_source
 from sightline.data.tools.listing import list_items, refuse
 from sightline.data.tools.new_folder import copy_file, new_folder, require_new
 from sightline.data.tools.yolo_source import YoloSource, find_yolo, yolo_yaml
@@ -19,6 +19,7 @@ from sightline.errors import DataError
 from sightline.logs import Progress
 
 _SPLIT_FOLDERS = {"train", "val", "valid", "test"}
+_SHOWN_FILES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,13 @@ def split(source: Path, out: Path, rule: SplitRule, *, dry_run: bool = False) ->
         StepError: ``out`` cannot be written.
     """
     require_new(out, source if source.is_dir() else source.parent)
-    if (path := coco_file(source)) is not None:
-        return _split_coco(read_source(path), source, out, rule, dry_run)
+    if found := coco_files(source):
+        if len(found) > 1:
+            names = ", ".join(path.relative_to(source).as_posix() for path in found[:_SHOWN_FILES])
+            raise DataError(
+                f"{source} has {len(found)} COCO files ({names}), such as one for each split; give one of them"
+            )
+        return _split_coco(read_source(found[0]), source, out, rule, dry_run)
     if (yolo := find_yolo(source)) is not None:
         return _split_yolo(yolo, out, rule, dry_run)
     return _split_folders(source, out, rule, dry_run)

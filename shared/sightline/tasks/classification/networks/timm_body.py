@@ -30,8 +30,9 @@ def build_body(model: TimmClassifier) -> tuple[nn.Module, int]:
         features = int(network.fc.in_features)
         network.fc = nn.Identity()
         return network, features
+    create = creator(model)
     try:
-        body = creator(model)()
+        body = create()
     except _FAULTS as error:
         raise _unusable(model, error) from error
     return body, _features(body)
