@@ -13,13 +13,11 @@ import pipeline
 from sightline.cli import cli as sightline_cli
 
 ROOT = Path(__file__).parents[2]
+DOCS = "architecture extending python training tasks formats tools kubeflow production labelme"
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
-    *(
-        f"docs/{name}.md"
-        for name in ("architecture", "extending", "python", "training", "kubeflow", "production", "labelme")
-    ),
+    *(f"docs/{name}.md" for name in DOCS.split()),
     "manifests/README.md",
 ]
 PROGRAMS = {"python pipeline.py": pipeline.cli, "sightline": sightline_cli}
@@ -45,6 +43,8 @@ def complaint(words, program="python pipeline.py"):
     command, rest = PROGRAMS[program], list(words)
     try:
         while isinstance(command, click.Group):
+            if not rest:
+                return ""  # a sentence that speaks of a group of commands
             _, command, rest = command.resolve_command(click.Context(command), rest)
         command.make_context(command.name, list(rest))
     except click.UsageError as error:
