@@ -69,6 +69,10 @@ def documents(folder):
     return {split: json.loads((folder / f"{split}.json").read_text()) for split in ("train", "val", "test")}
 
 
+def test_the_same_fraction_of_every_emotion_is_sampled(world):
+    assert world.said["sample"].count("8 of 12 images") == len(EMOTIONS)
+
+
 def test_the_mapping_leads_back_to_the_names(world):
     with (world.folder / "renamed.mapping.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

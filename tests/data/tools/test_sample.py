@@ -8,7 +8,7 @@ from sightline.data.tools.listing import Item
 from sightline.data.tools.sample import _chosen, sample
 from sightline.errors import DataError
 from tests.data.tools.folders import tree, write_class_folders
-from tests.labelled_folder import names, write_images
+from tests.labelled_folder import names, write_images, write_labels
 
 
 def test_every_class_gives_its_fraction_and_at_least_one_image(tmp_path):
@@ -35,11 +35,23 @@ def test_labelme_files_are_copied_with_their_images(tmp_path):
     source = write_images(tmp_path / "in", names(10))
     (source / "notes.txt").write_text("hand-made")
     result = sample(source, tmp_path / "out", 0.3)
-    assert result.chosen == {"": 3}
+    assert sum(result.chosen.values()) == 3
     assert result.other == ("notes.txt",)
     written = tree(tmp_path / "out")
     assert {name[:3] for name in written if name.endswith(".json")} == {name[:3] for name in written}
     assert len(written) == 6
+
+
+def test_labelme_files_are_sampled_by_their_rarest_label(tmp_path):
+    source = write_images(tmp_path / "in", names(20), labels=["car"])
+    for number, name in enumerate(names(20)):
+        if number < 6:
+            write_labels(source, name, ["car", "truck"])
+        elif number < 8:
+            write_labels(source, name, [])
+    result = sample(source, tmp_path / "out", 0.5)
+    assert result.available == {"": 2, "car": 12, "truck": 6}
+    assert result.chosen == {"": 1, "car": 6, "truck": 3}
 
 
 def test_a_dry_run_writes_nothing(tmp_path):

@@ -9,6 +9,8 @@ import click
 from sightline.cli.dataset.options import done, dry_run_option, out_argument, seed_option, source_argument
 from sightline.plural import counted
 
+_UNLABELED = "no label"
+
 
 @click.command("sample")
 @source_argument
@@ -19,15 +21,16 @@ from sightline.plural import counted
 def command(source: Path, out: Path, fraction: float, seed: int, *, dry_run: bool) -> None:
     """Copy a fraction of the images of SRC to the new folder OUT.
 
-    SRC contains class folders, each of which is sampled, or labelme files. At least one image of each class is chosen.
-    The same seed chooses the same images, and a larger fraction contains the images of a smaller one.
+    SRC contains class folders, each of which is sampled, or labelme files, which are sampled by label; an image with
+    several labels counts for the rarest one. At least one image of each is chosen. The same seed chooses the same
+    images, and a larger fraction contains the images of a smaller one.
     """
     from sightline.data.tools.sample import sample
 
     result = sample(source, out, fraction, seed, dry_run=dry_run)
-    width = max(len(label) for label in result.chosen)
+    width = max(len(label or _UNLABELED) for label in result.chosen)
     for label, count in result.chosen.items():
-        click.echo(f"  {label or 'labelme files':<{width}}  {count:,} of {counted(result.available[label], 'image')}")
+        click.echo(f"  {label or _UNLABELED:<{width}}  {count:,} of {counted(result.available[label], 'image')}")
     if result.other:
         click.echo(f"not copied: {counted(len(result.other), 'file')} that belong to no labeled image")
     click.echo(done(f"{counted(sum(result.chosen.values()), 'image')} to {out}", dry_run=dry_run))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,11 +26,13 @@ class Item:
         image: Path of the image relative to the folder, POSIX; empty if it is embedded in the annotation.
         annotation: Path of its labelme file relative to the folder, POSIX; empty in class folders.
         label: Path of the class folder, such as ``crack`` or ``v1/train/crack``; empty for labelme.
+        shown: The labels of a labelme file's objects and its set flags, each once.
     """
 
     image: str
     annotation: str = ""
     label: str = ""
+    shown: frozenset[str] = frozenset()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -55,11 +58,13 @@ class Listing:
 
     @property
     def classes(self) -> dict[str, list[Item]]:
-        """Class folder -> its items; for labelme one entry with an empty name."""
+        """Class folder -> its items; for labelme, the rarest label of a file -> its items, empty without labels."""
+        images = Counter(label for item in self.items for label in item.shown)
         found: dict[str, list[Item]] = {}
         for item in self.items:
-            found.setdefault(item.label, []).append(item)
-        return found
+            rarest = min(item.shown, key=lambda label: (images[label], label), default=item.label)
+            found.setdefault(rarest, []).append(item)
+        return dict(sorted(found.items()))
 
 
 def list_items(root: Path) -> Listing:
@@ -121,12 +126,13 @@ def _labelme_item(root: Path, name: str, files: set[str]) -> Item | list[str]:
     parsed, faults = parse(path.read_bytes(), name)
     if parsed is None:
         return [_said(fault) for fault in faults]
+    shown = frozenset([*parsed.flags, *(shape.label for shape in parsed.shapes if shape.kind != "point")])
     image = _joined(name, parsed.image_path)
     for form in (image, unicodedata.normalize("NFC", image), unicodedata.normalize("NFD", image)):
         if form in files and form != name:
-            return Item(form, name)
+            return Item(form, name, shown=shown)
     if parsed.image_data is not None:
-        return Item("", name)
+        return Item("", name, shown=shown)
     return [f"{name}: image {parsed.image_path!r} does not exist; add the image, or correct imagePath"]
 
 

@@ -17,8 +17,8 @@ class Sample:
     """The result of sampling.
 
     Attributes:
-        chosen: Class folder -> number of chosen images; labelme files are one class with an empty name.
-        available: Class folder -> number of images.
+        chosen: Class folder, or the rarest label of a labelme file -> number of chosen images.
+        available: The same -> number of images.
         other: Files that belong to no labeled image, which are not copied.
     """
 
@@ -28,10 +28,11 @@ class Sample:
 
 
 def sample(source: Path, out: Path, fraction: float, seed: int = 0, *, dry_run: bool = False) -> Sample:
-    """Copy a fraction of the images of every class folder, or of the labelme files of a folder.
+    """Copy a fraction of the images of every class folder, or of the labelme files of every label.
 
-    Whether an image is chosen depends on the seed and its path, not on the order of files; a larger fraction contains
-    the images of a smaller one.  At least one image of each class is chosen.
+    A labelme file with several labels counts for the rarest.  Whether an image is chosen depends on the seed and its
+    path, not on the order of files; a larger fraction contains the images of a smaller one.  At least one image of each
+    class is chosen.
 
     Args:
         source: Class folders with images, or labelme files with images.
