@@ -121,3 +121,11 @@ def test_the_first_table_has_the_recipes_and_metrics_of_each_task():
         assert names == [task, f"{task}_small"]
         assert set(names) <= set(recipe_names())
         assert metric == task_declaration(task).main_metric
+
+
+@pytest.mark.parametrize("task", task_names())
+def test_every_network_can_be_chosen_from_the_recipe_of_its_task(task):
+    labels = {"keypoints": ["data.keypoints.names=[nose, tail]"]}.get(task, [])
+    for name in task_declaration(task).families:
+        given = ["data.classes=[cat, dog]", *labels, f"model.network={name}"]
+        sightline("config", "check", task, *(part for one in given for part in ("--set", one)))

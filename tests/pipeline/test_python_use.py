@@ -18,8 +18,11 @@ from sightline.errors import DataError
 from sightline.models.model_file import save_model
 from sightline.registry.champions import ChampionPointer, write_champion
 from sightline.storage import open_storage
+from sightline.tasks.base import load_task
+from sightline.tasks.classification.loss_settings import LabelSetHead
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.readers.plates import CLASSES
+from tests import arrows, classified
 from tests.golden import raises
 from tests.squares import TINY_MODEL, draw, make_card
 
@@ -33,6 +36,20 @@ def place(tmp_path, monkeypatch, sightline_home):
     torch.manual_seed(0)
     card = make_card(classes=CLASSES, category_ids=tuple(range(1, len(CLASSES) + 1)), reading="plates")
     save_model(tmp_path / "model.safetensors", build_detector(TINY_MODEL, len(CLASSES)), card)
+    save_model(
+        tmp_path / "keypoints.safetensors",
+        load_task("keypoints").build_network(arrows.HEATMAP, 1),
+        arrows.card_of(arrows.HEATMAP),
+    )
+    classifier = classified.NETWORKS["cnn"].model_copy(
+        update={"label_sets": tuple(LabelSetHead(name=name, classes=tuple(classes), multiple=multiple)
+                                    for name, (classes, multiple) in classified.SEVERAL.items())}
+    )  # fmt: skip
+    save_model(
+        tmp_path / "classes.safetensors",
+        load_task("classification").build_network(classifier, len(classified.class_names(classified.SEVERAL))),
+        classified.make_card(classifier, classified.SEVERAL),
+    )
     draw(0)[0].save(tmp_path / "plate.png")
     storage = open_storage((tmp_path / "bucket").as_uri())
     (sightline_home / "settings.yaml").write_text(f"storage: {{uri: '{storage.uri}'}}\n")
@@ -48,7 +65,7 @@ def place(tmp_path, monkeypatch, sightline_home):
 @pytest.mark.usefixtures("place")
 def test_the_examples_of_the_page_run(capsys):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     names: dict = {}
     for block in blocks:
         exec(compile(block, "docs/python.md", "exec"), names)
@@ -57,6 +74,8 @@ def test_the_examples_of_the_page_run(capsys):
     assert isinstance(names["detections"], Detections)
     printed = capsys.readouterr().out
     assert "shapes_train_v1" in printed
+    said = {line.partition(" ")[0] for line in printed.splitlines()}
+    assert said >= {*arrows.NAMES, *classified.class_names(classified.SEVERAL)}
     assert json.loads(printed[printed.index('{\n "image"') :]) == names["document"]
 
 

@@ -42,6 +42,26 @@ SECTIONS = [
 ]  # fmt: skip
 
 
+def test_whole_texts_are_marked_where_single_characters_say_nothing(tmp_path, open_page):
+    said = AnswersSection(id="said", title="Classes", noun="class", by_character=False, examples=[
+        {"image": "a.png", "truth": [{"text": "incorrect"}, {"text": "old"}],
+         "predicted": [{"text": "correct"}, {"text": "old"}, {"text": "hat"}]},
+    ])  # fmt: skip
+    write_evaluation_report(tmp_path / "page.html", written(tmp_path, {"best": [said]}))
+    source = open_page(tmp_path / "page.html").source
+    assert "<mark>correct</mark>" in source
+    assert "<mark>hat</mark>" in source
+    assert source.count("<mark>") == 2
+
+
+def test_the_lowest_error_is_the_best(tmp_path):
+    metrics = {"one": {"accuracy": 0.5, "calibration_error": 0.1}, "two": {"accuracy": 0.6, "calibration_error": 0.2}}
+    models = {name: {"metrics": values, "note": "", "sections": []} for name, values in metrics.items()}
+    (tmp_path / "summary.json").write_text(json.dumps({"format": 2, "models": models}))
+    summary = read_summary(tmp_path)
+    assert (summary.best("accuracy"), summary.best("calibration_error")) == (0.6, 0.1)
+
+
 def written(folder, models, **more):
     document = {
         "format": 2,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -129,18 +129,30 @@ def _keys(whole: Schema, section: Schema, path: str) -> Iterator[Key]:
 
 def _network_keys() -> Iterator[Key]:
     """The network settings of all tasks; those that not every task has list their tasks."""
-    owners: dict[str, list[str]] = {}
-    known: dict[str, Key] = {}
+    known: dict[str, list[tuple[str, Key]]] = {}
     for task in task_names():
         for network in task_declaration(task).networks:
             schema = network.model_json_schema()
             for key in _keys(schema, schema, "model"):
-                if task not in owners.setdefault(key.path, []):
-                    owners[key.path].append(task)
-                known.setdefault(key.path, key)
-    for path, key in known.items():
-        only = "" if len(owners[path]) == len(task_names()) else f"; {', '.join(owners[path])} only"
-        yield replace(key, meaning=key.meaning + only)
+                known.setdefault(key.path, []).append((task, key))
+    yield from map(_joined, known.values())
+
+
+def _joined(found: list[tuple[str, Key]]) -> Key:
+    """One key for the same setting of several networks, with all its meanings, choices and defaults."""
+    owners: dict[str, dict[str, None]] = {}
+    for task, key in found:
+        owners.setdefault(key.meaning, {})[task] = None
+    keys = [key for _, key in found]
+    if len(owners) > 1:
+        meaning = "; ".join(f"{text} ({', '.join(tasks)})" for text, tasks in owners.items())
+    else:
+        ((meaning, tasks),) = owners.items()
+        meaning += "" if len(tasks) == len(task_names()) else f"; {', '.join(tasks)} only"
+    values = dict.fromkeys(value for key in keys for value in key.values.split(" | "))
+    defaults = dict.fromkeys(key.default for key in keys)
+    default = "left out" if "left out" in defaults else " or ".join(defaults)
+    return Key(keys[0].path, meaning, " | ".join(values), default)
 
 
 def _resolved(whole: Schema, field: Schema) -> Schema:

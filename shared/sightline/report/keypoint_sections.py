@@ -25,13 +25,12 @@ def sigma_note(sigmas: Sequence[float], *, uniform: bool) -> str:
     return " OKS uses the sigmas of data.keypoints.sigmas."
 
 
-def keypoint_sections(values: Mapping[str, Any], note: str) -> list[Section]:
+def keypoint_sections(values: Mapping[str, Any]) -> list[Section]:
     """The sections of one model on one split.
 
     Args:
         values: JSON values: ``keypoints`` (name -> ``count``, ``PCK``, ``error (px)``, ``error (relative)``),
             ``per_class`` (class -> ``instances`` and metrics) and ``curves`` (class -> precision at OKS 0.5).
-        note: How the metrics were computed.
     """
     columns = dict.fromkeys(name for row in values["per_class"].values() for name in row if name != "instances")
     return [
@@ -40,7 +39,8 @@ def keypoint_sections(values: Mapping[str, Any], note: str) -> list[Section]:
             title="Per keypoint",
             link="Keypoints",
             head="keypoint",
-            lead=note,
+            lead="Visible and hidden ones. Errors are means over objects with a detection; the relative error is "
+            "divided by the square root of the object's area.",
             missing="No labeled keypoints.",
             counts=["count"],
             columns=["PCK", "error (px)", "error (relative)"],

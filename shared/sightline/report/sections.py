@@ -166,6 +166,8 @@ class AnswersSection(Titled):
     Attributes:
         noun: Name of a text, such as ``plate``.
         verb: Past participle for how texts are obtained, such as ``read``.
+        by_character: Whether a predicted text is compared with the most similar true text character by character; if
+            not, as a whole, with the true text at the same position.
         numbers: The totals.
         examples: One entry per image.
     """
@@ -173,6 +175,7 @@ class AnswersSection(Titled):
     kind: Literal["answers"] = "answers"
     noun: str = "text"
     verb: str = "predicted"
+    by_character: bool = True
     numbers: list[Number] = []
     examples: list[Answer] = []
 

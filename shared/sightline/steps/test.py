@@ -247,7 +247,7 @@ class _Test:
         sources, predictor = self._sources(), predictor.for_split(self._truth)
         seen = []
         if sources:
-            predictor.predict(sources[0].read())
+            predictor.predict(sources[0].read(), sources[0].id)
         began = time.monotonic()
         with Progress("test images", total=len(sources), unit="images") as progress:
             for source in progress.track(sources):

@@ -40,7 +40,7 @@ def _is_number(value: object) -> bool:
 
 _Y_LABELS = {
     "Loss": "loss",
-    "Validation": "AP on val, 0 to 1",
+    "Validation": "value on val, 0 to 1",
     "Learning rate": "learning rate",
     "Images per second": "images per second",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from sightline.report.charts import Chart, Series, line_chart
@@ -285,13 +286,25 @@ def _answers(section: AnswersSection, summary: Summary, model: str) -> AnswersVi
     drawn: Mapping[str, Path | None] = {item.image: summary.file(item.prediction) for item in summary.drawn_by(model)}
     wrong = [example for example in section.examples if not example.right][:_WRONG_ANSWERS]
     right = [example for example in section.examples if example.right][:_RIGHT_ANSWERS]
-    rows = [_answer_row(example, drawn.get(example.image)) for example in (*wrong, *right)]
+    marked = _marked_characters if section.by_character else _marked_texts
+    rows = [_answer_row(example, marked(example), drawn.get(example.image)) for example in (*wrong, *right)]
     return AnswersView(section, rows, len(section.examples) - len(rows))
 
 
-def _answer_row(answer: Answer, drawn: Path | None) -> AnswerRow:
-    predicted = [(_marked(text.text, answer.truth), text.note) for text in answer.predicted]
+def _answer_row(answer: Answer, marked: list[list[tuple[str, bool]]], drawn: Path | None) -> AnswerRow:
+    predicted = [(pieces, text.note) for pieces, text in zip(marked, answer.predicted, strict=True)]
     return AnswerRow(answer.image, answer.truth, predicted, answer.right, drawn)
+
+
+def _marked_texts(answer: Answer) -> list[list[tuple[str, bool]]]:
+    """The predicted texts, each with a flag: whether the true text at the same position is the same."""
+    pairs = zip_longest(answer.predicted, answer.truth[: len(answer.predicted)])
+    return [[(text.text, true is not None and text.text == true.text)] for text, true in pairs]
+
+
+def _marked_characters(answer: Answer) -> list[list[tuple[str, bool]]]:
+    """The predicted texts in pieces; see :func:`_marked`."""
+    return [_marked(text.text, answer.truth) for text in answer.predicted]
 
 
 def _marked(text: str, truth: Sequence[Text]) -> list[tuple[str, bool]]:

@@ -120,8 +120,9 @@ class Summary(_Part):
         return [name for name in names if not name.endswith(("_small", "_medium", "_large"))]
 
     def best(self, metric: str) -> float | None:
-        """The highest value of a metric among the models."""
-        return max((model.metrics[metric] for model in self.models.values() if metric in model.metrics), default=None)
+        """The best value of a metric among the models: the lowest of an error (``..._error``), else the highest."""
+        best = min if metric.endswith("_error") else max
+        return best((model.metrics[metric] for model in self.models.values() if metric in model.metrics), default=None)
 
     def shown(self) -> dict[str, list[str]]:
         """The models that a page shows in full, with the reasons: the run's own candidates, then kept champions.

@@ -88,7 +88,7 @@ def _classes(results: Sequence[LabelSetResults], scores: Sequence[Classification
         id="classes",
         title="Per class",
         link="Classes",
-        lead=_NOTE,
+        lead="Classes without an image in the split have no values.",
         missing="No values per class.",
         counts=["images", "predicted"],
         columns=[*_COLUMNS, *thresholds],
@@ -195,6 +195,11 @@ def _listed(
     return ", ".join(texts) or "none"
 
 
+def _sureness(results: LabelSetResults, row: int, applies: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
+    """The probabilities of the classes that were predicted, such as ``97%``."""
+    return ", ".join(f"{value:.0%}" for value in results.probabilities[row][applies].tolist())
+
+
 def _answers(truth: CocoDocument, results: Sequence[LabelSetResults], remarks: dict[int, Remark]) -> AnswersSection:
     rows = [{id_: row for row, id_ in enumerate(one.image_ids.tolist())} for one in results]
     wrong = [image for image in truth["images"] if remarks.get(image["id"], Remark()).mistakes]
@@ -205,8 +210,9 @@ def _answers(truth: CocoDocument, results: Sequence[LabelSetResults], remarks: d
             if image_id in places:
                 row = places[image_id]
                 applies = one.decisions[row] if predicted else one.truth[row]
-                note = one.schema.name if len(results) > 1 else ""
-                said.append(Text(text=_listed(one, row, applies, sure=predicted), note=note))
+                sure = _sureness(one, row, applies) if predicted else ""
+                note = f"{one.schema.name} {sure}" if len(results) > 1 else sure
+                said.append(Text(text=_listed(one, row, applies), note=note.strip()))
         return said
 
     return AnswersSection(
@@ -216,6 +222,7 @@ def _answers(truth: CocoDocument, results: Sequence[LabelSetResults], remarks: d
         lead=f"At most {_SHOWN_WRONG} images with a wrong class." if len(wrong) > _SHOWN_WRONG else "",
         missing="No image is wrong.",
         noun="class",
+        by_character=False,
         numbers=[
             Number(name="right", value=len(remarks) - len(wrong), note=f"of {len(remarks)} images"),
             Number(name="wrong", value=len(wrong)),

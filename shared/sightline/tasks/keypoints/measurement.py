@@ -49,7 +49,7 @@ def measure_keypoints(
     sure = evaluate_keypoints(truth, [found.above(score_threshold) for found in detections])
     return Measurement(
         scores.values | ({} if boxes is None else boxes.values),
-        keypoint_sections(values, note),
+        keypoint_sections(values),
         _remarks(truth, sure.pairs, [found.above(score_threshold) for found in detections]),
         note,
     )
