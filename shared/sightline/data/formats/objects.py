@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from sightline.config.data import Data
 from sightline.data.annotations import Fault, FaultKind, Instance, Keypoint
@@ -17,6 +18,7 @@ from sightline.data.formats.outlines import (
     Extent,
     Joined,
     Outline,
+    Point,
     Region,
     corners,
     extent_of,
@@ -133,7 +135,7 @@ class ObjectReader:
             faults.append(self._fault(one, "unknown_label", *self._labels.fault(one.label)))
         if one.faults:
             return faults
-        if not drawable and (far := _far(one.outlines)) is not None:
+        if not drawable and (far := far_coordinate(chain.from_iterable(one.outlines))) is not None:
             reason = f"a coordinate is {far:g}, which is not a position in an image"
             return [*faults, self._fault(one, "not_finite", reason, "annotate it again or delete it")]
         if one.pixels is not None and self._size and one.pixels["size"] != [self._size[1], self._size[0]]:
@@ -201,9 +203,11 @@ class ObjectReader:
         return Place(self._file, one.entry).fault(kind, reason, remedy, one.label)
 
 
-def _far(outlines: Sequence[Outline]) -> float | None:
-    """A coordinate that is no position in an image; None if there is none."""
-    values = (value for outline in outlines for point in outline for value in point)
+def far_coordinate(points: Iterable[Point]) -> float | None:
+    """The first coordinate that is no position in an image: not finite, or beyond :data:`FARTHEST`; None if all are."""
+    values = list(chain.from_iterable(points))
+    if all(map(math.isfinite, values)) and max(map(abs, values), default=0.0) <= FARTHEST:
+        return None
     return next((value for value in values if not math.isfinite(value) or abs(value) > FARTHEST), None)
 
 

@@ -40,7 +40,7 @@ class Region:
 
 def extent_of(outline: Outline) -> Extent:
     """Left, top, right and bottom of an outline."""
-    xs, ys = [x for x, _ in outline], [y for _, y in outline]
+    xs, ys = zip(*outline, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
 
 
@@ -52,11 +52,21 @@ def corners(box: tuple[float, float, float, float]) -> Extent:
 
 def is_flat(outline: Outline) -> bool:
     """Whether all points are on one line and enclose no area; a self-crossing polygon is not flat."""
+    if _spans_triangle(outline):
+        return False
     x0, y0 = outline[0]
     offsets = [(x - x0, y - y0) for x, y in outline]
     dx, dy = max(offsets, key=lambda offset: math.hypot(*offset))
     length = math.hypot(dx, dy)
     return length == 0 or all(abs(dx / length * y - dy / length * x) <= 1e-9 * length for x, y in offsets)
+
+
+def _spans_triangle(outline: Outline) -> bool:
+    """Whether three of the points, chosen without a search, show that a polygon is not flat."""
+    (x0, y0), (x1, y1), (x2, y2) = outline[0], outline[len(outline) // 3], outline[2 * len(outline) // 3]
+    left, top, right, bottom = extent_of(outline)
+    twice_area = abs((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
+    return twice_area > 1e-8 * ((right - left) ** 2 + (bottom - top) ** 2)
 
 
 def sides(outline: Outline) -> Extent | None:
