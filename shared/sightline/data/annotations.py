@@ -155,6 +155,7 @@ class Annotations:
         label_sets: Labels of whole images before any policy was applied: label set -> name -> number of images.
         keypoints: The keypoints that the annotations declare, whatever is configured.
         unused_columns: Columns of a table that are no label set -> number of different values.
+        declared_classes: The classes of objects in the order in which the annotations list them; empty if they do not.
     """
 
     images: list[LabelledImage]
@@ -169,3 +170,4 @@ class Annotations:
     label_sets: dict[str, dict[str, int]] = field(default_factory=dict)
     keypoints: Keypoints = field(default_factory=Keypoints)
     unused_columns: dict[str, int] = field(default_factory=dict)
+    declared_classes: tuple[str, ...] = ()

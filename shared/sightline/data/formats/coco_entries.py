@@ -17,6 +17,8 @@ from sightline.data.formats.run_lengths import run_lengths
 
 _AGAIN = "annotate it again or delete it"
 
+_NUMBERS = frozenset({int, float})
+
 
 @dataclass(frozen=True, slots=True)
 class Category:
@@ -97,21 +99,21 @@ def _region(annotation: Mapping[str, Any]) -> tuple[tuple[Outline, ...], RunLeng
 
 
 def _polygon(polygon: object, index: int) -> Outline:
-    if not isinstance(polygon, list) or not all(map(_is_number, polygon)):
+    if not isinstance(polygon, list) or not _are_numbers(polygon):
         raise _EntryError("broken_row", f"polygon {index} of 'segmentation' is not a list of numbers")
     if len(polygon) % 2:
         raise _EntryError("broken_row", f"polygon {index} has {len(polygon)} numbers, expected pairs x, y")
     if len(polygon) < 6:
         reason = f"a polygon needs at least 3 points, but polygon {index} has {len(polygon) // 2}"
         raise _EntryError("zero_area", reason)
-    values = list(map(_coordinate, polygon))
+    values = _coordinates(polygon)
     return tuple(zip(values[::2], values[1::2], strict=True))
 
 
 def _box(box: object) -> Outline:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    if not isinstance(box, list) or len(box) != 4 or not _are_numbers(box):
         raise _EntryError("broken_row", f"'bbox' is {str(box)[:60]}, expected [x, y, width, height]")
-    x, y, width, height = map(_coordinate, box)
+    x, y, width, height = _coordinates(box)
     if width <= 0 or height <= 0:
         raise _EntryError("zero_area", f"the box is {width:g} x {height:g} pixels")
     return rectangle(x, y, x + width, y + height)
@@ -123,7 +125,7 @@ def _keypoints(annotation: Mapping[str, Any], category: Category, names: Sequenc
     if values is None:
         return None
     declared = category.keypoints or tuple(names)
-    if not isinstance(values, list) or not all(map(_is_number, values)):
+    if not isinstance(values, list) or not _are_numbers(values):
         raise _EntryError("bad_keypoint", "'keypoints' is not a list of numbers")
     if len(values) != 3 * len(declared):
         reason = (
@@ -139,8 +141,16 @@ def _keypoints(annotation: Mapping[str, Any], category: Category, names: Sequenc
     return tuple(points.get(name, (0.0, 0.0, 0)) for name in names)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _are_numbers(values: list[Any]) -> bool:
+    """Whether decoded JSON values are numbers; true and false have another type."""
+    return _NUMBERS.issuperset(map(type, values))
+
+
+def _coordinates(values: list[float]) -> list[float]:
+    try:
+        return list(map(float, values))
+    except OverflowError:
+        return list(map(_coordinate, values))
 
 
 def _coordinate(value: float) -> float:

@@ -59,6 +59,7 @@ def read_folder(root: Path, data: Data, *, classes_known: bool = True) -> Annota
         tuple(fault for document in documents for fault in document.faults),
         next((one.keypoints for one in documents if one.keypoints.names), Keypoints()),
         table=names[0],
+        classes=documents[0].classes if len(documents) == 1 else (),
     )
     return join_readings(readings, found, data, classes_known=classes_known)
 
@@ -93,6 +94,7 @@ class CocoFile:
         images: Its images.
         faults: The faults that concern no image.
         keypoints: The keypoints that its categories declare.
+        classes: The names of its categories, ordered by id.
     """
 
     def __init__(self, root: Path, file: str, data: Data, index: ImageIndex, *, classes_known: bool) -> None:
@@ -105,6 +107,7 @@ class CocoFile:
         self.images: list[AnnotatedImage] = []
         self.faults: list[Fault] = []
         self.keypoints = Keypoints()
+        self.classes: tuple[str, ...] = ()
         document = self._document(root / file)
         if document is not None:
             self._read(document)
@@ -132,15 +135,17 @@ class CocoFile:
         annotations: dict[object, list[tuple[Place, Mapping[str, Any], Category]]] = {id_: [] for id_ in images}
         for place, annotation in self._by_id("annotations", document["annotations"], "annotation").values():
             category = categories.get(_id(annotation.get("category_id")))
-            if _id(annotation.get("image_id")) not in annotations:
+            of_image = annotations.get(_id(annotation.get("image_id")))
+            if of_image is None:
                 reason = f"image_id {annotation.get('image_id')!r} is not among the images"
                 self.faults.append(place.fault("broken_row", reason, "correct it or delete the annotation"))
             elif category is None:
                 reason = f"category_id {annotation.get('category_id')!r} is not among the categories"
                 self.faults.append(place.fault("broken_row", reason, "correct it, or add the category"))
             else:
-                annotations[_id(annotation["image_id"])].append((place, annotation, category))
+                of_image.append((place, annotation, category))
         names = {id_: category.name for id_, category in categories.items()}
+        self.classes = tuple(names[id_] for id_ in sorted(names, key=lambda id_: str(id_).zfill(9)))
         for id_, (place, image) in images.items():
             self._image(place, image, annotations[id_], names, sets)
 
@@ -200,20 +205,21 @@ class CocoFile:
         """The entries of a list by id; a faulty or second one is a fault."""
         found: dict[object, tuple[Place, Mapping[str, Any]]] = {}
         for index, entry in enumerate(entries):
-            place = Place(self._file, f"{part}[{index}]")
             id_ = _id(entry.get("id")) if isinstance(entry, dict) else None
+            if id_ is not None and id_ not in found:
+                found[id_] = Place(self._file, f"{noun} {id_}"), entry
+                continue
+            place = Place(self._file, f"{part}[{index}]")
             if not isinstance(entry, dict):
                 self.faults.append(place.fault("broken_row", "the entry is not an object", _AGAIN))
             elif id_ is None and part != "annotations":
                 reason = f"the id is {entry.get('id')!r}, expected a whole number"
                 self.faults.append(place.fault("broken_row", reason, _AGAIN))
-            elif id_ is not None and id_ in found:
+            elif id_ is not None:
                 reason = f"id {id_} belongs to {found[id_][0].entry}, too"
                 self.faults.append(place.fault("broken_row", reason, "give every entry its own id"))
-            elif id_ is None:
-                found[place.entry] = place, entry
             else:
-                found[id_] = Place(self._file, f"{noun} {id_}"), entry
+                found[place.entry] = place, entry
         return found
 
     def _by_set(self, names: Iterable[str], sets: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

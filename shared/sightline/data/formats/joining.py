@@ -26,6 +26,7 @@ class Found:
         keypoints: The keypoints that the annotations declare.
         unused_columns: Columns of a table that are no label set -> number of different values.
         table: The file with the labels of whole images; empty if folders are the labels.
+        classes: The classes in the order in which the annotations list them; empty if they do not.
     """
 
     format: str
@@ -35,6 +36,7 @@ class Found:
     keypoints: Keypoints = field(default_factory=Keypoints)
     unused_columns: Mapping[str, int] = field(default_factory=dict)
     table: str = ""
+    classes: tuple[str, ...] = ()
 
 
 def join_readings(readings: Sequence[FileReading], found: Found, data: Data, *, classes_known: bool) -> Annotations:
@@ -70,6 +72,7 @@ def join_readings(readings: Sequence[FileReading], found: Found, data: Data, *, 
         label_sets=label_sets,
         keypoints=found.keypoints,
         unused_columns=dict(found.unused_columns),
+        declared_classes=found.classes,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from sightline.config.data import Data
 from sightline.data.annotations import Fault, FaultKind, Instance, Keypoint
@@ -13,7 +14,20 @@ from sightline.data.formats.coco import RunLengthEncoding
 from sightline.data.formats.image_index import Place
 from sightline.data.formats.keypoint_places import misplaced
 from sightline.data.formats.labels import LabelMap
-from sightline.data.formats.outlines import Extent, Outline, Region, corners, extent_of, is_flat, join, outline_region
+from sightline.data.formats.outlines import (
+    Extent,
+    Joined,
+    Outline,
+    Point,
+    Region,
+    corners,
+    extent_of,
+    is_flat,
+    join,
+    join_rectangle,
+    outline_region,
+    sides,
+)
 from sightline.data.formats.reading import count_dropped, is_usable
 from sightline.data.rasterizer import covered_area, covered_box
 
@@ -86,11 +100,11 @@ class ObjectReader:
             if self._labels.is_ignored(target):
                 result.ignored += 1
                 continue
-            faults = [*one.faults, *self._check(one, target)]
+            rectangle = self._rectangle_inside(one)
+            faults = [*one.faults, *self._check(one, target, drawable=rectangle is not None)]
             joined = None
             if is_usable(faults, self._data) and self._size:
-                regions = list(self._regions(one, *self._size))
-                joined = join(regions) if regions else None
+                joined = self._joined(one, *self._size) if rectangle is None else join_rectangle(rectangle)
                 if joined is None:
                     remedy = "annotate it again or delete it"
                     faults.append(self._fault(one, "zero_area", "it covers no pixels of the image", remedy))
@@ -99,21 +113,29 @@ class ObjectReader:
             kind = count_dropped(result.dropped, faults, self._data)
             if kind and kind != "duplicate_shape" and self._labels.is_class(target):
                 result.left_out[target, kind] += 1
-            if joined is not None:
+            if more and joined is not None:
                 result.dropped.update(fault.kind for fault in more if getattr(self._data.faults, fault.kind) != "error")
+            if joined is not None:
                 result.instances.append(Instance(target, *joined, keypoints))
         return result
 
-    def _check(self, one: AnnotatedObject, target: str) -> list[Fault]:
-        """All faults of an object that can be found without drawing it."""
+    def _rectangle_inside(self, one: AnnotatedObject) -> Extent | None:
+        """The sides of an object that is a rectangle inside the image; None for all others."""
+        if self._size is None or len(one.outlines) != 1 or one.pixels is not None:
+            return None
+        found = sides(one.outlines[0])
+        if found is None or found[0] < 0 or found[1] < 0 or found[2] > self._size[0] or found[3] > self._size[1]:
+            return None
+        return found
+
+    def _check(self, one: AnnotatedObject, target: str, *, drawable: bool) -> list[Fault]:
+        """All faults of an object that can be found without drawing it; its outline has none if it is ``drawable``."""
         faults: list[Fault] = []
         if one.label and not self._labels.is_class(target):
             faults.append(self._fault(one, "unknown_label", *self._labels.fault(one.label)))
         if one.faults:
             return faults
-        values = [value for outline in one.outlines for point in outline for value in point]
-        far = next((value for value in values if not math.isfinite(value) or abs(value) > FARTHEST), None)
-        if far is not None:
+        if not drawable and (far := far_coordinate(chain.from_iterable(one.outlines))) is not None:
             reason = f"a coordinate is {far:g}, which is not a position in an image"
             return [*faults, self._fault(one, "not_finite", reason, "annotate it again or delete it")]
         if one.pixels is not None and self._size and one.pixels["size"] != [self._size[1], self._size[0]]:
@@ -124,7 +146,7 @@ class ObjectReader:
         first = self._seen.setdefault(key, one.entry)
         if first != one.entry:
             faults.append(self._fault(one, "duplicate_shape", f"it is the same as {first}", "delete one of the two"))
-        return faults + self._place(one)
+        return faults if drawable else faults + self._place(one)
 
     def _place(self, one: AnnotatedObject) -> list[Fault]:
         if one.outlines and all(is_flat(outline) for outline in one.outlines):
@@ -142,6 +164,10 @@ class ObjectReader:
         )
         remedy = "move it into the image, or let record clip it (data.faults.outside_image=clip)"
         return [self._fault(one, "outside_image", reason, remedy)]
+
+    def _joined(self, one: AnnotatedObject, width: int, height: int) -> Joined | None:
+        regions = list(self._regions(one, width, height))
+        return join(regions) if regions else None
 
     def _regions(self, one: AnnotatedObject, width: int, height: int) -> Iterator[Region]:
         if one.pixels is not None and covered_area(one.pixels):
@@ -175,6 +201,14 @@ class ObjectReader:
 
     def _fault(self, one: AnnotatedObject, kind: FaultKind, reason: str, remedy: str) -> Fault:
         return Place(self._file, one.entry).fault(kind, reason, remedy, one.label)
+
+
+def far_coordinate(points: Iterable[Point]) -> float | None:
+    """The first coordinate that is no position in an image: not finite, or beyond :data:`FARTHEST`; None if all are."""
+    values = list(chain.from_iterable(points))
+    if all(map(math.isfinite, values)) and max(map(abs, values), default=0.0) <= FARTHEST:
+        return None
+    return next((value for value in values if not math.isfinite(value) or abs(value) > FARTHEST), None)
 
 
 def _extent(outlines: Sequence[Outline]) -> Extent:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sightline.data.formats.coco import RunLengthEncoding, Segmentation
-from sightline.data.rasterizer import covered_area, encode_outline, union
+from sightline.data.rasterizer import covered_area, encode_outline, rectangle_area, union
 
 Point = tuple[float, float]
 Outline = tuple[Point, ...]
@@ -40,7 +40,7 @@ class Region:
 
 def extent_of(outline: Outline) -> Extent:
     """Left, top, right and bottom of an outline."""
-    xs, ys = [x for x, _ in outline], [y for _, y in outline]
+    xs, ys = zip(*outline, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
 
 
@@ -52,11 +52,37 @@ def corners(box: tuple[float, float, float, float]) -> Extent:
 
 def is_flat(outline: Outline) -> bool:
     """Whether all points are on one line and enclose no area; a self-crossing polygon is not flat."""
+    if _spans_triangle(outline):
+        return False
     x0, y0 = outline[0]
     offsets = [(x - x0, y - y0) for x, y in outline]
     dx, dy = max(offsets, key=lambda offset: math.hypot(*offset))
     length = math.hypot(dx, dy)
     return length == 0 or all(abs(dx / length * y - dy / length * x) <= 1e-9 * length for x, y in offsets)
+
+
+def _spans_triangle(outline: Outline) -> bool:
+    """Whether three of the points, chosen without a search, show that a polygon is not flat."""
+    (x0, y0), (x1, y1), (x2, y2) = outline[0], outline[len(outline) // 3], outline[2 * len(outline) // 3]
+    left, top, right, bottom = extent_of(outline)
+    twice_area = abs((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
+    return twice_area > 1e-8 * ((right - left) ** 2 + (bottom - top) ** 2)
+
+
+def sides(outline: Outline) -> Extent | None:
+    """The sides of a rectangle that is drawn from its upper left corner clockwise; None if an outline is none, or flat.
+
+    Example:
+        >>> sides(((1, 2), (5, 2), (5, 4), (1, 4)))
+        (1, 2, 5, 4)
+    """
+    if len(outline) != 4:
+        return None
+    (left, top), (x2, y2), (right, bottom), (x4, y4) = outline
+    if left != x4 or top != y2 or right != x2 or bottom != y4 or not (left < right and top < bottom):
+        return None
+    width, height = right - left, bottom - top
+    return (left, top, right, bottom) if width * height > 1e-8 * (width**2 + height**2) else None
 
 
 def outline_region(outline: Outline, width: int, height: int) -> Region | None:
@@ -95,6 +121,14 @@ def join(regions: list[Region]) -> Joined:
     outlines = [region.outline for region in regions if region.outline is not None]
     segmentation: Segmentation = outlines if len(outlines) == len(regions) else pixels
     return segmentation, (left, top, max(rights) - left, max(bottoms) - top), covered_area(pixels)
+
+
+def join_rectangle(extent: Extent) -> Joined | None:
+    """What :func:`join` makes of a rectangle inside the image; None if it covers no pixel."""
+    left, top, right, bottom = extent
+    area = rectangle_area(left, top, right, bottom)
+    box = left, top, right - left, bottom - top
+    return ([[left, top, right, top, right, bottom, left, bottom]], box, area) if area else None
 
 
 def _visible_extent(outline: Outline, width: int, height: int) -> Extent:

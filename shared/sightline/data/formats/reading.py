@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sightline.config.data import Data, Faults
@@ -53,6 +53,8 @@ def count_dropped(dropped: Counter[FaultKind], faults: Sequence[Fault], data: Da
     Returns:
         The kind of fault for which it is left out; None if it is used, or if record stops.
     """
+    if not faults:
+        return None
     policies = [(fault.kind, getattr(data.faults, fault.kind)) for fault in faults]
     left_out = [kind for kind, policy in policies if policy == "drop"]
     if any(policy == "error" for _, policy in policies):
@@ -64,9 +66,9 @@ def count_dropped(dropped: Counter[FaultKind], faults: Sequence[Fault], data: Da
     return left_out[0]
 
 
-def is_usable(faults: Iterable[Fault], data: Data) -> bool:
+def is_usable(faults: Sequence[Fault], data: Data) -> bool:
     """Whether a shape or image with these faults is used: the policies only clip it, or replace its image."""
-    return all(getattr(data.faults, fault.kind) in ("clip", "embedded") for fault in faults)
+    return not faults or all(getattr(data.faults, fault.kind) in ("clip", "embedded") for fault in faults)
 
 
 def stopping_faults(annotations: Annotations, policies: Faults) -> list[Fault]:

@@ -188,16 +188,24 @@ def _text(path: Path, place: Place) -> tuple[str, list[Fault]]:
 
 
 def _numbers(line: str) -> list[float]:
-    values = []
-    for word in line.split():
-        try:
-            values.append(float(word))
-        except ValueError as error:
-            raise _LineError("broken_row", f"{word[:40]!r} is not a number") from error
-    bad = next((value for value in values if not math.isfinite(value)), None)
-    if bad is not None:
-        raise _LineError("not_finite", f"a value is {bad}, which is not a position in an image")
-    return values
+    words = line.split()
+    try:
+        values = list(map(float, words))
+    except ValueError as error:
+        word = next(word for word in words if not _is_number(word))
+        raise _LineError("broken_row", f"{word[:40]!r} is not a number") from error
+    if all(map(math.isfinite, values)):
+        return values
+    bad = next(value for value in values if not math.isfinite(value))
+    raise _LineError("not_finite", f"a value is {bad}, which is not a position in an image")
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _box(values: Sequence[float], width: int, height: int) -> Outline:
@@ -211,10 +219,10 @@ def _box(values: Sequence[float], width: int, height: int) -> Outline:
 
 
 def _require_shares(values: Sequence[float]) -> None:
-    far = next((value for value in values if not 1 - _FARTHEST <= value <= _FARTHEST), None)
-    if far is not None:
-        reason = f"a coordinate is {far:g}, expected a share of the image from 0 to 1, not pixels"
-        raise _LineError("broken_row", reason)
+    if min(values) >= 1 - _FARTHEST and max(values) <= _FARTHEST:
+        return
+    far = next(value for value in values if not 1 - _FARTHEST <= value <= _FARTHEST)
+    raise _LineError("broken_row", f"a coordinate is {far:g}, expected a share of the image from 0 to 1, not pixels")
 
 
 def _inside(share: float) -> float:
@@ -224,7 +232,7 @@ def _inside(share: float) -> float:
 
 def _pixels(share: float, length: int) -> float:
     """A share of the image in pixels, to six decimals, so that a whole number of pixels stays one."""
-    return round(_inside(share) * length, 6)
+    return round((share if 0 <= share <= 1 else _inside(share)) * length, 6)
 
 
 def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:

@@ -9,7 +9,6 @@ from sightline.config.data import Data
 from sightline.config.labels import Keypoints, LabelSet, class_names
 from sightline.data.annotations import Annotations
 from sightline.data.formats.registry import read_annotations
-from sightline.data.tools.coco_source import coco_file, read_source
 from sightline.data.tools.listing import refuse
 from sightline.data.tools.yolo_source import find_yolo
 from sightline.errors import DataError
@@ -64,17 +63,14 @@ def _described(source: Path, annotations: Annotations, data: Data) -> Data:
     if sets:
         return data.model_copy(update={"label_sets": sets, "classes": class_names(sets)})
     found = [one.label for image in annotations.images for one in image.instances]
-    ordered = [name for name in _declared(source, annotations.format) if name]
+    ordered = [name for name in annotations.declared_classes or _of_yolo(source, annotations.format) if name]
     classes = tuple(dict.fromkeys([*ordered, *sorted(set(found))])) or data.classes
     keypoints: Keypoints = data.keypoints if data.keypoints.names else annotations.keypoints
     return data.model_copy(update={"classes": classes, "keypoints": keypoints})
 
 
-def _declared(source: Path, name: str) -> Sequence[str]:
-    """The classes in the order in which the dataset declares them; empty if it does not."""
-    if name == "coco" and (path := coco_file(source)) is not None:
-        categories = read_source(path).document["categories"]
-        return [str(one["name"]) for one in sorted(categories, key=lambda one: str(one["id"]).zfill(9))]
+def _of_yolo(source: Path, name: str) -> Sequence[str]:
+    """The classes of a YOLO dataset in the order of their numbers; empty for other formats."""
     if name == "yolo" and (yolo := find_yolo(source)) is not None:
         return [yolo.names[number] for number in sorted(yolo.names)]
     return []

@@ -7,6 +7,7 @@ import binascii
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from sightline import strict_json
@@ -184,6 +185,10 @@ def _shape(index: int, entry: object) -> Shape:
 def _points(value: object) -> tuple[tuple[float, float], ...]:
     if not isinstance(value, list):
         raise _WrongFieldError(f"'points' must be a list, got {_name(value)}")
+    if set(map(type, value)) == {list} and set(map(len, value)) == {2}:
+        numbers = list(chain.from_iterable(value))
+        if set(map(type, numbers)) == {float}:
+            return tuple(zip(numbers[::2], numbers[1::2], strict=True))
     points = []
     for index, point in enumerate(value):
         if not isinstance(point, list) or len(point) != 2:

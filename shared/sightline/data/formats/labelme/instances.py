@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from sightline.data.formats.labelme.shapes import (
     wrong_points,
 )
 from sightline.data.formats.labels import LabelMap
-from sightline.data.formats.objects import FARTHEST
+from sightline.data.formats.objects import far_coordinate
 from sightline.data.formats.outlines import Joined, Region, corners, is_flat, join
 from sightline.data.formats.reading import count_dropped
 
@@ -120,8 +119,7 @@ class ShapeReader:
             reason, nothing_enclosed = miscount
             kind: FaultKind = "zero_area" if nothing_enclosed else "broken_json"
             return [*faults, self._fault(kind, shape, reason, "draw the shape again or delete it")]
-        far = next((v for point in shape.points for v in point if not math.isfinite(v) or abs(v) > FARTHEST), None)
-        if far is not None:
+        if (far := far_coordinate(shape.points)) is not None:
             reason = f"a coordinate is {far:g}, which is not a position in an image"
             faults.append(self._fault("not_finite", shape, reason, "draw the shape again or delete it"))
             return faults

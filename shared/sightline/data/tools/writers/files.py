@@ -52,11 +52,15 @@ def box_polygon(instance: Instance) -> bool:
     if not isinstance(segmentation, list) or len(segmentation) != 1 or len(segmentation[0]) != 8:
         return False
     x, y, width, height = instance.bbox
-    right, bottom = x + width, y + height
-    corners = (x, y, right, y, right, bottom, x, bottom)
-    return all(
-        abs(one - other) <= 1e-6 * max(1.0, abs(other)) for one, other in zip(segmentation[0], corners, strict=True)
-    )
+    x1, y1, x2, y2, x3, y3, x4, y4 = segmentation[0]
+    return (
+        _near(x, x1, x4) and _near(y, y1, y2) and _near(x + width, x2, x3) and _near(y + height, y3, y4)
+    )  # fmt: skip
+
+
+def _near(value: float, one: float, other: float) -> bool:
+    tolerance = 1e-6 * max(1.0, abs(value))
+    return abs(one - value) <= tolerance and abs(other - value) <= tolerance
 
 
 def own_group(image: LabelledImage) -> bool:
