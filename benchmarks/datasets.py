@@ -1,5 +1,6 @@
 """Dataset tools: converters in boxes a second, crops against bare decoding, and the page of a large folder."""
 
+import json
 import resource
 import tempfile
 import time
@@ -10,14 +11,16 @@ from PIL import Image
 
 from benchmarks.figures import Figure, show
 from sightline.cli.dataset.options import data_of
-from sightline.data.images import read_image
+from sightline.data.images import image_facts, read_image
 from sightline.data.tools.convert import convert
 from sightline.data.tools.crop import CropRule, crop_annotated
 from sightline.data.tools.explore import explore
+from sightline.data.tools.new_folder import copy_file
 from sightline.report.pages.dataset_page import write_dataset_page
 
 IMAGES = 200
 BOXES = 500
+SPARSE_IMAGES, SPARSE_BOXES = 2_000, 10
 EXPLORED = 20_000
 CROPPED = 100
 BOXES_TARGET, EXPLORE_TARGET = 50_000, 60
@@ -38,25 +41,47 @@ def write_yolo(folder: Path, images: int, boxes: int, size: int) -> None:
     (folder / "dataset.yaml").write_text("names: [a, b, c, d, e]\n")
 
 
-def converters(folder: Path) -> list[Figure]:
-    """YOLO to COCO and back, with reading, checking and copying of the images."""
-    write_yolo(folder / "yolo", IMAGES, BOXES, 64)
+def converters(folder: Path, images: int, boxes: int) -> list[Figure]:
+    """YOLO to COCO and back, all of it, beside what decoding, hashing and copying the images alone takes."""
+    write_yolo(folder / "yolo", images, boxes, 64)
+    alone = images_alone(folder / "yolo" / "images", folder / "copies")
     figures = []
     for source, to in (("yolo", "coco"), ("coco", "back")):
         began = time.perf_counter()
         found = convert(folder / source, folder / to, "coco" if to == "coco" else "yolo", DATA, classes_known=False)
-        rate = found.objects / (time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        if to == "coco":
+            keep_boxes(folder / "coco" / "annotations.json")
+        rate = found.objects / seconds
+        promised = boxes == BOXES  # with few boxes an image, the images take most of the time
         figures.append(
             Figure(
-                f"convert {source} to {to}, {found.objects:,} boxes",
+                f"convert {source} to {to}, {found.objects:,} boxes in {images:,} images",
                 f"{rate:,.0f} boxes/s",
-                "",
+                f"{seconds:.2f} s in all; the images alone, in one process, {alone:.2f} s",
                 None,
-                f">= {BOXES_TARGET:,} boxes/s",
-                rate >= BOXES_TARGET,
+                f">= {BOXES_TARGET:,} boxes/s" if promised else "",
+                rate >= BOXES_TARGET if promised else None,
             )
         )
     return figures
+
+
+def images_alone(source: Path, target: Path) -> float:
+    """Seconds to decode, hash and copy the images of a folder, which every conversion does."""
+    began = time.perf_counter()
+    for path in sorted(source.iterdir()):
+        image_facts(path.read_bytes(), 10**8)
+        copy_file(path, target / path.name)
+    return time.perf_counter() - began
+
+
+def keep_boxes(path: Path) -> None:
+    """Remove the outlines of a COCO file, so that its objects are boxes, as other tools write them."""
+    document = json.loads(path.read_bytes())
+    for annotation in document["annotations"]:
+        del annotation["segmentation"]
+    path.write_text(json.dumps(document))
 
 
 def crops(folder: Path) -> Figure:
@@ -105,7 +130,12 @@ def measure() -> list[Figure]:
     """The figures of this benchmark."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        return [*converters(folder), crops(folder), *exploring(folder)]
+        return [
+            *converters(folder / "dense", IMAGES, BOXES),
+            *converters(folder / "sparse", SPARSE_IMAGES, SPARSE_BOXES),
+            crops(folder),
+            *exploring(folder),
+        ]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -72,8 +74,9 @@ def convert(
         StepError: ``out`` cannot be written.
     """
     require_new(out, source)
-    annotations, data = read_dataset(source, data, classes_known=classes_known)
-    written = WRITERS[to](annotations.images, data)
+    with _without_collection():
+        annotations, data = read_dataset(source, data, classes_known=classes_known)
+        written = WRITERS[to](annotations.images, data)
     losses = {f"{kind.replace('_', ' ')} (data.faults.{kind})": n for kind, n in annotations.dropped.items()}
     losses |= {what: number for what, number in written.losses.items() if number}
     total = sum(losses.values())
@@ -87,6 +90,18 @@ def convert(
         _write(source, out, written)
     objects = sum(len(image.instances) for image in annotations.images)
     return Converted(len(written.images), objects, data.classes, losses)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pause the search for reference cycles: there are none in annotations, and it takes a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _write(source: Path, out: Path, written: WrittenDataset) -> None:

@@ -52,15 +52,16 @@ def box_polygon(instance: Instance) -> bool:
     if not isinstance(segmentation, list) or len(segmentation) != 1 or len(segmentation[0]) != 8:
         return False
     x, y, width, height = instance.bbox
+    right, bottom = x + width, y + height
     x1, y1, x2, y2, x3, y3, x4, y4 = segmentation[0]
-    return (
-        _near(x, x1, x4) and _near(y, y1, y2) and _near(x + width, x2, x3) and _near(y + height, y3, y4)
-    )  # fmt: skip
+    if x1 == x4 == x and y1 == y2 == y and x2 == x3 and y3 == y4:  # as the readers make them, up to rounding
+        return _near(right, x2) and _near(bottom, y3)
+    corners = (x, y, right, y, right, bottom, x, bottom)
+    return all(map(_near, corners, segmentation[0]))
 
 
-def _near(value: float, one: float, other: float) -> bool:
-    tolerance = 1e-6 * max(1.0, abs(value))
-    return abs(one - value) <= tolerance and abs(other - value) <= tolerance
+def _near(value: float, other: float) -> bool:
+    return abs(other - value) <= 1e-6 * max(1.0, abs(value))
 
 
 def own_group(image: LabelledImage) -> bool:
