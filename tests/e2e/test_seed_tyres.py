@@ -57,7 +57,7 @@ def test_a_wrong_choice_is_refused_before_anything_is_recorded(world, override, 
 @pytest.fixture(scope="module")
 def refused(world):
     """The output of a run whose model is not good enough."""
-    return world.start("tyres", *OPTIONS, "evaluate.minimum=1")
+    return world.start("tyres", *OPTIONS, "evaluate.minimum=1", steps="record,train,evaluate")
 
 
 def test_the_next_command_is_printed_with_the_classes(world):
