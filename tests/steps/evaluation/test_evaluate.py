@@ -15,6 +15,7 @@ from sightline.registry.promotion import is_carried_out
 from sightline.report.pages.summary import read_summary
 from sightline.steps import evaluate, promote
 from sightline.storage import open_storage
+from sightline.tasks.classification.settings import Cnn
 from tests.golden import raises
 
 
@@ -243,7 +244,7 @@ def test_a_candidate_of_other_classes_or_another_task_is_refused(site):
     other = site.model(50, classes=("car", "tree"), category_ids=(1, 2))
     with raises(ModelFileError):
         promote.run(site.config(), "code", site.trained(other))
-    other = site.model(50, task="classification", seed=1)
+    other = site.model(50, task="classification", architecture=Cnn(), seed=1)
     with raises(ModelFileError, "instance_segmentation"):
         promote.run(site.config(), "code", site.trained(other))
     assert not (site.folder / "bucket").exists()
