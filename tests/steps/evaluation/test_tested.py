@@ -18,6 +18,7 @@ from sightline.files import file_sha256
 from sightline.report.pages.summary import read_summary
 from sightline.steps import promote
 from sightline.steps import test as testing
+from sightline.tasks.classification.settings import Cnn
 from tests.golden import raises
 
 
@@ -223,7 +224,7 @@ def test_a_model_of_other_classes_is_refused_with_both_lists(site):
 
     with raises(ModelFileError):
         testing.run(site.config(), "code", replace(chosen, selections=[stranger]))
-    other = site.model(50, task="classification", seed=1)
+    other = site.model(50, task="classification", architecture=Cnn(), seed=1)
     file = {"uri": other.as_uri(), "sha256": file_sha256(other), "candidate_sha256": file_sha256(other)}
     stranger = replace(stranger, **file)
     with raises(ModelFileError, "instance_segmentation"):
