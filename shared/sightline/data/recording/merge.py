@@ -54,7 +54,9 @@ def merge(
         document["images"].append(entry)
         for instance in image.instances:
             annotation_id += 1
-            document["annotations"].append(_annotation(annotation_id, image_id, category_ids[instance.label], instance))
+            document["annotations"].append(
+                coco_annotation(annotation_id, image_id, category_ids[instance.label], instance)
+            )
     return {split: validate_coco(document, f"{split}.json") for split, document in documents.items()}
 
 
@@ -69,7 +71,8 @@ def _image(image_id: int, name: str, image: LabelledImage) -> CocoImage:
     }
 
 
-def _annotation(annotation_id: int, image_id: int, category_id: int, instance: Instance) -> CocoAnnotation:
+def coco_annotation(annotation_id: int, image_id: int, category_id: int, instance: Instance) -> CocoAnnotation:
+    """An object as an annotation of a COCO document."""
     annotation: CocoAnnotation = {
         "id": annotation_id,
         "image_id": image_id,

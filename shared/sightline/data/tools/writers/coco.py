@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sightline.config.data import Data
-from sightline.data.annotations import Instance, LabelledImage
-from sightline.data.formats.coco import CocoAnnotation, CocoDocument, CocoImage, coco_bytes
+from sightline.data.annotations import LabelledImage
+from sightline.data.formats.coco import CocoDocument, CocoImage, coco_bytes
 from sightline.data.label_schema import categories_of, label_sets_of
+from sightline.data.recording.merge import coco_annotation
 from sightline.data.tools.writers.files import WrittenDataset, names_of
 
 UNSPLIT = "annotations"
@@ -35,7 +36,7 @@ def write_coco(images: Sequence[LabelledImage], data: Data) -> WrittenDataset:
         for instance in image.instances:
             annotation_id += 1
             documents[key]["annotations"].append(
-                _annotation(annotation_id, image_id, category_ids[instance.label], instance)
+                coco_annotation(annotation_id, image_id, category_ids[instance.label], instance)
             )
     written.texts = {f"{key}.json": coco_bytes(document).decode() for key, document in documents.items()}
     return written
@@ -60,19 +61,3 @@ def _image(image_id: int, path: str, image: LabelledImage, data: Data, category_
     if data.label_sets:
         entry["labels"] = [category_ids[name] for name in image.labels]
     return entry
-
-
-def _annotation(annotation_id: int, image_id: int, category_id: int, instance: Instance) -> CocoAnnotation:
-    annotation: CocoAnnotation = {
-        "id": annotation_id,
-        "image_id": image_id,
-        "category_id": category_id,
-        "bbox": list(instance.bbox),
-        "area": instance.area,
-        "segmentation": instance.segmentation,
-        "iscrowd": 0,
-    }
-    if instance.keypoints is not None:
-        annotation["keypoints"] = [value for keypoint in instance.keypoints for value in keypoint]
-        annotation["num_keypoints"] = sum(visibility > 0 for _, _, visibility in instance.keypoints)
-    return annotation
