@@ -292,6 +292,9 @@ class TestModels:
         for dataset, metric, seed in (("one", "mask_AP", 0), ("two", "mask_AP", 0), ("two", "box_AP", 1)):
             place = storage.uri_of(f"models/{seed}/model.safetensors")
             write_champion(storage, dataset, ChampionPointer(metric, shas[seed], place, "s_train_v1", 0.5, "", ""), 0)
+        for metric in ("box_AP", "EIR"):
+            pointer = ChampionPointer(metric, shas[1], place, "s_train_v1", 0.5, "", "", task="object_detection")
+            write_champion(storage, "detection", pointer, 0)
         return storage, shas
 
     @staticmethod
@@ -305,6 +308,7 @@ class TestModels:
         assert [self.shown(sha256[:6]) for sha256 in shas] == [0, 1]
         assert self.shown(shas[1].upper()) == 1
         assert self.shown("champion:one") == self.shown("champion:one/mask_AP") == 0
+        assert self.shown("champion:detection/object_detection/EIR") == self.shown("champion:detection/EIR") == 1
         assert self.shown("champion:two/box_AP") == 1
 
     def test_predict_takes_them_too(self, bucket, tmp_path):
@@ -324,6 +328,7 @@ class TestModels:
             ("champion:two/EIR", ModelFileError, "mask_AP"),
             ("champion:three", ModelFileError, "three"),
             ("champion:", ModelFileError, "champion:DATASET"),
+            ("champion:detection/dv_mAP", ModelFileError, "object_detection/EIR"),
             ("champion:one/", ModelFileError, "champion:DATASET"),
             ("000000", UnknownNameError, "000000"),
             ("12345", ModelFileError, "12345"),

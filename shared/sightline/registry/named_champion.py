@@ -11,6 +11,8 @@ from sightline.storage import Storage
 def find_champion(storage: Storage, model: str) -> ChampionPointer:
     """The champion given as ``champion:DATASET``, ``champion:DATASET/METRIC`` or ``champion:DATASET/TASK/METRIC``.
 
+    The task may be left out where the dataset has one champion by that metric.
+
     Args:
         storage: The result bucket.
         model: Its name.
@@ -31,12 +33,15 @@ def find_champion(storage: Storage, model: str) -> ChampionPointer:
             f"{storage.uri} has no champion of the dataset {dataset}; {said}; train, evaluate and promote a model, or "
             "set storage.uri in the settings file"
         )
+    if metric in pointers:
+        return pointers[metric]
     if metric:
-        if metric not in pointers:
+        by_metric = {name: pointer for name, pointer in pointers.items() if pointer.metric == metric}
+        if not by_metric:
             raise ModelFileError(
                 f"{dataset} has no champion by {metric}; it has champions by {', '.join(sorted(pointers))}"
             )
-        return pointers[metric]
+        pointers = by_metric
     if len({pointer.sha256 for pointer in pointers.values()}) > 1:
         choices = ", ".join(
             f"{CHAMPION}{dataset}/{name} ({pointer.sha256[:12]}, {pointer.value:.4f})"
