@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from sightline.config.labels import SINGLE_SET
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.report.drawing.caption import CaptionLine, draw_caption
 from sightline.report.drawing.draw import class_colour
 from sightline.report.drawing.lettering import printable
 from sightline.report.sections import Text
 from sightline.tasks.classification.measurement import measure_classifications
-from sightline.tasks.classification.naming import SINGLE, set_and_class
+from sightline.tasks.classification.naming import set_and_class
 from sightline.tasks.classification.prediction import Classification
 from sightline.tasks.evaluators import Measurement
 
@@ -80,14 +81,14 @@ class ClassificationEvaluator:
     def texts(self, description: Mapping[str, Any]) -> list[Text]:
         """The classes with their probabilities, by label set."""
         return [
-            Text(text=text, note="" if label_set == SINGLE else label_set)
+            Text(text=text, note="" if label_set == SINGLE_SET else label_set)
             for label_set, text in _answers(description).items()
         ]
 
     def line(self, description: Mapping[str, Any]) -> str:
         """The classes with their probabilities."""
         answers = _answers(description)
-        return ", ".join(text if name == SINGLE else f"{name}: {text}" for name, text in answers.items())
+        return ", ".join(text if name == SINGLE_SET else f"{name}: {text}" for name, text in answers.items())
 
     def draw(self, image: Image, prediction: Classification) -> Image:
         """Write the predicted classes with their probabilities below the image."""
@@ -106,7 +107,7 @@ class ClassificationEvaluator:
     ) -> Image:
         """Write the true classes below the image."""
         return draw_caption(
-            image, [_line(SINGLE, self._names[id_], id_) for id_ in labels] or [_line(SINGLE, _NONE, None)]
+            image, [_line(SINGLE_SET, self._names[id_], id_) for id_ in labels] or [_line(SINGLE_SET, _NONE, None)]
         )
 
 
@@ -120,7 +121,7 @@ def _answers(description: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _line(label_set: str, text: str, category_id: int | None) -> CaptionLine:
-    shown = text if label_set == SINGLE else f"{label_set}: {text}"
+    shown = text if label_set == SINGLE_SET else f"{label_set}: {text}"
     return CaptionLine(printable(shown, "?"), None if category_id is None else class_colour(category_id))
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-SINGLE = "class"
-"""The name of a single label set in descriptions."""
+from sightline.config.labels import SINGLE_SET
 
 
 def set_and_class(names: Mapping[int, str], category_ids: Sequence[int], *, several: bool) -> tuple[str, list[str]]:
@@ -24,5 +23,5 @@ def set_and_class(names: Mapping[int, str], category_ids: Sequence[int], *, seve
     """
     listed = [names[id_] for id_ in category_ids]
     if not several:
-        return SINGLE, listed
+        return SINGLE_SET, listed
     return listed[0].partition("/")[0], [name.partition("/")[2] for name in listed]
