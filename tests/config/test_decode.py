@@ -253,7 +253,14 @@ def test_what_the_user_sets_for_another_network_stays_a_fault(overrides):
 
 @pytest.mark.parametrize("name", ["nothing", "[cnn]", "{a: b}", "3"])
 def test_a_network_that_the_task_does_not_have_is_a_fault(name):
-    assert "model.network to be one of timm, cnn, tiny_vgg, poster" in fault_of("tyres", f"model.network={name}")
+    assert "Available: timm, cnn, tiny_vgg, poster" in fault_of("tyres", f"model.network={name}")
+
+
+@pytest.mark.parametrize("given", ["model.network=", "model.network=null", "model={network: null}"])
+def test_an_empty_network_is_the_default_one_of_the_task(given):
+    model = decode("figures", [given]).model
+    assert type(model) is type(decode("keypoints_small", ["data.classes=[a]", "data.keypoints.names=[b]"]).model)
+    assert model.image_size == decode("figures").model.image_size  # both networks have it
 
 
 def test_the_last_choice_of_the_length_of_a_training_counts():

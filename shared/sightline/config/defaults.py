@@ -42,7 +42,7 @@ def defaults_of(section: type[BaseModel]) -> Document:
 def chosen_network(document: Mapping[str, Any]) -> object:
     """``model.network`` of a configuration as JSON values, which may be invalid; None: the task's default."""
     model = document.get("model")
-    return model.get("network") if isinstance(model, Mapping) else None
+    return (model.get("network") or None) if isinstance(model, Mapping) else None
 
 
 def network_of(task: object, network: object = None) -> type[Network]:

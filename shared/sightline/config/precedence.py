@@ -14,9 +14,9 @@ IN_PLACE_OF = {"epochs": "iterations", "validate_epochs": "validate_every"}
 def make_way(document: Document, chosen: Document) -> None:
     """Remove what a recipe says about something that the overrides replace.
 
-    If they choose another ``model.network``, the settings of the recipe's network that the chosen one does not have
-    are removed.  If they set ``train.iterations`` but not ``train.epochs``, the recipe's epochs are removed; the same
-    applies to the interval of validations.
+    If they choose another ``model.network``, or an empty one, which stands for the task's default, the settings of the
+    recipe's network that the chosen one does not have are removed.  If they set ``train.iterations`` but not
+    ``train.epochs``, the recipe's epochs are removed; the same applies to the interval of validations.
 
     Args:
         document: Recipe and settings file; modified in place.
@@ -27,7 +27,7 @@ def make_way(document: Document, chosen: Document) -> None:
         if loser in given and winner not in given:
             mine.pop(winner, None)
     network = chosen_network(chosen)
-    if not isinstance(network, str) or network == chosen_network(document):
+    if "network" not in _section(chosen, "model") or network == chosen_network(document):
         return
     kind = network_of(chosen.get("task", document.get("task", DEFAULT_TASK)), network)
     if kind is Network:  # an unknown name, which is a fault of its own

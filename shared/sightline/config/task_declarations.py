@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from sightline.names import NameTable
+from pydantic_core import PydanticCustomError
+
+from sightline.config.section import UNKNOWN_NAME
+from sightline.names import NameTable, unknown_name
 
 if TYPE_CHECKING:
     from sightline.config.network import Network
@@ -102,12 +105,13 @@ class TaskDeclaration:
         """The settings class of a network by its name in ``model.network``; None: the default.
 
         Raises:
-            ValueError: The task has no such network.
+            PydanticCustomError: The task has no such network.
         """
         if name is None:
             return self.network
         if not isinstance(name, str) or name not in self.families:
-            raise ValueError(f"model.network to be one of {', '.join(self.families)}, or left out, but it is {name!r}")
+            text = unknown_name("network", name, self.families)
+            raise PydanticCustomError(UNKNOWN_NAME, "{text}", {"text": f"{text}; or leave out model.network"})
         return _imported(self.families[name])
 
     @property
@@ -235,5 +239,7 @@ def as_the_task_has_it(task: str, given: object) -> Network:
         if isinstance(given, network):
             return given
     values = given.model_dump() if isinstance(given, Network) else given
-    kind = declaration.network_named(values.get("network") if isinstance(values, dict) else None)
-    return kind.model_validate(values)
+    if not isinstance(values, dict):
+        return declaration.network.model_validate(values)
+    values = {name: value for name, value in values.items() if name != "network" or value not in ("", None)}
+    return declaration.network_named(values.get("network")).model_validate(values)

@@ -18,7 +18,7 @@ class RfDetr(Network):
 
     network: Literal["rfdetr"] = Field(
         "rfdetr",
-        description="rfdetr: RF-DETR of the package rfdetr; left out: torchvision's detectors",
+        description="rfdetr: RF-DETR of the package rfdetr; left out or empty: torchvision's detectors",
         json_schema_extra={"default": "left out"},
     )
     size: Size = Field("nano", description="Size of RF-DETR; all are Apache-2.0")
