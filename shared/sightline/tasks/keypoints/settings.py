@@ -62,7 +62,7 @@ class HeatmapNetwork(Network):
 
     network: Literal["heatmap"] = Field(
         "heatmap",
-        description="heatmap: heat maps of the keypoints in a crop around each object; left out or empty: Keypoint R-CNN",
+        description="heatmap: a heat map of each keypoint, in crops of the objects; left out or empty: Keypoint R-CNN",
         json_schema_extra={"default": "left out"},
     )
     backbone: Annotated[str, BeforeValidator(_full_name)] = Field(
