@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torchvision.models.detection.roi_heads import RoIHeads
 
+from sightline.tasks.detection.sampled_heads import SampledHeads
 from sightline.tasks.keypoints.crops import keypoints_in_image, keypoints_in_maps
 from sightline.tasks.keypoints.maps import decode_maps, map_losses, map_targets
 
@@ -16,32 +16,17 @@ MAP_SIGMA = 1.0
 MAP_SIZE = (56, 56)
 """Rows and columns of a map, which covers a box."""
 
-Selected = tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]
 
-
-class KeypointHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
+class KeypointHeads(SampledHeads):
     """torchvision's heads, whose maps of keypoints have Gaussians as targets instead of single cells.
 
     torchvision predicts the middle of a cell of a map that was resized to the box, one box after another.  Here a
     keypoint lies between the cells, and all are decoded at once.
     """
 
-    @classmethod
-    def of(cls, heads: RoIHeads) -> KeypointHeads:
-        """The same heads, with the same modules and parameters."""
-        made = cls.__new__(cls)
-        made.__dict__ = heads.__dict__
-        return made
-
     def has_keypoint(self) -> bool:
         """Whether torchvision computes keypoints: never, :meth:`forward` does."""
         return False
-
-    def select_training_samples(self, proposals: list[torch.Tensor], targets: list[dict[str, Any]]) -> Selected:
-        """Sample proposals; they are remembered for the loss of the keypoints."""
-        selected: Selected = super().select_training_samples(proposals, targets)
-        self._selected = selected
-        return selected
 
     def forward(
         self,
@@ -77,15 +62,12 @@ class KeypointHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
         self, features: dict[str, torch.Tensor], image_shapes: list[tuple[int, int]], targets: list[dict[str, Any]]
     ) -> torch.Tensor:
         """The mean over the labeled keypoints in all positive proposals."""
-        proposals, matched, labels, _ = self._selected
-        del self._selected
-        positive = [torch.where(of_image > 0)[0] for of_image in labels]
-        boxes = [of_image[chosen] for of_image, chosen in zip(proposals, positive, strict=True)]
-        logits = self.maps(features, boxes, image_shapes)
+        positives = self.take_positives()
+        logits = self.maps(features, [one.boxes for one in positives], image_shapes)
         points = torch.cat(
             [
-                keypoints_in_maps(target["keypoints"][of_image[chosen]], around, MAP_SIZE)
-                for target, of_image, chosen, around in zip(targets, matched, positive, boxes, strict=True)
+                keypoints_in_maps(target["keypoints"][one.objects], one.boxes, MAP_SIZE)
+                for target, one in zip(targets, positives, strict=True)
             ]
         )
         wanted, weights = map_targets(points, *MAP_SIZE, MAP_SIGMA)

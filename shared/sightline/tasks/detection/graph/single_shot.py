@@ -5,23 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
 from sightline.tasks.detection.graph.boxes import (
-    Normalization,
     best,
     clip_boxes,
     decode_boxes,
-    grid_of_anchors,
     rows_at,
 )
-from sightline.tasks.detection.graph.suppression import ONNX_TRANSLATIONS, Suppression
-
-_REMOVED = -1.0
-"""The score of removed boxes."""
+from sightline.tasks.detection.graph.single_stage import REMOVED, SingleStageGraph
+from sightline.tasks.detection.graph.suppression import Suppression
 
 
-class SingleShotGraph(nn.Module):
+class SingleShotGraph(SingleStageGraph):
     """Predicts what torchvision's SSD predicts in evaluation mode.
 
     Unlike RetinaNet, it has a head for each level, a background, and as many candidates of each class in all levels.
@@ -31,37 +26,21 @@ class SingleShotGraph(nn.Module):
         suppression: The non-maximum suppression.
     """
 
-    outputs = ("boxes", "scores", "labels")
-    translations = ONNX_TRANSLATIONS
-
     def __init__(self, detector: Any, suppression: Suppression) -> None:  # noqa: ANN401
-        super().__init__()
-        self.normalization = Normalization(detector.transform.mean, detector.transform.std)
-        self.any_size: bool = detector.backbone.any_size
-        self.backbone, self.head = detector.backbone, detector.head
-        self._suppression = suppression
-        self._candidates, self._detections = detector.topk_candidates, detector.detections_per_img
-        self._threshold, self._iou = detector.score_thresh, detector.nms_thresh
+        super().__init__(detector, suppression)
         self._weights = detector.box_coder.weights
-        for level, shapes in enumerate(detector.anchor_generator.cell_anchors):
-            self.register_buffer(f"anchors{level}", shapes.clone())
 
     def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Detect objects; see :meth:`sightline.tasks.detection.graph.two_stages.TwoStageGraph.forward`."""
         canvas = images.shape[2], images.shape[3]
-        features = list(self.backbone(self.normalization(images, sizes)).values())
+        features = self.features(images, sizes)
         found = self.head(features)
         scores = found["cls_logits"].softmax(dim=-1)[..., 1:].transpose(1, 2)
         batch, classes = sizes.shape[0], scores.shape[1]
-        scores = torch.where(scores > self._threshold, scores, _REMOVED).reshape(batch * classes, -1)
-        scores, place = best(scores, self._candidates, _REMOVED)
+        scores = torch.where(scores > self._threshold, scores, REMOVED).reshape(batch * classes, -1)
+        scores, place = best(scores, self._candidates, REMOVED)
         place = place.reshape(batch, -1)
-        anchors = torch.cat(
-            [
-                grid_of_anchors(feature.shape[2], feature.shape[3], canvas, getattr(self, f"anchors{level}"))
-                for level, feature in enumerate(features)
-            ]
-        )
+        anchors = torch.cat([self.anchors(level, feature, canvas) for level, feature in enumerate(features)])
         boxes = decode_boxes(rows_at(found["bbox_regression"], place), anchors[place], self._weights)
         boxes = clip_boxes(boxes, sizes)
         groups = batch * classes

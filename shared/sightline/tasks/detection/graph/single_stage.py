@@ -1,4 +1,4 @@
-"""FCOS and RetinaNet as one graph."""
+"""FCOS and RetinaNet as one graph, and what they have in common with SSD."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sightline.tasks.detection.graph.boxes import (
 )
 from sightline.tasks.detection.graph.suppression import ONNX_TRANSLATIONS, Suppression
 
-_REMOVED = -1.0
+REMOVED = -1.0
 """The score of removed boxes."""
 
 
-class _SingleStageGraph(nn.Module):
-    """Predicts what a detector of torchvision with one head for all levels predicts in evaluation mode.
+class SingleStageGraph(nn.Module):
+    """The modules and settings of torchvision's detector without region proposals.
 
     Args:
         detector: torchvision's detector.
@@ -43,19 +43,31 @@ class _SingleStageGraph(nn.Module):
         for level, shapes in enumerate(detector.anchor_generator.cell_anchors):
             self.register_buffer(f"anchors{level}", shapes.clone())
 
+    def features(self, images: torch.Tensor, sizes: torch.Tensor) -> list[torch.Tensor]:
+        """The pyramid of a batch: [B, C, H, W] of each level, the finest first."""
+        return list(self.backbone(self.normalization(images, sizes)).values())
+
+    def anchors(self, level: int, feature: torch.Tensor, canvas: tuple[int, int]) -> torch.Tensor:
+        """The anchors of a level: float [N, 4] xyxy, in input pixels."""
+        return grid_of_anchors(feature.shape[2], feature.shape[3], canvas, getattr(self, f"anchors{level}"))
+
+
+class _SharedHeadGraph(SingleStageGraph):
+    """Predicts what a detector with one head for all levels predicts in evaluation mode."""
+
     def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Detect objects; as :meth:`sightline.tasks.detection.graph.two_stages.TwoStageGraph.forward`, without masks.
 
         Label 0 may occur, and has no meaning.
         """
         canvas = images.shape[2], images.shape[3]
-        features = list(self.backbone(self.normalization(images, sizes)).values())
+        features = self.features(images, sizes)
         levels = [self._of_level(level, feature, canvas) for level, feature in enumerate(features)]
         boxes, scores, labels = (torch.cat(parts, dim=1) for parts in zip(*levels, strict=True))
         boxes = clip_boxes(boxes, sizes)
         classes = self.head.classification_head.num_classes
         is_class = labels[:, None] == torch.arange(classes, device=labels.device)[None, :, None]
-        kept = self._suppression(boxes, torch.where(is_class, scores[:, None], _REMOVED), self._iou).any(dim=1)
+        kept = self._suppression(boxes, torch.where(is_class, scores[:, None], REMOVED), self._iou).any(dim=1)
         scores, index = best(torch.where(kept, scores, 0.0), self._detections, 0.0)
         found = scores > 0
         return rows_at(boxes, index) * found[..., None], scores, torch.where(found, labels.gather(1, index), 0)
@@ -64,12 +76,12 @@ class _SingleStageGraph(nn.Module):
         self, level: int, feature: torch.Tensor, canvas: tuple[int, int]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The candidates of one level: boxes [B, K, 4], scores [B, K] and labels [B, K]."""
-        anchors = grid_of_anchors(feature.shape[2], feature.shape[3], canvas, getattr(self, f"anchors{level}"))
+        anchors = self.anchors(level, feature, canvas)
         found = self.head([feature])
         scores = self._scores(found)
         classes = scores.shape[2]
         scores = scores.reshape(scores.shape[0], -1)
-        scores, index = best(torch.where(scores > self._threshold, scores, _REMOVED), self._candidates, _REMOVED)
+        scores, index = best(torch.where(scores > self._threshold, scores, REMOVED), self._candidates, REMOVED)
         place = index // classes
         boxes = self._boxes(rows_at(found["bbox_regression"], place), anchors[place])
         return boxes, scores, index % classes
@@ -83,7 +95,7 @@ class _SingleStageGraph(nn.Module):
         raise NotImplementedError
 
 
-class FcosGraph(_SingleStageGraph):
+class FcosGraph(_SharedHeadGraph):
     """Predicts what torchvision's ``FCOS`` predicts in evaluation mode."""
 
     def _scores(self, found: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -95,7 +107,7 @@ class FcosGraph(_SingleStageGraph):
         return torch.cat((center - distance[..., :2], center + distance[..., 2:]), dim=-1)
 
 
-class RetinaNetGraph(_SingleStageGraph):
+class RetinaNetGraph(_SharedHeadGraph):
     """Predicts what torchvision's ``RetinaNet`` predicts in evaluation mode."""
 
     def _scores(self, found: dict[str, torch.Tensor]) -> torch.Tensor:
