@@ -1,4 +1,4 @@
-"""The whole pipeline in the images, by Kubeflow's local runner for containers, with no rights and nothing to write on.
+"""The pipeline of each task in the images, by Kubeflow's local runner for containers, without rights or writable disk.
 
 SIGHTLINE_TEST_IMAGES names them, with a comma: that of record, then that of train.  Docker runs them, or podman where
 DOCKER_HOST names its socket.
@@ -12,7 +12,7 @@ import pytest
 
 import pipeline
 from components import BASE_IMAGE, TRAIN_IMAGE
-from tests.e2e.conftest import TINY
+from tests.tiny_demos import TINY_DEMOS
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +25,9 @@ LOCKED = {
     "shm_size": "1g",
 }
 DATA = """
-sightline demo draw /var/lib/sightline/plates --images 24 --seed 1
+sightline demo draw /var/lib/sightline/photos --kind {kind} --images {images} --seed 1
 sightline data init /var/lib/sightline/data --remote /var/lib/sightline/remote
-sightline data add /var/lib/sightline/plates --dataset plates --version v1
+sightline data add /var/lib/sightline/photos --dataset {kind} --version v1
 """
 
 
@@ -38,12 +38,19 @@ def absent(reason):
     pytest.skip(reason)
 
 
-@pytest.fixture
-def images():
-    named = os.environ.get("SIGHTLINE_TEST_IMAGES", "")
-    if not named:
+@pytest.fixture(scope="module")
+def client():
+    """Docker, with the images under the names that the components know them by."""
+    import docker
+
+    images = os.environ.get("SIGHTLINE_TEST_IMAGES", "")
+    if not images:
         absent("SIGHTLINE_TEST_IMAGES names no images")
-    return named.split(",")
+    base, train = images.split(",")
+    client = docker.from_env()
+    with called(client, {base: BASE_IMAGE, train: TRAIN_IMAGE}):
+        yield client
+    client.close()
 
 
 def folder_of_the_user(path):
@@ -66,25 +73,25 @@ def called(client, names):
 
 
 @pytest.mark.filterwarnings("ignore:.*have no effect in the current local runner")
-def test_the_steps_run_in_the_images_without_any_right(images, tmp_path):
+@pytest.mark.parametrize("task", TINY_DEMOS)
+def test_the_steps_run_in_the_images_without_any_right(task, client, tmp_path):
     import docker
     from kfp import local
 
-    base, train = images
+    demo = TINY_DEMOS[task]
     volume, root = folder_of_the_user(tmp_path / "work"), folder_of_the_user(tmp_path / "kubeflow")
     mounted = {"/var/lib/sightline": volume, "/etc/sightline": folder_of_the_user(tmp_path / "settings")}
     mounts = [docker.types.Mount(place, str(folder), type="bind") for place, folder in mounted.items()]
     settings = mounted["/etc/sightline"] / "settings.yaml"
     settings.write_text("data: {repository: /var/lib/sightline/data}\n")
     os.chown(settings, 1000, 1000)
-    client = docker.from_env()
-    client.containers.run(base, ["sh", "-ec", DATA], mounts=mounts, remove=True, **LOCKED)
+    drawing = DATA.format(kind=demo.kind, images=demo.images)
+    client.containers.run(BASE_IMAGE, ["sh", "-ec", drawing], mounts=mounts, remove=True, **LOCKED)
     local.init(local.DockerRunner(mounts=mounts, **LOCKED), pipeline_root=str(root), raise_on_error=True)
-    overrides = "\n".join([*TINY, "train.processes=2"])
-    with called(client, {base: BASE_IMAGE, train: TRAIN_IMAGE}):
-        pipeline.build(local=True)(dataset_tag="plates_ann_v1", recipe="plates", overrides=overrides)
-    champion = json.loads((volume / "bucket/champions/plates/EIR.json").read_text())
-    assert champion["training_tag"] == "plates_train_v1"
+    overrides = "\n".join([*demo.overrides, "train.processes=2"])
+    pipeline.build(local=True)(dataset_tag=f"{demo.kind}_ann_v1", recipe=demo.recipe, overrides=overrides)
+    champion = json.loads((volume / f"bucket/champions/{demo.champion}.json").read_text())
+    assert champion["training_tag"] == f"{demo.kind}_train_v1"
     assert (volume / champion["uri"].removeprefix("file:///var/lib/sightline/")).is_file()
     (log,) = volume.glob("work/train/*/files/log.txt")
     assert "starting 2 processes" in log.read_text()
