@@ -69,7 +69,7 @@ coverage: $(VENV)/.dev ## run every test and list the lines that no test reaches
 	$(TEST) --cov --cov-report=term
 
 fuzz: $(VENV)/.dev ## fuzz every reader of untrusted input: FUZZ_EXECUTIONS inputs each
-	@for target in labelme configuration manifest object_name model_header; do \
+	@for target in labelme configuration manifest object_name model_header coco yolo csv; do \
 		PYTHONPATH=.:shared $(BIN)/python -m tests.hostile.fuzz $$target --executions $(FUZZ_EXECUTIONS) \
 			2>.fuzz.log || { cat .fuzz.log; exit 1; }; done; rm -f .fuzz.log
 

@@ -22,6 +22,7 @@ from sightline.errors import ConfigurationError, ModelFileError, RepositoryError
 from sightline.models.model_file import card_of
 from sightline.models.safetensors_file import read_metadata
 from sightline.storage.keys import validate_key
+from tests.hostile import format_targets as formats
 
 ROOT = "/root-of-all"
 SIZE = (64, 48)
@@ -163,5 +164,25 @@ TARGETS = {
         ),
         ("__metadata__", "sightline", "dtype", "shape", "data_offsets", "F32", "BF16", "BOOL", "I64", "format",
          "format_version", "PK\x03\x04", "NaN", "\\ud800"),
+    ),
+    "coco": Target(
+        formats.coco,
+        (json.dumps(formats.COCO).encode(), b'{"images": [], "annotations": [], "categories": []}'),
+        ("images", "annotations", "categories", "id", "image_id", "category_id", "segmentation", "bbox", "counts",
+         "size",
+         "iscrowd", "keypoints", "file_name", "width", "labels", "label_sets", "group", "NaN", "1e999", "null", "true",
+         "1.0", "4294967296", "\\u0000", "../", "C:\\\\"),
+    ),
+    "yolo": Target(
+        formats.yolo_dataset,
+        (formats.YOLO_POSE, formats.YOLO_SHAPES),
+        ("names", "nc: ", "path: ", "train: ", "val: ", "kpt_shape", "flip_idx", "kpt_names", "\n---\n", "[", "{", "~",
+         "&a", "*a", "nan", "inf", "1e999", "0x1", "1_0", "images/b.png", "../", "C:\\", "/x/images/b.png", "\ufeff"),
+    ),
+    "csv": Target(
+        formats.csv_table,
+        (formats.TABLE, b"sep=,\r\nfile,age,mask\r\n\"images/b.png\",old,with\r\n"),
+        ("path", "age", "mask", "class", "sep=;", "images/b.png", ";", ",", "\t", "|", '"', "\r\n", "\n", "\ufeff",
+         "\u2028", "\x0b", "\x00", "../", "C:\\", "/"),
     ),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.hostile import format_targets as formats
 from tests.hostile.targets import LABELME, MD5, SHAPE, TARGETS
 
 SOMETHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just(10**400)
@@ -36,6 +37,22 @@ def labelme_file(shapes, rest):
     return as_json({**rest, "shapes": shapes})
 
 
+def coco_file(images, annotations, categories, rest):
+    """A COCO file of which about every second part is as in the seed."""
+    parts = {"images": images, "annotations": annotations, "categories": categories}
+    return as_json({**formats.COCO, **rest, **{name: part for name, part in parts.items() if part}})
+
+
+def yolo_files(description, lines, listed):
+    parts = as_json(description), "\n".join(lines).encode(), "\n".join(listed).encode("utf-8", "surrogatepass")
+    return formats.SEPARATOR.join(parts)
+
+
+def table(rows, delimiter):
+    lines = [delimiter.join(row) for row in (["path", "age", "mask"], *rows)]
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
+
+
 def sections(document, overrides):
     return as_json(document) + b"\n---\n" + "\n".join(overrides).encode()
 
@@ -55,11 +72,26 @@ FIELDS = ["seed", "data.classes", "data.splits.train", "train.iterations", "mode
 OVERRIDES = st.builds(lambda field, value: f"{field}={json.dumps(value)}", st.sampled_from(FIELDS), ANYTHING)
 SECTIONS = st.dictionaries(st.sampled_from(["data", "model", "seed"]), ANYTHING, max_size=2)
 
+ANNOTATIONS = changed(formats.COCO["annotations"][0]) | changed(formats.COCO["annotations"][1])
+YAML = changed({"names": ["car", "bus"], "train": "images/train", "kpt_shape": [2, 3], "flip_idx": [1, 0]})
+NUMBERS = st.sampled_from(["0", "1", "0.5", "-0.1", "2", "nan", "1e999", "x"]) | st.floats(0, 1).map(str)
+LINES = st.lists(NUMBERS, max_size=12).map(" ".join)
+CELLS = st.sampled_from(["images/b.png", "images\\train\\a.png", "old", "with", '"', "", "../a"]) | st.text(max_size=4)
+
 INPUTS = {
     "labelme": st.builds(labelme_file, st.lists(SHAPES, max_size=3) | ANYTHING, changed(LABELME)),
     "configuration": st.builds(sections, SECTIONS, st.lists(OVERRIDES, max_size=3)),
     "manifest": st.lists(ENTRIES | ANYTHING, max_size=5).map(as_json),
     "object_name": PATHS.map(lambda path: path.encode("utf-8", "surrogatepass")),
+    "coco": st.builds(
+        coco_file,
+        st.lists(changed(formats.COCO["images"][0]) | ANYTHING, max_size=2),
+        st.lists(ANNOTATIONS | ANYTHING, max_size=3),
+        st.lists(changed(formats.COCO["categories"][0]) | ANYTHING, max_size=2),
+        changed(formats.COCO),
+    ),
+    "yolo": st.builds(yolo_files, YAML, st.lists(LINES, max_size=3), st.lists(PATHS, max_size=2)),
+    "csv": st.builds(table, st.lists(st.lists(CELLS, max_size=5), max_size=5), st.sampled_from(",;\t|")),
     "model_header": st.builds(
         safetensors, st.dictionaries(NAMES, TENSORS | ANYTHING, max_size=3), st.binary(max_size=20)
     ),

@@ -74,8 +74,13 @@ def check(folder: Path, recipe: str | None, overrides: Sequence[str]) -> None:
         if block:
             click.echo("\n".join(block) + "\n")
     stopping = len(stopping_faults(annotations, data.faults))
-    click.echo(_verdict(len(annotations.faults), stopping) if annotations.faults or not refused else "fix these first")
-    sys.exit(1 if annotations.faults or refused else 0)
+    if not annotations.images and not stopping:
+        click.echo("no image can be used; label images, then check again")
+    else:
+        click.echo(
+            _verdict(len(annotations.faults), stopping) if annotations.faults or not refused else "fix these first"
+        )
+    sys.exit(1 if annotations.faults or refused or not annotations.images else 0)
 
 
 def _data(folder: Path, recipe: str | None, overrides: Sequence[str]) -> Data:

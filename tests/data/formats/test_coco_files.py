@@ -217,3 +217,30 @@ def test_no_text_reaches_pycocotools_unless_it_fills_the_mask(text):
         return
     assert sum(decompressed(encoded["counts"])) == 15
     assert rasterize(encoded, 3, 5).shape == (3, 5)
+
+
+def test_a_mask_of_an_enormous_size_is_a_fault(tmp_path):
+    side = 2**31 - 1
+    coco(tmp_path, annotations=[{"segmentation": {"size": [side, side], "counts": [side * side]}}])
+    assert places(read_folder(tmp_path, objects())) == [("broken_row", "annotations/train.json", "annotation 1")]
+
+
+def test_ids_may_be_written_as_whole_floats(tmp_path):
+    coco(
+        tmp_path,
+        images=(),
+        categories=[{"id": 1.0, "name": "car"}],
+    )
+    document = json.loads((tmp_path / "annotations/train.json").read_text())
+    document["images"] = [{"id": 1.0, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}]
+    document["annotations"] = [{"id": 2.0, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}]
+    (tmp_path / "annotations/train.json").write_text(json.dumps(document))
+    write_image(tmp_path / "images" / "a.jpg")
+    annotations = read_folder(tmp_path, objects())
+    assert places(annotations) == [("broken_row", "annotations/train.json", "images[1]")]
+    assert [one.label for image in annotations.images for one in image.instances] == ["car"]
+
+
+def test_the_usual_folder_decides_between_images_of_one_name(tmp_path):
+    coco(tmp_path, images=("a.jpg", "sub/a.jpg"))
+    assert [image.image for image in read_folder(tmp_path, objects()).images] == ["images/a.jpg", "images/sub/a.jpg"]

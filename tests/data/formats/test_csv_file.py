@@ -154,3 +154,36 @@ def test_a_task_with_objects_and_a_folder_without_a_table_are_refused(tmp_path):
     (tmp_path / "labels.csv").unlink()
     with pytest.raises(DataError, match="no CSV file"):
         read_folder(tmp_path, labels())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\npath;class\nimages/a.jpg;good\nimages/b.jpg;crack\n",  # blank lines first
+        "sep=;\r\npath;class\r\nimages/a.jpg;good\r\nimages/b.jpg;crack\r\n",  # as Excel declares the delimiter
+    ],
+)
+def test_the_delimiter_is_found_below_the_first_line(tmp_path, text):
+    write(tmp_path)
+    (tmp_path / "labels.csv").write_text(text, newline="")
+    annotations = read_folder(tmp_path, labels())
+    assert not annotations.faults
+    assert [image.labels for image in annotations.images] == [("good",), ("crack",)]
+
+
+def test_lines_are_counted_as_editors_count_them(tmp_path):
+    write(
+        tmp_path, "path,class,note", "images/a.jpg,good,x\x0by\u2028z", "images/b.jpg,crack,\x85", "images/z.jpg,good,c"
+    )
+    assert places(read_folder(tmp_path, labels())) == [("missing_image", "labels.csv", "line 4")]
+
+
+def test_faults_are_in_the_order_of_the_lines(tmp_path):
+    write(tmp_path, "path,class", "images/z.jpg,good", ",good", "images/a.jpg,crack,more", "images/b.jpg,")
+    entries = [entry for _, _, entry in places(read_folder(tmp_path, labels())) if entry.startswith("line")]
+    assert entries == ["line 2", "line 3", "line 4", "line 5"]
+
+
+def test_a_header_alone_is_a_fault(tmp_path):
+    write(tmp_path, "path,class")
+    assert places(read_folder(tmp_path, labels())) == [("broken_row", "labels.csv", "")]

@@ -89,3 +89,11 @@ def test_broken_json_is_left_to_the_reader_that_explains_it(tmp_path):
 def test_an_unknown_name_is_refused():
     with pytest.raises(ConfigurationError, match="yolo"):
         FORMATS.load("yollo", "data.format")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"images": [,', "{}".encode("utf-16")])
+def test_broken_annotations_are_not_overlooked(tmp_path, content):
+    write_image(tmp_path / "images" / "a.jpg")
+    (tmp_path / "annotations.json").write_bytes(content)
+    annotations = read_annotations(tmp_path, objects(), classes_known=False)
+    assert [(fault.kind, fault.file) for fault in annotations.faults] == [("broken_json", "annotations.json")]

@@ -192,3 +192,38 @@ def test_a_task_that_classifies_images_is_refused(tmp_path):
     yolo(tmp_path, [])
     with pytest.raises(DataError, match="classifies whole images"):
         read_folder(tmp_path, labels())
+
+
+@pytest.mark.parametrize("names", ["[car, car]", "[car, null]", "[car, '']", "{0: car, 1: car}"])
+def test_names_that_are_missing_or_given_twice_are_faults(tmp_path, names):
+    yolo(tmp_path, ["0 .5 .5 .2 .2"], description=f"names: {names}\ntrain: images/train\n")
+    faults = read_folder(tmp_path, objects(), classes_known=False).faults
+    assert [(fault.kind, fault.file, fault.entry) for fault in faults] == [("broken_row", "data.yaml", "names")]
+
+
+def test_a_split_that_is_no_path_is_a_fault(tmp_path):
+    yolo(tmp_path, ["0 .5 .5 .2 .2"], description="names: [car, bus]\ntrain: [images/train, 5]\nval: 7\n")
+    assert places(read_folder(tmp_path, objects())) == [
+        ("broken_row", "data.yaml", "train"), ("broken_row", "data.yaml", "val"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", ["/content/data/images/train/", "C:\\data\\images\\train\\", "./images/train/"])
+def test_lists_of_datasets_that_were_moved_are_read(tmp_path, prefix):
+    yolo(tmp_path, ["0 .5 .5 .2 .2"], description="names: [car, bus]\ntrain: train.txt\n")
+    (tmp_path / "train.txt").write_text(f"{prefix}a.jpg\r\n")
+    annotations = read_folder(tmp_path, objects())
+    assert not annotations.faults
+    assert [image.split for image in annotations.images] == ["train"]
+
+
+def test_an_empty_list_is_a_fault(tmp_path):
+    yolo(tmp_path, ["0 .5 .5 .2 .2"], description="names: [car, bus]\ntrain: train.txt\n")
+    (tmp_path / "train.txt").write_text("\n")
+    assert places(read_folder(tmp_path, objects())) == [("broken_row", "train.txt", "")]
+
+
+def test_a_label_file_of_two_images_is_a_fault(tmp_path):
+    yolo(tmp_path, ["0 .5 .5 .2 .2"], description="names: [car, bus]\ntrain: images/train\n")
+    write_image(tmp_path / "images" / "train" / "a.png", seed=5)
+    assert places(read_folder(tmp_path, objects())) == [("duplicate_image", "labels/train/a.txt", "")]

@@ -16,6 +16,7 @@ from sightline.data.tools.convert import convert
 from sightline.data.tools.writers.outlines import joined, polygons_of
 from sightline.errors import DataError
 from tests.data.tools.folders import tree, write_class_folders
+from tests.labelled_folder import write_picture
 
 DATA, _ = data_of(None, ())
 SIZE = (80, 60)
@@ -229,3 +230,63 @@ def test_traced_masks_cover_the_same_pixels_and_fill_only_holes(seed, height, wi
         covered = rasterize(polygons, height, width).astype(bool)
         assert covered[mask].all()
         assert found.holes or np.array_equal(covered, mask)
+
+
+def named_coco(root, *names, classes=("dog", "cat")):
+    """A COCO file with one object in every image; the classes take turns."""
+    document = {"images": [], "annotations": [], "categories": [{"id": n, "name": c} for n, c in enumerate(classes)]}
+    for number, name in enumerate(names):
+        (root / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_picture(root / "images" / name, seed=name)
+        document["images"].append({"id": number, "file_name": name})
+        one = {"id": number, "image_id": number, "category_id": number % len(classes), "bbox": [number + 1, 2, 9, 8]}
+        document["annotations"].append(one)
+    (root / "annotations.json").write_text(json.dumps(document), encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize("to", ["yolo", "labelme", "coco"])
+def test_images_that_differ_in_their_extension_alone_keep_their_own_objects(tmp_path, to):
+    source = named_coco(tmp_path / "in", "a.png", "a.jpg", "b.png")
+    convert(source, tmp_path / "out", to, DATA, classes_known=False)
+    before, after = (read_annotations(path, DATA, classes_known=False) for path in (source, tmp_path / "out"))
+    assert not after.faults
+    objects = [
+        sorted((image.sha256, one.label, *map(round, one.bbox)) for image in found.images for one in image.instances)
+        for found in (before, after)
+    ]
+    assert len(objects[0]) == 3
+    assert objects[0] == objects[1]
+
+
+def test_no_image_replaces_another_in_a_class_folder(tmp_path):
+    source = named_coco(tmp_path / "in", "x/y.png", "x_y.png", "dog/z.png", "z.png", classes=("dog",))
+    result = convert(source, tmp_path / "out", "folders", DATA, classes_known=False, max_loss=9)
+    written = tree(tmp_path / "out")
+    assert result.images == len(written) == 4
+    assert set(written.values()) == set(tree(source / "images").values())
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "c:", "a\\b", "x" * 300])
+def test_a_class_that_cannot_be_a_folder_is_refused(tmp_path, name):
+    source = named_coco(tmp_path / "in", "a.png", "b.png", classes=(name, "cat"))
+    with pytest.raises(DataError, match="folder"):
+        convert(source, tmp_path / "out", "folders", DATA, classes_known=False, max_loss=9)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_misspelt_class_folder_is_refused_without_a_recipe(tmp_path):
+    counts = {f"{split}/{name}": 2 for split in ("train", "val", "test") for name in ("crack", "good")}
+    counts["val/crak"] = counts.pop("val/crack")
+    source = write_class_folders(tmp_path / "in", counts)
+    with pytest.raises(DataError, match="crak"):
+        convert(source, tmp_path / "out", "coco", DATA, classes_known=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_cannot_be_part_of_a_version_are_refused(tmp_path):
+    source = write_class_folders(tmp_path / "in", {"crack": 2, "good": 2})
+    (source / "good" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    with pytest.raises(DataError, match=r"link\.jpg"):
+        convert(source, tmp_path / "out", "coco", DATA, classes_known=False)
+    assert not (tmp_path / "out").exists()

@@ -1,5 +1,7 @@
 """Crops: always the target size, never larger than it, and the object in its own aspect ratio."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from sightline.cli.dataset.options import data_of
 from sightline.data.tools.crop import CropRule, crop_annotated, crop_detected, cropped
 from sightline.errors import DataError
 from tests.data.tools.folders import tree
-from tests.data.tools.test_convert import square, write_coco
+from tests.data.tools.test_convert import named_coco, square, write_coco
 from tests.labelled_folder import names, write_images
 
 DATA, _ = data_of(None, ())
@@ -139,3 +141,37 @@ def test_a_taken_output_and_an_empty_source_are_refused(tmp_path):
         crop_annotated(tmp_path / "empty", tmp_path / "out", CropRule(8, 8), DATA, classes_known=False)
     with pytest.raises(DataError, match="no images"):
         crop_detected(tmp_path / "empty", tmp_path / "out", CropRule(8, 8), lambda _: [], max_pixels=10**6)
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "c:", "a\\b", "x" * 300])
+def test_no_class_leads_out_of_the_new_folder(tmp_path, name):
+    source = named_coco(tmp_path / "in", "a.png", "b.png", classes=(name, "cat"))
+    with pytest.raises(DataError, match="folder"):
+        crop_annotated(source, tmp_path / "out", CropRule(16, 16), DATA, classes_known=False)
+    with pytest.raises(DataError, match="folder"):
+        crop_detected(
+            source, tmp_path / "out", CropRule(16, 16), lambda _: [(name, (0, 0, 9, 9))], max_pixels=DATA.max_pixels
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_no_crop_replaces_another(tmp_path):
+    long = "d" * 130 + "/" + "n" * 120 + ".png"
+    source = named_coco(tmp_path / "in", "x/y.png", "x_y.png", "X_Y.png", long, classes=("cat",))
+    (source / "images" / "X_Y.png").rename(source / "images" / "x" / "Z.png")
+    text = (source / "annotations.json").read_text().replace("X_Y.png", "x/Z.png")
+    (source / "annotations.json").write_text(text)
+    result = crop_annotated(source, tmp_path / "out", CropRule(16, 16), DATA, classes_known=False)
+    assert (result.crops["cat"], result.failures) == (4, [])
+    assert len(tree(tmp_path / "out" / "cat")) == 4
+
+
+def test_objects_that_the_policies_leave_out_are_listed(tmp_path):
+    source = named_coco(tmp_path / "in", "a.png", "b.png")
+    document = json.loads((source / "annotations.json").read_text())
+    document["annotations"].append({"id": 2, "image_id": 1, "category_id": 1, "bbox": [5.1, 5.1, 0.2, 0.2]})
+    (source / "annotations.json").write_text(json.dumps(document))
+    result = crop_annotated(source, tmp_path / "out", CropRule(16, 16), DATA, classes_known=False)
+    assert sum(result.crops.values()) == 2
+    (failure,) = result.failures
+    assert "annotation 2" in failure

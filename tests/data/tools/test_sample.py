@@ -109,3 +109,20 @@ def test_all_broken_labelme_files_are_listed(tmp_path):
     assert "000.json" in str(refused.value)
     assert "001.jpg" in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "crack/000.txt"])
+def test_annotations_that_would_stay_behind_are_refused(tmp_path, name):
+    source = write_class_folders(tmp_path / "in", {"crack": 3, "good": 3})
+    (source / name).write_text("path,class\ncrack/000.jpg,good\n")
+    with pytest.raises(DataError, match=name):
+        sample(source, tmp_path / "out", 0.5)
+
+
+def test_what_a_killed_call_left_is_named_and_stays(tmp_path, caplog):
+    source = write_class_folders(tmp_path / "in", {"crack": 3, "good": 3})
+    left = tmp_path / ".out[1].0123456789abcdef.part"
+    left.mkdir()
+    sample(source, tmp_path / "out[1]", 0.5)
+    assert left.name in caplog.text
+    assert left.is_dir()

@@ -233,3 +233,41 @@ def test_a_folder_with_a_coco_file_for_each_split_is_refused_by_their_names(tmp_
         split(source, tmp_path / "out", SplitRule(0.2, 0.1))
     assert not (tmp_path / "out").exists()
     assert split(source / "val.json", tmp_path / "out", SplitRule(0.2, 0.1)).kind == "coco"
+
+
+def test_names_and_labels_of_a_coco_file_of_other_types_are_refused_together(tmp_path):
+    source = write_coco(tmp_path / "in")
+    document = json.loads((source / "instances.json").read_text())
+    document["categories"][0]["name"] = 5
+    document["images"][0]["labels"] = [[1]]
+    document["images"][1]["labels"] = None
+    (source / "instances.json").write_text(json.dumps(document))
+    with pytest.raises(DataError) as caught:
+        split(source, tmp_path / "out", SplitRule())
+    assert "categories[0]" in str(caught.value)
+    assert "images[0]" in str(caught.value)
+    assert "images[1]" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["a_statistics.json", "z_statistics.json"])
+def test_json_of_another_program_beside_the_coco_file_does_not_matter(tmp_path, name):
+    source = write_coco(tmp_path / "in")
+    (source / name).write_text('{"n": 1}')
+    assert split(source, tmp_path / "out", SplitRule()).kind == "coco"
+
+
+def test_unknown_classes_of_all_yolo_label_files_are_listed(tmp_path):
+    source = write_yolo(tmp_path / "in")
+    for name in ("03", "07"):
+        (source / "labels" / f"{name}.txt").write_text("5 0.5 0.5 0.2 0.2\n")
+    with pytest.raises(DataError) as caught:
+        split(source, tmp_path / "out", SplitRule())
+    assert "03.txt" in str(caught.value)
+    assert "07.txt" in str(caught.value)
+
+
+@pytest.mark.parametrize("names", ["[cat, cat]", "[cat, null]", "[cat, '']", "{0: cat, 1: cat}"])
+def test_names_of_yolo_that_are_missing_or_given_twice_are_refused(tmp_path, names):
+    with pytest.raises(DataError):
+        split(write_yolo(tmp_path / "in", names=names), tmp_path / "out", SplitRule())

@@ -1,6 +1,7 @@
 """Synchronizing a COCO file with the images present."""
 
 import json
+import unicodedata
 
 import pytest
 
@@ -50,3 +51,16 @@ def test_other_files_are_not_coco(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(DataError):
         sync(tmp_path / "a.json", tmp_path, tmp_path / "out.json")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("slash", ["/", "\\"])
+def test_names_of_macos_and_windows_are_found(tmp_path, form, slash):
+    name = "강아지 é.jpg"
+    (tmp_path / "images").mkdir()
+    write_picture(tmp_path / "images" / unicodedata.normalize(form, name), seed="a")
+    other = unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], f"images{slash}{name}")
+    document = {"images": [{"id": 1.0, "file_name": other}], "annotations": [], "categories": []}
+    (tmp_path / "coco.json").write_text(json.dumps(document))
+    result = sync(tmp_path / "coco.json", tmp_path, tmp_path / "out.json")
+    assert (result.images, result.removed, result.unlisted) == (1, (), ())

@@ -190,7 +190,8 @@ class CocoFile:
         for id_, (place, entry) in self._by_id("categories", entries, "category").items():
             name, keypoints = entry.get("name"), entry.get("keypoints") or []
             if not isinstance(name, str) or not name.strip():
-                self.faults.append(place.fault("broken_row", "the category has no 'name'", _AGAIN))
+                reason = f"'name' is {str(name)[:40]!r}, expected a name" if name else "the category has no 'name'"
+                self.faults.append(place.fault("broken_row", reason, _AGAIN))
                 continue
             if not isinstance(keypoints, list) or not all(isinstance(one, str) for one in keypoints):
                 self.faults.append(place.fault("broken_row", "'keypoints' is not a list of names", _AGAIN))
@@ -274,7 +275,9 @@ def _sets_of_categories(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _id(value: object) -> int | str | None:
-    """An id; None if the value cannot be one."""
+    """An id; None if the value cannot be one.  JSON does not distinguish 1 and 1.0, and some tools write the latter."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 

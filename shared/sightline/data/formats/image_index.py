@@ -62,7 +62,7 @@ class ImageIndex:
             The path of the image relative to the folder, or None and the fault.
         """
         path = written.replace("\\", "/")
-        if "\0" in written or PureWindowsPath(written).drive or path.startswith("/"):
+        if "\0" in written or is_absolute(written):
             what = "contains a NUL character" if "\0" in written else "is absolute"
             remedy = "write it relative to the annotation file"
             return None, place.fault("unsafe_path", f"image path {shown_path(written)} {what}", remedy)
@@ -76,11 +76,19 @@ class ImageIndex:
             return None, place.fault("unsafe_path", reason, remedy)
         return self._by_end(path, place, hints)
 
+    def find_moved(self, written: str) -> str | None:
+        """The image that is the longest end of an absolute path, as another machine wrote it; None if there is none."""
+        parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".")]
+        ends = ("/".join(parts[start:]) for start in range(len(parts)) if ".." not in parts)
+        return next((found for end in ends if (found := self._by_path.get(_key(end)))), None)
+
     def _by_end(self, path: str, place: Place, hints: Iterable[str]) -> tuple[str | None, Fault | None]:
         end = _key(posixpath.normpath(path))
         fitting = [
             name for name in self._by_name.get(posixpath.basename(end), []) if f"/{_key(name)}".endswith(f"/{end}")
         ]
+        if len(fitting) > 1 and (usual := self._by_path.get(f"images/{end}")):
+            return usual, None
         if len(fitting) > 1:
             preferred = [name for name in fitting if any(hint in PurePosixPath(name).parts for hint in hints)]
             fitting = preferred if len(preferred) == 1 else fitting
@@ -101,6 +109,11 @@ class ImageIndex:
             (name for names in self._by_name.values() for name in names if PurePosixPath(name).stem.casefold() == stem),
             "",
         )
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a path begins at the root of a POSIX or Windows file system."""
+    return path.startswith(("/", "\\")) or bool(PureWindowsPath(path).drive)
 
 
 def folder_hints(file: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sightline.config.data import Data
@@ -77,11 +77,23 @@ def join_readings(readings: Sequence[FileReading], found: Found, data: Data, *, 
 
 
 def _by_file(faults: Iterable[Fault]) -> list[Fault]:
-    """The faults file by file, in the order in which the files first appear."""
+    """The faults file by file, in the order in which the files first appear, and by line."""
     groups: dict[str, list[Fault]] = {}
     for fault in faults:
         groups.setdefault(fault.file, []).append(fault)
-    return [fault for group in groups.values() for fault in group]
+    return [fault for group in groups.values() for fault in _lines_in_order(group)]
+
+
+def _lines_in_order(faults: Sequence[Fault]) -> Iterator[Fault]:
+    """The faults of one file; those of lines by their numbers, all others at their places."""
+    ordered = iter(sorted((fault for fault in faults if _line(fault)), key=_line))
+    return (next(ordered) if _line(fault) else fault for fault in faults)
+
+
+def _line(fault: Fault) -> int:
+    """The line of a fault; 0 if its place is no line."""
+    word, _, number = fault.entry.partition(" ")
+    return int(number) if word == "line" and number.isdecimal() else 0
 
 
 def _label_sets(readings: Iterable[FileReading]) -> dict[str, dict[str, int]]:
@@ -154,7 +166,7 @@ def _report_shared(reading: FileReading, name: str, other: FileReading, other_na
         reason, remedy = f"image {name} is also named by {there}", "keep one of the two"
         remedy = "keep one of the two" if reading.entry else "keep one JSON file for each image"
     else:
-        reason = f"image {name} and {other_name} of {there} differ only in letter case"
+        reason = f"image {name} and {other_name} of {there} differ only in letter case or Unicode form"
         remedy = "rename one of the images, so that the dataset can be checked out on every system"
     reading.faults.insert(0, Fault("duplicate_image", reading.file, None, None, reason, remedy, reading.entry))
     if reading.image is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from sightline import strict_json
 from sightline.data.folder_files import FolderFiles, first_names, list_files, suffix_of
 from sightline.data.formats.coco_files import is_coco
 from sightline.data.formats.csv_file import table_files
@@ -83,7 +84,17 @@ def _json_files(root: Path, files: FolderFiles) -> tuple[list[str], list[str]]:
     others = [name for name in names if name.rpartition(".")[0] not in stems]
     coco = [name for name in others[:_SAMPLED] if is_coco(root / name)]
     labelme = [name for name in others[:_SAMPLED] if name not in coco and _is_labelme(root / name)]
+    if not (beside or labelme or coco):  # broken annotations are not those of another program
+        coco = [name for name in others[:_SAMPLED] if not _is_json(root / name)]
     return [*beside, *labelme], coco
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        strict_json.decode(path.read_bytes(), finite=False)
+    except (OSError, strict_json.JsonError):
+        return False
+    return True
 
 
 def _is_labelme(path: Path) -> bool:

@@ -13,6 +13,9 @@ from sightline.data.rasterizer import encode_runs
 _FIRST = 48
 """Code of the character for 0."""
 
+_MAX_PIXELS = 2**32 - 1
+"""Pixels of a mask that pycocotools can count."""
+
 _MAX_CHARACTERS = 7
 """Characters of one run; seven hold 35 bits."""
 
@@ -36,6 +39,8 @@ def run_lengths(value: Any) -> RunLengthEncoding:  # noqa: ANN401  (whatever JSO
     else:
         raise ValueError("the counts of the mask are neither text nor a list of whole numbers")
     height, width = size
+    if height * width > _MAX_PIXELS:
+        raise ValueError(f"the size of the mask is {size!r}, more than {_MAX_PIXELS:,} pixels")
     if any(run < 0 for run in runs):
         raise ValueError("the mask has a run of negative length")
     if sum(runs) != height * width:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,15 @@ from pathlib import Path
 from sightline.data.annotations import Fault
 from sightline.data.formats.image_index import Place
 from sightline.data.formats.labels import cleaned
+from sightline.plural import counted
 
 SUFFIXES = (".csv", ".tsv")
 DELIMITERS = (",", ";", "\t", "|")
 
 MAX_BYTES = 256 * 1024**2
 """A larger file is rejected unread."""
+
+_DECLARATION = re.compile(r"sep=([,;|\t])\r?\n")
 
 _QUOTED_LENGTH = 100
 """Maximum number of characters of a line in a message."""
@@ -54,8 +59,8 @@ class Table:
 def read_table(root: Path, file: str) -> Table:
     """Read a CSV file with a header.
 
-    The text is UTF-8, with or without a byte order mark; the delimiter is the one of :data:`DELIMITERS` that the header
-    contains most.
+    The text is UTF-8, with or without a byte order mark; the delimiter is the one that a first line such as ``sep=;``
+    declares for Excel, or the one of :data:`DELIMITERS` that the header contains most.
 
     Args:
         root: The annotation folder.
@@ -64,26 +69,31 @@ def read_table(root: Path, file: str) -> Table:
     text, fault = _text(root / file, Place(file))
     if fault is not None:
         return Table(file, (), (), (fault,))
-    delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
-    lines = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    declared = _DECLARATION.match(text)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = declared[1] if declared else max(DELIMITERS, key=first.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: tuple[str, ...] = ()
     faults: list[Fault] = []
     rows: list[Row] = []
     for line, cells in _lines(lines, file):
         if isinstance(cells, Fault):
             faults.append(cells)
+        elif declared and line == 1:
+            continue
         elif not header:
             header, fault = _header(cells, Place(file, f"line {line}"))
             if fault is not None:
                 return Table(file, (), (), (fault,))
         elif len(cells) != len(header):
-            reason = f"it has {len(cells)} columns, expected {len(header)} ({_shown(delimiter.join(cells))})"
+            reason = f"it has {counted(len(cells), 'column')}, expected {len(header)} ({_shown(delimiter.join(cells))})"
             remedy = "correct the line; a value that contains the delimiter must be in quotation marks"
             faults.append(Place(file, f"line {line}").fault("broken_row", reason, remedy))
         else:
             rows.append(Row(line, dict(zip(header, map(cleaned, cells), strict=True))))
-    if not header and not faults:
-        faults.append(Place(file).fault("broken_row", "the file is empty", "write a header and a line for each image"))
+    if not rows and not faults:
+        reason = "no line follows the header" if header else "the file is empty"
+        faults.append(Place(file).fault("broken_row", reason, "write a header and a line for each image"))
     return Table(file, header, tuple(rows), tuple(faults))
 
 

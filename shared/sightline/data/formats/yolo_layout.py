@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -11,8 +12,8 @@ from typing import Any
 from sightline import strict_yaml
 from sightline.config.labels import Keypoints
 from sightline.data.annotations import Fault, SplitName
-from sightline.data.folder_files import FolderFiles, first_names, suffix_of
-from sightline.data.formats.image_index import ImageIndex, Place, shown_path
+from sightline.data.folder_files import FolderFiles, first_names, shown, suffix_of
+from sightline.data.formats.image_index import ImageIndex, Place, is_absolute, shown_path
 from sightline.data.formats.split_names import split_named, split_of_folders
 
 YAML_NAMES = ("dataset.yaml", "data.yaml", "dataset.yml", "data.yml")
@@ -86,7 +87,12 @@ def describe(root: Path, files: FolderFiles) -> YoloDescription:
     for key, value in document.items():
         split = split_named(key) if isinstance(key, str) else None
         if split is not None and value:
-            splits[split] = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+            listed = value if isinstance(value, list) else [value]
+            splits[split] = [one for one in listed if isinstance(one, str) and one]
+            for one in listed:
+                if not isinstance(one, str) or not one:
+                    reason = f"{one!r} is not a path, expected a folder or a list of images"
+                    faults.append(Place(file, split).fault("broken_row", reason, _AGAIN))
     path = document.get("path")
     return YoloDescription(
         file, names, keypoints, values, named, splits or None, path if isinstance(path, str) else "", tuple(faults)
@@ -116,6 +122,7 @@ class Pairing:
         pairs = [(image, label_file(image)) for image in sorted(splits)]
         self.images = [YoloImage(image, text, splits[image]) for image, text in pairs if text in texts]
         self.unlabelled = len(index.images) - len(self.images)
+        self.faults += _shared_label_files(self.images)
         for text in sorted(texts - {label_file(image) for image in index.images}):
             if LABELS in text.split("/")[:-1] and PurePosixPath(text).name != CLASSES_FILE:
                 reason, remedy = "no image has the name of this label file", "add the image, or remove the label file"
@@ -152,12 +159,27 @@ class Pairing:
         self.faults.append(place.fault("broken_row", reason, "correct the path, or remove the split"))
 
     def _of_list(self, file: str, split: SplitName) -> Iterator[str]:
-        for number, line in enumerate(_lines(self._root / file), start=1):
-            found, fault = self._index.find(line.strip(), Place(file, f"line {number}"), [split])
-            if line.strip() and fault is not None:
+        lines = [(number, line.strip()) for number, line in enumerate(_lines(self._root / file), start=1)]
+        if not any(line for _, line in lines):
+            remedy = "write the path of an image on every line, or remove the split"
+            self.faults.append(Place(file).fault("broken_row", "the list names no image", remedy))
+        for number, line in lines:
+            moved = self._index.find_moved(line) if is_absolute(line) else None
+            found, fault = (moved, None) if moved else self._index.find(line, Place(file, f"line {number}"), [split])
+            if line and fault is not None:
                 self.faults.append(fault)
             elif found is not None:
                 yield found
+
+
+def _shared_label_files(images: Sequence[YoloImage]) -> Iterator[Fault]:
+    """A fault for each label file that belongs to several images, such as ``a.jpg`` and ``a.png``."""
+    first: dict[str, str] = {}
+    for one in images:
+        if (other := first.setdefault(one.label_file, one.image)) != one.image:
+            reason = f"it belongs to {shown(other)} and to {shown(one.image)}"
+            remedy = "rename one of the images, and write a label file for it"
+            yield Place(one.label_file).fault("duplicate_image", reason, remedy)
 
 
 def label_file(image: str) -> str:
@@ -213,6 +235,14 @@ def _names(value: object, count: object, place: Place, faults: list[Fault]) -> t
     if not isinstance(value, list) or not value:
         faults.append(place.fault("broken_row", "'names' is not a list of class names", _AGAIN))
         return ()
+    unnamed = [number for number, name in enumerate(value) if name is None or not str(name).strip()]
+    if unnamed:
+        reason = f"class {unnamed[0]} has no name"
+        faults.append(place.fault("broken_row", reason, "name every class"))
+    twice = [name for name, times in Counter(map(str, value)).items() if times > 1 and name.strip()]
+    if twice:
+        reason = f"several classes have the name {', '.join(map(repr, twice))}"
+        faults.append(place.fault("broken_row", reason, "give every class its own name"))
     if count is not None and count != len(value):
         reason = f"nc is {count}, but there are {len(value)} names"
         faults.append(place.fault("broken_row", reason, "correct nc, or complete the names"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from sightline import strict_json
 from sightline.data.folder_files import list_files
+from sightline.data.formats.coco_files import is_coco
 from sightline.data.tools.listing import refuse
 from sightline.errors import DataError
 from sightline.relative_path import fault_in
@@ -56,13 +58,13 @@ def coco_files(source: Path) -> list[Path]:
     """The COCO files that a path means: the file itself, or the JSON files of a folder's top level or ``annotations``.
 
     Returns:
-        The files in order; none if the first one is not COCO.
+        The files in order; JSON files of other programs are left out.
     """
     if source.is_file():
         return [source]
     found = sorted(path for path in source.glob("*.json") if path.is_file()) if source.is_dir() else []
     found = found or sorted(source.glob("annotations/*.json"))
-    return found if found and _is_coco(found[0]) else []
+    return [path for path in found if _is_coco(path)]
 
 
 def coco_file(source: Path) -> Path | None:
@@ -72,6 +74,8 @@ def coco_file(source: Path) -> Path | None:
 
 
 def _is_coco(path: Path) -> bool:
+    if not is_coco(path):
+        return False
     try:
         document = strict_json.decode(path.read_bytes(), finite=False)
     except strict_json.JsonError:
@@ -94,8 +98,7 @@ def read_source(path: Path) -> CocoSource:
     parts = ("images", "annotations", "categories")
     if not isinstance(document, dict) or not all(isinstance(document.get(part), list) for part in parts):
         raise DataError(f"{path} is not a COCO file; expected an object with the lists {', '.join(parts)}")
-    for part in parts:
-        refuse(str(path), list(_entry_faults(document[part], part)))
+    refuse(str(path), [fault for part in parts for fault in _entry_faults(document[part], part)])
     refuse(str(path), list(_reference_faults(document)))
     return CocoSource(path, document)
 
@@ -114,38 +117,57 @@ class ImageFiles:
 
     def __init__(self, folder: Path) -> None:
         self.names = set(list_files(folder).images)
+        self._by_path = {_key(name): name for name in sorted(self.names)}
         self._by_name: dict[str, list[str]] = {}
-        for name in sorted(self.names):
-            self._by_name.setdefault(posixpath.basename(name), []).append(name)
+        for key in self._by_path:
+            self._by_name.setdefault(posixpath.basename(key), []).append(key)
 
     def find(self, file_name: str) -> str | None:
         """The path of an image relative to the folder, or None if it is missing or ambiguous."""
-        for candidate in (file_name, f"images/{file_name}"):
-            if candidate in self.names:
-                return candidate
+        wanted = _key(posixpath.normpath(file_name.replace("\\", "/")))
+        for candidate in (wanted, f"images/{wanted}"):
+            if candidate in self._by_path:
+                return self._by_path[candidate]
         fitting = [
-            name
-            for name in self._by_name.get(posixpath.basename(file_name), [])
-            if f"/{name}".endswith(f"/{file_name}") or f"/{file_name}".endswith(f"/{name}")
+            key
+            for key in self._by_name.get(posixpath.basename(wanted), [])
+            if f"/{key}".endswith(f"/{wanted}") or f"/{wanted}".endswith(f"/{key}")
         ]
-        return fitting[0] if len(fitting) == 1 else None
+        return self._by_path[fitting[0]] if len(fitting) == 1 else None
+
+
+def _key(name: str) -> str:
+    """A path in Unicode's composed form; macOS writes the decomposed one."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def _entry_faults(entries: list[Any], part: str) -> Iterator[str]:
     needed = {"images": ("file_name",), "annotations": ("image_id", "category_id"), "categories": ("name",)}[part]
-    usable = []
+    usable, fields = [], ("id", *needed)
     for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or any(name not in entry for name in ("id", *needed)):
-            yield f"{part}[{index}]: expected an object with {', '.join(('id', *needed))}"
-        elif any(not isinstance(entry[name], int | str) for name in ("id", *needed)):
-            yield f"{part}[{index}]: {', '.join(('id', *needed))} must be numbers or strings"
+        if not isinstance(entry, dict) or any(name not in entry for name in fields):
+            yield f"{part}[{index}]: expected an object with {', '.join(fields)}"
+        elif not all(_is_id(entry[name]) if name.endswith("id") else isinstance(entry[name], str) for name in fields):
+            yield f"{part}[{index}]: expected a whole number or a string as id, and a string as name"
+        elif part == "images" and not _are_ids(entry.get("labels") or []):
+            labels = strict_json.shown(str(entry["labels"]))
+            yield f"images[{index}]: labels is {labels}; expected a list of category ids"
         else:
             usable.append(entry)
-            if part == "images" and (fault := fault_in(str(PurePosixPath(str(entry["file_name"]))))):
-                yield f"images[{index}]: file_name {strict_json.shown(str(entry['file_name']))}: {fault}"
+            if part == "images" and (fault := fault_in(str(PurePosixPath(entry["file_name"].replace("\\", "/"))))):
+                yield f"images[{index}]: file_name {strict_json.shown(entry['file_name'])}: {fault}"
     for value, count in Counter(entry["id"] for entry in usable).items():
         if count > 1:
             yield f"{part}: id {value!r} appears {count} times"
+
+
+def _is_id(value: object) -> bool:
+    """Whether a value is an id; JSON does not distinguish 1 and 1.0."""
+    return isinstance(value, int | str) or (isinstance(value, float) and value.is_integer())
+
+
+def _are_ids(values: object) -> bool:
+    return isinstance(values, list) and all(map(_is_id, values))
 
 
 def _reference_faults(document: Document) -> Iterator[str]:

@@ -20,6 +20,7 @@ from sightline.data.tools.writers.labelme import write_labelme
 from sightline.data.tools.writers.yolo import write_yolo
 from sightline.errors import DataError
 from sightline.logs import Progress
+from sightline.plural import counted
 
 TargetFormat = Literal["labelme", "coco", "yolo", "folders"]
 
@@ -83,7 +84,8 @@ def convert(
     if total > max_loss and not dry_run:
         listed = "\n".join(f"  {what}: {number:,}" for what, number in losses.items())
         raise DataError(
-            f"{source}: as {to}, {total:,} losses, more than the {max_loss:,} allowed; nothing was written:\n{listed}\n"
+            f"{source}: as {to}, {counted(total, 'loss', 'losses')}, more than the {max_loss:,} allowed; nothing was "
+            f"written:\n{listed}\n"
             f"accept them with --max-loss {total}, or choose another format"
         )
     if not dry_run:

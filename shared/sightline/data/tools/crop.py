@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from sightline.config.data import Data
 from sightline.data.annotations import Annotations, LabelledImage
 from sightline.data.folder_files import list_files
 from sightline.data.images import UnreadableImageError, read_image
+from sightline.data.tools.class_folder import folder_names
 from sightline.data.tools.new_folder import new_folder, require_new
 from sightline.data.tools.reading import read_dataset
 from sightline.errors import DataError
@@ -30,6 +32,15 @@ Detect = Callable[[Image.Image], Sequence[tuple[str, Box]]]
 Item = TypeVar("Item")
 
 _QUALITY = 95
+_MAX_STEM_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where the crops of an image are written: the folder of class folders, and the file name with ``{}``."""
+
+    folder: Path
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,7 @@ def crop_annotated(
         dry_run: Whether to crop without writing.
 
     Raises:
-        DataError: The source has faults or no image, or ``out`` exists.
+        DataError: The source has faults or no image, a class cannot be the name of a folder, or ``out`` exists.
         StepError: ``out`` cannot be written.
     """
     require_new(out, source)
@@ -92,16 +103,18 @@ def crop_annotated(
     data = data.model_copy(update={"faults": faults})
     annotations, data = read_dataset(source, data, classes_known=classes_known)
 
+    folder_names(one.label for image in annotations.images for one in image.instances)
+    images = [image for image in annotations.images if image.instances]
+    names = _file_names([image.image for image in images])
+
     def work(image: LabelledImage, folder: Path | None) -> Cropped:
         objects = [(one.label, _corners(one.bbox)) for one in image.instances]
         content: Path | bytes = source / image.image if image.embedded is None else image.embedded
-        return _crop_image(
-            image.image, content, objects, rule, max_pixels=data.max_pixels, split=image.split or "", folder=folder
-        )
+        target = None if folder is None else _Target(folder / (image.split or ""), names[image.image])
+        return _crop_image(image.image, content, objects, rule, max_pixels=data.max_pixels, target=target)
 
-    images = [image for image in annotations.images if image.instances]
     result = _crop_all(source, out, images, work, jobs=data.jobs, dry_run=dry_run)
-    result.failures = [*_unread(annotations), *result.failures]
+    result.failures = [*_unread(annotations, data), *result.failures]
     return result
 
 
@@ -119,7 +132,7 @@ def crop_detected(
         dry_run: Whether to detect and crop without writing.
 
     Raises:
-        DataError: The source has no image, or ``out`` exists.
+        DataError: The source has no image, a class cannot be the name of a folder, or ``out`` exists.
         StepError: ``out`` cannot be written.
     """
     require_new(out, source)
@@ -127,8 +140,11 @@ def crop_detected(
     if not images:
         raise DataError(f"{source} has no images; give the folder that contains them")
 
+    names = _file_names(images)
+
     def work(name: str, folder: Path | None) -> Cropped:
-        return _crop_image(name, source / name, detect, rule, max_pixels=max_pixels, split="", folder=folder)
+        target = None if folder is None else _Target(folder, names[name])
+        return _crop_image(name, source / name, detect, rule, max_pixels=max_pixels, target=target)
 
     return _crop_all(source, out, images, work, jobs=1, dry_run=dry_run)
 
@@ -170,8 +186,10 @@ def _corners(bbox: Box) -> Box:
     return x, y, x + width, y + height
 
 
-def _unread(annotations: Annotations) -> list[str]:
-    return [str(fault) for fault in annotations.faults if fault.kind in ("broken_image", "missing_image")]
+def _unread(annotations: Annotations, data: Data) -> list[str]:
+    """The images and objects that the fault policies leave out."""
+    kinds = {kind for kind, policy in data.faults.model_dump().items() if policy == "drop"} - {"missing_label"}
+    return [str(fault) for fault in annotations.faults if fault.kind in kinds]
 
 
 def _crop_all(
@@ -210,8 +228,7 @@ def _crop_image(
     rule: CropRule,
     *,
     max_pixels: int,
-    split: str,
-    folder: Path | None,
+    target: _Target | None,
 ) -> Cropped:
     """Decode one image and write the crops of its objects."""
     result = Cropped()
@@ -230,8 +247,9 @@ def _crop_image(
             continue
         crop = cropped(image, (left, top, right, bottom), rule)
         result.crops[label] += 1
-        if folder is not None:
-            _save(crop, folder / split / label.replace("/", "_") / _file_name(name, number))
+        folder = folder_names([label])[label]
+        if target is not None:
+            _save(crop, target.folder / folder / target.name.format(number))
     return result
 
 
@@ -240,10 +258,23 @@ def _clipped(box: Box, size: tuple[int, int]) -> Box:
     return max(left, 0.0), max(top, 0.0), min(right, float(size[0])), min(bottom, float(size[1]))
 
 
-def _file_name(name: str, number: int) -> str:
-    path = PurePosixPath(name.replace("/", "_"))
-    suffix = ".jpg" if path.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif") else ".png"
-    return f"{path.name}-{number}{suffix}"
+def _file_names(images: Sequence[str]) -> dict[str, str]:
+    """Image -> the name of its crops, with ``{}`` for the number of the object; no two images have the same."""
+    taken: set[str] = set()
+    names = {}
+    for image in images:
+        suffix = ".jpg" if PurePosixPath(image).suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif") else ".png"
+        stem = next(one for one in _stems(image) if one.casefold() not in taken)
+        taken.add(stem.casefold())
+        names[image] = stem.replace("{", "{{").replace("}", "}}") + "-{}" + suffix
+    return names
+
+
+def _stems(image: str) -> Iterator[str]:
+    """Names for the crops of an image, short enough for every file system."""
+    flat = image.replace("/", "_").encode()[-_MAX_STEM_BYTES:].decode(errors="ignore")
+    yield flat
+    yield from (f"{flat}-{number}" for number in itertools.count(2))
 
 
 def _save(crop: Image.Image, path: Path) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from sightline.data.annotations import Fault
-from sightline.data.folder_files import FolderFiles, list_files
+from sightline.data.folder_files import FolderFiles, first_names, list_files, suffix_of
+from sightline.data.formats.csv_file import table_files
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES, parse
+from sightline.data.formats.yolo_layout import label_file
 from sightline.errors import DataError
 from sightline.plural import counted
 
@@ -71,15 +73,29 @@ def list_items(root: Path) -> Listing:
     """List a folder of labelme files, or of class folders if it has no JSON file.
 
     Raises:
-        DataError: It is not a folder, has no labeled image, images outside class folders, or labelme files that cannot
-            be used; the message lists them.
+        DataError: It is not a folder, has no labeled image, images outside class folders, label files of other formats,
+            or labelme files that cannot be used; the message lists them.
     """
     found = list_files(root)
     found.require_accepted()
+    _refuse_other_formats(found)
     listing = _labelme(found) if found.annotation_files else _folders(found)
     if not listing.items:
         raise DataError(f"{root} has no labeled images; expected class folders with images, or labelme files")
     return listing
+
+
+def _refuse_other_formats(found: FolderFiles) -> None:
+    """Refuse label files that would be left behind, because they are not read here."""
+    texts = {name for name in found.files if suffix_of(name) == ".txt"}
+    labels = [label for image in found.images if (label := label_file(image)) in texts]
+    tables = [] if found.annotation_files else [name for name in table_files(found) if "/" not in name]
+    for names, what in ((labels, "YOLO label file"), (tables, "CSV file")):
+        if names:
+            raise DataError(
+                f"{found.root} has {first_names(names, what, limit=3)}; expected class folders or labelme files. "
+                "Convert it first with sightline dataset convert, or move the files away if the folders are the classes"
+            )
 
 
 def refuse(where: str, faults: Sequence[str]) -> None:

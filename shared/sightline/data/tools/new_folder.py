@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import logging
 import os
 import secrets
 import shutil
@@ -11,6 +13,8 @@ from pathlib import Path
 
 from sightline.errors import DataError, StepError
 from sightline.files import sync_folder
+
+_log = logging.getLogger(__name__)
 
 
 def require_new(out: Path, source: Path | None = None) -> None:
@@ -44,6 +48,7 @@ def new_folder(out: Path, source: Path | None = None) -> Iterator[Path]:
         StepError: It cannot be written.
     """
     require_new(out, source)
+    _report_left_over(out)
     part = out.parent / f".{out.name[:64]}.{secrets.token_hex(8)}.part"
     try:
         part.mkdir(parents=True)
@@ -61,6 +66,12 @@ def new_folder(out: Path, source: Path | None = None) -> Iterator[Path]:
             f"cannot write {out}: {error.strerror or error}; nothing was left there: free some space or fix the "
             "permissions, then run the same command again"
         ) from error
+
+
+def _report_left_over(out: Path) -> None:
+    """Name the hidden folders of killed calls, which nothing else shows; they are never deleted unasked."""
+    for left in sorted(out.parent.glob(f".{glob.escape(out.name[:64])}.*.part")):
+        _log.warning("%s is left over from a call that was killed, or still being written; it can be deleted", left)
 
 
 def copy_file(source: Path, target: Path) -> None:

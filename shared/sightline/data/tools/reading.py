@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sightline.config.data import Data
 from sightline.config.labels import Keypoints, LabelSet, class_names
 from sightline.data.annotations import Annotations
+from sightline.data.folder_files import list_files
 from sightline.data.formats.registry import read_annotations
 from sightline.data.tools.listing import refuse
 from sightline.data.tools.yolo_source import find_yolo
@@ -27,12 +29,14 @@ def read_dataset(source: Path, data: Data, *, classes_known: bool) -> tuple[Anno
         The annotations, and ``data`` with the classes, label sets and keypoints.
 
     Raises:
-        DataError: There are faults whose policy is ``error``, or no image; the message lists the faults.
+        DataError: There are faults whose policy is ``error``, files that cannot be part of a version, or no image; the
+            message lists them.
     """
     if not classes_known:
         # A tool needs no second class, and no label of every image.
         data = data.model_copy(update={"faults": data.faults.model_copy(update={"missing_label": "drop"})})
     annotations, data = describe_dataset(source, data, classes_known=classes_known)
+    list_files(source).require_accepted()
     stopping = [str(fault) for fault in annotations.faults if getattr(data.faults, fault.kind) == "error"]
     refuse(str(source), stopping)
     return annotations, data
@@ -50,7 +54,10 @@ def describe_dataset(source: Path, data: Data, *, classes_known: bool) -> tuple[
     if not classes_known:
         data = _described(source, annotations, data)
         if data.label_sets or data.keypoints.names:
-            annotations = read_annotations(source, data)
+            # Misspellings only show while the classes are not known.
+            spelling = [fault for fault in annotations.faults if fault.kind == "unknown_label"]
+            again = read_annotations(source, data)
+            annotations = replace(again, faults=[*spelling, *again.faults])
     if not annotations.images:
         faults = [str(fault) for fault in annotations.faults]
         refuse(f"{source} has no image that can be used", faults or ["no image is labeled"])

@@ -105,7 +105,7 @@ def _split_coco(coco: CocoSource, source: Path, out: Path, rule: SplitRule, dry_
             name or "",
             root / (name or ""),
             frozenset(names[one["category_id"]] for one in shown[image["id"]])
-            | frozenset(names[id_] for id_ in image.get("labels", ()) if id_ in names),
+            | frozenset(names[id_] for id_ in image.get("labels") or () if id_ in names),
         )
         for image, name in zip(images, found, strict=True)
     ]
@@ -122,7 +122,8 @@ def _split_coco(coco: CocoSource, source: Path, out: Path, rule: SplitRule, dry_
 
 
 def _split_yolo(yolo: YoloSource, out: Path, rule: SplitRule, dry_run: bool) -> SplitSummary:
-    members = [Member(one.image, yolo.root / one.image, yolo.classes_of(one)) for one in yolo.items]
+    shown = zip(yolo.items, yolo.classes(), strict=True)
+    members = [Member(one.image, yolo.root / one.image, classes) for one, classes in shown]
     splits = assign(members, rule)
     rests = [_without_split(item.rest) for item in yolo.items]
     _refuse_collisions([f"{one}/{rest}" for one, rest in zip(splits, rests, strict=True)])

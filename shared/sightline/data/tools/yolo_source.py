@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -52,23 +53,28 @@ class YoloSource:
     names: dict[int, str]
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def classes_of(self, item: YoloItem) -> frozenset[str]:
-        """The classes of the objects of an image.
+    def classes(self) -> list[frozenset[str]]:
+        """The classes of the objects of every image.
 
         Raises:
-            DataError: A line does not begin with a known class number; the message lists all of them.
+            DataError: Lines do not begin with a known class number; the message lists them.
         """
+        faults: list[str] = []
+        found = [self._read_classes(item, faults) for item in self.items]
+        refuse(str(self.root), faults)
+        return found
+
+    def _read_classes(self, item: YoloItem, faults: list[str]) -> frozenset[str]:
         if not item.labels:
             return frozenset()
         lines = (self.root / item.labels).read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        found, faults = set(), []
+        found = set()
         for number, line in enumerate(lines, start=1):
             first = line.split()[0] if line.split() else ""
             if first.isdecimal() and int(first) in self.names:
                 found.add(self.names[int(first)])
             elif first:
-                faults.append(f"{item.labels}: line {number}: class {first!r} is not 0 to {len(self.names) - 1}")
-        refuse(str(self.root), faults)
+                faults.append(f"{item.labels}: line {number}: class {first!r} is not one of {_ranges(self.names)}")
         return frozenset(found)
 
 
@@ -118,6 +124,17 @@ def yolo_yaml(names: Mapping[int, str], splits: Sequence[str], settings: Mapping
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
+def _ranges(numbers: Iterable[int]) -> str:
+    """Numbers for a message, such as ``0-3, 7``."""
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and ranges[-1][-1] == number - 1:
+            ranges[-1][1:] = [number]
+        else:
+            ranges.append([number])
+    return ", ".join("-".join(map(str, one)) for one in ranges)
+
+
 def _as_list(names: Mapping[int, str]) -> list[str]:
     return [names.get(number, str(number)) for number in range(max(names, default=-1) + 1)]
 
@@ -143,9 +160,17 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _names(names: object, root: Path, texts: set[str]) -> dict[int, str]:
     if isinstance(names, list):
-        return {number: str(name) for number, name in enumerate(names)}
-    if isinstance(names, dict) and all(str(number).isdecimal() for number in names):
-        return {int(number): str(name) for number, name in names.items()}
+        names = dict(enumerate(names))
+    if isinstance(names, dict) and names and all(str(number).isdecimal() for number in names):
+        numbered = {int(number): "" if name is None else str(name).strip() for number, name in names.items()}
+        faults = [f"class {number} has no name" for number, name in numbered.items() if not name]
+        faults += [
+            f"{times} classes are named {name!r}"
+            for name, times in Counter(numbered.values()).items()
+            if times > 1 and name
+        ]
+        refuse(str(root), faults)
+        return numbered
     if "classes.txt" in texts:
         lines = (root / "classes.txt").read_text(encoding="utf-8-sig").splitlines()
         return {number: line.strip() for number, line in enumerate(lines) if line.strip()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,15 +36,28 @@ def name_of(image: LabelledImage) -> str:
     return "/".join(parts)
 
 
-def names_of(images: Sequence[LabelledImage]) -> list[str]:
-    """A distinct path for every image, below its split if it has one."""
+def names_of(images: Sequence[LabelledImage], *, distinct_stems: bool = False) -> list[str]:
+    """A distinct path for every image, below its split if it has one.
+
+    Args:
+        images: The images.
+        distinct_stems: Whether paths also differ without their extension, because every image gets a file of its own.
+    """
     taken: set[str] = set()
     names = []
     for image in images:
-        name = next(one for one in _candidates(image) if one.casefold() not in taken)
-        taken.add(name.casefold())
+        keys = ((_key(name, distinct_stems), name) for name in _candidates(image))
+        key, name = next((key, name) for key, name in keys if key not in taken)
+        taken.add(key)
         names.append(name)
     return names
+
+
+def distinct(name: str, taken: set[str]) -> str:
+    """The path, with a number if it is taken already; it is taken then."""
+    numbered = next(one for one in _numbered(name) if _key(one, False) not in taken)
+    taken.add(_key(numbered, False))
+    return numbered
 
 
 def box_polygon(instance: Instance) -> bool:
@@ -71,6 +85,16 @@ def own_group(image: LabelledImage) -> bool:
 
 def _candidates(image: LabelledImage) -> Iterator[str]:
     prefix = f"{image.split}/" if image.split else ""
-    yield prefix + name_of(image)
-    stem, dot, suffix = name_of(image).rpartition(".")
-    yield from (f"{prefix}{stem}-{number}{dot}{suffix}" for number in itertools.count(2))
+    return _numbered(prefix + name_of(image))
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    stem, dot, suffix = name.rpartition(".")
+    yield from (f"{stem}-{number}{dot}{suffix}" for number in itertools.count(2))
+
+
+def _key(name: str, without_suffix: bool) -> str:
+    """Equal for paths that are one file on macOS and Windows."""
+    name = name.rpartition(".")[0] if without_suffix else name
+    return name.casefold() if name.isascii() else unicodedata.normalize("NFC", name).casefold()

@@ -32,7 +32,7 @@ def write_labelme(images: Sequence[LabelledImage], data: Data) -> WrittenDataset
         data: Names of the keypoints.
     """
     written = WrittenDataset()
-    for image, name in zip(images, names_of(images), strict=True):
+    for image, name in zip(images, names_of(images, distinct_stems=True), strict=True):
         written.images[name] = image
         written.texts[str(PurePosixPath(name).with_suffix(".json"))] = json.dumps(
             _document(image, PurePosixPath(name).name, data), ensure_ascii=False, indent=2, allow_nan=False

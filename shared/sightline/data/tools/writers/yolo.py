@@ -30,7 +30,7 @@ def write_yolo(images: Sequence[LabelledImage], data: Data) -> WrittenDataset:
     kind = kind_of(images)
     numbers = {name: number for number, name in enumerate(data.classes)}
     written = WrittenDataset()
-    for image, path in zip(images, names_of(images), strict=True):
+    for image, path in zip(images, names_of(images, distinct_stems=True), strict=True):
         written.images[f"images/{path}"] = image
         lines = [_line(instance, numbers[instance.label], image, kind, written.losses) for instance in image.instances]
         label_file = PurePosixPath("labels", path).with_suffix(".txt")
