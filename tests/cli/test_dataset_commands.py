@@ -1,9 +1,11 @@
 """``sightline dataset`` as a person types it: the commands one after another, dry runs, and bad input."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 
 from sightline.cli import cli
 from tests.data.tools.folders import tree, write_class_folders
@@ -43,6 +45,18 @@ def test_the_story_of_the_face_tools(tmp_path):
     assert "wrote 30 files" in restored
     assert tree(tmp_path / "back").items() <= before.items()
     assert tree(source) == before
+
+
+@pytest.mark.parametrize("arguments", [("sample", "--fraction", 1), ("split",), ("check",)])
+def test_columns_are_aligned_below_korean_names(tmp_path, arguments):
+    source = write_class_folders(tmp_path / "in", {"균열 있음": 12, "good": 12})
+    if arguments == ("check",):
+        said = CliRunner().invoke(cli, ["check", str(source)]).output
+    else:
+        said = run(arguments[0], source, tmp_path / "out", *arguments[1:])
+    rows = [line for line in said.splitlines() if line.startswith(("  균열", "  '균열", "  good", "  'good"))]
+    assert len(rows) == 2, said
+    assert len({cell_len(re.match(r".*?\d+", row)[0]) for row in rows}) == 1, said
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,16 @@ def test_lines_fit_80_columns(clock, capsys, device):
         assert len(line) <= 80, line
 
 
+def test_a_loss_of_one_part_is_logged_once(clock, said):
+    paced = Pace(100, CPU, for_gpu=False)
+    values = {"loss": 1.25, "loss_keypoint": 1.25, "learning_rate": 1e-4, "images_per_second": 4.0}
+    values |= {"memory_gb": 1.0, "data_wait": 0.1}
+    paced.log(values)
+    assert "keypoint" not in said.text
+    paced.log(values | {"loss_box": 0.5})
+    assert "keypoint 1.25 box 0.50" in said.text
+
+
 def test_a_training_says_where_it_runs_first_and_how_long_it_takes(tmp_path, monkeypatch, said):
     monkeypatch.setattr(pace, "PATIENCE_SECONDS", 0.0)
     run(tmp_path, TINY_TRAIN.model_copy(update={"iterations": 2, "log_every": 2, "warmup_iterations": 1}))

@@ -65,6 +65,16 @@ def test_nothing_it_leaves_speaks_of_objects(world):
     for text in (page, index):
         shown = re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
         assert "accuracy" in shown
-        assert re.findall(r".{60}(?:box_AP|mask_AP|EIR|IoU|detection).{60}", shown) == []
+        assert re.findall(r".{60}(?:box_AP|mask_AP|EIR|IoU|detection|instances).{60}", shown) == []
     predictions = json.loads(next(path for path in results if path.name == "predictions.json").read_text())
     assert set(predictions["images"][0]) == {"image", "labelled", "classes", "probabilities"}
+
+
+def test_every_image_has_a_class_of_a_label_set_however_improbable(world):
+    """The drawn classes are those that were measured; a score threshold would leave some out."""
+    found = next(path for path in world.bucket.glob("results/**/predictions.json"))
+    for image in json.loads(found.read_text())["images"]:
+        for name, chosen in image["classes"].items():
+            assert world.sets[name][1] or len(chosen) == 1
+    page = (world.work / "runs" / world.last / "report" / "index.html").read_text()
+    assert "score \N{GREATER-THAN OR EQUAL TO}" not in page

@@ -23,15 +23,15 @@ def test_a_chart_takes_its_colours_from_the_page():
 def test_every_value_is_in_the_chart_for_the_pages_script():
     chart = line_chart("a", "Loss", LINES, x_label="iteration", y_label="nats")
     assert 'data-values="1:3 2:2 3:1"' in chart.svg
-    assert 'data-chart="56 408 1 3"' in chart.svg
+    assert 'data-chart="66 408 1 3"' in chart.svg
     assert chart.rows == [["1", "3", "1"], ["2", "2", ""], ["3", "1", "0.5"]]
 
 
 def test_a_line_is_where_its_axis_says():
     line = Series("l", [0.0, 50.0, 100.0], [0.0, 0.5, 1.0])
     chart = line_chart("a", "T", [line], x_label="x", y_label="y", y_limits=(0, 1), x_limits=(0, 100))
-    assert 'd="M56,190L232,101L408,12"' in chart.svg
-    assert '<text class="tick up" x="50" y="193.5">0</text>' in chart.svg
+    assert 'd="M66,190L237,101L408,12"' in chart.svg
+    assert '<text class="tick up" x="60" y="193.5">0</text>' in chart.svg
     assert '<text class="tick" x="408.0" y="205">100</text>' in chart.svg
 
 
@@ -52,7 +52,7 @@ def test_a_line_of_one_point_and_a_flat_line_are_drawn():
 
 def test_a_marked_place_says_what_it_is():
     chart = line_chart("a", "T", LINES, x_label="x", y_label="y", mark=(2.5, "best <F1>"))
-    assert '<path class="mark" d="M320,12V190"/>' in chart.svg
+    assert '<path class="mark" d="M322.5,12V190"/>' in chart.svg
     assert "best &lt;F1&gt;" in chart.svg
 
 
@@ -94,17 +94,23 @@ def test_series_beyond_the_palette_are_dashed():
 
 def test_a_history_gives_a_chart_for_each_kind_of_value():
     history = [
-        {"iteration": 20, "loss_mask": 0.5, "loss": 1.0, "learning_rate": 0.1, "images_per_second": 4.0},
-        {"iteration": 40, "loss_mask": 0.4, "loss": 0.8, "learning_rate": 0.1, "images_per_second": 5.0},
+        {"iteration": 20, "loss_mask": 0.5, "loss_box": 0.5, "loss": 1.0, "learning_rate": 0.1, "images_per_second": 4},
+        {"iteration": 40, "loss_mask": 0.4, "loss_box": 0.4, "loss": 0.8, "learning_rate": 0.1, "images_per_second": 5},
         {"iteration": 40, "val/mask_AP": 0.31},
     ]
     charts = {chart.title: [name for name, _, _ in chart.legend] for chart in history_charts(history)}
     assert charts == {
-        "Loss": ["loss", "loss mask"],
+        "Loss": ["loss", "loss mask", "loss box"],
         "Validation": ["mask_AP"],
         "Learning rate": ["learning_rate"],
         "Images per second": ["images_per_second"],
     }
+
+
+def test_a_loss_of_one_part_is_drawn_once():
+    history = [{"iteration": step, "loss": 1.0 / step, "loss_keypoint": 1.0 / step} for step in (20, 40)]
+    (chart,) = history_charts(history)
+    assert [name for name, _, _ in chart.legend] == ["loss"]
 
 
 def test_a_history_without_values_gives_no_chart():

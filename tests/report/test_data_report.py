@@ -33,6 +33,15 @@ def test_a_class_without_instances_counts_as_none(tmp_path, open_page):
     page.has("cat 5", "dog 0", "Nothing was left out")
 
 
+def test_classes_of_whole_images_are_counted_in_images(tmp_path, open_page):
+    counts = {"train": {"cat": 5, "dog": 7}}
+    report = DataReport("d", "v1", "a", "t", "c", ["cat", "dog"], {"train": 12}, counts, counted="images")
+    write_data_report(tmp_path / "report.html", report)
+    page = open_page(tmp_path / "report.html")
+    page.has("Images of each class in each split.", "class images train", "cat 5", "dog 7")
+    assert "nstances" not in page.text
+
+
 def test_an_empty_dataset_has_a_report(tmp_path, open_page):
     write_data_report(tmp_path / "r.html", DataReport("d", "v1", "a", "t", "c", [], {}, {}))
     open_page(tmp_path / "r.html").has("d v1")

@@ -33,11 +33,23 @@ def test_every_kind_of_change_has_its_section(tmp_path):
     )
     assert re.findall(r'<section class="card" id="(\w+)"', text) == ["relabelled", "removed", "moved"]
     assert re.findall(r"</b> · (.*)</div>|</b> · (.*)</figcaption>", text) == [
-        ("cat → &lt;dog&gt; · + &lt;dog&gt;", ""), ("", "no objects"), ("", "train → val"),
+        ("cat → &lt;dog&gt; · added: &lt;dog&gt;", ""), ("", "no objects"), ("", "train → val"),
     ]  # fmt: skip
     assert "train → val" in text
     assert len(re.findall("<img src=", text)) == 2 + 1 + 1
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
+
+
+def test_labels_of_images_and_removed_objects_are_named(tmp_path):
+    one, other = (picture(tmp_path, f"{name}.png") for name in "ab")
+    text = page_of(
+        tmp_path,
+        [compared(one, labels=("crack", "old")), compared(other, thing(), thing("<dog>", x=9.0))],
+        [compared(one, labels=("old", "cut")), compared(other, thing())],
+    )
+    assert re.findall(r"</b> · (.*?)</div>", text) == [
+        "label: crack → cut", "removed: &lt;dog&gt; · 1 object unchanged",
+    ]  # fmt: skip
 
 
 def test_equal_versions_say_so(tmp_path):

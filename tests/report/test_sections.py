@@ -62,6 +62,49 @@ def test_the_lowest_error_is_the_best(tmp_path):
     assert (summary.best("accuracy"), summary.best("calibration_error")) == (0.6, 0.1)
 
 
+def test_the_metrics_that_select_models_come_first(tmp_path):
+    metrics = dict.fromkeys(
+        ["warmth", "calibration_error", "auroc", "f1_macro", "accuracy/mask", "joint_accuracy"], 0.5
+    )
+    models = {"best": {"metrics": {**metrics, "accuracy": 0.5, "box_AP_small": 0.1}}}
+    (tmp_path / "summary.json").write_text(json.dumps({"format": 2, "models": models}))
+    names = read_summary(tmp_path).metric_names
+    assert names == ["accuracy", "joint_accuracy", "f1_macro", "auroc", "warmth", "calibration_error"]
+
+
+def test_a_class_shows_only_the_lines_that_it_has(tmp_path, open_page):
+    tides = SECTIONS[2].model_copy(update={
+        "lines": {"sea": {"sea/north": [0.0, 1.0]}, "lake": {"lake/north": [1.0, 0.5], "lake/east": [1.0, 0.0]}},
+        "values": {"sea": {"sea/north": 0.75}, "lake": {"lake/north": 0.5, "lake/east": 0.25}},
+    })  # fmt: skip
+    write_evaluation_report(tmp_path / "page.html", written(tmp_path, {"best": [tides]}))
+    page = open_page(tmp_path / "page.html")
+    page.has("Height over time; the number is range.", "sea/north 0.75", "lake/north 0.50", "lake/east 0.25")
+    small = [line for line in page.source.splitlines() if 'data-name="lake height"' in line]
+    assert len(small) == 2
+    assert all("var(--series-1)" in line and "dashed" not in line for line in small)
+    assert "(dashed)" not in page.text
+
+
+def test_lines_of_the_same_classes_are_told_apart(tmp_path, open_page):
+    tides = SECTIONS[2].model_copy(update={"lines": {"high": {"north": [0.0, 1.0]}, "low": {"north": [0.0, 0.5]}},
+                                           "values": {"high": {"north": 0.75}, "low": {}}})  # fmt: skip
+    write_evaluation_report(tmp_path / "page.html", written(tmp_path, {"best": [tides]}))
+    page = open_page(tmp_path / "page.html")
+    page.has("the number is range, high / low.", "low (dashed)", "north 0.75 / \N{EN DASH}")
+
+
+def test_predictions_without_a_score_threshold_name_none(tmp_path, open_page):
+    drawn = [{"image": "a.png", "model": "best", "truth": "t.jpg", "prediction": "p.jpg"}]
+    images = [ImagesSection(id="predictions", title="Predictions")]
+    for threshold in (0.4, 0):
+        folder = written(tmp_path, {"best": images}, drawn=drawn, score_threshold=threshold)
+        write_evaluation_report(tmp_path / "page.html", folder)
+        caption = "prediction of best, score \N{GREATER-THAN OR EQUAL TO} 0.4"
+        assert (caption in open_page(tmp_path / "page.html").text) == (threshold > 0)
+        open_page(tmp_path / "page.html").has("prediction of best")
+
+
 def written(folder, models, **more):
     document = {
         "format": 2,

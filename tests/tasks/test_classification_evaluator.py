@@ -204,5 +204,16 @@ def test_kubeflow_gets_the_confusion_matrix_and_the_roc_curve(tmp_path):
     assert all(0 <= point["confidenceThreshold"] <= 1 for point in points)
     assert len(artifact.metadata["confusionMatrix"]["rows"]) == 3
     json.dumps(artifact.metadata)
+    several = write_coco(tmp_path, 12, sets=SEVERAL)
+    measured = evaluator(SEVERAL).measure(several, predict(several, wrong={(3, "shape")}), 0.5).document()
+    summary["models"]["best"] = {"sha256": "1", **measured}
+    names, matrix = Finished("{}", summary=summary).confusion
+    single = [name for name in class_names(SEVERAL) if not name.startswith("marks/")]  # an image may have several marks
+    assert names == single
+    assert np.sum(matrix) == 2 * 12
+    assert np.trace(matrix) == 2 * 12 - 1
+    shapes = sum(name.startswith("shape/") for name in names)
+    assert not np.any(np.array(matrix)[:shapes, shapes:])
+    assert not np.any(np.array(matrix)[shapes:, :shapes])
     plain = {"models": {"best": {"sha256": "1", "sections": []}}, "selections": [{"candidate_sha256": "1"}]}
     assert Finished("{}", summary=plain).roc == ([], [], [])

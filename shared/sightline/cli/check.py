@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from sightline.cli.columns import padded, widest
 from sightline.cli.data_added import folder_lines
 from sightline.cli.suggested_classes import CLASSIFICATION, PLATES, fit_a_command_line, suggested_settings
 from sightline.config.data import AUTO_FORMAT, Data, Faults
@@ -138,11 +139,11 @@ def _label_lines(annotations: Annotations, data: Data, classes_known: bool) -> l
     targets = LabelMap(data, classes_known=classes_known)
     meant = {label: targets.target(label) for label in labels}
     shown = {label: _shown(label) for label in labels}
-    width = max(map(len, shown.values()), default=0)
+    width = widest(shown.values())
     lines = ["labels"] if labels else []
     for label, count in labels.items():
         alias = f"  -> {_shown(meant[label])}" if meant[label] != label else ""
-        lines.append(f"  {shown[label]:<{width}}{count:>7}{alias}")
+        lines.append(f"  {padded(shown[label], width)}{count:>7}{alias}")
     if classes_known:
         unused = [name for name in data.classes if name not in meant.values()]
         noun = "an image" if data.label_sets else f"a {_OBJECTS.get(annotations.format, 'object')}"

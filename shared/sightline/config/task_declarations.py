@@ -85,6 +85,7 @@ class TaskDeclaration:
         needs: The labels that it trains on: objects, objects with keypoints, or labels of whole images.
         check: Module and function that takes a configuration, and rejects one that the task cannot use, before anything
             is trained; imported on use.  Empty: nothing to check.
+        scored: Whether a score threshold decides which of its predictions count.
     """
 
     settings: str
@@ -95,6 +96,7 @@ class TaskDeclaration:
     families: Mapping[str, str] = field(default_factory=dict)
     needs: Needs = "objects"
     check: str = ""
+    scored: bool = True
 
     @property
     def network(self) -> type[Network]:
@@ -118,6 +120,10 @@ class TaskDeclaration:
     def networks(self) -> list[type[Network]]:
         """The settings classes of all its networks, the default first."""
         return [self.network, *map(_imported, self.families.values())]
+
+    def shown_from(self, score_threshold: float) -> float:
+        """The lowest score of predictions that evaluate and test draw; 0 if no threshold decides which ones count."""
+        return score_threshold if self.scored else 0.0
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -187,6 +193,16 @@ def known_metrics(tasks: Iterable[str] = ()) -> dict[str, Metric]:
     """
     names = [name for name in tasks if name in DECLARATIONS] or task_names()
     return {metric.name: metric for name in names for metric in task_declaration(name).metrics}
+
+
+def counted_by_class(task: str) -> Literal["images", "instances"]:
+    """What the numbers of a class count: images if the task labels whole images.
+
+    Args:
+        task: Name of a task; those of other releases count instances.
+    """
+    classified = task in DECLARATIONS and task_declaration(task).needs == "image_labels"
+    return "images" if classified else "instances"
 
 
 def headline_metrics(task: str = "") -> list[Metric]:

@@ -151,6 +151,7 @@ class Pace:
             duration_text(self.seconds_left),
         )
         names = [name.removeprefix("loss_") for name in values if name.startswith("loss_")]
+        names = names if len(names) > 1 else []  # a single part is the loss itself
         parts = " ".join(f"{self._short_names.get(name, name)} {values[f'loss_{name}']:.2f}" for name in names)
         load = f"wait {100 * values['data_wait']:.0f} % RAM {values['memory_gb']:.1f} GB"
         if "gpu_memory_gb" in values:

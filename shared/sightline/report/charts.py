@@ -22,7 +22,7 @@ MAX_ROWS = 12
 """Maximum number of rows in the table of values below a chart."""
 
 _WIDTH, _HEIGHT = 420, 232
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 12, 12, 42
 _TICKS = 6
 
 
@@ -200,7 +200,7 @@ def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str, x_ticks: Sequence[fl
         parts.append(f'<text class="tick" x="{at}" y="{bottom + 15}">{_tick(value)}</text>')
     parts.append(f'<text class="axis" x="{(_LEFT + right) / 2:g}" y="{_HEIGHT - 6}">{escape(x_label)}</text>')
     middle = (_TOP + bottom) / 2
-    parts.append(f'<text class="axis" transform="translate(12 {middle:g}) rotate(-90)">{escape(y_label)}</text>')
+    parts.append(f'<text class="axis" transform="translate(10 {middle:g}) rotate(-90)">{escape(y_label)}</text>')
     return parts
 
 

@@ -14,6 +14,11 @@ NOTE = (
     "relative error is divided by the square root of the object's area."
 )
 
+_COLOURS = (
+    "The first keypoints of the flip pairs (left) and their limbs are orange, the second ones (right) blue; hidden "
+    "keypoints are white."
+)
+
 
 def sigma_note(sigmas: Sequence[float], *, uniform: bool) -> str:
     """What the sigmas of OKS are, for pages."""
@@ -39,7 +44,7 @@ def keypoint_sections(values: Mapping[str, Any]) -> list[Section]:
             title="Per keypoint",
             link="Keypoints",
             head="keypoint",
-            lead="Visible and hidden ones. Errors are means over objects with a detection; the relative error is "
+            lead="Visible and hidden keypoints. Errors are means over objects with a detection; the relative error is "
             "divided by the square root of the object's area.",
             missing="No labeled keypoints.",
             counts=["count"],
@@ -74,5 +79,5 @@ def keypoint_sections(values: Mapping[str, Any]) -> list[Section]:
             },
             value_name="AP50",
         ),
-        DRAWN_IMAGES,
+        DRAWN_IMAGES.model_copy(update={"lead": f"{_COLOURS} {DRAWN_IMAGES.lead}"}),
     ]

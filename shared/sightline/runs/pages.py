@@ -63,6 +63,7 @@ def _write_pages(config: Config, document: RunDocument, folder: Path) -> None:
         page = RunPage(
             run_id=document.run_id,
             name=document.name,
+            task=_task(document),
             recipe=document.recipe,
             overrides=document.overrides,
             dataset_tag=document.dataset_tag,
@@ -185,6 +186,10 @@ def _drawn_links(results: Mapping[StepName, Mapping[str, Any]], page_folder: Pat
     return links
 
 
+def _task(document: RunDocument) -> str:
+    return str(document.configuration.get("task", DEFAULT_TASK))
+
+
 def _summary(work: Path, document: RunDocument) -> RunSummary:
     journal = read_journal(work, document.run_id)
     results = {
@@ -198,7 +203,7 @@ def _summary(work: Path, document: RunDocument) -> RunSummary:
     selections = evaluated.selections if evaluated else []
     found = evaluated is not None and journal["evaluate"].state == "reused"
     link = f"{document.run_id}/report/index.html"
-    task = str(document.configuration.get("task", DEFAULT_TASK))
+    task = _task(document)
     return RunSummary(
         run_id=document.run_id,
         started=datetime.fromisoformat(document.started),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sightline.config.digest import config_digest, step_key
 from sightline.config.metric_choice import check_select_by
 from sightline.config.schema import Config
-from sightline.config.task_declarations import known_metrics
+from sightline.config.task_declarations import known_metrics, task_declaration
 from sightline.data.label_schema import keypoint_schema
 from sightline.data.repository.checkout import Checkout
 from sightline.data.tags import DatasetTag
@@ -340,7 +340,7 @@ class _Evaluation:
         """Draw images, and write ``summary.json`` and the report; returns the summary."""
         if files.exists():
             shutil.rmtree(files)
-        threshold = self._config.evaluate.score_threshold
+        threshold = task_declaration(self._config.task).shown_from(self._config.evaluate.score_threshold)
         shown: dict[str, dict[int, Prediction]] = {}
         for entry in self._contenders:
             if entry.sha256 not in {other.sha256 for other in self._contenders if other.name in shown}:

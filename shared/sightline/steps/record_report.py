@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from sightline.config.schema import Config
+from sightline.config.task_declarations import counted_by_class
 from sightline.data.formats.coco import CocoAnnotation, CocoImage
 from sightline.data.images import read_image
 from sightline.data.recording.filling import SPLITS
@@ -57,6 +58,7 @@ def write_report(folder: Path, published: PublishedSet, source: Checkout, config
             groups=len({image.tied for image in found.images}),
             near_duplicate_groups=_near_duplicate_groups(found),
             previous=_previous(history, previous, found),
+            counted=counted_by_class(config.task),
             examples=_examples(history, training, published, source, config.data.max_pixels),
         )
     write_data_report(folder / "report.html", report)

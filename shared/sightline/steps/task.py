@@ -73,10 +73,19 @@ class Finished:
     def confusion(self) -> tuple[list[str], list[list[int]]]:
         """Class names and matrix of the best candidate by the first metric that selects; rows are true classes.
 
-        If there are several, such as one for each label set, it is the first.  Both are empty if the task has none.
+        An artifact of Kubeflow has one matrix, so those of several label sets become its diagonal blocks, with the
+        label set in each name.  Both are empty if the task has none.
         """
         found = [section for section in self._best_sections if section["kind"] == "confusion"]
-        return (found[0]["labels"], found[0]["matrix"]) if found else ([], [])
+        if len(found) == 1:
+            return found[0]["labels"], found[0]["matrix"]
+        names = [f"{one['id'].removeprefix('confusion-')}/{label}" for one in found for label in one["labels"]]
+        matrix: list[list[int]] = []
+        for one in found:
+            before = len(matrix)
+            after = len(names) - before - len(one["labels"])
+            matrix += [[0] * before + row + [0] * after for row in one["matrix"]]
+        return names, matrix
 
     @property
     def roc(self) -> tuple[list[float], list[float], list[float]]:

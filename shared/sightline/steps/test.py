@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
 from sightline.config.schema import Config
-from sightline.config.task_declarations import known_metrics
+from sightline.config.task_declarations import known_metrics, task_declaration
 from sightline.data.label_schema import keypoint_schema
 from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
@@ -122,6 +122,7 @@ class _Test:
         self._root = source.path
         self._truth = read_split(source, "test")
         self._classes = class_names(self._truth)
+        self._shown_from = task_declaration(config.task).shown_from(config.test.score_threshold)
         self._evaluator = open_evaluator(
             config.task, config.reading, names_by_id(self._truth), keypoint_schema(self._truth)
         )
@@ -135,7 +136,7 @@ class _Test:
             "format": SUMMARY.format,
             "training_tag": self._tag,
             "split": "test",
-            "score_threshold": self._config.test.score_threshold,
+            "score_threshold": self._shown_from,
             "images": len(self._truth["images"]),
             "classes": self._classes,
             "models": {},
@@ -254,7 +255,7 @@ class _Test:
                 found = predictor.predict(source.read(), source.id)
                 if shared is not None:
                     (found,) = shared.translated([found])
-                sure = found.above(self._config.test.score_threshold)
+                sure = found.above(self._shown_from)
                 seen.append(_Seen(source.name, found, sure, self._evaluator.describe(sure, brief=True)))
         seconds = time.monotonic() - began
         return seen, len(sources) / seconds if sources else 0.0
@@ -271,7 +272,7 @@ class _Test:
         return {
             "format": FIRST_FORMAT,
             "model": {"sha256": subject.sha256, "uri": subject.uri},
-            "score_threshold": self._config.test.score_threshold,
+            "score_threshold": self._shown_from,
             "images": [
                 {"image": entry.name, "labelled": entry.found.image_id > 0, **entry.described} for entry in seen
             ],

@@ -49,5 +49,5 @@ def command(
     for kind, number in found.faults.items():
         click.echo(f"  {kind}: {number:,} (list them with sightline check {folder})")
     pages = f"{out}" + (f" and {json_path}" if json_path else "")
-    contents = f"{counted(found.images, 'image')}, {counted(found.objects, 'object')}"
+    contents = counted(found.images, "image") + (f", {counted(found.objects, 'object')}" if found.objects else "")
     click.echo(done(f"{pages}: {contents} in {counted(len(found.classes), 'class', 'classes')}", dry_run=dry_run))

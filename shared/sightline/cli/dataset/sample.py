@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sightline.cli.columns import padded, widest
 from sightline.cli.dataset.options import done, dry_run_option, out_argument, seed_option, source_argument
 from sightline.plural import counted
 
@@ -28,9 +29,10 @@ def command(source: Path, out: Path, fraction: float, seed: int, *, dry_run: boo
     from sightline.data.tools.sample import sample
 
     result = sample(source, out, fraction, seed, dry_run=dry_run)
-    width = max(len(label or _UNLABELED) for label in result.chosen)
+    width = widest(label or _UNLABELED for label in result.chosen)
     for label, count in result.chosen.items():
-        click.echo(f"  {label or _UNLABELED:<{width}}  {count:,} of {counted(result.available[label], 'image')}")
+        name = padded(label or _UNLABELED, width)
+        click.echo(f"  {name}  {count:,} of {counted(result.available[label], 'image')}")
     if result.other:
         click.echo(f"not copied: {counted(len(result.other), 'file')} that belong to no labeled image")
     click.echo(done(f"{counted(sum(result.chosen.values()), 'image')} to {out}", dry_run=dry_run))

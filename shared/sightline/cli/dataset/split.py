@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sightline.cli.columns import padded, widest
 from sightline.cli.dataset.options import done, dry_run_option, out_argument, seed_option, source_argument
 from sightline.plural import counted
 
@@ -40,8 +41,8 @@ def command(
     from sightline.data.tools.split import split
 
     result = split(source, out, SplitRule(val, test, seed, group_pattern, near_duplicates), dry_run=dry_run)
-    width = max(len(name) for name in ("images", *result.classes))
+    width = widest(("images", *result.classes))
     click.echo("  " + " " * width + "".join(f"{one:>8}" for one in SPLITS))
     for name, counts in (*result.classes.items(), ("images", result.images)):
-        click.echo(f"  {name:<{width}}" + "".join(f"{counts[one]:>8,}" for one in SPLITS))
+        click.echo(f"  {padded(name, width)}" + "".join(f"{counts[one]:>8,}" for one in SPLITS))
     click.echo(done(f"{counted(sum(result.images.values()), 'image')} ({result.kind}) to {out}", dry_run=dry_run))

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sightline.config.hooks import Pictures
+from sightline.config.task_declarations import task_declaration
 from sightline.data.label_schema import keypoint_schema
 from sightline.data.loading.dataset import read_listed_image
 from sightline.engine.hooks.base import Hook
@@ -77,7 +78,7 @@ class PicturesHook(Hook):
         training.tracker.log_images(training.iteration, "val/truth and prediction", shown)
         if training.is_last or training.state.best_iteration == training.iteration:
             for section in evaluator.measure(truth, training.predictions, SCORE).sections:
-                if isinstance(section, CurvesSection):
+                if isinstance(section, CurvesSection) and section.x_label == "recall":  # not a ROC curve
                     self._show_curves(training, section)
 
     def _image(self, training: Training, evaluator: Evaluator, place: int) -> TrackedImage:
@@ -85,9 +86,10 @@ class PicturesHook(Hook):
         listed = validation.truth["images"][place]
         image = read_listed_image(validation.root, listed, validation.max_pixels)
         annotations = [one for one in validation.truth["annotations"] if one["image_id"] == listed["id"]]
+        lowest = task_declaration(training.card.task).shown_from(SCORE)
         pair = [
             evaluator.draw_truth(image, annotations, listed.get("labels", ())),
-            evaluator.draw(image, training.predictions[place].above(SCORE)),
+            evaluator.draw(image, training.predictions[place].above(lowest)),
         ]
         both = _side_by_side(pair)
         both.thumbnail((2 * LONGER_SIDE, LONGER_SIDE))

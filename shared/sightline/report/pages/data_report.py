@@ -72,6 +72,7 @@ class DataReport:
         groups: Number of distinct groups of images that must stay in one split.
         near_duplicate_groups: Number of groups with several images because of near-duplicates.
         previous: Changes since the previous version; None for a first version.
+        counted: What ``instances`` counts: ``images`` if classes are labels of whole images.
         examples: Drawn examples, a dozen or two, because the page embeds them all.
     """
 
@@ -93,6 +94,7 @@ class DataReport:
     groups: int = 0
     near_duplicate_groups: int = 0
     previous: PreviousVersion | None = None
+    counted: str = "instances"
     examples: list[Example] = field(default_factory=list)
 
 

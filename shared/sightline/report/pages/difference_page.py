@@ -72,7 +72,7 @@ def write_difference_page(path: Path, before: str, after: str, comparison: Compa
 
 def _sections(comparison: Comparison, ids: dict[str, int]) -> list[_Section]:
     kinds = (
-        ("relabelled", "Relabeled", "Only objects that changed are drawn.", False),
+        ("relabelled", "Relabeled", "Of the objects, only those that changed are drawn.", False),
         ("added", "Added", "Images that only the second version has, with all objects.", True),
         ("removed", "Removed", "Images that only the first version has, with all objects.", True),
         ("replaced", "Replaced", "The image file differs, the annotations are the same.", False),
@@ -121,11 +121,16 @@ def _changes(changed: ChangedImage) -> list[str]:
     new = Counter(item.label for item in changed.new) - Counter(name for _, name in renamed.elements())
     texts = [_times(f"{name} → {other}", n) for (name, other), n in sorted(renamed.items())]
     texts += [f"redrawn: {_times(name, n)}" for name, n in sorted((gone & new).items())]
-    texts += [f"- {_times(name, n)}" for name, n in sorted((gone - new).items())]
-    texts += [f"+ {_times(name, n)}" for name, n in sorted((new - gone).items())]
-    texts += [f"label - {name}" for name in one.labels if name not in other.labels]
-    texts += [f"label + {name}" for name in other.labels if name not in one.labels]
+    texts += [f"removed: {_times(name, n)}" for name, n in sorted((gone - new).items())]
+    texts += [f"added: {_times(name, n)}" for name, n in sorted((new - gone).items())]
+    if set(one.labels) != set(other.labels):
+        texts.append(f"label: {_own_labels(one, other)} → {_own_labels(other, one)}")
     return texts + ([f"{counted(changed.kept, 'object')} unchanged"] if changed.kept else [])
+
+
+def _own_labels(one: ComparedImage, other: ComparedImage) -> str:
+    """The labels that only the first of two versions of an image has."""
+    return ", ".join(name for name in one.labels if name not in other.labels) or "none"
 
 
 def _renamed(changed: ChangedImage) -> Counter[tuple[str, str]]:

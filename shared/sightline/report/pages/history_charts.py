@@ -49,9 +49,11 @@ _Y_LABELS = {
 def history_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
     """Charts of losses, validation metrics, learning rate and speed; charts without values are left out."""
     names = list(dict.fromkeys(name for entry in history for name in entry))
+    parts = [name for name in names if name.startswith("loss_")]
     validation = {f"val/{name}" for name in charted_metrics()}
     groups = {
-        "Loss": [*(["loss"] if "loss" in names else []), *(name for name in names if name.startswith("loss_"))],
+        # A single part is the loss itself.
+        "Loss": ["loss", *(parts if len(parts) > 1 else [])] if "loss" in names else parts,
         # More lines could not be told apart; the table of models shows all metrics.
         "Validation": [name for name in names if name in validation],
         "Learning rate": [name for name in names if name == "learning_rate"],

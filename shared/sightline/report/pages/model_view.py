@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from sightline.report.charts import Chart, Series, line_chart
+from sightline.report.charts import SERIES_COLOURS, Chart, Series, line_chart
 from sightline.report.pages.summary import DrawnImage, Summary
 from sightline.report.sections import (
     DRAWN_IMAGES,
@@ -37,7 +37,7 @@ class ClassCurve:
 
     Attributes:
         name: Name of the class.
-        paths: Name of the line -> SVG path data in a square of 100 x 100; empty if there is no curve.
+        paths: Name of a line of this class -> SVG path data in a square of 100 x 100; empty if there is no curve.
         values: Name of the line -> the number beside it; None if it was not measured.
     """
 
@@ -55,12 +55,16 @@ class CurvesView:
         mean: Chart of the mean over all classes.
         curves: One entry per class that has a curve; if there are too many, the classes with the lowest numbers.
         hidden: Number of classes that have a curve and are not in ``curves``.
+        shared: Whether a class has several lines, so that all but the first are dashed.
+        colours: Name of the line -> the index of its color.
     """
 
     section: CurvesSection
     mean: Chart
     curves: list[ClassCurve]
     hidden: int
+    shared: bool
+    colours: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,27 +210,32 @@ def _line(name: str, values: Sequence[float | None], *, dashed: bool = False) ->
 
 def _curves(section: CurvesSection, key: str) -> CurvesView | None:
     names = dict.fromkeys(name for curves in section.lines.values() for name in curves)
-    curves = [
-        ClassCurve(
-            name,
-            {line: curve_path(of_class.get(name, [])) for line, of_class in section.lines.items()},
-            {line: section.values.get(line, {}).get(name) for line in section.lines},
-        )
-        for name in names
-    ]
-    mean = _mean(section, f"{key} mean")
+    shared = len(names) < sum(len(of_class) for of_class in section.lines.values())
+    curves = [_class_curve(section, name, everything=shared) for name in names]
+    mean = _mean(section, f"{key} mean", dashed=shared)
     if mean is None:
         return None
     shown = curves if len(curves) <= MAX_CLASSES else sorted(curves, key=_lowest_value)[:MAX_CLASSES]
-    return CurvesView(section, mean, shown, len(curves) - len(shown))
+    colours = {line: place % SERIES_COLOURS for place, line in enumerate(section.lines)}
+    return CurvesView(section, mean, shown, len(curves) - len(shown), shared, colours)
 
 
-def _mean(section: CurvesSection, key: str) -> Chart | None:
+def _class_curve(section: CurvesSection, name: str, *, everything: bool) -> ClassCurve:
+    """The curve of one class: all lines, or only those that have the class."""
+    lines = [line for line, of_class in section.lines.items() if everything or name in of_class]
+    return ClassCurve(
+        name,
+        {line: curve_path(section.lines[line].get(name, [])) for line in lines},
+        {line: section.values.get(line, {}).get(name) for line in lines},
+    )
+
+
+def _mean(section: CurvesSection, key: str, *, dashed: bool) -> Chart | None:
     lines: list[Series] = []
     for name, curves in section.lines.items():
         columns = list(zip(*curves.values(), strict=False))
         if columns:
-            lines.append(_line(name, [sum(column) / len(column) for column in columns], dashed=bool(lines)))
+            lines.append(_line(name, [sum(column) / len(column) for column in columns], dashed=dashed and bool(lines)))
     if not lines:
         return None
     return line_chart(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from sightline.config.digest import StepName
-from sightline.config.task_declarations import headline_metrics, reading_metrics
+from sightline.config.task_declarations import DEFAULT_TASK, counted_by_class, headline_metrics, reading_metrics
 from sightline.errors import DataError
 from sightline.report.charts import Chart
 from sightline.report.page import reason_of, write_page
@@ -78,6 +78,7 @@ class RunPage:
             ``train``, ``evaluate`` and ``test``; steps without a result are absent.
         files: Local folder of the files of each step, by the same names: record's ``report.html``, train's
             ``history.json``, evaluate's and test's ``summary.json`` with the drawn images that it names.
+        task: Name of the task.
         name: Title of the page if it is not ``run_id``, such as the name of the run in Kubeflow.
     """
 
@@ -103,6 +104,7 @@ class RunPage:
     links: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[StepName, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[StepName, Path] = field(default_factory=dict)
+    task: str = DEFAULT_TASK
     name: str = ""
 
 
@@ -137,6 +139,7 @@ def write_run_page(path: Path, run: RunPage) -> None:
         read_metrics=reading_metrics(),
         record=run.results.get("record"),
         classes=_classes(run, evaluate),
+        counted=counted_by_class(run.task),
         train=run.results.get("train"),
         data_report=_data_report(run, faults),
         charts=_charts(run, faults),

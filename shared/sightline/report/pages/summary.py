@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sightline import strict_json
+from sightline.config.task_declarations import known_metrics
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import DataError
 from sightline.report.page import reason_of
@@ -79,7 +80,11 @@ class DrawnImage(_Part):
 
 
 class Summary(_Part):
-    """The contents of ``summary.json``, and the folder that its paths are relative to."""
+    """The contents of ``summary.json``, and the folder that its paths are relative to.
+
+    Attributes:
+        score_threshold: Lowest score of drawn predictions; 0: all are drawn; None in older documents.
+    """
 
     folder: Path
     training_tag: str = ""
@@ -99,8 +104,8 @@ class Summary(_Part):
 
     @property
     def at_score(self) -> str:
-        """The score threshold of drawn predictions, as text."""
-        return at_score(self.score_threshold)
+        """The score threshold of drawn predictions, as text; empty if there was none."""
+        return "" if self.score_threshold == 0 else at_score(self.score_threshold)
 
     def drawn_by(self, model: str) -> list[DrawnImage]:
         """The drawn images of a model, most mistakes first."""
@@ -115,9 +120,11 @@ class Summary(_Part):
 
     @property
     def metric_names(self) -> list[str]:
-        """All metrics of the models except those by object size, in order of first occurrence."""
+        """The metrics of the models, most important first; without those by object size and of single label sets."""
         names = dict.fromkeys(name for model in self.models.values() for name in model.metrics)
-        return [name for name in names if not name.endswith(("_small", "_medium", "_large"))]
+        declared = [name for name in known_metrics() if name in names]
+        shown = dict.fromkeys([*declared, *names])
+        return [name for name in shown if not name.endswith(("_small", "_medium", "_large")) and "/" not in name]
 
     def best(self, metric: str) -> float | None:
         """The best value of a metric among the models: the lowest of an error (``..._error``), else the highest."""

@@ -28,6 +28,7 @@ DECLARATION = TaskDeclaration(
     },
     check="sightline.tasks.classification.check:check_classifier",
     needs="image_labels",
+    scored=False,
 )
 """Metrics of each label set by itself, such as ``accuracy/mask``, are computed too, but select no models: their names
 depend on the dataset.  ``calibration_error`` selects none either, because lower is better."""

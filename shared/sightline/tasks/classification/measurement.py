@@ -32,9 +32,9 @@ _SHOWN_WRONG = 200
 
 _COLUMNS = ["precision", "recall", "f1", "auroc", "average_precision"]
 _NOTE = (
-    "The class of an image is the most probable one. In label sets with two classes or with any number of classes, the "
-    "thresholds decide that were chosen on the val split, where they give the highest F1. Means over classes leave out "
-    "classes without an image in the split; a class that is never predicted has precision 0. The calibration error has "
+    "The class of an image is the most probable one; in label sets with two classes, or with several classes per "
+    "image, thresholds decide, chosen for the highest F1 on the val split. Means over classes leave out classes "
+    "without an image in the split; a class that is never predicted has precision 0. The calibration error has "
     f"{CALIBRATION_BINS} bins."
 )
 
@@ -104,8 +104,11 @@ def _names(results: LabelSetResults, *, several: bool) -> list[str]:
 
 def _roc(results: Sequence[LabelSetResults], scores: Sequence[ClassificationScores]) -> list[Section]:
     """The curve of all decisions together, or of the second of two classes, and the curve of each class."""
+    several = len(results) > 1
     curves = {
-        one.schema.name: {one.schema.classes[column]: curve.true_positive_rates for column, curve in scored.roc.items()}
+        one.schema.name: {
+            _names(one, several=several)[column]: curve.true_positive_rates for column, curve in scored.roc.items()
+        }
         for one, scored in zip(results, scores, strict=True)
         if scored.roc
     }
@@ -143,7 +146,8 @@ def _roc(results: Sequence[LabelSetResults], scores: Sequence[ClassificationScor
             lines=curves,
             values={
                 one.schema.name: {
-                    name: row.get("auroc") for name, row in zip(one.schema.classes, scored.per_class, strict=False)
+                    name: row.get("auroc")
+                    for name, row in zip(_names(one, several=several), scored.per_class, strict=False)
                 }
                 for one, scored in zip(results, scores, strict=True)
                 if scored.roc

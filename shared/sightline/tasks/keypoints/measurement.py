@@ -16,7 +16,7 @@ from sightline.report.keypoint_sections import NOTE, keypoint_sections, sigma_no
 from sightline.report.sections import Remark
 from sightline.tasks.evaluators import Measurement
 
-_GIVEN = " The boxes of the objects were given, so that nothing is said about finding them."
+_GIVEN = " The boxes of the objects were given, so these numbers do not cover detection."
 
 
 def measure_keypoints(
