@@ -54,6 +54,11 @@ def command() -> None:
     help="How small, tilted, blurred, noisy and faint the plates are; only for plates.  [default: easy]",
 )
 @click.option(
+    "--figures",
+    type=click.IntRange(1, 3),
+    help="Largest number of figures in an image; only for figures.  [default: 3]",
+)
+@click.option(
     "--size",
     metavar="WxH",
     callback=_image_size,
@@ -69,6 +74,7 @@ def draw(
     images: int,
     seed: int,
     difficulty: Difficulty | None,
+    figures: int | None,
     size: tuple[int, int] | None,
     start: int,
     prefix: str,
@@ -88,6 +94,10 @@ def draw(
         if kind != "plates":
             raise click.UsageError(f"--difficulty is only for --kind plates, not for {kind}")
         options["difficulty"] = difficulty
+    if figures is not None:
+        if kind != "figures":
+            raise click.UsageError(f"--figures is only for --kind figures, not for {kind}")
+        options["most"] = figures
     written = generator.draw_dataset(
         folder, images=images, seed=seed, size=size or generator.DEFAULT_SIZE, start=start, prefix=prefix, **options
     )

@@ -24,7 +24,12 @@ DEFAULT_SIZE = (384, 288)
 
 _LAYOUT = Layout("figures", {"": ("jpg", "json")})
 _EFFECTS = Effects(blur_sigma=(0.0, 0.35), light=0.5, exposure=(-0.25, 0.2), noise_sigma=(1.0, 5.0))
-_COUNTS, _SHARES = (1, 2, 3), (0.4, 0.35, 0.25)
+MOST = 3
+"""Default of the largest number of figures in an image."""
+
+_SHARES = {1: 0.4, 2: 0.35, 3: 0.25}
+"""Shares of the images with that many figures, unless fewer are allowed."""
+
 _HEIGHTS = {1: (0.62, 0.98), 2: (0.55, 0.85), 3: (0.5, 0.72)}
 """Height of a standing figure, as a share of the image's height, by the number of figures."""
 
@@ -51,23 +56,26 @@ class FigureTruth:
     visibility: NDArray[np.int64]
 
 
-def draw_image(seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE) -> tuple[Image.Image, list[FigureTruth]]:
+def draw_image(
+    seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE, most: int = MOST
+) -> tuple[Image.Image, list[FigureTruth]]:
     """Draw one image; the same arguments give the same image.
 
     Args:
         seed: Seed of the dataset, 0 to 2**32 - 1.
         index: Index of the image in the dataset, from 0; images are independent of each other.
         size: Width and height in pixels, 96 to 4096 each.
+        most: Largest number of figures, 1 to 3.
 
     Returns:
-        The RGB image and one to three figures, the farthest first.
+        The RGB image and its figures, one at least, the farthest first.
 
     Raises:
         DataError: An argument is out of range.
     """
     check_image(seed, index, size)
     rng = np.random.default_rng([seed, index])
-    placed = _place_figures(rng, size)
+    placed = _place_figures(rng, size, most)
     obstacles = [_obstacle(rng, placed[-1][0])] if rng.random() < _OBSTACLE_SHARE else []
     canvas = paint_background(rng, size)
     for each, _ in placed:
@@ -84,7 +92,14 @@ def draw_image(seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE) -> t
 
 
 def draw_dataset(
-    folder: Path, *, images: int, seed: int, size: tuple[int, int] = DEFAULT_SIZE, start: int = 0, prefix: str = ""
+    folder: Path,
+    *,
+    images: int,
+    seed: int,
+    size: tuple[int, int] = DEFAULT_SIZE,
+    start: int = 0,
+    prefix: str = "",
+    most: int = MOST,
 ) -> list[Path]:
     """Draw images of figures and their labelme annotations into a folder.
 
@@ -98,6 +113,7 @@ def draw_dataset(
         size: Width and height in pixels, 96 to 4096 each.
         start: Index of the first image; image ``i`` does not depend on it.
         prefix: Prefix of the file names, before the index.
+        most: Largest number of figures in an image, 1 to 3.
 
     Returns:
         The annotation files in the order of their images, which are in the same folder.
@@ -108,7 +124,7 @@ def draw_dataset(
     check_image(seed, start, size)
 
     def draw(index: int, name: str) -> dict[str, bytes]:
-        image, truths = draw_image(seed, index, size)
+        image, truths = draw_image(seed, index, size, most)
         shapes = [shape for group, truth in enumerate(truths, start=1) for shape in _shapes(truth, group)]
         return {f"{name}.jpg": jpeg(image), f"{name}.json": labelme_json(f"{name}.jpg", size, shapes)}
 
@@ -123,9 +139,9 @@ def _shapes(truth: FigureTruth, group: int) -> list[LabelmeShape]:
     ]
 
 
-def _place_figures(rng: np.random.Generator, size: tuple[int, int]) -> list[tuple[Figure, Points]]:
+def _place_figures(rng: np.random.Generator, size: tuple[int, int], most: int) -> list[tuple[Figure, Points]]:
     """Figures that hardly overlap, with their outlines, the smallest first."""
-    wanted = int(rng.choice(_COUNTS, p=_SHARES))
+    wanted = min(most, int(rng.choice([*_SHARES], p=[*_SHARES.values()])))
     placed: list[tuple[Figure, Points]] = []
     while not placed:
         for _ in range(wanted):

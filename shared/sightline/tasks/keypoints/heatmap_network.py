@@ -21,7 +21,7 @@ from sightline.tasks.keypoints.crops import (
 )
 from sightline.tasks.keypoints.heatmap_body import Features
 from sightline.tasks.keypoints.maps import decode_maps, map_losses, map_targets
-from sightline.tasks.keypoints.settings import STRIDE, HeatmapNetwork
+from sightline.tasks.keypoints.settings import STRIDE, WHOLE_IMAGE, HeatmapNetwork
 
 _OWN_NAMES = ("backbone.", "predictor.")
 
@@ -60,9 +60,10 @@ class KeypointMaps(nn.Module):
 
     def forward(self, images: Sequence[torch.Tensor], targets: list[dict[str, Any]]) -> Any:  # noqa: ANN401
         """Losses in training mode, keypoints in evaluation mode; see the class."""
-        batch = self.transform(images, targets)[0].tensors
+        fitted = self.transform(images, targets)[0]
+        batch = fitted.tensors
         if self.training:
-            return {"keypoint": self._loss(batch, targets)}
+            return {"keypoint": self._loss(batch, fitted.image_sizes, targets)}
         boxes = [target["boxes"] for target in targets]
         places = torch.cat([boxes[0].new_full((len(one),), place) for place, one in enumerate(boxes)])
         points = self.keypoints(batch, places, torch.cat(boxes))
@@ -87,12 +88,15 @@ class KeypointMaps(nn.Module):
 
     def maps(self, crops: torch.Tensor) -> torch.Tensor:
         """The maps of crops: float32 [N, K, H / 4, W / 4]."""
+        crops = crops.contiguous(memory_format=torch.channels_last)  # a fifth faster on a CPU
         logits: torch.Tensor = self.predictor(self.backbone(crops))
         return logits.float()
 
-    def _loss(self, batch: torch.Tensor, targets: list[dict[str, Any]]) -> torch.Tensor:
+    def _loss(
+        self, batch: torch.Tensor, sizes: Sequence[tuple[int, int]], targets: list[dict[str, Any]]
+    ) -> torch.Tensor:
         """The mean over images of the mean over their labeled keypoints, so that it does not depend on the batch."""
-        parts = [_chosen(target, self.model) for target in targets]
+        parts = [_chosen(target, size, self.model) for target, size in zip(targets, sizes, strict=True)]
         regions, keypoints = (torch.cat(part) for part in zip(*parts, strict=True))
         counts = [len(one) for one, _ in parts]
         places = torch.repeat_interleave(
@@ -132,9 +136,16 @@ def _mirrored(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> torch.T
     return torch.tensor([names.index(other.get(name, name)) for name in names], dtype=torch.int64)
 
 
-def _chosen(target: dict[str, Any], model: HeatmapNetwork) -> tuple[torch.Tensor, torch.Tensor]:
-    """Regions and keypoints of the objects of an image to train on, chosen by the seed of the image."""
+def _chosen(
+    target: dict[str, Any], size: tuple[int, int], model: HeatmapNetwork
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Regions and keypoints of the objects of an image to train on, chosen by the seed of the image.
+
+    The regions are around the boxes that predictions are made on: an image of ``size``, height and width, or an object.
+    """
     boxes, keypoints = target["boxes"], target["keypoints"]
+    if model.boxes == WHOLE_IMAGE:
+        boxes = boxes.new_tensor((0, 0, *size[::-1])).expand_as(boxes)
     generator = torch.Generator().manual_seed(target["seed"])
     labelled = torch.where((keypoints[..., 2] > 0).any(dim=1))[0]
     order = torch.randperm(len(labelled), generator=generator)[: model.sampled_objects]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,15 +15,17 @@ from sightline.data.formats.coco import CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.data.label_schema import KeypointSchema
 from sightline.data.loading.dataset import Sample
+from sightline.errors import DataError
 from sightline.metrics.coco import evaluate_coco
 from sightline.metrics.keypoints import evaluate_keypoints, require_keypoints
 from sightline.models.model_file import ModelCard
+from sightline.plural import counted
 from sightline.tasks.base import Predictor
 from sightline.tasks.detection.task import DetectionTask
 from sightline.tasks.keypoints.heatmap_network import KeypointMaps
 from sightline.tasks.keypoints.network import build_detector
 from sightline.tasks.keypoints.predictors import predictor_of
-from sightline.tasks.keypoints.settings import HeatmapNetwork, KeypointDetector
+from sightline.tasks.keypoints.settings import WHOLE_IMAGE, HeatmapNetwork, KeypointDetector
 
 
 class KeypointsOfObjects(DetectionTask):
@@ -34,9 +37,11 @@ class KeypointsOfObjects(DetectionTask):
         """The settings with the keypoints of the train split, and with fitted anchor sizes if they are ``auto``.
 
         Raises:
-            DataError: The split has no keypoints.
+            DataError: The split has no keypoints, or several objects in an image that is to be one.
         """
         keypoints = _settings_of(require_keypoints(truth), truth)
+        if isinstance(model, HeatmapNetwork) and model.boxes == WHOLE_IMAGE:
+            _require_one_object(truth)
         return super().fitted(model.model_copy(update={"keypoints": keypoints}), truth)
 
     def build_network(self, model: Network, num_classes: int) -> nn.Module:
@@ -80,6 +85,23 @@ def _settings_of(schema: KeypointSchema, truth: CocoDocument) -> Keypoints:
         sigmas=() if schema.uniform_sigmas else schema.sigmas,
         supercategory=truth["categories"][0].get("supercategory", ""),
     )
+
+
+def _require_one_object(truth: CocoDocument) -> None:
+    """Require that no image shows several objects.
+
+    Raises:
+        DataError: Some do.
+    """
+    counts = Counter(annotation["image_id"] for annotation in truth["annotations"])
+    crowded = [image for image in truth["images"] if counts[image["id"]] > 1]
+    if crowded:
+        raise DataError(
+            f"model.boxes: image, but {counted(len(crowded), 'image')} of {len(truth['images'])} in the train split "
+            f"{'has' if len(crowded) == 1 else 'have'} several objects, such as {crowded[0]['file_name']} with "
+            f"{counts[crowded[0]['id']]}; set model.boxes to truth or to a detector, or crop the objects with "
+            "`sightline dataset crop`"
+        )
 
 
 TASK = KeypointsOfObjects()
