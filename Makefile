@@ -8,11 +8,11 @@ SIGHTLINE_HOME ?= $(CURDIR)/.demo
 DEMO := SIGHTLINE_HOME=$(SIGHTLINE_HOME)
 TASK ?= instance_segmentation
 
-# The demo of each task: the kind of its images, which also names the dataset, how many it draws, its recipe, and where
-# the first ten images are, as a pattern for the shell.
+# The demo of each task: the kind of its images, which also names the dataset, how many it draws, its recipe, where the
+# first ten images are, as a pattern for the shell, and further options of drawing.
 DEMO_OF_instance_segmentation := plates 420 plates 000?.jpg
 DEMO_OF_object_detection := plates 420 object_detection_plates 000?.jpg
-DEMO_OF_keypoints := figures 600 figures 000?.jpg
+DEMO_OF_keypoints := figures 700 figures 000?.jpg --figures 1
 DEMO_OF_classification := tyres 800 tyres */000?.jpg
 DEMO_OF_multi_label := faces 960 faces images/000?.jpg
 DEMO_TASKS := $(patsubst DEMO_OF_%,%,$(filter DEMO_OF_%,$(.VARIABLES)))
@@ -20,6 +20,7 @@ DEMO_KIND := $(word 1,$(DEMO_OF_$(TASK)))
 DEMO_IMAGES ?= $(word 2,$(DEMO_OF_$(TASK)))
 DEMO_RECIPE := $(word 3,$(DEMO_OF_$(TASK)))
 DEMO_EXAMPLES := $(word 4,$(DEMO_OF_$(TASK)))
+DEMO_OPTIONS := $(wordlist 5,9,$(DEMO_OF_$(TASK)))
 FUZZ_EXECUTIONS ?= 1000000
 REGISTRY ?= sightline
 TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' shared/sightline/version.py)
@@ -51,7 +52,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 WITHOUT_NEXT = said=$$($(DEMO) $(BIN)/sightline $(1)) || exit; printf '%s\n' "$$said" | sed '/^next: /d'
 
 demo: $(VENV)/.run ## draw images, version them, run the pipeline, print the result and the report's path: TASK=instance_segmentation, object_detection, keypoints, classification, multi_label
-	@$(if $(DEMO_KIND),,$(error TASK=$(TASK): expected one of $(DEMO_TASKS)))$(DEMO) $(BIN)/sightline demo draw $(SIGHTLINE_HOME)/$(DEMO_KIND) $(if $(filter plates,$(DEMO_KIND)),,--kind $(DEMO_KIND) )--images $(DEMO_IMAGES) --seed 1
+	@$(if $(DEMO_KIND),,$(error TASK=$(TASK): expected one of $(DEMO_TASKS)))$(DEMO) $(BIN)/sightline demo draw $(SIGHTLINE_HOME)/$(DEMO_KIND) $(if $(filter plates,$(DEMO_KIND)),,--kind $(DEMO_KIND) )--images $(DEMO_IMAGES) --seed 1$(if $(DEMO_OPTIONS), $(DEMO_OPTIONS))
 	@$(call WITHOUT_NEXT,data init $(SIGHTLINE_HOME)/data --remote file://$(SIGHTLINE_HOME)/remote)
 	@$(call WITHOUT_NEXT,data add $(SIGHTLINE_HOME)/$(DEMO_KIND) --dataset $(DEMO_KIND) --version v1)
 	@$(DEMO) $(BIN)/python pipeline.py run --local --recipe $(DEMO_RECIPE) --set data.tag=$(DEMO_KIND)_ann_v1

@@ -6,13 +6,16 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from sightline.cli.demo import command
 from sightline.config.labels import Keypoints
 from sightline.demo.figures.body import figure, random_clothes
 from sightline.demo.figures.draw import draw_dataset, draw_image
 from sightline.demo.figures.keypoints import FLIP_PAIRS, NAMES, SKELETON
 from sightline.demo.figures.pose import random_pose
 from sightline.demo.geometry import capsule, circle, hull, inside
+from sightline.errors import DataError
 
 SIZE = (384, 288)
 
@@ -53,6 +56,32 @@ def test_every_number_of_figures_and_every_visibility_appears(drawn):
     shares = np.bincount(visibility, minlength=3) / len(visibility)
     assert 0.005 < shares[0] < 0.2
     assert 0.02 < shares[1] < 0.3
+
+
+def test_there_are_no_more_figures_than_allowed(drawn):
+    for most in (1, 2):
+        counts = [len(draw_image(5, index, SIZE, most)[1]) for index in range(12)]
+        assert max(counts) == most
+    alone = next(index for index, (_, truths) in enumerate(drawn) if len(truths) == 1)
+    assert draw_image(5, alone, SIZE, 1)[0].tobytes() == drawn[alone][0].tobytes()
+
+
+@pytest.mark.parametrize("most", [0, 4])
+def test_a_number_of_figures_out_of_range_leaves_no_folder(most, tmp_path):
+    with pytest.raises(DataError, match=str(most)):
+        draw_dataset(tmp_path / "set", images=1, seed=0, most=most)
+    assert not (tmp_path / "set").exists()
+
+
+def test_the_command_draws_single_figures_and_refuses_them_for_other_kinds(tmp_path):
+    options = ["--images", "6", "--seed", "5", "--figures", "1"]
+    result = CliRunner().invoke(command, ["draw", str(tmp_path / "set"), "--kind", "figures", *options])
+    assert result.exit_code == 0, result.output
+    documents = [json.loads(file.read_text()) for file in sorted((tmp_path / "set").glob("*.json"))]
+    assert [{shape["group_id"] for shape in document["shapes"]} for document in documents] == [{1}] * 6
+    result = CliRunner().invoke(command, ["draw", str(tmp_path / "other"), "--kind", "tyres", *options])
+    assert result.exit_code == 2
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_left_is_on_the_right_of_the_image_if_the_figure_faces_the_camera():

@@ -200,6 +200,32 @@ def test_other_images_are_one_object_each_and_this_is_said_once(caplog):
     assert len(caplog.records) == 1
 
 
+def test_a_network_for_whole_images_is_trained_on_whole_images(tmp_path):
+    """Its loss is that of crops around boxes of the size of the image, wherever the objects are."""
+    sample = make_dataset(tmp_path, 2).sample(0, 1)
+    height, width = sample.image.shape[:2]
+    whole = np.broadcast_to(np.float32([0, 0, width, height]), sample.boxes_xyxy.shape)
+    widened = dataclasses.replace(sample, boxes_xyxy=whole)
+
+    def loss(boxes, one):
+        network = build(HEATMAP.model_copy(update={"boxes": boxes})).train()
+        return TASK.losses(network, [one], CPU)["keypoint"].item()
+
+    assert loss("image", sample) == loss("image", widened) == loss("truth", widened)
+    assert loss("truth", sample) != loss("truth", widened)
+
+
+def test_a_training_set_with_several_objects_an_image_is_refused_for_whole_images(tmp_path):
+    truth = write_coco(tmp_path, 4)
+    whole = HEATMAP.model_copy(update={"boxes": "image"})
+    with pytest.raises(DataError) as caught:
+        TASK.fitted(whole, truth)
+    assert "3 images of 4" in str(caught.value)
+    assert f"{truth['images'][0]['file_name']} with 2" in str(caught.value)
+    single = {one["image_id"]: one for one in truth["annotations"]}
+    assert TASK.fitted(whole, {**truth, "annotations": [*single.values()]}) == whole
+
+
 def test_boxes_are_those_of_a_detector(tmp_path):
     """Its scores are multiplied with those of the keypoints, and classes go by their names."""
     settings = BoxDetector(**TINY_MODEL.model_dump(include=set(BoxDetector.model_fields)))
@@ -239,7 +265,7 @@ def test_a_flip_test_makes_predictions_symmetric():
 
 
 def configured(*more):
-    settings = {"backbone": "resnet18_gn", "weights": "none", **dict(one.split("=") for one in more)}
+    settings = {"backbone": "resnet18_gn", "weights": "none", "boxes": "truth", **dict(one.split("=") for one in more)}
     overrides = [f"model.{name}={value}" for name, value in settings.items()]
     return decode("figures", [*overrides, "data.classes=[cat, dog]", "data.tag=x_ann_v1"])
 

@@ -18,6 +18,7 @@ from sightline.demo.figures.keypoints import LABEL, NAMES
 from sightline.demo.figures.pose import random_pose
 from sightline.demo.labelme import LabelmeShape, labelme_json
 from sightline.demo.photograph import Effects, photograph
+from sightline.errors import DataError
 
 DEFAULT_SIZE = (384, 288)
 """Width and height in pixels."""
@@ -73,7 +74,7 @@ def draw_image(
     Raises:
         DataError: An argument is out of range.
     """
-    check_image(seed, index, size)
+    _check(seed, index, size, most)
     rng = np.random.default_rng([seed, index])
     placed = _place_figures(rng, size, most)
     obstacles = [_obstacle(rng, placed[-1][0])] if rng.random() < _OBSTACLE_SHARE else []
@@ -121,7 +122,7 @@ def draw_dataset(
     Raises:
         DataError: An argument is out of range, or the folder contains other files or cannot be written.
     """
-    check_image(seed, start, size)
+    _check(seed, start, size, most)
 
     def draw(index: int, name: str) -> dict[str, bytes]:
         image, truths = draw_image(seed, index, size, most)
@@ -129,6 +130,12 @@ def draw_dataset(
         return {f"{name}.jpg": jpeg(image), f"{name}.json": labelme_json(f"{name}.jpg", size, shapes)}
 
     return write_images(folder, _LAYOUT, draw, images=images, start=start, prefix=prefix)
+
+
+def _check(seed: int, index: int, size: tuple[int, int], most: int) -> None:
+    check_image(seed, index, size)
+    if most not in _SHARES:
+        raise DataError(f"figures {most}: expected 1 to {max(_SHARES)}")
 
 
 def _shapes(truth: FigureTruth, group: int) -> list[LabelmeShape]:

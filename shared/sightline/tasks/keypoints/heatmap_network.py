@@ -136,9 +136,7 @@ def _mirrored(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> torch.T
     return torch.tensor([names.index(other.get(name, name)) for name in names], dtype=torch.int64)
 
 
-def _chosen(
-    target: dict[str, Any], size: tuple[int, int], model: HeatmapNetwork
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _chosen(target: dict[str, Any], size: tuple[int, int], model: HeatmapNetwork) -> tuple[torch.Tensor, torch.Tensor]:
     """Regions and keypoints of the objects of an image to train on, chosen by the seed of the image.
 
     The regions are around the boxes that predictions are made on: an image of ``size``, height and width, or an object.
