@@ -88,7 +88,6 @@ class KeypointMaps(nn.Module):
 
     def maps(self, crops: torch.Tensor) -> torch.Tensor:
         """The maps of crops: float32 [N, K, H / 4, W / 4]."""
-        crops = crops.contiguous(memory_format=torch.channels_last)  # a fifth faster on a CPU
         logits: torch.Tensor = self.predictor(self.backbone(crops))
         return logits.float()
 
@@ -104,7 +103,8 @@ class KeypointMaps(nn.Module):
         )
         if not len(regions):
             return sum((one.sum() * 0 for one in self.parameters()), batch.new_zeros(()))
-        logits = self.maps(cut_crops(batch, places, regions, self.model))
+        crops = cut_crops(batch, places, regions, self.model)
+        logits = self.maps(crops.contiguous(memory_format=torch.channels_last))  # a sixth faster on a CPU
         points = keypoints_in_maps(keypoints, regions, self.map_size)
         wanted, weights = map_targets(points, *self.map_size, self.model.map_sigma)
         losses = (map_losses(logits, wanted) * weights).sum(dim=1)
