@@ -6,7 +6,12 @@ from sightline.config.task_declarations import Metric, TaskDeclaration
 from sightline.tasks.detection.metrics import BOX_METRICS
 
 KEYPOINT_METRICS = (
-    Metric("keypoint_AP", "average precision of keypoints, mean over OKS 0.50 to 0.95, over all scores", place=7),
+    Metric(
+        "keypoint_AP",
+        "average precision of keypoints, mean over OKS 0.50 to 0.95, over all scores",
+        place=7,
+        headline=True,
+    ),
     Metric("keypoint_AP50", "average precision of keypoints at OKS 0.5, over all scores", place=8, headline=True),
     Metric("keypoint_AP75", "average precision of keypoints at OKS 0.75, over all scores"),
     Metric("keypoint_PCK", "labeled keypoints found within 0.2 of the diagonal of their object's box", place=9),
