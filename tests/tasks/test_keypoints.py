@@ -204,7 +204,7 @@ def test_a_network_for_whole_images_is_trained_on_whole_images(tmp_path):
     """Its loss is that of crops around boxes of the size of the image, wherever the objects are."""
     sample = make_dataset(tmp_path, 2).sample(0, 1)
     height, width = sample.image.shape[:2]
-    whole = np.broadcast_to(np.float32([0, 0, width, height]), sample.boxes_xyxy.shape)
+    whole = np.float32([[0, 0, width, height]] * len(sample.boxes_xyxy))
     widened = dataclasses.replace(sample, boxes_xyxy=whole)
 
     def loss(boxes, one):
