@@ -18,6 +18,8 @@ class TinyDemo:
     champion: str
     """The pointer to the champion of the recipe's last metric, below ``champions`` in the result bucket."""
     model: tuple[str, ...]
+    drawing: str = ""
+    """Further options of ``sightline demo draw``."""
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -35,7 +37,12 @@ TINY_DEMOS = {
         tuple(line for line in DETECTOR if "mask" not in line),
     ),
     "keypoints": TinyDemo(
-        "figures", 24, "figures", "figures/keypoints/keypoint_AP", ("model.image_size=96", "model.crop_hw=[64, 64]")
+        "figures",
+        24,
+        "figures",
+        "figures/keypoints/keypoint_AP",
+        ("model.image_size=96", "model.crop_hw=[64, 64]"),
+        "--figures 1",
     ),
     "classification": TinyDemo(
         "tyres", 40, "tyres", "tyres/classification/accuracy", ("model.image_size=64", "model.width=8")

@@ -25,7 +25,7 @@ LOCKED = {
     "shm_size": "1g",
 }
 DATA = """
-sightline demo draw /var/lib/sightline/photos --kind {kind} --images {images} --seed 1
+sightline demo draw /var/lib/sightline/photos --kind {kind} --images {images} --seed 1 {drawing}
 sightline data init /var/lib/sightline/data --remote /var/lib/sightline/remote
 sightline data add /var/lib/sightline/photos --dataset {kind} --version v1
 """
@@ -85,7 +85,7 @@ def test_the_steps_run_in_the_images_without_any_right(task, client, tmp_path):
     settings = mounted["/etc/sightline"] / "settings.yaml"
     settings.write_text("data: {repository: /var/lib/sightline/data}\n")
     os.chown(settings, 1000, 1000)
-    drawing = DATA.format(kind=demo.kind, images=demo.images)
+    drawing = DATA.format(kind=demo.kind, images=demo.images, drawing=demo.drawing)
     client.containers.run(BASE_IMAGE, ["sh", "-ec", drawing], mounts=mounts, remove=True, **LOCKED)
     local.init(local.DockerRunner(mounts=mounts, **LOCKED), pipeline_root=str(root), raise_on_error=True)
     overrides = "\n".join([*demo.overrides, "train.processes=2"])
