@@ -1,4 +1,4 @@
-"""Keypoints: both networks train, predict, are exported, and start from other models; where boxes come from."""
+"""Keypoints: both networks train, predict, and start from other models; where boxes come from."""
 
 import dataclasses
 import logging
@@ -15,7 +15,6 @@ from sightline.evaluation.inference import predictions_from_json, predictions_to
 from sightline.models.model_file import read_card, save_model
 from sightline.models.stages import train_mode
 from sightline.models.weights.initialize import load_weights
-from sightline.prediction.exporting import export_model
 from sightline.runs.configuration_checks import check_configuration
 from sightline.tasks.base import load_predictor, load_task
 from sightline.tasks.object_detection.settings import BoxDetector
@@ -117,22 +116,6 @@ def test_kept_predictions_come_back_exactly(model):
     assert empty.keypoints.shape == (0, 3, 3)
     assert back.above(0.5).keypoints.shape[0] == len(back.above(0.5))
     assert set(back.of_classes({1: 5}).category_ids.tolist()) <= {5}
-
-
-@pytest.mark.parametrize("format_", ["onnx", "torch_export"])
-def test_an_exported_network_predicts_the_same_keypoints(model, format_, tmp_path):
-    network = build(model)
-    if model is DETECTOR:
-        for parameter in network.roi_heads.box_predictor.parameters():
-            parameter.data *= 6  # scores that differ from each other
-    save_model(tmp_path / "m.safetensors", network, card_of(model))
-    draw(0)[0].save(tmp_path / "0.png")
-    ending = {"onnx": "onnx", "torch_export": "pt2"}[format_]
-    parity = export_model(tmp_path / "m.safetensors", tmp_path / f"m.{ending}", format_, [tmp_path / "0.png"]).parity
-    assert parity.holds
-    assert parity.detections >= 1
-    assert parity.keypoints == 3 * parity.detections
-    assert parity.moved == 0
 
 
 def test_another_number_of_keypoints_takes_everything_but_the_last_layer(model, tmp_path):

@@ -1,0 +1,61 @@
+"""Every network learns eight images by heart: its loss falls below a tenth, and it predicts what is in them."""
+
+import pytest
+from PIL import Image
+
+from sightline.data.loading.dataset import CocoDataset
+from sightline.tasks.base import load_task
+from tests.classified import NETWORKS as CLASSIFIERS
+from tests.classified import SEVERAL
+from tests.every_network import NETWORKS, TinyNetwork, shrink_rfdetr
+from tests.overfitting import CPU, overfit
+from tests.squares import TINY_TRAIN
+
+RESNET = TinyNetwork("classification", CLASSIFIERS["resnet"], "of torchvision", SEVERAL)
+PACE = {
+    "instance_segmentation/MaskDetector": (150, 4e-3),
+    "instance_segmentation/rfdetr": (150, 1e-3),
+    "object_detection/faster_rcnn": (120, 4e-3),
+    "object_detection/fcos": (100, 4e-3),
+    "object_detection/retinanet": (80, 3e-3),
+    "object_detection/ssdlite": (60, 1e-2),
+    "object_detection/rfdetr": (150, 1e-3),
+    "keypoints/KeypointDetector": (400, 4e-3),
+    "keypoints/heatmap with deconvolutions": (200, 4e-3),
+    "keypoints/heatmap with HRNet": (150, 2e-3),
+    "classification/timm": (60, 3e-3),
+    "classification/timm with label sets": (60, 3e-3),
+    "classification/timm of torchvision": (60, 3e-3),
+    "classification/cnn": (60, 3e-3),
+    "classification/tiny_vgg": (60, 3e-3),
+    "classification/poster": (60, 3e-3),
+}
+"""Iterations and highest learning rate; a network without an entry fails its test."""
+
+LEARNED = {"box_AP50": 0.99, "mask_AP50": 0.99, "keypoint_AP50": 0.9, "joint_accuracy": 1.0}
+
+
+def lenient(tiny):
+    """The network with the lowest score of predictions that count."""
+    changes = {"score_threshold": 0.05} if "score_threshold" in type(tiny.model).model_fields else {}
+    return tiny.model.model_copy(update=changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tiny", [*NETWORKS, RESNET], ids=str)
+def test_a_network_learns_eight_images_by_heart(tiny, tmp_path, monkeypatch):
+    tiny.require_package()
+    shrink_rfdetr(monkeypatch)
+    document = tiny.write_coco(tmp_path, 8)
+    options = {"image_size": tiny.model.image_size, "max_pixels": 10**6, "augmentation": (), "seed": 0}
+    dataset = CocoDataset(document, tmp_path, loading=TINY_TRAIN, **options)
+    task, (network, card) = load_task(tiny.task), tiny.build(document)
+    first, last = overfit(task, network, dataset, *PACE[str(tiny)])
+    assert last < first / 10
+    predictor = task.predictor(network, card, CPU).for_split(document)
+    pictures = [Image.open(tmp_path / one["file_name"]).convert("RGB") for one in document["images"]]
+    found = predictor.predict_batch(pictures, [one["id"] for one in document["images"]])
+    metrics = task.evaluate(document, found)
+    known = LEARNED.keys() & metrics.keys()
+    assert known
+    assert {name: metrics[name] for name in known if metrics[name] < LEARNED[name]} == {}
