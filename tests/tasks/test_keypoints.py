@@ -6,14 +6,12 @@ import logging
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from sightline.config.decode import decode
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.errors import ConfigurationError, DataError, ModelFileError
 from sightline.evaluation.inference import predictions_from_json, predictions_to_json
 from sightline.models.model_file import read_card, save_model
-from sightline.models.stages import train_mode
 from sightline.models.weights.initialize import load_weights
 from sightline.runs.configuration_checks import check_configuration
 from sightline.tasks.base import load_predictor, load_task
@@ -239,26 +237,3 @@ def test_a_backbone_that_does_not_exist_is_refused_before_training(backbone):
     with pytest.raises(ConfigurationError) as caught:
         check_configuration(configured(f"backbone={backbone}"))
     assert "model.backbone" in str(caught.value)
-
-
-@pytest.mark.slow
-def test_eight_images_are_learned_by_heart(model, tmp_path):
-    dataset, truth = make_dataset(tmp_path, 8, augmentation=()), write_coco(tmp_path, 8)
-    network, (iterations, rate) = build(model), (400, 4e-3) if model is DETECTOR else (200, 4e-3)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=iterations, pct_start=0.15)
-    totals = []
-    for iteration in range(iterations):
-        train_mode(network, stages=0, norms=True)
-        losses = TASK.losses(network, [dataset.sample(index, iteration) for index in range(8)], CPU)
-        total = sum(losses.values())
-        optimizer.zero_grad()
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        totals.append(total.item())
-    assert np.mean(totals[-5:]) < 0.1 * totals[0]
-    predictor = TASK.predictor(network, card_of(model), CPU).for_split(truth)
-    found = [predictor.predict(Image.open(tmp_path / f"{index}.png"), index + 1) for index in range(8)]
-    assert TASK.evaluate(truth, found)["keypoint_AP50"] > 0.9

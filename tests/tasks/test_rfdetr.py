@@ -22,7 +22,6 @@ from sightline.tasks.instance_segmentation.settings import MaskDetector
 from tests.engine.test_loop import Interruption, interrupted_at
 from tests.engine.training import run
 from tests.golden import raises
-from tests.overfitting import overfit
 from tests.squares import CLASSES as NAMES
 from tests.squares import TINY_TRAIN, draw, make_card, make_dataset, write_coco
 from tests.tasks.tiny_rfdetr import require_rfdetr, settings, shrink
@@ -198,18 +197,6 @@ def test_an_interrupted_training_goes_on_to_the_weights_of_a_new_process(tiny, t
     train("cut")
     whole, cut = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(cut[name], tensor) for name, tensor in whole.items())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "iterations"), [("object_detection", 110), (MASKS, 160)])
-def test_it_learns_one_batch_by_heart(name, iterations, tiny, tmp_path):
-    model = {"image_size": 64, "score_threshold": 0.05}
-    task, network = tiny(name, untouched=True, **model)
-    card = make_card(settings(name, **model), task=name)
-    first, last, metrics = overfit(task, network, card, tmp_path, iterations, 5e-4)
-    assert last < first / 4
-    assert metrics["box_AP50"] >= 0.99
-    assert metrics.get("mask_AP50", 1) >= 0.99
 
 
 def test_the_package_does_not_raise_the_limit_for_images():
