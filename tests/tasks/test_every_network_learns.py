@@ -16,7 +16,7 @@ from tests.squares import TINY_TRAIN
 
 RESNET = TinyNetwork("classification", CLASSIFIERS["resnet"], "of torchvision", SEVERAL)
 PACE = {
-    "instance_segmentation/MaskDetector": (150, 4e-3),
+    "instance_segmentation/MaskDetector": (200, 4e-3),
     "instance_segmentation/rfdetr": (160, 5e-4),
     "object_detection/faster_rcnn": (120, 4e-3),
     "object_detection/fcos": (100, 4e-3),
@@ -35,9 +35,15 @@ PACE = {
 }
 """Iterations and highest learning rate; a network without an entry fails its test."""
 
-IMAGES, FALL = 8, 10
-FEWER_IMAGES, SMALLER_FALL = 2, 4
+IMAGES = 8
+FEWER_IMAGES = 2
 """For RF-DETR: each of its iterations takes several times as long, and it needs many more of them."""
+
+FALL = {"object_detection/fcos": 4, "instance_segmentation/rfdetr": 4, "object_detection/rfdetr": 4}
+"""How often the last loss has to be in the first one, if it is not ten times.
+
+The cross entropy of FCOS's centerness, whose targets are fractions, cannot become zero.
+"""
 
 LEARNED = {"box_AP50": 0.99, "mask_AP50": 0.99, "keypoint_AP50": 0.9, "joint_accuracy": 1.0}
 
@@ -53,13 +59,12 @@ def with_common_threshold(model):
 def test_a_network_learns_images_by_heart(tiny, tmp_path, monkeypatch):
     tiny.require_package()
     shrink_rfdetr(monkeypatch)
-    is_slow = isinstance(tiny.model, RfDetr)
-    document = tiny.write_coco(tmp_path, FEWER_IMAGES if is_slow else IMAGES)
+    document = tiny.write_coco(tmp_path, FEWER_IMAGES if isinstance(tiny.model, RfDetr) else IMAGES)
     options = {"image_size": tiny.model.image_size, "max_pixels": 10**6, "augmentation": (), "seed": 0}
     dataset = CocoDataset(document, tmp_path, loading=TINY_TRAIN, **options)
     task, (network, card) = load_task(tiny.task), replace(tiny, model=with_common_threshold(tiny.model)).build(document)
     first, last = overfit(task, network, dataset, *PACE[str(tiny)])
-    assert last < first / (SMALLER_FALL if is_slow else FALL)
+    assert last < first / FALL.get(str(tiny), 10)
     predictor = task.predictor(network, card, CPU).for_split(document)
     pictures = [Image.open(tmp_path / one["file_name"]).convert("RGB") for one in document["images"]]
     found = predictor.predict_batch(pictures, [one["id"] for one in document["images"]])
