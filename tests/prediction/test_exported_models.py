@@ -127,24 +127,11 @@ def test_a_name_of_the_other_format_is_refused(tmp_path):
         export("model.safetensors", tmp_path / "model.pt2")
 
 
-@pytest.mark.parametrize("name", ["faster_rcnn", "fcos", "retinanet", "ssdlite"])
 @pytest.mark.slow
-def test_every_detector_becomes_onnx(name, tmp_path):
-    image, _ = draw(3)
-    image.save(tmp_path / "image.png")
-    model = write_model(tmp_path, name)
-    assert ", 0 unmatched" in export(model, tmp_path / "model.onnx", "--image", tmp_path / "image.png")
-    found = ExportedModel.load(tmp_path / "model.onnx").predict(image)
-    assert found.masks is None
-    same(load_predictor(model, "cpu").predict(image), found)
-
-
-@pytest.mark.parametrize("name", ["mask_rcnn", "fcos", "retinanet", "ssdlite"])
-@pytest.mark.slow
-def test_every_detector_becomes_a_program(name, tmp_path):
+def test_the_command_writes_a_program(tmp_path):
     import torch
 
-    said = export(write_model(tmp_path, name), tmp_path / "model.pt2", "--format", "torch_export")
+    said = export(write_model(tmp_path, "mask_rcnn"), tmp_path / "model.pt2", "--format", "torch_export")
     assert ", 0 unmatched" in said
     extra = {"sightline.json": ""}
     program = torch.export.load(tmp_path / "model.pt2", extra_files=extra).module()

@@ -1,4 +1,4 @@
-"""Keypoints: both networks train, predict, are exported, and start from other models; where boxes come from."""
+"""Keypoints: both networks train, predict, and start from other models; where boxes come from."""
 
 import dataclasses
 import logging
@@ -6,16 +6,13 @@ import logging
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from sightline.config.decode import decode
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.errors import ConfigurationError, DataError, ModelFileError
 from sightline.evaluation.inference import predictions_from_json, predictions_to_json
 from sightline.models.model_file import read_card, save_model
-from sightline.models.stages import train_mode
 from sightline.models.weights.initialize import load_weights
-from sightline.prediction.exporting import export_model
 from sightline.runs.configuration_checks import check_configuration
 from sightline.tasks.base import load_predictor, load_task
 from sightline.tasks.object_detection.settings import BoxDetector
@@ -117,22 +114,6 @@ def test_kept_predictions_come_back_exactly(model):
     assert empty.keypoints.shape == (0, 3, 3)
     assert back.above(0.5).keypoints.shape[0] == len(back.above(0.5))
     assert set(back.of_classes({1: 5}).category_ids.tolist()) <= {5}
-
-
-@pytest.mark.parametrize("format_", ["onnx", "torch_export"])
-def test_an_exported_network_predicts_the_same_keypoints(model, format_, tmp_path):
-    network = build(model)
-    if model is DETECTOR:
-        for parameter in network.roi_heads.box_predictor.parameters():
-            parameter.data *= 6  # scores that differ from each other
-    save_model(tmp_path / "m.safetensors", network, card_of(model))
-    draw(0)[0].save(tmp_path / "0.png")
-    ending = {"onnx": "onnx", "torch_export": "pt2"}[format_]
-    parity = export_model(tmp_path / "m.safetensors", tmp_path / f"m.{ending}", format_, [tmp_path / "0.png"]).parity
-    assert parity.holds
-    assert parity.detections >= 1
-    assert parity.keypoints == 3 * parity.detections
-    assert parity.moved == 0
 
 
 def test_another_number_of_keypoints_takes_everything_but_the_last_layer(model, tmp_path):
@@ -282,26 +263,3 @@ def test_a_backbone_that_does_not_exist_is_refused_before_training(backbone):
     with pytest.raises(ConfigurationError) as caught:
         check_configuration(configured(f"backbone={backbone}"))
     assert "model.backbone" in str(caught.value)
-
-
-@pytest.mark.slow
-def test_eight_images_are_learned_by_heart(model, tmp_path):
-    dataset, truth = make_dataset(tmp_path, 8, augmentation=()), write_coco(tmp_path, 8)
-    network, (iterations, rate) = build(model), (400, 4e-3) if model is DETECTOR else (200, 4e-3)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=iterations, pct_start=0.15)
-    totals = []
-    for iteration in range(iterations):
-        train_mode(network, stages=0, norms=True)
-        losses = TASK.losses(network, [dataset.sample(index, iteration) for index in range(8)], CPU)
-        total = sum(losses.values())
-        optimizer.zero_grad()
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        totals.append(total.item())
-    assert np.mean(totals[-5:]) < 0.1 * totals[0]
-    predictor = TASK.predictor(network, card_of(model), CPU).for_split(truth)
-    found = [predictor.predict(Image.open(tmp_path / f"{index}.png"), index + 1) for index in range(8)]
-    assert TASK.evaluate(truth, found)["keypoint_AP50"] > 0.9

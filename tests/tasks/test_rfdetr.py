@@ -16,15 +16,12 @@ from sightline.config.digest import config_digest
 from sightline.errors import ConfigurationError
 from sightline.models.model_file import read_card, save_model
 from sightline.models.weights.initialize import load_weights
-from sightline.prediction.exported import ExportedModel
-from sightline.prediction.exporting import export_model
 from sightline.tasks.base import load_predictor, load_task
 from sightline.tasks.detection.transformer_settings import RfDetr
 from sightline.tasks.instance_segmentation.settings import MaskDetector
 from tests.engine.test_loop import Interruption, interrupted_at
 from tests.engine.training import run
 from tests.golden import raises
-from tests.overfitting import overfit
 from tests.squares import CLASSES as NAMES
 from tests.squares import TINY_TRAIN, draw, make_card, make_dataset, write_coco
 from tests.tasks.tiny_rfdetr import require_rfdetr, settings, shrink
@@ -200,39 +197,6 @@ def test_an_interrupted_training_goes_on_to_the_weights_of_a_new_process(tiny, t
     train("cut")
     whole, cut = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(cut[name], tensor) for name, tensor in whole.items())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "iterations"), [("object_detection", 110), (MASKS, 160)])
-def test_it_learns_one_batch_by_heart(name, iterations, tiny, tmp_path):
-    model = {"image_size": 64, "score_threshold": 0.05}
-    task, network = tiny(name, untouched=True, **model)
-    card = make_card(settings(name, **model), task=name)
-    first, last, metrics = overfit(task, network, card, tmp_path, iterations, 5e-4)
-    assert last < first / 4
-    assert metrics["box_AP50"] >= 0.99
-    assert metrics.get("mask_AP50", 1) >= 0.99
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "format_"), [(TASKS[0], "onnx"), (MASKS, "onnx"), (TASKS[0], "torch_export")])
-def test_it_is_exported(name, format_, tiny, tmp_path):
-    _, network = tiny(name)
-    save_model(tmp_path / "m.safetensors", network, make_card(settings(name), task=name))
-    exported = export_model(tmp_path / "m.safetensors", tmp_path / "m.out.onnx", format_)
-    assert exported.parity.holds
-    assert exported.parity.detections >= 5
-    assert exported.header.canvas == (96, 96)
-    if format_ == "torch_export":
-        return
-    square, other = (draw(index, (80, 80))[0] for index in range(2))
-    model = ExportedModel.load(tmp_path / "m.out.onnx")
-    (found, *_), alone = model.predict_batch([square, other, other]), model.predict(square)
-    expected = load_predictor(tmp_path / "m.safetensors", "cpu").predict(square)  # a square needs no padding
-    for one in (found, alone):
-        assert len(one) == len(expected) >= 5
-        assert np.abs(one.boxes_xyxy - expected.boxes_xyxy).max() < 1e-2
-        assert np.abs(one.scores - expected.scores).max() < 1e-4
 
 
 def test_the_package_does_not_raise_the_limit_for_images():
