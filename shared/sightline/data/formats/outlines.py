@@ -53,9 +53,14 @@ def corners(box: tuple[float, float, float, float]) -> Extent:
     return x, y, x + width, y + height
 
 
-def is_flat(outline: Outline) -> bool:
-    """Whether all points are on one line and enclose no area; a self-crossing polygon is not flat."""
-    if _spans_triangle(outline):
+def is_flat(outline: Outline, extent: Extent | None = None) -> bool:
+    """Whether all points are on one line and enclose no area; a self-crossing polygon is not flat.
+
+    Args:
+        outline: The polygon.
+        extent: Its extent, if it is known.
+    """
+    if _spans_triangle(outline, extent or extent_of(outline)):
         return False
     x0, y0 = outline[0]
     offsets = [(x - x0, y - y0) for x, y in outline]
@@ -64,10 +69,10 @@ def is_flat(outline: Outline) -> bool:
     return length == 0 or all(abs(dx / length * y - dy / length * x) <= 1e-9 * length for x, y in offsets)
 
 
-def _spans_triangle(outline: Outline) -> bool:
+def _spans_triangle(outline: Outline, extent: Extent) -> bool:
     """Whether three of the points, chosen without a search, show that a polygon is not flat."""
     (x0, y0), (x1, y1), (x2, y2) = outline[0], outline[len(outline) // 3], outline[2 * len(outline) // 3]
-    left, top, right, bottom = extent_of(outline)
+    left, top, right, bottom = extent
     twice_area = abs((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
     return twice_area > 1e-8 * ((right - left) ** 2 + (bottom - top) ** 2)
 
