@@ -93,7 +93,7 @@ class ImageFacts:
         perceptual_hash: 64 bits, see :func:`perceptual_hash`.
         extension: The file extension of its format: ``".jpg"``.
         orientation: Its EXIF orientation, 1 to 8.
-        thumbnail: The upright image, gray, at most 128 pixels long: uint8 [h, w].
+        reduced: The upright image, gray, at the scale at which it was decoded.
     """
 
     width: int
@@ -103,7 +103,16 @@ class ImageFacts:
     perceptual_hash: int
     extension: str
     orientation: int
-    thumbnail: NDArray[np.uint8] = field(compare=False, repr=False)
+    reduced: Image.Image = field(compare=False, repr=False)
+
+    def thumbnail(self) -> NDArray[np.uint8]:
+        """The upright image, gray, at most 128 pixels long: uint8 [h, w].
+
+        Its size is fixed at any decoding scale, so that two encodings of one image can be compared.
+        """
+        scale = min(_THUMBNAIL / max(self.width, self.height), 1.0)
+        size = max(round(self.width * scale), 1), max(round(self.height * scale), 1)
+        return np.asarray(self.reduced.resize(size, Image.Resampling.BILINEAR))
 
 
 def read_image(source: Path | bytes, max_pixels: int, setting: str = "data.max_pixels") -> Image.Image:
@@ -244,20 +253,13 @@ def image_facts(content: bytes, max_pixels: int, name: str = "the image") -> Ima
         image.draft("L", (2 * _GRID, 2 * _GRID))
         image.load()
         orientation = _orientation(image)
-        decoded = image.convert("L")
-        grey, small = decoded.resize((_GRID, _GRID), Image.Resampling.BILINEAR), _thumbnail(decoded, width, height)
+        reduced = image.convert("L")
+        grey = reduced.resize((_GRID, _GRID), Image.Resampling.BILINEAR)
         if orientation in TRANSPOSITIONS:
-            grey, small = (picture.transpose(TRANSPOSITIONS[orientation]) for picture in (grey, small))
+            grey, reduced = (picture.transpose(TRANSPOSITIONS[orientation]) for picture in (grey, reduced))
             width, height = (height, width) if orientation >= _FIRST_TURNED else (width, height)
     digest, hashed = hashlib.sha256(content).hexdigest(), perceptual_hash(np.asarray(grey))
-    return ImageFacts(width, height, len(content), digest, hashed, extension, orientation, np.asarray(small))
-
-
-def _thumbnail(decoded: Image.Image, width: int, height: int) -> Image.Image:
-    """A thumbnail of fixed size at any decoding scale, so that two encodings of one image can be compared."""
-    scale = min(_THUMBNAIL / max(width, height), 1.0)
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return decoded.resize(size, Image.Resampling.BILINEAR)
+    return ImageFacts(width, height, len(content), digest, hashed, extension, orientation, reduced)
 
 
 _THUMBNAIL = 128
@@ -288,7 +290,8 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> int:
         0
     """
     coefficients = (_COSINES @ grey.astype(np.int64) @ _COSINES.T).ravel()
-    bits = coefficients > np.median(coefficients)
+    below, above = np.sort(coefficients)[31:33]
+    bits = 2 * coefficients > below + above
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 

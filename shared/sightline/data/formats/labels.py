@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ _JOINERS = "\u200c\u200d"
 """Zero width, but part of the spelling of Persian, Hindi and joined emoji: kept next to non-ASCII characters."""
 
 
+@functools.lru_cache(maxsize=4096)
 def cleaned(label: str) -> str:
     """A label without leading and trailing spaces and invisible characters, in Unicode's composed form (NFC).
 

@@ -101,23 +101,30 @@ class ObjectReader:
                 result.ignored += 1
                 continue
             rectangle = self._rectangle_inside(one)
-            faults = [*one.faults, *self._check(one, target, drawable=rectangle is not None)]
+            faults = self._check(one, target, drawable=rectangle is not None)
             joined = None
             if is_usable(faults, self._data) and self._size:
                 joined = self._joined(one, *self._size) if rectangle is None else join_rectangle(rectangle)
                 if joined is None:
                     remedy = "annotate it again or delete it"
                     faults.append(self._fault(one, "zero_area", "it covers no pixels of the image", remedy))
-            keypoints, more = self._keypoints(one, corners(joined[1]) if joined else None)
-            result.faults += [*faults, *more]
-            kind = count_dropped(result.dropped, faults, self._data)
-            if kind and kind != "duplicate_shape" and self._labels.is_class(target):
-                result.left_out[target, kind] += 1
-            if more and joined is not None:
-                result.dropped.update(fault.kind for fault in more if getattr(self._data.faults, fault.kind) != "error")
+            keypoints: tuple[Keypoint, ...] | None = None
+            more: list[Fault] = []
+            if joined is not None and self._data.keypoints.names:
+                keypoints, more = self._keypoints(one, corners(joined[1]))
+            if faults or more:
+                self._count(result, target, faults, more)
             if joined is not None:
                 result.instances.append(Instance(target, *joined, keypoints))
         return result
+
+    def _count(self, result: ObjectsResult, target: str, faults: list[Fault], more: list[Fault]) -> None:
+        """Add the faults of an object and of its keypoints to the result."""
+        result.faults += [*faults, *more]
+        kind = count_dropped(result.dropped, faults, self._data)
+        if kind and kind != "duplicate_shape" and self._labels.is_class(target):
+            result.left_out[target, kind] += 1
+        result.dropped.update(fault.kind for fault in more if getattr(self._data.faults, fault.kind) != "error")
 
     def _rectangle_inside(self, one: AnnotatedObject) -> Extent | None:
         """The sides of an object that is a rectangle inside the image; None for all others."""
@@ -130,7 +137,7 @@ class ObjectReader:
 
     def _check(self, one: AnnotatedObject, target: str, *, drawable: bool) -> list[Fault]:
         """All faults of an object that can be found without drawing it; its outline has none if it is ``drawable``."""
-        faults: list[Fault] = []
+        faults = list(one.faults)
         if one.label and not self._labels.is_class(target):
             faults.append(self._fault(one, "unknown_label", *self._labels.fault(one.label)))
         if one.faults:
@@ -170,18 +177,16 @@ class ObjectReader:
         return join(regions) if regions else None
 
     def _regions(self, one: AnnotatedObject, width: int, height: int) -> Iterator[Region]:
-        if one.pixels is not None and covered_area(one.pixels):
+        if one.pixels is not None and (area := covered_area(one.pixels)):
             x, y, box_width, box_height = covered_box(one.pixels)
-            yield Region((float(x), float(y), float(x + box_width), float(y + box_height)), one.pixels, None)
+            yield Region((float(x), float(y), float(x + box_width), float(y + box_height)), one.pixels, area, None)
         for outline in one.outlines:
             if not is_flat(outline) and (region := outline_region(outline, width, height)) is not None:
                 yield region
 
-    def _keypoints(self, one: AnnotatedObject, box: Extent | None) -> tuple[tuple[Keypoint, ...] | None, list[Fault]]:
+    def _keypoints(self, one: AnnotatedObject, box: Extent) -> tuple[tuple[Keypoint, ...], list[Fault]]:
         """All keypoints of an object; misplaced ones are absent or clipped."""
         names = self._data.keypoints.names
-        if not names or box is None:
-            return None, []
         faults: list[Fault] = []
         kept: list[Keypoint] = []
         for name, (x, y, visibility) in zip(names, one.keypoints or ((0.0, 0.0, 0),) * len(names), strict=True):
@@ -206,7 +211,7 @@ class ObjectReader:
 def far_coordinate(points: Iterable[Point]) -> float | None:
     """The first coordinate that is no position in an image: not finite, or beyond :data:`FARTHEST`; None if all are."""
     values = list(chain.from_iterable(points))
-    if all(map(math.isfinite, values)) and max(map(abs, values), default=0.0) <= FARTHEST:
+    if sum(map(abs, values)) <= FARTHEST:  # nearly always; also false for NaN
         return None
     return next((value for value in values if not math.isfinite(value) or abs(value) > FARTHEST), None)
 

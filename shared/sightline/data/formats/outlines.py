@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from sightline.data.formats.coco import RunLengthEncoding, Segmentation
 from sightline.data.rasterizer import covered_area, encode_outline, rectangle_area, union
@@ -30,11 +31,13 @@ class Region:
     Attributes:
         extent: Extent of the outline within the image, or of a mask's pixels.
         pixels: The covered pixels.
+        area: Number of covered pixels.
         outline: The polygon within the image, flattened ``[x1, y1, x2, y2, ...]``; None for the kind ``mask``.
     """
 
     extent: Extent
     pixels: RunLengthEncoding
+    area: float
     outline: list[float] | None
 
 
@@ -50,9 +53,14 @@ def corners(box: tuple[float, float, float, float]) -> Extent:
     return x, y, x + width, y + height
 
 
-def is_flat(outline: Outline) -> bool:
-    """Whether all points are on one line and enclose no area; a self-crossing polygon is not flat."""
-    if _spans_triangle(outline):
+def is_flat(outline: Outline, extent: Extent | None = None) -> bool:
+    """Whether all points are on one line and enclose no area; a self-crossing polygon is not flat.
+
+    Args:
+        outline: The polygon.
+        extent: Its extent, if it is known.
+    """
+    if _spans_triangle(outline, extent or extent_of(outline)):
         return False
     x0, y0 = outline[0]
     offsets = [(x - x0, y - y0) for x, y in outline]
@@ -61,10 +69,10 @@ def is_flat(outline: Outline) -> bool:
     return length == 0 or all(abs(dx / length * y - dy / length * x) <= 1e-9 * length for x, y in offsets)
 
 
-def _spans_triangle(outline: Outline) -> bool:
+def _spans_triangle(outline: Outline, extent: Extent) -> bool:
     """Whether three of the points, chosen without a search, show that a polygon is not flat."""
     (x0, y0), (x1, y1), (x2, y2) = outline[0], outline[len(outline) // 3], outline[2 * len(outline) // 3]
-    left, top, right, bottom = extent_of(outline)
+    left, top, right, bottom = extent
     twice_area = abs((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
     return twice_area > 1e-8 * ((right - left) ** 2 + (bottom - top) ** 2)
 
@@ -86,16 +94,20 @@ def sides(outline: Outline) -> Extent | None:
 
 
 def outline_region(outline: Outline, width: int, height: int) -> Region | None:
-    """The part of a polygon inside an image of ``width`` x ``height`` pixels; None if it covers no pixel of it."""
+    """The part of a polygon inside an image of ``width`` x ``height`` pixels; None if it covers no pixel of it.
+
+    The polygon must not be flat; see :func:`is_flat`.
+    """
     visible = left, top, right, bottom = extent_of(outline)
     if left < 0 or top < 0 or right > width or bottom > height:
         visible = _visible_extent(outline, width, height)
         outline = clip(outline, 0.0, 0.0, float(width), float(height))
-    if len(outline) < 3 or is_flat(outline):
-        return None
-    flattened = [coordinate for point in outline for coordinate in point]
+        if len(outline) < 3 or is_flat(outline):
+            return None
+    flattened = list(chain.from_iterable(outline))
     pixels = encode_outline([flattened], height, width)
-    return Region(visible, pixels, flattened) if covered_area(pixels) else None
+    area = covered_area(pixels)
+    return Region(visible, pixels, area, flattened) if area else None
 
 
 def clip(outline: Outline, left: float, top: float, right: float, bottom: float) -> Outline:
@@ -115,6 +127,10 @@ def join(regions: list[Region]) -> Joined:
         Segmentation: every shape's polygon, or one run-length encoding if any of the shapes is a mask; the box
         ``(x, y, width, height)`` around their extents; the number of pixels.
     """
+    if len(regions) == 1:
+        only = regions[0]
+        left, top, right, bottom = only.extent
+        return [only.outline] if only.outline else only.pixels, (left, top, right - left, bottom - top), only.area
     lefts, tops, rights, bottoms = zip(*(region.extent for region in regions), strict=True)
     left, top = min(lefts), min(tops)
     pixels = union([region.pixels for region in regions])

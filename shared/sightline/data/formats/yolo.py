@@ -108,21 +108,21 @@ class LabelFileReader:
         image = AnnotatedImage(Place(item.label_file), item.image, split=item.split)
         facts, broken = self._images.facts(image)
         size = (facts.width, facts.height) if facts else (1, 1)
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-        objects = tuple(self._object(line, Place(item.label_file, f"line {number}"), size) for number, line in lines)
+        lines = [(f"line {number}", line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+        objects = tuple(self._object(line, item.label_file, entry, size) for entry, line in lines)
         image = AnnotatedImage(image.place, item.image, objects=objects, split=item.split)
         return self._images.finish(image, facts, [*faults, *broken])
 
-    def _object(self, line: str, place: Place, size: tuple[int, int]) -> AnnotatedObject:
+    def _object(self, line: str, file: str, entry: str, size: tuple[int, int]) -> AnnotatedObject:
         label = ""
         try:
             number, *values = _numbers(line)
             label = self._label(number)
             outline, keypoints = self._shape(values, size)
         except _LineError as error:
-            fault = place.fault(error.kind, str(error), _AGAIN, label or None)
-            return AnnotatedObject(place.entry, label, faults=(fault,))
-        return AnnotatedObject(place.entry, label, (outline,), keypoints=keypoints)
+            fault = Place(file, entry).fault(error.kind, str(error), _AGAIN, label or None)
+            return AnnotatedObject(entry, label, faults=(fault,))
+        return AnnotatedObject(entry, label, (outline,), keypoints=keypoints)
 
     def _label(self, number: float) -> str:
         """The name of a class; its number if there are no names."""
@@ -213,9 +213,12 @@ def _box(values: Sequence[float], width: int, height: int) -> Outline:
     _require_shares(values)
     if box_width <= 0 or box_height <= 0:
         raise _LineError("zero_area", f"the box is {box_width:g} x {box_height:g} of the image")
-    left, right = _pixels(x - box_width / 2, width), _pixels(x + box_width / 2, width)
-    top, bottom = _pixels(y - box_height / 2, height), _pixels(y + box_height / 2, height)
-    return rectangle(left, top, right, bottom)
+    across, down = box_width / 2, box_height / 2
+    shares = x - across, y - down, x + across, y + down
+    if min(shares) < 0 or max(shares) > 1:
+        shares = _inside(shares[0]), _inside(shares[1]), _inside(shares[2]), _inside(shares[3])
+    left, top, right, bottom = shares
+    return rectangle(round(left * width, 6), round(top * height, 6), round(right * width, 6), round(bottom * height, 6))
 
 
 def _require_shares(values: Sequence[float]) -> None:

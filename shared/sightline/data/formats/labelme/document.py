@@ -185,10 +185,9 @@ def _shape(index: int, entry: object) -> Shape:
 def _points(value: object) -> tuple[tuple[float, float], ...]:
     if not isinstance(value, list):
         raise _WrongFieldError(f"'points' must be a list, got {_name(value)}")
-    if set(map(type, value)) == {list} and set(map(len, value)) == {2}:
-        numbers = list(chain.from_iterable(value))
-        if set(map(type, numbers)) == {float}:
-            return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    are_pairs = set(map(type, value)) == {list} and set(map(len, value)) == {2}
+    if are_pairs and set(map(type, chain.from_iterable(value))) == {float}:
+        return tuple((x, y) for x, y in value)
     points = []
     for index, point in enumerate(value):
         if not isinstance(point, list) or len(point) != 2:

@@ -102,7 +102,9 @@ def disagreement(embedded: EmbeddedImage, file: ImageFacts, name: str) -> str | 
     if turned == 1:
         if (shown.width, shown.height) == (file.width, file.height):
             return (
-                None if _alike(shown.thumbnail, file.thumbnail) else f"imageData shows a different picture than {name}"
+                None
+                if _alike(shown.thumbnail(), file.thumbnail())
+                else f"imageData shows a different picture than {name}"
             )
         return f"imageData has {shown.width} x {shown.height} pixels, but image {name} has {file.width} x {file.height}"
     if turned == _INVERSE.get(file.orientation, file.orientation):
@@ -118,8 +120,9 @@ def _turn(embedded: EmbeddedImage, file: ImageFacts) -> int:
     unturned = _INVERSE.get(file.orientation, file.orientation)
     if embedded.orientation == file.orientation != 1:
         return unturned
-    shown, picture = embedded.facts.thumbnail, Image.fromarray(file.thumbnail)
-    distances = {1: _distance(shown, file.thumbnail)}
+    shown, thumbnail = embedded.facts.thumbnail(), file.thumbnail()
+    picture = Image.fromarray(thumbnail)
+    distances = {1: _distance(shown, thumbnail)}
     for orientation, transposition in TRANSPOSITIONS.items():
         distances[orientation] = _distance(shown, np.asarray(picture.transpose(transposition)))
     best = min(distances, key=lambda orientation: distances[orientation])

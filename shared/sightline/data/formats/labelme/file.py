@@ -12,7 +12,7 @@ from sightline.config.data import Data
 from sightline.data.annotations import Fault, LabelledImage
 from sightline.data.formats.image_labels import LabelSetReader
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES, LabelmeFile, Shape, parse
-from sightline.data.formats.labelme.image import FoundImage, find_image
+from sightline.data.formats.labelme.image import FoundImage, find_image, is_inside
 from sightline.data.formats.labelme.instances import ShapeReader, ShapesResult
 from sightline.data.formats.labels import LabelMap
 from sightline.data.formats.reading import FileReading, count_dropped
@@ -94,7 +94,7 @@ def _parse(root: Path, file: str) -> tuple[LabelmeFile | None, list[Fault]]:
     if (shown := _shown(file)) != file:
         return None, [Fault("unsafe_path", shown, None, None, "the file's name is not UTF-8", "rename the file")]
     path = root / file
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+    if not is_inside(os.path.realpath(root), os.path.realpath(path)):
         reason, remedy = "the file is a link that leads outside the folder", "replace it with the file itself"
         return None, [Fault("unsafe_path", file, None, None, reason, remedy)]
     try:

@@ -132,7 +132,7 @@ def _locate(root: Path, file: str, image_path: str) -> str:
     paths = [os.path.join(folder, form) for form in forms]  # noqa: PTH118
     path = next((path for path in paths if os.path.isfile(path)), paths[0])  # noqa: PTH113
     target = os.path.realpath(path)
-    if not _inside(base, target):
+    if not is_inside(base, target):
         raise _unsafe(image_path, "leads outside the folder", _outside_remedy(base, folder, path, beside))
     try:
         os.fsencode(target).decode()
@@ -141,14 +141,15 @@ def _locate(root: Path, file: str, image_path: str) -> str:
     return Path(os.path.relpath(target, base)).as_posix()
 
 
-def _inside(base: str, path: str) -> bool:
+def is_inside(base: str, path: str) -> bool:
+    """Whether a resolved path is a resolved folder, or below it."""
     return path == base or path.startswith(base.rstrip(os.sep) + os.sep)
 
 
 def _outside_remedy(base: str, folder: str, path: str, beside: str) -> str:
     """How to fix a path outside the folder; the existence of the image is checked without opening it."""
     written = os.path.normpath(path)
-    if _inside(base, written):
+    if is_inside(base, written):
         return "it is a link: replace it with the image itself"
     common = os.path.commonpath([base, written])
     if os.path.isfile(path) and common != os.sep:  # noqa: PTH113

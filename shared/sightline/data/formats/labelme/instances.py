@@ -144,12 +144,12 @@ class ShapeReader:
         return [self._fault("duplicate_shape", shape, f"it is the same as shape {first}", "delete one of the two")]
 
     def _place(self, shape: Shape) -> list[Fault]:
-        if shape.kind != "mask" and is_flat(outline_of(shape)):
+        left, top, right, bottom = bounds = extent(shape)
+        if shape.kind != "mask" and is_flat(outline_of(shape), bounds):
             reason = "its points are on one line, so it covers no area"
             return [self._fault("zero_area", shape, reason, "draw the shape again or delete it")]
         if self._size is None:
             return []
-        left, top, right, bottom = extent(shape)
         width, height = self._size
         if left >= 0 and top >= 0 and right <= width and bottom <= height:
             return []

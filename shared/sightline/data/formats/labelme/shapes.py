@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sightline.data.formats.labelme.document import Shape, decode_base64
 from sightline.data.formats.outlines import Extent, Outline, Point, Region, extent_of, outline_region
 from sightline.data.images import UnreadableImageError, open_mask
-from sightline.data.rasterizer import covered_box, encode_mask
+from sightline.data.rasterizer import covered_area, covered_box, encode_mask
 
 _POINTS: dict[str, tuple[int, ...]] = {
     "rectangle": (2, 4),
@@ -120,7 +120,8 @@ def _mask_region(shape: Shape, width: int, height: int, max_pixels: int) -> Regi
     canvas[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
     encoded = encode_mask(canvas)
     x, y, box_width, box_height = covered_box(encoded)
-    return Region((float(x), float(y), float(x + box_width), float(y + box_height)), encoded, None)
+    extent = float(x), float(y), float(x + box_width), float(y + box_height)
+    return Region(extent, encoded, covered_area(encoded), None)
 
 
 def _mask_pixels(shape: Shape, max_pixels: int) -> NDArray[np.bool_]:
