@@ -187,3 +187,15 @@ def test_faults_are_in_the_order_of_the_lines(tmp_path):
 def test_a_header_alone_is_a_fault(tmp_path):
     write(tmp_path, "path,class")
     assert places(read_folder(tmp_path, labels())) == [("broken_row", "labels.csv", "")]
+
+
+def test_the_only_column_with_the_classes_is_that_of_the_single_label_set(tmp_path):
+    write(tmp_path, "path,surface,person", "images/a.jpg,good,p1", "images/b.jpg,crack,p1", "images/c.jpg,good,p2")
+    found = read_folder(tmp_path, objects(), classes_known=False)
+    assert found.label_sets == {"class": {"crack": 1, "good": 2}}
+    known = read_folder(tmp_path, labels())
+    assert not known.faults
+    assert not known.unused_columns
+    assert [image.labels for image in known.images] == [("good",), ("crack",), ("good",)]
+    others = read_folder(tmp_path, labels("red", "blue"))
+    assert places(others) == [("broken_row", "labels.csv", "line 1")]

@@ -290,3 +290,23 @@ def test_files_that_cannot_be_part_of_a_version_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"link\.jpg"):
         convert(source, tmp_path / "out", "coco", DATA, classes_known=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_object_without_a_box_does_not_turn_the_others_into_labels(tmp_path):
+    source = named_coco(tmp_path / "in", "a.png", "b.png")
+    document = json.loads((source / "annotations.json").read_text())
+    document["annotations"].append({"id": 2, "image_id": 1, "category_id": 1, "bbox": None})
+    (source / "annotations.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="annotation 2"):
+        convert(source, tmp_path / "out", "yolo", DATA, classes_known=False)
+
+
+def test_objects_are_not_lost_beside_labels_of_images(tmp_path):
+    source = named_coco(tmp_path / "in", "a.png", "b.png")
+    document = json.loads((source / "annotations.json").read_text())
+    document["images"][0]["labels"] = [1]
+    (source / "annotations.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"data\.label_sets"):
+        convert(source, tmp_path / "out", "yolo", DATA, classes_known=False)
+    convert(source, tmp_path / "out", "yolo", data_of(None, ["data.classes=[dog, cat]"])[0], classes_known=True)
+    assert (tmp_path / "out" / "labels" / "b.txt").read_text()

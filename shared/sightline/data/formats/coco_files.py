@@ -102,6 +102,7 @@ class CocoFile:
         self._classes_known = classes_known
         self._label_sets = data.label_sets if classes_known else {}
         self._names = data.keypoints.names if classes_known else ()
+        self._labels_images = False
         path = PurePosixPath(file)
         self._split = split_in(path.stem) or split_of_folders(path.parts[:-1])
         self.images: list[AnnotatedImage] = []
@@ -130,6 +131,9 @@ class CocoFile:
 
     def _read(self, document: Mapping[str, Any]) -> None:
         categories = self._categories(document["categories"])
+        entries = [entry for entry in document["annotations"] if isinstance(entry, dict)]
+        # A few objects whose boxes are missing do not make a detection dataset one of labels.
+        self._labels_images = not self._classes_known and 2 * sum(map(has_region, entries)) < len(entries)
         sets = _sets_of_categories(document)
         images = self._by_id("images", document["images"], "image")
         annotations: dict[object, list[tuple[Place, Mapping[str, Any], Category]]] = {id_: [] for id_ in images}
@@ -163,11 +167,11 @@ class CocoFile:
             return
         found, fault = self._index.find(file_name, place, self._hints)
         listed = image.get("labels")
-        ids = listed if isinstance(listed, list) else []
+        ids = listed if isinstance(listed, list) and (self._label_sets or not self._classes_known) else []
         whole = [names[_id(one)] for one in ids if _id(one) in names]
         objects: list[AnnotatedObject] = []
         for where, annotation, category in annotations:
-            if self._label_sets or not (self._classes_known or has_region(annotation)):
+            if self._label_sets or (self._labels_images and not has_region(annotation)):
                 whole.append(category.name)
             else:
                 objects.append(object_of(annotation, category, self._names, where))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sightline.config.data import Data
-from sightline.config.labels import SINGLE_SET
+from sightline.config.labels import SINGLE_SET, LabelSet
 from sightline.data.annotations import Annotations, Fault, SplitName
 from sightline.data.folder_files import FolderFiles, list_files, suffix_of
 from sightline.data.formats.image_index import ImageIndex, Place
@@ -176,11 +176,18 @@ class _TableReader:
         for name, labels in self._data.label_sets.items():
             column = labels.column or name
             if column not in self._table.columns and not labels.column and len(self._data.label_sets) == 1:
-                column = _named(self._table.columns, (name, *CLASS_COLUMNS)) or column
+                column = _named(self._table.columns, (name, *CLASS_COLUMNS)) or self._only_column(labels) or column
             if column not in self._table.columns:
                 self._missing(column, f"the label set {name}", f"data.label_sets.{name}.column")
             columns[name] = column
         return columns
+
+    def _only_column(self, labels: LabelSet) -> str:
+        """The only column that looks like a label set, if it has any of the classes; otherwise empty."""
+        found = list(self._found_columns().values())
+        self.unused = {}  # which is only told where label sets are found, not configured
+        known = len(found) == 1 and any(row.cells[found[0]] in labels.classes for row in self._table.rows)
+        return found[0] if known else ""
 
     def _found_columns(self) -> Mapping[str, str]:
         """The columns that look like label sets; the only one is a single label set."""

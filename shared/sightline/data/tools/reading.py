@@ -46,12 +46,17 @@ def describe_dataset(source: Path, data: Data, *, classes_known: bool) -> tuple[
     """Like :func:`read_dataset`, but faults do not stop it.
 
     Raises:
-        DataError: The folder has no annotations, or no image can be used.
+        DataError: The folder has no annotations, both objects and labels of whole images, or no image can be used.
     """
     if not source.is_dir():
         raise DataError(f"{source} is not a folder; give the folder with the annotations and the images")
     annotations = read_annotations(source, data, classes_known=classes_known)
     if not classes_known:
+        if annotations.label_sets and any(image.instances for image in annotations.images):
+            raise DataError(
+                f"{source} has objects and labels of whole images; name the classes of one of them with "
+                "--set data.classes=[...] or --set data.label_sets=..."
+            )
         data = _described(source, annotations, data)
         if data.label_sets or data.keypoints.names:
             # Misspellings only show while the classes are not known.
