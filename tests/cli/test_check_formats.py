@@ -79,8 +79,13 @@ def test_yolo(tmp_path):
     text = run("check", tmp_path, code=1)
     assert text.startswith("labels/train/a.txt\n  line 2: the class is 9, but 'names' has only 2")
     assert "yolo: 1 file, 1 object -> 1 image, 1 instance\n" in text
-    assert suggested(text) == ["--set", "data.classes=[car]"]
+    assert suggested(text) == ["--recipe", "object_detection", "--set", "data.classes=[car]"]
     assert "note: 1 image without annotations, so not part of the dataset\n" in text
+
+
+def test_one_outline_is_enough_for_masks(tmp_path):
+    yolo(tmp_path, ["0 0.5 0.5 0.2 0.2", "0 0.1 0.1 0.5 0.1 0.3 0.4"], description="names: [car]\n")
+    assert suggested(run("check", tmp_path)) == ["--set", "data.classes=[car]"]
 
 
 def test_flags_of_labelme(tmp_path):
@@ -89,7 +94,7 @@ def test_flags_of_labelme(tmp_path):
     text = run("check", tmp_path)
     assert suggested(text)[-1] == "data.label_sets={age: [old, young], mask: [with, without]}"
     labelme(tmp_path, "c.json", shape(), flags={"day": True}, seed=2)
-    assert suggested(run("check", tmp_path)) == ["--set", "data.classes=[car]"]
+    assert suggested(run("check", tmp_path)) == ["--recipe", "object_detection", "--set", "data.classes=[car]"]
 
 
 def test_the_former_name_says_so_once(tmp_path):
@@ -102,13 +107,13 @@ def test_the_former_name_says_so_once(tmp_path):
 
 def files_of_coco(root):
     coco(root, annotations=[BOX])
-    return ["annotations/train.json", "images/a.jpg"], "instance_segmentation_small"
+    return ["annotations/train.json", "images/a.jpg"], "object_detection_small"
 
 
 def files_of_yolo(root):
     yolo(root, ["0 0.5 0.5 0.2 0.2"], description="names: [car]\n")
     (root / "README.md").write_text("notes")
-    return ["README.md", "data.yaml", "images/train/a.jpg", "labels/train/a.txt"], "instance_segmentation_small"
+    return ["README.md", "data.yaml", "images/train/a.jpg", "labels/train/a.txt"], "object_detection_small"
 
 
 def files_of_csv(root):

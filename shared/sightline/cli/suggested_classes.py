@@ -13,6 +13,7 @@ from sightline.config.labels import Keypoints
 from sightline.data.annotations import Annotations
 from sightline.data.formats.csv_file import GROUP_COLUMNS, SPLIT_COLUMNS
 from sightline.data.formats.labels import IGNORED_LABEL, cleaned, respelled
+from sightline.data.tools.writers.files import box_polygon
 
 LONGEST_ARGUMENT = 100_000
 """Maximum length in characters; Linux allows 131,072 bytes, and some characters are quoted."""
@@ -21,8 +22,8 @@ LONGEST_ARGUMENT = 100_000
 PLATES = "plates"
 """The recipe with built-in classes."""
 
-CLASSIFICATION, KEYPOINTS = "classification", "keypoints"
-"""The recipes for labels of whole images and for objects with keypoints."""
+CLASSIFICATION, KEYPOINTS, DETECTION = "classification", "keypoints", "object_detection"
+"""The recipes for labels of whole images, for objects with keypoints, and for boxes without outlines."""
 
 
 def suggested_settings(annotations: Annotations, ignored: Sequence[str]) -> tuple[str, list[str]]:
@@ -33,14 +34,22 @@ def suggested_settings(annotations: Annotations, ignored: Sequence[str]) -> tupl
         ignored: ``data.ignored_labels``.
 
     Returns:
-        An empty name if any recipe for objects can be used.
+        An empty name if the objects have outlines: any recipe for objects can be used.
     """
     if annotations.label_sets:
         return CLASSIFICATION, [*_label_sets(annotations, ignored), *_columns(annotations)]
     recipe, overrides = fitting_recipe(annotations.labels, ignored)
     if not recipe and annotations.keypoints.names and overrides:
         return KEYPOINTS, [*overrides, *_keypoints(annotations.keypoints)]
+    if not recipe and overrides and _only_boxes(annotations):
+        return DETECTION, overrides
     return recipe, overrides
+
+
+def _only_boxes(annotations: Annotations) -> bool:
+    """Whether no object has an outline other than its box, so that there is nothing to learn about masks."""
+    instances = [instance for image in annotations.images for instance in image.instances]
+    return bool(instances) and all(map(box_polygon, instances))
 
 
 def _label_sets(annotations: Annotations, ignored: Sequence[str]) -> list[str]:
