@@ -104,7 +104,7 @@ kubeflow-commands: $(VENV)/.dev ## test every command and error on a real Kubefl
 images: ## build the images of the components: REGISTRY=, TAG=, IMAGES="base train train-cpu"; more in dockerfiles/build.sh
 	@dockerfiles/build.sh $(REGISTRY) $(TAG) $(IMAGES)
 
-images-test: $(VENV)/.dev ## run the pipeline in the images of REGISTRY, TAG and IMAGES, unprivileged; docker, or podman through DOCKER_HOST
+images-test: $(VENV)/.dev ## run the pipeline of each task in the images of REGISTRY, TAG and IMAGES, unprivileged; docker, or podman through DOCKER_HOST
 	SIGHTLINE_REQUIRE=containers OMP_NUM_THREADS=1 \
 		SIGHTLINE_TEST_IMAGES=$(REGISTRY)/$(firstword $(IMAGES))-python3.11:$(TAG),$(REGISTRY)/$(lastword $(IMAGES))-python3.11:$(TAG) \
 		$(BIN)/python -m pytest -s -v --no-header tests/pipeline/test_in_containers.py

@@ -23,6 +23,7 @@ LOCKED = {
     "security_opt": ["no-new-privileges"],
     "tmpfs": {"/tmp": "rw,size=1g,mode=1777"},
     "shm_size": "1g",
+    "environment": {"OMP_NUM_THREADS": "1"},  # the networks are tiny
 }
 DATA = """
 sightline demo draw /var/lib/sightline/photos --kind {kind} --images {images} --seed 1 {drawing}
