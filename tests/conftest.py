@@ -4,12 +4,16 @@ import gc
 import shutil
 
 import pytest
+from hypothesis import settings
 
 from tests.golden import write_changed
 from tests.golden.normal import temporary_folders
 from tests.servers.forked_dvc import forked_dvc, installed_dvc  # noqa: F401  (fixtures)
 from tests.servers.google_storage import bucket_uri, google_storage_rig, google_storage_server  # noqa: F401  (fixtures)
 from tests.servers.mariadb import mariadb_server  # noqa: F401  (a fixture)
+
+settings.register_profile("sightline", deadline=None)  # a timing never fails a test
+settings.load_profile("sightline")
 
 
 @pytest.fixture(autouse=True)

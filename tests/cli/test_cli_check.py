@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.cli import cli
@@ -83,7 +83,6 @@ def test_the_line_to_paste_works_in_a_shell_for_any_labels(tmp_path):
     assert all("'label' is empty" in row or "outside the image" in row for row in left), left
 
 
-@settings(deadline=None)
 @given(labels=st.dictionaries(st.text(min_size=1, max_size=8) | st.sampled_from(HARD), st.integers(1, 9), max_size=8))
 def test_the_suggested_settings_make_a_class_of_every_label(labels):
     overrides = suggested_overrides(labels, ["none"])

@@ -19,7 +19,7 @@ def containers(part):
 
 
 ANYTHING = st.recursive(SOMETHING, containers, max_leaves=9)
-FUZZ = hypothesis_settings(max_examples=150, deadline=None)
+FUZZ = hypothesis_settings(max_examples=150)
 
 
 def changed(document):

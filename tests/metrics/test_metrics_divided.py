@@ -117,7 +117,7 @@ def scenes(draw):
     return scene(images, found)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scenes())
 def test_never_more_than_box_ap_at_the_same_iou(labelled):
     truth, detections = labelled
@@ -129,7 +129,7 @@ def test_never_more_than_box_ap_at_the_same_iou(labelled):
         assert 0.0 <= value <= scores.box_per_class[name] + 1e-12
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scenes())
 def test_order_of_images_changes_nothing(labelled):
     truth, detections = labelled
@@ -138,7 +138,7 @@ def test_order_of_images_changes_nothing(labelled):
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(truths)
 def test_what_is_drawn_exactly_is_exactly_right(images):
     # One instance of a class an image: of two equal ones either could be taken.
@@ -150,7 +150,7 @@ def test_what_is_drawn_exactly_is_exactly_right(images):
     assert all(value == pytest.approx(1.0) for value in scores.per_class.values())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 99), st.booleans()), max_size=30), st.integers(1, 5))
 def test_average_precision_grows_with_every_true_detection(rows, missing):
     scores = np.array([score / 100 for score, _ in rows])

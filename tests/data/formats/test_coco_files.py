@@ -198,7 +198,7 @@ def test_categories_label_whole_images_of_a_classification(tmp_path):
     assert found.label_sets == {"class": {"crack": 1, "good": 2}}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
 def test_run_lengths_are_those_of_pycocotools(seed, share):
     mask = (np.random.default_rng(seed).random((17, 23)) < share).astype(np.uint8)
@@ -208,7 +208,6 @@ def test_run_lengths_are_those_of_pycocotools(seed, share):
     assert np.array_equal(rasterize(run_lengths(uncompressed(mask)), 17, 23), mask)
 
 
-@settings(deadline=None)
 @given(text=st.text(st.characters(min_codepoint=40, max_codepoint=120), max_size=12))
 def test_no_text_reaches_pycocotools_unless_it_fills_the_mask(text):
     try:

@@ -25,7 +25,7 @@ DOCUMENT = st.fixed_dictionaries(
     {"shapes": st.lists(SHAPE, max_size=5) | ANYTHING, "imagePath": st.just("a.jpg") | ANYTHING},
     optional=dict.fromkeys(("imageData", "imageWidth", "imageHeight", "flags", "group"), ANYTHING),
 )
-FUZZ = hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FUZZ

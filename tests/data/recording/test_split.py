@@ -230,7 +230,7 @@ def test_ties_pass_through_others():
     assert tie_images(hashes, [("x",), ("b",), ("c",), ("x",), ("e",)], 0).sets() == [[0, 3], [1], [2, 4]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(3, 40), st.integers(0, 30), st.integers(1, 12))
 def test_no_leak_and_no_move_whatever_comes(seed, old_count, new_count, groups):
     source = random.Random(seed)

@@ -220,7 +220,7 @@ def test_an_unknown_class_of_a_recipe_is_refused(tmp_path):
         convert(source, tmp_path / "b", "yolo", DATA.model_copy(update={"classes": ("dog",)}), classes_known=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 14), st.integers(2, 14), st.floats(0.1, 0.9))
 def test_traced_masks_cover_the_same_pixels_and_fill_only_holes(seed, height, width, density):
     mask = np.random.default_rng(seed).random((height, width)) < density

@@ -25,7 +25,7 @@ def extent(image, colour):
     return xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.floats(0, 90), st.floats(0, 50), st.floats(1, 100), st.floats(1, 60),
     st.integers(1, 64), st.integers(1, 64), st.floats(0.05, 1), st.sampled_from(["context", "black"]),

@@ -57,7 +57,7 @@ def test_the_same_annotations_are_read_from_renamed_labelme_files(tmp_path):
     assert {i.image.rpartition("/")[2] for i in new.images} == {f"{i.sha256}.jpg" for i in new.images}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.sets(st.text(st.characters(codec="utf-8", exclude_characters="/\\.", exclude_categories=["C", "Z"]), min_size=1,
                     max_size=12), min_size=1, max_size=4),

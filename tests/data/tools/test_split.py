@@ -89,7 +89,7 @@ def test_a_group_is_never_in_two_splits(tmp_path):
     assert set.union(*sides.values()) == set(SPLITS)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 100), st.lists(st.integers(0, 5), min_size=6, max_size=14))
 def test_copies_of_a_file_stay_together(tmp_path_factory, seed, pictures):
     from sightline.data.tools.assignment import Member, assign
