@@ -9,8 +9,10 @@ from sightline.cli.model import command
 from sightline.errors import ModelFileError
 from sightline.metrics.exact_match import Reading
 from sightline.models.model_file import save_model
+from sightline.tasks.base import load_task
 from sightline.tasks.instance_segmentation.network import build_detector
 from sightline.tasks.readers.plates import CLASSES as PLATE_CLASSES
+from tests import classified
 from tests.golden import raises
 from tests.squares import TINY_MODEL, draw, make_card
 
@@ -95,3 +97,18 @@ def test_predict_prints_what_is_read(tmp_path, monkeypatch):
     assert "l_board" not in output
     document = json.loads((tmp_path / "out" / "0.json").read_text())
     assert [reading["texts"] for reading in document["readings"]] == [["12a", "3456"], ["1", "34"]]
+
+
+def test_predict_names_the_most_probable_class_of_a_classifier(tmp_path):
+    task = load_task("classification")
+    settings = classified.fitted(task, "cnn", classified.write_coco(tmp_path / "images", 4))
+    network = task.build_network(settings, len(classified.COLOURS))
+    with torch.no_grad():
+        network.head.weight.zero_()  # all classes are as probable, and none reaches 0.5
+    save_model(tmp_path / "m.safetensors", network, classified.make_card(settings))
+    classified.draw(0)[0].save(tmp_path / "0.png")
+    lines = [
+        invoke("predict", tmp_path / "m.safetensors", tmp_path / "0.png", "--out", tmp_path / "out", *score).output
+        for score in ([], ["--score", "0.5"])
+    ]
+    assert ["no class" in line for line in lines] == [False, True], lines

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sightline.cli.model_export import export
+from sightline.config.task_declarations import task_declaration
 from sightline.errors import DataError
 from sightline.logs import Progress
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 50_000_000
 """The default of ``data.max_pixels``."""
+
+_SCORE = 0.5
+"""The default of ``--score``, for tasks whose predictions count from a score on."""
 
 SHOWN_LINES = 200
 """Maximum number of images with a line of their own; for more images, only a progress bar is shown."""
@@ -66,7 +70,9 @@ def show(*, model: str, as_json: bool) -> None:
     help="Folder for the annotated images and their JSON files.",
 )
 @click.option(
-    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Minimum score of a prediction."
+    "--score",
+    type=click.FloatRange(0, 1),
+    help="Minimum score of a prediction.  [default: 0.5, or 0 for classifiers]",
 )
 @click.option(
     "--max-pixels",
@@ -99,7 +105,7 @@ def predict(
     model: str,
     images: tuple[str, ...],
     out: Path,
-    score: float,
+    score: float | None,
     max_pixels: int,
     device: str,
     draw: str,
@@ -129,6 +135,8 @@ def predict(
 
     predictor = load_predictor(model, device)
     drawing = landmarks_of(predictor, mode or "gray") if draw == "landmarks" else None
+    if score is None:
+        score = task_declaration(predictor.card.task).shown_from(_SCORE)
     broken = []
     predictions = predict_images(predictor, wanted, folder, score=score, max_pixels=max_pixels, draw=drawing)
     with Progress("predict", total=len(wanted), unit="images") as progress:

@@ -122,7 +122,7 @@ class TaskDeclaration:
         return [self.network, *map(_imported, self.families.values())]
 
     def shown_from(self, score_threshold: float) -> float:
-        """The lowest score of predictions that evaluate and test draw; 0 if no threshold decides which ones count."""
+        """The lowest score of the predictions to show; 0 if no threshold decides which ones count."""
         return score_threshold if self.scored else 0.0
 
     @property
