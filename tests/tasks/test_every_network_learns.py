@@ -16,16 +16,16 @@ from tests.squares import TINY_TRAIN
 
 RESNET = TinyNetwork("classification", CLASSIFIERS["resnet"], "of torchvision", SEVERAL)
 PACE = {
-    "instance_segmentation/MaskDetector": (200, 4e-3),
+    "instance_segmentation/MaskDetector": (300, 4e-3),
     "instance_segmentation/rfdetr": (160, 5e-4),
-    "object_detection/faster_rcnn": (120, 4e-3),
+    "object_detection/faster_rcnn": (250, 4e-3),
     "object_detection/fcos": (100, 4e-3),
     "object_detection/retinanet": (80, 3e-3),
     "object_detection/ssdlite": (60, 1e-2),
     "object_detection/rfdetr": (110, 5e-4),
     "keypoints/KeypointDetector": (400, 4e-3),
     "keypoints/heatmap with deconvolutions": (200, 4e-3),
-    "keypoints/heatmap with HRNet": (150, 2e-3),
+    "keypoints/heatmap with HRNet": (80, 2e-3),
     "classification/timm": (60, 3e-3),
     "classification/timm with label sets": (60, 3e-3),
     "classification/timm of torchvision": (60, 3e-3),
