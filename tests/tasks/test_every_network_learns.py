@@ -19,7 +19,7 @@ PACE = {
     "instance_segmentation/MaskDetector": (300, 4e-3),
     "instance_segmentation/rfdetr": (160, 5e-4),
     "object_detection/faster_rcnn": (250, 4e-3),
-    "object_detection/fcos": (100, 4e-3),
+    "object_detection/fcos": (160, 4e-3),
     "object_detection/retinanet": (80, 3e-3),
     "object_detection/ssdlite": (60, 1e-2),
     "object_detection/rfdetr": (110, 5e-4),
