@@ -11,7 +11,7 @@ from PIL import Image
 from sightline.cli.dataset.options import data_of
 from sightline.data.tools.crop import CropRule, crop_annotated, crop_detected, cropped
 from sightline.errors import DataError
-from tests.data.tools.folders import tree
+from tests.data.tools.folders import tree, write_class_folders
 from tests.data.tools.test_convert import named_coco, square, write_coco
 from tests.labelled_folder import names, write_images
 
@@ -141,6 +141,13 @@ def test_a_taken_output_and_an_empty_source_are_refused(tmp_path):
         crop_annotated(tmp_path / "empty", tmp_path / "out", CropRule(8, 8), DATA, classes_known=False)
     with pytest.raises(DataError, match="no images"):
         crop_detected(tmp_path / "empty", tmp_path / "out", CropRule(8, 8), lambda _: [], max_pixels=10**6)
+
+
+def test_labels_of_images_have_no_object_to_crop(tmp_path):
+    source = write_class_folders(tmp_path / "in", {"good": 2, "crack": 1})
+    with pytest.raises(DataError, match="--detector"):
+        crop_annotated(source, tmp_path / "out", CropRule(16, 16), DATA, classes_known=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 @pytest.mark.parametrize("name", ["..", ".", ".hidden", "c:", "a\\b", "x" * 300])

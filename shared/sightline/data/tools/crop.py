@@ -21,6 +21,7 @@ from sightline.data.tools.new_folder import new_folder, require_new
 from sightline.data.tools.reading import read_dataset
 from sightline.errors import DataError
 from sightline.logs import Progress
+from sightline.plural import counted
 
 Padding = Literal["context", "black"]
 Box = tuple[float, float, float, float]
@@ -95,7 +96,8 @@ def crop_annotated(
         dry_run: Whether to crop without writing.
 
     Raises:
-        DataError: The source has faults or no image, a class cannot be the name of a folder, or ``out`` exists.
+        DataError: The source has faults, no image or no object, a class cannot be the name of a folder, or ``out``
+            exists.
         StepError: ``out`` cannot be written.
     """
     require_new(out, source)
@@ -105,6 +107,11 @@ def crop_annotated(
 
     folder_names(one.label for image in annotations.images for one in image.instances)
     images = [image for image in annotations.images if image.instances]
+    if annotations.images and not images and not annotations.left_out:
+        raise DataError(
+            f"{source} has no objects to crop: {counted(len(annotations.images), 'image')} without a box or an outline "
+            f"({annotations.format}); give a detector (--detector MODEL), or a dataset with objects"
+        )
     names = _file_names([image.image for image in images])
 
     def work(image: LabelledImage, folder: Path | None) -> Cropped:
