@@ -153,6 +153,19 @@ def test_diff_writes_a_page_with_the_changed_images(story, tmp_path, kind):
         run("diff", f"pets_{kind}_v1", f"pets_{kind}_v2", "--html", page)
 
 
+def test_a_table_that_changed_counts_as_relabeled(tmp_path, sightline_home):
+    photos = write_images(tmp_path / "photos", names(2))
+    for path in photos.glob("*.json"):
+        path.unlink()
+    run("init", tmp_path / "data", "--remote", tmp_path / "remote")
+    for version, label in (("v1", "bad"), ("v2", "worn")):
+        (photos / "labels.csv").write_text(f"path,state\n000.jpg,good\n001.jpg,{label}\n")
+        run("add", photos, "--dataset", "parts", "--version", version)
+    difference = json.loads(run("diff", "parts_ann_v1", "parts_ann_v2", "--json"))
+    assert (difference["relabelled"], difference["replaced"]) == (["labels.csv"], [])
+    assert "relabeled: 1\n  labels.csv\n" in run("diff", "parts_ann_v1", "parts_ann_v2")
+
+
 def test_diff_names_what_changed(story):
     training = json.loads(run("diff", "pets_train_v1", "pets_train_v2", "--json"))
     assert training["added"] == [f"annotations/pets/{name}.jpg" for name in names(4, start=10)]

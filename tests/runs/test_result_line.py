@@ -97,6 +97,13 @@ def test_results_of_earlier_releases(lines):
     assert line == "result: box_AP50=0.7000 mask_AP50=0.7000 EIR=0.7000 seconds=2.5"  # they tested what was selected
 
 
+def test_a_test_split_without_images_leaves_the_numbers_of_val(lines):
+    untested = results.TestedModel("mask_AP", "u", OWN, {}, 0.0, "p", "best", "candidate")
+    line = lines([choice("mask_AP", promoted=True)], [untested])[-1]
+    assert line == lines([choice("mask_AP", promoted=True)])[-1]
+    assert "mask_AP50=" in line
+
+
 def test_nothing_is_known_yet(tmp_path):
     document = RunDocument("r1", "plates", [], [], "", "", {}, "", "failed", "", 2.5, 0)
     assert champion_lines(tmp_path, document) == []

@@ -292,7 +292,7 @@ def test_three_images_are_recorded_with_a_warning(tmp_path):
     result = world.run("pets_ann_v1", "data.classes=[cat, dog, bird, fish]")
     assert result.images == {"train": 1, "val": 1, "test": 1}
     assert any("too little data: 3 images" in warning for warning in result.warnings)
-    assert any("without instances: fish" in warning for warning in result.warnings)
+    assert any("without labels: fish" in warning for warning in result.warnings)
     assert any(" in val: " in warning or " in train: " in warning for warning in result.warnings)
 
 

@@ -185,8 +185,10 @@ def diff(before: str, after: str, repository: str | None, as_json: bool, page: P
     if as_json:
         click.echo(json.dumps(asdict(difference), indent=1))
         return
-    for what in ("added", "removed", "relabelled", "replaced"):
-        _echo_names(what, getattr(difference, what))
+    _echo_names("added", difference.added)
+    _echo_names("removed", difference.removed)
+    _echo_names("relabeled", difference.relabelled)
+    _echo_names("replaced", difference.replaced)
     _echo_names("moved", [f"{name} ({move})" for name, move in difference.moved.items()])
     if difference.reboxed:
         click.echo(

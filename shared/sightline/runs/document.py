@@ -123,9 +123,9 @@ def run_record(document: RunDocument) -> RunRecord:
 
 
 def result_line(work: Path, document: RunDocument) -> str:
-    """``result: box_AP50=... seconds=...`` of the run's own best candidate, on the test split if it was tested."""
+    """``result: box_AP50=... seconds=...`` of the run's own best candidate, on the test split if it has images."""
     evaluated, tested = _outcome(work, document)
-    metrics = tested[0]["metrics"] if tested else best_candidate_metrics(evaluated)
+    metrics = (tested[0]["metrics"] if tested else {}) or best_candidate_metrics(evaluated)
     return " ".join(["result:", *_numbers(metrics), f"seconds={document.seconds:.1f}"])
 
 

@@ -313,8 +313,7 @@ def _record(config: Config, result: TestResult, trained_on: Mapping[str, str]) -
             role = {"champion": "the champion that stays", "candidate": "the best candidate"}.get(
                 model.role, "the model selected"
             )
-            _log.info(
-                "tested %s by %s: %s", role, model.metric, metrics_line(model.metrics, known_metrics([config.task]))
-            )
+            numbers = metrics_line(model.metrics, known_metrics([config.task]))
+            _log.info("tested %s by %s: %s", role, model.metric, numbers or "no metrics, the test split is empty")
         if run_id := current_run_id():
             database.record_uses(run_id, [ModelUse(model.sha256, "tested") for model in result.models])

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from sightline.data.dvc.manifest import Manifest
+from sightline.data.folder_files import suffix_of
 from sightline.data.formats.coco import Segmentation, decode_coco
+from sightline.data.images import IMAGE_SUFFIXES
 from sightline.data.recording.filling import SPLITS
 from sightline.data.recording.training_set import TrainingSet, from_bytes
 from sightline.data.repository.history import History
@@ -62,15 +64,15 @@ def compare(history: History, before: DatasetTag, after: DatasetTag) -> Differen
 
 
 def _compare_annotations(before: DatasetTag, after: DatasetTag, old: Manifest, new: Manifest) -> Difference:
-    """Compare files: a JSON file counts as a labeled image, every other file as an image."""
+    """Compare files: those that are not images count as annotations, of one image or of many."""
     changed = [name for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
     return Difference(
         str(before),
         str(after),
         _named_once(new.keys() - old.keys()),
         _named_once(old.keys() - new.keys()),
-        relabelled=[name for name in changed if name.lower().endswith(".json")],
-        replaced=[name for name in changed if not name.lower().endswith(".json")],
+        relabelled=[name for name in changed if suffix_of(name) not in IMAGE_SUFFIXES],
+        replaced=[name for name in changed if suffix_of(name) in IMAGE_SUFFIXES],
     )
 
 

@@ -240,13 +240,16 @@ def warnings_of(training_set: TrainingSet) -> list[str]:
         )
     absent = [name for name in training_set.classes if not any(instances[split][name] for split in SPLITS)]
     if absent:
-        warnings.append(f"classes without instances: {', '.join(absent)}")
+        warnings.append(f"classes without labels: {', '.join(absent)}")
     for split in ("train", "val"):
         lacking = [name for name in training_set.classes if name not in absent and not instances[split][name]]
         if lacking:
-            warnings.append(f"classes without instances in {split}: {', '.join(lacking)}")
+            warnings.append(f"classes without labels in {split}: {', '.join(lacking)}")
     if not images["test"]:
-        warnings.append("the test split is empty (data.splits.test): the selected models will not be tested")
+        warnings.append(
+            "the test split is empty: the selected models will not be tested; give images to it, or set "
+            "data.splits.test above 0, with data.given_splits=off if the files give splits without test"
+        )
     bridging = training_set.dropped.get(BRIDGES, 0)
     if bridging:
         warnings.append(f"images left out because they are similar to images in two splits: {bridging}")
