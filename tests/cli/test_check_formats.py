@@ -71,6 +71,10 @@ def test_coco_with_keypoints(tmp_path):
     assert (data.classes, data.keypoints.names) == (("cat",), tuple(NAMES))
     assert data.keypoints.skeleton == (("nose", "left_eye"), ("nose", "right_eye"))
     assert data.keypoints.flip_pairs == (("left_eye", "right_eye"),)
+    assert text.count("data.keypoints.skeleton") == 1  # in the options, not in a note
+    del categories[0]["skeleton"]
+    coco(tmp_path, annotations=[{**BOX, "keypoints": [20, 10, 2, 12, 8, 1, 0, 0, 0]}], categories=categories)
+    assert "set data.keypoints.skeleton\n" in run("check", tmp_path)
 
 
 def test_yolo(tmp_path):

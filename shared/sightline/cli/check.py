@@ -14,7 +14,7 @@ import click
 
 from sightline.cli.columns import padded, widest
 from sightline.cli.data_added import folder_lines
-from sightline.cli.suggested_classes import CLASSIFICATION, PLATES, fit_a_command_line, suggested_settings
+from sightline.cli.suggested_classes import CLASSIFICATION, KEYPOINTS, PLATES, fit_a_command_line, suggested_settings
 from sightline.config.data import AUTO_FORMAT, Data, Faults
 from sightline.config.decode import decode
 from sightline.config.labels import SINGLE_SET, LabelSet
@@ -159,6 +159,8 @@ def _label_lines(annotations: Annotations, data: Data, classes_known: bool) -> l
             else "to use all of these labels as classes"
         )
         lines += [f"{reason}:", f"  {' '.join(arguments)}"]
+        if recipe == KEYPOINTS and not annotations.keypoints.skeleton:
+            lines.append("note: the files name no lines between keypoints; to draw some, set data.keypoints.skeleton")
     return lines
 
 
