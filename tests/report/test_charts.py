@@ -50,6 +50,11 @@ def test_a_line_of_one_point_and_a_flat_line_are_drawn():
     assert "nan" not in line_chart("a", "T", [Series("l", [1.0, 2.0], [7.0, 7.0])], x_label="x", y_label="y").svg
 
 
+def test_a_value_of_zero_has_no_negative_axis():
+    svg = line_chart("a", "T", [Series("l", [5.0], [0.0])], x_label="x", y_label="y").svg
+    assert min(float(text) for text in re.findall(r'class="tick[^>]*>([^<]*)<', svg)) == 0
+
+
 def test_a_marked_place_says_what_it_is():
     chart = line_chart("a", "T", LINES, x_label="x", y_label="y", mark=(2.5, "best <F1>"))
     assert '<path class="mark" d="M322.5,12V190"/>' in chart.svg

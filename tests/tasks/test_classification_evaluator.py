@@ -50,7 +50,7 @@ def test_one_label_set_reads_simply(tmp_path):
     assert list(sections["classes"]["rows"]) == list(class_names(ONE_SET))
     assert np.trace(sections["confusion"]["matrix"]) == 10
     assert sections["confusion"]["matrix"][1][2] == 1  # image 3 is blue, and green is said
-    assert measured.remark(3).text == "blue predicted as green (80%)"
+    assert measured.remark(3).text == "blue predicted as green (80 %)"
     assert measured.remark(3).mistakes == 1
     assert measured.remark(1).text == "right"
     assert [one["image"] for one in sections["answers"]["examples"]] == ["2.png", "7.png"]
@@ -67,7 +67,7 @@ def test_several_label_sets_have_metrics_of_their_own_and_together(tmp_path):
     assert metrics["accuracy"] == pytest.approx((10 + 11 + 11) / 36)
     assert metrics["joint_accuracy"] == pytest.approx(9 / 12)
     assert measured.remark(2).mistakes == 2
-    assert measured.remark(2).text == "shape: disc predicted as square (80%); colour: red predicted as blue (80%)"
+    assert measured.remark(2).text == "shape: disc predicted as square (80 %); colour: red predicted as blue (80 %)"
     sections = {section["id"]: section for section in measured.document()["sections"]}
     assert {"label-sets", "confusion-shape", "confusion-colour"} <= set(sections)
     assert "confusion-marks" not in sections
@@ -121,7 +121,7 @@ def test_a_score_threshold_leaves_out_answers_without_an_operating_threshold(tmp
     assert sure.above(0.65).chosen() == []
     assert sure.above(0.65).above(0.1).chosen() == []
     shown = evaluator(SEVERAL)
-    assert shown.line(shown.describe(sure)) == "shape: square 60%, colour: red 60%, marks: no class"
+    assert shown.line(shown.describe(sure)) == "shape: square 60 %, colour: red 60 %, marks: no class"
     assert shown.line(shown.describe(sure.above(0.65))) == "shape: no class, colour: no class, marks: no class"
     assert shown.describe(sure.above(0.65))["probabilities"]["shape"]["square"] == pytest.approx(0.6)
 

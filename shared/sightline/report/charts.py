@@ -167,7 +167,7 @@ def _range(lines: Sequence[Series], axis: str) -> tuple[float, float]:
 def _scale(limits: tuple[float, float], start: float, length: float) -> _Scale:
     low, high = limits
     if low == high:
-        low, high = low - (abs(low) / 2 or 0.5), high + (abs(high) / 2 or 0.5)
+        low, high = (low - abs(low) / 2, high + abs(high) / 2) if low else (0.0, 1.0)
     return _Scale(low, high, start, length)
 
 

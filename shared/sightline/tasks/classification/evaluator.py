@@ -116,7 +116,7 @@ def _answers(description: Mapping[str, Any]) -> dict[str, str]:
     answers = {}
     for label_set, chosen in description["classes"].items():
         scores = description["probabilities"][label_set]
-        answers[label_set] = ", ".join(f"{name} {scores[name]:.0%}" for name in chosen) or _NONE
+        answers[label_set] = ", ".join(f"{name} {scores[name] * 100:.0f} %" for name in chosen) or _NONE
     return answers
 
 

@@ -192,7 +192,7 @@ def _listed(
     results: LabelSetResults, row: int, applies: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], *, sure: bool = False
 ) -> str:
     texts = [
-        f"{name} ({results.probabilities[row, column]:.0%})" if sure else name
+        f"{name} ({results.probabilities[row, column] * 100:.0f} %)" if sure else name
         for column, name in enumerate(results.schema.classes)
         if applies[column]
     ]
@@ -201,7 +201,7 @@ def _listed(
 
 def _sureness(results: LabelSetResults, row: int, applies: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
     """The probabilities of the classes that were predicted, such as ``97%``."""
-    return ", ".join(f"{value:.0%}" for value in results.probabilities[row][applies].tolist())
+    return ", ".join(f"{value * 100:.0f} %" for value in results.probabilities[row][applies].tolist())
 
 
 def _answers(truth: CocoDocument, results: Sequence[LabelSetResults], remarks: dict[int, Remark]) -> AnswersSection:
