@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from pydantic_core import PydanticCustomError
-
-from sightline.config.section import UNKNOWN_NAME
 from sightline.names import NameTable, unknown_name
 
 if TYPE_CHECKING:
@@ -112,6 +109,10 @@ class TaskDeclaration:
         if name is None:
             return self.network
         if not isinstance(name, str) or name not in self.families:
+            from pydantic_core import PydanticCustomError
+
+            from sightline.config.section import UNKNOWN_NAME
+
             text = unknown_name("network", name, self.families)
             raise PydanticCustomError(UNKNOWN_NAME, "{text}", {"text": f"{text}; or leave out model.network"})
         return _imported(self.families[name])

@@ -305,7 +305,7 @@ def test_two_images_whose_names_differ_in_letter_case_are_faults(tmp_path):
         pytest.skip("this file system does not tell letter case apart")
     assert faults_of(tmp_path)[0] == (
         "duplicate_image",
-        "a.json: image a.jpg and A.JPG of b.json differ only in letter case; "
+        "a.json: image a.jpg and A.JPG of b.json differ only in letter case or Unicode form; "
         "rename one of the images, so that the dataset can be checked out on every system",
     )
 
