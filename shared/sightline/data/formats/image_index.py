@@ -39,13 +39,13 @@ class ImageIndex:
 
     def __init__(self, files: FolderFiles) -> None:
         self.images = files.images
-        self._by_path = {_key(name): name for name in files.images}
+        self._by_path = {composed(name): name for name in files.images}
         self._by_name: dict[str, list[str]] = {}
         for name in files.images:
-            self._by_name.setdefault(_key(posixpath.basename(name)), []).append(name)
+            self._by_name.setdefault(composed(posixpath.basename(name)), []).append(name)
 
     def __contains__(self, path: object) -> bool:
-        return isinstance(path, str) and _key(path) in self._by_path
+        return isinstance(path, str) and composed(path) in self._by_path
 
     def find(self, written: str, place: Place, hints: Iterable[str] = ()) -> tuple[str | None, Fault | None]:
         """The image that a path means.
@@ -68,7 +68,7 @@ class ImageIndex:
             return None, place.fault("unsafe_path", f"image path {shown_path(written)} {what}", remedy)
         beside = posixpath.normpath(posixpath.join(posixpath.dirname(place.file), path))
         for candidate in (beside, posixpath.normpath(path)):
-            if found := self._by_path.get(_key(candidate)):
+            if found := self._by_path.get(composed(candidate)):
                 return found, None
         if beside == ".." or beside.startswith("../"):
             reason = f"image path {shown_path(written)} leads outside the folder"
@@ -80,12 +80,12 @@ class ImageIndex:
         """The image that is the longest end of an absolute path, as another machine wrote it; None if there is none."""
         parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".")]
         ends = ("/".join(parts[start:]) for start in range(len(parts)) if ".." not in parts)
-        return next((found for end in ends if (found := self._by_path.get(_key(end)))), None)
+        return next((found for end in ends if (found := self._by_path.get(composed(end)))), None)
 
     def _by_end(self, path: str, place: Place, hints: Iterable[str]) -> tuple[str | None, Fault | None]:
-        end = _key(posixpath.normpath(path))
+        end = composed(posixpath.normpath(path))
         fitting = [
-            name for name in self._by_name.get(posixpath.basename(end), []) if f"/{_key(name)}".endswith(f"/{end}")
+            name for name in self._by_name.get(posixpath.basename(end), []) if f"/{composed(name)}".endswith(f"/{end}")
         ]
         if len(fitting) > 1 and (usual := self._by_path.get(f"images/{end}")):
             return usual, None
@@ -134,6 +134,6 @@ def shown_path(path: str) -> str:
     return repr(path if len(path) <= 120 else path[:117] + "...")
 
 
-def _key(path: str) -> str:
+def composed(path: str) -> str:
     """A path in Unicode's composed form; macOS writes the decomposed one."""
     return path if path.isascii() else unicodedata.normalize("NFC", path)

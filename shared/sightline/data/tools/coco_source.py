@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import posixpath
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from sightline import strict_json
 from sightline.data.folder_files import list_files
 from sightline.data.formats.coco_files import is_coco
+from sightline.data.formats.image_index import composed
 from sightline.data.tools.listing import refuse
 from sightline.errors import DataError
 from sightline.relative_path import fault_in
@@ -117,14 +117,14 @@ class ImageFiles:
 
     def __init__(self, folder: Path) -> None:
         self.names = set(list_files(folder).images)
-        self._by_path = {_key(name): name for name in sorted(self.names)}
+        self._by_path = {composed(name): name for name in sorted(self.names)}
         self._by_name: dict[str, list[str]] = {}
         for key in self._by_path:
             self._by_name.setdefault(posixpath.basename(key), []).append(key)
 
     def find(self, file_name: str) -> str | None:
         """The path of an image relative to the folder, or None if it is missing or ambiguous."""
-        wanted = _key(posixpath.normpath(file_name.replace("\\", "/")))
+        wanted = composed(posixpath.normpath(file_name.replace("\\", "/")))
         for candidate in (wanted, f"images/{wanted}"):
             if candidate in self._by_path:
                 return self._by_path[candidate]
@@ -134,11 +134,6 @@ class ImageFiles:
             if f"/{key}".endswith(f"/{wanted}") or f"/{wanted}".endswith(f"/{key}")
         ]
         return self._by_path[fitting[0]] if len(fitting) == 1 else None
-
-
-def _key(name: str) -> str:
-    """A path in Unicode's composed form; macOS writes the decomposed one."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def _entry_faults(entries: list[Any], part: str) -> Iterator[str]:

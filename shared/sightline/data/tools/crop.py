@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -19,6 +18,7 @@ from sightline.data.images import UnreadableImageError, read_image
 from sightline.data.tools.class_folder import folder_names
 from sightline.data.tools.new_folder import new_folder, require_new
 from sightline.data.tools.reading import read_dataset
+from sightline.data.tools.writers.files import distinct
 from sightline.errors import DataError
 from sightline.logs import Progress
 from sightline.plural import counted
@@ -34,6 +34,7 @@ Item = TypeVar("Item")
 
 _QUALITY = 95
 _MAX_STEM_BYTES = 200
+"""Of the path of an image in the names of its crops, so that every file system takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,17 +272,9 @@ def _file_names(images: Sequence[str]) -> dict[str, str]:
     names = {}
     for image in images:
         suffix = ".jpg" if PurePosixPath(image).suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif") else ".png"
-        stem = next(one for one in _stems(image) if one.casefold() not in taken)
-        taken.add(stem.casefold())
-        names[image] = stem.replace("{", "{{").replace("}", "}}") + "-{}" + suffix
+        flat = image.replace("/", "_").encode()[-_MAX_STEM_BYTES:].decode(errors="ignore")
+        names[image] = distinct(flat, taken).replace("{", "{{").replace("}", "}}") + "-{}" + suffix
     return names
-
-
-def _stems(image: str) -> Iterator[str]:
-    """Names for the crops of an image, short enough for every file system."""
-    flat = image.replace("/", "_").encode()[-_MAX_STEM_BYTES:].decode(errors="ignore")
-    yield flat
-    yield from (f"{flat}-{number}" for number in itertools.count(2))
 
 
 def _save(crop: Image.Image, path: Path) -> None:

@@ -200,7 +200,7 @@ def _listed(
 
 
 def _sureness(results: LabelSetResults, row: int, applies: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
-    """The probabilities of the classes that were predicted, such as ``97%``."""
+    """The probabilities of the classes that were predicted, such as ``97 %``."""
     return ", ".join(f"{value * 100:.0f} %" for value in results.probabilities[row][applies].tolist())
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sightline.data.annotations import Instance, LabelledImage
+from sightline.data.formats.image_index import composed
 
 SPLIT_FOLDERS = {"train", "val", "test", "valid", "images"}
 
@@ -96,5 +96,4 @@ def _numbered(name: str) -> Iterator[str]:
 
 def _key(name: str, without_suffix: bool) -> str:
     """Equal for paths that are one file on macOS and Windows."""
-    name = name.rpartition(".")[0] if without_suffix else name
-    return name.casefold() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+    return composed(name.rpartition(".")[0] if without_suffix else name).casefold()
