@@ -277,3 +277,5 @@ def test_the_first_batch_and_the_predictions_are_drawn(row):
         shown = [Image.open(io.BytesIO(one.encoded_image_string)) for one in events.Images(tag)]
         assert len(shown) == 2  # one for each validation
         assert all(one.width > one.height for one in shown)
+    plugins = {one.plugin_data.plugin_name for one in events.summary_metadata.values()}
+    assert ("pr_curves" in plugins) == (row.tiny.task != "classification")  # a ROC curve is none of them
