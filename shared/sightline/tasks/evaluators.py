@@ -13,6 +13,7 @@ from sightline.config.task_declarations import TASK_NAMES, task_declaration
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.label_schema import KeypointSchema
 from sightline.errors import DataError
+from sightline.metrics.statistic import Statistic
 from sightline.names import NameTable
 from sightline.report.sections import Remark, Section, Text
 from sightline.tasks.base import Prediction
@@ -34,12 +35,16 @@ class Measurement:
         sections: Page sections.
         remarks: Image id -> remark on the image; an image without an entry has no mistakes.
         note: How the metrics were computed, in full sentences.
+        statistics: Metric -> its value by how often each image counts; a metric without one has no interval.
+        class_statistics: Metric -> class -> the same for a single class.
     """
 
     metrics: dict[str, float]
     sections: Sequence[Section] = ()
     remarks: Mapping[int, Remark] = field(default_factory=dict)
     note: str = ""
+    statistics: Mapping[str, Statistic] = field(default_factory=dict)
+    class_statistics: Mapping[str, Mapping[str, Statistic]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The measurement as JSON values for ``summary.json``."""
