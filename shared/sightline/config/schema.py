@@ -15,6 +15,7 @@ from pydantic import (
 
 from sightline.config.augmentation import require_classes, require_image_labels
 from sightline.config.data import Data
+from sightline.config.gate import Gate
 from sightline.config.labels import SINGLE_SET, LabelSet
 from sightline.config.network import Network
 from sightline.config.section import Address, Fraction, KnownName, PositiveFloat, Section
@@ -63,6 +64,7 @@ class Evaluate(Section):
     replace_unreadable: bool = Field(
         False, description="Whether to replace a champion that cannot be evaluated (lost, damaged, different classes)"
     )
+    gate: Gate = Gate()
     score_threshold: Fraction = Field(0.5, description="Minimum score of predictions to draw and read")
     drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Number of images of the val split to draw")
 

@@ -29,7 +29,7 @@ def environment(device: str) -> Environment:
 
     on_gpu = choose_device(device).type == "cuda"
     return Environment(
-        device=torch.cuda.get_device_name() if on_gpu else processor_name(),
+        device=device_name(device),
         accelerators=torch.cuda.device_count() if on_gpu else 0,
         threads=torch.get_num_threads(),
         host=socket.gethostname(),
@@ -40,6 +40,22 @@ def environment(device: str) -> Environment:
         memory_gb=_peak_memory_bytes() / _GIB,
         gpu_memory_gb=torch.cuda.max_memory_allocated() / _GIB if on_gpu else None,
     )
+
+
+def device_name(device: str) -> str:
+    """Name of the GPU, or of the processor if there is none or another device is configured.
+
+    Args:
+        device: ``train.device`` of the configuration.
+
+    Raises:
+        ConfigurationError: This machine has no such device.
+    """
+    import torch
+
+    from sightline.models.device import choose_device
+
+    return torch.cuda.get_device_name() if choose_device(device).type == "cuda" else processor_name()
 
 
 def processor_name() -> str:

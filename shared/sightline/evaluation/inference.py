@@ -50,7 +50,7 @@ def training_set_on_disk(config: Config, tag: str, expected_commit: str = "") ->
     return checked_out(Workspace.of(config), tag, expected_commit=expected_commit)
 
 
-def read_split(training_set: Checkout, split: Literal["val", "test"], fold: int = 0) -> CocoDocument:
+def read_split(training_set: Checkout, split: Literal["train", "val", "test"], fold: int = 0) -> CocoDocument:
     """One split of a checked-out training set; see :func:`sightline.data.recording.folds.read_training_split`."""
     return read_training_split(training_set.path / DatasetTag.parse(training_set.tag).folder, split, fold)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sightline.errors import DataError
+from sightline.registry.gate_report import GateReport
 
 
 def metrics_line(values: Mapping[str, float], names: Iterable[str]) -> str:
@@ -56,12 +57,13 @@ class Choice:
     reason: str
 
 
-def best_candidate(metric: str, candidates: Mapping[str, Mapping[str, float]]) -> str:
+def best_candidate(metric: str, candidates: Mapping[str, Mapping[str, float]], *, higher_is_better: bool = True) -> str:
     """The name of the best candidate by one metric, the first if several are equal.
 
     Args:
         metric: Name of the metric.
         candidates: Name -> metrics by name, all on one split; at least one.
+        higher_is_better: Whether larger values of the metric are better.
 
     Raises:
         DataError: No candidate has a value, because the split has no truth for the metric.
@@ -72,7 +74,8 @@ def best_candidate(metric: str, candidates: Mapping[str, Mapping[str, float]]) -
             f"cannot select a model by {metric}: the split has no ground truth for it; "
             "label more images, give the split a larger fraction (data.splits), or change evaluate.select_by"
         )
-    return max(measured, key=lambda candidate: measured[candidate])
+    best = max if higher_is_better else min
+    return best(measured, key=lambda candidate: measured[candidate])
 
 
 def choose(
@@ -83,20 +86,24 @@ def choose(
     *,
     minimum: float = 0.0,
     replace_unmeasurable: bool = False,
+    gate: GateReport | None = None,
+    higher_is_better: bool = True,
 ) -> Choice:
     """Find the best candidate by one metric, and decide whether it replaces the champion.
 
-    If candidates are equal, the first wins.  A candidate must be better than the champion by more than
-    ``min_improvement``; without a champion it needs at least ``minimum``.  A champion that cannot be measured is kept
-    unless ``replace_unmeasurable`` is set.
+    If candidates are equal, the first wins.  A candidate must pass the gate; without a gate it must be better than the
+    champion by more than ``min_improvement``.  Without a champion it also needs at least ``minimum``.  A champion that
+    cannot be measured is kept unless ``replace_unmeasurable`` is set.
 
     Args:
         metric: Name of the metric.
         candidates: Name -> metrics by name, all on one split; at least one.
         champion: The current champion; None if there is none.
         min_improvement: Required difference, 0 or more.
-        minimum: Required value of a first champion, 0 to 1.
+        minimum: Required value of a first champion, 0 to 1; not used for a metric of which smaller values are better.
         replace_unmeasurable: Whether to replace a champion that cannot be measured.
+        gate: What the gate says about the best candidate; None: only values are compared.
+        higher_is_better: Whether larger values of the metric are better.
 
     Raises:
         DataError: No candidate has a value, because the split has no truth for the metric.
@@ -110,14 +117,23 @@ def choose(
         >>> choose("EIR", {"best": {"EIR": 0.01}}, None, minimum=0.05).reason
         'no champion: EIR 0.01 of the best candidate (best) is below evaluate.minimum 0.05'
     """
-    name = best_candidate(metric, candidates)
+    name = best_candidate(metric, candidates, higher_is_better=higher_is_better)
     value = candidates[name][metric]
+    minimum = minimum if higher_is_better else float("-inf")
     if champion is None or champion.value is None:
         promoted, reason = _uncontested(metric, name, value, champion, (minimum, replace_unmeasurable))
+        if promoted and gate is not None and not gate.passed:
+            promoted, reason = False, f"{name} is not promoted, {metric} {value:.4g}: {'; '.join(gate.failures)}"
         return Choice(name, value, promoted, reason)
     if champion.candidate == name:
         return Choice(name, value, False, f"{name} is already the champion: {metric} {champion.value:.4g}")
-    promoted, reason = _contested(metric, name, value, champion, min_improvement)
+    if gate is None or gate.low is None or gate.difference == 0:
+        sign = 1 if higher_is_better else -1
+        promoted, reason = _contested(metric, name, value, champion, (min_improvement, sign))
+        if promoted and gate is not None and not gate.passed:
+            promoted, reason = _gated(metric, name, value, champion, gate)
+    else:
+        promoted, reason = _gated(metric, name, value, champion, gate)
     if champion.difference:
         reason += f"; compared on the classes that both have ({champion.difference})"
     return Choice(name, value, promoted, reason)
@@ -148,17 +164,35 @@ def _uncontested(
     )
 
 
-def _contested(metric: str, name: str, value: float, champion: Champion, margin: float) -> tuple[bool, str]:
-    """Whether the best candidate beats a measured champion by more than ``margin``, and the reason."""
+def _gated(metric: str, name: str, value: float, champion: Champion, gate: GateReport) -> tuple[bool, str]:
+    """Whether the best candidate passes the gate against a measured champion, and the reason."""
+    value = value if champion.rival_value is None else champion.rival_value
+    rival = f"the champion of {champion.training_tag}"
+    one, other = _shown(value, champion.value or 0.0)
+    if gate.passed:
+        gain = "" if gate.gain is None else f", {gate.gain.text}"
+        return True, f"{name} beats {rival}: {metric} {one} against {other}{gain}"
+    return False, f"{rival} stays: {metric} {other} against {one} of the best candidate ({name}): " + "; ".join(
+        gate.failures
+    )
+
+
+def _contested(metric: str, name: str, value: float, champion: Champion, rule: tuple[float, int]) -> tuple[bool, str]:
+    """Whether the best candidate beats a measured champion, and the reason.
+
+    ``rule`` is the required improvement, and 1, or -1 if smaller values are better.
+    """
+    margin, sign = rule
     held = champion.value or 0.0
     value = value if champion.rival_value is None else champion.rival_value
     rival = f"the champion of {champion.training_tag}"
     one, other = _shown(value, held)
-    if value - held > margin:
+    gain = sign * (value - held)
+    if gain > margin:
         return True, f"{name} beats {rival}: {metric} {one} against {other}"
-    if value == held:
+    if gain == 0:
         return False, f"{rival} stays: {metric} {other}, the same as the best candidate ({name})"
-    if value > held:
+    if gain > 0:
         return False, f"{rival} stays: {metric} {other}; {name} has {one}, not better by more than {margin:g}"
     return False, f"{rival} stays: {metric} {other} against {one} of the best candidate ({name})"
 

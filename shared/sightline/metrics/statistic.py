@@ -57,7 +57,8 @@ class Ratio:
     def values(self, weights: Floats) -> Floats:
         """See :meth:`Statistic.values`."""
         below = weights @ self.denominators
-        return np.divide(weights @ self.numerators, below, out=np.full(len(below), np.nan), where=below > 0)
+        values: Floats = np.divide(weights @ self.numerators, below, out=np.full(len(below), np.nan), where=below > 0)
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class AveragePrecision:
             known = ~np.isnan(of_class)
             total[known] += of_class[known]
             counted += known
-        return np.divide(total, counted, out=np.full(len(weights), np.nan), where=counted > 0)
+        values: Floats = np.divide(total, counted, out=np.full(len(weights), np.nan), where=counted > 0)
+        return values
 
 
 def average_precisions(matches: ClassMatches, weights: Floats) -> Floats:
@@ -121,16 +123,20 @@ def average_precisions(matches: ClassMatches, weights: Floats) -> Floats:
     """
     truths = weights @ matches.truths
     result = np.full(len(weights), np.nan)
-    plain = ~matches.ignored.any(axis=1)
-    places = [np.flatnonzero(right & ~ignored) for right, ignored in zip(matches.right, matches.ignored, strict=True)]
+    # Detections of images that never count, such as those outside of a slice, are left out.
+    counting: Bools = np.asarray(weights.any(axis=0))
+    kept = np.flatnonzero(counting[matches.images])
+    images, ignored = matches.images[kept], matches.ignored[:, kept]
+    plain: Bools = np.asarray(~ignored.any(axis=1))
+    places = [np.flatnonzero(right[kept] & ~others) for right, others in zip(matches.right, ignored, strict=True)]
     for row in np.flatnonzero(truths > 0):
-        of_detections = weights[row, matches.images]
+        of_detections = weights[row, images]
         ranks = np.cumsum(of_detections)
         total = 0.0
         for threshold, at in enumerate(places):
             if not len(at):
                 continue
-            found = ranks if plain[threshold] else np.cumsum(np.where(matches.ignored[threshold], 0.0, of_detections))
+            found = ranks if plain[threshold] else np.cumsum(np.where(ignored[threshold], 0.0, of_detections))
             right = np.cumsum(of_detections[at])
             # A detection of an image that does not count (weight 0) may come before all others.
             precision = np.divide(right, found[at], out=np.zeros(len(at)), where=found[at] > 0)

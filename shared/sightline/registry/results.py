@@ -15,6 +15,9 @@ from typing import Any, Literal
 from sightline import strict_json
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import StepError
+from sightline.registry.gate_report import GateReport
+from sightline.registry.leak_report import LeakReport
+from sightline.registry.model_profile import ModelProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,10 @@ class ScoredModel:
         training_tag: The training tag it was trained on.
         metrics: Metric name -> value, such as ``box_AP50``, ``mask_AP``, ``dv_mAP``, ``EIR``.
         classes: The classes it was measured on, if it does not know all of them; empty: all.
+        profile: Its speed and size; None in results of earlier releases.
+        leaks: The images of val and test that it was trained on; None in results of earlier releases.
+        parity: How its metrics compare with those that training measured before it was saved, as one sentence; empty
+            if training measured none.
     """
 
     name: str
@@ -146,6 +153,9 @@ class ScoredModel:
     training_tag: str
     metrics: dict[str, float]
     classes: list[str] = field(default_factory=list)
+    profile: ModelProfile | None = None
+    leaks: LeakReport | None = None
+    parity: str = ""
 
 
 ChampionKind = Literal["", "none", "measured", "unreadable", "incomparable"]
@@ -178,6 +188,7 @@ class Selection:
         compared_classes: The classes that candidate and champion were compared on; empty: all.
         added_classes: Classes that the champion lacks.
         removed_classes: Classes of the champion that the dataset no longer has.
+        gate: The decision of the gate; None in results of earlier releases, and with ``data.fold``.
     """
 
     metric: str
@@ -199,6 +210,7 @@ class Selection:
     compared_classes: list[str] = field(default_factory=list)
     added_classes: list[str] = field(default_factory=list)
     removed_classes: list[str] = field(default_factory=list)
+    gate: GateReport | None = None
 
     @property
     def champion_stays(self) -> bool:

@@ -24,6 +24,7 @@ from sightline.report.sections import (
 )
 from sightline.tasks.classification.prediction import Classification
 from sightline.tasks.classification.scores import overall
+from sightline.tasks.classification.statistics import classifier_statistics
 from sightline.tasks.classification.truth import LabelSetResults, results_of
 from sightline.tasks.evaluators import Measurement
 
@@ -55,7 +56,15 @@ def measure_classifications(truth: CocoDocument, predictions: Sequence[Classific
     sections += [_classes(results, scores), *_roc(results, scores)]
     sections += [_confusion(one, several=len(results) > 1) for one in results if not one.schema.multiple]
     remarks = _remarks(results)
-    return Measurement(metrics, [*sections, _answers(truth, results, remarks), DRAWN_IMAGES], remarks, _NOTE)
+    statistics, of_classes = classifier_statistics(truth, results)
+    return Measurement(
+        metrics,
+        [*sections, _answers(truth, results, remarks), DRAWN_IMAGES],
+        remarks,
+        _NOTE,
+        {name: statistics[name] for name in metrics if name in statistics},
+        of_classes,
+    )
 
 
 def _label_sets(results: Sequence[LabelSetResults], scores: Sequence[ClassificationScores]) -> TableSection:

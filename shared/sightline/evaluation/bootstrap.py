@@ -1,0 +1,166 @@
+"""Intervals and paired comparisons of metrics by the bootstrap over groups of images.
+
+Images of one group, such as near-duplicates or the frames of one camera, are not independent: whole groups are drawn,
+with replacement, and an image counts as often as its group was drawn (Efron and Tibshirani, An Introduction to the
+Bootstrap, 1993; Cameron, Gelbach and Miller, Bootstrap-Based Improvements for Inference with Clustered Errors, 2008).
+If repeated images counted only once, a resample would be a sample of about 63 % of the images without replacement, and
+intervals would be too narrow.  Two models are compared on the same resamples, because most of the variation between
+samples of images is common to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sightline.metrics.statistic import Floats, Statistic
+
+RESAMPLES = 1000
+"""Enough for 95 % intervals: the error of their ends is a fraction of their width."""
+
+LEVEL = 0.95
+"""The level of intervals."""
+
+_LEAST_GROUPS = 2
+"""A single group has no variation."""
+
+_BLOCK = 64
+"""Resamples whose weights are in memory at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value and the limits of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The difference between two models by one metric; positive if the first one is better.
+
+    Attributes:
+        value: On the images of the split.
+        low: Lower limit of the 95 % interval.
+        high: Upper limit of the 95 % interval.
+        error: Standard error.
+        samples: The differences in all resamples in which both have a value; none if all images are one group.
+    """
+
+    value: float
+    low: float
+    high: float
+    error: float
+    samples: Floats
+
+    def probability_above(self, margin: float) -> float:
+        """The share of resamples in which the difference is above a margin; 0 without any.
+
+        Differences that equal the margin count half, so that two equal models have 0.5 at the margin 0.
+        """
+        if not len(self.samples):
+            return 0.0
+        return float(np.mean(self.samples > margin) + np.mean(self.samples == margin) / 2)
+
+
+class Resamples:
+    """Samples of groups of images, drawn with replacement.
+
+    Args:
+        groups: The group of each image, in the order of the split; an image without one (empty) is its own group.
+        number: Number of samples.
+        seed: Seed of the random numbers; the same images and seed always give the same samples.
+
+    Attributes:
+        groups: Number of groups.
+    """
+
+    def __init__(self, groups: Sequence[str], number: int = RESAMPLES, seed: int = 0) -> None:
+        names = [group or f"\0{index}" for index, group in enumerate(groups)]
+        self._group_of: npt.NDArray[np.intp] = np.unique(np.array(names, dtype=str), return_inverse=True)[1]
+        self.groups = int(self._group_of.max()) + 1 if names else 0
+        share = np.full(self.groups, 1 / max(self.groups, 1))
+        random = np.random.default_rng(seed)
+        self._counts = random.multinomial(self.groups, share, size=number).astype(np.uint16) if names else None
+        self._number = number
+
+    def values(self, statistic: Statistic, images: npt.NDArray[np.bool_] | None = None) -> Floats:
+        """The values of a metric for every sample.
+
+        Args:
+            statistic: The metric of one model.
+            images: [I], the images that count; None: all.
+
+        Returns:
+            [number of samples]; NaN where the metric cannot be computed.
+        """
+        if self._counts is None:
+            return np.full(self._number, np.nan)
+        parts = []
+        for start in range(0, self._number, _BLOCK):
+            weights = self._counts[start : start + _BLOCK][:, self._group_of].astype(np.float64)
+            parts.append(statistic.values(weights if images is None else weights * images))
+        return np.concatenate(parts)
+
+    def interval(self, statistic: Statistic, images: npt.NDArray[np.bool_] | None = None) -> Interval | None:
+        """The value of a metric and its interval; None if it cannot be computed on these images.
+
+        Args:
+            statistic: The metric of one model.
+            images: [I], the images that count; None: all.
+        """
+        value = self._value(statistic, images)
+        if np.isnan(value):
+            return None
+        _, low, high = self._limits(value, self.values(statistic, images))
+        return Interval(value, low, high)
+
+    def difference(
+        self,
+        one: Statistic,
+        other: Statistic,
+        images: npt.NDArray[np.bool_] | None = None,
+        *,
+        higher_is_better: bool = True,
+    ) -> Difference | None:
+        """By how much one model is better than another; None if the metric cannot be computed for one of them.
+
+        Args:
+            one: The metric of one model.
+            other: The same metric of the other model on the same split.
+            images: [I], the images that count; None: all.
+            higher_is_better: Whether larger values of the metric are better.
+        """
+        sign = 1.0 if higher_is_better else -1.0
+        value = sign * (self._value(one, images) - self._value(other, images))
+        if np.isnan(value):
+            return None
+        samples, low, high = self._limits(value, sign * (self.values(one, images) - self.values(other, images)))
+        error = float(samples.std()) if len(samples) else 0.0
+        return Difference(value, low, high, error, samples)
+
+    def _value(self, statistic: Statistic, images: npt.NDArray[np.bool_] | None) -> float:
+        counted = np.ones(len(self._group_of)) if images is None else images.astype(np.float64)
+        return float(statistic.values(counted[None])[0]) if len(counted) else float("nan")
+
+    def _limits(self, value: float, samples: Floats) -> tuple[Floats, float, float]:
+        """The samples with a value, spread as far as those of small samples are, and the ends of the interval.
+
+        The spread of resamples of G groups is too small by the factor sqrt((G - 1) / G), and with few groups the ends
+        of an interval are those of Student's t distribution rather than of the normal distribution (Hesterberg, What
+        Teachers Should Know About the Bootstrap, 2015).
+        """
+        from scipy import stats
+
+        samples = samples[~np.isnan(samples)]
+        if not len(samples) or self.groups < _LEAST_GROUPS:
+            return samples[:0], value, value
+        tails = float(stats.t.ppf((1 + LEVEL) / 2, self.groups - 1) / stats.norm.ppf((1 + LEVEL) / 2))
+        samples = value + (samples - value) * np.sqrt(self.groups / (self.groups - 1)) * tails
+        low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return samples, float(low), float(high)
