@@ -46,3 +46,21 @@ def check_select_by(config: Config) -> None:
                 f"evaluate.select_by: {read.metric.name} {read.meaning}, but reading is {config.reading}; "
                 f"set reading={reading}, or select by another metric"
             )
+
+
+def check_gate(config: Config) -> None:
+    """Reject a gate that names metrics or classes that no model will have, before anything is trained.
+
+    Names of slices are checked by evaluate, which knows the slices of the data.
+
+    Raises:
+        ConfigurationError: A name in ``evaluate.gate`` is unknown.
+    """
+    gate, known = config.evaluate.gate, task_declaration(config.task).metric_names
+    for name in gate.floors:
+        if name.partition("/")[0] not in known:
+            raise ConfigurationError(f"evaluate.gate.floors: {unknown_name('metric', name, known)}")
+    classes = config.data.classes
+    for name in gate.class_margin if isinstance(gate.class_margin, dict) else ():
+        if name not in classes:
+            raise ConfigurationError(f"evaluate.gate.class_margin: {unknown_name('class', name, classes)}")

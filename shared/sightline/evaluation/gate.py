@@ -124,11 +124,11 @@ def _compared(
 
 def _gain_text(report: GateReport, candidates: int) -> str:
     """The comparison as one sentence."""
-    assert report.difference is not None  # noqa: S101
+    assert report.difference is not None and report.probability is not None  # noqa: S101, PT018
     by = f" by more than {report.min_gain:g}" if report.min_gain else ""
     text = (
         f"{_signed(report.difference)} (95 % interval {_signed(report.low)} to {_signed(report.high)}); probability of "
-        f"being better{by} {_probability(report.probability)}"
+        f"being better{by} {report.probability:.3f}"
     )
     if report.required:
         text += f", required {report.required:.3g}"
@@ -228,10 +228,3 @@ def _limits(rule: Gate, profile: ModelProfile | None) -> Iterator[Check]:
 
 def _signed(value: float | None) -> str:
     return "unknown" if value is None else f"{value:+.3g}"
-
-
-def _probability(value: float | None) -> str:
-    """A probability from resamples, which never proves certainty."""
-    if value is None:
-        return "unknown"
-    return "> 0.999" if value > 0.999 else f"{value:.3f}"

@@ -58,8 +58,9 @@ def profile_model(
     if not images:
         return None
     gflops = _gflops(predictor, images[0], image_ids[0])  # the first prediction is the warm-up
-    with _peak_memory() as memory:
-        latencies = _latencies(predictor, images, image_ids)
+    latencies = _latencies(predictor, images, image_ids)
+    with _peak_memory() as memory:  # it watches from a thread, which would disturb the latencies
+        predictor.predict_batch(images[:1], image_ids[:1])
         batch, rate = _best_batch(predictor, images[0], image_ids[0])
     parameters = sum(int(np.prod(shape)) for shape in _shapes(path))
     return ModelProfile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sightline.config.decode import refuse_faults
-from sightline.config.metric_choice import check_best_metric, check_select_by
+from sightline.config.metric_choice import check_best_metric, check_gate, check_select_by
 from sightline.config.published_weights import is_address
 from sightline.config.schema import Config
 from sightline.config.task_declarations import check_of_task
@@ -31,6 +31,7 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
         _warmup,
         check_best_metric,
         check_select_by,
+        check_gate,
         _reading,
     ]
     if not elsewhere:

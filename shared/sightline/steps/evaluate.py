@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
-from sightline.config.metric_choice import check_select_by
+from sightline.config.metric_choice import check_gate, check_select_by
 from sightline.config.schema import Config
 from sightline.config.task_declarations import headline_metrics, task_declaration
 from sightline.data.label_schema import keypoint_schema
@@ -72,6 +72,7 @@ def run(config: Config, code: str, train: TrainResult, *, device: str = "") -> E
 def decide(config: Config, code: str, train: TrainResult, *, device: str = "") -> EvaluateResult:
     """Like :func:`run`, but decisions without obstacles are not logged."""
     check_select_by(config)
+    check_gate(config)
     if not train.candidates:
         raise StepError(f"training on {train.training_tag} produced no candidates; run train again")
     device = device or config.train.device
