@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sightline.metrics.coco import evaluate_coco
-from sightline.metrics.confidence import THRESHOLDS
+from sightline.metrics.confidence import THRESHOLDS, confidence_curve
+from sightline.metrics.matches import match_detections
 
 HERE, THERE, ELSEWHERE = (10, 10, 40, 40), (60, 60, 90, 90), (10, 60, 40, 90)
 
@@ -15,7 +15,7 @@ def scores(make_truth, make_found):
         make_found(1, [(1, 0.9, HERE), (2, 0.6, THERE), (1, 0.5, ELSEWHERE)]),
         make_found(2, [(1, 0.7, HERE), (2, 0.65, HERE)]),
     ]
-    return evaluate_coco(truth, found)
+    return {kind: confidence_curve(match_detections(truth, found, kind)) for kind in ("box", "mask")}
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,14 @@ def scores(make_truth, make_found):
 )
 @pytest.mark.parametrize("overlap", ["box", "mask"])
 def test_precision_recall_and_f1_are_those_of_the_detections_that_are_left(scores, overlap, threshold, right, found):
-    curve, index = scores.confidence[overlap], round(100 * threshold)
+    curve, index = scores[overlap], round(100 * threshold)
     assert curve.precision[index] == (right / found if found else None)
     assert curve.recall[index] == right / 3
     assert curve.f1[index] == 2 * right / (found + 3)
 
 
 def test_the_best_threshold_is_the_middle_of_where_f1_is_highest(scores):
-    curve = scores.confidence["box"]
+    curve = scores["box"]
     assert max(curve.f1) == 2 * 3 / (4 + 3)
     assert curve.best_threshold == 0.55  # of 0.51 to 0.60
 
@@ -50,17 +50,18 @@ def test_the_best_threshold_is_the_middle_of_where_f1_is_highest(scores):
 def test_the_threshold_keeps_what_detections_keep(scores, make_found):
     found = make_found(1, [(1, 0.7, HERE)])
     assert len(found.above(float(THRESHOLDS[70]))) == 1
-    assert scores.confidence["box"].recall[70] == 2 / 3
+    assert scores["box"].recall[70] == 2 / 3
 
 
 def test_nothing_found_and_nothing_there(make_truth, make_found):
-    nothing = evaluate_coco(make_truth([[(1, HERE)]], ["a"]), []).confidence["box"]
+    nothing = confidence_curve(match_detections(make_truth([[(1, HERE)]], ["a"]), [], "box"))
     assert (set(nothing.precision), set(nothing.recall), set(nothing.f1)) == ({None}, {0.0}, {0.0})
-    assert evaluate_coco(make_truth([[]], ["a"]), [make_found(1, [(1, 0.7, HERE)])]).confidence == {}
+    empty = confidence_curve(match_detections(make_truth([[]], ["a"]), [make_found(1, [(1, 0.7, HERE)])], "box"))
+    assert (set(empty.precision), set(empty.recall)) == ({0.0, None}, {0.0})
 
 
 def test_the_document_has_a_value_for_each_threshold(scores):
-    document = scores.confidence["mask"].document()
+    document = scores["mask"].document()
     assert {len(document[name]) for name in ("precision", "recall", "f1")} == {len(THRESHOLDS)} == {101}
     assert np.isclose(document["f1"][0], 6 / 8)
     assert document["precision"][100] is None

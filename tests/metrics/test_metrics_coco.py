@@ -66,8 +66,10 @@ def test_equal_to_pycocotools_on_result_files(crowded, overlap, kind, tmp_path):
 
     scores = evaluate_coco(truth, detections)
 
-    names = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"]
-    expected = {f"{overlap}_{name}": value for name, value in zip(names, evaluator.stats, strict=False) if value > -1}
+    sizes = ("small", "medium", "large")
+    names = ["AP", "AP50", "AP75", *(f"AP_{size}" for size in sizes), "AR_1", "AR_10", "AR_100"]
+    names += [f"AR_{size}" for size in sizes]
+    expected = {f"{overlap}_{name}": value for name, value in zip(names, evaluator.stats, strict=True) if value > -1}
     mine = {name: value for name, value in scores.values.items() if name.startswith(overlap)}
     assert mine == pytest.approx(expected, abs=1e-12)
     assert 0.1 < mine[f"{overlap}_AP"] < 0.9

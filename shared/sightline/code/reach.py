@@ -23,6 +23,7 @@ from sightline.config.digest import StepName
 
 LIBRARIES = {
     "PIL": "pillow",
+    "hotcoco": "hotcoco",
     "numpy": "numpy",
     "pycocotools": "pycocotools",
     "timm": "timm",

@@ -34,6 +34,13 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @property
+    def boxes_xywh(self) -> npt.NDArray[np.float64]:
+        """The boxes in COCO's format: float64 [N, 4], x, y, width, height in pixels."""
+        boxes = self.boxes_xyxy.astype(np.float64).reshape(-1, 4)
+        boxes[:, 2:] -= boxes[:, :2]
+        return boxes
+
     def above(self, score_threshold: float) -> Self:
         """The detections with ``score >= score_threshold`` (0 to 1)."""
         return self.chosen(np.flatnonzero(self.scores >= score_threshold))

@@ -1,18 +1,17 @@
-"""COCO's average precision for boxes and, if a task has them, masks, computed by pycocotools.
+"""COCO's average precision and recall of boxes and, if a task has them, masks.
 
-pycocotools returns wrong numbers for invalid input: an annotation id of 0 or a duplicate id makes matches disappear, a
-NaN score is sorted arbitrarily, and a class without truth gives -1.  All of these are caught here.
+The definitions are those of https://cocodataset.org/#detection-eval.  Evaluators return wrong numbers for invalid
+input: with pycocotools an annotation id of 0 or a duplicate id makes matches disappear, a NaN score is sorted
+arbitrarily, and a class without truth gives -1.  All of these are caught here.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,46 +19,46 @@ import numpy.typing as npt
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.errors import DataError
-from sightline.metrics.confidence import ConfidenceCurve, confidence_curve
+from sightline.metrics import coco_evaluator, statistic
+from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, CocoArrays, EvaluatorName, areas_of, coco_arrays
 
-MAX_DETECTIONS = 100
+MAX_DETECTIONS = coco_evaluator.MAX_DETECTIONS["box"][-1]
 """Maximum number of detections per class and image; those with the highest scores count, as in COCO."""
 
-RECALLS: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
+RECALLS = statistic.RECALLS
 """The recall levels at which precision is sampled."""
 
 Overlap = Literal["box", "mask"]
 
-_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-_SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
-"""Area ranges in square pixels, as in COCO."""
-
 
 @dataclass(frozen=True, slots=True)
 class CocoScores:
-    """Average precision, 0 to 1; values without truth are left out.
+    """Average precision and recall, 0 to 1; values without truth are left out.
 
     Attributes:
-        values: ``box_AP`` (mean over IoU 0.50, 0.55, ... 0.95), ``box_AP50``, ``box_AP75``, each the mean over the
-            classes with truth, and ``box_AP_small``, ``box_AP_medium``, ``box_AP_large`` if there is truth of that
-            size; likewise ``mask_AP`` and so on if masks are measured.
-        per_class: The values over all sizes for each class with truth.
+        values: COCO's twelve numbers: ``box_AP`` (mean over IoU 0.50, 0.55, ... 0.95), ``box_AP50``, ``box_AP75``, and
+            ``box_AR_1``, ``box_AR_10``, ``box_AR_100`` (the highest recall with so many detections per class and image,
+            mean over the same IoUs), each the mean over the classes with truth; ``box_AP_small``, ``box_AP_medium``,
+            ``box_AP_large``, ``box_AR_small`` and so on if there is truth of that size; likewise ``mask_AP`` and so on
+            if masks are measured.
+        per_class: The same for each class with truth.
         curves: ``"box"``, ``"mask"`` -> class name -> precision at :data:`RECALLS`, at IoU 0.5.
         instances: Number of true objects of every class.
-        confidence: ``"box"``, ``"mask"`` -> precision, recall and F1 by score, at IoU 0.5, all classes together.
     """
 
     values: dict[str, float]
     per_class: dict[str, dict[str, float]]
     curves: dict[str, dict[str, list[float]]]
     instances: dict[str, int]
-    confidence: dict[str, ConfidenceCurve] = field(default_factory=dict)
 
 
 def evaluate_coco(
-    truth: CocoDocument, detections: Sequence[Detections], overlaps: Sequence[Overlap] = ("box", "mask")
+    truth: CocoDocument,
+    detections: Sequence[Detections],
+    overlaps: Sequence[Overlap] = ("box", "mask"),
+    evaluator: EvaluatorName = DEFAULT_EVALUATOR,
 ) -> CocoScores:
-    """Average precision of ``detections`` against ``truth``.
+    """Average precision and recall of ``detections`` against ``truth``.
 
     An image of ``truth`` without an entry in ``detections`` counts as an image without detections.
 
@@ -67,6 +66,7 @@ def evaluate_coco(
         truth: One split; it is not changed.
         detections: At most one entry per image, in any order.
         overlaps: The kinds of overlap used to match detections with the truth; only ``"mask"`` needs masks.
+        evaluator: The implementation; all give the same numbers.
 
     Raises:
         DataError: Ids are 0 or duplicate, detections have an unknown image or class, scores are outside 0 to 1, or
@@ -87,24 +87,19 @@ def evaluate_coco(
     """
     check_truth(truth)
     check_detections(truth, detections, masks="mask" in overlaps)
-    names = {category["id"]: category["name"] for category in truth["categories"]}
-    counts = Counter(annotation["category_id"] for annotation in truth["annotations"])
+    names = {one["id"]: one["name"] for one in sorted(truth["categories"], key=lambda one: one["id"])}
+    counts = Counter(one["category_id"] for one in truth["annotations"] if not one["iscrowd"])
     values: dict[str, float] = {}
     per_class: dict[str, dict[str, float]] = {name: {} for id_, name in names.items() if counts[id_]}
     curves: dict[str, dict[str, list[float]]] = {overlap: {} for overlap in overlaps}
-    confidence: dict[str, ConfidenceCurve] = {}
-    for overlap in overlaps if truth["annotations"] else ():
-        sizes = _sizes_with_truth(truth)
-        precision, matches = _precision(truth, detections, overlap, sizes)
-        confidence[overlap] = confidence_curve(matches)
-        values |= _averages(precision[:, :, :, 0], overlap)
-        for index, size in enumerate(sizes, start=1):
-            values[f"{overlap}_AP_{size}"] = _mean(precision[:, :, :, index])
-        for index, (id_, name) in enumerate(sorted(names.items())):
+    for overlap in overlaps if counts else ():
+        arrays = coco_arrays(truth, detections, overlap, evaluator=evaluator)
+        values |= _summary(arrays, overlap, slice(None))
+        for index, (id_, name) in enumerate(names.items()):
             if counts[id_]:
-                per_class[name] |= _averages(precision[:, :, index, 0], overlap)
-                curves[overlap][name] = [float(value) for value in precision[0, :, index, 0]]
-    return CocoScores(values, per_class, curves, {name: counts[id_] for id_, name in names.items()}, confidence)
+                per_class[name] |= _summary(arrays, overlap, slice(index, index + 1))
+                curves[overlap][name] = arrays.precision[0, :, index, 0, -1].tolist()
+    return CocoScores(values, per_class, curves, {name: counts[id_] for id_, name in names.items()})
 
 
 def check_truth(truth: CocoDocument) -> None:
@@ -178,85 +173,25 @@ def _check_ids(kind: str, ids: Iterable[int]) -> None:
         raise DataError(f"{kind} must be unique and at least 1, invalid: {wrong[:10]}; run the previous step again")
 
 
-def _sizes_with_truth(truth: CocoDocument) -> list[str]:
-    areas = [annotation["area"] for annotation in truth["annotations"]]
-    return [size for size, (least, most) in _SIZES.items() if any(least <= area <= most for area in areas)]
+def _summary(arrays: CocoArrays, overlap: Overlap, classes: slice) -> dict[str, float]:
+    """COCO's twelve numbers for some of the classes; those without truth are left out."""
+    precision, recall = arrays.precision[:, :, classes], arrays.recall[:, classes]
+    parts = {"AP": precision[..., 0, -1], "AP50": precision[0, ..., 0, -1], "AP75": precision[5, ..., 0, -1]}
+    for index, most in enumerate(coco_evaluator.MAX_DETECTIONS[overlap]):
+        parts[f"AR_{most}"] = recall[..., 0, index]
+    for index, size in enumerate(areas_of(overlap)[1:], start=1):
+        parts |= {f"AP_{size}": precision[..., index, -1], f"AR_{size}": recall[..., index, -1]}
+    return {f"{overlap}_{name}": mean_with_truth(part) for name, part in parts.items() if (part > -1).any()}
 
 
-def _averages(precision: npt.NDArray[np.float64], overlap: Overlap) -> dict[str, float]:
-    """AP, AP50 and AP75 from precision [thresholds, recalls, ...]."""
-    return {
-        f"{overlap}_AP": _mean(precision),
-        f"{overlap}_AP50": _mean(precision[0]),
-        f"{overlap}_AP75": _mean(precision[5]),
-    }
-
-
-def _mean(precision: npt.NDArray[np.float64]) -> float:
-    """Mean over all values with truth; pycocotools marks values without truth by -1."""
-    return float(precision[precision > -1].mean())
-
-
-def _precision(
-    truth: CocoDocument, detections: Sequence[Detections], overlap: Overlap, sizes: Sequence[str]
-) -> tuple[npt.NDArray[np.float64], list[dict[str, Any]]]:
-    """Precision [10 IoU thresholds, 101 recalls, classes by id, 1 + sizes], -1 without truth; and matches.
-
-    The matches are the results of pycocotools for each class and image, over all sizes.
-    """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        truths, found = COCO(), COCO()
-        # pycocotools modifies the annotations passed to it.
-        truths.dataset = {**truth, "annotations": [dict(annotation) for annotation in truth["annotations"]]}
-        truths.createIndex()
-        found.dataset = {**truth, "annotations": _as_annotations(detections, overlap)}
-        found.createIndex()
-        evaluator = COCOeval(truths, found, "bbox" if overlap == "box" else "segm")
-        evaluator.params.iouThrs = _THRESHOLDS
-        evaluator.params.recThrs = RECALLS
-        evaluator.params.maxDets = [MAX_DETECTIONS]
-        evaluator.params.areaRng = [(0.0, 1e10), *(_SIZES[size] for size in sizes)]
-        evaluator.params.areaRngLbl = ["all", *sizes]
-        evaluator.evaluate()
-        evaluator.accumulate()
-    precision: npt.NDArray[np.float64] = evaluator.eval["precision"][..., 0]
-    everything = evaluator.params.areaRng[0]
-    return precision, [found for found in evaluator.evalImgs if found is not None and found["aRng"] == everything]
-
-
-def _as_annotations(detections: Sequence[Detections], overlap: Overlap) -> list[dict[str, Any]]:
-    """The annotations that ``COCO.loadRes`` would make; it is not used because it fails without detections."""
-    from pycocotools import mask as coco_mask
-
-    annotations: list[dict[str, Any]] = []
-    for found in detections:
-        first, boxes = len(annotations) + 1, boxes_xywh(found)
-        masks = found.masks or []
-        areas = boxes[:, 2] * boxes[:, 3] if overlap == "box" else [float(coco_mask.area(mask)) for mask in masks]
-        annotations.extend(
-            {
-                "id": first + index,
-                "image_id": found.image_id,
-                "category_id": int(found.category_ids[index]),
-                "score": float(found.scores[index]),
-                "bbox": boxes[index].tolist(),
-                "area": float(areas[index]),
-                "segmentation": masks[index] if masks else [],
-                "iscrowd": 0,
-            }
-            for index in range(len(found))
-        )
-    return annotations
+def mean_with_truth(values: npt.NDArray[np.float64]) -> float:
+    """The mean of all values with truth, of which there is at least one; an evaluator marks the others by -1."""
+    return float(values[values > -1].mean())
 
 
 def boxes_xywh(detections: Detections) -> npt.NDArray[np.float64]:
-    """The boxes of ``detections`` in COCO's format: float64 [N, 4], x, y, width, height in pixels."""
-    boxes = detections.boxes_xyxy.astype(np.float64).reshape(-1, 4)
-    boxes[:, 2:] -= boxes[:, :2]
-    return boxes
+    """:attr:`Detections.boxes_xywh`."""
+    return detections.boxes_xywh
 
 
 def box_ious(found_xywh: npt.NDArray[np.float64], truth_xywh: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

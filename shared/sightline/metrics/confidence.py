@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from sightline.metrics.matches import Matches
 
 THRESHOLDS: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
 """The score thresholds; a detection counts if its score is at least the threshold."""
@@ -42,34 +44,31 @@ class ConfidenceCurve:
         }
 
 
-def confidence_curve(matches: Sequence[Mapping[str, Any]]) -> ConfidenceCurve:
-    """Precision, recall and F1 at each of :data:`THRESHOLDS`.
-
-    Args:
-        matches: ``COCOeval.evalImgs`` of one area range, with :data:`IOU_THRESHOLD` as the first IoU threshold.
+def confidence_curve(matches: Matches) -> ConfidenceCurve:
+    """Precision, recall and F1 at each of :data:`THRESHOLDS`, all classes together, at IoU :data:`IOU_THRESHOLD`.
 
     Example:
         Two true objects; the detection with score 0.8 is right, the one with 0.4 is wrong:
 
-        >>> found = {"dtScores": [0.8, 0.4], "dtMatches": np.array([[7, 0]]), "dtIgnore": np.array([[0, 0]]),
-        ...          "gtIgnore": np.array([0, 0])}
-        >>> curve = confidence_curve([found])
+        >>> from sightline.metrics.overlaps import Found, Pairs, TrueObjects
+        >>> places = np.array([0, 0])
+        >>> curve = confidence_curve(Matches(
+        ...     "box", ("square",),
+        ...     Found(places, places, np.array([0.8, 0.4], np.float32), np.zeros(2, bool), np.arange(2)),
+        ...     TrueObjects(places, places, np.zeros(2, bool), np.zeros(2, bool)),
+        ...     Pairs(np.array([0]), np.array([1]), np.array([0.9])),
+        ...     matched=np.tile([1, -1], (10, 1)), ignored=np.zeros((10, 2), bool), images=1))
         >>> curve.precision[40], curve.recall[40], curve.f1[40]
         (0.5, 0.5, 0.5)
         >>> curve.precision[41], round(curve.f1[41], 4), curve.precision[90], curve.best_threshold
         (1.0, 0.6667, None, 0.6)
     """
+    counted = ~matches.ignored[0]
     # float32 like the scores of detections, so that the same detections count as in `Detections.above`.
-    counted = [np.asarray(one["dtIgnore"])[0] == 0 for one in matches]
-    scores = _joined(
-        [np.asarray(one["dtScores"], np.float32)[kept] for one, kept in zip(matches, counted, strict=True)]
-    )
-    right = _joined(
-        [(np.asarray(one["dtMatches"])[0] > 0)[kept] for one, kept in zip(matches, counted, strict=True)]
-    ).astype(np.int64)
-    truths = int(sum(np.count_nonzero(np.asarray(one["gtIgnore"]) == 0) for one in matches))
+    scores, right = matches.found.scores[counted], matches.right[0][counted]
+    truths = int(np.count_nonzero(~matches.objects.ignored))
     order = np.argsort(-scores, kind="stable")
-    right_so_far = np.concatenate([[0], np.cumsum(right[order])])
+    right_so_far = np.concatenate([[0], np.cumsum(right[order], dtype=np.int64)])
     found = np.searchsorted(-scores[order], -THRESHOLDS.astype(np.float32), side="right")
     hits = right_so_far[found]
     f1 = (2 * hits / np.maximum(found + truths, 1)).tolist()
@@ -79,10 +78,6 @@ def confidence_curve(matches: Sequence[Mapping[str, Any]]) -> ConfidenceCurve:
         f1=f1,
         best_threshold=_middle_of_highest(f1),
     )
-
-
-def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _middle_of_highest(f1: Sequence[float]) -> float:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
-from sightline.metrics.coco import box_ious, boxes_xywh, check_detections, check_truth
+from sightline.metrics.coco import box_ious, check_detections, check_truth
 
 BACKGROUND = "background"
 """Label of the last row (detections without a true object) and of the last column (missed objects)."""
@@ -98,7 +98,7 @@ def confusion_matrix(truth: CocoDocument, detections: Sequence[Detections]) -> C
 def _pairs(found: Detections, truths: Sequence[CocoAnnotation]) -> dict[int, int]:
     """Index of a detection -> index of the true object it is matched with."""
     boxes = np.array([annotation["bbox"] for annotation in truths], np.float64).reshape(-1, 4)
-    ious = box_ious(boxes_xywh(found), boxes)
+    ious = box_ious(found.boxes_xywh, boxes)
     same_class = found.category_ids[:, None] == np.array([annotation["category_id"] for annotation in truths], np.int64)
     pairs: dict[int, int] = {}
     for allowed in (same_class, ~same_class):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,8 @@ import numpy.typing as npt
 
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
+from sightline.metrics.matches import Matches
+from sightline.metrics.statistic import Ratio
 
 PCK_SHARE = 0.2
 """A keypoint is found if its distance is at most this share of the diagonal of the object's true box."""
@@ -46,54 +47,59 @@ class Pair:
         return self.labelled & (self.distances <= PCK_SHARE * self.diagonal)
 
 
-def best_pairs(
-    truth: CocoDocument,
-    detections: Sequence[KeypointDetections],
-    similarities: Mapping[tuple[int, int], npt.NDArray[np.float64]],
-    most: int,
-) -> list[Pair]:
+def best_pairs(truth: CocoDocument, detections: Sequence[KeypointDetections], matches: Matches) -> list[Pair]:
     """Pair true objects with detections of their class, the highest similarity first.
 
     Args:
         truth: One split.
         detections: At most one entry per image.
-        similarities: Image id and category id -> float64 [D, T]: OKS of the ``most`` best detections, by descending
-            score, and all true objects.
-        most: Maximum number of detections per class and image.
+        matches: Their matches, of which only the detections that count and the similarities are used.
 
     Returns:
         One entry per true object with labeled keypoints.
     """
-    of_image = {found.image_id: found for found in detections}
-    objects: dict[tuple[int, int], list[CocoAnnotation]] = defaultdict(list)
-    for annotation in truth["annotations"]:
-        objects[annotation["image_id"], annotation["category_id"]].append(annotation)
+    chosen = _chosen(matches, [annotation.get("num_keypoints", 0) > 0 for annotation in truth["annotations"]])
+    points = [found.keypoints.astype(np.float64) for found in detections]
+    starts = np.cumsum([0, *map(len, detections)])
     pairs = []
-    for (image_id, category_id), true in objects.items():
-        found = of_image.get(image_id)
-        table = similarities.get((image_id, category_id), np.zeros((0, 0)))
-        labelled = [annotation.get("num_keypoints", 0) > 0 for annotation in true]
-        chosen = _matched(table * np.array(labelled)) if table.size else {}
-        points = np.zeros((0, 0, 3))
-        if found is not None:
-            indices = np.flatnonzero(found.category_ids == category_id)
-            order = indices[np.argsort(-found.scores[indices], kind="mergesort")][:most]
-            points = found.keypoints[order].astype(np.float64)
-        for index, annotation in enumerate(true):
-            if labelled[index]:
-                other = chosen.get(index)
-                similarity = 0.0 if other is None else float(table[other, index])
-                pairs.append(_pair(annotation, None if other is None else points[other], similarity))
+    for index, annotation in enumerate(truth["annotations"]):
+        if not annotation.get("num_keypoints", 0):
+            continue
+        if index not in chosen:
+            pairs.append(_pair(annotation, None, 0.0))
+            continue
+        detection, similarity = chosen[index]
+        given = int(matches.found.given[detection])
+        entry = int(np.searchsorted(starts, given, side="right")) - 1
+        pairs.append(_pair(annotation, points[entry][given - starts[entry]], similarity))
     return pairs
 
 
-def _matched(table: npt.NDArray[np.float64]) -> dict[int, int]:
-    """True object -> detection, one to one, the highest similarity first."""
-    chosen: dict[int, int] = {}
-    while table.max() > 0:
-        detection, object_ = (int(index) for index in np.unravel_index(int(table.argmax()), table.shape))
-        chosen[object_] = detection
-        table[detection], table[:, object_] = 0.0, 0.0
+def close_keypoints(truth: CocoDocument, pairs: Sequence[Pair]) -> Ratio:
+    """PCK by how often each image counts.
+
+    Args:
+        truth: One split.
+        pairs: Its pairs, from :func:`best_pairs`.
+    """
+    places = {image["id"]: place for place, image in enumerate(truth["images"])}
+    close, labelled = np.zeros(len(places)), np.zeros(len(places))
+    for pair in pairs:
+        close[places[pair.image_id]] += pair.close.sum()
+        labelled[places[pair.image_id]] += pair.labelled.sum()
+    return Ratio(close, labelled)
+
+
+def _chosen(matches: Matches, labelled: Sequence[bool]) -> dict[int, tuple[int, float]]:
+    """True object with labeled keypoints -> detection and similarity, one to one, the highest similarity first."""
+    pairs = matches.pairs
+    chosen: dict[int, tuple[int, float]] = {}
+    taken: set[int] = set()
+    for place in np.lexsort((pairs.objects, pairs.detections, -pairs.overlaps)).tolist():
+        detection, object_ = int(pairs.detections[place]), int(pairs.objects[place])
+        if detection not in taken and object_ not in chosen and labelled[object_]:
+            chosen[object_] = detection, float(pairs.overlaps[place])
+            taken.add(detection)
     return chosen
 
 

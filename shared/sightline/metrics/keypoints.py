@@ -1,17 +1,13 @@
 """Metrics of keypoints: average precision by object keypoint similarity (OKS), PCK and errors.
 
-OKS and average precision are computed by pycocotools, with the sigmas of the dataset
-(https://cocodataset.org/#keypoints-eval).  As in COCO, an object without labeled keypoints is not to be found, and a
-detection on it is not an error.
+OKS and average precision are those of COCO (https://cocodataset.org/#keypoints-eval), with the sigmas of the dataset.
+As in COCO, an object without labeled keypoints is not to be found, and a detection on it is not an error.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +16,14 @@ from sightline.data.formats.coco import CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.data.label_schema import KeypointSchema, keypoint_schema
 from sightline.errors import DataError
-from sightline.metrics.coco import RECALLS, check_detections, check_truth
+from sightline.metrics import coco_evaluator
+from sightline.metrics.coco import check_detections, check_truth, mean_with_truth
+from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, CocoArrays, EvaluatorName, areas_of, coco_arrays
 from sightline.metrics.keypoint_pairs import PCK_SHARE, Pair, best_pairs
+from sightline.metrics.matches import Matches, match_detections
 
-MAX_DETECTIONS = 20
+MAX_DETECTIONS = coco_evaluator.MAX_DETECTIONS["keypoint"][-1]
 """Maximum number of detections per class and image; those with the highest scores count, as in COCO."""
-
-_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +50,16 @@ class KeypointScores:
     """The metrics of keypoints on a split.
 
     Attributes:
-        values: ``keypoint_AP`` (mean over OKS 0.50, 0.55, ... 0.95), ``keypoint_AP50``, ``keypoint_AP75``, each the
-            mean over the classes with truth, and ``keypoint_PCK``, over all labeled keypoints; empty without truth.
-        per_class: The average precisions for each class with truth.
+        values: COCO's ten numbers: ``keypoint_AP`` (mean over OKS 0.50, 0.55, ... 0.95), ``keypoint_AP50``,
+            ``keypoint_AP75``, ``keypoint_AR``, ``keypoint_AR50`` and ``keypoint_AR75`` (the highest recall), each the
+            mean over the classes with truth, ``keypoint_AP_medium``, ``keypoint_AP_large``, ``keypoint_AR_medium`` and
+            ``keypoint_AR_large`` if there is truth of that size; and ``keypoint_PCK``, over all labeled keypoints.
+            Empty without truth.
+        per_class: COCO's ten numbers for each class with truth.
         curves: Class name -> precision at recalls from 0 to 1, at OKS 0.5.
         keypoints: Name of the keypoint -> its errors.
         pairs: The detection paired with each true object.
+        matches: The matches of detections with true objects; None without truth.
     """
 
     values: dict[str, float]
@@ -66,9 +67,12 @@ class KeypointScores:
     curves: dict[str, list[float]] = field(default_factory=dict)
     keypoints: dict[str, KeypointErrors] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
+    matches: Matches | None = None
 
 
-def evaluate_keypoints(truth: CocoDocument, detections: Sequence[KeypointDetections]) -> KeypointScores:
+def evaluate_keypoints(
+    truth: CocoDocument, detections: Sequence[KeypointDetections], evaluator: EvaluatorName = DEFAULT_EVALUATOR
+) -> KeypointScores:
     """Average precision, PCK and errors of ``detections`` against ``truth``.
 
     For PCK and errors, every true object is paired with at most one detection of its class in the image, pairs with the
@@ -78,6 +82,7 @@ def evaluate_keypoints(truth: CocoDocument, detections: Sequence[KeypointDetecti
     Args:
         truth: One split; it is not changed.
         detections: At most one entry per image, in any order.
+        evaluator: The implementation; all give the same numbers.
 
     Raises:
         DataError: The split has no keypoints, the detections have others, ids are 0 or duplicate, detections have an
@@ -99,21 +104,22 @@ def evaluate_keypoints(truth: CocoDocument, detections: Sequence[KeypointDetecti
                 "it again"
             )
     names = {category["id"]: category["name"] for category in sorted(truth["categories"], key=lambda one: one["id"])}
-    if not any(_is_labelled(annotation) for annotation in truth["annotations"]):
+    arrays = coco_arrays(truth, detections, "keypoint", schema.sigmas, evaluator)
+    if not (arrays.precision > -1).any():
         return KeypointScores({})
-    precision, similarities = _precision(truth, detections, schema)
-    values = _averages(precision)
+    values = _summary(arrays, slice(None))
     per_class, curves = {}, {}
     for index, name in enumerate(names.values()):
-        of_class = precision[:, :, index]
-        if (of_class > -1).any():
-            per_class[name] = _averages(of_class)
-            curves[name] = [float(value) for value in of_class[0]]
-    pairs = best_pairs(truth, detections, similarities, MAX_DETECTIONS)
+        of_class = _summary(arrays, slice(index, index + 1))
+        if of_class:
+            per_class[name] = of_class
+            curves[name] = arrays.precision[0, :, index, 0, -1].tolist()
+    matches = match_detections(truth, detections, "keypoint", schema.sigmas)
+    pairs = best_pairs(truth, detections, matches)
     errors = {name: _errors(pairs, index) for index, name in enumerate(schema.names)}
     labelled = sum(one.count for one in errors.values())
     values["keypoint_PCK"] = sum(one.pck * one.count for one in errors.values()) / labelled
-    return KeypointScores(values, per_class, curves, errors, pairs)
+    return KeypointScores(values, per_class, curves, errors, pairs, matches)
 
 
 def require_keypoints(truth: CocoDocument) -> KeypointSchema:
@@ -126,10 +132,6 @@ def require_keypoints(truth: CocoDocument) -> KeypointSchema:
     if schema is None:
         raise DataError("the training set has no keypoints; set data.keypoints.names, and run record again")
     return schema
-
-
-def _is_labelled(annotation: Any) -> bool:  # noqa: ANN401  (an annotation of the document)
-    return bool(annotation.get("num_keypoints", 0))
 
 
 def _errors(pairs: Sequence[Pair], index: int) -> KeypointErrors:
@@ -149,61 +151,11 @@ def _errors(pairs: Sequence[Pair], index: int) -> KeypointErrors:
     )
 
 
-def _averages(precision: npt.NDArray[np.float64]) -> dict[str, float]:
-    """AP, AP50 and AP75 from precision [thresholds, recalls, ...]; pycocotools marks values without truth by -1."""
-    parts = {"keypoint_AP": precision, "keypoint_AP50": precision[0], "keypoint_AP75": precision[5]}
-    return {name: float(part[part > -1].mean()) for name, part in parts.items()}
-
-
-Similarities = dict[tuple[int, int], npt.NDArray[np.float64]]
-
-
-def _precision(
-    truth: CocoDocument, detections: Sequence[KeypointDetections], schema: KeypointSchema
-) -> tuple[npt.NDArray[np.float64], Similarities]:
-    """Precision [10 OKS thresholds, 101 recalls, classes by id], -1 without truth; and similarities.
-
-    The similarities are those of pycocotools for each image and class: detections by descending score x true objects.
-    """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        truths, found = COCO(), COCO()
-        # pycocotools modifies the annotations passed to it.
-        truths.dataset = {**truth, "annotations": [dict(annotation) for annotation in truth["annotations"]]}
-        truths.createIndex()
-        found.dataset = {**truth, "annotations": _as_annotations(detections)}
-        found.createIndex()
-        evaluator = COCOeval(truths, found, "keypoints")
-        evaluator.params.iouThrs = _THRESHOLDS
-        evaluator.params.recThrs = RECALLS
-        evaluator.params.maxDets = [MAX_DETECTIONS]
-        evaluator.params.areaRng = [(0.0, 1e10)]
-        evaluator.params.areaRngLbl = ["all"]
-        evaluator.params.kpt_oks_sigmas = np.array(schema.sigmas)
-        evaluator.evaluate()
-        evaluator.accumulate()
-    precision: npt.NDArray[np.float64] = evaluator.eval["precision"][..., 0, 0]
-    return precision, {key: np.asarray(value) for key, value in evaluator.ious.items()}
-
-
-def _as_annotations(detections: Sequence[KeypointDetections]) -> list[dict[str, Any]]:
-    """The annotations that ``COCO.loadRes`` would make; it is not used because it fails without detections."""
-    annotations: list[dict[str, Any]] = []
-    for found in detections:
-        places = found.keypoints.astype(np.float64)
-        for index, points in enumerate(places):
-            low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": found.image_id,
-                    "category_id": int(found.category_ids[index]),
-                    "score": float(found.scores[index]),
-                    "keypoints": points.ravel().tolist(),
-                    "bbox": [*low.tolist(), *(high - low).tolist()],
-                    "area": float(np.prod(high - low)),
-                }
-            )
-    return annotations
+def _summary(arrays: CocoArrays, classes: slice) -> dict[str, float]:
+    """COCO's ten numbers for some of the classes; those without truth are left out."""
+    precision, recall = arrays.precision[:, :, classes, :, -1], arrays.recall[:, classes, :, -1]
+    parts: dict[str, npt.NDArray[np.float64]] = {}
+    for name, part in (("AP", precision), ("AR", recall)):
+        parts |= {name: part[..., 0], f"{name}50": part[0, ..., 0], f"{name}75": part[5, ..., 0]}
+        parts |= {f"{name}_{size}": part[..., index] for index, size in enumerate(areas_of("keypoint")) if index}
+    return {f"keypoint_{name}": mean_with_truth(part) for name, part in parts.items() if (part > -1).any()}

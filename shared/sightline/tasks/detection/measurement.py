@@ -9,9 +9,11 @@ from typing import Any
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.metrics.coco import CocoScores, Overlap, evaluate_coco
+from sightline.metrics.confidence import confidence_curve
 from sightline.metrics.confusion import confusion_matrix
 from sightline.metrics.divided import DividedScores, evaluate_divided
 from sightline.metrics.exact_match import ExactMatch, Reader, evaluate_exact_match
+from sightline.metrics.matches import average_precision_statistics, match_detections
 from sightline.report.detector_sections import detector_note, detector_sections
 from sightline.report.sections import object_remark
 from sightline.tasks.evaluators import Measurement
@@ -47,12 +49,14 @@ def measure_detections(
     sure = [found.above(score_threshold) for found in detections]
     readings = None if reader is None else evaluate_exact_match(truth, sure, reader)
     metrics = coco.values | divided.values | ({} if readings is None else readings.values)
+    matches = {overlap: match_detections(truth, detections, overlap) for overlap in overlaps}
+    statistics, class_statistics = average_precision_statistics(matches.values())
     confusion = confusion_matrix(truth, sure)
     note = detector_note(divided=bool(divided.values), reads=readings is not None, score_threshold=score_threshold)
     values = {
         "per_class": _class_rows(coco, divided.per_class),
         "curves": coco.curves,
-        "confidence": {overlap: curve.document() for overlap, curve in coco.confidence.items()},
+        "confidence": {overlap: confidence_curve(one).document() for overlap, one in matches.items() if coco.values},
         "confusion": {"labels": confusion.labels, "matrix": confusion.matrix.tolist()},
         "readings": None if readings is None else _readings_document(readings, truth),
     }
@@ -61,6 +65,8 @@ def measure_detections(
         detector_sections(values, list(coco.instances), note=note, score_threshold=score_threshold, noun=noun),
         {image_id: object_remark(**asdict(mistakes)) for image_id, mistakes in confusion.mistakes.items()},
         note,
+        statistics,
+        class_statistics,
     )
 
 

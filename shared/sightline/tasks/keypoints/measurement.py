@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.metrics.coco import evaluate_coco
-from sightline.metrics.keypoint_pairs import Pair
+from sightline.metrics.keypoint_pairs import Pair, close_keypoints
 from sightline.metrics.keypoints import KeypointScores, evaluate_keypoints, require_keypoints
+from sightline.metrics.matches import average_precision_statistics, match_detections
 from sightline.plural import counted
 from sightline.report.keypoint_sections import NOTE, keypoint_sections, sigma_note
 from sightline.report.sections import Remark
@@ -36,6 +37,12 @@ def measure_keypoints(
     scores = evaluate_keypoints(truth, detections)
     given = any(found.boxes_given for found in detections)
     boxes = None if given else evaluate_coco(truth, detections, ("box",))
+    matches = [] if scores.matches is None else [scores.matches]
+    if boxes is not None:
+        matches.append(match_detections(truth, detections, "box"))
+    statistics, class_statistics = average_precision_statistics(matches)
+    if scores.pairs:
+        statistics["keypoint_PCK"] = close_keypoints(truth, scores.pairs)
     note = NOTE + sigma_note(schema.sigmas, uniform=schema.uniform_sigmas) + (_GIVEN if given else "")
     names = {category["id"]: category["name"] for category in truth["categories"]}
     instances = Counter(names[one["category_id"]] for one in truth["annotations"] if one.get("num_keypoints", 0))
@@ -52,6 +59,8 @@ def measure_keypoints(
         keypoint_sections(values),
         _remarks(truth, sure.pairs, [found.above(score_threshold) for found in detections]),
         note,
+        statistics,
+        class_statistics,
     )
 
 
