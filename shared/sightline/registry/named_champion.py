@@ -44,7 +44,7 @@ def find_champion(storage: Storage, model: str) -> ChampionPointer:
         pointers = by_metric
     if len({pointer.sha256 for pointer in pointers.values()}) > 1:
         choices = ", ".join(
-            f"{CHAMPION}{dataset}/{name} ({pointer.sha256[:12]}, {pointer.value:.4f})"
+            f"{CHAMPION}{dataset}/{name} ({pointer.sha256[:12]}, {'not measured' if pointer.value is None else f'{pointer.value:.4f}'})"
             for name, pointer in sorted(pointers.items())
         )
         raise ModelFileError(f"{dataset} has several champions; choose one: {choices}")
