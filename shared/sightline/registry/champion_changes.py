@@ -31,7 +31,6 @@ from sightline.storage import Storage
 MAX_ATTEMPTS = 8
 
 _log = logging.getLogger(__name__)
-Rows = Mapping[int, PromotionRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +60,25 @@ def settle(storage: Storage, database: Database | None, name: ChampionName) -> S
         StepError: Other processes keep changing the champion.
     """
     for _ in range(MAX_ATTEMPTS):
-        # In this order: what is read later is at least as new, so an entry or row is never ahead of its pointer.
-        rows = {} if database is None else _rows(database, name)
-        numbers = entry_numbers(storage, name)
-        state = look_up_champion(storage, name.dataset, name.metric, name.task)
+        seen = _look(storage, database, name)
         try:
-            if _apply_pending(storage, name, state, numbers, rows) or _adopt(storage, name, state, numbers, rows):
+            if seen.apply_pending() or seen.adopt():
                 continue
-            numbers = _copy_rows(storage, name, numbers, rows)
+            numbers = seen.copy_rows()
         except PreconditionFailedError:
             continue
         if database is not None:
-            _copy_entries(storage, database, name, [number for number in numbers if number not in rows])
-        return Settled(state, max([*numbers, *rows], default=0))
+            _copy_entries(storage, database, name, [number for number in numbers if number not in seen.rows])
+        return Settled(seen.state, seen.last)
     raise StepError(
         f"the champion of {name} changed {MAX_ATTEMPTS} times while it was recorded; try again when the other runs and "
         "commands are done"
     )
 
 
-def change(storage: Storage, database: Database, name: ChampionName, pointer: ChampionPointer, before: Settled) -> None:
+def change(
+    storage: Storage, database: Database, name: ChampionName, pointer: ChampionPointer, before: Settled
+) -> ChampionPointer:
     """Make a model the champion: the entry, the pointer, the row.
 
     Args:
@@ -89,6 +87,9 @@ def change(storage: Storage, database: Database, name: ChampionName, pointer: Ch
         name: The champion.
         pointer: The new champion; its number and time are set here.
         before: What :func:`settle` returned, on which the decision is based.
+
+    Returns:
+        The new champion, with its number and time.
 
     Raises:
         PreconditionFailedError: Another run or command came first; nothing has changed.
@@ -110,58 +111,120 @@ def change(storage: Storage, database: Database, name: ChampionName, pointer: Ch
         if present is None or present.sequence <= entry.sequence:
             raise
     _record(database, name, entry)
+    return entry
 
 
-def _rows(database: Database, name: ChampionName) -> dict[int, PromotionRow]:
-    rows = database.promotions(name.dataset, name.metric, name.task)
-    return {row.record.sequence: row for row in rows}
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What both stores say of a champion.
 
-
-def _apply_pending(
-    storage: Storage, name: ChampionName, state: ChampionState, numbers: list[int], rows: Rows
-) -> bool:
-    """Move the pointer to the last entry if the process that wrote it did not; returns whether it did.
-
-    The pointer must still have the generation that the entry replaces.  A missing pointer has generation 0 both before
-    the first promotion and after it was removed by hand; then a row says that the entry was applied.
+    Attributes:
+        storage: The result bucket.
+        name: The champion.
+        rows: The promotions in the database, by number.
+        numbers: The numbers of the entries, ascending.
+        state: The pointer.
     """
-    if not numbers or numbers[-1] in rows:
-        return False
-    entry = _entry(storage, name, numbers[-1])
-    if entry is None or entry.replaces_generation != state.generation:
-        return False
-    write_champion(storage, name.dataset, entry, state.generation)
-    _log.info("completed promotion %d of %s, which was interrupted", entry.sequence, name)
-    return True
+
+    storage: Storage
+    name: ChampionName
+    rows: Mapping[int, PromotionRow]
+    numbers: list[int]
+    state: ChampionState
+
+    @property
+    def last(self) -> int:
+        """The last number in either store; 0 if there is none."""
+        return max([*self.numbers, *self.rows], default=0)
+
+    def apply_pending(self) -> bool:
+        """Move the pointer to the last entry if the process that wrote it did not; returns whether it did.
+
+        The pointer must still have the generation that the entry replaces.  A missing pointer has generation 0 both
+        before the first promotion and after it was removed by hand; then a row says that the entry was applied.
+        """
+        if not self.numbers or self.numbers[-1] in self.rows:
+            return False
+        entry = self._entry(self.numbers[-1])
+        if entry is None or entry.replaces_generation != self.state.generation:
+            return False
+        write_champion(self.storage, self.name.dataset, entry, self.state.generation)
+        _log.info("completed promotion %d of %s, which was interrupted", entry.sequence, self.name)
+        return True
+
+    def adopt(self) -> bool:
+        """Add an entry for a pointer that is not the last promotion; returns whether it did.
+
+        It was written by an earlier release, which knew no entries, or by other means.  The pointer is left as it is.
+        """
+        pointer, last, row = self.state.pointer, self.last, self.rows.get(self.last)
+        if pointer is None or self._is_last(pointer):
+            return False
+        only_row = row is not None and last not in self.numbers
+        if row is not None and only_row and row.record.model_sha256 == pointer.sha256 and pointer.sequence < last:
+            entry = entry_of_row(row, self.rows)  # an earlier release recorded an edited pointer in the database
+        elif pointer.sequence > last or (only_row and pointer.sequence == last):
+            time = row.promoted_at if row is not None and pointer.sequence == last else self._written()
+            entry = replace(pointer, promoted_at=pointer.promoted_at or _text(time))
+        else:
+            head = entry_of_row(row, self.rows) if row is not None else self._entry(last) if last else None
+            entry = _edited(pointer, head) if last else pointer
+            entry = replace(entry, sequence=last + 1, promoted_at=_text(self._written()), replaces_generation=-1)
+            if last:
+                _log.warning("the champion pointer of %s was edited; recorded as promotion %d", self.name, last + 1)
+        write_entry(self.storage, self.name, entry)
+        return True
+
+    def copy_rows(self) -> list[int]:
+        """Add entries for promotions that only the database has, made before entries existed; returns all numbers.
+
+        The database must be that of this bucket: where the two meet, they must tell the same.
+        """
+        missing = [number for number in self.rows if number not in self.numbers]
+        if not missing or not self._belong_together():
+            return self.numbers
+        for number in missing:
+            write_entry(self.storage, self.name, entry_of_row(self.rows[number], self.rows))
+        return sorted([*self.numbers, *missing])
+
+    def _is_last(self, pointer: ChampionPointer) -> bool:
+        """Whether the last promotion, in both stores, is that of the pointer's model."""
+        if self.last not in self.numbers or pointer.sequence > self.last:
+            return False
+        entry, row = self._entry(self.last), self.rows.get(self.last)
+        known = [] if entry is None else [entry.sha256]
+        known += [] if row is None else [row.record.model_sha256]
+        return all(sha256 == pointer.sha256 for sha256 in known) and (bool(known) or pointer.sequence == self.last)
+
+    def _belong_together(self) -> bool:
+        common = [number for number in self.numbers if number in self.rows]
+        if common:
+            entry = self._entry(common[-1])
+            return entry is not None and entry.sha256 == self.rows[common[-1]].record.model_sha256
+        if not self.numbers or max(self.rows) != self.numbers[0] - 1:
+            return False
+        entry = self._entry(self.numbers[0])
+        return entry is not None and entry.previous_sha256 == self.rows[max(self.rows)].record.model_sha256
+
+    def _written(self) -> datetime | None:
+        """When the pointer was written, by the clock of the bucket."""
+        info = self.storage.stat(self.name.key)
+        return None if info is None else info.updated
+
+    def _entry(self, number: int) -> ChampionPointer | None:
+        return _entry(self.storage, self.name, number)
 
 
-def _adopt(storage: Storage, name: ChampionName, state: ChampionState, numbers: list[int], rows: Rows) -> bool:
-    """Add an entry for a pointer that is not the last promotion; returns whether it did.
+def _look(storage: Storage, database: Database | None, name: ChampionName) -> _Seen:
+    """Read rows, entries and pointer, in this order.
 
-    It was written by an earlier release, which knew no entries, or by other means.
+    What is read later is at least as new, so no row or entry is ahead of the pointer unless the pointer was edited or a
+    process was killed.
     """
-    pointer, last = state.pointer, max([*numbers, *rows], default=0)
-    if pointer is None or _is_last(storage, name, pointer, last, numbers, rows):
-        return False
-    row = rows.get(last)
-    if row is not None and last not in numbers and row.record.model_sha256 == pointer.sha256 and pointer.sequence < last:
-        write_entry(storage, name, _entry_of(row, rows))  # an earlier release recorded an edited pointer in the database
-    elif pointer.sequence > last or (pointer.sequence == last and row is not None and last not in numbers):
-        time = row.promoted_at if row is not None and pointer.sequence == last else _written(storage, name)
-        write_entry(storage, name, replace(pointer, promoted_at=pointer.promoted_at or _text(time)))
-    else:
-        head = _entry_of(row, rows) if row is not None else _entry(storage, name, last) if last else None
-        entry = _edited(pointer, head) if last else pointer
-        entry = replace(
-            entry,
-            sequence=last + 1,
-            promoted_at=_text(_written(storage, name)),
-            replaces_generation=state.generation,
-        )
-        write_entry(storage, name, entry)
-        write_champion(storage, name.dataset, entry, state.generation)
-        _log.warning("the champion pointer of %s was edited; recorded as promotion %d", name, entry.sequence)
-    return True
+    rows = [] if database is None else database.promotions(name.dataset, name.metric, name.task)
+    numbers = entry_numbers(storage, name)
+    state = look_up_champion(storage, name.dataset, name.metric, name.task)
+    return _Seen(storage, name, {row.record.sequence: row for row in rows}, numbers, state)
 
 
 def _edited(pointer: ChampionPointer, head: ChampionPointer | None) -> ChampionPointer:
@@ -177,48 +240,6 @@ def _edited(pointer: ChampionPointer, head: ChampionPointer | None) -> ChampionP
         reason="",
         evidence="",
     )
-
-
-def _is_last(
-    storage: Storage, name: ChampionName, pointer: ChampionPointer, last: int, numbers: list[int], rows: Rows
-) -> bool:
-    """Whether the last promotion, in both stores, is that of the pointer's model."""
-    if last not in numbers or pointer.sequence > last:
-        return False
-    entry = _entry(storage, name, last)
-    known = [] if entry is None else [entry.sha256]
-    known += [rows[last].record.model_sha256] if last in rows else []
-    return all(sha256 == pointer.sha256 for sha256 in known) and (bool(known) or pointer.sequence == last)
-
-
-def _written(storage: Storage, name: ChampionName) -> datetime | None:
-    """When the pointer was written, by the clock of the bucket."""
-    info = storage.stat(name.key)
-    return None if info is None else info.updated
-
-
-def _copy_rows(storage: Storage, name: ChampionName, numbers: list[int], rows: Rows) -> list[int]:
-    """Add entries for the promotions that only the database has, made before entries existed; returns all numbers.
-
-    The database must be that of this bucket: where the two meet, they must tell the same.
-    """
-    missing = [number for number in rows if number not in numbers]
-    if not missing or not _belong_together(storage, name, numbers, rows):
-        return numbers
-    for number in missing:
-        write_entry(storage, name, _entry_of(rows[number], rows))
-    return sorted([*numbers, *missing])
-
-
-def _belong_together(storage: Storage, name: ChampionName, numbers: list[int], rows: Rows) -> bool:
-    common = [number for number in numbers if number in rows]
-    if common:
-        entry = _entry(storage, name, common[-1])
-        return entry is not None and entry.sha256 == rows[common[-1]].record.model_sha256
-    if not numbers or max(rows) != numbers[0] - 1:
-        return False
-    entry = _entry(storage, name, numbers[0])
-    return entry is not None and entry.previous_sha256 == rows[max(rows)].record.model_sha256
 
 
 def _copy_entries(storage: Storage, database: Database, name: ChampionName, numbers: Iterable[int]) -> None:
@@ -237,7 +258,7 @@ def _entry(storage: Storage, name: ChampionName, number: int) -> ChampionPointer
         return None
 
 
-def _entry_of(row: PromotionRow, rows: Rows) -> ChampionPointer:
+def entry_of_row(row: PromotionRow, rows: Mapping[int, PromotionRow]) -> ChampionPointer:
     """The entry of a promotion that only the database has."""
     record = row.record
     models = {other.record.model_sha256: other.model.uri for other in rows.values()}

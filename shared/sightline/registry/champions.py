@@ -49,8 +49,8 @@ class ChampionPointer:
         sequence: Number of the promotion for this dataset, task and metric, from 1; 0 in pointers of earlier releases.
         run_id: The run that promoted it; empty outside of runs.
         previous_value: Value of the champion before on the same images and classes; None if it was not measured.
-        action: :data:`GATE`, :data:`BY_HAND`, :data:`UNCOMPARED`, :data:`ROLLBACK` or :data:`RESET`; empty if an earlier
-            release promoted it.
+        action: :data:`GATE`, :data:`BY_HAND`, :data:`UNCOMPARED`, :data:`ROLLBACK` or :data:`RESET`; empty if an
+            earlier release promoted it.
         actor: The run, or ``user@host``; empty if unknown.
         reason: Why it was promoted.
         evidence: URI of the evaluation with the compared values; empty if there is none.
