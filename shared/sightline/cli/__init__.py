@@ -17,6 +17,7 @@ from sightline.pod import prepare_pod
 from sightline.version import __version__
 
 COMMANDS = {
+    "champion": ("sightline.cli.champion", "List champions, show their history, promote and roll back."),
     "check": ("sightline.cli.check", "Check a folder of annotations before a run does."),
     "code": ("sightline.cli.code", "Show the code that cached results depend on."),
     "config": ("sightline.cli.config", "Show and check configurations."),

@@ -188,31 +188,40 @@ class PromotionRecord:
         metric: Such as ``mask_AP``.
         model_sha256: The new champion, registered before.
         previous_sha256: The champion before; None if there was none.
-        value: The new champion's value, 0 to 1.
+        value: The new champion's value, 0 to 1; None if it was promoted by hand and never measured.
         previous_value: The former champion's value on the same split; None if there was none.
         run_id: The run that decided; empty outside a run, for example for a pointer that was reset manually.
         task: The task of the models.
         sequence: Number of the promotion for this dataset, task and metric; 0: use the next one.
+        action: ``gate``, ``by hand``, ``by hand, uncompared``, ``rollback`` or ``pointer edited``; empty if an earlier
+            release recorded it.
+        actor: The run, or ``user@host``; empty if unknown.
+        reason: Why it was promoted.
+        evidence: URI of the evaluation with the compared values; empty if there is none.
     """
 
     dataset: str
     metric: str
     model_sha256: str
     previous_sha256: str | None
-    value: float
+    value: float | None
     previous_value: float | None
     run_id: str
     task: str = "instance_segmentation"
     sequence: int = 0
+    action: str = ""
+    actor: str = ""
+    reason: str = ""
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PromotionRow:
-    """The promotion of the current champion.
+    """A recorded promotion.
 
     Attributes:
         record: The registered record.
-        model: The champion.
+        model: The new champion.
         promoted_at: UTC.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import TypeVar, get_args
 
 from sqlalchemy import Connection, Engine
@@ -213,15 +214,25 @@ class Database:
             lambda connection: scores.metrics(connection, model_sha256, dataset_tag, split),
         )
 
-    def record_promotion(self, promotion: PromotionRecord) -> None:
+    def record_promotion(self, promotion: PromotionRecord, promoted_at: datetime | None = None) -> None:
         """Record a new champion; nothing changes if its number exists already.
 
-        Without a number, the next one is used; nothing changes if the model already is the champion.
+        Args:
+            promotion: The promotion.  Without a number, the next one is used; nothing changes if the model already is
+                the champion.
+            promoted_at: When it was promoted; None: now.
 
         Raises:
             DatabaseError: Also if one of the models is not registered.
         """
-        promotions.record(self._engine, promotion)
+        promotions.record(self._engine, promotion, promoted_at or datetime.now(UTC))
+
+    def promotions(self, dataset: str, metric: str, task: str = "instance_segmentation") -> list[PromotionRow]:
+        """All promotions by one metric, in the order of their numbers."""
+        return self._read(
+            f"list the promotions of {dataset} by {metric}",
+            lambda connection: promotions.history(connection, dataset, metric, task),
+        )
 
     def champion(self, dataset: str, metric: str, task: str = "instance_segmentation") -> PromotionRow | None:
         """The current champion by one metric, with its promotion; None if there was no promotion yet."""

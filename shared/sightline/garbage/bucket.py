@@ -26,6 +26,7 @@ _MODEL = re.compile(r"evaluation/[^/]+/[^/]+/[0-9a-f]{16}(?=/.)")
 _MODEL_FILE = re.compile(r"manifest\.json|model\.safetensors|summary(?:-[0-9a-f]{16})?\.json")
 _CURRENT = re.compile(r"evaluation/[^/]+/[^/]+/CURRENT\.json")
 _CHAMPION = re.compile(r"champions/[^/]+/(?:[^/]+/)?[^/]+\.json")
+_HISTORY = re.compile(r"champions/[^/]+/(?:[^/]+/)?[^/]+/history/[0-9]{6,}\.json")
 _CODE = re.compile(r"code/(?:snapshots/[0-9a-f]{64}|CURRENT)\.json")
 _POINTERS = "pointers"
 
@@ -186,7 +187,7 @@ def _name(key: str) -> str:
 
 def _folder(key: str) -> str:
     """The folder to which an object belongs; empty for objects not created by Sightline."""
-    if _CURRENT.fullmatch(key) or _CHAMPION.fullmatch(key):
+    if _CURRENT.fullmatch(key) or _CHAMPION.fullmatch(key) or _HISTORY.fullmatch(key):
         return _POINTERS
     if key.startswith(CLOCKS):
         return CLOCKS

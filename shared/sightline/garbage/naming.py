@@ -20,7 +20,7 @@ _KINDS: dict[str, DocumentKind[Any]] = {
     "manifest.json": SELECTED_MODEL,
     "CURRENT.json": CURRENT_MODEL,
 }
-"""By object name; all other documents are champion pointers."""
+"""By object name; all other documents are champion pointers, or entries of their history, which have the same form."""
 
 _ROOMS = re.compile(r"(?:^|(?<=/))(?=(?:results|evaluation)/)")
 

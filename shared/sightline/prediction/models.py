@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _DIGEST = re.compile(rf"[0-9a-fA-F]{{{MIN_DIGITS},64}}")
 
 
-def find_model(model: str | Path, folder: str | Path) -> Path:
+def find_model(model: str | Path, folder: str | Path, *, storage_uri: str = "", database_url: str = "") -> Path:
     """Find a model file by its name; if it is not a local file, it is downloaded and verified.
 
     Args:
@@ -31,6 +31,8 @@ def find_model(model: str | Path, folder: str | Path) -> Path:
             the database; ``champion:DATASET``, or ``champion:DATASET/METRIC`` if a dataset has several champions
             (``champion:DATASET/TASK/METRIC`` for tasks other than instance segmentation).
         folder: Folder for a downloaded file; it must exist as long as the returned path is used.
+        storage_uri: The result bucket; empty: that of the settings.
+        database_url: The database; empty: that of the settings.
 
     Raises:
         ModelFileError: There is no such file or champion, or there are several champions.
@@ -43,14 +45,16 @@ def find_model(model: str | Path, folder: str | Path) -> Path:
     if path.is_file():
         return path
     if model.startswith(CHAMPION):
-        pointer = find_champion(open_storage(embedded_or_own("storage", "uri")), model)
+        pointer = find_champion(open_storage(storage_uri or embedded_or_own("storage", "uri")), model)
         return fetch_model(pointer.uri, pointer.sha256, folder)
     if "://" in model:
         return fetch(model, folder)
     if path.is_dir():
         raise ModelFileError(f"{model} is a folder; give the model file in it, such as {path / 'model.safetensors'}")
     if _DIGEST.fullmatch(model):
-        sha256, uri = _registered(model)
+        sha256, uri = _registered(
+            model, storage_uri or embedded_or_own("storage", "uri"), database_url or embedded_or_own("database", "url")
+        )
         return fetch_model(uri, sha256, folder)
     raise ModelFileError(
         f"{model}: no such file; expected the path or URI of a model file, its SHA-256 or at least the first "
@@ -77,9 +81,9 @@ def load_predictor(model: str | Path, device: str = "auto") -> Predictor:
         return base.load_predictor(find_model(model, folder), device)
 
 
-def _registered(digits: str) -> tuple[str, str]:
+def _registered(digits: str, storage_uri: str, database_url: str) -> tuple[str, str]:
     """SHA-256 and URI of a model from the database, or else from the champions in the bucket."""
-    with closing(open_database(embedded_or_own("database", "url"), create=False)) as database:
+    with closing(open_database(database_url, create=False)) as database:
         try:
             record = database.model(database.named(digits, ["model"]).name)
         except AmbiguousNameError:
@@ -88,7 +92,7 @@ def _registered(digits: str) -> tuple[str, str]:
             record = None
             pointers = {
                 pointer.sha256: pointer.uri
-                for pointer in champion_pointers(open_storage(embedded_or_own("storage", "uri")), "")
+                for pointer in champion_pointers(open_storage(storage_uri), "")
                 if pointer.sha256.startswith(digits.lower())
             }
             if len(pointers) != 1:

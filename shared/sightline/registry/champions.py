@@ -1,4 +1,7 @@
-"""Champions: one pointer per dataset, task and metric in the result bucket, updated by compare-and-swap."""
+"""Champions: one pointer per dataset, task and metric in the result bucket, updated by compare-and-swap.
+
+Every change of a pointer is first written as an entry of its history (:mod:`sightline.registry.champion_entries`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,21 @@ from sightline.storage import Storage
 DEFAULT_TASK = "instance_segmentation"
 """The task of pointers written before pointers contained a task."""
 
+GATE = "gate"
+"""Action of a run: the decision of evaluate."""
+
+BY_HAND = "by hand"
+"""Action of a user, for a model that was measured on the same images as the champion before."""
+
+UNCOMPARED = "by hand, uncompared"
+"""Action of a user, for a model that was not."""
+
+ROLLBACK = "rollback"
+"""Action of a user: an earlier champion becomes champion again."""
+
+RESET = "pointer edited"
+"""A pointer that was changed by other means than Sightline; it was found by a later run or command."""
+
 _REMOVE = "remove it to start without a champion"
 
 
@@ -24,29 +42,66 @@ class ChampionPointer:
         sha256: SHA-256 of the model file.
         uri: The model file in the result bucket.
         training_tag: The training tag it was trained on.
-        value: Its value when it was selected, 0 to 1.
+        value: Its value when it was selected, 0 to 1; None if it was promoted by hand and never measured.
         previous_sha256: The champion before; empty if there was none, or if its pointer could not be read.
         previous_uri: Its model file; empty if there was none.
         task: The task of the model.
         sequence: Number of the promotion for this dataset, task and metric, from 1; 0 in pointers of earlier releases.
         run_id: The run that promoted it; empty outside of runs.
         previous_value: Value of the champion before on the same images and classes; None if it was not measured.
+        action: :data:`GATE`, :data:`BY_HAND`, :data:`UNCOMPARED`, :data:`ROLLBACK` or :data:`RESET`; empty if an
+            earlier release promoted it.
+        actor: The run, or ``user@host``; empty if unknown.
+        reason: Why it was promoted.
+        evidence: URI of the evaluation with the compared values; empty if there is none.
+        promoted_at: Time of the promotion, UTC, ISO 8601; empty if unknown.
+        replaces_generation: Generation of the pointer that it replaced, 0 if there was none; -1 if unknown.
     """
 
     metric: str
     sha256: str
     uri: str
     training_tag: str
-    value: float
+    value: float | None
     previous_sha256: str
     previous_uri: str
     task: str = DEFAULT_TASK
     sequence: int = 0
     run_id: str = ""
     previous_value: float | None = None
+    action: str = ""
+    actor: str = ""
+    reason: str = ""
+    evidence: str = ""
+    promoted_at: str = ""
+    replaces_generation: int = -1
 
 
 CHAMPION = DocumentKind("champion pointer", ChampionPointer)
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionName:
+    """What a champion is the champion of.
+
+    Attributes:
+        dataset: The dataset's name.
+        metric: The metric's name.
+        task: The task of the models.
+    """
+
+    dataset: str
+    metric: str
+    task: str = DEFAULT_TASK
+
+    def __str__(self) -> str:
+        task = "" if self.task == DEFAULT_TASK else f" ({self.task})"
+        return f"{self.dataset} by {self.metric}{task}"
+
+    @property
+    def key(self) -> str:
+        """The key of its pointer."""
+        return pointer_key(self.dataset, self.metric, self.task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +186,10 @@ def write_champion(storage: Storage, dataset: str, pointer: ChampionPointer, gen
     Raises:
         PreconditionFailedError: Another run has changed the pointer in the meantime.
     """
-    data = json.dumps(CHAMPION.encode(pointer), indent=1, sort_keys=True).encode()
-    storage.write_bytes(pointer_key(dataset, pointer.metric, pointer.task), data, if_generation=generation)
+    key = pointer_key(dataset, pointer.metric, pointer.task)
+    storage.write_bytes(key, champion_bytes(pointer), if_generation=generation)
+
+
+def champion_bytes(pointer: ChampionPointer) -> bytes:
+    """A pointer as it is stored; equal pointers have equal bytes."""
+    return json.dumps(CHAMPION.encode(pointer), indent=1, sort_keys=True).encode()

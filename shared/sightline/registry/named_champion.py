@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from sightline.config.published_weights import CHAMPION
 from sightline.errors import ModelFileError
-from sightline.registry.champions import DEFAULT_TASK, ChampionPointer, read_champion
+from sightline.registry.champions import DEFAULT_TASK, ChampionName, ChampionPointer, read_champion
 from sightline.storage import Storage
+
+_NAME = r"champions/(?P<dataset>[^/]+)/(?:(?P<task>[^/]+)/)?(?P<metric>[^/]+)"
+_POINTER = re.compile(rf"{_NAME}\.json")
+_ENTRY = re.compile(rf"{_NAME}/history/[0-9]{{6,}}\.json")
 
 
 def find_champion(storage: Storage, model: str) -> ChampionPointer:
@@ -44,7 +50,7 @@ def find_champion(storage: Storage, model: str) -> ChampionPointer:
         pointers = by_metric
     if len({pointer.sha256 for pointer in pointers.values()}) > 1:
         choices = ", ".join(
-            f"{CHAMPION}{dataset}/{name} ({pointer.sha256[:12]}, {pointer.value:.4f})"
+            f"{CHAMPION}{dataset}/{name} ({pointer.sha256[:12]}, {_value_of(pointer)})"
             for name, pointer in sorted(pointers.items())
         )
         raise ModelFileError(f"{dataset} has several champions; choose one: {choices}")
@@ -54,15 +60,29 @@ def find_champion(storage: Storage, model: str) -> ChampionPointer:
 def champion_pointers(storage: Storage, dataset: str) -> list[ChampionPointer]:
     """The champions of a dataset; of all datasets if ``dataset`` is empty."""
     found = []
-    for key in storage.names(f"champions/{dataset}/" if dataset else "champions/"):
-        folder, _, name = key.removeprefix("champions/").partition("/")
-        task, _, metric = name.rpartition("/")
-        if name.endswith(".json") and "/" not in task:
-            pointer, _ = read_champion(storage, folder, metric.removesuffix(".json"), task or DEFAULT_TASK)
-            found += [pointer] if pointer is not None else []
+    for name in champion_names(storage, dataset):
+        pointer, _ = read_champion(storage, name.dataset, name.metric, name.task)
+        found += [pointer] if pointer is not None else []
     return found
+
+
+def champion_names(storage: Storage, dataset: str) -> list[ChampionName]:
+    """The names of the champions of a dataset, of all datasets if ``dataset`` is empty; their pointers are not read.
+
+    A champion whose pointer was removed is known by its history.
+    """
+    found: dict[ChampionName, None] = {}
+    for key in storage.names(f"champions/{dataset}/" if dataset else "champions/"):
+        match = _POINTER.fullmatch(key) or _ENTRY.fullmatch(key)
+        if match:
+            found.setdefault(ChampionName(match["dataset"], match["metric"], match["task"] or DEFAULT_TASK))
+    return list(found)
 
 
 def _name_of(pointer: ChampionPointer) -> str:
     """The part of a champion's name after the dataset: the metric, with the task unless it is the default task."""
     return pointer.metric if pointer.task == DEFAULT_TASK else f"{pointer.task}/{pointer.metric}"
+
+
+def _value_of(pointer: ChampionPointer) -> str:
+    return "not measured" if pointer.value is None else f"{pointer.value:.4f}"

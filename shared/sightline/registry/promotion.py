@@ -1,7 +1,6 @@
 """Applies a decision of evaluate: rows of its models, champion pointers, and rows of promotions.
 
-The pointers in the bucket are authoritative; the database follows them.  A row is derived from its pointer only, so
-that any later run can write the row of a run that was killed.
+The pointers in the bucket are authoritative; see :mod:`sightline.registry.champion_changes` for the transaction.
 """
 
 from __future__ import annotations
@@ -10,14 +9,17 @@ from contextlib import closing
 
 from sightline.config.schema import Config
 from sightline.data.tags import DatasetTag
-from sightline.database import Database, ModelRecord, ModelUse, PromotionRecord, open_database
-from sightline.errors import DatabaseError, PreconditionFailedError
+from sightline.database import Database, ModelRecord, ModelUse, open_database
+from sightline.errors import PreconditionFailedError
 from sightline.pod import current_run_id
-from sightline.registry.champions import ChampionPointer, ChampionState, look_up_champion, write_champion
+from sightline.registry.actor import person
+from sightline.registry.champion_changes import change, settle
+from sightline.registry.champions import GATE, ChampionName, ChampionPointer, ChampionState, look_up_champion
 from sightline.registry.results import EvaluateResult, Selection, TrainResult
 from sightline.storage import Storage
 
-MAX_ATTEMPTS = 8
+MAX_REASON = 4_000
+"""Longest reason that is recorded, characters."""
 
 
 def decision_holds(storage: Storage, dataset: str, task: str, result: EvaluateResult) -> bool:
@@ -84,59 +86,17 @@ def promote(config: Config, dataset: str, storage: Storage, result: EvaluateResu
     """
     with closing(open_database(config.database.url)) as database:
         for selection in result.selections:
-            pointer = _swap(database, storage, dataset, config.task, result=result, selection=selection)
-            if pointer is not None:
-                _record(database, dataset, pointer, pointer.sequence, pointer.previous_sha256)
+            _swap(database, storage, dataset, config.task, result=result, selection=selection)
             follow_pointer(database, storage, dataset, selection.metric, config.task)
 
 
 def follow_pointer(database: Database, storage: Storage, dataset: str, metric: str, task: str) -> None:
-    """Update the latest promotion in the database to the pointer, whether a run or a user changed it.
-
-    Sequence numbers of pointers only increase.  A pointer with another model whose number is not above the database's
-    latest was reset manually; it is recorded as a new promotion.
+    """Bring the history of a champion, in bucket and database, up to its pointer, whoever changed it.
 
     Raises:
-        DatabaseError: Other runs keep changing the champion.
+        StepError: Other runs keep changing the champion.
     """
-    for _ in range(MAX_ATTEMPTS):
-        row = database.champion(dataset, metric, task)
-        pointer = look_up_champion(storage, dataset, metric, task).pointer
-        latest = 0 if row is None else row.record.sequence
-        if pointer is None:
-            return
-        if row is not None and row.record.model_sha256 == pointer.sha256 and pointer.sequence <= latest:
-            return
-        by_hand = pointer.sequence <= latest
-        previous = row.record.model_sha256 if row is not None and by_hand else pointer.previous_sha256
-        _record(database, dataset, pointer, max(pointer.sequence, latest + 1), previous)
-    raise DatabaseError(
-        f"the champion of {dataset} by {metric} changed {MAX_ATTEMPTS} times while it was recorded in {database}; "
-        "run evaluate again when the other runs are done"
-    )
-
-
-def _record(database: Database, dataset: str, pointer: ChampionPointer, sequence: int, previous: str) -> None:
-    """Write a pointer as a promotion with this number, unless the number exists."""
-    database.register_model(ModelRecord(pointer.sha256, pointer.uri, pointer.task, pointer.training_tag, None, ""))
-    as_promoted = previous == pointer.previous_sha256
-    if previous:
-        database.register_model(
-            ModelRecord(previous, pointer.previous_uri if as_promoted else "", pointer.task, "", None, "")
-        )
-    database.record_promotion(
-        PromotionRecord(
-            dataset=dataset,
-            metric=pointer.metric,
-            model_sha256=pointer.sha256,
-            previous_sha256=previous or None,
-            value=pointer.value,
-            previous_value=pointer.previous_value if as_promoted else None,
-            run_id=pointer.run_id if sequence == pointer.sequence else "",
-            task=pointer.task,
-            sequence=sequence,
-        )
-    )
+    settle(storage, database, ChampionName(dataset, metric, task))
 
 
 def _uses(result: EvaluateResult) -> list[ModelUse]:
@@ -151,18 +111,19 @@ def _uses(result: EvaluateResult) -> list[ModelUse]:
 
 def _swap(
     database: Database, storage: Storage, dataset: str, task: str, *, result: EvaluateResult, selection: Selection
-) -> ChampionPointer | None:
-    """Promote the best candidate if so decided, unless it is the champion; returns the written pointer."""
-    present = look_up_champion(storage, dataset, selection.metric, task)
+) -> None:
+    """Promote the best candidate if so decided, unless it is the champion."""
+    name = ChampionName(dataset, selection.metric, task)
+    settled = settle(storage, database, name)
+    present = settled.state
     if present.sha256 == selection.sha256 and selection.promoted:
-        return None
+        return
     if not _is_expected(present, selection):
         raise PreconditionFailedError(f"{dataset} has another champion by {selection.metric} than expected")
     if not selection.promoted:
-        return None
-    row = database.champion(dataset, selection.metric, task)
+        return
     winner = next(model for model in result.models if model.sha256 == selection.sha256)
-    before = present.pointer
+    run_id, before = current_run_id(), present.pointer
     pointer = ChampionPointer(
         metric=selection.metric,
         sha256=selection.sha256,
@@ -172,9 +133,11 @@ def _swap(
         previous_sha256=selection.previous_sha256,
         previous_uri="" if before is None else before.uri,
         task=task,
-        sequence=1 + max(0 if before is None else before.sequence, 0 if row is None else row.record.sequence),
-        run_id=current_run_id(),
+        run_id=run_id,
         previous_value=None if selection.compared_classes else selection.previous_value,
+        action=GATE,
+        actor=run_id or person(),
+        reason=selection.reason[:MAX_REASON],
+        evidence=result.files,
     )
-    write_champion(storage, dataset, pointer, present.generation)
-    return pointer
+    change(storage, database, name, pointer, settled)

@@ -13,9 +13,10 @@ from sightline.data.repository.removal import Removable, find_removable, remove_
 from sightline.data.tags import DatasetTag
 from sightline.database import Database, Dependent, open_database
 from sightline.errors import DatabaseError, RepositoryError, StepError, StorageError
-from sightline.registry.champions import DEFAULT_TASK, read_champion
+from sightline.registry.champion_entries import entry_key, entry_numbers, read_entry
+from sightline.registry.champions import DEFAULT_TASK, ChampionName, read_champion
 from sightline.registry.store import STEP_OF
-from sightline.storage import open_storage
+from sightline.storage import Storage, open_storage
 from sightline.storage.uris import path_of
 
 _RESULT = re.compile(r"results/(?P<step>train|evaluate|test)/[^/]+/[0-9a-f]{16}/result\.json")
@@ -136,8 +137,16 @@ class Removal:
                 pointer = read_champion(storage, match["dataset"], match["metric"], task)[0] if match else None
                 if pointer is not None and pointer.training_tag == training:
                     yield Dependent("champion", storage.uri_of(key))
+                if match:
+                    yield from self._former(storage, ChampionName(match["dataset"], match["metric"], task), training)
         except StorageError as error:
             raise StorageError(
                 f"{self.tag} is kept, because the result bucket cannot be searched for what was made from it: "
                 f"{error}. Give it with --bucket URI, or add --unchecked if nothing was made from it"
             ) from error
+
+    def _former(self, storage: Storage, name: ChampionName, training: str) -> Iterator[Dependent]:
+        """Champions of the history that were made from it: a rollback may need them."""
+        for number in entry_numbers(storage, name):
+            if read_entry(storage, name, number).training_tag == training:
+                yield Dependent("champion", storage.uri_of(entry_key(name, number)))

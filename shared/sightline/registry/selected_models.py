@@ -5,6 +5,7 @@ A summary is named by its contents, because two evaluations may describe one mod
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -91,6 +92,28 @@ def publish_model(
     if selection.promoted or selection.champion in {"", "measured"}:
         current = CURRENT_MODEL.encode(CurrentModel(sha256, folder))
         _point(storage, f"evaluation/{training_tag}/{metric}/CURRENT.json", current)
+
+
+def keep_model(storage: Storage, training_tag: str, metric: str, sha256: str, model: Path) -> str:
+    """Upload a model that was promoted by hand, or renew it, so that garbage collection leaves it alone.
+
+    Args:
+        storage: The result bucket.
+        training_tag: The training tag it was trained on.
+        metric: The metric of the champion.
+        sha256: SHA-256 of the model file.
+        model: The model file.
+
+    Returns:
+        Its URI in the bucket.
+    """
+    folder = _folder(training_tag, metric, sha256)
+    uploaded = storage.upload(model, f"{folder}/{MODEL_FILE}", if_generation=0)
+    files = {MODEL_FILE: {"size": uploaded.size, "crc32c": uploaded.crc32c}}
+    manifest = SELECTED_MODEL.encode(SelectedModel(sha256, metric, training_tag, files))
+    with contextlib.suppress(PreconditionFailedError):  # a manifest that evaluate has written says more
+        storage.write_bytes(f"{folder}/manifest.json", _json(manifest), if_generation=0)
+    return storage.uri_of(f"{folder}/{MODEL_FILE}")
 
 
 def _folder(training_tag: str, metric: str, sha256: str) -> str:

@@ -8,6 +8,7 @@ it does not exist, refers to one of them.  Readers begin with ``result.json`` an
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import mimetypes
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 from sightline import strict_json
 from sightline.config.digest import StepName
 from sightline.documents import DocumentError
-from sightline.errors import PreconditionFailedError, StepError
+from sightline.errors import DamagedObjectError, ObjectNotFoundError, PreconditionFailedError, StepError
 from sightline.logs import Progress
 from sightline.pod import current_run_id
 from sightline.registry.results import (
@@ -151,6 +152,21 @@ def latest_of_dataset(storage: Storage, kind: type[Result], dataset: str, config
     ]
     newest = _newest_first(storage, found)
     return _result(kind, newest[0]) if newest else None
+
+
+def results_of_dataset(storage: Storage, kind: type[Result], dataset: str) -> Iterator[Result]:
+    """The finished results of this step on all versions of a dataset, newest first; unreadable ones are left out."""
+    prefix = f"results/{STEP_OF[kind]}/"
+    tags = {key.split("/")[2] for key in storage.names(f"{prefix}{dataset}_train_") if key.count("/") == 4}
+    found = []
+    for tag in sorted(tags):
+        for key in storage.names(f"{prefix}{tag}/"):
+            if key.count("/") == 4 and key.endswith("/result.json"):
+                with contextlib.suppress(StepError, DamagedObjectError, ObjectNotFoundError):
+                    found.append((key, _read(storage, key)))
+    for document in _newest_first(storage, found):
+        with contextlib.suppress(StepError):
+            yield _result(kind, document)
 
 
 def result_of_run(storage: Storage, kind: type[Result], tag: str, run_id: str) -> Result | None:

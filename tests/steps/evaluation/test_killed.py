@@ -26,7 +26,8 @@ MOMENTS = [
     "write evaluation/plates_train_v1/EIR/CURRENT.json",
     "write results/evaluate/*/drawn/",
     "write results/evaluate/*/result.json",  # everything is there but the decision
-    "write champions/plates/mask_AP.json",  # decided, not yet promoted
+    "write champions/plates/mask_AP/history/000001.json",  # decided, not yet promoted
+    "write champions/plates/mask_AP.json",  # the entry of the history is written, the pointer is not
     "promote EIR",  # both pointers moved, or one: not in the database
     "predict 2",  # test has begun
     "write results/test/*/predictions.json",
@@ -51,7 +52,7 @@ def outcome(site: Site) -> dict:
     document = {
         "evaluate": asdict(replace(chosen, seconds=0.0)),
         "test": [asdict(replace(model, images_per_second=0.0)) for model in tested.models],
-        "champions": [site.champion(metric) for metric in ("mask_AP", "EIR")],
+        "champions": [site.champion(metric) | {"promoted_at": ""} for metric in ("mask_AP", "EIR")],
         "rows": [asdict(row) for row in rows],
         "summary": site.summary(chosen.files),
         "files": sorted(
@@ -99,9 +100,9 @@ def _watch(moment: str) -> None:
         die_at(f"write {key}")
         return write(self, key, *arguments)
 
-    def watched_promote(self, promotion):
+    def watched_promote(self, promotion, *arguments):
         die_at(f"promote {promotion.metric}")
-        return promote(self, promotion)
+        return promote(self, promotion, *arguments)
 
     DetectionPredictor.predict, LocalStorage._write, Database.record_promotion = (
         watched_predict,

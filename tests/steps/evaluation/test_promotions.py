@@ -15,7 +15,7 @@ from sightline.database.engine.connection import connect
 from sightline.database.schema.tables import PROMOTIONS
 from sightline.database.schema.upgrade import upgrade
 from sightline.files import file_sha256
-from sightline.registry import promotion
+from sightline.registry import champion_changes, promotion
 from sightline.registry.champions import ChampionPointer, read_champion, write_champion
 from sightline.registry.promotion import follow_pointer
 from sightline.registry.promotion import promote as carry_out
@@ -134,7 +134,7 @@ def test_a_promotion_that_was_killed_is_completed_by_the_next_run(here, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(promotion, "_record", die)
+        patched.setattr(champion_changes, "_record", die)
         with pytest.raises(KeyboardInterrupt):
             run(here, here.model(50), "run-b", monkeypatch)
     assert history(here)[1].model_sha256 != pointer(here).sha256
@@ -149,9 +149,9 @@ def test_a_promotion_that_was_killed_is_completed_by_the_next_run(here, monkeypa
 
 @pytest.mark.usefixtures("oracle")
 def test_a_row_that_comes_late_does_not_become_the_latest(here, monkeypatch):
-    record, late = promotion._record, []
+    record, late = champion_changes._record, []
     with monkeypatch.context() as patched:
-        patched.setattr(promotion, "_record", lambda *arguments: late.append(arguments))
+        patched.setattr(champion_changes, "_record", lambda *arguments: late.append(arguments))
         patched.setattr(promotion, "follow_pointer", lambda *arguments: None)
         run(here, here.model(30), "run-a", monkeypatch)
     run(here, here.model(60), "run-b", monkeypatch)
@@ -188,7 +188,7 @@ def test_a_pointer_that_was_put_back_by_hand_is_a_promotion(here, monkeypatch, r
 
 
 @pytest.mark.usefixtures("oracle")
-def test_a_new_database_learns_who_is_champion(here, monkeypatch):
+def test_a_new_database_learns_who_is_and_was_champion(here, monkeypatch):
     run(here, here.model(30), "run-a", monkeypatch)
     run(here, here.model(60), "run-b", monkeypatch)
     here.settings.append(f"database.url=sqlite:///{here.folder / 'new.sqlite'}")
@@ -196,22 +196,22 @@ def test_a_new_database_learns_who_is_champion(here, monkeypatch):
     look(here, here.model(20), "run-c", monkeypatch)
 
     agree(here)
-    assert history(here)[0] == [(2, "run-b")]
+    assert history(here)[0] == [(1, "run-a"), (2, "run-b")]
 
 
 @pytest.mark.usefixtures("oracle")
 def test_two_runs_that_move_the_pointer_at_once_leave_both_places_equal(here, monkeypatch):
     """Between the pointer and the row of one run, another run does both."""
-    storage, record = open_storage(here.config().storage.uri), promotion._record
+    storage, record = open_storage(here.config().storage.uri), champion_changes._record
     pending = [here.model(80)]
 
-    def overtaken(database, dataset, found, sequence, previous):
+    def overtaken(database, name, entry):
         if pending:
             monkeypatch.setenv("SIGHTLINE_RUN_ID", "run-b")
             promote.run(here.config(), "other code", here.trained(pending.pop()))
-        record(database, dataset, found, sequence, previous)
+        record(database, name, entry)
 
-    monkeypatch.setattr(promotion, "_record", overtaken)
+    monkeypatch.setattr(champion_changes, "_record", overtaken)
     run(here, here.model(30), "run-a", monkeypatch)
 
     latest = agree(here)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from sightline.database.engine.connection import write
-from sightline.database.queries.scores import model_id, model_row
-from sightline.database.records import PromotionRecord, PromotionRow
+from sightline.database.queries.scores import model_id
+from sightline.database.records import ModelRecord, PromotionRecord, PromotionRow
 from sightline.database.schema.checks import check_row
 from sightline.database.schema.tables import MODELS, PROMOTIONS
 from sightline.errors import DatabaseError
 
 MAX_ATTEMPTS = 8
+_COLUMNS = [name for name in PromotionRecord.__slots__ if name in PROMOTIONS.c and name != "sequence"]
 
 
-def record(engine: Engine, promotion: PromotionRecord) -> None:
+def record(engine: Engine, promotion: PromotionRecord, promoted_at: datetime) -> None:
     """See :meth:`sightline.database.Database.record_promotion`.
 
     Each promotion has a number, unique for its dataset, task and metric; if two writers use the same number, the unique
@@ -27,7 +28,7 @@ def record(engine: Engine, promotion: PromotionRecord) -> None:
     what = f"promote model {promotion.model_sha256} of {promotion.dataset} by {promotion.metric}"
     for _ in range(MAX_ATTEMPTS):
         try:
-            return write(engine, what, lambda connection: _record(connection, promotion))
+            return write(engine, what, lambda connection: _record(connection, promotion, promoted_at))
         except IntegrityError:
             continue
     raise DatabaseError(f"cannot {what}: {MAX_ATTEMPTS} other promotions came first; run evaluate again")
@@ -35,48 +36,41 @@ def record(engine: Engine, promotion: PromotionRecord) -> None:
 
 def latest(connection: Connection, dataset: str, metric: str, task: str) -> PromotionRow | None:
     """The current champion, or None."""
+    query = _of(dataset, metric, task).order_by(PROMOTIONS.c.sequence.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _row(row)
+
+
+def history(connection: Connection, dataset: str, metric: str, task: str) -> list[PromotionRow]:
+    """See :meth:`sightline.database.Database.promotions`."""
+    query = _of(dataset, metric, task).order_by(PROMOTIONS.c.sequence)
+    return [_row(row) for row in connection.execute(query)]
+
+
+def _of(dataset: str, metric: str, task: str) -> Select[Any]:
     table = PROMOTIONS
     previous = MODELS.alias("previous")
-    query = (
-        select(table, MODELS.c.sha256, previous.c.sha256.label("previous_sha256"))
+    model = [MODELS.c[name].label(f"model_{name}") for name in ModelRecord.__slots__]
+    return (
+        select(table, *model, previous.c.sha256.label("previous_sha256"))
         .join(MODELS, MODELS.c.id == table.c.model_id)
         .join(previous, previous.c.id == table.c.previous_model_id, isouter=True)
         .where(table.c.task == task, table.c.dataset == dataset, table.c.metric == metric)
-        .order_by(table.c.sequence.desc())
-        .limit(1)
     )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    model = connection.execute(select(MODELS).where(MODELS.c.id == row.model_id)).one()
+
+
+def _row(row: Row[Any]) -> PromotionRow:
     return PromotionRow(
-        record=PromotionRecord(
-            dataset=row.dataset,
-            metric=row.metric,
-            model_sha256=row.sha256,
-            previous_sha256=row.previous_sha256,
-            value=row.value,
-            previous_value=row.previous_value,
-            run_id=row.run_id,
-            task=row.task,
-            sequence=row.sequence,
-        ),
-        model=model_row(model),
+        record=PromotionRecord(**{name: getattr(row, name) for name in PromotionRecord.__slots__}),
+        model=ModelRecord(**{name: getattr(row, f"model_{name}") for name in ModelRecord.__slots__}),
         promoted_at=row.promoted_at,
     )
 
 
-def _record(connection: Connection, promotion: PromotionRecord) -> None:
+def _record(connection: Connection, promotion: PromotionRecord, promoted_at: datetime) -> None:
     table = PROMOTIONS
-    row: dict[str, Any] = {
-        "dataset": promotion.dataset,
-        "task": promotion.task,
-        "metric": promotion.metric,
-        "value": promotion.value,
-        "previous_value": promotion.previous_value,
-        "run_id": promotion.run_id,
-        "promoted_at": datetime.now(UTC),
-    }
+    row: dict[str, Any] = {name: getattr(promotion, name) for name in _COLUMNS}
+    row["promoted_at"] = promoted_at
     check_row(table, row)
     row["model_id"] = model_id(connection, promotion.model_sha256)
     if promotion.previous_sha256 is not None:

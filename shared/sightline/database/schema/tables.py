@@ -177,11 +177,15 @@ PROMOTIONS = Table(
     Column("sequence", Integer, nullable=False),
     Column("model_id", ForeignKey("models.id"), nullable=False),
     Column("previous_model_id", ForeignKey("models.id")),
-    Column("value", Double, nullable=False),
+    Column("value", Double),
     Column("previous_value", Double),
     Column("run_id", key_string(100), nullable=False),
     Column("promoted_at", UtcDateTime, nullable=False),
     Column("task", key_string(64), nullable=False, server_default="instance_segmentation"),
+    Column("action", key_string(32), nullable=False, server_default=""),
+    Column("actor", key_string(255), nullable=False, server_default=""),
+    Column("evidence", key_string(1024), nullable=False, server_default=""),
+    Column("reason", Text, nullable=False),
     UniqueConstraint("task", "dataset", "metric", "sequence"),
     Index(None, "model_id"),
     Index(None, "previous_model_id"),
@@ -189,4 +193,5 @@ PROMOTIONS = Table(
     **TABLE_OPTIONS,
 )
 """A change of champion; ``sequence`` increases for each task, dataset and metric and determines the latest one,
-independent of clocks.  A model may become champion again, even in the same run."""
+independent of clocks.  A model may become champion again, even in the same run.  ``action`` and ``actor`` are empty in
+rows of earlier releases; ``value`` is null for a model that was promoted by hand and never measured."""
