@@ -9,7 +9,9 @@ from typing import Literal, get_args
 
 from sightline.processes import is_running
 
-Kind = Literal["git", "history", "init", "preview", "processes", "record", "rehearsal", "remote", "weights"]
+Kind = Literal[
+    "git", "history", "init", "preview", "processes", "record", "rehearsal", "remote", "review", "suggest", "weights"
+]
 
 _NAME = re.compile(rf"sightline-(?:{'|'.join(get_args(Kind))})-(?:(\d+)-)?[a-z0-9_]{{8}}")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import yaml
 
-from sightline.cli import data_preview, data_remove
+from sightline.cli import data_preview, data_remove, data_suggest
 from sightline.config.settings import embedded_or_own, read_settings, settings_path
 from sightline.data.folder_files import ANNOTATION_SUFFIXES, suffix_of
 from sightline.data.tags import DatasetTag, dataset_tags
@@ -79,19 +79,32 @@ def add(folder: Path, dataset: str, version: str, repository: str | None, *, all
     refused, as are annotations that record could not use (see sightline check).
 
     In a clone, the commit is added on top of the branch of the origin, and pushed with its tag.
+
+    Of a folder from sightline data suggest, the decisions are carried out, reported and kept with the version, and all
+    other images are taken from the version that the suggestions are for.
     """
     from sightline.cli.data_added import added_lines
+    from sightline.cli.data_reviewed import reviewed
     from sightline.data.git.references import require_local
     from sightline.data.repository.creation import add_annotations
 
     tag = DatasetTag(dataset, "ann", version)
     source = require_local(repository or _default_repository())
-    added = add_annotations(source, folder, tag, timeout_seconds=TIMEOUT_SECONDS, allow_faults=allow_faults)
-    click.echo("\n".join(added_lines(added, source)))
+    with reviewed(folder, tag, source) as result:
+        added = add_annotations(
+            source,
+            result.folder,
+            tag,
+            timeout_seconds=TIMEOUT_SECONDS,
+            allow_faults=allow_faults,
+            details=result.details,
+        )
+    click.echo("\n".join([*result.lines, *added_lines(added, source)]))
 
 
 command.add_command(data_preview.command)
 command.add_command(data_remove.command)
+command.add_command(data_suggest.command)
 
 
 @command.command("list")

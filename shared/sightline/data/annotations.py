@@ -83,6 +83,7 @@ class Instance:
         bbox: ``(x, y, width, height)`` in pixels: the extent of the outline, or of a mask's pixels, within the image.
         area: Pixels covered, by COCO's run lengths.
         keypoints: All keypoints in the order of ``data.keypoints.names``, or None if the dataset has none.
+        shapes: Indices of its shapes in the labelme file, without keypoints; empty for other formats.
     """
 
     label: str
@@ -90,6 +91,7 @@ class Instance:
     bbox: tuple[float, float, float, float]
     area: float
     keypoints: tuple[Keypoint, ...] | None = None
+    shapes: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sightline.config.task_declarations import TASK_NAMES, task_declaration
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.label_schema import KeypointSchema
 from sightline.errors import DataError
+from sightline.metrics.label_errors import Suspect
 from sightline.metrics.statistic import Statistic
 from sightline.names import NameTable
 from sightline.report.sections import Remark, Section, Text
@@ -80,6 +81,17 @@ class Evaluator(Protocol):
         Raises:
             DataError: Truth or predictions are invalid.
         """
+        ...
+
+    def suspects(self, truth: CocoDocument, predictions: Sequence[Any]) -> list[Suspect]:
+        """The labels that the predictions contradict, the most suspicious first; arguments as for :meth:`measure`.
+
+        What is not labeled at all counts as missing, so that predictions can be suggested as labels.
+        """
+        ...
+
+    def uncertainty(self, prediction: Any) -> float:  # noqa: ANN401
+        """How much the label of an image would tell the model, 0 to 1, from the prediction with all scores."""
         ...
 
     def describe(self, prediction: Any, *, brief: bool = False) -> dict[str, Any]:  # noqa: ANN401

@@ -53,6 +53,7 @@ class Addition:
         found: The files of the folder.
         wanted: MD5 of each file.
         jobs: Number of parallel transfers and hash computations.
+        details: Further paragraphs of the commit message.
     """
 
     branch: Branch
@@ -60,6 +61,7 @@ class Addition:
     found: FolderFiles
     wanted: Manifest
     jobs: int
+    details: str = ""
 
     @cached_property
     def known(self) -> Known:
@@ -103,6 +105,7 @@ class Addition:
             back = bool(self._require_removed_contents())
             message = f"{'Bring back' if back else 'Add'} {self.tag.dataset} {self.tag.version}: "
             message += f"{len(self.wanted)} annotation files and images"
+            message += f"\n\n{self.details}" if self.details else ""
             commit = stage.commit(base, message, always=back)
             task = Finish(str(self.tag), self.branch.head(), commit, commit, self.branch.ref, staged)
             task.write(self.branch.root)

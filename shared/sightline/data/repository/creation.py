@@ -192,6 +192,7 @@ def add_annotations(
     timeout_seconds: float = 3600.0,
     lock_seconds: float = LOCK_SECONDS,
     allow_faults: bool = False,
+    details: str = "",
 ) -> Added:
     """Add ``folder`` as a version of a dataset: check, copy, push to the DVC remote, commit and tag.
 
@@ -207,6 +208,7 @@ def add_annotations(
         timeout_seconds: Limit for one git or DVC command.
         lock_seconds: How long to wait for another process that works on the repository.
         allow_faults: Add annotations even if they have faults that would stop record.
+        details: Further paragraphs of the commit message.
 
     Raises:
         DataError: The folder has no annotations, has faults, or contains files that cannot be part of a version.
@@ -234,7 +236,7 @@ def add_annotations(
         annotations, faults = check(found, jobs)
         if not allow_faults:
             require_no_fault(found, faults, annotations)
-        commit, new = Addition(branch, tag, found, wanted, jobs).run()
+        commit, new = Addition(branch, tag, found, wanted, jobs, details).run()
         return Added(tag, commit, len(wanted), new, len(faults), found, annotations)
 
 

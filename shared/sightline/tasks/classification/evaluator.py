@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sightline.config.labels import SINGLE_SET
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
+from sightline.metrics.label_errors import Suspect
+from sightline.metrics.uncertainty import class_uncertainty
 from sightline.report.drawing.caption import CaptionLine, draw_caption
 from sightline.report.drawing.draw import class_colour
 from sightline.report.drawing.lettering import printable
 from sightline.report.sections import Text
+from sightline.tasks.classification.label_errors import classification_suspects
 from sightline.tasks.classification.measurement import measure_classifications
 from sightline.tasks.classification.naming import set_and_class
 from sightline.tasks.classification.prediction import Classification
 from sightline.tasks.evaluators import Measurement
+from sightline.tasks.suspects import with_suspects
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,7 +56,15 @@ class ClassificationEvaluator:
 
         See :func:`sightline.tasks.classification.measurement.measure_classifications`.
         """
-        return measure_classifications(truth, predictions)
+        return with_suspects(measure_classifications(truth, predictions), truth, self.suspects(truth, predictions))
+
+    def suspects(self, truth: CocoDocument, predictions: Sequence[Classification]) -> list[Suspect]:
+        """See :func:`sightline.tasks.classification.label_errors.classification_suspects`."""
+        return classification_suspects(truth, predictions)
+
+    def uncertainty(self, prediction: Classification) -> float:
+        """The uncertainty of the label set that the model is least sure of."""
+        return max(class_uncertainty(one.probabilities, multiple=one.multiple) for one in prediction.label_sets)
 
     def describe(self, prediction: Classification, *, brief: bool = False) -> dict[str, Any]:
         """A classification as JSON values.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.metrics.coco import Overlap
+from sightline.metrics.label_errors import Suspect, detector_suspects
+from sightline.metrics.uncertainty import detector_uncertainty
 from sightline.report.detector_sections import read_texts
 from sightline.report.drawing.draw import draw_detections, draw_truth
 from sightline.report.sections import Text
@@ -16,6 +18,7 @@ from sightline.tasks.detection.measurement import measure_detections
 from sightline.tasks.detection.metrics import READINGS
 from sightline.tasks.evaluators import Measurement
 from sightline.tasks.readers.registry import can_read, open_reader
+from sightline.tasks.suspects import with_suspects
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,7 +56,18 @@ class DetectionEvaluator:
     def measure(self, truth: CocoDocument, predictions: Sequence[Detections], score_threshold: float) -> Measurement:
         """See :func:`sightline.tasks.detection.measurement.measure_detections`."""
         noun = READINGS[self._reading].noun if self._reading in READINGS else ""
-        return measure_detections(truth, predictions, self._reader, score_threshold, overlaps=self._overlaps, noun=noun)
+        measured = measure_detections(
+            truth, predictions, self._reader, score_threshold, overlaps=self._overlaps, noun=noun
+        )
+        return with_suspects(measured, truth, self.suspects(truth, predictions))
+
+    def suspects(self, truth: CocoDocument, predictions: Sequence[Detections]) -> list[Suspect]:
+        """See :func:`sightline.metrics.label_errors.detector_suspects`."""
+        return detector_suspects(truth, predictions, masks="mask" in self._overlaps)
+
+    def uncertainty(self, prediction: Detections) -> float:
+        """See :func:`sightline.metrics.uncertainty.detector_uncertainty`."""
+        return detector_uncertainty(prediction.scores)
 
     def describe(self, prediction: Detections, *, brief: bool = False) -> dict[str, Any]:
         """Detections as JSON values.

@@ -10,12 +10,16 @@ import numpy as np
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.data.label_schema import KeypointSchema
+from sightline.metrics.label_errors import Suspect
+from sightline.metrics.uncertainty import detector_uncertainty
 from sightline.plural import counted
 from sightline.report.drawing.draw import draw_detections, draw_truth
 from sightline.report.drawing.skeletons import draw_skeletons
 from sightline.report.sections import Text
 from sightline.tasks.evaluators import Measurement
+from sightline.tasks.keypoints.label_errors import keypoint_suspects
 from sightline.tasks.keypoints.measurement import measure_keypoints
+from sightline.tasks.suspects import with_suspects
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,7 +53,17 @@ class KeypointEvaluator:
         self, truth: CocoDocument, predictions: Sequence[KeypointDetections], score_threshold: float
     ) -> Measurement:
         """See :func:`sightline.tasks.keypoints.measurement.measure_keypoints`."""
-        return measure_keypoints(truth, predictions, score_threshold)
+        measured = measure_keypoints(truth, predictions, score_threshold)
+        return with_suspects(measured, truth, self.suspects(truth, predictions))
+
+    def suspects(self, truth: CocoDocument, predictions: Sequence[KeypointDetections]) -> list[Suspect]:
+        """See :func:`sightline.tasks.keypoints.label_errors.keypoint_suspects`."""
+        return keypoint_suspects(truth, predictions)
+
+    def uncertainty(self, prediction: KeypointDetections) -> float:
+        """That of the objects, or of the keypoint that the model is least sure of, whichever is higher."""
+        sure = prediction.above(SURE).keypoints[..., 2]
+        return max(detector_uncertainty(prediction.scores), detector_uncertainty(sure.ravel()))
 
     def describe(self, prediction: KeypointDetections, *, brief: bool = False) -> dict[str, Any]:
         """Detections as JSON values.

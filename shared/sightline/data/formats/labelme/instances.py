@@ -65,6 +65,7 @@ class ShapeReader:
         """Check all shapes and join the usable ones to instances."""
         result = ShapesResult()
         regions: dict[ObjectKey, list[Region]] = {}
+        places: dict[ObjectKey, list[int]] = {}
         seen: list[ObjectKey] = []
         points: list[Shape] = []
         for shape in shapes:
@@ -87,11 +88,14 @@ class ShapeReader:
                 result.left_out[shape.target, kind] += 1
             if region is not None:
                 regions.setdefault(key, []).append(region)
+                places.setdefault(key, []).append(shape.index)
         objects = {key: join(parts) for key, parts in regions.items()}
         keypoints: Mapping[ObjectKey, tuple[Keypoint, ...]] = {}
         if self._data.keypoints.names:
             keypoints = self._keypoints(points, {key: objects.get(key) for key in seen}, result)
-        result.instances = [Instance(key[0], *joined, keypoints.get(key)) for key, joined in objects.items()]
+        result.instances = [
+            Instance(key[0], *joined, keypoints.get(key), tuple(places[key])) for key, joined in objects.items()
+        ]
         return result
 
     def _keypoints(

@@ -1,0 +1,1 @@
+"""Suggested labels in labelme files, and what people made of them."""
