@@ -237,10 +237,10 @@ def test_a_planted_weak_slice_is_the_worst_and_named_and_others_are_not():
     assert [one.name for one in scores.scores if one.weak] == ["flag: night"]
     assert scores.too_few == {"flag: rare": 9}
     section = slices_section("accuracy", scores)
-    assert "Weak: flag: night." in section.lead
+    assert "flag: night" in section.verdict
     assert [row.name for row in section.rows if row.tone == "bad"] == ["flag: night"]
     assert section.reference == pytest.approx(right.mean())
-    assert "flag: rare (9)" in section.notes[0]
+    assert any("flag: rare (9)" in note for note in section.notes)
 
 
 def test_few_groups_say_less_than_as_many_images():

@@ -45,13 +45,13 @@ _MOST_SLICES = 40
 _MANY = 20
 """From this number of slices on, a page says how many would look weak by chance."""
 
-MEANINGS = {
-    "size": "small: below 32 x 32 pixels, large: from 96 x 96 on, by the area of at least one object",
-    "brightness": "dark: below 60 % of the median brightness of the split, bright: the same, seen from white",
-    "blur": "blurred: a sharpness (variance of the Laplacian) below a quarter of the median",
-    "aspect": "tall and wide: one side is at least 1.5 times the other",
+_MEANINGS = {
+    "size": "Small objects are below 32 x 32 pixels, large ones from 96 x 96 on.",
+    "brightness": "Dark images are below 60 % of the median brightness, bright ones the same seen from white.",
+    "blur": "Blurred images have less than a quarter of the median sharpness (variance of the Laplacian).",
+    "aspect": "One side of tall and wide images is at least 1.5 times the other.",
 }
-"""How the slices of a source are defined, by the part of their name before the colon."""
+"""The definitions of slices, by the part of their name before the colon."""
 
 
 def image_slices(
@@ -274,18 +274,21 @@ class _OnImages:
         return self.statistic.values(of_all)
 
 
-def slices_section(metric: str, scores: SliceScores, notes: Sequence[str] = ()) -> IntervalsSection:
+def slices_section(
+    metric: str, scores: SliceScores, notes: Sequence[str] = (), *, highest: float = np.inf
+) -> IntervalsSection:
     """The slices as a section of a page, the worst first.
 
     Args:
         metric: Name of the metric.
         scores: Its values.
         notes: What could not be used for slices, in full sentences.
+        highest: The highest value that is possible; intervals end there.
     """
     weak = [one.name for one in scores.scores if one.weak]
     said = f"Weak: {listed(weak)}." if weak else "No slice is weak: each interval reaches the value of all images."
     sources = dict.fromkeys(one.name.partition(":")[0] for one in scores.scores)
-    remarks = [f"{source.capitalize()} - {MEANINGS[source]}." for source in sources if source in MEANINGS]
+    remarks = [" ".join(text for source, text in _MEANINGS.items() if source in sources)]
     if scores.too_few:
         few = listed([f"{name} ({number})" for name, number in scores.too_few.items()])
         remarks.append(f"Fewer than {SMALLEST} images, so without a value: {few}.")
@@ -300,23 +303,24 @@ def slices_section(metric: str, scores: SliceScores, notes: Sequence[str] = ()) 
         title="Where it is weak",
         link="Slices",
         lead=f"{metric} on images that have something in common, the worst first. A slice is weak if its whole "
-        f"interval is worse than the value of all images. {said}",
+        "interval is worse than the value of all images.",
         missing="No slices: the split has too few images, or the metric has no value.",
         head="slice",
         value_name=metric,
         reference=None if np.isnan(scores.overall) else scores.overall,
         reference_name="all images",
+        verdict=said,
         rows=[
             Interval(
                 name=one.name,
                 count=one.images,
                 value=one.value,
-                low=one.low,
-                high=one.high,
+                low=max(one.low, 0.0),
+                high=min(one.high, highest),
                 tone="bad" if one.weak else "",
                 note="weak" if one.weak else "",
             )
             for one in scores.scores
         ],
-        notes=[*remarks, *notes],
+        notes=[text for text in (*remarks, *notes) if text],
     )

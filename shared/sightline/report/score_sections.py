@@ -10,7 +10,9 @@ RightAndWrong = tuple[Sequence[int], Sequence[int]]
 Reliability = Sequence[tuple[float, float, int]]
 
 
-def histograms_of_scores(found: Mapping[str, RightAndWrong], *, noun: str, score: str, lead: str) -> HistogramsSection:
+def histograms_of_scores(
+    found: Mapping[str, RightAndWrong], *, noun: str, score: str, lead: str, note: str = ""
+) -> HistogramsSection:
     """Histograms of right and wrong decisions by score.
 
     Args:
@@ -18,6 +20,7 @@ def histograms_of_scores(found: Mapping[str, RightAndWrong], *, noun: str, score
         noun: Plural of a decision, such as ``detections``.
         score: Name of the score.
         lead: What is right and wrong, in full sentences.
+        note: A remark below each chart.
     """
     return HistogramsSection(
         id="scores",
@@ -32,6 +35,7 @@ def histograms_of_scores(found: Mapping[str, RightAndWrong], *, noun: str, score
                 x_label=score,
                 y_label=noun,
                 bars={"right": [*map(float, right)], "wrong": [*map(float, wrong)]},
+                note=note,
             )
             for number, (title, (right, wrong)) in enumerate(found.items())
         ],

@@ -155,6 +155,7 @@ class IntervalsSection(Titled):
         reference: A value to compare with, drawn as a line through all rows; None: there is none.
         reference_name: Its name.
         signed: Whether the values are differences, shown with their sign.
+        verdict: What the values say, in one sentence.
         rows: The values in the order to show them.
         notes: Remarks below the table, in full sentences.
     """
@@ -166,6 +167,7 @@ class IntervalsSection(Titled):
     reference: float | None = None
     reference_name: str = ""
     signed: bool = False
+    verdict: str = ""
     rows: list[Interval] = []
     notes: list[str] = []
 

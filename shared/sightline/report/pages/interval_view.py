@@ -11,6 +11,7 @@ from sightline.report.charts import ticks
 from sightline.report.sections import Interval, IntervalsSection
 from sightline.report.wording import NOTHING
 
+_MINUS = "\N{MINUS SIGN}"
 _MARGIN = 0.04
 """Free space on both sides of the axis, as a share of its length."""
 
@@ -65,7 +66,7 @@ def intervals_view(section: IntervalsSection) -> IntervalsView | None:
     return IntervalsView(
         section,
         [_row(row, axis, signed=signed) for row in section.rows],
-        [(axis.place(value), f"{value:g}") for value in axis.ticks()],
+        [(axis.place(value), f"{value:g}".replace("-", _MINUS)) for value in axis.ticks()],
         axis.place(reference) if _finite(reference) else None,
         _text(reference, signed=signed),
     )
@@ -117,4 +118,4 @@ def _text(value: float | None, *, signed: bool) -> str:
         return NOTHING
     sign = "+" if signed else ""
     text = f"{value:{sign}.3f}" if abs(value) < 100 else f"{value:{sign}.0f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return text.replace("-", _MINUS)

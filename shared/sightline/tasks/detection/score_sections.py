@@ -35,11 +35,13 @@ def score_sections(
     lead = (
         "A detection is right if it overlaps with a true object of its class at IoU 0.5 that no better one has taken."
     )
-    if left_out:
-        lead += f" Without {counted(left_out, 'detection')} with scores below {LOWEST:g}."
     sections: list[Section] = [
         histograms_of_scores(
-            {title: right_and_wrong(*one) for title, one in found.items()}, noun="detections", score="score", lead=lead
+            {title: right_and_wrong(*one) for title, one in found.items()},
+            noun="detections",
+            score="score",
+            lead=lead,
+            note=note,
         ),
         calibration_section(
             {title: reliability(*one) for title, one in found.items()}, noun="detections", score="score"
