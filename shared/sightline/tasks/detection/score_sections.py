@@ -32,6 +32,7 @@ def score_sections(
     counts = scores >= LOWEST
     found = {"All classes": (scores[counts], right[counts])} if counts.any() else {}
     left_out = int((~counts).sum())
+    note = f"Without {counted(left_out, 'detection')} with scores below {LOWEST:g}." if left_out else ""
     lead = (
         "A detection is right if it overlaps with a true object of its class at IoU 0.5 that no better one has taken."
     )
