@@ -51,9 +51,10 @@ def read_attributes(address: str, images: Sequence[CocoImage], root: Path, folde
     faults = [f"{address}: {fault}" for fault in table.faults[:_SHOWN_FAULTS]]
     if more := len(table.faults) - len(faults):
         faults.append(f"{address}: {counted(more, 'more fault')}.")
-    if len(table.columns) < 2:
-        reason = "it has no column besides the path of the image" if table.columns else "it has no rows"
-        return ImageAttributes(notes=[*faults, f"No attributes from {address}: {reason}."])
+    if not table.columns:
+        return ImageAttributes(notes=[f"No attributes. {fault}." for fault in faults])
+    if len(table.columns) == 1:
+        return ImageAttributes(notes=[*faults, f"No attributes: {address} has only the column {table.columns[0]}."])
     return _joined(table, address, images, faults)
 
 
