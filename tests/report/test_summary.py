@@ -3,8 +3,9 @@ import json
 import pytest
 
 from sightline.errors import DataError
+from sightline.report.pages.chart_views import curve_path
 from sightline.report.pages.evaluation_report import write_evaluation_report
-from sightline.report.pages.model_view import curve_path, model_views
+from sightline.report.pages.model_view import model_views
 from sightline.report.pages.summary import read_summary
 from tests.golden import raises
 

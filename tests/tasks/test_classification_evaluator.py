@@ -46,7 +46,9 @@ def test_one_label_set_reads_simply(tmp_path):
     assert "joint_accuracy" not in measured.metrics
     assert not any("/" in name for name in measured.metrics)
     sections = {section["id"]: section for section in measured.document()["sections"]}
-    assert list(sections) == ["classes", "roc", "roc-classes", "confusion", "answers", "predictions"]
+    assert list(sections) == [
+        "classes", "roc", "roc-classes", "confusion", "scores", "calibration", "answers", "predictions",
+    ]  # fmt: skip
     assert list(sections["classes"]["rows"]) == list(class_names(ONE_SET))
     assert np.trace(sections["confusion"]["matrix"]) == 10
     assert sections["confusion"]["matrix"][1][2] == 1  # image 3 is blue, and green is said

@@ -67,6 +67,13 @@ class Evaluate(Section):
     gate: Gate = Gate()
     score_threshold: Fraction = Field(0.5, description="Minimum score of predictions to draw and read")
     drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Number of images of the val split to draw")
+    attributes: Address = Field(
+        "",
+        description=(
+            "CSV file with attributes of images, such as weather; each value is a slice. A URI, or a path in the data"
+            " repository; its first column is the path of the image"
+        ),
+    )
 
     def minimum_of(self, metric: str) -> float:
         """The minimum score by ``metric`` to become the first champion."""

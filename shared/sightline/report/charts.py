@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -150,6 +150,46 @@ def bar_chart(key: str, title: str, bars: Sequence[tuple[str, float]], *, x_labe
     svg = Markup(opening + "".join(parts) + "</svg>")  # noqa: S704 - texts are escaped where they are inserted
     rows = [[name or str(index), _number(value)] for index, (name, value) in enumerate(bars)]
     return Chart(title, svg, [(y_label, 0, False)], x_label, rows)
+
+
+def stacked_chart(key: str, title: str, bars: Mapping[str, Sequence[float]], *, x_label: str, y_label: str) -> Chart:
+    """Draw a histogram over 0 to 1, with the bars of several kinds on top of each other.
+
+    Args:
+        key: Unique on the page; the prefix of every id in the drawing.
+        title: Title of the chart.
+        bars: Name of a kind -> the height of its bar in each bin, 0 or more; at least one kind, all with equally many
+            bins.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis.
+    """
+    from markupsafe import Markup, escape
+
+    columns = list(zip(*bars.values(), strict=True))
+    x = _Scale(0, 1, _LEFT, _WIDTH - _LEFT - _RIGHT)
+    y = _Scale(0, max(map(sum, columns), default=0) or 1, _HEIGHT - _BOTTOM, -(_HEIGHT - _TOP - _BOTTOM))
+    parts = _axes(x, y, x_label, y_label)
+    ranges = [f"{index / len(columns):g} to {(index + 1) / len(columns):g}" for index in range(len(columns))]
+    for index, column in enumerate(columns):
+        left, right, below = x.place(index / len(columns)), x.place((index + 1) / len(columns)), 0.0
+        for place, (name, value) in enumerate(zip(bars, column, strict=True)):
+            bottom, top = y.place(below), y.place(below + value)
+            below += value
+            if value:
+                parts.append(
+                    f'<rect x="{left + 0.5:g}" y="{top:g}" width="{right - left - 1:g}" height="{bottom - top:.3g}" '
+                    f'style="fill:var(--series-{place % SERIES_COLOURS})">'
+                    f"<title>{escape(x_label)} {ranges[index]}: {_number(value)} {escape(name)}</title></rect>"
+                )
+    opening = (
+        f'<svg class="chart" id="{slug(f"chart {key}")}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}: {escape(y_label)} by {escape(x_label)}" '
+        f'data-chart="{_LEFT} {_WIDTH - _RIGHT} 0 1">'
+    )
+    svg = Markup(opening + "".join(parts) + "</svg>")  # noqa: S704 - texts are escaped where they are inserted
+    legend = [(name, place % SERIES_COLOURS, False) for place, name in enumerate(bars)]
+    rows = [[text, *map(_number, column)] for text, column in zip(ranges, columns, strict=True)]
+    return Chart(title, svg, legend, x_label, rows)
 
 
 def _thinned(line: Series) -> Series:

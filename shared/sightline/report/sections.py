@@ -74,6 +74,8 @@ class LineChart(Part):
         lines: Name -> values at equally spaced x; None where there is no value.
         mark: A position to mark.
         thresholds: The score threshold at each x, if there is one: of a ROC curve, for Kubeflow's dashboard.
+        x: The x of the values, increasing; empty: equally spaced from 0 to 1.
+        diagonal: Name of a diagonal that is drawn for comparison; empty: none.
     """
 
     key: str
@@ -83,6 +85,8 @@ class LineChart(Part):
     lines: dict[str, list[float | None]]
     mark: Mark | None = None
     thresholds: list[float] = Field([], exclude_if=lambda values: not values)
+    x: list[float] = Field([], exclude_if=lambda values: not values)
+    diagonal: str = Field("", exclude_if=lambda name: not name)
 
 
 class ChartsSection(Titled):
@@ -90,6 +94,82 @@ class ChartsSection(Titled):
 
     kind: Literal["charts"] = "charts"
     charts: list[LineChart] = []
+
+
+class Histogram(Part):
+    """Numbers of several kinds in bins of equal width from 0 to 1, on top of each other.
+
+    Attributes:
+        key: Unique in its section.
+        title: Title of the chart.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis.
+        bars: Name of a kind -> its number in each bin, 0 or more.
+        note: A remark below the chart.
+    """
+
+    key: str
+    title: str
+    x_label: str
+    y_label: str
+    bars: dict[str, list[float]]
+    note: str = ""
+
+
+class HistogramsSection(Titled):
+    """A few histograms."""
+
+    kind: Literal["histograms"] = "histograms"
+    histograms: list[Histogram] = []
+
+
+class Interval(Part):
+    """A value with its interval.
+
+    Attributes:
+        name: Name of the row.
+        value: None if it is unknown.
+        low: Lower end of the interval; None if there is none.
+        high: Upper end.
+        count: Number of images, or of what the section counts; None: unknown.
+        tone: ``bad`` and ``good`` mark a row that matters.
+        note: A remark.
+    """
+
+    name: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    count: int | None = None
+    tone: Literal["", "bad", "good"] = ""
+    note: str = ""
+
+
+class IntervalsSection(Titled):
+    """Values with intervals, each drawn as a dot with a whisker on a common axis.
+
+    Attributes:
+        head: Heading of the column with the names of the rows.
+        count_name: Heading of the column with the counts; empty: there is none.
+        value_name: Name of the values.
+        reference: A value to compare with, drawn as a line through all rows; None: there is none.
+        reference_name: Its name.
+        signed: Whether the values are differences, shown with their sign.
+        verdict: What the values say, in one sentence.
+        rows: The values in the order to show them.
+        notes: Remarks below the table, in full sentences.
+    """
+
+    kind: Literal["intervals"] = "intervals"
+    head: str = "slice"
+    count_name: str = "images"
+    value_name: str = "value"
+    reference: float | None = None
+    reference_name: str = ""
+    signed: bool = False
+    verdict: str = ""
+    rows: list[Interval] = []
+    notes: list[str] = []
 
 
 class CurvesSection(Titled):
@@ -187,7 +267,14 @@ class ImagesSection(Titled):
 
 
 Section = Annotated[
-    TableSection | ChartsSection | CurvesSection | ConfusionSection | AnswersSection | ImagesSection,
+    TableSection
+    | ChartsSection
+    | HistogramsSection
+    | IntervalsSection
+    | CurvesSection
+    | ConfusionSection
+    | AnswersSection
+    | ImagesSection,
     Field(discriminator="kind"),
 ]
 

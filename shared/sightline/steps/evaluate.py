@@ -28,6 +28,7 @@ from sightline.evaluation.drawings import draw_split, worst_and_spread
 from sightline.evaluation.inference import class_names, names_by_id, read_split, training_set_on_disk
 from sightline.evaluation.leaks import LeakCheck
 from sightline.evaluation.rivals import rivals, still_unreadable
+from sightline.evaluation.split_slices import slices_of_split
 from sightline.evaluation.uncertainty import intervals, parity
 from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
@@ -148,7 +149,10 @@ class _Evaluation:
         contenders.measure_candidates(self._train)
         contenders.measure_rivals(self._rivals)
         self._check_trust()
-        decision = Decision(self._config, self._storage, self._train, contenders, self._rivals)
+        slices = slices_of_split(self._config, self._truth, self._root)
+        for entry in contenders.entries:
+            entry.measured = slices.added_to(entry.measured)
+        decision = Decision(self._config, self._storage, self._train, contenders, self._rivals, slices.images)
         selections = [decision.select(metric, state) for metric, state in self._states.items()]
         files = self._folder / "files"
         summary = self._write_files(files, selections, decision.resamples)

@@ -25,6 +25,7 @@ from sightline.evaluation.environment import environment
 from sightline.evaluation.inference import class_names, fetch_model, names_by_id, read_split, training_set_on_disk
 from sightline.evaluation.rivals import Rival, load, prepare
 from sightline.evaluation.shared_classes import SharedClasses
+from sightline.evaluation.split_slices import slices_of_split
 from sightline.evaluation.subjects import Subject, subjects
 from sightline.evaluation.unlabelled import UnlabelledImages
 from sightline.files import write_atomically
@@ -122,6 +123,7 @@ class _Test:
         self._root = source.path
         self._truth = read_split(source, "test")
         self._classes = class_names(self._truth)
+        self._slices = slices_of_split(config, self._truth, self._root)
         self._shown_from = task_declaration(config.task).shown_from(config.test.score_threshold)
         self._evaluator = open_evaluator(
             config.task, config.reading, names_by_id(self._truth), keypoint_schema(self._truth)
@@ -265,7 +267,7 @@ class _Test:
         truth, evaluator = self._truth, self._evaluator
         if shared is not None and not shared.complete:
             truth, evaluator = shared.truth(truth), evaluator.for_classes(shared.names)
-        return evaluator.measure(truth, labelled, self._config.test.score_threshold)
+        return self._slices.added_to(evaluator.measure(truth, labelled, self._config.test.score_threshold))
 
     def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
         """``predictions.json``: predictions and readings of each image."""

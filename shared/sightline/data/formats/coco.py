@@ -47,6 +47,7 @@ class CocoImage(TypedDict):
         sha256: SHA-256 of the file, hexadecimal.
         group: Images with the same group stay in one split.
         labels: Category ids of the classes of the whole image, if the dataset has label sets.
+        flags: Flags of the image that are true in labelme, sorted, if there are any.
     """
 
     id: int
@@ -56,6 +57,7 @@ class CocoImage(TypedDict):
     sha256: str
     group: str
     labels: NotRequired[list[int]]
+    flags: NotRequired[list[str]]
 
 
 class CocoAnnotation(TypedDict):

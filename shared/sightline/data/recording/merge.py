@@ -51,6 +51,8 @@ def merge(
         entry = _image(image_id, file_name(dataset, image), image)
         if data.label_sets:
             entry["labels"] = [category_ids[name] for name in image.labels]
+        if flags := _flags(image):
+            entry["flags"] = flags
         document["images"].append(entry)
         for instance in image.instances:
             annotation_id += 1
@@ -69,6 +71,12 @@ def _image(image_id: int, name: str, image: LabelledImage) -> CocoImage:
         "sha256": image.sha256,
         "group": image.group,
     }
+
+
+def _flags(image: LabelledImage) -> list[str]:
+    """The flags of an image that do not mean one of its classes."""
+    classes = {*image.labels, *(label.rpartition("/")[2] for label in image.labels)}
+    return sorted(set(image.flags) - classes)
 
 
 def coco_annotation(annotation_id: int, image_id: int, category_id: int, instance: Instance) -> CocoAnnotation:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sightline.report.pages.gate_view import GateView, gate_view
 from sightline.report.pages.summary import ModelSummary, SelectionSummary, Summary, is_champion
 
 
@@ -113,6 +114,7 @@ class Choice:
         champion_value: Value of the champion it was compared with; None if there was no comparison.
         uri: URI of the candidate's model file.
         sha256: SHA-256 of that file.
+        gate: The decision of the gate; None if there was none.
     """
 
     selection: SelectionSummary
@@ -121,6 +123,7 @@ class Choice:
     champion_value: float | None
     uri: str
     sha256: str
+    gate: GateView | None = None
 
 
 def choices(selections: Sequence[SelectionSummary], evaluate: Summary | None) -> list[Choice]:
@@ -135,7 +138,8 @@ def choices(selections: Sequence[SelectionSummary], evaluate: Summary | None) ->
             champion_value = one.value
         selected = model.sha256 == one.sha256
         uri = one.uri if selected and one.uri else model.uri
-        made.append(Choice(one, name, value, champion_value, uri, model.sha256))
+        gate = None if one.gate is None else gate_view(one.gate)
+        made.append(Choice(one, name, value, champion_value, uri, model.sha256, gate))
     return made
 
 

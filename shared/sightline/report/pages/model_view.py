@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from sightline.report.charts import SERIES_COLOURS, Chart, Series, line_chart
+from sightline.report.charts import Chart
+from sightline.report.pages.chart_views import MAX_CLASSES, CurvesView, charts_view, curves_view, histograms_view
+from sightline.report.pages.interval_view import IntervalsView, intervals_view
 from sightline.report.pages.summary import DrawnImage, Summary
 from sightline.report.sections import (
     DRAWN_IMAGES,
@@ -16,8 +18,9 @@ from sightline.report.sections import (
     ChartsSection,
     ConfusionSection,
     CurvesSection,
+    HistogramsSection,
     ImagesSection,
-    LineChart,
+    IntervalsSection,
     Section,
     TableSection,
     Text,
@@ -25,46 +28,9 @@ from sightline.report.sections import (
 
 _WRONG_ANSWERS = 30
 _RIGHT_ANSWERS = 8
-MAX_CLASSES = 100
-"""Maximum number of classes with curves, and of classes in a confusion matrix that is shown completely."""
 _CONFUSED_PAIRS = 50
-_Y_LIMITS = (0, 1.03)
-
-
-@dataclass(frozen=True, slots=True)
-class ClassCurve:
-    """The small plot of one class.
-
-    Attributes:
-        name: Name of the class.
-        paths: Name of a line of this class -> SVG path data in a square of 100 x 100; empty if there is no curve.
-        values: Name of the line -> the number beside it; None if it was not measured.
-    """
-
-    name: str
-    paths: dict[str, str]
-    values: dict[str, float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class CurvesView:
-    """A section of curves.
-
-    Attributes:
-        section: The measured values.
-        mean: Chart of the mean over all classes.
-        curves: One entry per class that has a curve; if there are too many, the classes with the lowest numbers.
-        hidden: Number of classes that have a curve and are not in ``curves``.
-        shared: Whether a class has several lines, so that all but the first are dashed.
-        colours: Name of the line -> the index of its color.
-    """
-
-    section: CurvesSection
-    mean: Chart
-    curves: list[ClassCurve]
-    hidden: int
-    shared: bool
-    colours: dict[str, int]
+_NAMED_PAIRS = 8
+"""Number of confused pairs that are named below a matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +48,7 @@ class ConfusionView:
     Attributes:
         section: The measured values.
         rows: Rows of the matrix; empty if there are too many classes.
-        pairs: If there are too many classes: (true class, predicted class, count), the most frequent mistakes first.
+        pairs: (true class, predicted class, count), the most frequent mistakes first.
     """
 
     section: ConfusionSection
@@ -119,7 +85,16 @@ class AnswersView:
     hidden: int
 
 
-SectionView = TableSection | list[Chart] | CurvesView | ConfusionView | AnswersView | list[DrawnImage]
+SectionView = (
+    TableSection
+    | list[Chart]
+    | list[tuple[Chart, str]]
+    | IntervalsView
+    | CurvesView
+    | ConfusionView
+    | AnswersView
+    | list[DrawnImage]
+)
 """The value passed to the template of a section, by its kind."""
 
 
@@ -171,113 +146,37 @@ def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> Mode
 
 def _section_view(section: Section, summary: Summary, model: str, key: str) -> SectionView | None:
     key = f"{key} {model} {section.id}"
+    view: SectionView | None
     match section:
         case TableSection():
-            return section if section.rows else None
+            view = section if section.rows else None
         case ChartsSection():
-            return [drawn for chart in section.charts if (drawn := _chart(f"{key} {chart.key}", chart))] or None
+            view = charts_view(section, key)
+        case HistogramsSection():
+            view = histograms_view(section, key)
+        case IntervalsSection():
+            view = intervals_view(section)
         case CurvesSection():
-            return _curves(section, key)
+            view = curves_view(section, key)
         case ConfusionSection():
-            return _confusion(section)
+            view = _confusion(section)
         case AnswersSection():
-            return _answers(section, summary, model)
+            view = _answers(section, summary, model)
         case ImagesSection():
-            return summary.drawn_by(model) or None
-
-
-def _chart(key: str, chart: LineChart) -> Chart | None:
-    lines = [_line(name, values) for name, values in chart.lines.items() if any(v is not None for v in values)]
-    if not lines:
-        return None
-    return line_chart(
-        key,
-        chart.title,
-        lines,
-        x_label=chart.x_label,
-        y_label=chart.y_label,
-        y_limits=_Y_LIMITS,
-        x_limits=(0, 1),
-        mark=(chart.mark.x, chart.mark.text) if chart.mark else None,
-    )
-
-
-def _line(name: str, values: Sequence[float | None], *, dashed: bool = False) -> Series:
-    steps = max(1, len(values) - 1)
-    points = [(index / steps, value) for index, value in enumerate(values) if value is not None]
-    return Series(name, [x for x, _ in points], [y for _, y in points], dashed)
-
-
-def _curves(section: CurvesSection, key: str) -> CurvesView | None:
-    names = dict.fromkeys(name for curves in section.lines.values() for name in curves)
-    shared = len(names) < sum(len(of_class) for of_class in section.lines.values())
-    curves = [_class_curve(section, name, everything=shared) for name in names]
-    mean = _mean(section, f"{key} mean", dashed=shared)
-    if mean is None:
-        return None
-    shown = curves if len(curves) <= MAX_CLASSES else sorted(curves, key=_lowest_value)[:MAX_CLASSES]
-    colours = {line: place % SERIES_COLOURS for place, line in enumerate(section.lines)}
-    return CurvesView(section, mean, shown, len(curves) - len(shown), shared, colours)
-
-
-def _class_curve(section: CurvesSection, name: str, *, everything: bool) -> ClassCurve:
-    """The curve of one class: all lines, or only those that have the class."""
-    lines = [line for line, of_class in section.lines.items() if everything or name in of_class]
-    return ClassCurve(
-        name,
-        {line: curve_path(section.lines[line].get(name, [])) for line in lines},
-        {line: section.values.get(line, {}).get(name) for line in lines},
-    )
-
-
-def _mean(section: CurvesSection, key: str, *, dashed: bool) -> Chart | None:
-    lines: list[Series] = []
-    for name, curves in section.lines.items():
-        columns = list(zip(*curves.values(), strict=False))
-        if columns:
-            lines.append(_line(name, [sum(column) / len(column) for column in columns], dashed=dashed and bool(lines)))
-    if not lines:
-        return None
-    return line_chart(
-        key,
-        section.mean_title,
-        lines,
-        x_label=section.x_label,
-        y_label=section.y_label,
-        y_limits=_Y_LIMITS,
-        x_limits=(0, 1),
-    )
-
-
-def curve_path(values: Sequence[float]) -> str:
-    """SVG path data of equally spaced values (0 to 1), in a square of 100 x 100 with y pointing down.
-
-    Points on the straight line between their neighbors are left out.
-    """
-    last = max(1, len(values) - 1)
-    points = [(100 * index / last, 100 - 100 * value) for index, value in enumerate(values)]
-    kept = [
-        point
-        for index, point in enumerate(points)
-        if index in (0, len(points) - 1) or abs(points[index - 1][1] - 2 * point[1] + points[index + 1][1]) > 1e-6
-    ]
-    return "M" + "L".join(f"{x:g},{round(y, 2):g}" for x, y in kept) if kept else ""
-
-
-def _lowest_value(curve: ClassCurve) -> float:
-    return next((value for value in curve.values.values() if value is not None), 1.0)
+            view = summary.drawn_by(model)
+    return view or None
 
 
 def _confusion(confusion: ConfusionSection) -> ConfusionView | None:
     if not confusion.labels:
         return None
     if len(confusion.labels) > MAX_CLASSES + 1:
-        return ConfusionView(confusion, [], _confused_pairs(confusion))
+        return ConfusionView(confusion, [], _confused_pairs(confusion)[:_CONFUSED_PAIRS])
     rows = [
         ConfusionRow(label, [(count, count / max(1, sum(row))) for count in row])
         for label, row in zip(confusion.labels, confusion.matrix, strict=False)
     ]
-    return ConfusionView(confusion, rows, [])
+    return ConfusionView(confusion, rows, _confused_pairs(confusion)[:_NAMED_PAIRS])
 
 
 def _confused_pairs(confusion: ConfusionSection) -> list[tuple[str, str, int]]:
@@ -288,7 +187,7 @@ def _confused_pairs(confusion: ConfusionSection) -> list[tuple[str, str, int]]:
         for column, count in enumerate(counts)
         if count and row != column
     ]
-    return sorted(pairs, key=lambda pair: -pair[2])[:_CONFUSED_PAIRS]
+    return sorted(pairs, key=lambda pair: -pair[2])
 
 
 def _answers(section: AnswersSection, summary: Summary, model: str) -> AnswersView:

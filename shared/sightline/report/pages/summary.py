@@ -11,6 +11,9 @@ from sightline import strict_json
 from sightline.config.task_declarations import known_metrics
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import DataError
+from sightline.registry.gate_report import GateReport
+from sightline.registry.leak_report import LeakReport
+from sightline.registry.model_profile import ModelProfile
 from sightline.report.page import reason_of
 from sightline.report.pages.summary_formats import with_sections
 from sightline.report.sections import Remark, Section, Text, at_score
@@ -26,6 +29,10 @@ class ModelSummary(_Part):
     Attributes:
         note: How the metrics were computed, in full sentences.
         sections: The page sections of its measurement.
+        intervals: Metric -> limits of its 95 % interval.
+        profile: Speed and size; None if they were not measured.
+        leaks: Images that it was trained on; None if nobody checked.
+        parity: Whether the saved model gives the metrics of the trained one, as one sentence; empty if unknown.
     """
 
     uri: str = ""
@@ -35,10 +42,18 @@ class ModelSummary(_Part):
     note: str = ""
     sections: list[Section] = []
     images_per_second: float | None = None
+    intervals: dict[str, tuple[float, float]] = {}
+    profile: ModelProfile | None = None
+    leaks: LeakReport | None = None
+    parity: str = ""
 
 
 class SelectionSummary(_Part):
-    """The model selected by one metric, and the reason."""
+    """The model selected by one metric, and the reason.
+
+    Attributes:
+        gate: The decision of the gate; None if there was none.
+    """
 
     metric: str
     name: str = ""
@@ -49,6 +64,7 @@ class SelectionSummary(_Part):
     reason: str = ""
     uri: str = ""
     sha256: str = ""
+    gate: GateReport | None = None
 
     @property
     def had_champion(self) -> bool:
@@ -101,6 +117,11 @@ class Summary(_Part):
     def note(self) -> str:
         """How the metrics were computed."""
         return next((model.note for model in self.models.values() if model.note), "")
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any model has intervals of its metrics."""
+        return any(model.intervals for model in self.models.values())
 
     @property
     def at_score(self) -> str:

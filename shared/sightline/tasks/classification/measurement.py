@@ -23,6 +23,7 @@ from sightline.report.sections import (
     Text,
 )
 from sightline.tasks.classification.prediction import Classification
+from sightline.tasks.classification.score_sections import probability_sections
 from sightline.tasks.classification.scores import overall
 from sightline.tasks.classification.statistics import classifier_statistics
 from sightline.tasks.classification.truth import LabelSetResults, results_of
@@ -55,6 +56,7 @@ def measure_classifications(truth: CocoDocument, predictions: Sequence[Classific
     sections: list[Section] = [] if len(results) == 1 else [_label_sets(results, scores)]
     sections += [_classes(results, scores), *_roc(results, scores)]
     sections += [_confusion(one, several=len(results) > 1) for one in results if not one.schema.multiple]
+    sections += probability_sections(results)
     remarks = _remarks(results)
     statistics, of_classes = classifier_statistics(truth, results)
     return Measurement(
