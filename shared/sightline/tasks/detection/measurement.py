@@ -61,6 +61,8 @@ def measure_detections(
         detector_sections(values, list(coco.instances), note=note, score_threshold=score_threshold, noun=noun),
         {image_id: object_remark(**asdict(mistakes)) for image_id, mistakes in confusion.mistakes.items()},
         note,
+        divided.statistics,
+        dict.fromkeys(divided.values, divided.class_statistics),
     )
 
 
