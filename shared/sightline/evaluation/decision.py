@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sightline.config.schema import Config
-from sightline.config.task_declarations import known_metrics
+from sightline.config.task_declarations import is_higher_better
 from sightline.evaluation.bootstrap import Resamples
 from sightline.evaluation.contenders import Contenders
 from sightline.evaluation.gate import Contest, pass_gate
@@ -69,7 +69,11 @@ class Decision:
     def select(self, metric: str, state: ChampionState) -> Selection:
         """The best candidate by one metric, and whether it replaces the champion."""
         candidates = {one.name: self._metrics(one.sha256) for one in self.train.candidates}
-        best = next(one for one in self.train.candidates if one.name == best_candidate(metric, candidates))
+        measured = {one.name: self.contenders.of(one.sha256).measured for one in self.train.candidates}
+        obstacles = {name: one.obstacles[metric] for name, one in measured.items() if metric in one.obstacles}
+        higher = is_higher_better(metric)
+        first = best_candidate(metric, candidates, higher_is_better=higher, obstacles=obstacles)
+        best = next(one for one in self.train.candidates if one.name == first)
         found = self._champion(metric, state, best)
         settings, fold = self.config.evaluate, self.config.data.fold
         gate = None if fold or state.sha256 == best.sha256 else self._gate(metric, best, found)
@@ -81,6 +85,7 @@ class Decision:
             minimum=settings.minimum_of(metric),
             replace_unmeasurable=settings.replace_unreadable,
             gate=gate,
+            higher_is_better=higher,
         )
         if fold:
             choice = replace(choice, promoted=False, reason=_reason_of_fold(fold, self.config.data.folds, choice))
@@ -117,7 +122,6 @@ class Decision:
 
     def _gate(self, metric: str, best: Candidate, found: _Found) -> GateReport:
         one = self.contenders.of(best.sha256)
-        declared = known_metrics([self.config.task]).get(metric)
         contest = Contest(
             metric=metric,
             candidate=best.name,
@@ -127,7 +131,7 @@ class Decision:
             champion=found.measured,
             candidates=len({candidate.sha256 for candidate in self.train.candidates}),
             slices=self.slices,
-            higher_is_better=declared is None or declared.higher_is_better,
+            higher_is_better=is_higher_better(metric),
             leak="" if one.leaks is None else one.leaks.val_leak,
         )
         settings = self.config.evaluate

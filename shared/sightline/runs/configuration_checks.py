@@ -11,6 +11,7 @@ from sightline.config.schema import Config
 from sightline.config.task_declarations import check_of_task
 from sightline.data.tags import DatasetTag
 from sightline.errors import ConfigurationError, SightlineError, StorageError
+from sightline.names import is_own_code
 
 
 def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
@@ -31,8 +32,9 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
         _warmup,
         check_best_metric,
         check_select_by,
-        _reading,
     ]
+    if not (elsewhere and is_own_code(config.reading)):
+        checks.append(_reading)
     if not elsewhere:
         checks += [_weights_file, _storage, _database]
     faults = []

@@ -27,6 +27,7 @@ from sightline.evaluation.rivals import Rival, load, prepare
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.evaluation.subjects import Subject, subjects
 from sightline.evaluation.unlabelled import UnlabelledImages
+from sightline.evaluation.user_metrics import measure_with_user_metrics
 from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
 from sightline.logs import Progress
@@ -265,7 +266,8 @@ class _Test:
         truth, evaluator = self._truth, self._evaluator
         if shared is not None and not shared.complete:
             truth, evaluator = shared.truth(truth), evaluator.for_classes(shared.names)
-        return evaluator.measure(truth, labelled, self._config.test.score_threshold)
+        threshold, metrics = self._config.test.score_threshold, self._config.evaluate.metrics
+        return measure_with_user_metrics(evaluator, truth, labelled, threshold, metrics)
 
     def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
         """``predictions.json``: predictions and readings of each image."""
