@@ -36,7 +36,7 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
     if not (elsewhere and is_own_code(config.reading)):
         checks.append(_reading)
     if not elsewhere:
-        checks += [_weights_file, _storage, _database]
+        checks += [_user_metrics, _weights_file, _storage, _database]
     faults = []
     for check in checks:
         try:
@@ -109,6 +109,12 @@ def _reading(config: Config) -> None:
     from sightline.tasks.readers.registry import open_reader
 
     open_reader(config.reading, config.data.classes)
+
+
+def _user_metrics(config: Config) -> None:
+    from sightline.evaluation.user_metrics import open_user_metrics
+
+    open_user_metrics(config.evaluate.metrics)
 
 
 def _storage(config: Config) -> None:
