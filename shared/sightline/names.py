@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sightline.errors import ConfigurationError
 from sightline.url_secrets import redact
+
+_OWN_CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 _LONGEST = 200
 """Maximum number of characters of a name in a message."""
@@ -73,3 +76,28 @@ def unknown_name(noun: str, name: object, known: Collection[str], shown: str = "
     near = difflib.get_close_matches(str(name)[:_LONGEST], known, n=1, cutoff=0.5)
     meant = f"; did you mean {near[0]}?" if near else "."
     return f"unknown {noun} {text}{meant} Available: {shown or ', '.join(known) or 'none'}"
+
+
+def is_own_code(name: object) -> bool:
+    """Whether a name has the form ``module:attribute``, with which a recipe names code of its own."""
+    return isinstance(name, str) and _OWN_CODE.fullmatch(name) is not None
+
+
+def load_own_code(name: str, place: str) -> Any:  # noqa: ANN401  (the caller knows the type)
+    """Import code of a recipe's own.
+
+    Args:
+        name: ``module:attribute``.
+        place: The key of the configuration that names it, such as ``reading``.
+
+    Raises:
+        ConfigurationError: It cannot be imported.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{place}: cannot import {name} ({type(error).__name__}: {error}); the module must be importable where the "
+            "pipeline runs (installed, or published with publish-code), and have this attribute"
+        ) from error

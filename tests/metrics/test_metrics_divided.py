@@ -14,7 +14,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from sightline.data.detections import Detections
-from sightline.metrics.divided import average_precision, evaluate_divided, outline_points, slice_boxes, slice_ious
+from sightline.metrics.divided import average_precision, evaluate_divided, slice_boxes, slice_ious
+from sightline.metrics.outlines import outlines
 
 SIDE = 64
 TRIANGLE = [(0, 0), (1, 0), (0, 1)]
@@ -224,12 +225,12 @@ def test_a_mask_without_pixels_is_false_and_no_crash():
     empty = coco_mask.encode(np.zeros((SIDE, SIDE), np.uint8, order="F"))
     nothing = Detections(1, found.boxes_xyxy, found.scores, found.category_ids, [empty])
 
-    assert outline_points(empty) is None
+    assert np.isnan(outlines([empty])[0]).all()
     assert evaluate_divided(truth, [nothing]).values == {"dv_mAP": 0.0}
 
 
 def test_outline_points_lie_on_the_border_at_equal_distances():
-    points, distance = outline_points(mask_of(SQUARE, (10, 20, 30, 30)))
+    [points], [distance] = outlines([mask_of(SQUARE, (10, 20, 30, 30))])
 
     assert points.shape == (30, 2)
     assert distance == pytest.approx(120 / 30, rel=0.03)  # corners are cut
@@ -245,23 +246,21 @@ def test_holes_belong_to_the_outline():
     filled = coco_mask.encode(ring)
     ring[18:32, 18:32] = 0
 
-    ious = slice_ious(slice_boxes(coco_mask.encode(ring)), slice_boxes(filled))
+    [with_hole, without] = slice_boxes([coco_mask.encode(ring), filled])
 
-    assert ious.min() < 0.95
-    assert slice_ious(slice_boxes(filled), slice_boxes(filled)).tolist() == [1.0] * 6
+    assert slice_ious(with_hole, without).min() < 0.95
+    assert slice_ious(without, without).tolist() == [1.0] * 6
 
 
 @pytest.mark.parametrize("box", [(4, 4, 3, 50), (4, 4, 50, 2), (4, 4, 1, 1)])  # thin, flat, one pixel
 def test_slices_of_straight_edges_have_an_area(box):
-    slices = slice_boxes(mask_of(SQUARE, box))
+    [slices] = slice_boxes([mask_of(SQUARE, box)])
 
     assert np.all(slices[:, 2:] - slices[:, :2] >= 1.0)
 
 
 def test_what_fits_fits_at_any_magnification():
-    small = slice_ious(slice_boxes(mask_of(DIAMOND, (4, 4, 40, 20))), slice_boxes(mask_of(SQUARE, (4, 4, 40, 20))))
-    large = slice_ious(
-        slice_boxes(mask_of(DIAMOND, (40, 40, 400, 200), 640)), slice_boxes(mask_of(SQUARE, (40, 40, 400, 200), 640))
-    )
+    small = slice_ious(*slice_boxes([mask_of(shape, (4, 4, 40, 20)) for shape in (DIAMOND, SQUARE)]))
+    large = slice_ious(*slice_boxes([mask_of(shape, (40, 40, 400, 200), 640) for shape in (DIAMOND, SQUARE)]))
 
     np.testing.assert_allclose(small, large, atol=0.08)

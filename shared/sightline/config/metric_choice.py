@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sightline.config.schema import Config
-from sightline.config.task_declarations import task_declaration
+from sightline.config.task_declarations import known_metrics, task_declaration
 from sightline.errors import ConfigurationError
 from sightline.names import unknown_name
 
@@ -26,10 +26,10 @@ def check_select_by(config: Config) -> None:
 
     Raises:
         ConfigurationError: A name in ``evaluate.select_by`` or ``evaluate.minimum`` is unknown or a duplicate, or needs
-            another reading than the configured one.
+            another reading than the configured one; or a metric in ``evaluate.metrics`` has the name of another one.
     """
     declared = task_declaration(config.task)
-    known = declared.metric_names
+    known = (*declared.metric_names, *_own_metrics(config))
     names, minimum = config.evaluate.select_by, config.evaluate.minimum
     for name in names:
         if name not in known:
@@ -39,7 +39,8 @@ def check_select_by(config: Config) -> None:
     for name in minimum if isinstance(minimum, dict) else ():
         if name not in known:
             raise ConfigurationError(f"evaluate.minimum: {unknown_name('metric', name, known)}")
-    read_now = declared.readings[config.reading].metric.name if config.reading in declared.readings else ""
+    reading_now = declared.reading_named(config.reading)
+    read_now = "" if reading_now is None else reading_now.metric.name
     for reading, read in declared.readings.items():
         if read.metric.name in names and read.metric.name != read_now:
             raise ConfigurationError(
@@ -56,7 +57,7 @@ def check_gate(config: Config) -> None:
     Raises:
         ConfigurationError: A name in ``evaluate.gate`` is unknown.
     """
-    gate, known = config.evaluate.gate, task_declaration(config.task).metric_names
+    gate, known = config.evaluate.gate, (*task_declaration(config.task).metric_names, *_own_metrics(config))
     for name in gate.floors:
         if name.partition("/")[0] not in known:
             raise ConfigurationError(f"evaluate.gate.floors: {unknown_name('metric', name, known)}")
@@ -64,3 +65,23 @@ def check_gate(config: Config) -> None:
     for name in gate.class_margin if isinstance(gate.class_margin, dict) else ():
         if name not in classes:
             raise ConfigurationError(f"evaluate.gate.class_margin: {unknown_name('class', name, classes)}")
+
+
+def metric_of(function: str) -> str:
+    """The name of the metric of a function ``module:function`` in ``evaluate.metrics``."""
+    return function.rpartition(":")[2]
+
+
+def _own_metrics(config: Config) -> list[str]:
+    """The names of the metrics of ``evaluate.metrics``.
+
+    Raises:
+        ConfigurationError: One has the name of another metric.
+    """
+    names = [metric_of(function) for function in config.evaluate.metrics]
+    for name, function in zip(names, config.evaluate.metrics, strict=True):
+        built_in = name in known_metrics()
+        if built_in or names.count(name) > 1:
+            same = "a built-in metric" if built_in else "another metric of evaluate.metrics"
+            raise ConfigurationError(f"evaluate.metrics: {function} has the name of {same}; rename the function")
+    return names

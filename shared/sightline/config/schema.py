@@ -29,6 +29,7 @@ from sightline.config.task_declarations import (
 )
 from sightline.config.tracking import Tracking
 from sightline.config.train import Train
+from sightline.names import is_own_code
 from sightline.url_secrets import holds_secret
 
 DEFAULT_MINIMUM = 0.05
@@ -44,6 +45,9 @@ def _fractions(value: object) -> object:
 
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+_OWN_READER = "module:Class"
+"""How a recipe names a reader of its own."""
 
 
 class Evaluate(Section):
@@ -74,6 +78,17 @@ class Evaluate(Section):
             " repository; its first column is the path of the image"
         ),
     )
+    metrics: tuple[str, ...] = Field(
+        (), description="Metrics of your own, functions of truth and predictions as `module:function`"
+    )
+
+    @field_validator("metrics")
+    @classmethod
+    def _functions(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        for name in metrics:
+            if not is_own_code(name):
+                raise ValueError(f"functions as module:function, such as plate_metrics:plate_recall, but got {name!r}")
+        return metrics
 
     def minimum_of(self, metric: str) -> float:
         """The minimum score by ``metric`` to become the first champion."""
@@ -145,8 +160,9 @@ class Config(Section):
 
     recipe: Name = Field(description="Name of the recipe, given by --recipe")
     task: Annotated[str, KnownName("task", task_names)] = Field(DEFAULT_TASK, description="What the network predicts")
-    reading: Annotated[str, KnownName("reading", lambda: ["none", *reading_names()])] = Field(
-        "none", description="Reader of structured results in the predictions; must be one that the task supports"
+    reading: Annotated[str, KnownName("reading", lambda: ["none", *reading_names()], _OWN_READER)] = Field(
+        "none",
+        description="Reader of structured results in the predictions; must be one that the task supports, or your own",
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed for weights, order and augmentation")
     data: Data
@@ -188,8 +204,12 @@ class Config(Section):
     @field_validator("reading")
     @classmethod
     def _reading_of_the_task(cls, reading: str, info: ValidationInfo) -> str:
-        known = ["none", *task_declaration(info.data["task"]).readings] if "task" in info.data else [reading]
-        return KnownName(f"reading of the task {info.data.get('task')}", lambda: known).require(reading)
+        if "task" not in info.data:
+            return reading
+        declared = task_declaration(info.data["task"])
+        own = "" if declared.own_reading is None else _OWN_READER
+        noun = f"reading of the task {info.data['task']}"
+        return KnownName(noun, lambda: ["none", *declared.readings], own).require(reading)
 
     @field_validator("model", mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from sightline.names import unknown_name
+from sightline.names import is_own_code, unknown_name
 from sightline.url_secrets import holds_secret
 
 UNKNOWN_NAME = "unknown_name"
@@ -40,13 +40,17 @@ class KnownName:
     Args:
         noun: What the names are, such as ``tracker``.
         names: Returns all names.
+        own: How to name code of one's own instead, such as ``module:Class``; empty: that is not possible.
     """
 
-    def __init__(self, noun: str, names: Callable[[], Collection[str]]) -> None:
-        self._noun, self._names = noun, names
+    def __init__(self, noun: str, names: Callable[[], Collection[str]], own: str = "") -> None:
+        self._noun, self._own = noun, own
+        self._names = (lambda: [*names(), own]) if own else names
 
     def require(self, name: str) -> str:
         """The name, if it is known."""
+        if self._own and is_own_code(name):
+            return name
         if name not in self._names():
             text = unknown_name(self._noun, name, self._names())
             raise PydanticCustomError(UNKNOWN_NAME, "{text}", {"text": text})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from sightline.names import NameTable, unknown_name
+from sightline.names import NameTable, is_own_code, unknown_name
 
 if TYPE_CHECKING:
     from sightline.config.network import Network
@@ -78,6 +78,7 @@ class TaskDeclaration:
         evaluation_metrics: Additional metrics of evaluate and test.
         main_metric: The default metric for selecting models.
         readings: Readings by their name in ``reading`` of the configuration.
+        own_reading: What a reader of a recipe's own, ``module:attribute``, reads; None: the task reads nothing.
         families: Module and class of the settings of other networks, by their name in ``model.network``.
         needs: The labels that it trains on: objects, objects with keypoints, or labels of whole images.
         check: Module and function that takes a configuration, and rejects one that the task cannot use, before anything
@@ -90,6 +91,7 @@ class TaskDeclaration:
     evaluation_metrics: tuple[Metric, ...]
     main_metric: str
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    own_reading: Reading | None = None
     families: Mapping[str, str] = field(default_factory=dict)
     needs: Needs = "objects"
     check: str = ""
@@ -134,8 +136,13 @@ class TaskDeclaration:
 
     def validated(self, reading: str) -> tuple[str, ...]:
         """The names of the metrics that training computes at each validation, with this reading or ``none``."""
-        read = [self.readings[reading].metric] if reading in self.readings else []
-        return tuple(metric.name for metric in (*self.validation_metrics, *read))
+        read = self.reading_named(reading)
+        metrics = self.validation_metrics if read is None else (*self.validation_metrics, read.metric)
+        return tuple(metric.name for metric in metrics)
+
+    def reading_named(self, name: str) -> Reading | None:
+        """The reading with a name, or that of a recipe's own reader; None: there is none."""
+        return self.own_reading if is_own_code(name) else self.readings.get(name)
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -194,6 +201,12 @@ def known_metrics(tasks: Iterable[str] = ()) -> dict[str, Metric]:
     """
     names = [name for name in tasks if name in DECLARATIONS] or task_names()
     return {metric.name: metric for name in names for metric in task_declaration(name).metrics}
+
+
+def is_higher_better(metric: str) -> bool:
+    """Whether larger values of a metric are better: as declared, and otherwise unless its name ends in ``_error``."""
+    declared = known_metrics().get(metric)
+    return not metric.endswith("_error") if declared is None else declared.higher_is_better
 
 
 def counted_by_class(task: str) -> Literal["images", "instances"]:

@@ -16,6 +16,7 @@ from sightline.evaluation.inference import class_names, fetch_model, infer_split
 from sightline.evaluation.profile import PROFILED_IMAGES, profile_model
 from sightline.evaluation.rivals import Rival, free_memory, load, prepare
 from sightline.evaluation.shared_classes import SharedClasses
+from sightline.evaluation.user_metrics import measure_with_user_metrics
 from sightline.metrics.selection import metrics_line
 from sightline.registry.leak_report import LeakReport
 from sightline.registry.model_profile import ModelProfile
@@ -113,7 +114,10 @@ class Contenders:
                 continue
             predictor = load_predictor(path, self.device, task=self.config.task, classes=class_names(self.truth))
             found = self._infer(predictor, candidate.sha256)
-            measured = self.evaluator.measure(self.truth, found, self.config.evaluate.score_threshold)
+            settings = self.config.evaluate
+            measured = measure_with_user_metrics(
+                self.evaluator, self.truth, found, settings.score_threshold, settings.metrics
+            )
             entry = Contender(
                 candidate.name, candidate.uri, candidate.sha256, tag, path, predictor.card, found, measured
             )
@@ -181,5 +185,7 @@ class Contenders:
 
     def _measured_on(self, shared: SharedClasses, found: list[Prediction]) -> Measurement:
         evaluator = self.evaluator if shared.complete else self.evaluator.for_classes(shared.names)
-        threshold = self.config.evaluate.score_threshold
-        return evaluator.measure(shared.truth(self.truth), shared.restricted(found), threshold)
+        truth, settings = shared.truth(self.truth), self.config.evaluate
+        return measure_with_user_metrics(
+            evaluator, truth, shared.restricted(found), settings.score_threshold, settings.metrics
+        )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sightline.config.schema import Config
-from sightline.config.task_declarations import known_metrics
+from sightline.config.task_declarations import is_higher_better
 from sightline.evaluation.bootstrap import Resamples
 from sightline.evaluation.contenders import Contenders
 from sightline.evaluation.gate import Contest, pass_gate
@@ -14,6 +14,7 @@ from sightline.evaluation.rivals import Rival
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.metrics.selection import Champion, Choice, best_candidate, choose
 from sightline.metrics.statistic import Bools
+from sightline.names import unknown_name
 from sightline.registry.champions import ChampionState
 from sightline.registry.gate_report import GateReport
 from sightline.registry.results import Candidate, ChampionKind, Selection, TrainResult
@@ -64,12 +65,21 @@ class Decision:
 
     def __post_init__(self) -> None:
         groups = [image["group"] for image in self.contenders.truth["images"]]
+        margin = self.config.evaluate.gate.slice_margin
+        for name in margin if isinstance(margin, dict) else ():
+            if name not in self.slices:
+                text = unknown_name("slice", name, tuple(self.slices))
+                raise ConfigurationError(f"evaluate.gate.slice_margin: {text}")
         self.resamples = Resamples(groups, self.config.evaluate.gate.resamples, self.config.seed)
 
     def select(self, metric: str, state: ChampionState) -> Selection:
         """The best candidate by one metric, and whether it replaces the champion."""
         candidates = {one.name: self._metrics(one.sha256) for one in self.train.candidates}
-        best = next(one for one in self.train.candidates if one.name == best_candidate(metric, candidates))
+        measured = {one.name: self.contenders.of(one.sha256).measured for one in self.train.candidates}
+        obstacles = {name: one.obstacles[metric] for name, one in measured.items() if metric in one.obstacles}
+        higher = is_higher_better(metric)
+        first = best_candidate(metric, candidates, higher_is_better=higher, obstacles=obstacles)
+        best = next(one for one in self.train.candidates if one.name == first)
         found = self._champion(metric, state, best)
         settings, fold = self.config.evaluate, self.config.data.fold
         gate = None if fold or state.sha256 == best.sha256 else self._gate(metric, best, found)
@@ -81,6 +91,7 @@ class Decision:
             minimum=settings.minimum_of(metric),
             replace_unmeasurable=settings.replace_unreadable,
             gate=gate,
+            higher_is_better=higher,
         )
         if fold:
             choice = replace(choice, promoted=False, reason=_reason_of_fold(fold, self.config.data.folds, choice))
@@ -112,12 +123,19 @@ class Decision:
             gate=gate,
         )
 
+    def _require_value(self, metric: str) -> None:
+        """Reject a metric of the recipe's own that failed for every candidate, with its reason."""
+        measured = [self.contenders.of(one.sha256).measured for one in self.train.candidates]
+        if not any(metric in one.metrics for one in measured):
+            for one in measured:
+                if metric in one.obstacles:
+                    raise DataError(f"cannot select a model by {metric}: {one.obstacles[metric]}")
+
     def _metrics(self, sha256: str) -> dict[str, float]:
         return self.contenders.of(sha256).measured.metrics
 
     def _gate(self, metric: str, best: Candidate, found: _Found) -> GateReport:
         one = self.contenders.of(best.sha256)
-        declared = known_metrics([self.config.task]).get(metric)
         contest = Contest(
             metric=metric,
             candidate=best.name,
@@ -127,7 +145,7 @@ class Decision:
             champion=found.measured,
             candidates=len({candidate.sha256 for candidate in self.train.candidates}),
             slices=self.slices,
-            higher_is_better=declared is None or declared.higher_is_better,
+            higher_is_better=is_higher_better(metric),
             leak="" if one.leaks is None else one.leaks.val_leak,
         )
         settings = self.config.evaluate

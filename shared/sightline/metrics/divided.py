@@ -36,29 +36,30 @@ replaces.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
 from sightline.data.detections import Detections
-from sightline.data.formats.coco import CocoAnnotation, CocoDocument, RunLengthEncoding, Segmentation
-from sightline.data.rasterizer import covered_box, encode_outline
+from sightline.data.formats.coco import CocoDocument, RunLengthEncoding
+from sightline.data.rasterizer import encode_outline
 from sightline.metrics.coco import MAX_DETECTIONS, RECALLS, box_ious, boxes_xywh, check_detections, check_truth
+from sightline.metrics.outlines import OUTLINE_POINTS, outlines
+from sightline.metrics.statistic import AveragePrecision, ClassMatches
 
 IOU_THRESHOLD = 0.6
 """Minimum IoU of the boxes, and of each of the six slices."""
 
 NUM_WINDOWS = 3
-"""Number of groups along each axis."""
-
-OUTLINE_POINTS = 30
-"""Number of points that an outline is resampled to; a multiple of :data:`NUM_WINDOWS`."""
+"""Number of groups along each axis; :data:`~sightline.metrics.outlines.OUTLINE_POINTS` is a multiple of it."""
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,23 @@ class DividedScores:
         per_class: dv_AP of each class with truth.
         box_per_class: Box AP at IoU 0.6 of the same classes, which dv_AP never exceeds; the difference is due to wrong
             outlines.
+        matches: The matches by outline of each class with truth.
     """
 
     values: dict[str, float]
     per_class: dict[str, float]
     box_per_class: dict[str, float]
+    matches: dict[str, ClassMatches] = field(default_factory=dict, compare=False)
+
+    @property
+    def statistics(self) -> dict[str, AveragePrecision]:
+        """The metrics of ``values`` by how often each image counts."""
+        return {name: AveragePrecision(list(self.matches.values())) for name in self.values}
+
+    @property
+    def class_statistics(self) -> dict[str, AveragePrecision]:
+        """The values of ``per_class`` by how often each image counts."""
+        return {name: AveragePrecision([matches]) for name, matches in self.matches.items()}
 
 
 def evaluate_divided(truth: CocoDocument, detections: Sequence[Detections]) -> DividedScores:
@@ -112,22 +125,19 @@ def evaluate_divided(truth: CocoDocument, detections: Sequence[Detections]) -> D
     """
     check_truth(truth)
     check_detections(truth, detections, masks=True)
-    truths: dict[int, dict[int, list[CocoAnnotation]]] = defaultdict(lambda: defaultdict(list))
-    for annotation in truth["annotations"]:
-        truths[annotation["category_id"]][annotation["image_id"]].append(annotation)
-    sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
-    in_order = sorted(detections, key=lambda found: found.image_id)
-    per_class, box_per_class = {}, {}
+    ranked = _Ranked.of(truth, sorted(detections, key=lambda found: found.image_id))
+    by_box, by_outline = ranked.matched(_outlines_agree(truth, ranked))
+    instances = Counter(annotation["category_id"] for annotation in truth["annotations"])
+    per_class, box_per_class, matches = {}, {}, {}
     for category in truth["categories"]:
-        of_class = truths[category["id"]]
-        matches = [_match(of_class[found.image_id], found, category["id"], sizes[found.image_id]) for found in in_order]
-        scores, by_box, by_outline = (np.concatenate(column) for column in zip(_no_match(), *matches, strict=True))
-        instances = sum(len(annotations) for annotations in of_class.values())
-        if instances:
-            per_class[category["name"]] = average_precision(scores, by_outline, instances)
-            box_per_class[category["name"]] = average_precision(scores, by_box, instances)
+        id_, name = category["id"], category["name"]
+        if instances[id_]:
+            chosen = ranked.of_class(id_)
+            per_class[name] = average_precision(ranked.scores[chosen], by_outline[chosen], instances[id_])
+            box_per_class[name] = average_precision(ranked.scores[chosen], by_box[chosen], instances[id_])
+            matches[name] = _class_matches(truth, id_, ranked.images[chosen], by_outline[chosen])
     values = {"dv_mAP": float(np.mean(list(per_class.values())))} if per_class else {}
-    return DividedScores(values, per_class, box_per_class)
+    return DividedScores(values, per_class, box_per_class, matches)
 
 
 def average_precision(scores: Floats, is_true: Bools, instances: int) -> float:
@@ -154,112 +164,143 @@ def average_precision(scores: Floats, is_true: Bools, instances: int) -> float:
     return float(np.append(precision, 0.0)[reached].mean())
 
 
-def _no_match() -> tuple[Floats, Bools, Bools]:
-    return np.zeros(0), np.zeros(0, bool), np.zeros(0, bool)
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """All detections that count, image by image, each image class by class, by descending score; and their candidates.
+
+    A candidate is a true object of the class of the detection with box IoU >= 0.6.
+
+    Attributes:
+        scores: float64 [N].
+        images: [N], the COCO id of the image.
+        categories: [N].
+        masks: The N masks.
+        pairs: [P, 2], detection and true object (its position among the annotations), in the order of the detections;
+            the candidates of a detection by descending IoU, of equal ones the last first, as pycocotools chooses.
+    """
+
+    scores: Floats
+    images: Indices
+    categories: Indices
+    masks: list[RunLengthEncoding]
+    pairs: Indices
+
+    @classmethod
+    def of(cls, truth: CocoDocument, detections: Sequence[Detections]) -> _Ranked:
+        """Rank the detections, and find the candidates of each."""
+        of_image: dict[int, list[int]] = defaultdict(list)
+        for place, annotation in enumerate(truth["annotations"]):
+            of_image[annotation["image_id"]].append(place)
+        boxes = np.array([annotation["bbox"] for annotation in truth["annotations"]], np.float64).reshape(-1, 4)
+        categories = np.array([annotation["category_id"] for annotation in truth["annotations"]], np.int64)
+        chosen, pairs, count = [], [np.zeros((0, 2), np.int64)], 0
+        for found in detections:
+            order = _best(found)
+            chosen.append(order)
+            true = np.array(of_image[found.image_id], np.int64)
+            if len(order) and len(true):
+                ious = box_ious(boxes_xywh(found)[order], boxes[true])
+                fitting = (ious >= IOU_THRESHOLD) & (found.category_ids[order][:, None] == categories[true])
+                ranks, columns = np.nonzero(fitting)
+                by_iou = np.lexsort((-columns, -ious[ranks, columns], ranks))
+                pairs.append(np.stack([count + ranks[by_iou], true[columns[by_iou]]], axis=1))
+            count += len(order)
+        kept = list(zip(detections, chosen, strict=True))
+        no_ids = np.zeros(0, np.int64)
+        return cls(
+            np.concatenate([np.zeros(0), *(found.scores[order] for found, order in kept)]),
+            np.concatenate([no_ids, *(np.full(len(order), found.image_id) for found, order in kept)]),
+            np.concatenate([no_ids, *(found.category_ids[order] for found, order in kept)]),
+            [(found.masks or [])[index] for found, order in kept for index in order.tolist()],
+            np.concatenate(pairs),
+        )
+
+    def of_class(self, category_id: int) -> Indices:
+        """The detections of a class, by descending score."""
+        chosen = np.flatnonzero(self.categories == category_id)
+        return chosen[np.argsort(-self.scores[chosen], kind="stable")]
+
+    def matched(self, agree: Bools) -> tuple[Bools, Bools]:
+        """Which detections are true positives by box, and which by outline, each bool [N].
+
+        Args:
+            agree: [P], whether the outlines of each pair match.
+        """
+        by_box, by_outline = np.zeros(len(self.scores), bool), np.zeros(len(self.scores), bool)
+        taken: set[int] = set()
+        still_open: set[int] = set()  # taken by box, not matched by outline
+        detections, places, same = self.pairs[:, 0].tolist(), self.pairs[:, 1].tolist(), agree.tolist()
+        for detection, group in groupby(range(len(places)), key=detections.__getitem__):
+            candidates = list(group)
+            nearest = next((places[pair] for pair in candidates if places[pair] not in taken), None)
+            if nearest is not None:
+                by_box[detection] = True
+                taken.add(nearest)
+                still_open.add(nearest)
+            match = next((places[pair] for pair in candidates if places[pair] in still_open and same[pair]), None)
+            if match is not None:
+                by_outline[detection] = True
+                still_open.remove(match)
+        return by_box, by_outline
 
 
-def _match(
-    truths: Sequence[CocoAnnotation], found: Detections, category_id: int, size: tuple[int, int]
-) -> tuple[Floats, Bools, Bools]:
-    """Scores of the detections of one class in one image; whether each matches by box; whether also by outline."""
-    chosen = np.flatnonzero(found.category_ids == category_id)
-    chosen = chosen[np.argsort(-found.scores[chosen], kind="stable")][:MAX_DETECTIONS]
-    scores = found.scores[chosen].astype(np.float64)
-    by_box, by_outline = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
-    if not truths or not len(chosen):
-        return scores, by_box, by_outline
-    ious = box_ious(boxes_xywh(found)[chosen], np.array([truth["bbox"] for truth in truths], np.float64))
-    masks = found.masks or []
-    agree = _slices_agree([masks[index] for index in chosen], [truth["segmentation"] for truth in truths], size)
-    open_by_box, open_by_outline = set(range(len(truths))), set[int]()
-    for rank in range(len(chosen)):
-        fitting = np.flatnonzero(ious[rank] >= IOU_THRESHOLD).tolist()
-        # Among equally good true objects pycocotools chooses the last.
-        fitting.sort(key=lambda index: (-ious[rank, index], -index))
-        nearest = next((index for index in fitting if index in open_by_box), None)
-        if nearest is not None:
-            by_box[rank] = True
-            open_by_box.remove(nearest)
-            open_by_outline.add(nearest)
-        same = next((index for index in fitting if index in open_by_outline and agree(rank, index)), None)
-        if same is not None:
-            by_outline[rank] = True
-            open_by_outline.remove(same)
-    return scores, by_box, by_outline
+def _best(found: Detections) -> Indices:
+    """The detections of an image by class and descending score, at most :data:`MAX_DETECTIONS` of a class."""
+    order = np.lexsort((-found.scores, found.category_ids))
+    categories = found.category_ids[order]
+    places = np.arange(len(order)) - np.searchsorted(categories, categories)
+    return order[places < MAX_DETECTIONS]
 
 
-def _slices_agree(
-    found: Sequence[RunLengthEncoding], truths: Sequence[Segmentation], size: tuple[int, int]
-) -> Callable[[int, int], bool]:
-    """A function: whether all slices of detection i and true object j match; outlines are traced only when needed."""
-    found_slices: dict[int, Floats | None] = {}
-    truth_slices: dict[int, Floats | None] = {}
+def _class_matches(truth: CocoDocument, category_id: int, images: Indices, right: Bools) -> ClassMatches:
+    columns = {image["id"]: column for column, image in enumerate(truth["images"])}
+    truths = np.zeros(len(columns))
+    for annotation in truth["annotations"]:
+        truths[columns[annotation["image_id"]]] += annotation["category_id"] == category_id
+    places = np.array([columns[image_id] for image_id in images.tolist()], np.intp)
+    return ClassMatches(places, right[None], np.zeros((1, len(right)), bool), truths)
 
-    def agree(rank: int, index: int) -> bool:
-        if rank not in found_slices:
-            found_slices[rank] = slice_boxes(found[rank])
-        if index not in truth_slices:
-            truth_slices[index] = slice_boxes(encode_outline(truths[index], *size))
-        one, other = found_slices[rank], truth_slices[index]
-        return one is not None and other is not None and bool(np.all(slice_ious(one, other) >= IOU_THRESHOLD))
 
+def _outlines_agree(truth: CocoDocument, ranked: _Ranked) -> Bools:
+    """For each pair of a detection and a candidate whether all six slices match; only their outlines are traced."""
+    sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
+    found, found_row = np.unique(ranked.pairs[:, 0], return_inverse=True)
+    true, true_row = np.unique(ranked.pairs[:, 1], return_inverse=True)
+    masks = [ranked.masks[index] for index in found]
+    for index in true:
+        annotation = truth["annotations"][index]
+        masks.append(encode_outline(annotation["segmentation"], *sizes[annotation["image_id"]]))
+    slices = slice_boxes(masks)
+    ious: Floats = slice_ious(slices[found_row], slices[len(found) + true_row])
+    agree: Bools = np.all(ious >= IOU_THRESHOLD, axis=1)  # those of an empty mask are NaN
     return agree
 
 
-def outline_points(mask: RunLengthEncoding) -> tuple[Floats, float] | None:
-    """The border of a mask as :data:`OUTLINE_POINTS` equidistant points.
+def slice_boxes(masks: Sequence[RunLengthEncoding]) -> Floats:
+    """The six slices of the outline of each mask: float64 [N, 6, 4], xyxy in pixels, three by x and then three by y.
 
-    Returns:
-        float64 [30, 2], x and y in pixels, and the distance between two points; None for an empty mask.
-    """
-    from contourpy import contour_generator
-    from pycocotools import mask as coco_mask
-
-    x, y, width, height = covered_box(mask)
-    if not width or not height:
-        return None
-    pixels = np.pad(coco_mask.decode(mask)[y : y + height, x : x + width], 1).astype(np.float64)
-    # A value is located at the center of its pixel, and the padding has shifted everything by one.
-    shift = np.array([x - 0.5, y - 0.5])
-    borders = [np.asarray(line) + shift for line in contour_generator(z=pixels).lines(0.5)]
-    starts = np.concatenate([border[:-1] for border in borders])
-    steps = np.concatenate([np.diff(border, axis=0) for border in borders])
-    lengths = np.hypot(steps[:, 0], steps[:, 1])
-    ends = np.cumsum(lengths)
-    distance = float(ends[-1]) / OUTLINE_POINTS
-    along = (np.arange(OUTLINE_POINTS) + 0.5) * distance
-    piece = np.searchsorted(ends, along, side="right")
-    share = (along - (ends - lengths)[piece]) / lengths[piece]
-    return starts[piece] + steps[piece] * share[:, None], distance
-
-
-def slice_boxes(mask: RunLengthEncoding) -> Floats | None:
-    """The six slices of a mask's outline: float64 [6, 4], xyxy in pixels, three by x and then three by y.
-
-    None for an empty mask.
+    All are NaN for an empty mask.
 
     Example:
         >>> from pycocotools.mask import frPyObjects
-        >>> [square] = frPyObjects([[10, 10, 40, 10, 40, 40, 10, 40]], 50, 50)
-        >>> slice_boxes(square).round().astype(int).tolist()[:3]
+        >>> square = frPyObjects([[10, 10, 40, 10, 40, 40, 10, 40]], 50, 50)
+        >>> slice_boxes(square)[0].round().astype(int).tolist()[:3]
         [[8, 8, 16, 42], [14, 8, 36, 42], [34, 8, 42, 42]]
     """
-    traced = outline_points(mask)
-    if traced is None:
-        return None
-    points, distance = traced
-    half = max(distance, 1.0) / 2
+    points, distances = outlines(masks)
+    half = np.maximum(distances, 1.0)[:, None, None] / 2
     # Rounded, so that straight edges are exactly straight in floating point as well.
-    x, y = np.round(points, 6).T
-    sorted_points = points[np.stack([np.lexsort((y, x)), np.lexsort((x, y))])]
-    groups = sorted_points.reshape(2 * NUM_WINDOWS, OUTLINE_POINTS // NUM_WINDOWS, 2)
-    return np.concatenate([groups.min(axis=1) - half, groups.max(axis=1) + half], axis=1)
+    x, y = np.round(points, 6).transpose(2, 0, 1)
+    order = np.stack([np.lexsort((y, x)), np.lexsort((x, y))], axis=1)
+    in_order = np.take_along_axis(points[:, None], order[..., None], axis=2)
+    groups = in_order.reshape(len(masks), 2 * NUM_WINDOWS, OUTLINE_POINTS // NUM_WINDOWS, 2)
+    return np.concatenate([groups.min(axis=2) - half, groups.max(axis=2) + half], axis=2)
 
 
 def slice_ious(one: Floats, other: Floats) -> Floats:
-    """IoU of each of the six slices [6, 4] with the corresponding one [6, 4], xyxy: float64 [6], 0 to 1."""
-    overlap = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
-    shared = np.prod(np.clip(overlap, 0.0, None), axis=1)
-    areas = np.prod(one[:, 2:] - one[:, :2], axis=1) + np.prod(other[:, 2:] - other[:, :2], axis=1)
+    """IoU of each slice [..., 4] with the corresponding one [..., 4], xyxy: float64 [...], 0 to 1."""
+    overlap = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    shared = np.prod(np.clip(overlap, 0.0, None), axis=-1)
+    areas = np.prod(one[..., 2:] - one[..., :2], axis=-1) + np.prod(other[..., 2:] - other[..., :2], axis=-1)
     ious: Floats = shared / (areas - shared)
     return ious

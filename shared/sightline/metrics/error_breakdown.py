@@ -200,7 +200,7 @@ class _Fixed:
         for place in np.unique(objects.classes[to_find]):
             mine = np.flatnonzero(kept & (classes == place))
             mine = mine[np.argsort(-found.scores[mine], kind="stable")]
-            truths = np.count_nonzero(remaining & (objects.classes == place))
+            truths = int(np.count_nonzero(remaining & (objects.classes == place)))
             values.append(_average_precision(right[mine], truths))
         return float(np.mean(values))
 

@@ -1,19 +1,22 @@
-"""Exact inference rate, EIR: the share of structures, such as license plates, that were read without any mistake.
+"""Structured exact match: the share of structures, such as license plates, that were read without any mistake.
 
 A :class:`Reader` defines the structures, reads them from boxes and compares two readings; the one for license plates is
 :mod:`sightline.tasks.readers.plates`.  The truth is read by the same reader as the detections::
 
     EIR = true readings with an equal reading / true readings
 
-Matching is one to one.  In an image without detections all true readings count as not read.  An image without true
-readings does not affect EIR; readings in it are reported as false.
+EIR is the exact inference rate.  Matching is one to one.  In an image without detections all true readings count as not
+read.  An image without true readings does not affect EIR; readings in it are reported as false.
+
+A true reading without an equal one is compared with the nearest reading that is left and whose center is inside the
+true structure, complete or not; :mod:`sightline.metrics.reading_errors` counts the differences.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +25,7 @@ import numpy.typing as npt
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.metrics.coco import check_detections, check_truth
+from sightline.metrics.statistic import Ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,11 @@ class Reading:
 
 
 class Reader(Protocol):
-    """Reads structures from boxes."""
+    """Reads structures from boxes.
+
+    It may also have the attributes ``parts``, names of the texts of a reading such as ``("sub text", "main text")``,
+    and ``noun``, the name of a structure such as ``plate``; pages use them.
+    """
 
     def read(
         self,
@@ -83,6 +91,8 @@ class ImageReadings:
         read: Readings of the detections, complete or not.
         matched: Number of readings in ``true`` that were read exactly.
         false: Number of complete readings in ``read`` without an equal true reading.
+        partners: For each reading in ``true`` the one in ``read`` that it is compared with; None: there is none.
+        exact: For each reading in ``true`` whether it was read exactly.
     """
 
     image_id: int
@@ -90,6 +100,8 @@ class ImageReadings:
     read: list[Reading]
     matched: int
     false: int
+    partners: list[Reading | None] = field(default_factory=list)
+    exact: list[bool] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
@@ -107,6 +119,7 @@ class ExactMatch:
         matched: Number of those that were read exactly.
         false: Number of complete readings without an equal true reading.
         images: The images with true or read structures, in the order of the truth.
+        statistics: The metrics of ``values`` by how often each image counts.
     """
 
     values: dict[str, float]
@@ -114,6 +127,7 @@ class ExactMatch:
     matched: int
     false: int
     images: list[ImageReadings]
+    statistics: dict[str, Ratio] = field(default_factory=dict)
 
 
 def evaluate_exact_match(truth: CocoDocument, detections: Sequence[Detections], reader: Reader) -> ExactMatch:
@@ -127,6 +141,7 @@ def evaluate_exact_match(truth: CocoDocument, detections: Sequence[Detections], 
 
     Raises:
         DataError: As for :func:`sightline.metrics.coco.evaluate_coco`.
+        StepError: The reader failed, if it is one of :func:`sightline.tasks.readers.registry.open_reader`.
     """
     check_truth(truth)
     check_detections(truth, detections)
@@ -143,7 +158,14 @@ def evaluate_exact_match(truth: CocoDocument, detections: Sequence[Detections], 
             images.append(_compare(image["id"], true, read, reader))
     total, matched = sum(len(image.true) for image in images), sum(image.matched for image in images)
     values = {"EIR": matched / total} if total else {}
-    return ExactMatch(values, total, matched, sum(image.false for image in images), images)
+    false = sum(image.false for image in images)
+    return ExactMatch(values, total, matched, false, images, dict.fromkeys(values, _ratio(truth, images)))
+
+
+def _ratio(truth: CocoDocument, images: Sequence[ImageReadings]) -> Ratio:
+    of_image = {image.image_id: (image.matched, len(image.true)) for image in images}
+    counts = np.array([of_image.get(image["id"], (0, 0)) for image in truth["images"]], np.float64).reshape(-1, 2)
+    return Ratio(counts[:, 0], counts[:, 1])
 
 
 def read_truth(annotations: Sequence[CocoAnnotation], reader: Reader) -> list[Reading]:
@@ -155,14 +177,38 @@ def read_truth(annotations: Sequence[CocoAnnotation], reader: Reader) -> list[Re
 
 
 def _compare(image_id: int, true: list[Reading], read: list[Reading], reader: Reader) -> ImageReadings:
-    """Match readings one to one, by descending score."""
+    """Match readings one to one, by descending score; those that are left over, by distance."""
+    partners: dict[int, int] = {}
     left = list(range(len(true)))
-    matched = false = 0
-    for reading in sorted((reading for reading in read if reading.complete), key=lambda reading: -reading.score):
-        same = next((index for index in left if reader.same(reading, true[index])), None)
-        if same is None:
-            false += 1
-        else:
+    claims = sorted((index for index, one in enumerate(read) if one.complete), key=lambda index: -read[index].score)
+    for claim in claims:
+        same = next((index for index in left if reader.same(read[claim], true[index])), None)
+        if same is not None:
             left.remove(same)
-            matched += 1
-    return ImageReadings(image_id, true, read, matched, false)
+            partners[same] = claim
+    matched = len(partners)
+    exact = [index in partners for index in range(len(true))]
+    partners |= _nearest(true, read, left, set(range(len(read))) - set(partners.values()))
+    compared = [read[partners[index]] if index in partners else None for index in range(len(true))]
+    return ImageReadings(image_id, true, read, matched, len(claims) - matched, compared, exact)
+
+
+def _nearest(true: list[Reading], read: list[Reading], left: Sequence[int], unused: set[int]) -> dict[int, int]:
+    """True reading -> reading with its center inside the true structure, one to one, the nearest first."""
+    distances = sorted(
+        (distance, index, other)
+        for index in left
+        for other in unused
+        if (distance := _distance(read[other], true[index])) < 1.0
+    )
+    found: dict[int, int] = {}
+    for _, index, other in distances:
+        if index not in found and other not in found.values():
+            found[index] = other
+    return found
+
+
+def _distance(read: Reading, true: Reading) -> float:
+    """Distance of the centers, 1 at the border of the true structure."""
+    offsets = zip(read.centre_xy, true.centre_xy, true.size_wh, strict=True)
+    return max(2 * abs(one - other) / length if length > 0 else np.inf for one, other, length in offsets)

@@ -57,18 +57,31 @@ class Choice:
     reason: str
 
 
-def best_candidate(metric: str, candidates: Mapping[str, Mapping[str, float]], *, higher_is_better: bool = True) -> str:
+def best_candidate(
+    metric: str,
+    candidates: Mapping[str, Mapping[str, float]],
+    *,
+    higher_is_better: bool = True,
+    obstacles: Mapping[str, str] | None = None,
+) -> str:
     """The name of the best candidate by one metric, the first if several are equal.
 
     Args:
         metric: Name of the metric.
         candidates: Name -> metrics by name, all on one split; at least one.
         higher_is_better: Whether larger values of the metric are better.
+        obstacles: Name -> why a candidate has no value although the split has truth, as a clause.
 
     Raises:
-        DataError: No candidate has a value, because the split has no truth for the metric.
+        DataError: No candidate has a value, because of the obstacles or because the split has no truth for the metric.
     """
     measured = {name: metrics[metric] for name, metrics in candidates.items() if metric in metrics}
+    if not measured and obstacles:
+        name, obstacle = next(iter(obstacles.items()))
+        raise DataError(
+            f"cannot select a model by {metric}: {name} has no value of it, because {obstacle}; correct it, or change "
+            "evaluate.select_by"
+        )
     if not measured:
         raise DataError(
             f"cannot select a model by {metric}: the split has no ground truth for it; "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sightline.data.label_schema import schema_of
 from sightline.tasks.base import Prediction
 from sightline.tasks.evaluators import Evaluator, open_evaluator
+from sightline.tasks.readers.registry import usable_reading
 
 if TYPE_CHECKING:
     from sightline.models.model_file import ModelCard
@@ -29,7 +30,8 @@ def prediction_document(prediction: Prediction, card: ModelCard, image: str | Pa
 
 
 def evaluator_of(card: ModelCard) -> Evaluator:
-    """The evaluator that describes and draws the predictions of a model."""
+    """The evaluator that describes and draws the predictions of a model, without its reader if that is missing."""
     names = dict(zip(card.category_ids, card.classes, strict=True))
     keypoints = getattr(card.architecture, "keypoints", None)
-    return open_evaluator(card.task, card.reading, names, None if keypoints is None else schema_of(keypoints))
+    reading = usable_reading(card.reading, card.classes)
+    return open_evaluator(card.task, reading, names, None if keypoints is None else schema_of(keypoints))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sightline.report.reading_sections import reading_error_sections
 from sightline.report.sections import (
     DRAWN_IMAGES,
     Answer,
@@ -80,7 +81,11 @@ def detector_sections(
         DRAWN_IMAGES,
     ]
     readings = values.get("readings")
-    return sections if readings is None else [*sections, _readings(readings, noun, score)]
+    if readings is not None:
+        sections.append(_readings(readings, noun, score))
+        if errors := readings.get("errors"):
+            sections += reading_error_sections(errors, noun, score)
+    return sections
 
 
 def read_texts(readings: Sequence[Mapping[str, Any]]) -> list[Text]:

@@ -11,6 +11,7 @@ from sightline.config.schema import Config
 from sightline.config.task_declarations import check_of_task
 from sightline.data.tags import DatasetTag
 from sightline.errors import ConfigurationError, SightlineError, StorageError
+from sightline.names import is_own_code
 
 
 def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
@@ -32,10 +33,11 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
         check_best_metric,
         check_select_by,
         check_gate,
-        _reading,
     ]
+    if not (elsewhere and is_own_code(config.reading)):
+        checks.append(_reading)
     if not elsewhere:
-        checks += [_weights_file, _storage, _database]
+        checks += [_user_metrics, _weights_file, _storage, _database]
     faults = []
     for check in checks:
         try:
@@ -108,6 +110,12 @@ def _reading(config: Config) -> None:
     from sightline.tasks.readers.registry import open_reader
 
     open_reader(config.reading, config.data.classes)
+
+
+def _user_metrics(config: Config) -> None:
+    from sightline.evaluation.user_metrics import open_user_metrics
+
+    open_user_metrics(config.evaluate.metrics)
 
 
 def _storage(config: Config) -> None:

@@ -28,6 +28,7 @@ from sightline.evaluation.shared_classes import SharedClasses
 from sightline.evaluation.split_slices import slices_of_split
 from sightline.evaluation.subjects import Subject, subjects
 from sightline.evaluation.unlabelled import UnlabelledImages
+from sightline.evaluation.user_metrics import measure_with_user_metrics
 from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
 from sightline.logs import Progress
@@ -267,7 +268,9 @@ class _Test:
         truth, evaluator = self._truth, self._evaluator
         if shared is not None and not shared.complete:
             truth, evaluator = shared.truth(truth), evaluator.for_classes(shared.names)
-        return self._slices.added_to(evaluator.measure(truth, labelled, self._config.test.score_threshold))
+        threshold, metrics = self._config.test.score_threshold, self._config.evaluate.metrics
+        measured = measure_with_user_metrics(evaluator, truth, labelled, threshold, metrics)
+        return self._slices.added_to(measured)
 
     def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
         """``predictions.json``: predictions and readings of each image."""

@@ -38,6 +38,7 @@ class Measurement:
         note: How the metrics were computed, in full sentences.
         statistics: Metric -> its value by how often each image counts; a metric without one has no interval.
         class_statistics: Metric -> class -> the same for a single class.
+        obstacles: Metric -> why it has no value, as a clause, although its truth exists: its code failed.
     """
 
     metrics: dict[str, float]
@@ -46,6 +47,7 @@ class Measurement:
     note: str = ""
     statistics: Mapping[str, Statistic] = field(default_factory=dict)
     class_statistics: Mapping[str, Mapping[str, Statistic]] = field(default_factory=dict)
+    obstacles: Mapping[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The measurement as JSON values for ``summary.json``."""

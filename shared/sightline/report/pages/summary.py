@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sightline import strict_json
-from sightline.config.task_declarations import known_metrics
+from sightline.config.task_declarations import is_higher_better, known_metrics
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import DataError
 from sightline.registry.gate_report import GateReport
@@ -149,7 +149,7 @@ class Summary(_Part):
 
     def best(self, metric: str) -> float | None:
         """The best value of a metric among the models: the lowest of an error (``..._error``), else the highest."""
-        best = min if metric.endswith("_error") else max
+        best = max if is_higher_better(metric) else min
         return best((model.metrics[metric] for model in self.models.values() if metric in model.metrics), default=None)
 
     def shown(self) -> dict[str, list[str]]:

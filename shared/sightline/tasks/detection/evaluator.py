@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
+from sightline.errors import SightlineError
 from sightline.metrics.coco import Overlap
+from sightline.metrics.exact_match import Reading
 from sightline.metrics.label_errors import Suspect, detector_suspects
 from sightline.metrics.uncertainty import detector_uncertainty
 from sightline.report.detector_sections import read_texts
 from sightline.report.drawing.draw import draw_detections, draw_truth
 from sightline.report.sections import Text
 from sightline.tasks.detection.measurement import measure_detections
-from sightline.tasks.detection.metrics import READINGS
 from sightline.tasks.evaluators import Measurement
-from sightline.tasks.readers.registry import can_read, open_reader
+from sightline.tasks.readers.registry import can_read, checked_reader
 from sightline.tasks.suspects import with_suspects
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_log = logging.getLogger(__name__)
 
 
 class DetectionEvaluator:
@@ -43,7 +47,7 @@ class DetectionEvaluator:
 
     def __init__(self, reading: str, names: Mapping[int, str], *, overlaps: Sequence[Overlap]) -> None:
         self._reading, self._names, self._overlaps = reading, names, overlaps
-        self._reader = open_reader(reading, list(names.values()))
+        self._reader = checked_reader(reading, list(names.values()))
 
     def for_classes(self, names: Sequence[str]) -> Self:
         """The evaluator for some of the classes; without a class that the reader requires, nothing is read."""
@@ -55,10 +59,7 @@ class DetectionEvaluator:
 
     def measure(self, truth: CocoDocument, predictions: Sequence[Detections], score_threshold: float) -> Measurement:
         """See :func:`sightline.tasks.detection.measurement.measure_detections`."""
-        noun = READINGS[self._reading].noun if self._reading in READINGS else ""
-        measured = measure_detections(
-            truth, predictions, self._reader, score_threshold, overlaps=self._overlaps, noun=noun
-        )
+        measured = measure_detections(truth, predictions, self._reader, score_threshold, overlaps=self._overlaps)
         return with_suspects(measured, truth, self.suspects(truth, predictions))
 
     def suspects(self, truth: CocoDocument, predictions: Sequence[Detections]) -> list[Suspect]:
@@ -93,12 +94,20 @@ class DetectionEvaluator:
                 for index, id_ in enumerate(prediction.category_ids.tolist())
             ]
         }
-        if self._reader is not None:
-            read = self._reader.read(prediction.boxes_xyxy, prediction.scores, prediction.category_ids)
-            document["readings"] = [reading.document() for reading in read]
-        elif brief:
-            document["readings"] = []
+        read = self._read(prediction)
+        if read is not None or brief:
+            document["readings"] = [reading.document() for reading in read or ()]
         return document
+
+    def _read(self, prediction: Detections) -> list[Reading] | None:
+        """The readings from detections; None, with a warning, if the reader fails."""
+        if self._reader is None:
+            return None
+        try:
+            return self._reader.read(prediction.boxes_xyxy, prediction.scores, prediction.category_ids)
+        except SightlineError as error:
+            _log.warning("nothing was read: %s", error)
+            return None
 
     def texts(self, description: Mapping[str, Any]) -> list[Text]:
         """The readings."""

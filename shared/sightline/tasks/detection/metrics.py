@@ -25,3 +25,8 @@ READINGS = {
     )
 }
 """Structures that can be read from boxes; each name is that of a module in :mod:`sightline.tasks.readers`."""
+
+OWN_READING = Reading(
+    Metric("EIR", "structures read exactly", place=4, headline=True), "counts structures that were read exactly"
+)
+"""What a reader of a recipe's own reads."""

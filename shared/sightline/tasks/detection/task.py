@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from sightline.config.network import Detector, Network
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.loading.dataset import Sample
+from sightline.errors import StepError
 from sightline.metrics.coco import Overlap, evaluate_coco
 from sightline.metrics.exact_match import evaluate_exact_match
 from sightline.models.backbone_names import PYRAMID_STRIDES
@@ -24,7 +26,9 @@ from sightline.tasks.base import Task
 from sightline.tasks.detection.anchors import fit_anchors
 from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.detection.sampling import sampling_seeds
-from sightline.tasks.readers.registry import open_reader
+from sightline.tasks.readers.registry import checked_reader
+
+_log = logging.getLogger(__name__)
 
 READING_SCORE = 0.5
 """Lowest score of the detections that are read at a validation, the default of ``evaluate.score_threshold``."""
@@ -113,8 +117,11 @@ class DetectionTask(Task):
         """COCO's average precision for each of :attr:`overlaps`, and the metric of the reading."""
         values = dict(evaluate_coco(truth, predictions, self.overlaps).values)
         names = [category["name"] for category in sorted(truth["categories"], key=lambda one: one["id"])]
-        reader = open_reader(reading, names)
+        reader = checked_reader(reading, names)
         if reader is not None:
             sure = [found.above(READING_SCORE) for found in predictions]
-            values |= evaluate_exact_match(truth, sure, reader).values
+            try:
+                values |= evaluate_exact_match(truth, sure, reader).values
+            except StepError as error:
+                _log.warning("this validation has no metric of the reading: %s", error)
         return values

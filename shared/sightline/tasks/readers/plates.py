@@ -42,12 +42,19 @@ Floats = npt.NDArray[np.float64]
 class PlateReader:
     """Reads license plates; the texts of a reading are sub text and main text.
 
+    Attributes:
+        parts: Names of the texts.
+        noun: Name of what is read.
+
     Args:
         class_names: All classes of the model; category ids are 1, 2, ... in this order.
 
     Raises:
         ConfigurationError: Classes needed to read plates are missing.
     """
+
+    parts = ("sub text", "main text")
+    noun = "plate"
 
     def __init__(self, class_names: Sequence[str]) -> None:
         missing = [name for name in CLASSES if name not in class_names]

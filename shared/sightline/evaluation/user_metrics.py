@@ -1,0 +1,192 @@
+"""Metrics of a recipe's own: ``evaluate.metrics`` names functions of truth and predictions.
+
+Such a function returns the value of the metric, or a numerator and a denominator for each image::
+
+    def plate_recall(truth: CocoDocument, predictions: Sequence[Detections]) -> dict[int, tuple[float, float]]:
+        ...
+
+The name of the function is the name of the metric.  With numerators and denominators, the value is the ratio of their
+sums, and the metric has confidence intervals; a single number has none, because it says nothing about single images.
+A name that ends in ``_error`` belongs to a metric of which smaller values are better.
+
+A function that fails does not affect the other metrics: its metric has no value, and pages and log say why.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sightline.config.metric_choice import metric_of
+from sightline.data.formats.coco import CocoDocument
+from sightline.errors import ConfigurationError, DataError
+from sightline.metrics.statistic import Ratio
+from sightline.names import load_own_code
+from sightline.report.sections import TableSection
+from sightline.tasks.evaluators import Evaluator, Measurement
+
+_log = logging.getLogger(__name__)
+
+_PLACE = "evaluate.metrics"
+_EXPECTED = "expected a number, or for each image id a pair of numbers (numerator, denominator)"
+
+UserMetric = Callable[[CocoDocument, Sequence[Any]], object]
+"""Takes one split and the predictions of a model for its images, with all scores."""
+
+
+def open_user_metrics(names: Sequence[str]) -> dict[str, UserMetric]:
+    """Import metrics.
+
+    Args:
+        names: ``module:function`` of each.
+
+    Returns:
+        Name of the metric -> function.
+
+    Raises:
+        ConfigurationError: With all functions that cannot be imported or called.
+    """
+    functions, faults = {}, []
+    for name in names:
+        try:
+            function = load_own_code(name, _PLACE)
+            if not callable(function):
+                raise ConfigurationError(f"{_PLACE}: {name} is {type(function).__name__}; expected a function")
+            functions[metric_of(name)] = function
+        except ConfigurationError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigurationError("; ".join(faults))
+    return functions
+
+
+def measure_with_user_metrics(
+    evaluator: Evaluator,
+    truth: CocoDocument,
+    predictions: Sequence[Any],
+    score_threshold: float,
+    names: Sequence[str],
+) -> Measurement:
+    """Measure predictions as the task does, and by the metrics of a recipe's own.
+
+    Args:
+        evaluator: The evaluator of the task.
+        truth: One split; functions get a copy, which they may change.
+        predictions: One per image, with all scores; functions get a copy.
+        score_threshold: Lowest score that counts where a decision is needed.
+        names: ``module:function`` of each metric, from ``evaluate.metrics``.
+
+    Raises:
+        ConfigurationError: A function cannot be imported.
+        DataError: Truth or predictions are invalid.
+    """
+    functions = open_user_metrics(names)
+    measured = evaluator.measure(truth, predictions, score_threshold)
+    if not functions:
+        return measured
+    values: dict[str, float] = {}
+    statistics: dict[str, Ratio] = {}
+    obstacles: dict[str, str] = {}
+    images = [image["id"] for image in truth["images"]]
+    for (name, function), source in zip(functions.items(), names, strict=True):
+        try:
+            if name in measured.metrics:
+                raise DataError("has the name of a metric of the task; rename the function")
+            value, statistic = _value(_called(function, *copy.deepcopy((truth, predictions))), images)
+        except DataError as error:
+            obstacles[name] = f"{source} {error}"
+            _log.warning("%s has no value: %s", name, obstacles[name])
+            continue
+        values[name] = value
+        if statistic is not None:
+            statistics[name] = statistic
+    return replace(
+        measured,
+        metrics=measured.metrics | values,
+        sections=[*measured.sections, _section(functions, values, statistics, obstacles)],
+        statistics={**measured.statistics, **statistics},
+        obstacles={**measured.obstacles, **obstacles},
+    )
+
+
+def _called(function: UserMetric, truth: CocoDocument, predictions: Sequence[Any]) -> object:
+    try:
+        return function(truth, predictions)
+    except (Exception, SystemExit) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise DataError(f"raised {type(error).__name__}: {error} ({last.filename}, line {last.lineno})") from error
+
+
+def _value(returned: object, images: Sequence[int]) -> tuple[float, Ratio | None]:
+    """The value of what a function returned, and the statistic if there is one.
+
+    Raises:
+        DataError: It is not a value, as the predicate of a sentence whose subject is the function.
+    """
+    if isinstance(returned, Mapping):
+        ratio = _ratio(returned, images)
+        (value,) = ratio.values(np.ones((1, len(images)))).tolist()
+        if math.isnan(value):
+            raise DataError("returned only denominators of 0, so no image counts")
+        return value, ratio
+    if not _is_number(returned):
+        shown = "None" if returned is None else type(returned).__name__
+        raise DataError(f"returned {shown}; {_EXPECTED}")
+    number = float(returned)  # type: ignore[arg-type]
+    if not math.isfinite(number):
+        raise DataError(f"returned {number}; {_EXPECTED}")
+    return number, None
+
+
+def _ratio(returned: Mapping[Any, Any], images: Sequence[int]) -> Ratio:
+    places = {image: place for place, image in enumerate(images)}
+    sums = np.zeros((2, len(images)))
+    for image, pair in returned.items():
+        if image not in places:
+            raise DataError(f"returned a value for image {image!r}, but the split has no such image id")
+        if not isinstance(pair, Sequence | np.ndarray) or len(pair) != 2 or not all(map(_is_number, pair)):
+            raise DataError(f"returned {pair!r} for image {image}; {_EXPECTED}")
+        if not all(math.isfinite(number) for number in pair) or pair[1] < 0:
+            raise DataError(
+                f"returned {tuple(pair)} for image {image}; expected finite numbers, and a denominator >= 0"
+            )
+        sums[:, places[image]] = pair
+    return Ratio(sums[0], sums[1])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _section(
+    functions: Mapping[str, UserMetric],
+    values: Mapping[str, float],
+    statistics: Mapping[str, Ratio],
+    obstacles: Mapping[str, str],
+) -> TableSection:
+    """The table of the metrics; those without a value are explained above it."""
+    meanings = [f"{name}: {text}" for name, function in functions.items() if (text := _meaning(function))]
+    lacking = [f"{name} has no value, because {reason}" for name, reason in obstacles.items()]
+    bounds = [f"{name} has no interval, because it is a single number" for name in values if name not in statistics]
+    return TableSection(
+        id="user-metrics",
+        title="Metrics of the recipe",
+        link="Own metrics",
+        lead=" ".join(f"{text.rstrip('.')}." for text in [*meanings, *lacking, *bounds]),
+        head="metric",
+        columns=["value"],
+        rows={name: {"value": values[name]} if name in values else {} for name in functions},
+    )
+
+
+def _meaning(function: UserMetric) -> str:
+    """The first line of the docstring of a function."""
+    lines = (function.__doc__ or "").strip().splitlines()
+    return lines[0].strip() if lines else ""

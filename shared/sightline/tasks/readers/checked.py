@@ -1,0 +1,97 @@
+"""A reader whose faults are errors that name it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sightline.errors import SightlineError, StepError
+from sightline.metrics.exact_match import Reader, Reading
+
+
+class CheckedReader:
+    """Calls a reader, and checks what it returns.
+
+    Args:
+        name: Its name in the configuration.
+        reader: The reader.
+
+    Attributes:
+        parts: Names of the texts of a reading; empty if the reader does not name them.
+        noun: Name of a structure, such as ``plate``.
+    """
+
+    def __init__(self, name: str, reader: Reader) -> None:
+        self._name, self.reader = name, reader
+        self.parts: Sequence[str] = tuple(str(part) for part in getattr(reader, "parts", ()))
+        self.noun = str(getattr(reader, "noun", "structure"))
+
+    def read(
+        self,
+        boxes_xyxy: npt.NDArray[np.floating[Any]],
+        scores: npt.NDArray[np.floating[Any]],
+        category_ids: npt.NDArray[np.integer[Any]],
+    ) -> list[Reading]:
+        """See :meth:`sightline.metrics.exact_match.Reader.read`.
+
+        Raises:
+            StepError: The reader raised an exception, or returned something else.
+        """
+        try:
+            readings = self.reader.read(boxes_xyxy, scores, category_ids)
+        except SightlineError:
+            raise
+        except Exception as error:
+            raise StepError(f"{self._failed('read')} on {len(scores)} boxes ({_shown(error)}); {_REMEDY}") from error
+        if not isinstance(readings, list) or not all(isinstance(reading, Reading) for reading in readings):
+            kinds = sorted({type(reading).__name__ for reading in readings}) if isinstance(readings, list) else []
+            returned = f"a list of {', '.join(kinds)}" if kinds else type(readings).__name__
+            raise StepError(
+                f"{self._failed('read')}: it returned {returned}; expected a list of "
+                f"sightline.metrics.exact_match.Reading; {_REMEDY}"
+            )
+        for reading in readings:
+            if fault := _fault(reading):
+                raise StepError(f"{self._failed('read')}: a reading has {fault}; {_REMEDY}")
+        return readings
+
+    def same(self, read: Reading, true: Reading) -> bool:
+        """See :meth:`sightline.metrics.exact_match.Reader.same`.
+
+        Raises:
+            StepError: The reader raised an exception, or returned something else.
+        """
+        try:
+            same = self.reader.same(read, true)
+        except SightlineError:
+            raise
+        except Exception as error:
+            raise StepError(f"{self._failed('same')} for {read.texts} ({_shown(error)}); {_REMEDY}") from error
+        if not isinstance(same, bool | np.bool_):
+            raise StepError(f"{self._failed('same')}: it returned {same!r}; expected True or False; {_REMEDY}")
+        return bool(same)
+
+    def _failed(self, method: str) -> str:
+        return f"the reader {self._name} failed in {method}"
+
+
+_REMEDY = "correct it, or set reading=none"
+
+
+def _shown(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _fault(reading: Reading) -> str:
+    """What is wrong with the values of a reading; empty: nothing."""
+    if not isinstance(reading.kind, str):
+        return f"the kind {reading.kind!r}, expected a string"
+    if not isinstance(reading.texts, tuple) or not all(isinstance(text, str) for text in reading.texts):
+        return f"the texts {reading.texts!r}, expected a tuple of strings"
+    numbers = [*reading.centre_xy, *reading.size_wh, reading.score]
+    if not all(isinstance(number, int | float | np.number) and np.isfinite(number) for number in numbers):
+        return f"center, size and score {numbers}, expected finite numbers"
+    return ""
