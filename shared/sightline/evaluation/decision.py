@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sightline.config.schema import Config
 from sightline.config.task_declarations import is_higher_better
+from sightline.errors import ConfigurationError, DataError
 from sightline.evaluation.bootstrap import Resamples
 from sightline.evaluation.contenders import Contenders
 from sightline.evaluation.gate import Contest, pass_gate
