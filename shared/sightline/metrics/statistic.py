@@ -21,6 +21,12 @@ Columns = npt.NDArray[np.intp]
 RECALLS: Floats = np.linspace(0.0, 1.0, 101)
 """The recall levels at which precision is sampled, as in COCO."""
 
+_BLOCK_VALUES = 50_000
+"""Detections times rows of weights that are computed together: few enough for the cache of a processor."""
+
+_FEW = 200
+"""Up to this number of right detections it is faster to look up all of them among the recalls than the reverse."""
+
 
 class Statistic(Protocol):
     """A metric of one model on one split, by how often each image counts."""
@@ -129,19 +135,40 @@ def average_precisions(matches: ClassMatches, weights: Floats) -> Floats:
     images, ignored = matches.images[kept], matches.ignored[:, kept]
     plain: Bools = np.asarray(~ignored.any(axis=1))
     places = [np.flatnonzero(right[kept] & ~others) for right, others in zip(matches.right, ignored, strict=True)]
-    for row in np.flatnonzero(truths > 0):
-        of_detections = weights[row, images]
-        ranks = np.cumsum(of_detections)
-        total = 0.0
+    rows = np.flatnonzero(truths > 0)
+    block = max(_BLOCK_VALUES // max(len(kept), 1), 1)
+    for start in range(0, len(rows), block):
+        of_block = rows[start : start + block]
+        of_detections = weights[of_block][:, images]
+        ranks = np.cumsum(of_detections, axis=1)
+        total = np.zeros(len(of_block))
         for threshold, at in enumerate(places):
-            if not len(at):
-                continue
-            found = ranks if plain[threshold] else np.cumsum(np.where(ignored[threshold], 0.0, of_detections))
-            right = np.cumsum(of_detections[at])
-            # A detection of an image that does not count (weight 0) may come before all others.
-            precision = np.divide(right, found[at], out=np.zeros(len(at)), where=found[at] > 0)
-            precision = np.maximum.accumulate(precision[::-1])[::-1]
-            reached = np.searchsorted(right / truths[row], RECALLS, side="left")
-            total += precision[reached[reached < len(at)]].sum()
-        result[row] = total / (len(RECALLS) * len(places))
+            if len(at):
+                counted = np.where(ignored[threshold], 0.0, of_detections)
+                found = ranks if plain[threshold] else np.cumsum(counted, axis=1)
+                total += _area(np.cumsum(of_detections[:, at], axis=1), found[:, at], truths[of_block])
+        result[of_block] = total / (len(RECALLS) * len(places))
     return result
+
+
+def _area(right: Floats, found: Floats, truths: Floats) -> Floats:
+    """The sum of the precision at all recalls.
+
+    Args:
+        right: [R, P], the number of right detections up to each right detection, with it.
+        found: [R, P], the number of all detections up to it.
+        truths: [R], the number of true objects, more than 0.
+    """
+    # A detection of an image that does not count (weight 0) may come before all others.
+    precision = np.divide(right, found, out=np.zeros_like(right), where=found > 0)
+    precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    recall = right / truths[:, None]
+    if right.shape[1] <= _FEW:
+        levels = np.searchsorted(RECALLS, recall, side="right")  # how many of the recalls are reached
+        few: Floats = (precision * np.diff(levels, axis=1, prepend=0)).sum(axis=1)
+        return few
+    area = np.zeros(len(right))
+    for row in range(len(right)):
+        reached = np.searchsorted(recall[row], RECALLS, side="left")
+        area[row] = precision[row, reached[reached < right.shape[1]]].sum()
+    return area
