@@ -118,7 +118,7 @@ class Resamples:
         value = self._value(statistic, images)
         if np.isnan(value):
             return None
-        _, low, high = self._limits(value, self.values(statistic, images))
+        _, low, high = self._limits(value, self.values(statistic, images), (0.0, 1.0))
         return Interval(value, low, high)
 
     def difference(
@@ -141,7 +141,8 @@ class Resamples:
         value = sign * (self._value(one, images) - self._value(other, images))
         if np.isnan(value):
             return None
-        samples, low, high = self._limits(value, sign * (self.values(one, images) - self.values(other, images)))
+        differences = sign * (self.values(one, images) - self.values(other, images))
+        samples, low, high = self._limits(value, differences, (-1.0, 1.0))
         error = float(samples.std()) if len(samples) else 0.0
         return Difference(value, low, high, error, samples)
 
@@ -149,8 +150,10 @@ class Resamples:
         counted = np.ones(len(self._group_of)) if images is None else images.astype(np.float64)
         return float(statistic.values(counted[None])[0]) if len(counted) else float("nan")
 
-    def _limits(self, value: float, samples: Floats) -> tuple[Floats, float, float]:
+    def _limits(self, value: float, samples: Floats, bounds: tuple[float, float]) -> tuple[Floats, float, float]:
         """The samples with a value, spread as far as those of small samples are, and the ends of the interval.
+
+        If no sample is outside of ``bounds``, the interval is not either.
 
         The spread of resamples of G groups is too small by the factor sqrt((G - 1) / G), and with few groups the ends
         of an interval are those of Student's t distribution rather than of the normal distribution (Hesterberg, What
@@ -162,6 +165,9 @@ class Resamples:
         if not len(samples) or self.groups < _LEAST_GROUPS:
             return samples[:0], value, value
         tails = float(stats.t.ppf((1 + LEVEL) / 2, self.groups - 1) / stats.norm.ppf((1 + LEVEL) / 2))
+        bounded = bool(samples.min() >= bounds[0] and samples.max() <= bounds[1])
         samples = value + (samples - value) * np.sqrt(self.groups / (self.groups - 1)) * tails
         low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        if bounded:
+            low, high = max(low, bounds[0]), min(high, bounds[1])
         return samples, float(low), float(high)

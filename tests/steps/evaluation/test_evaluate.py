@@ -141,7 +141,7 @@ def test_ties_and_small_improvements_keep_the_champion(site):
     for result in (tied, little):
         assert {selection.sha256 for selection in result.selections} == {file_sha256(first)}
     assert "the same as the best candidate" in tied.selections[0].reason
-    assert "not better by more than 0.9" in little.selections[0].reason
+    assert "probability of being better by more than 0.9" in little.selections[0].reason
 
 
 @pytest.mark.usefixtures("oracle")
