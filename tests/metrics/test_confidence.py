@@ -1,21 +1,26 @@
 import numpy as np
 import pytest
 
-from sightline.metrics.confidence import THRESHOLDS, confidence_curve
+from sightline.metrics.confidence import THRESHOLDS, RecallAtPrecision, confidence_curve, recall_at_precision
 from sightline.metrics.matches import match_detections
 
 HERE, THERE, ELSEWHERE = (10, 10, 40, 40), (60, 60, 90, 90), (10, 60, 40, 90)
 
 
 @pytest.fixture
-def scores(make_truth, make_found):
+def matches(make_truth, make_found):
     """Two images of two classes: three truths; three right and two wrong detections."""
     truth = make_truth([[(1, HERE), (2, THERE)], [(1, HERE)]], ["a", "b"])
     found = [
         make_found(1, [(1, 0.9, HERE), (2, 0.6, THERE), (1, 0.5, ELSEWHERE)]),
         make_found(2, [(1, 0.7, HERE), (2, 0.65, HERE)]),
     ]
-    return {kind: confidence_curve(match_detections(truth, found, kind)) for kind in ("box", "mask")}
+    return {kind: match_detections(truth, found, kind) for kind in ("box", "mask")}
+
+
+@pytest.fixture
+def scores(matches):
+    return {kind: confidence_curve(one) for kind, one in matches.items()}
 
 
 @pytest.mark.parametrize(
@@ -65,3 +70,34 @@ def test_the_document_has_a_value_for_each_threshold(scores):
     assert {len(document[name]) for name in ("precision", "recall", "f1")} == {len(THRESHOLDS)} == {101}
     assert np.isclose(document["f1"][0], 6 / 8)
     assert document["precision"][100] is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "recall", "score"),
+    [
+        (0.5, 1.0, 0.6),  # of five detections three are right, and the last of them has the score 0.6
+        (0.75, 1.0, 0.6),
+        (0.76, 2 / 3, 0.7),
+        (1.0, 2 / 3, 0.7),
+    ],
+)
+@pytest.mark.parametrize("kind", ["box", "mask"])
+def test_recall_at_fixed_precision(matches, kind, precision, recall, score):
+    found = recall_at_precision(matches[kind], precision)
+    assert (found.recall, found.score_threshold) == pytest.approx((recall, score))
+
+
+def test_recall_at_fixed_precision_of_a_class(matches):
+    assert recall_at_precision(matches["box"], 0.9, 0).recall == 1.0
+    assert recall_at_precision(matches["box"], 0.9, 1) == RecallAtPrecision(0.0, None)  # the best one is wrong
+    assert recall_at_precision(matches["box"], 0.5, 1).recall == 1.0
+
+
+def test_detections_with_the_same_score_are_kept_together(make_truth, make_found):
+    truth = make_truth([[(1, HERE), (1, THERE)]], ["a"])
+    found = [make_found(1, [(1, 0.9, HERE), (1, 0.9, ELSEWHERE), (1, 0.5, THERE)])]
+    matched = match_detections(truth, found, "box")
+    assert recall_at_precision(matched, 0.9) == RecallAtPrecision(0.0, None)
+    assert recall_at_precision(matched, 0.6).recall == 1.0
+    assert recall_at_precision(match_detections(make_truth([[]], ["a"]), found, "box"), 0.9) is None
+    assert recall_at_precision(match_detections(truth, [], "box"), 0.9) == RecallAtPrecision(0.0, None)

@@ -80,6 +80,61 @@ def confidence_curve(matches: Matches) -> ConfidenceCurve:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RecallAtPrecision:
+    """The highest recall that a model reaches while its precision is high enough, at IoU :data:`IOU_THRESHOLD`.
+
+    Attributes:
+        recall: Right detections / true objects, 0 to 1; 0 if the precision is never reached.
+        score_threshold: The highest threshold with this recall, that is the lowest score that is kept; None if the
+            precision is never reached.
+    """
+
+    recall: float
+    score_threshold: float | None
+
+
+def recall_at_precision(matches: Matches, precision: float, place: int | None = None) -> RecallAtPrecision | None:
+    """The highest recall over all score thresholds at which the precision is at least ``precision``.
+
+    Args:
+        matches: Matches of a split.
+        precision: Right detections / detections, above 0, at most 1.
+        place: Position of a class; None: all classes together.
+
+    Returns:
+        None without true objects.
+
+    Example:
+        Of three detections the second one is wrong, so that precision is 1, 1/2 and 2/3:
+
+        >>> from sightline.metrics.overlaps import Found, Pairs, TrueObjects
+        >>> three, no = np.zeros(3, np.intp), np.zeros(3, bool)
+        >>> matches = Matches(
+        ...     "box", ("cat",), Found(three, three, np.array([0.9, 0.7, 0.5], np.float32), no, np.arange(3)),
+        ...     TrueObjects(three, three, no, no), Pairs(three[:0], three[:0], np.zeros(0)),
+        ...     np.tile([0, -1, 1], (10, 1)), np.zeros((10, 3), bool), 1)
+        >>> recall_at_precision(matches, 0.6), recall_at_precision(matches, 0.9).score_threshold
+        (RecallAtPrecision(recall=0.6666666666666666, score_threshold=0.5), 0.9)
+    """
+    of_class = np.ones(len(matches.found.scores), bool) if place is None else matches.found.classes == place
+    to_find = (
+        ~matches.objects.ignored if place is None else ~matches.objects.ignored & (matches.objects.classes == place)
+    )
+    if not to_find.any():
+        return None
+    counted = np.flatnonzero(~matches.ignored[0] & of_class)
+    counted = counted[np.argsort(-matches.found.scores[counted], kind="stable")]
+    scores = matches.found.scores[counted]
+    hits = np.cumsum(matches.right[0][counted])
+    last_of_score = np.append(scores[1:] != scores[:-1], True)[: len(scores)]
+    enough = np.flatnonzero((hits >= precision * np.arange(1, len(hits) + 1)) & last_of_score & (hits > 0))
+    if not len(enough):
+        return RecallAtPrecision(0.0, None)
+    best = enough[np.argmax(hits[enough])]
+    return RecallAtPrecision(float(hits[best] / np.count_nonzero(to_find)), round(float(scores[best]), 6))
+
+
 def _middle_of_highest(f1: Sequence[float]) -> float:
     first = last = max(range(len(f1)), key=lambda index: f1[index])
     while last + 1 < len(f1) and f1[last + 1] == f1[first]:

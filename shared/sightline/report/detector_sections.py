@@ -29,6 +29,10 @@ _CONFIDENCE_TITLES = {
 }
 
 
+_NUMBER = {"box": "boxes", "mask": "masks"}
+_LOST = {overlap: f"AP50 lost, {noun}" for overlap, noun in _NUMBER.items()}
+
+
 def detector_note(*, divided: bool, reads: bool, score_threshold: float | None) -> str:
     """How the metrics of a detector were computed, as a note for pages.
 
@@ -52,8 +56,9 @@ def detector_sections(
     Args:
         values: JSON values, all optional: ``per_class`` (class -> ``instances`` and metrics),
             ``curves`` (``box``, ``mask`` -> class -> precision at recall 0, 0.01, ..., 1, at IoU 0.5), ``confidence``
-            (``box``, ``mask`` -> precision, recall and F1 at score thresholds from 0 to 1), ``confusion`` and
-            ``readings``.
+            (``box``, ``mask`` -> precision, recall and F1 at score thresholds from 0 to 1), ``errors`` (``box``,
+            ``mask`` -> kind, what it means -> ``number`` and ``AP50 lost``), ``recall_at_precision`` (class -> column
+            -> value), ``confusion`` and ``readings``.
         classes: Class names in the order in which curves are shown; curves of other classes follow.
         note: From :func:`detector_note`.
         score_threshold: Lowest score of detections in the confusion matrix and in readings, 0 to 1; None if unknown.
@@ -70,7 +75,9 @@ def detector_sections(
             missing="No values by score: this summary was written by an earlier release.",
             charts=[_by_score(overlap, curve) for overlap, curve in values.get("confidence", {}).items()],
         ),
+        *_errors(values.get("errors", {})),
         _precision_over_recall(values, classes),
+        *_recall_at_precision(values.get("recall_at_precision", {})),
         ConfusionSection(
             id="confusion",
             title="Confusion",
@@ -124,6 +131,50 @@ def _by_score(overlap: str, curve: Mapping[str, Any]) -> LineChart:
         lines={name: curve.get(name.lower(), []) for name in ("precision", "recall", "F1")},
         mark=Mark(x=threshold, text=f"best F1 {best_f1:.3f} at {threshold:g}"),
     )
+
+
+def _errors(values: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Section]:
+    """What each kind of error costs; nothing in summaries of earlier releases and without truth."""
+    if not values:
+        return []
+    rows: dict[str, dict[str, float]] = {}
+    for overlap, kinds in values.items():
+        for kind, numbers in kinds.items():
+            row = {_NUMBER[overlap]: numbers["number"], _LOST[overlap]: numbers["AP50 lost"]}
+            rows[kind] = rows.get(kind, {}) | row
+    return [
+        TableSection(
+            id="errors",
+            title="Where it fails",
+            link="Errors",
+            lead="What goes wrong, and how much AP at IoU 0.5 each kind of error costs: what the model would gain if "
+            "only these errors were fixed. The kinds are those of TIDE, over detections of all scores.",
+            missing="No errors.",
+            head="kind of error",
+            counts=[_NUMBER[overlap] for overlap in values],
+            columns=[_LOST[overlap] for overlap in values],
+            bar=_LOST[list(values)[-1]],
+            rows=rows,
+        )
+    ]
+
+
+def _recall_at_precision(rows: dict[str, dict[str, float]]) -> list[Section]:
+    """Which share of the objects is found while few detections are wrong; nothing in summaries of earlier releases."""
+    if not rows:
+        return []
+    return [
+        TableSection(
+            id="recall",
+            title="Recall at fixed precision",
+            link="Recall",
+            lead="The share of the objects that is found if the score threshold is so high that at least this share of "
+            "the detections is right, at IoU 0.5, and that threshold.",
+            missing="No recall at fixed precision.",
+            columns=sorted({name for row in rows.values() for name in row}, key=lambda name: (name.split()[-1], name)),
+            rows=rows,
+        )
+    ]
 
 
 def _precision_over_recall(values: Mapping[str, Any], classes: Sequence[str]) -> CurvesSection:

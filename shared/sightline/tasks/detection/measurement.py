@@ -8,15 +8,19 @@ from dataclasses import asdict
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.metrics.coco import CocoScores, Overlap, evaluate_coco
-from sightline.metrics.confidence import confidence_curve
+from sightline.metrics.confidence import confidence_curve, recall_at_precision
 from sightline.metrics.confusion import confusion_matrix
 from sightline.metrics.divided import DividedScores, evaluate_divided
-from sightline.metrics.matches import average_precision_statistics, match_detections
+from sightline.metrics.error_breakdown import EXPLANATIONS, error_breakdown
+from sightline.metrics.matches import Matches, average_precision_statistics, match_detections
 from sightline.report.detector_sections import detector_note, detector_sections
 from sightline.report.sections import object_remark
 from sightline.tasks.detection.reading_measurement import measure_readings
 from sightline.tasks.evaluators import Measurement
 from sightline.tasks.readers.checked import CheckedReader
+
+_PRECISIONS = (0.9, 0.95)
+"""The precisions at which recall is measured."""
 
 _CLASS_METRICS = ("AP", "AP50")
 """The COCO metrics in the table per class, for each kind of overlap."""
@@ -49,6 +53,8 @@ def measure_detections(
     metrics = coco.values | divided.values | readings.metrics
     matches = {overlap: match_detections(truth, detections, overlap) for overlap in overlaps}
     statistics, class_statistics = average_precision_statistics(matches.values())
+    for overlap, one in matches.items():
+        metrics |= _recalls(one, overlap)
     confusion = confusion_matrix(truth, sure)
     note = detector_note(
         divided=bool(divided.values), reads=readings.document is not None, score_threshold=score_threshold
@@ -59,6 +65,8 @@ def measure_detections(
         "per_class": _class_rows(coco, divided.per_class),
         "curves": coco.curves,
         "confidence": {overlap: confidence_curve(one).document() for overlap, one in matches.items() if coco.values},
+        "errors": {overlap: rows for overlap, one in matches.items() if (rows := _error_rows(one))},
+        "recall_at_precision": _recall_rows(matches[overlaps[-1]]),
         "confusion": {"labels": confusion.labels, "matrix": confusion.matrix.tolist()},
         "readings": readings.document,
     }
@@ -82,4 +90,36 @@ def _class_rows(coco: CocoScores, divided: Mapping[str, float]) -> dict[str, dic
         rows[name] = {"instances": instances} | {metric: scores[metric] for metric in columns if metric in scores}
         if name in divided:
             rows[name]["dv_AP"] = divided[name]
+    return rows
+
+
+def _error_rows(matches: Matches) -> dict[str, dict[str, float]]:
+    """Kind of error and what it means -> number and AP lost; empty without truth."""
+    errors = error_breakdown(matches)
+    if errors is None:
+        return {}
+    return {
+        f"{name}: {explanation}": {"number": float(errors.counts[name]), "AP50 lost": errors.lost[name]}
+        for name, explanation in EXPLANATIONS.items()
+    }
+
+
+def _recalls(matches: Matches, overlap: Overlap) -> dict[str, float]:
+    """Recall at each of :data:`_PRECISIONS`, such as ``box_recall_at_P90``, all classes together."""
+    recalls = {precision: recall_at_precision(matches, precision) for precision in _PRECISIONS}
+    return {f"{overlap}_recall_at_P{at * 100:g}": found.recall for at, found in recalls.items() if found is not None}
+
+
+def _recall_rows(matches: Matches) -> dict[str, dict[str, float]]:
+    """Class -> recall and score threshold for each of :data:`_PRECISIONS`; classes without truth are left out."""
+    rows: dict[str, dict[str, float]] = {}
+    places = {"all classes": None} | {name: place for place, name in enumerate(matches.classes)}
+    for name, place in places.items():
+        for precision in _PRECISIONS:
+            at = recall_at_precision(matches, precision, place)
+            if at is not None:
+                row = rows.setdefault(name, {})
+                row[f"recall at precision {precision:g}"] = at.recall
+                if at.score_threshold is not None:
+                    row[f"score threshold for {precision:g}"] = at.score_threshold
     return rows

@@ -17,6 +17,9 @@ from sightline.report.keypoint_sections import NOTE, keypoint_sections, sigma_no
 from sightline.report.sections import Remark
 from sightline.tasks.evaluators import Measurement
 
+_CLASS_METRICS = ("keypoint_AP", "keypoint_AP50", "keypoint_AP75")
+"""The metrics of keypoints in the table per class."""
+
 _GIVEN = " The boxes of the objects were given, so these numbers do not cover detection."
 
 
@@ -48,7 +51,7 @@ def measure_keypoints(
     instances = Counter(names[one["category_id"]] for one in truth["annotations"] if one.get("num_keypoints", 0))
     per_class = {
         name: {"instances": float(instances[name])}
-        | scores.per_class.get(name, {})
+        | {metric: value for metric, value in scores.per_class.get(name, {}).items() if metric in _CLASS_METRICS}
         | ({} if boxes is None else {metric: boxes.per_class.get(name, {}).get(metric, 0.0) for metric in ("box_AP",)})
         for name in names.values()
     }
