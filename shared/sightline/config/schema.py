@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -69,6 +69,10 @@ class Evaluate(Section):
         False, description="Whether to replace a champion that cannot be evaluated (lost, damaged, different classes)"
     )
     gate: Gate = Gate()
+    evaluator: Literal["hotcoco", "pycocotools"] = Field(
+        "hotcoco",
+        description="Implementation of COCO's metrics; pycocotools is the reference, gives equal numbers and is slow",
+    )
     score_threshold: Fraction = Field(0.5, description="Minimum score of predictions to draw and read")
     drawn_images: Annotated[int, Field(ge=0)] = Field(12, description="Number of images of the val split to draw")
     attributes: Address = Field(

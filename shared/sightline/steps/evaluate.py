@@ -132,7 +132,11 @@ class _Evaluation:
         dataset = DatasetTag.parse(self._tag).dataset
         self._truth, self._root = read_split(source, "val", config.data.fold), source.path
         self._evaluator = open_evaluator(
-            config.task, config.reading, names_by_id(self._truth), keypoint_schema(self._truth)
+            config.task,
+            config.reading,
+            names_by_id(self._truth),
+            keypoint_schema(self._truth),
+            config.evaluate.evaluator,
         )
         self._states = {
             metric: ChampionState(None, 0)

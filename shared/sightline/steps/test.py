@@ -127,7 +127,11 @@ class _Test:
         self._slices = slices_of_split(config, self._truth, self._root)
         self._shown_from = task_declaration(config.task).shown_from(config.test.score_threshold)
         self._evaluator = open_evaluator(
-            config.task, config.reading, names_by_id(self._truth), keypoint_schema(self._truth)
+            config.task,
+            config.reading,
+            names_by_id(self._truth),
+            keypoint_schema(self._truth),
+            config.evaluate.evaluator,
         )
 
     def publish(self, key: str, models: Sequence[Subject]) -> TestResult:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from sightline.config.task_declarations import TASK_NAMES, task_declaration
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.label_schema import KeypointSchema
 from sightline.errors import DataError
+from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
 from sightline.metrics.label_errors import Suspect
 from sightline.metrics.statistic import Statistic
 from sightline.names import NameTable
@@ -128,8 +129,21 @@ class Evaluator(Protocol):
         ...
 
 
+@runtime_checkable
+class UsesCoco(Protocol):
+    """An evaluator that computes COCO's metrics."""
+
+    def with_coco_evaluator(self, name: EvaluatorName) -> Evaluator:
+        """The same evaluator with another implementation of COCO's metrics."""
+        ...
+
+
 def open_evaluator(
-    task: str, reading: str, names: Mapping[int, str], keypoints: KeypointSchema | None = None
+    task: str,
+    reading: str,
+    names: Mapping[int, str],
+    keypoints: KeypointSchema | None = None,
+    coco_evaluator: EvaluatorName = DEFAULT_EVALUATOR,
 ) -> Evaluator:
     """The evaluator of a task.
 
@@ -138,6 +152,7 @@ def open_evaluator(
         reading: The ``reading`` of the configuration.
         names: Category id -> class name.
         keypoints: The keypoints of the dataset or of the model, for a task that needs keypoints.
+        coco_evaluator: The implementation of COCO's metrics, for tasks that compute them.
 
     Raises:
         ConfigurationError: There is no such task, or classes required by the reading are missing.
@@ -145,7 +160,9 @@ def open_evaluator(
     """
     make: Callable[..., Evaluator] = EVALUATORS.load(task, "task")
     if task_declaration(task).needs != "keypoints":
-        return make(reading, names)
-    if keypoints is None:
+        evaluator = make(reading, names)
+    elif keypoints is None:
         raise DataError("the training set has no keypoints; set data.keypoints.names, and run record again")
-    return make(reading, names, keypoints)
+    else:
+        evaluator = make(reading, names, keypoints)
+    return evaluator.with_coco_evaluator(coco_evaluator) if isinstance(evaluator, UsesCoco) else evaluator

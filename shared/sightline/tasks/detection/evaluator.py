@@ -11,6 +11,7 @@ from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.errors import SightlineError
 from sightline.metrics.coco import Overlap
+from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
 from sightline.metrics.exact_match import Reading
 from sightline.metrics.label_errors import Suspect, detector_suspects
 from sightline.metrics.uncertainty import detector_uncertainty
@@ -48,6 +49,7 @@ class DetectionEvaluator:
     def __init__(self, reading: str, names: Mapping[int, str], *, overlaps: Sequence[Overlap]) -> None:
         self._reading, self._names, self._overlaps = reading, names, overlaps
         self._reader = checked_reader(reading, list(names.values()))
+        self._coco_evaluator: EvaluatorName = DEFAULT_EVALUATOR
 
     def for_classes(self, names: Sequence[str]) -> Self:
         """The evaluator for some of the classes; without a class that the reader requires, nothing is read."""
@@ -57,9 +59,22 @@ class DetectionEvaluator:
         other._reader = None
         return other
 
+    def with_coco_evaluator(self, name: EvaluatorName) -> Self:
+        """The same evaluator with another implementation of COCO's metrics."""
+        other = copy.copy(self)
+        other._coco_evaluator = name
+        return other
+
     def measure(self, truth: CocoDocument, predictions: Sequence[Detections], score_threshold: float) -> Measurement:
         """See :func:`sightline.tasks.detection.measurement.measure_detections`."""
-        measured = measure_detections(truth, predictions, self._reader, score_threshold, overlaps=self._overlaps)
+        measured = measure_detections(
+            truth,
+            predictions,
+            self._reader,
+            score_threshold,
+            overlaps=self._overlaps,
+            evaluator=self._coco_evaluator,
+        )
         return with_suspects(measured, truth, self.suspects(truth, predictions))
 
     def suspects(self, truth: CocoDocument, predictions: Sequence[Detections]) -> list[Suspect]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.metrics.coco import CocoScores, Overlap, evaluate_coco
+from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
 from sightline.metrics.confidence import confidence_curve, recall_at_precision
 from sightline.metrics.confusion import confusion_matrix
 from sightline.metrics.divided import DividedScores, evaluate_divided
@@ -33,6 +34,7 @@ def measure_detections(
     score_threshold: float,
     *,
     overlaps: Sequence[Overlap],
+    evaluator: EvaluatorName = DEFAULT_EVALUATOR,
 ) -> Measurement:
     """Compute all metrics.
 
@@ -42,11 +44,12 @@ def measure_detections(
         reader: Reads structures; None: nothing is read.
         score_threshold: Detections with a lower score are neither read nor counted in the confusion matrix.
         overlaps: The kinds of overlap used to match detections with the truth; with masks, outlines are compared too.
+        evaluator: The implementation of COCO's metrics.
 
     Raises:
         DataError: Truth or detections are invalid.
     """
-    coco = evaluate_coco(truth, detections, overlaps)
+    coco = evaluate_coco(truth, detections, overlaps, evaluator)
     divided = evaluate_divided(truth, detections) if "mask" in overlaps else DividedScores({}, {}, {})
     sure = [found.above(score_threshold) for found in detections]
     readings = measure_readings(truth, sure, reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,6 +11,7 @@ import numpy as np
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.data.label_schema import KeypointSchema
+from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
 from sightline.metrics.label_errors import Suspect
 from sightline.metrics.uncertainty import detector_uncertainty
 from sightline.plural import counted
@@ -44,16 +46,23 @@ class KeypointEvaluator:
 
     def __init__(self, reading: str, names: Mapping[int, str], schema: KeypointSchema) -> None:  # noqa: ARG002
         self._names, self.schema = names, schema
+        self._coco_evaluator: EvaluatorName = DEFAULT_EVALUATOR
 
     def for_classes(self, names: Sequence[str]) -> Self:  # noqa: ARG002
         """The same evaluator: every class is measured on its own."""
         return self
 
+    def with_coco_evaluator(self, name: EvaluatorName) -> Self:
+        """The same evaluator with another implementation of COCO's metrics."""
+        other = copy.copy(self)
+        other._coco_evaluator = name
+        return other
+
     def measure(
         self, truth: CocoDocument, predictions: Sequence[KeypointDetections], score_threshold: float
     ) -> Measurement:
         """See :func:`sightline.tasks.keypoints.measurement.measure_keypoints`."""
-        measured = measure_keypoints(truth, predictions, score_threshold)
+        measured = measure_keypoints(truth, predictions, score_threshold, self._coco_evaluator)
         return with_suspects(measured, truth, self.suspects(truth, predictions))
 
     def suspects(self, truth: CocoDocument, predictions: Sequence[KeypointDetections]) -> list[Suspect]:

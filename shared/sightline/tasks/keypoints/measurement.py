@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.metrics.coco import evaluate_coco
-from sightline.metrics.keypoint_pairs import Pair, close_keypoints
+from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
+from sightline.metrics.keypoint_pairs import Pair, best_pairs, close_keypoints
 from sightline.metrics.keypoints import KeypointScores, evaluate_keypoints, require_keypoints
 from sightline.metrics.matches import average_precision_statistics, match_detections
 from sightline.plural import counted
@@ -24,7 +25,10 @@ _GIVEN = " The boxes of the objects were given, so these numbers do not cover de
 
 
 def measure_keypoints(
-    truth: CocoDocument, detections: Sequence[KeypointDetections], score_threshold: float
+    truth: CocoDocument,
+    detections: Sequence[KeypointDetections],
+    score_threshold: float,
+    evaluator: EvaluatorName = DEFAULT_EVALUATOR,
 ) -> Measurement:
     """Compute all metrics.
 
@@ -32,14 +36,15 @@ def measure_keypoints(
         truth: One split.
         detections: One entry per image, with all scores, because average precision needs them.
         score_threshold: Detections with a lower score are not counted in the remarks on images.
+        evaluator: The implementation of COCO's metrics.
 
     Raises:
         DataError: Truth or detections are invalid.
     """
     schema = require_keypoints(truth)
-    scores = evaluate_keypoints(truth, detections)
+    scores = evaluate_keypoints(truth, detections, evaluator)
     given = any(found.boxes_given for found in detections)
-    boxes = None if given else evaluate_coco(truth, detections, ("box",))
+    boxes = None if given else evaluate_coco(truth, detections, ("box",), evaluator)
     matches = [] if scores.matches is None else [scores.matches]
     if boxes is not None:
         matches.append(match_detections(truth, detections, "box"))
@@ -56,11 +61,12 @@ def measure_keypoints(
         for name in names.values()
     }
     values = {"keypoints": _rows(scores), "per_class": per_class, "curves": scores.curves}
-    sure = evaluate_keypoints(truth, [found.above(score_threshold) for found in detections])
+    sure = [found.above(score_threshold) for found in detections]
+    sure_pairs = best_pairs(truth, sure, match_detections(truth, sure, "keypoint", schema.sigmas))
     return Measurement(
         scores.values | ({} if boxes is None else boxes.values),
         keypoint_sections(values),
-        _remarks(truth, sure.pairs, [found.above(score_threshold) for found in detections]),
+        _remarks(truth, sure_pairs, sure),
         note,
         statistics,
         class_statistics,
