@@ -53,6 +53,10 @@ def changes_everything(truth, predictions):
     return 1
 
 
+def right_or_wrong(truth, predictions):
+    return {image["id"]: (image["id"] == 1, True) for image in truth["images"]}
+
+
 def some_images(truth, predictions):
     return {truth["images"][0]["id"]: (1, 2)}
 
@@ -166,6 +170,7 @@ def test_numerators_and_denominators_give_value_and_statistic(own, split):
         ("count_error", 1.0, False),
         ("numpy_number", 0.25, False),
         ("numpy_values", 0.5, True),
+        ("right_or_wrong", pytest.approx(1 / 3), True),
         ("some_images", 0.5, True),  # an image without a pair does not count
     ],
 )

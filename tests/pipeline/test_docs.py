@@ -13,7 +13,7 @@ import pipeline
 from sightline.cli import cli as sightline_cli
 
 ROOT = Path(__file__).parents[2]
-DOCS = "architecture extending python training tasks formats tools kubeflow production labelme"
+DOCS = "architecture extending python training evaluation tasks formats tools kubeflow production labelme"
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",

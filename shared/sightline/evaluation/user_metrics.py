@@ -151,7 +151,11 @@ def _ratio(returned: Mapping[Any, Any], images: Sequence[int]) -> Ratio:
     for image, pair in returned.items():
         if image not in places:
             raise DataError(f"returned a value for image {image!r}, but the split has no such image id")
-        if not isinstance(pair, Sequence | np.ndarray) or len(pair) != 2 or not all(map(_is_number, pair)):
+        if (
+            not isinstance(pair, Sequence | np.ndarray)
+            or len(pair) != 2
+            or not all(_is_number(one) or isinstance(one, bool | np.bool_) for one in pair)
+        ):
             raise DataError(f"returned {pair!r} for image {image}; {_EXPECTED}")
         if not all(math.isfinite(number) for number in pair) or pair[1] < 0:
             raise DataError(
