@@ -122,7 +122,10 @@ def show_command(*, config: Config, dataset: str, metric: str, task: str, as_jso
 @json_option
 @places
 def history_command(*, config: Config, dataset: str, metric: str, task: str, as_json: bool) -> None:
-    """Show all promotions of a DATASET, the newest first: who, when, from, to, evidence and reason."""
+    """Show all promotions of a DATASET, the newest first.
+
+    Each with its number, time, action, actor, models, values, reason and evidence (URI of the evaluation).
+    """
     from sightline.report.champions_text import history_text
     from sightline.report.terminal import show
 
