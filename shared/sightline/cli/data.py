@@ -161,6 +161,8 @@ def show(tag: str, repository: str | None, as_json: bool) -> None:
             "files": tracked.files,
             "size_bytes": tracked.size_bytes,
         }
+        if (review := history.review(version)) is not None:
+            facts["suggestions"] = {"for": review.base, "model": review.model, "decisions": review.text}
         if version.kind == "ann":
             names = history.manifest(version)
             facts["annotation_files"] = sum(suffix_of(name) in ANNOTATION_SUFFIXES for name in names)

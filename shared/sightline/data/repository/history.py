@@ -13,6 +13,7 @@ from sightline.data.dvc.remote import Remote, open_remote
 from sightline.data.git.commands import git, redact
 from sightline.data.git.references import git_url, read_references
 from sightline.data.repository.tombstones import missing_tag
+from sightline.data.suggestions.kept import ReviewSummary, summary_in
 from sightline.data.tags import DatasetTag, Room
 from sightline.errors import RepositoryError
 from sightline.temporary_folder import temporary_folder
@@ -41,6 +42,10 @@ class History:
     def date(self, tag: DatasetTag) -> int:
         """Time of that commit: seconds since 1970."""
         return int(self._git("show", "-s", "--format=%ct", f"{tag}^{{commit}}"))
+
+    def review(self, tag: DatasetTag) -> ReviewSummary | None:
+        """What people made of the suggestions that led to the version; None if it was made without suggestions."""
+        return summary_in(self._git("show", "-s", "--format=%B", f"{tag}^{{commit}}"))
 
     def tracked(self, tag: DatasetTag) -> TrackedFolder:
         """The content of the tag's ``.dvc`` file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.label_schema import LabelSetSchema, label_sets
@@ -21,9 +22,10 @@ def classification_suspects(truth: CocoDocument, predictions: Sequence[Classific
     """Labels of images that confident predictions contradict, the most suspicious first.
 
     A class is confident from the mean probability on that images with this label get.  Where exactly one class applies,
-    the label is suspicious if another confident class is more probable; where any number does, if a confident class is
-    not among the labels (``missing``), or if a label is less probable than the class is on images without it
-    (``spurious``).  An image without a label gets its most probable class as ``missing``.
+    as many images are suspicious as :func:`expected_errors` expects, those to which another class fits best compared
+    with the label.  Where any number does, a confident class that is not among the labels is ``missing``, and a label
+    that is less probable than the class is on images without it is ``spurious``.  An image without a label gets its
+    most probable class as ``missing``.
 
     Args:
         truth: One split.
@@ -41,15 +43,50 @@ def classification_suspects(truth: CocoDocument, predictions: Sequence[Classific
 
 
 def _single(results: LabelSetResults) -> Iterator[Suspect]:
-    thresholds, ids = _confidences(results), results.schema.category_ids
-    labels = results.truth.argmax(axis=1)
-    confident = np.where(results.probabilities >= thresholds, results.probabilities, -1.0)
-    for row, label in enumerate(labels.tolist()):
-        other = int(confident[row].argmax())
-        own, sure = results.probabilities[row, label], confident[row, other]
-        if other != label and sure > own:
-            score = float(sure * (1.0 - own))
-            yield Suspect(int(results.image_ids[row]), "wrong class", score, ids[label], ids[other])
+    ids, labels = results.schema.category_ids, results.truth.argmax(axis=1)
+    expected = expected_errors(labels, results.probabilities)
+    for label in range(len(ids)):
+        rows = np.flatnonzero(labels == label)
+        for other in range(len(ids)):
+            margins = results.probabilities[rows, other] - results.probabilities[rows, label]
+            best = np.argsort(-margins, kind="stable")[: expected[label, other]]
+            for row in rows[best[margins[best] > 0]].tolist():
+                score = float(results.probabilities[row, other] * (1.0 - results.probabilities[row, label]))
+                yield Suspect(int(results.image_ids[row]), "wrong class", score, ids[label], ids[other])
+
+
+def expected_errors(labels: npt.NDArray[np.intp], probabilities: Floats) -> npt.NDArray[np.int64]:
+    """How many images with a label are expected to be of another class, by the calibrated confident joint.
+
+    Images are counted by their label and their most probable confident class; these counts are scaled up to all images
+    with the label, because most of them are not confident for any class.
+
+    Args:
+        labels: [N], columns of the labels.
+        probabilities: [N, C].
+
+    Returns:
+        [C, C], rows are the labels; 0 on the diagonal.
+
+    Example:
+        Of three images labeled 0, two are confident, one of them for the class 1, so 1.5 of the three are expected
+        to be wrong, rounded to 2:
+
+        >>> sure = np.array([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6], [0.2, 0.8]])
+        >>> expected_errors(np.array([0, 0, 0, 1]), sure).tolist()
+        [[0, 2], [0, 0]]
+    """
+    count = probabilities.shape[1]
+    thresholds = _means(probabilities, labels[:, None] == np.arange(count))
+    confident = np.where(probabilities >= thresholds, probabilities, -1.0)
+    sure = np.flatnonzero(confident.max(axis=1, initial=-1.0) >= 0)
+    joint = np.zeros((count, count))
+    np.add.at(joint, (labels[sure], confident[sure].argmax(axis=1)), 1.0)
+    totals = joint.sum(axis=1, keepdims=True)
+    numbers = np.bincount(labels, minlength=count)[:, None]
+    scaled = np.divide(joint * numbers, totals, out=np.zeros_like(joint), where=totals > 0)
+    np.fill_diagonal(scaled, 0.0)
+    return np.rint(scaled).astype(np.int64)
 
 
 def _multiple(results: LabelSetResults) -> Iterator[Suspect]:
@@ -66,8 +103,6 @@ def _multiple(results: LabelSetResults) -> Iterator[Suspect]:
 def _confidences(results: LabelSetResults) -> Floats:
     """[C], the probability from which on a class is confident."""
     means = _means(results.probabilities, results.truth)
-    if not results.schema.multiple:
-        return means
     chosen = np.where(np.isnan(results.thresholds), _DEFAULT, results.thresholds)
     return np.maximum(means, chosen)
 
