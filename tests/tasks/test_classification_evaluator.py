@@ -47,7 +47,7 @@ def test_one_label_set_reads_simply(tmp_path):
     assert not any("/" in name for name in measured.metrics)
     sections = {section["id"]: section for section in measured.document()["sections"]}
     assert list(sections) == [
-        "classes", "roc", "roc-classes", "confusion", "scores", "calibration", "answers", "predictions",
+        "classes", "roc", "roc-classes", "confusion", "scores", "calibration", "answers", "label-errors", "predictions",
     ]  # fmt: skip
     assert list(sections["classes"]["rows"]) == list(class_names(ONE_SET))
     assert np.trace(sections["confusion"]["matrix"]) == 10

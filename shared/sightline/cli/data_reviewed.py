@@ -45,7 +45,6 @@ def reviewed(folder: Path, tag: DatasetTag, repository: Path) -> Iterator[Review
         UnknownTagError: The version that they are for no longer exists.
     """
     from sightline.data.repository.checkout import checked_out
-    from sightline.data.suggestions.kept import ReviewSummary
     from sightline.data.suggestions.review import read_review, write_reviewed
     from sightline.data.workspace import Workspace
     from sightline.temporary_folder import temporary_folder
@@ -60,7 +59,7 @@ def reviewed(folder: Path, tag: DatasetTag, repository: Path) -> Iterator[Review
             f"{folder}: the suggestions are for {base}, so they cannot become a version of {tag.dataset}; give "
             f"--dataset {base.dataset}"
         )
-    summary = ReviewSummary.of(review)
+    summary = review.summary
     lines = [f"suggestions of model {review.model[:12]} for {base}: {summary.text}"]
     named = [
         f"  {one.status}: {file}: {one.suggestion.label or one.suggestion.was} ({one.suggestion.text})"

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sightline.cli.database_option import database_options
 from sightline.config.settings import embedded_or_own
-from sightline.database import Database, Named, open_database
+from sightline.database import Database, Lineage, Named, open_database
 from sightline.errors import SightlineError, UnknownNameError
 from sightline.files import file_sha256
 from sightline.own_file import require_own
+from sightline.url_secrets import redact
+
+if TYPE_CHECKING:
+    from sightline.data.suggestions.kept import ReviewSummary
 
 TIMEOUT_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 @click.command("lineage")
@@ -43,12 +51,40 @@ def command(*, url: str, name: str, as_json: bool, html: Path | None) -> None:
     if as_json:
         from sightline.report.lineage.document import lineage_document
 
-        click.echo(json.dumps(lineage_document(lineage), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(lineage_document(lineage, _reviews(lineage)), indent=1, ensure_ascii=False))
     elif html is None:
         from sightline.report.lineage.text import lineage_text
         from sightline.report.terminal import show, terminal
 
-        show(lineage_text(lineage, terminal().width))
+        show(lineage_text(lineage, terminal().width, _reviews(lineage)))
+
+
+def _reviews(lineage: Lineage) -> dict[str, ReviewSummary]:
+    """Annotation tag -> what people made of the suggestions that led to it, from the commits of the data repository.
+
+    The database of a team may know versions of a data repository that this machine does not reach; its lineage is shown
+    without them.
+    """
+    from sightline.data.git.references import read_references
+    from sightline.data.tags import DatasetTag
+
+    commits = {version.row.record.tag: version.row.record.commit for version in lineage.annotations}
+    if not commits:
+        return {}
+    repository = embedded_or_own("data", "repository")
+    try:
+        there = read_references(repository, TIMEOUT_SECONDS).tags
+        tags = [DatasetTag.parse(tag) for tag, commit in commits.items() if there.get(tag) == commit]
+        if not tags:
+            return {}
+        from sightline.data.repository.history import open_history
+
+        with open_history(repository, tags, TIMEOUT_SECONDS) as history:
+            found = {str(tag): history.review(tag) for tag in tags}
+    except SightlineError as error:
+        _log.debug("the data repository %s cannot be read: %s", redact(repository), error)
+        return {}
+    return {tag: review for tag, review in found.items() if review is not None}
 
 
 def _asked(database: Database, name: str) -> Named:

@@ -8,19 +8,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from sightline.data.suggestions.decisions import Status
-from sightline.data.suggestions.review import STATUSES, Review
 from sightline.documents import DocumentError, DocumentKind
 from sightline.plural import counted
 
 _TRAILER = "Sightline-Suggestions: "
 
-_WORDS: dict[Status, str] = {
-    "accepted": "accepted",
-    "changed": "changed",
-    "rejected": "rejected",
-    "open": "not decided",
-}
+_WORDS = {"accepted": "accepted", "changed": "changed", "rejected": "rejected", "open": "not decided"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +32,14 @@ class ReviewSummary:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     undecided_images: int = 0
 
-    @classmethod
-    def of(cls, review: Review) -> ReviewSummary:
-        """The summary of a review."""
-        counts: dict[str, dict[str, int]] = {status: kinds for status, kinds in review.counts().items() if kinds}
-        return cls(review.base, review.model, counts, len(review.undecided))
-
     @property
     def text(self) -> str:
         """The numbers, such as ``15 accepted (15 wrong class), 1 rejected (1 missing)``."""
         parts = []
-        for status in STATUSES:
-            kinds = self.counts.get(status, {})
-            if kinds:
+        for status, word in _WORDS.items():
+            if kinds := self.counts.get(status):
                 listed = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-                parts.append(f"{sum(kinds.values())} {_WORDS[status]} ({listed})")
+                parts.append(f"{sum(kinds.values())} {word} ({listed})")
         return ", ".join(parts) or "none"
 
     @property

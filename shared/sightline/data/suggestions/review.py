@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import Any
 from sightline import strict_json
 from sightline.data.folder_files import FolderFiles, list_files
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES
-from sightline.data.suggestions.decisions import DecidedFile, Decision, Status, decide_file
+from sightline.data.suggestions.decisions import DecidedFile, Decision, decide_file
+from sightline.data.suggestions.kept import ReviewSummary
 from sightline.data.suggestions.record import KEY, Document, SuggestionRecord, record_of
 from sightline.data.tools.new_folder import copy_file
 from sightline.errors import DataError
-
-STATUSES: tuple[Status, ...] = ("accepted", "changed", "rejected", "open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +45,14 @@ class Review:
             for decision in decided.decisions:
                 yield file, decision
 
-    def counts(self) -> dict[Status, dict[str, int]]:
-        """Status -> kind of suggestion -> number."""
-        counted = Counter((one.status, one.suggestion.kind) for _, one in self.decisions())
-        return {
-            status: {kind: number for (one, kind), number in sorted(counted.items()) if one == status}
-            for status in STATUSES
-        }
+    @property
+    def summary(self) -> ReviewSummary:
+        """The numbers, for the version that results from the review."""
+        counts: dict[str, dict[str, int]] = {}
+        for _, one in self.decisions():
+            kinds = counts.setdefault(one.status, {})
+            kinds[one.suggestion.kind] = kinds.get(one.suggestion.kind, 0) + 1
+        return ReviewSummary(self.base, self.model, counts, len(self.undecided))
 
 
 def read_review(root: Path) -> Review | None:

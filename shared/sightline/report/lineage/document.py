@@ -7,17 +7,24 @@ from datetime import datetime
 from typing import Any
 
 from sightline.config.difference import differences_from_recipe
+from sightline.data.suggestions.kept import ReviewSummary
 from sightline.database import Lineage, ModelLineage, PromotionLineage, RunChoice, RunRow, VersionLineage
 from sightline.strict_json import decode
 
 Document = dict[str, Any]
 
 
-def lineage_document(lineage: Lineage) -> Document:
-    """The whole lineage; times are UTC, ISO 8601."""
+def lineage_document(lineage: Lineage, reviews: Mapping[str, ReviewSummary] | None = None) -> Document:
+    """The whole lineage; times are UTC, ISO 8601.
+
+    Args:
+        lineage: The lineage.
+        reviews: Annotation tag -> what people made of the suggestions that led to it.
+    """
+    known = reviews or {}
     return {
         "asked": {"kind": lineage.asked.kind, "name": lineage.asked.name},
-        "annotations": [_version(version) for version in lineage.annotations],
+        "annotations": [_annotations(version, known) for version in lineage.annotations],
         "training_sets": [
             _version(version)
             | {
@@ -88,6 +95,12 @@ def run_configuration(run: RunRow) -> Document:
 def run_seconds(run: RunRow) -> float | None:
     """Duration of the run; None while it is running."""
     return None if run.finished_at is None else (run.finished_at - run.started_at).total_seconds()
+
+
+def _annotations(version: VersionLineage, reviews: Mapping[str, ReviewSummary]) -> Document:
+    review = reviews.get(version.row.record.tag)
+    made = {} if review is None else {"suggestions": {"for": review.base, "model": review.model, **review.counts}}
+    return _version(version) | made
 
 
 def _version(version: VersionLineage) -> Document:

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sightline.data.suggestions.kept import ReviewSummary
 from sightline.database import KIND_TITLES, Lineage, ModelLineage, PromotionLineage, RunRow, Scores, VersionLineage
 from sightline.report.lineage.document import run_seconds
 from sightline.report.lineage.wording import (
@@ -34,15 +35,18 @@ _BLOCKS = 3
 """Up to this many runs or models are shown in full; larger numbers are shown as a table."""
 
 
-def lineage_text(lineage: Lineage, width: int) -> Iterator[RenderableType]:
+def lineage_text(
+    lineage: Lineage, width: int, reviews: Mapping[str, ReviewSummary] | None = None
+) -> Iterator[RenderableType]:
     """Yield the parts to print.
 
     Args:
         lineage: The lineage to show.
         width: Width of the terminal in columns.
+        reviews: Annotation tag -> what people made of the suggestions that led to it.
     """
     yield Text(f"{KIND_TITLES[lineage.asked.kind]} {lineage.asked.name}", style="bold")
-    yield from _data(lineage)
+    yield from _data(lineage, reviews or {})
     yield from _runs(lineage, width)
     yield from models_text(lineage, width)
     if lineage.promotions:
@@ -50,10 +54,10 @@ def lineage_text(lineage: Lineage, width: int) -> Iterator[RenderableType]:
         yield promotions_table(lineage.promotions)
 
 
-def _data(lineage: Lineage) -> Iterator[RenderableType]:
+def _data(lineage: Lineage, reviews: Mapping[str, ReviewSummary]) -> Iterator[RenderableType]:
     yield heading("Data")
     for version in (*lineage.annotations, *lineage.training_sets):
-        yield _version(version)
+        yield _version(version, reviews.get(version.row.record.tag))
     known = {version.row.record.tag for version in (*lineage.annotations, *lineage.training_sets)}
     if lineage.asked.kind == "model":
         expected = {model.record.training_tag for model in lineage.models}
@@ -65,14 +69,16 @@ def _data(lineage: Lineage) -> Iterator[RenderableType]:
         yield facts([(tag, "not registered in this database")])
 
 
-def _version(version: VersionLineage) -> RenderableType:
+def _version(version: VersionLineage, review: ReviewSummary | None) -> RenderableType:
     record = version.row.record
+    reviewed = f"suggestions of model {short(review.model)} for {review.base}: {review.text}" if review else ""
     origin = f"made from {record.parent_tag}: " if record.parent_tag else ""
     return facts(
         [
             (record.tag, f"{origin}{images_text(version)}"),
             ("", f"commit {short(record.commit)}, digest {short(record.digest)}"),
             ("", f"registered {time_text(version.row.created_at)} UTC"),
+            *([("", reviewed)] if reviewed else []),
         ]
     )
 

@@ -86,7 +86,8 @@ def expected_errors(labels: npt.NDArray[np.intp], probabilities: Floats) -> npt.
     numbers = np.bincount(labels, minlength=count)[:, None]
     scaled = np.divide(joint * numbers, totals, out=np.zeros_like(joint), where=totals > 0)
     np.fill_diagonal(scaled, 0.0)
-    return np.rint(scaled).astype(np.int64)
+    expected: npt.NDArray[np.int64] = np.rint(scaled).astype(np.int64)
+    return expected
 
 
 def _multiple(results: LabelSetResults) -> Iterator[Suspect]:
