@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sightline.cli.model_compare import compare
 from sightline.cli.model_export import export
 from sightline.config.task_declarations import task_declaration
 from sightline.errors import DataError
@@ -30,9 +31,10 @@ SHOWN_LINES = 200
 
 @click.group("model")
 def command() -> None:
-    """Inspect, run and export models."""
+    """Inspect, run, compare and export models."""
 
 
+command.add_command(compare)
 command.add_command(export)
 
 

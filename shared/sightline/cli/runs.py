@@ -78,12 +78,16 @@ def show_command(*, url: str, run: str, as_json: bool) -> None:
 @command.command("compare")
 @click.argument("runs", metavar="A B [MORE...]", nargs=-1, required=True)
 @json_option
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page; runs both models on test."
+)
 @database_options
-def compare_command(*, url: str, runs: tuple[str, ...], as_json: bool) -> None:
+def compare_command(*, url: str, runs: tuple[str, ...], as_json: bool, page: Path | None) -> None:
     """Compare run B with run A: configuration, data, code, metrics, time.
 
     Of three or more runs, and of runs with different folds of a cross-validation (data.fold), mean and spread of the
-    metrics are shown.
+    metrics are shown.  With --html, the models of the two runs are compared on the same images: differences with
+    intervals, classes, and the images that only one of them predicts right.
     """
     from sightline.report.lineage.runs_comparison import compare_runs
     from sightline.report.lineage.runs_spread import is_cross_validation, spread_of_runs
@@ -96,14 +100,23 @@ def compare_command(*, url: str, runs: tuple[str, ...], as_json: bool) -> None:
     with closing(open_database(url, create=False)) as database:
         found = [_run(database, run) for run in runs]
     if len(found) > 2 or is_cross_validation(found):
+        if page is not None:
+            raise click.UsageError("--html compares two runs of the same fold; give two of them, or leave it out")
         spread = spread_of_runs(found)
         _print_json(spread.document()) if as_json else _show(spread_text(spread))
         return
     comparison = compare_runs(found[0], found[1])
+    if page is not None:
+        from sightline.cli.runs_compare_page import write_page
+
+        if reason := write_page(page, comparison):
+            click.echo(f"the models could not be run on the same images: {reason}", err=True)
     if as_json:
         _print_json(comparison.document())
     else:
         _show(comparison_text(comparison))
+        if page is not None:
+            click.echo(f"written: {page}")
 
 
 def _run(database: Database, name: str) -> Lineage:
