@@ -41,7 +41,7 @@ def test_every_number_is_in_both_files_exactly(tmp_path):
     assert float(found["metric", "", "box_AP"]["value"]) == 0.1 + 0.2
     assert [found["metric", "", "box_AP"][key] for key in ("low", "high")] == ["0.2", "0.4"]
     assert found["metric", "", "EIR"]["low"] == ""
-    assert found["classes", 'a, "b"\n', "instances"]["value"] == "4"
+    assert found["classes", 'a, "b"\n', "instances"]["value"] == "4.0"
     assert found["slices", "flag: night", "box_AP"]["count"] == "12"
     assert found["slices", "unknown", "box_AP"]["value"] == ""
     assert found["profile", "", "latency_p50_ms"]["value"] == "3.5"

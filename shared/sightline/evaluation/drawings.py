@@ -54,6 +54,12 @@ def plain_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "x"
 
 
+def annotation_file(root: Path, image: str) -> str:
+    """The labelme file beside an image, relative to the root; empty if there is none."""
+    beside = Path(image).with_suffix(".json")
+    return beside.as_posix() if (root / beside).is_file() else ""
+
+
 def save_drawing(picture: Image, path: Path) -> None:
     """Write a drawn image as JPEG."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +112,7 @@ def draw_split(
                     "truth": f"drawn/truth/{drawing}",
                     "prediction": f"{folder}/{drawing}",
                     "remark": measured[model].remark(listed["id"]).model_dump(),
+                    "annotation": annotation_file(root, listed["file_name"]),
                 }
             )
     return entries

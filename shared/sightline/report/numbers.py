@@ -20,8 +20,8 @@ _COLUMNS = ("model", "sha256", "split", "kind", "name", "metric", "value", "low"
 def write_numbers(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write ``metrics.json`` and ``metrics.csv`` beside ``summary.json``.
 
-    The CSV has one line for each number: the metrics of a model (``kind`` is ``metric``), the numbers of its tables such
-    as ``classes``, and the values with intervals such as ``slices``, where ``kind`` is the id of the page section and
+    Each number is one line of the CSV: the metrics of a model (``kind`` is ``metric``), the numbers of its tables such
+    as ``classes``, and values with intervals such as ``slices``; ``kind`` is then the id of the page section, and
     ``name`` the row.
 
     Args:

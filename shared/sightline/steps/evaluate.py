@@ -37,6 +37,7 @@ from sightline.registry.promotion import decision_holds, record_models
 from sightline.registry.results import EvaluateResult, ScoredModel, Selection, TrainResult
 from sightline.registry.selected_models import publish_model
 from sightline.registry.store import find_result, folder_key, publish_result
+from sightline.report.numbers import write_numbers
 from sightline.report.pages.evaluation_report import write_evaluation_report
 from sightline.report.pages.summary import SUMMARY
 from sightline.storage import Storage, open_storage
@@ -236,6 +237,7 @@ class _Evaluation:
             ),
         }
         write_atomically(files / "summary.json", json.dumps(summary, indent=1))
+        write_numbers(files, summary)
         write_evaluation_report(files / "report.html", files)
         return summary
 

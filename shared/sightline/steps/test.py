@@ -37,6 +37,7 @@ from sightline.pod import current_run_id
 from sightline.registry.champions import ChampionPointer
 from sightline.registry.results import EvaluateResult, TestedModel, TestResult
 from sightline.registry.store import find_result, folder_key, publish_result
+from sightline.report.numbers import write_numbers
 from sightline.report.pages.summary import SUMMARY
 from sightline.report.pages.test_report import write_test_report
 from sightline.storage import Storage, open_storage
@@ -160,6 +161,7 @@ class _Test:
                 notes.append(found.obstacle)
                 _log.warning("the champion is not tested: %s", found.obstacle)
         write_atomically(self._files / "summary.json", json.dumps(summary, indent=1))
+        write_numbers(self._files, summary)
         write_test_report(self._files / "report.html", self._files)
         result = TestResult(
             training_tag=self._tag,

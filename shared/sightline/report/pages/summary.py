@@ -80,7 +80,11 @@ class SelectionSummary(_Part):
 
 
 class DrawnImage(_Part):
-    """One drawn image; its paths are relative to the folder of ``summary.json``."""
+    """One drawn image; its paths are relative to the folder of ``summary.json``.
+
+    Attributes:
+        annotation: The labelme file of the image in the data repository; empty if there is none.
+    """
 
     image: str
     model: str = ""
@@ -88,6 +92,7 @@ class DrawnImage(_Part):
     prediction: str = ""
     texts: list[Text] = []
     remark: Remark | None = None
+    annotation: str = ""
 
     @property
     def mistakes(self) -> int:

@@ -15,7 +15,7 @@ document.addEventListener("click", function (event) {
   if (event.target.tagName === "IMG") { enlarge(event.target); }
 });
 function copy(button) {
-  const text = button.parentElement.querySelector("pre");
+  const text = button.parentElement.querySelector("pre, code");
   const range = document.createRange();
   range.selectNodeContents(text);
   getSelection().removeAllRanges();
