@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sightline.config.schema import Config
 from sightline.config.task_declarations import is_higher_better
-from sightline.errors import ConfigurationError, DataError
+from sightline.errors import ConfigurationError
 from sightline.evaluation.bootstrap import Resamples
 from sightline.evaluation.contenders import Contenders
 from sightline.evaluation.gate import Contest, pass_gate
@@ -123,14 +123,6 @@ class Decision:
             removed_classes=[] if part is None else list(part.removed),
             gate=gate,
         )
-
-    def _require_value(self, metric: str) -> None:
-        """Reject a metric of the recipe's own that failed for every candidate, with its reason."""
-        measured = [self.contenders.of(one.sha256).measured for one in self.train.candidates]
-        if not any(metric in one.metrics for one in measured):
-            for one in measured:
-                if metric in one.obstacles:
-                    raise DataError(f"cannot select a model by {metric}: {one.obstacles[metric]}")
 
     def _metrics(self, sha256: str) -> dict[str, float]:
         return self.contenders.of(sha256).measured.metrics
