@@ -90,7 +90,9 @@ def _by_hotcoco(
 
     truths = hotcoco.COCO({**truth})
     masks: list[Any] = [mask for one in detections for mask in one.masks or ()] if kind == "mask" else []
-    if kind == "keypoint" or max((one.image_id for one in detections), default=0) > _EXACT_FLOAT:
+    if kind == "keypoint":
+        found = truths.load_res(list(_keypoint_results(detections)))
+    elif max((one.image_id for one in detections), default=0) > _EXACT_FLOAT:
         found = truths.load_res(_as_annotations(detections, kind))
     else:
         found = truths.load_res(_as_rows(detections), segmentation=masks or None)
@@ -140,6 +142,15 @@ def _as_rows(detections: Sequence[Detections]) -> npt.NDArray[np.float64]:
         rows[:, 5] = np.concatenate([one.scores for one in detections])
         rows[:, 6] = np.concatenate([one.category_ids for one in detections])
     return rows
+
+
+def _keypoint_results(detections: Sequence[Detections]) -> Iterator[dict[str, Any]]:
+    """Detections as in a result file of COCO."""
+    for found in detections:
+        assert isinstance(found, KeypointDetections)  # noqa: S101  (as documented)
+        points = found.keypoints.astype(np.float64).reshape(len(found), 3 * found.keypoints.shape[1]).tolist()
+        for keypoints, score, category in zip(points, found.scores.tolist(), found.category_ids.tolist(), strict=True):
+            yield {"image_id": found.image_id, "category_id": category, "keypoints": keypoints, "score": score}
 
 
 def _as_annotations(detections: Sequence[Detections], kind: Kind) -> list[dict[str, Any]]:
