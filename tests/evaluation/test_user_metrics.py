@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from sightline.config.decode import decode
 from sightline.config.digest import config_digest
 from sightline.config.metric_choice import check_select_by
+from sightline.config.own_code import open_user_metrics, own_code_digests
 from sightline.config.task_declarations import is_higher_better
 from sightline.data.detections import Detections
 from sightline.errors import ConfigurationError
-from sightline.evaluation.user_metrics import measure_with_user_metrics, open_user_metrics
+from sightline.evaluation.user_metrics import measure_with_user_metrics
 from sightline.report.sections import TableSection
 from sightline.runs.configuration_checks import check_configuration
 from sightline.tasks.evaluators import open_evaluator
@@ -134,6 +136,7 @@ def own(tmp_path, monkeypatch):
     """Makes ``module:function`` of a function of a module that is importable."""
     (tmp_path / "own_metrics.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_metrics", raising=False)
     return lambda name: f"own_metrics:{name}"
 
 
@@ -266,6 +269,27 @@ def test_all_functions_that_cannot_be_imported_are_named(own):
     with raises(ConfigurationError, names[0]):
         check_configuration(config)
     check_configuration(config, elsewhere=True)
+
+
+def test_a_package_that_is_missing_in_a_small_image_is_no_fault(tmp_path, monkeypatch):
+    code = "import package_of_large_images\n"
+    (tmp_path / "metrics_of_large_images.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    names = "evaluate.metrics=[metrics_of_large_images:recall]", "reading=metrics_of_large_images:Reader"
+
+    check_configuration(configuration(*names))
+
+    with raises(ConfigurationError, "package_of_large_images"):
+        open_user_metrics(["metrics_of_large_images:recall"])
+
+
+def test_the_code_of_metrics_and_reader_has_a_digest(own):
+    names = f"evaluate.metrics=[{own('image_recall')}, {own('count_error')}]"
+    (digest,) = own_code_digests(configuration(names, f"reading={own('Reader')}"))
+
+    assert digest.startswith("own_metrics:")
+    assert own_code_digests(configuration()) == []
+    assert own_code_digests(configuration("evaluate.metrics=[no_such_module:recall]")) == []
 
 
 def test_a_recipe_may_select_by_its_own_metric(own):

@@ -18,53 +18,22 @@ import copy
 import logging
 import math
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from sightline.config.metric_choice import metric_of
+from sightline.config.own_code import UserMetric, open_user_metrics
 from sightline.data.formats.coco import CocoDocument
-from sightline.errors import ConfigurationError, DataError
+from sightline.errors import DataError
 from sightline.metrics.statistic import Ratio
-from sightline.names import load_own_code
 from sightline.report.sections import TableSection
 from sightline.tasks.evaluators import Evaluator, Measurement
 
 _log = logging.getLogger(__name__)
 
-_PLACE = "evaluate.metrics"
 _EXPECTED = "expected a number, or for each image id a pair of numbers (numerator, denominator)"
-
-UserMetric = Callable[[CocoDocument, Sequence[Any]], object]
-"""Takes one split and the predictions of a model for its images, with all scores."""
-
-
-def open_user_metrics(names: Sequence[str]) -> dict[str, UserMetric]:
-    """Import metrics.
-
-    Args:
-        names: ``module:function`` of each.
-
-    Returns:
-        Name of the metric -> function.
-
-    Raises:
-        ConfigurationError: With all functions that cannot be imported or called.
-    """
-    functions, faults = {}, []
-    for name in names:
-        try:
-            function = load_own_code(name, _PLACE)
-            if not callable(function):
-                raise ConfigurationError(f"{_PLACE}: {name} is {type(function).__name__}; expected a function")
-            functions[metric_of(name)] = function
-        except ConfigurationError as error:
-            faults.append(str(error))
-    if faults:
-        raise ConfigurationError("; ".join(faults))
-    return functions
 
 
 def measure_with_user_metrics(

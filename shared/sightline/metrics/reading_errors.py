@@ -75,7 +75,7 @@ def part_name(index: int, parts: Sequence[str]) -> str:
 def align(true: str, read: str) -> list[tuple[str, str]]:
     """The pairs of characters of two texts with the fewest differences (Levenshtein, 1966).
 
-    Of several such alignments, one with few missing and extra characters is returned.
+    From the end on, a changed character is preferred to a missing one, and a missing one to an extra one.
 
     Returns:
         True and read characters in their order; ``""`` as the read one is a missing character, as the true one an extra

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sightline.config.decode import refuse_faults
 from sightline.config.metric_choice import check_best_metric, check_gate, check_select_by
+from sightline.config.own_code import check_user_metrics, lacks_package
 from sightline.config.published_weights import is_address
 from sightline.config.schema import Config
 from sightline.config.task_declarations import check_of_task
@@ -37,7 +38,7 @@ def check_configuration(config: Config, *, elsewhere: bool = False) -> None:
     if not (elsewhere and is_own_code(config.reading)):
         checks.append(_reading)
     if not elsewhere:
-        checks += [_user_metrics, _weights_file, _storage, _database]
+        checks += [check_user_metrics, _weights_file, _storage, _database]
     faults = []
     for check in checks:
         try:
@@ -109,13 +110,11 @@ def _warmup(config: Config) -> None:
 def _reading(config: Config) -> None:
     from sightline.tasks.readers.registry import open_reader
 
-    open_reader(config.reading, config.data.classes)
-
-
-def _user_metrics(config: Config) -> None:
-    from sightline.evaluation.user_metrics import open_user_metrics
-
-    open_user_metrics(config.evaluate.metrics)
+    try:
+        open_reader(config.reading, config.data.classes)
+    except ConfigurationError as error:
+        if not (is_own_code(config.reading) and lacks_package(error, config.reading)):
+            raise
 
 
 def _storage(config: Config) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
 from sightline.config.metric_choice import check_gate, check_select_by
+from sightline.config.own_code import own_code_digests
 from sightline.config.schema import Config
 from sightline.config.task_declarations import headline_metrics, task_declaration
 from sightline.data.label_schema import keypoint_schema
@@ -80,7 +81,12 @@ def decide(config: Config, code: str, train: TrainResult, *, device: str = "") -
     device = device or config.train.device
     storage = open_storage(config.storage.uri)
     key = step_key(
-        "evaluate", config, train.training_commit, *(candidate.sha256 for candidate in train.candidates), code
+        "evaluate",
+        config,
+        train.training_commit,
+        *(candidate.sha256 for candidate in train.candidates),
+        code,
+        *own_code_digests(config),
     )
     folder = Path(config.work.dir) / "evaluate" / key
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.config.digest import config_digest, step_key
+from sightline.config.own_code import own_code_digests
 from sightline.config.schema import Config
 from sightline.config.task_declarations import known_metrics, task_declaration
 from sightline.data.label_schema import keypoint_schema
@@ -92,7 +93,9 @@ def run(config: Config, code: str, evaluate: EvaluateResult) -> TestResult:
     unlabelled = UnlabelledImages(config.test.images)
     models = subjects(evaluate)
     tag = evaluate.training_tag
-    key = step_key("test", config, tag, *(model.sha256 for model in models), unlabelled.digest, code)
+    key = step_key(
+        "test", config, tag, *(model.sha256 for model in models), unlabelled.digest, code, *own_code_digests(config)
+    )
     folder = Path(config.work.dir) / "test" / key
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, TestResult, tag, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 
 import pytest
@@ -37,6 +38,7 @@ def own_site(site, tmp_path, monkeypatch):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "metrics_of_site.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path / "own")
+    monkeypatch.delitem(sys.modules, "metrics_of_site", raising=False)
     names = ", ".join(f"metrics_of_site:{name}" for name in ("object_recall", "missing_error", "broken"))
     site.settings = [f"evaluate.metrics=[{names}]"]
     return site
@@ -87,3 +89,18 @@ def test_a_better_model_replaces_the_champion_by_an_error(own_site):
 def test_selecting_by_a_metric_that_fails_names_it(own_site):
     with raises(DataError, "broken", "ValueError: no pixels", "evaluate.select_by"):
         promote.run(own_site.config("evaluate.select_by=[broken]"), "code", own_site.trained(own_site.model(50)))
+
+
+@pytest.mark.usefixtures("oracle")
+def test_a_change_of_the_code_is_measured_again(own_site, tmp_path, monkeypatch):
+    config, train = own_site.config("evaluate.select_by=[object_recall]"), own_site.trained(own_site.model(50))
+    first = promote.run(config, "code", train)
+    assert promote.run(config, "code", train).files == first.files
+
+    changed = MODULE.replace("(min(found.get(image, 0), count), count)", "(count, count)")
+    (tmp_path / "own" / "metrics_of_site.py").write_text(changed)
+    monkeypatch.delitem(sys.modules, "metrics_of_site")
+    second = promote.run(config, "code", train)
+
+    assert second.files != first.files
+    assert second.models[0].metrics["object_recall"] == 1.0 > first.models[0].metrics["object_recall"]
