@@ -104,9 +104,13 @@ class PromotionLineage:
         sequence: Number of the change, ascending for this dataset, task and metric.
         model_sha256: The new champion.
         previous_sha256: The champion before; None if there was none.
-        value: Its value, 0 to 1.
+        value: Its value, 0 to 1; None if it was promoted by hand and never measured.
         previous_value: The former champion's value on the same split; None if there was none.
         run_id: The run that decided; empty if it was decided outside a run.
+        action: See :class:`~sightline.database.records.PromotionRecord`.
+        actor: The run, or ``user@host``; empty if unknown.
+        reason: Why it was promoted.
+        evidence: URI of the evaluation with the compared values; empty if there is none.
         promoted_at: UTC.
         replaced_by: The next champion; None if this one is still the champion.
         replaced_at: UTC.
@@ -118,9 +122,13 @@ class PromotionLineage:
     sequence: int
     model_sha256: str
     previous_sha256: str | None
-    value: float
+    value: float | None
     previous_value: float | None
     run_id: str
+    action: str
+    actor: str
+    reason: str
+    evidence: str
     promoted_at: datetime
     replaced_by: str | None
     replaced_at: datetime | None

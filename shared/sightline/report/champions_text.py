@@ -11,12 +11,9 @@ from rich.text import Text
 
 from sightline.registry.champion_history import ChampionHistory
 from sightline.registry.champions import RESET, UNCOMPARED, ChampionPointer
-from sightline.report.lineage.wording import short, time_text
+from sightline.report.lineage.wording import UNKNOWN, short, time_text
 from sightline.report.terminal import facts, heading, table
 from sightline.report.wording import NOTHING, metric_text
-
-UNKNOWN = "unknown"
-"""The actor of promotions by earlier releases, and of edited pointers."""
 
 _STYLES = {UNCOMPARED: "yellow", RESET: "yellow"}
 

@@ -13,6 +13,7 @@ from sightline.report.lineage.graph import lineage_graph, stack
 from sightline.report.lineage.wording import (
     changes_text,
     metric_order,
+    promoter_text,
     roles_text,
     short,
     shown_metrics,
@@ -47,6 +48,7 @@ def write_lineage_page(path: Path, lineage: Lineage) -> None:
         metrics=shown_metrics(lineage.models, 4),
         short=short,
         time=time_text,
+        promoter=promoter_text,
     )
 
 

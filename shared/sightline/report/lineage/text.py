@@ -19,6 +19,7 @@ from sightline.report.lineage.document import run_seconds
 from sightline.report.lineage.wording import (
     images_text,
     metric_order,
+    promoter_text,
     roles_text,
     short,
     shown_metrics,
@@ -227,7 +228,7 @@ def models_table(lineage: Lineage, width: int) -> RenderableType:
 def promotions_table(promotions: Sequence[PromotionLineage]) -> RenderableType:
     """One line per change of champion, the newest first."""
     several = len({one.dataset for one in promotions}) > 1
-    lines = table("by", "champion", "value>", "since, UTC", "instead of", "until, UTC")
+    lines = table("by", "champion", "value>", "since, UTC", "promoted", "instead of", "until, UTC")
     for one in promotions:
         before = f"{short(one.previous_sha256)} ({metric_text(one.previous_value)})" if one.previous_sha256 else NOTHING
         until = f"{time_text(one.replaced_at)} ({short(one.replaced_by)})" if one.replaced_by else "now"
@@ -236,6 +237,7 @@ def promotions_table(promotions: Sequence[PromotionLineage]) -> RenderableType:
             Text(short(one.model_sha256)),
             metric_text(one.value),
             time_text(one.promoted_at),
+            Text(promoter_text(one.action, one.actor)),
             Text(before),
             Text(until, style="" if one.replaced_by else "green"),
         )

@@ -12,6 +12,9 @@ from sightline.database import ModelLineage, ModelUse, PromotionLineage, RunRow,
 from sightline.report.lineage.document import run_configuration
 from sightline.report.wording import NOTHING, count_text
 
+UNKNOWN = "unknown"
+"""How, or by whom, a champion was promoted by an earlier release."""
+
 _SHOWN_DIGITS = 12
 
 
@@ -60,6 +63,16 @@ def standing_text(sha256: str, promotions: Iterable[PromotionLineage]) -> str:
     now, before = standing(sha256, promotions)
     parts = [f"champion by {', '.join(now)}"] if now else []
     return "; ".join([*parts, *([f"was champion by {', '.join(before)}"] if before else [])])
+
+
+def promoter_text(action: str, actor: str) -> str:
+    """Such as ``rollback by alice@host``; ``unknown`` for promotions by earlier releases.
+
+    Example:
+        >>> promoter_text("gate", "20261121-0908"), promoter_text("", "")
+        ('gate by 20261121-0908', 'unknown')
+    """
+    return f"{action or UNKNOWN} by {actor or UNKNOWN}" if action or actor else UNKNOWN
 
 
 def changes_text(run: RunRow) -> list[str]:
