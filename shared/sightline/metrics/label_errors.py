@@ -1,8 +1,9 @@
 """Suspected label errors of detectors: confident predictions that contradict the truth.
 
-The idea is that of confident learning (Northcutt et al., 2021, arXiv 1911.00068): a prediction counts as confident from
-the mean score on that the model gives to right predictions of the class, so that a class that the model is generally
-unsure of is not judged by the same number as an easy one.
+The idea is that of confident learning (Northcutt et al., 2021, arXiv 1911.00068): whether a prediction is confident is
+judged by the scores of right predictions of the class, so that a class that the model is generally unsure of is not
+judged by the same number as an easy one.  Confident learning takes their mean; here it is their lower quartile, because
+one image with two wrong labels of three must not hide both, and because suggestions are ranked anyway.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _LOOSER = 0.15
 
 _LOWEST_SCORE = 0.05
 _DEFAULT_CONFIDENCE = 0.5
+_QUARTILE = 25
 _CONFIDENCES = (0.3, 0.95)
 """Limits of the score from which on detections of a class are confident."""
 
@@ -191,7 +193,9 @@ class _Usual:
                 scores[id_].append(score)
                 overlaps[id_].append((score, scene.overlaps[rank]))
         low, high = _CONFIDENCES
-        confidences = {id_: min(max(float(np.mean(values)), low), high) for id_, values in scores.items()}
+        confidences = {
+            id_: min(max(float(np.percentile(values, _QUARTILE)), low), high) for id_, values in scores.items()
+        }
         ious = {
             id_: float(np.median([iou for score, iou in pairs if score >= confidences[id_]] or [MATCH_IOU]))
             for id_, pairs in overlaps.items()
