@@ -50,11 +50,11 @@ def outcome(site: Site) -> dict:
     with closing(open_database(site.config().database.url)) as database:
         rows = [database.champion("plates", metric).record for metric in ("mask_AP", "EIR")]
     document = {
-        "evaluate": asdict(replace(chosen, seconds=0.0)),
+        "evaluate": asdict(replace(chosen, seconds=0.0, models=[replace(one, profile=None) for one in chosen.models])),
         "test": [asdict(replace(model, images_per_second=0.0)) for model in tested.models],
         "champions": [site.champion(metric) | {"promoted_at": ""} for metric in ("mask_AP", "EIR")],
         "rows": [asdict(row) for row in rows],
-        "summary": site.summary(chosen.files),
+        "summary": without_speed(site.summary(chosen.files)),
         "files": sorted(
             {
                 CONTENTS.sub("", path.relative_to(site.folder / "bucket").as_posix())
@@ -64,6 +64,10 @@ def outcome(site: Site) -> dict:
         ),
     }
     return json.loads(CONTENTS.sub("", json.dumps(document)).replace(str(site.folder), "SITE"))
+
+
+def without_speed(summary: dict) -> dict:
+    return summary | {"models": {name: one | {"profile": None} for name, one in summary["models"].items()}}
 
 
 def killed_at(moment: str, site: Site) -> int:
