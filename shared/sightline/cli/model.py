@@ -11,7 +11,6 @@ import click
 
 from sightline.cli.model_compare import compare
 from sightline.cli.model_export import export
-from sightline.config.task_declarations import task_declaration
 from sightline.errors import DataError
 from sightline.logs import Progress
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 50_000_000
 """The default of ``data.max_pixels``."""
-
-_SCORE = 0.5
-"""The default of ``--score``, for tasks whose predictions count from a score on."""
 
 SHOWN_LINES = 200
 """Maximum number of images with a line of their own; for more images, only a progress bar is shown."""
@@ -74,7 +70,7 @@ def show(*, model: str, as_json: bool) -> None:
 @click.option(
     "--score",
     type=click.FloatRange(0, 1),
-    help="Minimum score of a prediction.  [default: 0.5, or 0 for classifiers]",
+    help="Minimum score of a prediction.  [default: that of its class in the model file, else 0.5]",
 )
 @click.option(
     "--max-pixels",
@@ -132,15 +128,14 @@ def predict(
         [file for image in wanted for file in (image.drawing, image.document)], [image.path for image in wanted]
     )
 
-    from sightline.prediction.batch import landmarks_of, predict_images
+    from sightline.prediction.batch import landmarks_of, predict_images, shown_from
     from sightline.prediction.models import load_predictor
 
     predictor = load_predictor(model, device)
     drawing = landmarks_of(predictor, mode or "gray") if draw == "landmarks" else None
-    if score is None:
-        score = task_declaration(predictor.card.task).shown_from(_SCORE)
+    lowest = shown_from(predictor.card) if score is None else score
     broken = []
-    predictions = predict_images(predictor, wanted, folder, score=score, max_pixels=max_pixels, draw=drawing)
+    predictions = predict_images(predictor, wanted, folder, score=lowest, max_pixels=max_pixels, draw=drawing)
     with Progress("predict", total=len(wanted), unit="images") as progress:
         for done in progress.track(predictions):
             if done.fault is not None:

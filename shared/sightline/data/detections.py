@@ -41,8 +41,15 @@ class Detections:
         boxes[:, 2:] -= boxes[:, :2]
         return boxes
 
-    def above(self, score_threshold: float) -> Self:
-        """The detections with ``score >= score_threshold`` (0 to 1)."""
+    def above(self, score_threshold: float | Mapping[int, float]) -> Self:
+        """The detections with ``score >= score_threshold``.
+
+        Args:
+            score_threshold: 0 to 1; or the threshold of each category id.
+        """
+        if isinstance(score_threshold, Mapping):
+            lowest = np.array([score_threshold[id_] for id_ in self.category_ids.tolist()], np.float64)
+            return self.chosen(np.flatnonzero(self.scores >= lowest))
         return self.chosen(np.flatnonzero(self.scores >= score_threshold))
 
     def of_classes(self, ids: Mapping[int, int]) -> Self:

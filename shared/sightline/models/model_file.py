@@ -54,7 +54,7 @@ class ModelCard:
         weights: Where its initial weights came from; empty if they were random, or in files of earlier releases.
         weights_sha256: SHA-256 of the file with its initial weights.
         thresholds: Operating thresholds, chosen on the val split: the score from which on a class applies to an image,
-            by class; empty if the task chooses none, and in files of earlier releases.
+            or detections of it count, by class; empty in files of earlier releases.
     """
 
     task: str

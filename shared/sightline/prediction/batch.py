@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from PIL.Image import Image
 
+from sightline.config.task_declarations import task_declaration
 from sightline.data.images import UnreadableImageError, read_image
 from sightline.data.label_schema import schema_of
 from sightline.data.output_folder import OutputFolder
 from sightline.errors import ModelFileError
+from sightline.models.model_file import ModelCard
 from sightline.prediction.document import evaluator_of
 from sightline.prediction.inputs import InputImage
 from sightline.report.drawing.landmarks import LandmarkMode, draw_landmarks
 from sightline.tasks.base import Predictor
+
+DEFAULT_SCORE = 0.5
+"""Lowest score of the predictions of a class without a chosen threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,28 @@ def landmarks_of(predictor: Predictor, mode: LandmarkMode) -> Drawing:
     return lambda image, prediction: draw_landmarks(image, prediction.keypoints[..., :2], schema, mode)
 
 
+def shown_from(card: ModelCard) -> float | dict[int, float]:
+    """The lowest score of the predictions to show, as the model file says.
+
+    Args:
+        card: The card of the model.
+
+    Returns:
+        The threshold of each category id: the one that was chosen on the val split, or else :data:`DEFAULT_SCORE`; 0 if
+        no score decides which predictions of the task count.
+    """
+    if not task_declaration(card.task).scored:
+        return 0.0
+    names = zip(card.category_ids, card.classes, strict=True)
+    return {id_: card.thresholds.get(name, DEFAULT_SCORE) for id_, name in names}
+
+
 def predict_images(
     predictor: Predictor,
     images: Sequence[InputImage],
     out: OutputFolder,
     *,
-    score: float,
+    score: float | Mapping[int, float],
     max_pixels: int,
     draw: Drawing | None = None,
 ) -> Iterator[Predicted]:
@@ -70,7 +91,7 @@ def predict_images(
         predictor: The model.
         images: From :func:`sightline.prediction.inputs.find_images`.
         out: The output folder; the files must not exist yet (:meth:`OutputFolder.require_free`).
-        score: Lowest score to keep, 0 to 1.
+        score: Lowest score to keep, 0 to 1; or that of each category id.
         max_pixels: Images with more pixels are treated as unreadable.
         draw: Draws the prediction; None: as the task does.
 

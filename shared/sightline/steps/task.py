@@ -182,7 +182,8 @@ def run_evaluate(config: str, code_rev: str, train_result: str, html: str) -> Fi
         dataset = DatasetTag.parse(result.training_tag).dataset
         promoted = "no" if is_carried_out(config, dataset, storage, result) else "yes"
         selected = described.selected(config, result)
-        return replace(_finished(storage, entry, result, _best_metrics(result), selected), promoted=promoted)
+        numbers = _best_metrics(result) | _gate_numbers(result)
+        return replace(_finished(storage, entry, result, numbers, selected), promoted=promoted)
 
     return _task("evaluate", config, code_rev, step)
 
@@ -191,6 +192,20 @@ def _best_metrics(result: EvaluateResult) -> dict[str, float]:
     """The metrics of the run's own best candidate by the first selection metric."""
     best = result.selections[0].candidate_sha256
     return next((model.metrics for model in result.models if model.sha256 == best), result.models[0].metrics)
+
+
+def _gate_numbers(result: EvaluateResult) -> dict[str, float]:
+    """What the gate found by the first selection metric; empty without a comparison with a champion."""
+    gate = result.selections[0].gate
+    if gate is None:
+        return {}
+    numbers = {
+        "gate_difference": gate.difference,
+        "gate_low": gate.low,
+        "gate_high": gate.high,
+        "gate_probability": gate.probability,
+    }
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def run_promote(config: str, code_rev: str, train_result: str) -> Finished:

@@ -39,8 +39,13 @@ class Prediction(Protocol):
 
     image_id: int
 
-    def above(self, score_threshold: float) -> Self:
-        """The parts of the prediction with a score of at least the threshold, 0 to 1."""
+    def above(self, score_threshold: float | Mapping[int, float]) -> Self:
+        """The parts of the prediction with a score of at least the threshold.
+
+        Args:
+            score_threshold: 0 to 1; or, for a task whose predictions count from a score on, the threshold of each
+                category id.
+        """
         ...
 
     def of_classes(self, ids: Mapping[int, int]) -> Self:

@@ -17,6 +17,7 @@ from sightline.metrics.matches import Matches, average_precision_statistics, mat
 from sightline.report.detector_sections import detector_note, detector_sections
 from sightline.report.sections import object_remark
 from sightline.tasks.detection.reading_measurement import measure_readings
+from sightline.tasks.detection.score_sections import score_sections
 from sightline.tasks.evaluators import Measurement
 from sightline.tasks.readers.checked import CheckedReader
 
@@ -76,7 +77,10 @@ def measure_detections(
     noun = "structure" if reader is None else reader.noun
     return Measurement(
         metrics,
-        detector_sections(values, list(coco.instances), note=note, score_threshold=score_threshold, noun=noun),
+        [
+            *detector_sections(values, list(coco.instances), note=note, score_threshold=score_threshold, noun=noun),
+            *(score_sections(matches[overlaps[0]]) if coco.values else []),
+        ],
         {image_id: object_remark(**asdict(mistakes)) for image_id, mistakes in confusion.mistakes.items()},
         note,
         {**statistics, **divided.statistics, **readings.statistics},

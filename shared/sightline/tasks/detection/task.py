@@ -18,6 +18,7 @@ from sightline.data.loading.dataset import Sample
 from sightline.errors import StepError
 from sightline.metrics.coco import Overlap, evaluate_coco
 from sightline.metrics.exact_match import evaluate_exact_match
+from sightline.metrics.matches import match_detections
 from sightline.models.backbone_names import PYRAMID_STRIDES
 from sightline.models.model_file import ModelCard
 from sightline.models.preprocessing import as_tensor
@@ -26,6 +27,7 @@ from sightline.tasks.base import Task
 from sightline.tasks.detection.anchors import fit_anchors
 from sightline.tasks.detection.predictor import DetectionPredictor
 from sightline.tasks.detection.sampling import sampling_seeds
+from sightline.tasks.detection.thresholds import operating_points
 from sightline.tasks.readers.registry import checked_reader
 
 _log = logging.getLogger(__name__)
@@ -125,3 +127,8 @@ class DetectionTask(Task):
             except StepError as error:
                 _log.warning("this validation has no metric of the reading: %s", error)
         return values
+
+    def thresholds(self, truth: CocoDocument, predictions: Sequence[Detections]) -> dict[str, float]:
+        """The thresholds with the highest F1 of each class, for boxes at IoU 0.5."""
+        matches = match_detections(truth, predictions, "box")
+        return {name: point.threshold for name, point in operating_points(matches).items()}

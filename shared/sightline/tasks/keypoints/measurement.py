@@ -16,6 +16,7 @@ from sightline.metrics.matches import average_precision_statistics, match_detect
 from sightline.plural import counted
 from sightline.report.keypoint_sections import NOTE, keypoint_sections, sigma_note
 from sightline.report.sections import Remark
+from sightline.tasks.detection.score_sections import score_sections
 from sightline.tasks.evaluators import Measurement
 
 _CLASS_METRICS = ("keypoint_AP", "keypoint_AP50", "keypoint_AP75")
@@ -65,7 +66,7 @@ def measure_keypoints(
     sure_pairs = best_pairs(truth, sure, match_detections(truth, sure, "keypoint", schema.sigmas))
     return Measurement(
         scores.values | ({} if boxes is None else boxes.values),
-        keypoint_sections(values),
+        [*keypoint_sections(values), *(section for one in matches[:1] for section in score_sections(one))],
         _remarks(truth, sure_pairs, sure),
         note,
         statistics,

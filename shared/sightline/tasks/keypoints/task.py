@@ -18,10 +18,12 @@ from sightline.data.loading.dataset import Sample
 from sightline.errors import DataError
 from sightline.metrics.coco import evaluate_coco
 from sightline.metrics.keypoints import evaluate_keypoints, require_keypoints
+from sightline.metrics.matches import match_detections
 from sightline.models.model_file import ModelCard
 from sightline.plural import counted
 from sightline.tasks.base import Predictor
 from sightline.tasks.detection.task import DetectionTask
+from sightline.tasks.detection.thresholds import operating_points
 from sightline.tasks.keypoints.heatmap_network import KeypointMaps
 from sightline.tasks.keypoints.network import build_detector
 from sightline.tasks.keypoints.predictors import predictor_of
@@ -72,6 +74,13 @@ class KeypointsOfObjects(DetectionTask):
         if not any(found.boxes_given for found in predictions):
             values |= evaluate_coco(truth, predictions, ("box",)).values
         return values
+
+    def thresholds(  # type: ignore[override]
+        self, truth: CocoDocument, predictions: Sequence[KeypointDetections]
+    ) -> dict[str, float]:
+        """The thresholds with the highest F1 of each class, for keypoints at OKS 0.5."""
+        matches = match_detections(truth, predictions, "keypoint", require_keypoints(truth).sigmas)
+        return {name: point.threshold for name, point in operating_points(matches).items()}
 
 
 def _settings_of(schema: KeypointSchema, truth: CocoDocument) -> Keypoints:
