@@ -35,6 +35,7 @@ class Plan:
     huge_ids: bool = False
     overflow: bool = False  # more detections of a class than count
     empty_masks: bool = False
+    degenerate: bool = False  # boxes without extent or turned around, areas of 0 and beyond all ranges
     lost_class: bool = False  # one class has no truth, another no detections
     keypoints: int = 4
     unlabelled: float = 0.15
@@ -52,6 +53,7 @@ PLANS = {
     "huge unsorted ids": Plan(huge_ids=True, ties=True),
     "overflow": Plan(images=3, overflow=True, ties=True),
     "empty masks": Plan(empty_masks=True),
+    "degenerate": Plan(degenerate=True, crowds=0.1),
     "class missing": Plan(lost_class=True),
     "many classes": Plan(classes=12, objects=4),
     "one keypoint": Plan(keypoints=1, unlabelled=0.3),
@@ -114,7 +116,9 @@ def objects(rng: np.random.Generator, plan: Plan, classes: list[int], width: int
         "id": 0,
         "category_id": int(rng.choice(classes)),
         "bbox": [*corner.tolist(), *sides.tolist()],
-        "area": float(coco_mask.area(encoded)),
+        "area": float(rng.choice([0.0, 1e-9, 1024.0, 9216.0, 2e10]))
+        if plan.degenerate
+        else float(coco_mask.area(encoded)),
         "segmentation": encoded if crowd or rng.random() < 0.3 else [outline],
         "iscrowd": crowd,
         "keypoints": np.column_stack([points * (visible > 0)[:, None], visible]).ravel().tolist(),
@@ -145,6 +149,8 @@ def detections(
     boxes = np.array([row[1] for row in rows], float).reshape(-1, 4)[order]
     boxes[:, 2:] = np.maximum(boxes[:, 2:], 0.5)
     masks = [encoding(ellipse(box[:2], box[2:]), height, width) for box in boxes]
+    if plan.degenerate:
+        boxes[:, 2:] *= rng.choice([-1.0, 0.0, 1.0, 1e6], (len(boxes), 2), p=[0.1, 0.1, 0.7, 0.1])
     if plan.empty_masks:
         empty = as_text(coco_mask.encode(np.zeros((height, width), np.uint8, order="F")))
         masks = [empty if rng.random() < 0.3 else mask for mask in masks]

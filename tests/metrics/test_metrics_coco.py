@@ -165,6 +165,7 @@ def test_refuses_truth_that_would_be_scored_wrongly(make_truth, changes, message
         ({"scores": np.array([1.5], np.float32)}, "scores"),
         ({"boxes_xyxy": np.array([[0, 0, np.inf, 5]], np.float32)}, "boxes"),
         ({"masks": []}, "masks"),
+        ({"masks": [{"size": [100, 200], "counts": "PVo30"}]}, "[100, 200]"),  # pycocotools: AP 0
     ],
 )
 def test_refuses_detections_that_do_not_belong(make_truth, make_found, changes, message):

@@ -139,9 +139,10 @@ def check_detections(truth: CocoDocument, detections: Sequence[Detections], *, m
 
     Raises:
         DataError: An image is duplicate or unknown, a class is unknown, boxes are not finite, scores are outside 0 to
-            1, the numbers of boxes, scores, classes and masks differ, or required masks are missing.
+            1, the numbers of boxes, scores, classes and masks differ, or required masks are missing or do not have the
+            size of their image.
     """
-    images = {image["id"] for image in truth["images"]}
+    images = {image["id"]: [image["height"], image["width"]] for image in truth["images"]}
     categories = sorted(category["id"] for category in truth["categories"])
     _check_ids("image ids of the detections", (found.image_id for found in detections))
     for found in detections:
@@ -159,6 +160,12 @@ def check_detections(truth: CocoDocument, detections: Sequence[Detections], *, m
             raise DataError(f"{where} have boxes that are not finite; the model is broken, train it again")
         if masks and found.masks is None:
             raise DataError(f"{where} have no masks, which this metric needs; measure only boxes")
+        sizes = [mask["size"] for mask in found.masks or () if masks and mask["size"] != images[found.image_id]]
+        if sizes:
+            raise DataError(
+                f"{where} have masks of size {sizes[0]}; expected {images[found.image_id]}, the height and width of "
+                "the image; run the model on the images of this split"
+            )
         counts = {len(found.scores), len(found.boxes_xyxy), len(found.category_ids)}
         if len(counts if found.masks is None else counts | {len(found.masks)}) != 1:
             raise DataError(
