@@ -121,9 +121,8 @@ def _matched(found: Found, objects: TrueObjects, pairs: Pairs) -> npt.NDArray[np
     All classes and images are matched at the same time: in round n, the n-th best detection of every class and image,
     counting those that overlap with an object of their class.
     """
-    limits = np.minimum(THRESHOLDS, 1 - 1e-10)  # as in COCO's evaluation
     near = pairs.where(
-        (found.classes[pairs.detections] == objects.classes[pairs.objects]) & (pairs.overlaps >= limits[0])
+        (found.classes[pairs.detections] == objects.classes[pairs.objects]) & (pairs.overlaps >= THRESHOLDS[0])
     )
     rounds = _rounds(found, near.detections)
     # The objects of a detection by preference: not ignored, then the highest overlap, then the last one.
@@ -132,12 +131,12 @@ def _matched(found: Found, objects: TrueObjects, pairs: Pairs) -> npt.NDArray[np
     ))  # fmt: skip
     detections, chosen, overlaps = near.detections[order], near.objects[order], near.overlaps[order]
     ends = np.cumsum(np.bincount(rounds[detections])).tolist()
-    matched = np.full((len(limits), len(found.scores)), UNMATCHED, np.intp)
-    free = np.ones((len(limits), len(objects.images)), dtype=bool)
+    matched = np.full((len(THRESHOLDS), len(found.scores)), UNMATCHED, np.intp)
+    free = np.ones((len(THRESHOLDS), len(objects.images)), dtype=bool)
     first = 0
     for last in ends:
         part = slice(first, last)
-        possible = free[:, chosen[part]] & (overlaps[part] >= limits[:, None])
+        possible = free[:, chosen[part]] & (overlaps[part] >= THRESHOLDS[:, None])
         starts = np.flatnonzero(np.r_[True, np.diff(detections[part]) != 0])
         places = np.where(possible, np.arange(last - first), last - first)
         best = np.minimum.reduceat(places, starts, axis=1)
