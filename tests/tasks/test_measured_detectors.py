@@ -9,6 +9,7 @@ import pytest
 
 from sightline.config.task_declarations import task_declaration
 from sightline.data.label_schema import keypoint_schema
+from sightline.metrics.error_breakdown import FALSE_KINDS, MEANINGS
 from sightline.report.sections import TableSection
 from sightline.tasks.evaluators import open_evaluator
 from tests.metrics.generated_sets import PLANS, Plan, generated
@@ -71,12 +72,10 @@ def test_errors_are_a_table_with_an_explanation_of_each_kind(task, nouns):
 
     assert isinstance(table, TableSection)
     assert table.counts == nouns
-    kinds = [name.split(":")[0] for name in table.rows]
-    assert kinds[:5] == ["classification", "localization", "both", "duplicate", "background"]
-    assert kinds[5:] == ["missed", "false positives", "false negatives"]
-    rows = dict(zip(kinds, table.rows.values(), strict=True))
+    rows = {kind: table.rows[meaning] for kind, meaning in MEANINGS.items()}
+    assert len(rows) == len(table.rows) == len(FALSE_KINDS) + 3
     for noun in nouns:
-        assert sum(rows[kind][noun] for kind in kinds[:5]) == rows["false positives"][noun] > 0
+        assert sum(rows[kind][noun] for kind in FALSE_KINDS) == rows["false positives"][noun] > 0
         lost = [row[f"AP50 lost, {noun}"] for row in rows.values()]
         assert min(lost) >= 0
         assert max(lost) <= 1 - measurement.metrics[f"{noun.removesuffix('es').removesuffix('s')}_AP50"] + 1e-12
@@ -87,7 +86,7 @@ def test_recall_at_fixed_precision_is_told_for_all_classes_and_each():
     (table,) = (section for section in measurement.sections if section.id == "recall")
 
     assert list(table.rows) == ["all classes", *(category["name"] for category in truth["categories"])]
-    assert table.columns[0] == "recall at precision 0.9"
+    assert table.columns[0] == "recall at P90"
     for precision in (90, 95):
         value = measurement.metrics[f"mask_recall_at_P{precision}"]
-        assert table.rows["all classes"][f"recall at precision {precision / 100:g}"] == value
+        assert table.rows["all classes"][f"recall at P{precision}"] == value

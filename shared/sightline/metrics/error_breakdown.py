@@ -23,17 +23,17 @@ ErrorKind = Literal["classification", "localization", "both", "duplicate", "back
 FALSE_KINDS: tuple[ErrorKind, ...] = ("classification", "localization", "both", "duplicate", "background")
 """The kinds of wrong detections."""
 
-EXPLANATIONS: dict[str, str] = {
-    "classification": "right place, wrong class",
-    "localization": "right class, inexact place (IoU 0.1 to 0.5)",
-    "both": "wrong class and inexact place",
-    "duplicate": "an object that a detection with a higher score has found",
-    "background": "no object at this place (IoU below 0.1)",
-    "missed": "an object without a detection, not even a wrong one of the first two kinds",
-    "false positives": "all wrong detections together",
-    "false negatives": "all objects without a right detection together",
+MEANINGS: dict[str, str] = {
+    "localization": "right class, inexact place",
+    "classification": "wrong class, right place",
+    "both": "wrong class, inexact place",
+    "duplicate": "found twice",
+    "background": "nothing there",
+    "missed": "missed",
+    "false positives": "all wrong detections",
+    "false negatives": "all objects not found",
 }
-"""Kind or group of errors -> what it means, in the order of the table."""
+"""Kind or group of errors -> what it means in plain words."""
 
 NO_ERROR = -1
 

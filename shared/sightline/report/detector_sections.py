@@ -57,7 +57,7 @@ def detector_sections(
         values: JSON values, all optional: ``per_class`` (class -> ``instances`` and metrics),
             ``curves`` (``box``, ``mask`` -> class -> precision at recall 0, 0.01, ..., 1, at IoU 0.5), ``confidence``
             (``box``, ``mask`` -> precision, recall and F1 at score thresholds from 0 to 1), ``errors`` (``box``,
-            ``mask`` -> kind, what it means -> ``number`` and ``AP50 lost``), ``recall_at_precision`` (class -> column
+            ``mask`` -> what an error means -> ``number`` and ``AP50 lost``), ``recall_at_precision`` (class -> column
             -> value), ``confusion`` and ``readings``.
         classes: Class names in the order in which curves are shown; curves of other classes follow.
         note: From :func:`detector_note`.
@@ -147,8 +147,8 @@ def _errors(values: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Sec
             id="errors",
             title="Where it fails",
             link="Errors",
-            lead="What goes wrong, and how much AP at IoU 0.5 each kind of error costs: what the model would gain if "
-            "only these errors were fixed. The kinds are those of TIDE, over detections of all scores.",
+            lead="Errors at IoU 0.5, and how much AP50 the model would gain if only errors of this kind were fixed. A "
+            "place is inexact at IoU 0.1 to 0.5; below 0.1 nothing is there. The definitions are those of TIDE.",
             missing="No errors.",
             head="kind of error",
             counts=[_NUMBER[overlap] for overlap in values],
@@ -168,8 +168,8 @@ def _recall_at_precision(rows: dict[str, dict[str, float]]) -> list[Section]:
             id="recall",
             title="Recall at fixed precision",
             link="Recall",
-            lead="The share of the objects that is found if the score threshold is so high that at least this share of "
-            "the detections is right, at IoU 0.5, and that threshold.",
+            lead="The share of the objects that is found if the score threshold is so high that at least 90 % (P90) or "
+            "95 % (P95) of the detections are right, at IoU 0.5; and that threshold.",
             missing="No recall at fixed precision.",
             columns=sorted({name for row in rows.values() for name in row}, key=lambda name: (name.split()[-1], name)),
             rows=rows,

@@ -12,7 +12,7 @@ from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
 from sightline.metrics.confidence import confidence_curve, recall_at_precision
 from sightline.metrics.confusion import confusion_matrix
 from sightline.metrics.divided import DividedScores, evaluate_divided
-from sightline.metrics.error_breakdown import EXPLANATIONS, error_breakdown
+from sightline.metrics.error_breakdown import MEANINGS, error_breakdown
 from sightline.metrics.matches import Matches, average_precision_statistics, match_detections
 from sightline.report.detector_sections import detector_note, detector_sections
 from sightline.report.sections import object_remark
@@ -101,13 +101,13 @@ def _class_rows(coco: CocoScores, divided: Mapping[str, float]) -> dict[str, dic
 
 
 def _error_rows(matches: Matches) -> dict[str, dict[str, float]]:
-    """Kind of error and what it means -> number and AP lost; empty without truth."""
+    """What an error means -> number and AP lost; empty without truth."""
     errors = error_breakdown(matches)
     if errors is None:
         return {}
     return {
-        f"{name}: {explanation}": {"number": float(errors.counts[name]), "AP50 lost": errors.lost[name]}
-        for name, explanation in EXPLANATIONS.items()
+        meaning: {"number": float(errors.counts[name]), "AP50 lost": errors.lost[name]}
+        for name, meaning in MEANINGS.items()
     }
 
 
@@ -126,7 +126,7 @@ def _recall_rows(matches: Matches) -> dict[str, dict[str, float]]:
             at = recall_at_precision(matches, precision, place)
             if at is not None:
                 row = rows.setdefault(name, {})
-                row[f"recall at precision {precision:g}"] = at.recall
+                row[f"recall at P{precision * 100:g}"] = at.recall
                 if at.score_threshold is not None:
-                    row[f"score threshold for {precision:g}"] = at.score_threshold
+                    row[f"score at P{precision * 100:g}"] = at.score_threshold
     return rows
