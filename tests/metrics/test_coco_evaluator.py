@@ -9,7 +9,7 @@ import pytest
 
 from sightline.metrics.coco_evaluator import coco_arrays
 from sightline.metrics.matches import average_precision_statistics, match_detections
-from tests.metrics.generated_sets import PLANS, generated, reference, repeated
+from tests.metrics.generated_sets import PLANS, Plan, generated, reference, repeated
 
 SEEDS = range(7)
 KINDS = ("box", "mask", "keypoint")
@@ -20,17 +20,26 @@ KINDS = ("box", "mask", "keypoint")
 def test_arrays_and_matches_are_those_of_pycocotools(plan, kind):
     """7 seeds x 17 plans x 3 kinds: 357 sets."""
     for seed in SEEDS:
-        truth, found, sigmas = generated(seed, PLANS[plan], keypoints=kind == "keypoint")
-        before = copy.deepcopy(truth)
-        expected = reference(truth, found, kind, sigmas)
+        compare(*generated(seed, PLANS[plan], keypoints=kind == "keypoint"), kind)
 
-        for evaluator in ("hotcoco", "pycocotools"):
-            arrays = coco_arrays(truth, found, kind, sigmas, evaluator)
-            for name in ("precision", "recall", "scores"):
-                np.testing.assert_array_equal(getattr(arrays, name), expected.eval[name], f"{evaluator} {seed} {name}")
-        matches = match_detections(truth, found, kind, sigmas)
-        assert outcomes(matches, truth) == outcomes_of(expected), seed
-        assert truth == before
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_thousands_of_detections(kind):
+    plan = Plan(images=3, objects=60, classes=2, false=6000)
+    truth, found, sigmas = generated(1, plan, keypoints=kind == "keypoint")
+    assert sum(map(len, found)) > 3000
+    compare(truth, found, sigmas, kind)
+
+
+def compare(truth, found, sigmas, kind):
+    before = copy.deepcopy(truth)
+    expected = reference(truth, found, kind, sigmas)
+    for evaluator in ("hotcoco", "pycocotools"):
+        arrays = coco_arrays(truth, found, kind, sigmas, evaluator)
+        for name in ("precision", "recall", "scores"):
+            np.testing.assert_array_equal(getattr(arrays, name), expected.eval[name], f"{evaluator}: {name}")
+    assert outcomes(match_detections(truth, found, kind, sigmas), truth) == outcomes_of(expected)
+    assert truth == before
 
 
 def outcomes(matches, truth):
