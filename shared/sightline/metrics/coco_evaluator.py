@@ -10,14 +10,17 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from sightline.data.detections import Detections
-from sightline.data.formats.coco import CocoDocument
+from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
+
+if TYPE_CHECKING:
+    from hotcoco import COCO
 
 Kind = Literal["box", "mask", "keypoint"]
 """What is compared: IoU of boxes or masks, or object keypoint similarity (OKS)."""
@@ -37,7 +40,7 @@ MAX_DETECTIONS: dict[Kind, tuple[int, ...]] = {"box": (1, 10, 100), "mask": (1, 
 
 _IOU_TYPES = {"box": "bbox", "mask": "segm", "keypoint": "keypoints"}
 _EXACT_FLOAT = 2**53
-"""hotcoco takes the image ids of a table of detections as floats."""
+"""The largest id in tables, whose numbers are floats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,16 @@ def _by_hotcoco(
 ) -> CocoArrays:
     import hotcoco
 
-    truths = hotcoco.COCO({**truth})
+    ids = [one["id"] for part in (truth["images"], truth["categories"]) for one in part]
+    exact = max(ids, default=0) <= _EXACT_FLOAT
+    truths = _boxes_of_truth(truth) if kind == "box" and exact else hotcoco.COCO({**truth})
     masks: list[Any] = [mask for one in detections for mask in one.masks or ()] if kind == "mask" else []
     if kind == "keypoint":
         found = truths.load_res(list(_keypoint_results(detections)))
-    elif max((one.image_id for one in detections), default=0) > _EXACT_FLOAT:
-        found = truths.load_res(_as_annotations(detections, kind))
-    else:
+    elif exact:
         found = truths.load_res(_as_rows(detections), segmentation=masks or None)
+    else:
+        found = truths.load_res(_as_annotations(detections, kind))
     if masks:
         # hotcoco takes the areas of the boxes, which decide about the ranges of areas.
         found.update_anns(ids=np.arange(1, len(masks) + 1), area=hotcoco.mask.area(masks).astype(np.float64))
@@ -130,6 +135,32 @@ def _by_pycocotools(
         evaluation.evaluate()
         evaluation.accumulate()
     return CocoArrays(*(evaluation.eval[name] for name in ("precision", "recall", "scores")))
+
+
+def _boxes_of_truth(truth: CocoDocument) -> COCO:
+    """The truth without outlines, read as columns, which takes half the time of reading the document."""
+    import hotcoco
+
+    annotations = truth["annotations"]
+    numbers = np.fromiter(_box_numbers(annotations), np.float64, 8 * len(annotations)).reshape(-1, 8)
+    return hotcoco.COCO.from_arrays(
+        [dict(image) for image in truth["images"]],
+        [dict(category) for category in truth["categories"]],
+        numbers[:, 0].astype(np.int64),
+        numbers[:, 1].astype(np.int64),
+        numbers[:, 4:],
+        area=numbers[:, 2],
+        iscrowd=numbers[:, 3] > 0,
+    )
+
+
+def _box_numbers(annotations: Sequence[CocoAnnotation]) -> Iterator[float]:
+    for one in annotations:
+        yield one["image_id"]
+        yield one["category_id"]
+        yield one["area"]
+        yield one["iscrowd"]
+        yield from one["bbox"]
 
 
 def _as_rows(detections: Sequence[Detections]) -> npt.NDArray[np.float64]:
