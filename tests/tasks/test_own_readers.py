@@ -177,6 +177,16 @@ def test_a_reader_that_fails_is_named_and_costs_nothing_else(rows, attribute, ca
     assert name in caplog.text
 
 
+def test_predictions_are_described_without_a_reader_that_fails(rows, caplog):
+    _, found = image_of((1, 0.0), (2, 30.0))
+    evaluator = open_evaluator("object_detection", f"{rows}:Raises", NAMES)
+
+    described = [evaluator.describe(found, brief=True) for _ in range(3)]
+
+    assert [(len(one["detections"]), one["readings"]) for one in described] == [(2, [])] * 3
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+
+
 def test_errors_of_a_reader(rows):
     _, found = image_of((1, 0.0))
     arrays = found.boxes_xyxy, found.scores, found.category_ids

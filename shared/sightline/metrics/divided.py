@@ -36,7 +36,7 @@ replaces.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -56,6 +56,9 @@ IOU_THRESHOLD = 0.6
 
 NUM_WINDOWS = 3
 """Number of groups along each axis; :data:`~sightline.metrics.outlines.OUTLINE_POINTS` is a multiple of it."""
+
+_TOGETHER = 1 << 14
+"""Number of masks whose outlines are in memory together."""
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -127,15 +130,19 @@ def evaluate_divided(truth: CocoDocument, detections: Sequence[Detections]) -> D
     check_detections(truth, detections, masks=True)
     ranked = _Ranked.of(truth, sorted(detections, key=lambda found: found.image_id))
     by_box, by_outline = ranked.matched(_outlines_agree(truth, ranked))
-    instances = Counter(annotation["category_id"] for annotation in truth["annotations"])
+    columns = {image["id"]: column for column, image in enumerate(truth["images"])}
+    places = np.array([columns[annotation["image_id"]] for annotation in truth["annotations"]], np.intp)
+    categories = np.array([annotation["category_id"] for annotation in truth["annotations"]], np.int64)
+    of_detections = np.array([columns[image_id] for image_id in ranked.images.tolist()], np.intp)
     per_class, box_per_class, matches = {}, {}, {}
     for category in truth["categories"]:
-        id_, name = category["id"], category["name"]
-        if instances[id_]:
-            chosen = ranked.of_class(id_)
-            per_class[name] = average_precision(ranked.scores[chosen], by_outline[chosen], instances[id_])
-            box_per_class[name] = average_precision(ranked.scores[chosen], by_box[chosen], instances[id_])
-            matches[name] = _class_matches(truth, id_, ranked.images[chosen], by_outline[chosen])
+        name, true = category["name"], places[categories == category["id"]]
+        if len(true):
+            chosen = ranked.of_class(category["id"])
+            right, truths = by_outline[chosen], np.bincount(true, minlength=len(columns)).astype(np.float64)
+            per_class[name] = average_precision(ranked.scores[chosen], right, len(true))
+            box_per_class[name] = average_precision(ranked.scores[chosen], by_box[chosen], len(true))
+            matches[name] = ClassMatches(of_detections[chosen], right[None], np.zeros((1, len(right)), bool), truths)
     values = {"dv_mAP": float(np.mean(list(per_class.values())))} if per_class else {}
     return DividedScores(values, per_class, box_per_class, matches)
 
@@ -252,15 +259,6 @@ def _best(found: Detections) -> Indices:
     return order[places < MAX_DETECTIONS]
 
 
-def _class_matches(truth: CocoDocument, category_id: int, images: Indices, right: Bools) -> ClassMatches:
-    columns = {image["id"]: column for column, image in enumerate(truth["images"])}
-    truths = np.zeros(len(columns))
-    for annotation in truth["annotations"]:
-        truths[columns[annotation["image_id"]]] += annotation["category_id"] == category_id
-    places = np.array([columns[image_id] for image_id in images.tolist()], np.intp)
-    return ClassMatches(places, right[None], np.zeros((1, len(right)), bool), truths)
-
-
 def _outlines_agree(truth: CocoDocument, ranked: _Ranked) -> Bools:
     """For each pair of a detection and a candidate whether all six slices match; only their outlines are traced."""
     sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
@@ -287,6 +285,11 @@ def slice_boxes(masks: Sequence[RunLengthEncoding]) -> Floats:
         >>> slice_boxes(square)[0].round().astype(int).tolist()[:3]
         [[8, 8, 16, 42], [14, 8, 36, 42], [34, 8, 42, 42]]
     """
+    parts = [_slices_of(masks[first : first + _TOGETHER]) for first in range(0, len(masks), _TOGETHER)]
+    return np.concatenate([np.zeros((0, 2 * NUM_WINDOWS, 4)), *parts])
+
+
+def _slices_of(masks: Sequence[RunLengthEncoding]) -> Floats:
     points, distances = outlines(masks)
     half = np.maximum(distances, 1.0)[:, None, None] / 2
     # Rounded, so that straight edges are exactly straight in floating point as well.

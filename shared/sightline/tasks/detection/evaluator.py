@@ -50,6 +50,7 @@ class DetectionEvaluator:
         self._reading, self._names, self._overlaps = reading, names, overlaps
         self._reader = checked_reader(reading, list(names.values()))
         self._coco_evaluator: EvaluatorName = DEFAULT_EVALUATOR
+        self._reader_failed = False
 
     def for_classes(self, names: Sequence[str]) -> Self:
         """The evaluator for some of the classes; without a class that the reader requires, nothing is read."""
@@ -121,7 +122,9 @@ class DetectionEvaluator:
         try:
             return self._reader.read(prediction.boxes_xyxy, prediction.scores, prediction.category_ids)
         except SightlineError as error:
-            _log.warning("nothing was read: %s", error)
+            # Once: a reader that fails usually fails for every image.
+            _log.log(logging.DEBUG if self._reader_failed else logging.WARNING, "nothing was read: %s", error)
+            self._reader_failed = True
             return None
 
     def texts(self, description: Mapping[str, Any]) -> list[Text]:
