@@ -12,7 +12,7 @@ from sightline.data.formats.coco import RunLengthEncoding
 
 Integers = npt.NDArray[np.int64]
 
-_CONTINUES, _SIGN, _BITS = 0x20, 0x10, 5
+_CONTINUES, _VALUE, _SIGN, _BITS = 0x20, 0x1F, 0x10, 5
 """pycocotools writes numbers in groups of five bits, one per character, the lowest first."""
 
 
@@ -62,23 +62,26 @@ def column_runs(encodings: Sequence[RunLengthEncoding]) -> ColumnRuns:
 def _run_lengths(encodings: Sequence[RunLengthEncoding]) -> tuple[Integers, Integers]:
     """The lengths of all runs, and the mask of each: the inverse of ``rleToString`` of pycocotools."""
     texts = [_as_bytes(encoding["counts"]) for encoding in encodings]
-    characters = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64) - 48
+    characters = np.frombuffer(b"".join(texts), np.uint8) - np.uint8(ord("0"))
     ends = np.flatnonzero((characters & _CONTINUES) == 0)
-    starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)[: len(ends)]
-    digits = _counting(ends - starts + 1)
-    values = np.add.reduceat((characters & 0x1F) << (_BITS * digits), starts) if len(starts) else starts
-    negative = (characters[ends] & _SIGN) > 0
-    values[negative] -= 1 << (_BITS * (digits[ends] + 1))[negative]
-    masks = np.repeat(np.arange(len(texts)), [len(text) for text in texts])[starts]
-    return _summed(values, masks), masks
+    digits = np.diff(ends, prepend=-1)
+    values = np.zeros(len(ends), np.int64)
+    for place in range(int(digits.max(initial=0))):
+        longer = np.flatnonzero(digits > place)
+        groups = characters[ends[longer] - digits[longer] + 1 + place] & _VALUE
+        values[longer] += groups.astype(np.int64) << (_BITS * place)
+    negative = np.flatnonzero(characters[ends] & _SIGN)
+    values[negative] -= np.int64(1) << (_BITS * digits[negative])
+    numbers = np.searchsorted(ends, np.cumsum([len(text) for text in texts]))
+    masks = np.repeat(np.arange(len(texts)), np.diff(numbers, prepend=0))
+    return _summed(values, _places(masks)), masks
 
 
-def _summed(values: Integers, masks: Integers) -> Integers:
+def _summed(values: Integers, places: Integers) -> Integers:
     """Undo the differences: from the fourth run of a mask on, a number is the difference to the run two before."""
-    place = _places(masks)
     for parity in (0, 1):
-        chain = np.flatnonzero((place % 2 == parity) & (place > 0))
-        values[chain] = _sums_within(values[chain], _places(masks[chain]))
+        chain = np.flatnonzero((places % 2 == parity) & (places > 0))
+        values[chain] = _sums_within(values[chain], (places[chain] - 1) // 2)
     return values
 
 
