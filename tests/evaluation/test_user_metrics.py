@@ -265,8 +265,8 @@ def test_all_functions_that_cannot_be_imported_are_named(own):
     with raises(ConfigurationError, *names[:3]) as caught:
         open_user_metrics(names)
     assert "image_recall" not in str(caught.value)
-    config = configuration(f"evaluate.metrics=[{names[0]}]")
-    with raises(ConfigurationError, names[0]):
+    config = configuration(f"evaluate.metrics=[{names[0]}, {names[1]}]")
+    with raises(ConfigurationError, names[0], names[1]):
         check_configuration(config)
     check_configuration(config, elsewhere=True)
 

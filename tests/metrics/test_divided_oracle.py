@@ -269,6 +269,15 @@ def test_a_weight_counts_like_copies_of_an_image(labelled, times):
         assert statistic.values(weights)[0] == pytest.approx(value, abs=1e-12, nan_ok=True)
 
 
+@pytest.mark.parametrize(("first", "last", "value"), [(TRIANGLE, SQUARE, 51 / 101), (SQUARE, TRIANGLE, 0.0)])
+def test_of_two_true_objects_with_equal_iou_the_last_is_taken(first, last, value):
+    truths = [(1, first, (10, 10, 30, 30)), (1, last, (14, 10, 30, 30))]
+    truth, found = scene([truths], [[(1, 0.9, SQUARE, (12, 10, 30, 30))]])
+
+    assert evaluate_divided(truth, found).per_class == {"a": pytest.approx(value)}
+    assert oracle(truth, found) == {"a": pytest.approx(value)}
+
+
 def test_only_the_hundred_best_detections_of_a_class_count():
     box = (10, 10, 30, 30)
     wrong = [(1, 0.9 - number / 1000, TRIANGLE, (0, 0, 8, 8)) for number in range(100)]
