@@ -86,6 +86,19 @@ def test_a_better_model_replaces_the_champion_by_an_error(own_site):
 
 
 @pytest.mark.usefixtures("oracle")
+def test_the_gate_has_intervals_of_ratios_only(own_site):
+    first, better = own_site.model(20), own_site.model(90)
+    settings = ["evaluate.select_by=[object_recall, missing_error]", "evaluate.gate.floors={object_recall: 0.05}"]
+    promote.run(own_site.config(*settings), "code", own_site.trained(first))
+
+    recall, missing = promote.run(own_site.config(*settings), "code", own_site.trained(better)).selections
+
+    assert recall.gate.low <= recall.gate.difference <= recall.gate.high
+    assert recall.gate.difference == pytest.approx(recall.value - recall.previous_value)
+    assert missing.gate.low is None
+
+
+@pytest.mark.usefixtures("oracle")
 def test_selecting_by_a_metric_that_fails_names_it(own_site):
     with raises(DataError, "broken", "ValueError: no pixels", "evaluate.select_by"):
         promote.run(own_site.config("evaluate.select_by=[broken]"), "code", own_site.trained(own_site.model(50)))
