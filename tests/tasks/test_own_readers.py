@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import numpy as np
@@ -77,6 +78,37 @@ class ReturnsTexts(Columns):
 class NotFinite(Columns):
     def read(self, boxes_xyxy, scores, category_ids):
         return [Reading("row", ("a",), (float("nan"), 0.0), (1.0, 1.0), 1.0, True)]
+
+
+class NumbersOfNumPy(Columns):
+    def read(self, boxes_xyxy, scores, category_ids):
+        center = tuple(boxes_xyxy[0, :2])
+        return [Reading("row", ("a",), center, tuple(boxes_xyxy[0, 2:]), scores.min(), scores.min() > 0)]
+
+
+class RaisesOurError(Columns):
+    def read(self, boxes_xyxy, scores, category_ids):
+        raise ConfigurationError("no such row")
+
+
+class Leaves(Columns):
+    def read(self, boxes_xyxy, scores, category_ids):
+        raise SystemExit(2)
+
+
+class NoPlace(Columns):
+    def read(self, boxes_xyxy, scores, category_ids):
+        return [Reading("row", ("a",), None, (1.0, 1.0), 1.0, True)]
+
+
+class ScoreIsText(Columns):
+    def read(self, boxes_xyxy, scores, category_ids):
+        return [Reading("row", ("a",), (0.0, 0.0), (1.0, 1.0), "0.9", True)]
+
+
+class Incomplete(Columns):
+    def read(self, boxes_xyxy, scores, category_ids):
+        return [Reading("row", ("a",), (0.0, 0.0), (1.0, 1.0), 1.0, None)]
 
 
 class WrongText(Columns):
@@ -159,7 +191,21 @@ def test_own_reader_measures(rows, attribute):
 
 
 @pytest.mark.parametrize(
-    "attribute", ["Raises", "ReturnsText", "ReturnsTexts", "NotFinite", "WrongText", "SameIsText", "SameRaises"]
+    "attribute",
+    [
+        "Raises",
+        "RaisesOurError",
+        "Leaves",
+        "ReturnsText",
+        "ReturnsTexts",
+        "NotFinite",
+        "NoPlace",
+        "ScoreIsText",
+        "Incomplete",
+        "WrongText",
+        "SameIsText",
+        "SameRaises",
+    ],
 )
 def test_a_reader_that_fails_is_named_and_costs_nothing_else(rows, attribute, caplog):
     truth, found = image_of((1, 0.0), (2, 30.0))
@@ -175,6 +221,14 @@ def test_a_reader_that_fails_is_named_and_costs_nothing_else(rows, attribute, ca
     assert name in measured.obstacles["EIR"]
     assert name in measured.note
     assert name in caplog.text
+
+
+def test_numbers_of_numpy_become_json(rows):
+    truth, found = image_of((1, 0.0), (2, 30.0))
+    evaluator = open_evaluator("object_detection", f"{rows}:NumbersOfNumPy", NAMES)
+
+    json.dumps(evaluator.describe(found))
+    json.dumps(evaluator.measure(truth, [found], 0.5).document())
 
 
 def test_predictions_are_described_without_a_reader_that_fails(rows, caplog):

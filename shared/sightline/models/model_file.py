@@ -43,7 +43,7 @@ class ModelCard:
         classes: Class names; label ``i + 1`` of the network is ``classes[i]``.
         category_ids: COCO category ids, in the same order.
         preprocessing: How an image becomes the input of the network.
-        reading: The structured reading of the detections (``none`` or ``plates``).
+        reading: The structured reading of the detections (``none``, a name such as ``plates``, or ``module:Class``).
         configuration: The parts of the configuration that determine the training.
         training_tag: The training set it was trained on.
         training_commit: The commit of that tag.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sightline.errors import SightlineError, StepError
+from sightline.errors import StepError
 from sightline.metrics.exact_match import Reader, Reading
 
 
@@ -42,9 +43,7 @@ class CheckedReader:
         """
         try:
             readings = self.reader.read(boxes_xyxy, scores, category_ids)
-        except SightlineError:
-            raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise StepError(f"{self._failed('read')} on {len(scores)} boxes ({_shown(error)}); {_REMEDY}") from error
         if not isinstance(readings, list) or not all(isinstance(reading, Reading) for reading in readings):
             kinds = sorted({type(reading).__name__ for reading in readings}) if isinstance(readings, list) else []
@@ -56,7 +55,7 @@ class CheckedReader:
         for reading in readings:
             if fault := _fault(reading):
                 raise StepError(f"{self._failed('read')}: a reading has {fault}; {_REMEDY}")
-        return readings
+        return [_plain(reading) for reading in readings]
 
     def same(self, read: Reading, true: Reading) -> bool:
         """See :meth:`sightline.metrics.exact_match.Reader.same`.
@@ -66,9 +65,7 @@ class CheckedReader:
         """
         try:
             same = self.reader.same(read, true)
-        except SightlineError:
-            raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise StepError(f"{self._failed('same')} for {read.texts} ({_shown(error)}); {_REMEDY}") from error
         if not isinstance(same, bool | np.bool_):
             raise StepError(f"{self._failed('same')}: it returned {same!r}; expected True or False; {_REMEDY}")
@@ -81,7 +78,7 @@ class CheckedReader:
 _REMEDY = "correct it, or set reading=none"
 
 
-def _shown(error: Exception) -> str:
+def _shown(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
@@ -91,7 +88,26 @@ def _fault(reading: Reading) -> str:
         return f"the kind {reading.kind!r}, expected a string"
     if not isinstance(reading.texts, tuple) or not all(isinstance(text, str) for text in reading.texts):
         return f"the texts {reading.texts!r}, expected a tuple of strings"
-    numbers = [*reading.centre_xy, *reading.size_wh, reading.score]
-    if not all(isinstance(number, int | float | np.number) and np.isfinite(number) for number in numbers):
-        return f"center, size and score {numbers}, expected finite numbers"
+    for name, pair in (("center", reading.centre_xy), ("size", reading.size_wh), ("score", (reading.score, 0.0))):
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(map(_is_finite, pair)):
+            shown, expected = (pair[0], "a finite number") if name == "score" else (pair, "two finite numbers")
+            return f"the {name} {shown!r}, expected {expected}"
+    if not isinstance(reading.complete, bool | np.bool_):
+        return f"complete {reading.complete!r}, expected True or False"
     return ""
+
+
+def _plain(reading: Reading) -> Reading:
+    """The reading with Python's numbers, which become JSON, instead of NumPy's."""
+    (x, y), (width, height) = reading.centre_xy, reading.size_wh
+    return replace(
+        reading,
+        centre_xy=(float(x), float(y)),
+        size_wh=(float(width), float(height)),
+        score=float(reading.score),
+        complete=bool(reading.complete),
+    )
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, int | float | np.integer | np.floating) and bool(np.isfinite(number))
