@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,5 +80,6 @@ def reviewed(folder: Path, tag: DatasetTag, repository: Path) -> Iterator[Review
                 write_reviewed(review, checkout.path / base.folder, result)
         try:
             yield Reviewed(result, summary.message, lines)
-        finally:
-            shutil.rmtree(result, ignore_errors=True)
+        except DataError as error:
+            reason = str(error).replace(str(result), str(folder))
+            raise DataError(f"the dataset that results from the decisions in {folder}: {reason}") from error
