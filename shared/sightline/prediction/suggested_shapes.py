@@ -28,14 +28,15 @@ def suggestion_of(
     label = "" if suspect.suggested_id is None else names[suspect.suggested_id]
     was = "" if suspect.category_id is None else names[suspect.category_id]
     of_image = suspect.object is None and suspect.annotation_id is None
-    doubted, drawn = ([], []) if of_image else _shapes(suspect, label, document, places)
+    group = _largest_group(document) + number  # of its own, also among the suggestions for the image
+    doubted, drawn = ([], []) if of_image else _shapes(suspect, label, document, places, group)
     originals = [_stored(document["shapes"][index], index) for index in doubted]
     shapes = [_stored(shape) for shape in drawn]
     return Suggestion(number, suspect.kind, round(suspect.score, 4), label, was, of_image, originals, shapes), drawn
 
 
 def _shapes(
-    suspect: Suspect, label: str, document: Document, places: Sequence[int]
+    suspect: Suspect, label: str, document: Document, places: Sequence[int], free_group: int
 ) -> tuple[list[int], list[Document]]:
     """The indices of the shapes in doubt, and the suggested shapes."""
     own = [document["shapes"][index] for index in places]
@@ -51,7 +52,7 @@ def _shapes(
         replaced = [points[name] for name in named if name in points]
         return replaced, _keypoints(suspect.object, group)
     if suspect.object.keypoints:
-        group = _free_group(document)
+        group = free_group
     kind = str(own[0].get("shape_type")) if own else ""
     return list(places), [*_outline(suspect.object, label, group, kind), *_keypoints(suspect.object, group)]
 
@@ -82,9 +83,10 @@ def _points(document: Document, group: int | None, own: Sequence[Document]) -> d
     }
 
 
-def _free_group(document: Document) -> int:
+def _largest_group(document: Document) -> int:
+    """The largest group of the file."""
     used = [shape.get("group_id") for shape in document["shapes"]]
-    return max((number for number in used if isinstance(number, int)), default=0) + 1
+    return max((number for number in used if isinstance(number, int)), default=0)
 
 
 def _copied(shape: Document, label: str) -> Document:

@@ -110,12 +110,25 @@ class _Shapes:
 
     def cleaned(self) -> list[Document]:
         """The shapes without anything of the suggestions."""
+        self._separate_single_object()
         kept = []
         for shape in self._kept():
             if "suggestion" in self._own(shape) and str(shape.get("description") or "").startswith("suggestion: "):
                 shape["description"] = ""
             kept.append({key: value for key, value in shape.items() if key != KEY})
         return kept
+
+    def _separate_single_object(self) -> None:
+        """Give the only object of a file and its keypoints a group, if it has none and a second one was accepted."""
+        own = [shape for shape in self._kept() if "suggestion" not in self._own(shape)]
+        added = [shape for shape in self._kept() if "suggestion" in self._own(shape)]
+        objects = [shape for shape in own if shape.get("shape_type") != "point"]
+        loose = [shape for shape in own if shape.get("shape_type") == "point" and shape.get("group_id") is None]
+        grouped = any(one.get("shape_type") == "point" and one.get("group_id") is not None for one in added)
+        if grouped and loose and len(objects) == 1 and objects[0].get("group_id") is None:
+            group = max(one["group_id"] for one in self._kept() if isinstance(one.get("group_id"), int)) + 1
+            for shape in (*objects, *loose):
+                shape["group_id"] = group
 
     def _kept(self) -> list[Document]:
         return [shape for shape in self._shapes if id(shape) not in self._removed]
