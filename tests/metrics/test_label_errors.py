@@ -134,9 +134,9 @@ def test_an_object_inside_another_one_is_no_error():
     split = Split()
     split.usual()
     image = split.image()
-    for category, box in ((CATS, (10, 10, 100, 100)), (DOGS, (15, 15, 80, 85))):  # an IoU of 0.68
+    for category, box, score in ((CATS, (10, 10, 100, 100), 0.8), (DOGS, (15, 15, 80, 85), 0.9)):  # an IoU of 0.68
         split.label(image, category, box)
-        split.see(image, category, box, 0.85)
+        split.see(image, category, box, score)
     assert split.suspects() == []
 
 
@@ -148,6 +148,16 @@ def test_two_detected_objects_on_one_place_are_no_duplicate():
         split.label(image, DOGS, box)
         split.see(image, DOGS, box, 0.85)
     assert split.suspects() == []
+
+
+def test_an_object_is_suspected_of_one_error_only():
+    split = Split()
+    split.usual()
+    image = split.image()
+    first = split.label(image, DOGS, (10, 20, 50, 60))
+    second = split.label(image, DOGS, (12, 21, 50, 60))
+    found = {(one.kind, one.annotation_id) for one in split.suspects()}
+    assert found == {("spurious", first), ("duplicate", second)}
 
 
 def test_a_class_that_the_model_never_finds_has_no_spurious_objects():
@@ -255,6 +265,15 @@ def test_swapped_and_misplaced_keypoints_are_found(given):
     assert swapped.object.keypoints[0] == ("left_eye", pytest.approx(x), pytest.approx(y))
     assert [name for name, _, _ in suspects[7, "misplaced keypoint"].object.keypoints] == ["nose"]
     assert all(0.5 < one.score <= 1 for one in suspects.values())
+
+
+def test_one_misplaced_eye_is_not_swapped():
+    moved = FACE.copy()
+    moved[0] = (15, 55)
+    truth, found = faces({3: moved})
+    (suspect,) = keypoint_suspects(truth, found)
+    assert suspect.kind == "misplaced keypoint"
+    assert [name for name, _, _ in suspect.object.keypoints] == ["left_eye"]
 
 
 def test_right_and_unlabeled_keypoints_are_not_suspected():
