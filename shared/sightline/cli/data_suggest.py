@@ -14,9 +14,6 @@ from sightline.plural import counted
 MAX_PIXELS = 50_000_000
 """The default of ``data.max_pixels``."""
 
-_SCORE_OF_IMAGES = 0.5
-"""Label errors need no minimum: only predictions that are confident for their class contradict a label."""
-
 
 @click.command("suggest")
 @click.argument("model", metavar="MODEL")
@@ -32,7 +29,7 @@ _SCORE_OF_IMAGES = 0.5
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
-    help="Minimum score of a suggestion.  [default: 0, or 0.5 with --images]",
+    help="Minimum score of a suggestion.  [default: none; with --images that of its class in the model file, else 0.5]",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Maximum number of suggestions.")
 @click.option("--images", metavar="FOLDER_OR_URI", default="", help="Suggest labels for these images without labels.")
@@ -83,8 +80,6 @@ def command(
     from sightline.prediction.suggestions import Request, suggest
 
     workspace = Workspace(repository or embedded_or_own("data", "repository"), Path(embedded_or_own("work", "dir")))
-    if min_score is None:
-        min_score = _SCORE_OF_IMAGES if images else 0.0
     request = Request(model, version, split, min_score, limit, images, select, device, MAX_PIXELS)
     made = suggest(request, output, workspace)
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(made.kinds.items()))

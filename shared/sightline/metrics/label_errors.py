@@ -45,8 +45,10 @@ LOOSE_IOU = 0.8
 _LOOSER = 0.15
 """A loose outline has an IoU that is so much lower than is usual for its class."""
 
+CONFIDENT_FROM = 0.5
+"""The score from which on detections of a class are confident of which none is known to be right."""
+
 _LOWEST_SCORE = 0.05
-_DEFAULT_CONFIDENCE = 0.5
 _QUARTILE = 25
 _CONFIDENCES = (0.3, 0.95)
 """Limits of the score from which on detections of a class are confident."""
@@ -95,7 +97,13 @@ def ranked(suspects: Iterable[Suspect]) -> list[Suspect]:
     return sorted(suspects, key=lambda one: (-one.score, one.image_id, one.annotation_id or 0, one.kind))
 
 
-def detector_suspects(truth: CocoDocument, detections: Sequence[Detections], *, masks: bool = False) -> list[Suspect]:
+def detector_suspects(
+    truth: CocoDocument,
+    detections: Sequence[Detections],
+    *,
+    masks: bool = False,
+    confident_from: float = CONFIDENT_FROM,
+) -> list[Suspect]:
     """Objects of the truth that confident detections contradict, the most suspicious first.
 
     ``missing``: a detection where nothing is labeled.  ``wrong class``: a detection of another class on an object.
@@ -107,6 +115,7 @@ def detector_suspects(truth: CocoDocument, detections: Sequence[Detections], *, 
         truth: One split; images without annotations count as not labeled yet, so that every detection is missing.
         detections: At most one entry per image, with all scores.
         masks: Whether outlines are compared by their pixels, or by their boxes.
+        confident_from: The score from which on detections of a class are confident of which none is right.
 
     Raises:
         DataError: Truth or detections are invalid; see :func:`sightline.metrics.coco.check_detections`.
@@ -122,7 +131,7 @@ def detector_suspects(truth: CocoDocument, detections: Sequence[Detections], *, 
         for image in truth["images"]
         if image["id"] in found
     ]
-    usual = _Usual.of(scenes)
+    usual = _Usual.of(scenes, confident_from)
     return ranked(suspect for scene in scenes for suspect in _suspects(scene, usual))
 
 
@@ -174,14 +183,16 @@ class _Usual:
         confidences: Score from which on a detection is confident.
         ious: Median IoU of confident detections with their objects.
         recalls: Share of the objects that are detected, 0 to 1.
+        confident_from: Score from which on a detection of a class without a confidence is confident.
     """
 
     confidences: dict[int, float]
     ious: dict[int, float]
     recalls: dict[int, float]
+    confident_from: float
 
     @classmethod
-    def of(cls, scenes: Sequence[_Scene]) -> _Usual:
+    def of(cls, scenes: Sequence[_Scene], confident_from: float) -> _Usual:
         scores: dict[int, list[float]] = defaultdict(list)
         overlaps: dict[int, list[tuple[float, float]]] = defaultdict(list)
         truths: dict[int, int] = defaultdict(int)
@@ -201,11 +212,11 @@ class _Usual:
             for id_, pairs in overlaps.items()
         }
         recalls = {id_: len(scores[id_]) / count for id_, count in truths.items()}
-        return cls(confidences, ious, recalls)
+        return cls(confidences, ious, recalls, confident_from)
 
     def confident(self, scene: _Scene, rank: int) -> bool:
         """Whether a detection is confident for its class."""
-        needed = self.confidences.get(int(scene.found.category_ids[rank]), _DEFAULT_CONFIDENCE)
+        needed = self.confidences.get(int(scene.found.category_ids[rank]), self.confident_from)
         return float(scene.found.scores[rank]) >= min(needed, 0.99)
 
 

@@ -23,7 +23,8 @@ from sightline.evaluation.inference import names_by_id
 from sightline.evaluation.shared_classes import SharedClasses, listed, shared_classes
 from sightline.files import file_sha256
 from sightline.metrics.coco import box_ious
-from sightline.metrics.label_errors import MATCH_IOU, Suspect
+from sightline.metrics.label_errors import CONFIDENT_FROM, MATCH_IOU, Suspect
+from sightline.prediction.batch import shown_from
 from sightline.prediction.labelled_version import LabelledVersion, open_version
 from sightline.prediction.models import find_model
 from sightline.prediction.suggested_shapes import suggestion_of
@@ -44,7 +45,8 @@ class Request:
         model: Name of the model; see :func:`sightline.prediction.models.find_model`.
         tag: The version whose labels are checked, or that images are to be added to.
         split: ``train``, ``val`` or ``test`` of a training tag; ``all``: all images.
-        min_score: Suggestions with a lower score are left out.
+        min_score: Suggestions with a lower score are left out; None: none are, but labels of new images are only
+            suggested from the scores on that the model file has for its classes.
         limit: Maximum number of suggestions.
         images: Folder or URI of images without labels; empty: the labels of the version are checked.
         select: Maximum number of these images, those most worth labeling; None: all.
@@ -55,7 +57,7 @@ class Request:
     model: str
     tag: DatasetTag
     split: str = "all"
-    min_score: float = 0.5
+    min_score: float | None = None
     limit: int | None = None
     images: str = ""
     select: int | None = None
@@ -128,18 +130,20 @@ class _Source:
         return open_evaluator(self.predictor.card.task, "none", names, keypoints).for_classes(self.shared.names)
 
     def predict(self, document: CocoDocument, root: Path) -> list[Any]:
-        """The predictions for the images of a document, with all scores and its category ids."""
+        """The predictions for the images of a document, with all scores and the category ids of the model."""
         from sightline.tasks.batch_inference import predict_images
 
         limit = self.request.max_pixels
         predictor = self.predictor.for_split(document)
-        found = predict_images(predictor, document["images"], root, max_pixels=limit, description="predict on images")
-        return self.shared.translated(found)
+        return predict_images(predictor, document["images"], root, max_pixels=limit, description="predict on images")
 
-    def suspects(self, document: CocoDocument, predictions: Sequence[Any]) -> dict[int, list[Suspect]]:
+    def suspects(
+        self, document: CocoDocument, predictions: Sequence[Any], *, confident_from: float = CONFIDENT_FROM
+    ) -> dict[int, list[Suspect]]:
         """The chosen suspects by image, the most suspicious image first."""
-        suspects = self.evaluator.suspects(self.shared.truth(document), predictions)
-        suspects = [one for one in suspects if one.score >= self.request.min_score]
+        truth, translated = self.shared.truth(document), self.shared.translated(predictions)
+        suspects = self.evaluator.suspects(truth, translated, confident_from=confident_from)
+        suspects = [one for one in suspects if one.score >= (self.request.min_score or 0.0)]
         by_image: dict[int, list[Suspect]] = {}
         for suspect in _without_unknown(suspects, document, self.shared)[: self.request.limit]:
             by_image.setdefault(suspect.image_id, []).append(suspect)
@@ -207,7 +211,8 @@ def _pre_labels(source: _Source, images: UnlabelledFolder, out: Path) -> Suggest
         chosen = most_worth(images.root, images.listed, scores, request.select, request.max_pixels)
         document["images"] = [images.listed[index] for index in chosen]
         predictions = [predictions[index] for index in chosen]
-    by_image = source.suspects(document, predictions)
+    lowest = shown_from(source.predictor.card) if request.min_score is None else request.min_score
+    by_image = source.suspects(document, [one.above(lowest) for one in predictions], confident_from=0.0)
     prefix = version.free_folder()
     with new_folder(out) as part:
         for image in document["images"]:

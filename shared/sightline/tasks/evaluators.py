@@ -14,7 +14,7 @@ from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.label_schema import KeypointSchema
 from sightline.errors import DataError
 from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
-from sightline.metrics.label_errors import Suspect
+from sightline.metrics.label_errors import CONFIDENT_FROM, Suspect
 from sightline.metrics.statistic import Statistic
 from sightline.names import NameTable
 from sightline.report.sections import Remark, Section, Text
@@ -86,10 +86,17 @@ class Evaluator(Protocol):
         """
         ...
 
-    def suspects(self, truth: CocoDocument, predictions: Sequence[Any]) -> list[Suspect]:
-        """The labels that the predictions contradict, the most suspicious first; arguments as for :meth:`measure`.
+    def suspects(
+        self, truth: CocoDocument, predictions: Sequence[Any], *, confident_from: float = CONFIDENT_FROM
+    ) -> list[Suspect]:
+        """The labels that the predictions contradict, the most suspicious first.
 
         What is not labeled at all counts as missing, so that predictions can be suggested as labels.
+
+        Args:
+            truth: One split.
+            predictions: One per image, with all scores.
+            confident_from: The score from which on a prediction is confident if the truth cannot tell.
         """
         ...
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sightline.config.labels import SINGLE_SET
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument
-from sightline.metrics.label_errors import Suspect
+from sightline.metrics.label_errors import CONFIDENT_FROM, Suspect
 from sightline.metrics.uncertainty import class_uncertainty
 from sightline.report.drawing.caption import CaptionLine, draw_caption
 from sightline.report.drawing.draw import class_colour
@@ -58,7 +58,13 @@ class ClassificationEvaluator:
         """
         return with_suspects(measure_classifications(truth, predictions), truth, self.suspects(truth, predictions))
 
-    def suspects(self, truth: CocoDocument, predictions: Sequence[Classification]) -> list[Suspect]:
+    def suspects(
+        self,
+        truth: CocoDocument,
+        predictions: Sequence[Classification],
+        *,
+        confident_from: float = CONFIDENT_FROM,  # noqa: ARG002
+    ) -> list[Suspect]:
         """See :func:`sightline.tasks.classification.label_errors.classification_suspects`."""
         return classification_suspects(truth, predictions)
 

@@ -13,7 +13,7 @@ from sightline.errors import SightlineError
 from sightline.metrics.coco import Overlap
 from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
 from sightline.metrics.exact_match import Reading
-from sightline.metrics.label_errors import Suspect, detector_suspects
+from sightline.metrics.label_errors import CONFIDENT_FROM, Suspect, detector_suspects
 from sightline.metrics.uncertainty import detector_uncertainty
 from sightline.report.detector_sections import read_texts
 from sightline.report.drawing.draw import draw_detections, draw_truth
@@ -78,9 +78,15 @@ class DetectionEvaluator:
         )
         return with_suspects(measured, truth, self.suspects(truth, predictions))
 
-    def suspects(self, truth: CocoDocument, predictions: Sequence[Detections]) -> list[Suspect]:
+    def suspects(
+        self,
+        truth: CocoDocument,
+        predictions: Sequence[Detections],
+        *,
+        confident_from: float = CONFIDENT_FROM,
+    ) -> list[Suspect]:
         """See :func:`sightline.metrics.label_errors.detector_suspects`."""
-        return detector_suspects(truth, predictions, masks="mask" in self._overlaps)
+        return detector_suspects(truth, predictions, masks="mask" in self._overlaps, confident_from=confident_from)
 
     def uncertainty(self, prediction: Detections) -> float:
         """See :func:`sightline.metrics.uncertainty.detector_uncertainty`."""

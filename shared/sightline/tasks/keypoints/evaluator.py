@@ -12,7 +12,7 @@ from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.data.label_schema import KeypointSchema
 from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
-from sightline.metrics.label_errors import Suspect
+from sightline.metrics.label_errors import CONFIDENT_FROM, Suspect
 from sightline.metrics.uncertainty import detector_uncertainty
 from sightline.plural import counted
 from sightline.report.drawing.draw import draw_detections, draw_truth
@@ -65,9 +65,15 @@ class KeypointEvaluator:
         measured = measure_keypoints(truth, predictions, score_threshold, self._coco_evaluator)
         return with_suspects(measured, truth, self.suspects(truth, predictions))
 
-    def suspects(self, truth: CocoDocument, predictions: Sequence[KeypointDetections]) -> list[Suspect]:
+    def suspects(
+        self,
+        truth: CocoDocument,
+        predictions: Sequence[KeypointDetections],
+        *,
+        confident_from: float = CONFIDENT_FROM,
+    ) -> list[Suspect]:
         """See :func:`sightline.tasks.keypoints.label_errors.keypoint_suspects`."""
-        return keypoint_suspects(truth, predictions)
+        return keypoint_suspects(truth, predictions, confident_from=confident_from)
 
     def uncertainty(self, prediction: KeypointDetections) -> float:
         """That of the objects, or of the keypoint that the model is least sure of, whichever is higher."""

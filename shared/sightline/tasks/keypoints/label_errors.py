@@ -17,6 +17,7 @@ from sightline.errors import DataError
 from sightline.metrics.coco import box_ious, boxes_xywh
 from sightline.metrics.keypoints import require_keypoints
 from sightline.metrics.label_errors import (
+    CONFIDENT_FROM,
     MATCH_IOU,
     SuggestedObject,
     Suspect,
@@ -59,7 +60,9 @@ class _Pair:
         return np.where(self.known, distances, np.nan)
 
 
-def keypoint_suspects(truth: CocoDocument, detections: Sequence[KeypointDetections]) -> list[Suspect]:
+def keypoint_suspects(
+    truth: CocoDocument, detections: Sequence[KeypointDetections], *, confident_from: float = CONFIDENT_FROM
+) -> list[Suspect]:
     """Labels that confident predictions contradict, the most suspicious first.
 
     ``swapped keypoints``: the model sees two keypoints of a flip pair where the truth has the other one.  ``misplaced
@@ -69,6 +72,7 @@ def keypoint_suspects(truth: CocoDocument, detections: Sequence[KeypointDetectio
     Args:
         truth: One split.
         detections: At most one entry per image, with all scores.
+        confident_from: As for :func:`sightline.metrics.label_errors.detector_suspects`.
 
     Raises:
         DataError: The split has no keypoints, or truth or detections are invalid.
@@ -81,7 +85,7 @@ def keypoint_suspects(truth: CocoDocument, detections: Sequence[KeypointDetectio
                 f"{', '.join(schema.names)}; use a model with the same keypoints"
             )
     given = any(found.boxes_given for found in detections)
-    boxes = [] if given else detector_suspects(truth, detections)
+    boxes = [] if given else detector_suspects(truth, detections, confident_from=confident_from)
     of_image = {found.image_id: found for found in detections}
     missing = [_with_keypoints(one, of_image[one.image_id], schema) for one in boxes]
     pairs = list(_pairs(truth, of_image))
