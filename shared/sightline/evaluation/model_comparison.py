@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sightline.config.task_declarations import known_metrics
+from sightline.config.task_declarations import is_higher_better, known_metrics, task_declaration
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.label_schema import keypoint_schema
 from sightline.errors import DataError, ModelFileError
@@ -263,7 +263,8 @@ def with_differences(bare: ModelComparison) -> ModelComparison:
     resamples = Resamples([image["group"] for image in images])
     a, b = bare.a.measured, bare.b.measured
     declared = known_metrics([bare.a.card.task])
-    ranked = sorted(declared, key=lambda name: declared[name].place or len(declared))
+    main = task_declaration(bare.a.card.task).main_metric
+    ranked = [main, *sorted(declared, key=lambda name: declared[name].place or len(declared))]
     order = [name for name in dict.fromkeys([*ranked, *a.metrics, *b.metrics]) if name in {*a.metrics, *b.metrics}]
     metrics = [
         _value(
@@ -271,7 +272,7 @@ def with_differences(bare: ModelComparison) -> ModelComparison:
             (a.metrics.get(name), b.metrics.get(name)),
             (a.statistics.get(name), b.statistics.get(name)),
             resamples,
-            higher_is_better=name not in declared or declared[name].higher_is_better,
+            name,
         )
         for name in order
     ]
@@ -298,7 +299,7 @@ def _classes(a: Measurement, b: Measurement, metric: str, resamples: Resamples) 
         if name in theirs:
             values = (resamples.interval(ours[name]), resamples.interval(theirs[name]))
             numbers = (values[0].value if values[0] else None, values[1].value if values[1] else None)
-            found.append(_value(name, numbers, (ours[name], theirs[name]), resamples, higher_is_better=True))
+            found.append(_value(name, numbers, (ours[name], theirs[name]), resamples, metric))
     return sorted(found, key=lambda one: np.inf if one.difference is None else one.difference)
 
 
@@ -307,11 +308,10 @@ def _value(
     values: tuple[float | None, float | None],
     statistics: tuple[Statistic | None, Statistic | None],
     resamples: Resamples,
-    *,
-    higher_is_better: bool,
+    metric: str,
 ) -> ComparedValue:
     a, b = values
-    plain = ComparedValue(name, a, b, higher_is_better=higher_is_better)
+    plain = ComparedValue(name, a, b, higher_is_better=is_higher_better(metric))
     if a is None or b is None:
         return plain
     plain = replace(plain, difference=b - a)
@@ -321,4 +321,4 @@ def _value(
     if found is None or not len(found.samples):
         return plain
     above = found.probability_above(0.0)
-    return replace(plain, low=found.low, high=found.high, better=above if higher_is_better else 1 - above)
+    return replace(plain, low=found.low, high=found.high, better=above if plain.higher_is_better else 1 - above)

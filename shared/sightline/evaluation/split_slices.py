@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sightline.config.schema import Config
-from sightline.config.task_declarations import headline_metrics, known_metrics
+from sightline.config.task_declarations import headline_metrics, is_higher_better, known_metrics
 from sightline.data.formats.coco import CocoDocument
 from sightline.evaluation.image_attributes import read_attributes
 from sightline.evaluation.slices import image_slices, slice_scores, slices_section
@@ -43,12 +43,7 @@ class SplitSlices:
         if metric is None or not self.images:
             return measured
         declared = known_metrics().get(metric)
-        scores = slice_scores(
-            known[metric],
-            self.images,
-            self.groups,
-            higher_is_better=declared is None or declared.higher_is_better,
-        )
+        scores = slice_scores(known[metric], self.images, self.groups, higher_is_better=is_higher_better(metric))
         highest = 1.0 if declared is not None and declared.unit == "0 to 1" else np.inf
         section = slices_section(metric, scores, self.notes, highest=highest)
         return replace(measured, sections=[*measured.sections[:1], section, *measured.sections[1:]])
