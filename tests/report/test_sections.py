@@ -15,7 +15,11 @@ from sightline.report.sections import (
     ChartsSection,
     ConfusionSection,
     CurvesSection,
+    Histogram,
+    HistogramsSection,
     ImagesSection,
+    Interval,
+    IntervalsSection,
     LineChart,
     Mark,
     Number,
@@ -39,6 +43,15 @@ SECTIONS = [
     AnswersSection(id="said", title="Forecasts", noun="forecast", verb="said",
                    numbers=[Number(name="came true", value=4321, note="of 5000")],
                    examples=[{"image": "a.png", "truth": [{"text": "wet"}], "predicted": [{"text": "wit"}]}]),
+    HistogramsSection(id="counts", title="Drops", histograms=[
+        Histogram(key="a", title="In May", x_label="size", y_label="drops", bars={"wet": [2, 0], "dry": [1, 5]},
+                  note="Few."),
+    ]),
+    IntervalsSection(id="ranges", title="Warmth", head="place", count_name="days", value_name="degrees", reference=0.5,
+                     reference_name="everywhere", verdict="The north is cold.", notes=["Measured at noon."], rows=[
+        Interval(name="north", value=0.25, low=0.125, high=0.375, count=40, tone="bad", note="cold"),
+        Interval(name="south", value=0.75, count=2), Interval(name="west"),
+    ]),
 ]  # fmt: skip
 
 
@@ -125,6 +138,9 @@ def test_every_kind_of_section_is_shown(tmp_path, open_page):
     page.has("By season", "season days warmth warmth, 0 to 1", "winter 90 0.125", "summer 91 \N{EN DASH}")
     page.has("Over the day", "Light", "noon", "Per coast", "Height over time; the number is range.", "north 0.75")
     page.has("Mean tide", "Mixed up", "Forecasts", "came true 4\u202f321 of 5000", "wet")
+    page.has("Drops", "In May", "size wet dry", "0 to 0.5 2 1", "0.5 to 1 0 5", "Few.", "rain snow 1 25 %")
+    page.has("The north is cold.", "everywhere: 0.500", "north cold 40 0.250", "0.125 to 0.375", "Measured at noon.")
+    page.has("south 2 0.750", "west \N{EN DASH} \N{EN DASH}")
     assert "<mark>i</mark>" in page.source
     assert 'title="rain → snow: 1"' in page.source
     assert "Nothing" not in page.text
