@@ -1,0 +1,52 @@
+"""A planted weak slice and a planted confused pair are found, and named on the page."""
+
+import json
+
+import numpy as np
+from PIL import Image
+
+from sightline.evaluation.image_attributes import read_attributes
+from sightline.evaluation.slices import image_slices
+from sightline.evaluation.split_slices import SplitSlices
+from sightline.report.pages.evaluation_report import write_evaluation_report
+from sightline.report.pages.summary import SUMMARY
+from tests.classified import ONE_SET, write_coco
+from tests.report.conftest import Page
+from tests.tasks.test_classification_evaluator import evaluator, predict
+
+IMAGES = 240
+DARK = range(1, 37)
+
+
+def measured(folder):
+    """A classifier that is wrong on one of ten images, on half of the dark ones, and takes 18 red images for blue."""
+    truth = write_coco(folder, IMAGES)
+    for image in truth["images"]:
+        if image["id"] in DARK:
+            path = folder / image["file_name"]
+            pixels = np.asarray(Image.open(path)) // 4
+            Image.fromarray(pixels).save(path)
+    red = [image["id"] for image in truth["images"] if image["labels"] == [1] and image["id"] not in DARK]
+    wrong = {*range(40, IMAGES, 10), *(number for number in DARK if number % 2), *red[:18]}
+    rows = "".join(f"{number}.png,{'fog' if number in DARK else 'clear'}\n" for number in range(IMAGES))
+    (folder / "weather.csv").write_text("image,weather\n" + rows)
+    return truth, evaluator(ONE_SET).measure(truth, predict(truth, wrong={(one, "class") for one in wrong}), 0.5)
+
+
+def test_both_are_on_the_page(tmp_path):
+    truth, found = measured(tmp_path)
+    attributes = read_attributes("weather.csv", truth["images"], tmp_path, tmp_path)
+    images = image_slices(truth, tmp_path, max_pixels=10**6, attributes=attributes)
+    assert (np.flatnonzero(images["brightness: dark"]) + 1).tolist() == [*DARK]
+    slices = SplitSlices(images, [""] * IMAGES, ["accuracy"])
+    document = slices.added_to(found).document()
+    section = next(one for one in document["sections"] if one["id"] == "slices")
+    assert {"brightness: dark", "weather: fog"} <= {row["name"] for row in section["rows"] if row["tone"] == "bad"}
+    assert section["rows"][0]["name"] == "brightness: dark"
+    summary = {"format": SUMMARY.format, "split": "val", "models": {"best": document}}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    write_evaluation_report(tmp_path / "page.html", tmp_path)
+    page = Page((tmp_path / "page.html").read_text())
+    page.has("Weak: brightness: dark", "brightness: dark weak 36")
+    matrix = next(one for one in document["sections"] if one["id"] == "confusion")["matrix"]
+    page.has(f"Most frequent mistakes truth predicted number of the true class red blue {matrix[0][1]} ")
