@@ -95,11 +95,11 @@ def embedded_jpeg(image: Image.Image | Path, longest: int = 800) -> EmbeddedJpeg
     """
     from PIL import Image  # imported here: it takes a tenth of a second, and most pages have no image
 
-    from sightline.data.images import UnreadableImageError, read_image
+    from sightline.data.images import UnreadableImageError, read_reduced
 
     if isinstance(image, Path):
         try:
-            return embedded_jpeg(read_image(image, MAX_DRAWN_PIXELS), longest)
+            return embedded_jpeg(read_reduced(image, MAX_DRAWN_PIXELS, longest)[0], longest)
         except UnreadableImageError as error:
             raise DataError(
                 f"{image}: cannot show this drawn image in the report: {error.reason}; run its step again"
