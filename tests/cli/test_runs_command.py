@@ -116,6 +116,21 @@ def test_compare_as_json(url):
     assert value["difference"] == pytest.approx(0.11)
 
 
+def test_a_page_of_runs_whose_models_are_gone_has_the_recorded_metrics(url, tmp_path):
+    page = tmp_path / "page.html"
+    text = run("compare", R1, R3, "--html", str(page), "--url", url)
+    assert "could not be run on the same images" in text
+    source = page.read_text()
+    assert all(one in source for one in (R1, R3, "train.iterations", "mask_AP (val)", "0.620", "different images"))
+
+
+def test_a_page_is_for_two_runs(url, tmp_path):
+    result = CliRunner().invoke(cli, ["runs", "compare", R1, R2, R3, "--html", str(tmp_path / "x.html"), "--url", url])
+    assert result.exit_code == 2
+    assert "--html" in result.output
+    assert not (tmp_path / "x.html").exists()
+
+
 def test_compare_a_run_whose_champion_stayed(tmp_path):
     """The run's own model stands for it, and the champion beside it."""
     url = f"sqlite:///{tmp_path}/x.sqlite"

@@ -4,7 +4,9 @@ import json
 import re
 
 import pytest
+from click.testing import CliRunner
 
+from sightline.cli import cli
 from sightline.data.repository.creation import add_annotations, init_repository
 from sightline.data.tags import DatasetTag
 from tests.classified import ONE_SET, SEVERAL, TINY_TRAIN, write_labelme
@@ -68,6 +70,19 @@ def test_nothing_it_leaves_speaks_of_objects(world):
         assert re.findall(r".{60}(?:box_AP|mask_AP|EIR|IoU|detection|instances).{60}", shown) == []
     predictions = json.loads(next(path for path in results if path.name == "predictions.json").read_text())
     assert set(predictions["images"][0]) == {"image", "labelled", "classes", "probabilities"}
+
+
+def test_two_runs_are_compared_on_the_same_images(world, tmp_path, monkeypatch):
+    places = {"data": {"repository": str(world.folder / "data")}, "work": {"dir": str(world.work)}}
+    (tmp_path / "settings.yaml").write_text(json.dumps(places))
+    monkeypatch.setenv("SIGHTLINE_SETTINGS", str(tmp_path / "settings.yaml"))
+    page, url = tmp_path / "page.html", f"sqlite:///{world.folder}/sightline.sqlite"
+    arguments = ["runs", "compare", world.last, world.last, "--html", str(page), "--url", url]
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "could not be run" not in result.output
+    assert "Both models have the same accuracy" in page.read_text()
+    assert "Both runs have the same configuration" in page.read_text()
 
 
 def test_every_image_has_a_class_of_a_label_set_however_improbable(world):

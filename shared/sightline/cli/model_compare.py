@@ -89,16 +89,17 @@ def compare(
 
 @contextmanager
 def compared(
-    models: tuple[str, str], tag: str, split: Split, *, score: float, device: str
+    models: tuple[str, str], tag: str, split: Split, *, score: float, device: str, names: tuple[str, str] | None = None
 ) -> Iterator[ModelComparison]:
     """Run two models on a split; its images are on disk while the context is open.
 
     Args:
-        models: Names of the models, as for :func:`sightline.prediction.models.find_model`.
+        models: The models, as for :func:`sightline.prediction.models.find_model`.
         tag: Training tag.
         split: ``val`` or ``test``.
         score: Minimum score of a detection for mistakes in images.
         device: ``auto``, ``cpu`` or ``cuda``.
+        names: Their names for readers; None: as in ``models``.
     """
     from sightline.config.settings import embedded_or_own
     from sightline.data.repository.checkout import checked_out
@@ -110,19 +111,21 @@ def compared(
     if DatasetTag.parse(tag).kind != "train":
         raise DataError(f"--tag {tag}: expected a training tag, such as {tag.replace('_ann_', '_train_')}")
     workspace = Workspace(embedded_or_own("data", "repository"), Path(embedded_or_own("work", "dir")))
-    with tempfile.TemporaryDirectory() as folder, checked_out(workspace, tag) as source:
-        files = [find_model(model, Path(folder)) for model in models]
-        truth = read_split(source, split)
-        yield compare_models(
-            ((models[0], files[0]), (models[1], files[1])),
-            tag,
-            split,
-            truth,
-            source.path,
-            score=score,
-            max_pixels=MAX_PIXELS,
-            device=device,
-        )
+    shown = names or models
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        a, b = find_model(models[0], first), find_model(models[1], second)
+        with checked_out(workspace, tag) as source:
+            truth = read_split(source, split)
+            yield compare_models(
+                ((shown[0], a), (shown[1], b)),
+                tag,
+                split,
+                truth,
+                source.path,
+                score=score,
+                max_pixels=MAX_PIXELS,
+                device=device,
+            )
 
 
 def _text(comparison: ModelComparison) -> Iterator[RenderableType]:

@@ -109,7 +109,8 @@ def compare_command(*, url: str, runs: tuple[str, ...], as_json: bool, page: Pat
     if page is not None:
         from sightline.cli.runs_compare_page import write_page
 
-        if reason := write_page(page, comparison):
+        uris = {model.record.sha256: model.record.uri for run in found for model in run.models}
+        if reason := write_page(page, comparison, uris):
             click.echo(f"the models could not be run on the same images: {reason}", err=True)
     if as_json:
         _print_json(comparison.document())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _SCORE = 0.5
 
 
-def write_page(path: Path, comparison: Comparison, *, device: str = "auto") -> str:
+def write_page(path: Path, comparison: Comparison, models: Mapping[str, str], *, device: str = "auto") -> str:
     """Write the page; the models of the runs are run on the test split of the second run's training set.
 
     If that is not possible, the page has the metrics that the runs recorded.
@@ -22,6 +23,7 @@ def write_page(path: Path, comparison: Comparison, *, device: str = "auto") -> s
     Args:
         path: The HTML file.
         comparison: The two runs.
+        models: URI of each model by its SHA-256.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:
@@ -39,7 +41,9 @@ def write_page(path: Path, comparison: Comparison, *, device: str = "auto") -> s
         reason = "one of the runs has no measured model"
     else:
         try:
-            with compared((a.model, b.model), b.training_tag, "test", score=_SCORE, device=device) as found:
+            uris = models.get(a.model, a.model), models.get(b.model, b.model)
+            names = f"{a.role} of {a.run.record.run_id}", f"{b.role} of {b.run.record.run_id}"
+            with compared(uris, b.training_tag, "test", score=_SCORE, device=device, names=names) as found:
                 page = comparison_page(found, title=title, facts=(_facts(a), _facts(b)), changes=changes)
                 write_comparison_page(path, page)
         except SightlineError as error:
