@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.figures import Figure, show
+from sightline.metrics.matches import Matches
+from sightline.metrics.overlaps import Found, Pairs, TrueObjects
 from sightline.report.detector_sections import detector_sections
 from sightline.report.pages.evaluation_report import write_evaluation_report
 from sightline.report.pages.summary import SUMMARY
@@ -71,16 +73,9 @@ def sections(noise: np.random.Generator, names: list[str]) -> list[dict[str, Any
             "matrix": noise.poisson(0.4, (CLASSES + 1, CLASSES + 1)).tolist(),
         },
     }
-    scores = noise.random(DETECTIONS)
     found: list[Section] = [
         *detector_sections(values, names, note="", score_threshold=0.5),
-        *score_sections(
-            scores,
-            noise.random(DETECTIONS) < scores,
-            noise.integers(0, CLASSES, DETECTIONS),
-            dict.fromkeys(names, 350),
-            chosen_here=True,
-        ),
+        *score_sections(matches(noise, names), chosen_here=True),
         IntervalsSection(
             id="slices",
             title="Where it is weak",
@@ -89,6 +84,23 @@ def sections(noise: np.random.Generator, names: list[str]) -> list[dict[str, Any
         ),
     ]
     return [section.model_dump(mode="json") for section in found]
+
+
+def matches(noise: np.random.Generator, names: list[str]) -> Matches:
+    scores, classes = noise.random(DETECTIONS).astype(np.float32), np.sort(noise.integers(0, CLASSES, DETECTIONS))
+    right = noise.random(DETECTIONS) < scores
+    number = CLASSES * 350
+    none = np.zeros(0, np.intp)
+    return Matches(
+        "box",
+        tuple(names),
+        Found(np.zeros(DETECTIONS, np.intp), classes, scores, np.zeros(DETECTIONS, bool), np.arange(DETECTIONS)),
+        TrueObjects(np.zeros(number, np.intp), np.arange(number) % CLASSES, *np.zeros((2, number), bool)),
+        Pairs(none, none, np.zeros(0)),
+        np.where(right, 0, -1)[None].repeat(10, axis=0),
+        np.zeros((10, DETECTIONS), bool),
+        1,
+    )
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ from sightline.tasks.readers.checked import CheckedReader
 _PRECISIONS = (0.9, 0.95)
 """The precisions at which recall is measured."""
 
+_PLACE_OF_SCORES = 2
+"""The sections about scores come after the values per class and those by score."""
+
 _CLASS_METRICS = ("AP", "AP50")
 """The COCO metrics in the table per class, for each kind of overlap."""
 
@@ -75,12 +78,13 @@ def measure_detections(
         "readings": readings.document,
     }
     noun = "structure" if reader is None else reader.noun
+    sections = detector_sections(values, list(coco.instances), note=note, score_threshold=score_threshold, noun=noun)
+    if coco.values:
+        chosen_here = truth.get("info", {}).get("split") != "test"
+        sections[_PLACE_OF_SCORES:_PLACE_OF_SCORES] = score_sections(matches[overlaps[0]], chosen_here=chosen_here)
     return Measurement(
         metrics,
-        [
-            *detector_sections(values, list(coco.instances), note=note, score_threshold=score_threshold, noun=noun),
-            *(score_sections(matches[overlaps[0]]) if coco.values else []),
-        ],
+        sections,
         {image_id: object_remark(**asdict(mistakes)) for image_id, mistakes in confusion.mistakes.items()},
         note,
         {**statistics, **divided.statistics, **readings.statistics},

@@ -17,11 +17,12 @@ LOWEST = 0.05
 _OVERLAPS = {"box": "a box IoU", "mask": "a mask IoU", "keypoint": "an OKS"}
 
 
-def score_sections(matches: Matches) -> list[Section]:
+def score_sections(matches: Matches, *, chosen_here: bool) -> list[Section]:
     """Histograms of right and wrong detections by score, calibration, and the best threshold of each class.
 
     Args:
         matches: The detections of a split, matched with its true objects.
+        chosen_here: Whether thresholds may be chosen on this split; they are not on the test split.
     """
     kept = ~matches.ignored[0]
     scores, right = matches.found.scores[kept].astype(np.float64), matches.right[0][kept]
@@ -30,7 +31,7 @@ def score_sections(matches: Matches) -> list[Section]:
     left_out = int((~counts).sum())
     note = f"Without {counted(left_out, 'detection')} with scores below {LOWEST:g}." if left_out else ""
     rule = f"{_OVERLAPS[matches.kind]} of at least 0.5 with a true object of its class that no better one has taken"
-    return [
+    sections: list[Section] = [
         histograms_of_scores(
             {title: right_and_wrong(*one) for title, one in found.items()},
             noun="detections",
@@ -41,17 +42,22 @@ def score_sections(matches: Matches) -> list[Section]:
         calibration_section(
             {title: reliability(*one) for title, one in found.items()}, noun="detections", score="score"
         ),
-        thresholds_section(
-            {
-                name: {
-                    "threshold": point.threshold,
-                    "F1": point.f1,
-                    "precision": point.precision,
-                    "recall": point.recall,
-                }
-                for name, point in operating_points(matches).items()
-            },
-            "The score from which on detections of a class should count on this split so that F1 is highest. A model "
-            "file contains the thresholds of the val split, and sightline predict uses them unless --score is given.",
-        ),
     ]
+    if chosen_here:
+        points = operating_points(matches)
+        sections.append(
+            thresholds_section(
+                {
+                    name: {
+                        "threshold": point.threshold,
+                        "F1": point.f1,
+                        "precision": point.precision,
+                        "recall": point.recall,
+                    }
+                    for name, point in points.items()
+                },
+                "The score from which on detections of a class should count on this split so that F1 is highest. A model "
+                "file contains the thresholds of the val split, and sightline predict uses them unless --score is given.",
+            )
+        )
+    return sections

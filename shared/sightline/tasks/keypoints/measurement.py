@@ -64,9 +64,12 @@ def measure_keypoints(
     values = {"keypoints": _rows(scores), "per_class": per_class, "curves": scores.curves}
     sure = [found.above(score_threshold) for found in detections]
     sure_pairs = best_pairs(truth, sure, match_detections(truth, sure, "keypoint", schema.sigmas))
+    chosen_here = truth.get("info", {}).get("split") != "test"
+    sections = keypoint_sections(values)
+    sections[1:1] = [one for first in matches[:1] for one in score_sections(first, chosen_here=chosen_here)]
     return Measurement(
         scores.values | ({} if boxes is None else boxes.values),
-        [*keypoint_sections(values), *(section for one in matches[:1] for section in score_sections(one))],
+        sections,
         _remarks(truth, sure_pairs, sure),
         note,
         statistics,
