@@ -13,20 +13,19 @@ from sightline.evaluation.model_comparison import ComparedImage, ComparedModel, 
 from sightline.plural import counted
 from sightline.report.page import MAX_DRAWN_PIXELS
 from sightline.report.pages.comparison_page import ComparisonPage, Side, TellingImage, TellingImages, ValueRow
+from sightline.report.pages.summary import is_main_metric
 from sightline.report.sections import Interval, IntervalsSection
 from sightline.report.wording import metric_text
 
 SHOWN_IMAGES = 12
 """Images that are drawn for each model."""
 
-_SIZES = ("_small", "_medium", "_large")
 _SHOWN_VALUES = 12
 
 
 def shown_values(comparison: ModelComparison) -> list[ComparedValue]:
-    """The metrics for a short list: without those by object size and of single label sets."""
-    shown = [one for one in comparison.metrics if not one.name.endswith(_SIZES) and "/" not in one.name]
-    return shown[:_SHOWN_VALUES]
+    """The most important metrics, for a short list."""
+    return [one for one in comparison.metrics if is_main_metric(one.name)][:_SHOWN_VALUES]
 
 
 def verdict(comparison: ModelComparison) -> str:

@@ -304,7 +304,7 @@ def slices_section(
         link="Slices",
         lead=f"{metric} on images that have something in common, the worst first. A slice is weak if its whole "
         "interval is worse than the value of all images.",
-        missing="No slices: the split has too few images, or the metric has no value.",
+        missing=" ".join([f"No slice has {SMALLEST} images and truth for {metric}.", *notes]),
         head="slice",
         value_name=metric,
         reference=None if np.isnan(scores.overall) else scores.overall,

@@ -167,7 +167,7 @@ def stacked_chart(key: str, title: str, bars: Mapping[str, Sequence[float]], *, 
 
     columns = list(zip(*bars.values(), strict=True))
     x = _Scale(0, 1, _LEFT, _WIDTH - _LEFT - _RIGHT)
-    y = _Scale(0, max(map(sum, columns), default=0) or 1, _HEIGHT - _BOTTOM, -(_HEIGHT - _TOP - _BOTTOM))
+    y = _Scale(0, 1.05 * max(map(sum, columns), default=0) or 1, _HEIGHT - _BOTTOM, -(_HEIGHT - _TOP - _BOTTOM))
     parts = _axes(x, y, x_label, y_label)
     ranges = [f"{index / len(columns):g} to {(index + 1) / len(columns):g}" for index in range(len(columns))]
     for index, column in enumerate(columns):

@@ -146,11 +146,15 @@ class Summary(_Part):
 
     @property
     def metric_names(self) -> list[str]:
-        """The metrics of the models, most important first; without those by object size and of single label sets."""
+        """The metrics of the models for a table of a few columns, most important first."""
+        return [name for name in self.all_metric_names if is_main_metric(name)]
+
+    @property
+    def all_metric_names(self) -> list[str]:
+        """All metrics of the models, most important first."""
         names = dict.fromkeys(name for model in self.models.values() for name in model.metrics)
         declared = [name for name in known_metrics() if name in names]
-        shown = dict.fromkeys([*declared, *names])
-        return [name for name in shown if not name.endswith(("_small", "_medium", "_large")) and "/" not in name]
+        return list(dict.fromkeys([*declared, *names]))
 
     def best(self, metric: str) -> float | None:
         """The best value of a metric among the models: the lowest of an error (``..._error``), else the highest."""
@@ -187,6 +191,12 @@ class Summary(_Part):
             if metric in model.metrics and not is_champion(name)
         }
         return max(own, key=lambda name: own[name], default="")
+
+
+def is_main_metric(name: str) -> bool:
+    """Whether a metric is for short tables: not by object size, of a single label set, or a recall of detections."""
+    detail = name.endswith(("_small", "_medium", "_large")) or "/" in name
+    return not (detail or "_AR_" in name or "_recall_at_" in name)
 
 
 SUMMARY = DocumentKind("summary", Summary, upgrades=(with_sections,))
