@@ -1,16 +1,22 @@
 """The pages in a real browser: they fit every screen, need no script to be read, and their script does what it says."""
 
 import importlib.util
+import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sightline.registry.leak_report import Leak, LeakReport
+from sightline.registry.model_profile import ModelProfile
+from sightline.report.pages.evaluation_report import write_evaluation_report
 from sightline.report.pages.key_numbers import KeyNumber, Measured
 from sightline.report.pages.run_index import RunSummary, write_run_index
 from sightline.report.pages.run_page import write_run_page
 from tests.report import browser
+from tests.report.test_gate_view import BETTER, DOUBTFUL
+from tests.report.test_sections import SECTIONS, written
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +42,24 @@ def run_page(finished, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def evaluation(tmp_path_factory):
+    """A gate that failed, intervals, histograms, leaks."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    selections = [{"metric": one.metric, "name": "best", "gate": asdict(one)} for one in (BETTER, DOUBTFUL)]
+    written(folder, {"best": SECTIONS}, selections=selections, split="val")
+    document = json.loads((folder / "summary.json").read_text())
+    leak = Leak("val", "plates_train_v1", ["annotations/a-name-that-is-longer-than-a-phone-is-wide.png"], 3, True)
+    document["models"]["best"] |= {
+        "leaks": asdict(LeakReport(["plates_train_v1"], [leak])),
+        "profile": asdict(ModelProfile("CPU", 12.3, 14.9, 200, 1, 81.0, 1.7, 169.4, 43_900_000)),
+        "intervals": {"heat": [0.4, 0.6]},
+    }
+    (folder / "summary.json").write_text(json.dumps(document))
+    write_evaluation_report(folder / "page.html", folder)
+    return folder / "page.html"
+
+
+@pytest.fixture(scope="module")
 def index(tmp_path_factory):
     """A thousand runs; every tenth failed."""
     first = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,7 +81,7 @@ def index(tmp_path_factory):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", ["run_page", "index"])
+@pytest.mark.parametrize("name", ["run_page", "evaluation", "index"])
 def test_a_page_is_as_wide_as_its_screen(tab, request, name, width, dark):
     tab.open(request.getfixturevalue(name), width=width, dark=dark)
     assert tab.run("document.documentElement.scrollWidth") == width
@@ -91,11 +115,27 @@ CONTRAST = """(() => {
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", ["run_page", "index"])
+@pytest.mark.parametrize("name", ["run_page", "evaluation", "index"])
 def test_texts_stand_out_from_their_ground(tab, request, name, dark):
     """WCAG 2, level AA: a contrast of 4.5."""
     tab.open(request.getfixturevalue(name), dark=dark)
     assert tab.run(CONTRAST) == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_whiskers_lie_in_their_column_and_labels_do_not_touch(tab, evaluation, width):
+    tab.open(evaluation, width=width)
+    outside = tab.run("""Array.from(document.querySelectorAll('.whisker > *, .whisker > div > *')).filter((part) => {
+      const box = part.getBoundingClientRect(), around = part.closest('.whisker').getBoundingClientRect();
+      return box.left < around.left - 6 || box.right > around.right + 6 || box.bottom > around.bottom + 1;
+    }).length""")
+    assert outside == 0
+    touching = tab.run("""Array.from(document.querySelectorAll('.axis')).filter((axis) => {
+      const boxes = Array.from(axis.querySelectorAll('span[style]'), (one) => one.getBoundingClientRect());
+      return boxes.some((box, index) => index && box.left < boxes[index - 1].right + 2);
+    }).length""")
+    assert touching == 0
+    assert tab.run("document.querySelectorAll('.gauge .whisker').length") == 2
 
 
 def test_without_scripts_everything_is_there_but_what_needs_them(tab, run_page, index):

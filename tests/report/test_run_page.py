@@ -229,3 +229,18 @@ def test_long_values_are_folded(finished, tmp_path, open_page):
     run = dataclasses.replace(finished.page, tasks=[task], edges=[], results={}, files={})
     page = shown(run, tmp_path, open_page)
     page.has("401 characters", "y" * 400)
+
+
+def test_what_is_chosen_on_val_is_shown_beside_the_sections_of_test(tmp_path, open_page):
+    folder = tmp_path / "run"
+    run = build_run(folder)
+    path = run.folders["evaluate"] / "summary.json"
+    document = SUMMARY.upgrade(json.loads(path.read_text()))
+    chosen = TableSection(id="thresholds", title="Best threshold", lead="Chosen.", rows={"7": {"threshold": 0.25}})
+    document["models"]["best"]["sections"].append(chosen.model_dump(mode="json"))
+    path.write_text(json.dumps(document))
+    write_run_page(tmp_path / "page.html", run.page)
+    page = open_page(tmp_path / "page.html")
+    page.has("Best threshold", "On the val split. Chosen.")
+    assert page.ids.count("classes") == page.ids.count("thresholds") == 1
+    assert "#thresholds" in page.links

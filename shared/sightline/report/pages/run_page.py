@@ -20,6 +20,7 @@ from sightline.report.pages.key_numbers import choices, key_numbers, summary_of_
 from sightline.report.pages.model_view import cards, model_views
 from sightline.report.pages.run_graph import SMALL, lay_out
 from sightline.report.pages.summary import SelectionSummary, Summary, read_summary
+from sightline.report.sections import DRAWN_IMAGES, Section
 
 RunState = Literal["succeeded", "failed", "interrupted", "stopped", "running"]
 TaskState = Literal["succeeded", "failed", "reused", "skipped", "running", "interrupted", "stopped"]
@@ -126,6 +127,7 @@ def write_run_page(path: Path, run: RunPage) -> None:
     names = {model.sha256: name for name, model in (known_evaluate.models.items() if known_evaluate else ())}
     known_test = test or _summary_of_result(run, "test", names)
     headlines = headline_metrics()
+    shown_cards = cards(source) if (source := test or evaluate) else []
     write_page(
         path,
         "run_page.html",
@@ -147,7 +149,8 @@ def write_run_page(path: Path, run: RunPage) -> None:
         evaluate_models=model_views(evaluate, "evaluate") if evaluate else [],
         test=test,
         test_models=model_views(test, "test") if test else [],
-        cards=cards(source) if (source := test or evaluate) else [],
+        cards=shown_cards,
+        val_cards=_only_on_val(evaluate, shown_cards) if test and evaluate else [],
         index_link=quote(run.index_link),
         drawn=_drawn_folders(run),
         speeds=_speeds(run, known_test),
@@ -165,6 +168,12 @@ def _summary(run: RunPage, step: Literal["evaluate", "test"], faults: list[str])
     except DataError as error:
         faults.append(str(error))
         return None
+
+
+def _only_on_val(evaluate: Summary, shown: Sequence[Section]) -> list[Section]:
+    """The sections that only the val split has, such as thresholds, which are not chosen on test."""
+    ids = {card.id for card in shown}
+    return [card for card in cards(evaluate) if card.id not in ids and card.kind != DRAWN_IMAGES.kind]
 
 
 def _charts(run: RunPage, faults: list[str]) -> list[Chart]:
