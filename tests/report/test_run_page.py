@@ -9,7 +9,9 @@ import pytest
 
 from sightline.report.page import alone
 from sightline.report.pages.run_page import TaskView, write_run_page
-from tests.report.conftest import Page
+from sightline.report.pages.summary import SUMMARY
+from sightline.report.sections import TableSection
+from tests.report.conftest import Page, build_run
 
 
 def shown(run, tmp_path, open_page):

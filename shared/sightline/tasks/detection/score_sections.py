@@ -56,8 +56,9 @@ def score_sections(matches: Matches, *, chosen_here: bool) -> list[Section]:
                     }
                     for name, point in points.items()
                 },
-                "The score from which on detections of a class should count on this split so that F1 is highest. A model "
-                "file contains the thresholds of the val split, and sightline predict uses them unless --score is given.",
+                "The score from which on detections of a class should count so that F1 is highest, chosen on this "
+                "split. A model file contains those of the val split, and sightline model predict uses "
+                "them unless --score is given.",
             )
         )
     return sections
