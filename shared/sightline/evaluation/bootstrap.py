@@ -10,7 +10,9 @@ samples of images is common to both.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +25,8 @@ RESAMPLES = 1000
 
 LEVEL = 0.95
 """The level of intervals."""
+
+_MOST_THREADS = 8
 
 _LEAST_GROUPS = 2
 """A single group has no variation."""
@@ -89,6 +93,7 @@ class Resamples:
         random = np.random.default_rng(seed)
         self._counts = random.multinomial(self.groups, share, size=number).astype(np.uint16) if names else None
         self._number = number
+        self._known: dict[int, tuple[Statistic, Floats]] = {}
 
     def values(self, statistic: Statistic, images: npt.NDArray[np.bool_] | None = None) -> Floats:
         """The values of a metric for every sample.
@@ -100,13 +105,25 @@ class Resamples:
         Returns:
             [number of samples]; NaN where the metric cannot be computed.
         """
+        if images is not None:
+            return self._computed(statistic, images)
+        key = id(statistic)
+        if key not in self._known:  # with the statistic itself, so that no other one gets its id
+            self._known[key] = statistic, self._computed(statistic, None)
+        return self._known[key][1]
+
+    def _computed(self, statistic: Statistic, images: npt.NDArray[np.bool_] | None) -> Floats:
+        """The values for every sample, computed by threads: numpy leaves Python's lock for most of the time."""
         if self._counts is None:
             return np.full(self._number, np.nan)
-        parts = []
-        for start in range(0, self._number, _BLOCK):
-            weights = self._counts[start : start + _BLOCK][:, self._group_of].astype(np.float64)
-            parts.append(statistic.values(weights if images is None else weights * images))
-        return np.concatenate(parts)
+        counts = self._counts
+
+        def of_block(start: int) -> Floats:
+            weights = counts[start : start + _BLOCK][:, self._group_of].astype(np.float64)
+            return statistic.values(weights if images is None else weights * images)
+
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+            return np.concatenate(list(pool.map(of_block, range(0, self._number, _BLOCK))))
 
     def interval(self, statistic: Statistic, images: npt.NDArray[np.bool_] | None = None) -> Interval | None:
         """The value of a metric and its interval; None if it cannot be computed on these images.

@@ -24,8 +24,8 @@ RECALLS: Floats = np.linspace(0.0, 1.0, 101)
 _BLOCK_VALUES = 50_000
 """Detections times rows of weights that are computed together: few enough for the cache of a processor."""
 
-_FEW = 200
-"""Up to this number of right detections it is faster to look up all of them among the recalls than the reverse."""
+_FEW = 500
+"""Up to this number of right detections it is faster to find the recall of each of them than the reverse."""
 
 
 class Statistic(Protocol):
@@ -164,7 +164,8 @@ def _area(right: Floats, found: Floats, truths: Floats) -> Floats:
     precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     recall = right / truths[:, None]
     if right.shape[1] <= _FEW:
-        levels = np.searchsorted(RECALLS, recall, side="right")  # how many of the recalls are reached
+        levels = np.minimum((recall * (len(RECALLS) - 1) + 1e-6).astype(np.intp), len(RECALLS) - 1)
+        levels += RECALLS[levels] <= recall  # how many of the recalls are reached, exactly
         few: Floats = (precision * np.diff(levels, axis=1, prepend=0)).sum(axis=1)
         return few
     area = np.zeros(len(right))
