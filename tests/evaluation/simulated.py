@@ -33,13 +33,12 @@ def detectors(random, groups, size, gain, own_errors=1.0):
     objects = random.poisson(3, count) + 1
     image = np.repeat(np.arange(count), objects)
     base = hard[image] + random.normal(0, 0.7, len(image))
-    models, seed = [], int(random.integers(2**32))
+    false = np.repeat(np.arange(count), random.poisson(np.exp(-0.5 + 0.4 * hard)))
+    noise = random.normal(0, 0.7, len(image)), random.normal(-0.8, 0.9, len(false))  # common to both
+    models = []
     for better in (0.8 + gain, 0.8):
         own = own_errors * random.normal(0, 0.3, groups)[group]
         quality = better - base + own[image] + own_errors * random.normal(0, 0.6, len(image))
-        common = np.random.default_rng(seed)  # what both have in common
-        false = np.repeat(np.arange(count), common.poisson(np.exp(-0.3 + 0.4 * hard - 0.2 * better)))
-        noise = common.normal(0, 0.7, len(image)), common.normal(-0.8, 0.9, 5 * count)[: len(false)]
         scores = np.concatenate([quality + noise[0], noise[1]])
         order = np.argsort(-scores, kind="stable")
         right = np.concatenate([quality > 0.3, np.zeros(len(false), bool)])[None, order]
