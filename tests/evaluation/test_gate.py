@@ -47,10 +47,10 @@ def report_of(rule, one, *, min_gain=0.0, resamples=RESAMPLES):
 @pytest.mark.parametrize(("gain", "points", "least", "most"), [(0.0, 0.0, 0.0, 0.05), (0.057, 0.02, 0.8, 1.0)])
 def test_few_equal_models_and_most_2_point_gains_are_promoted(gain, points, least, most):
     """400 pairs of models, each on 500 images; two trainings on almost the same data have most errors in common."""
-    random, differences, promoted = np.random.default_rng(1), [], 0
+    random, differences, promoted = np.random.default_rng(7), [], 0
     for seed in range(400):
         one, other = (measured(model) for model in detectors(random, IMAGES, 1, gain, own_errors=0.3))
-        found = report_of(Gate(), contest(one, other), resamples=Resamples([""] * IMAGES, 200, seed))
+        found = report_of(Gate(), contest(one, other), resamples=Resamples([""] * IMAGES, 300, seed))
         differences.append(found.difference)
         promoted += found.passed
     assert np.mean(differences) == pytest.approx(points, abs=0.002)
