@@ -47,7 +47,7 @@ def test_without_truth_nothing_is_claimed(task, plan):
     assert measurement.metrics == {}
     assert not measurement.statistics
     assert not measurement.class_statistics
-    assert not {"errors", "recall"} & {section.id for section in measurement.sections}
+    assert not {"errors", "recall", "sizes"} & {section.id for section in measurement.sections}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -79,6 +79,22 @@ def test_errors_are_a_table_with_an_explanation_of_each_kind(task, nouns):
         lost = [row[f"AP50 lost, {noun}"] for row in rows.values()]
         assert min(lost) >= 0
         assert max(lost) <= 1 - measurement.metrics[f"{noun.removesuffix('es').removesuffix('s')}_AP50"] + 1e-12
+
+
+def test_sizes_are_those_of_coco():
+    measurement, truth = measured("instance_segmentation", Plan(images=12))
+    (table,) = (section for section in measurement.sections if section.id == "sizes")
+
+    assert list(table.rows) == ["all classes", *(category["name"] for category in truth["categories"])]
+    for column, value in table.rows["all classes"].items():
+        metric, size = column.split()
+        assert value == measurement.metrics[f"mask_{metric}_{size}"]
+    assert set(table.rows["all classes"]) == set(table.columns)
+    assert len(table.columns) == 6
+    for column in table.columns:
+        of_classes = [table.rows[category["name"]].get(column) for category in truth["categories"]]
+        mean = np.mean([value for value in of_classes if value is not None])
+        assert table.rows["all classes"][column] == pytest.approx(mean)
 
 
 def test_recall_at_fixed_precision_is_told_for_all_classes_and_each():

@@ -196,11 +196,6 @@ def mean_with_truth(values: npt.NDArray[np.float64]) -> float:
     return float(values[values > -1].mean())
 
 
-def boxes_xywh(detections: Detections) -> npt.NDArray[np.float64]:
-    """:attr:`Detections.boxes_xywh`."""
-    return detections.boxes_xywh
-
-
 def box_ious(found_xywh: npt.NDArray[np.float64], truth_xywh: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Pairwise IoU of boxes [N, 4] and [M, 4], both x, y, width, height in pixels: float64 [N, M], 0 to 1."""
     from pycocotools import mask as coco_mask

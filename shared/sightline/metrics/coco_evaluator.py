@@ -176,10 +176,10 @@ def _as_rows(detections: Sequence[Detections]) -> npt.NDArray[np.float64]:
 
 
 def _keypoint_results(detections: Sequence[Detections]) -> Iterator[dict[str, Any]]:
-    """Detections as in a result file of COCO."""
+    """Detections as in a result file of COCO, but with arrays of keypoints, since a million floats take longer."""
     for found in detections:
         assert isinstance(found, KeypointDetections)  # noqa: S101  (as documented)
-        points = found.keypoints.astype(np.float64).reshape(len(found), 3 * found.keypoints.shape[1]).tolist()
+        points = found.keypoints.astype(np.float64).reshape(len(found), 3 * found.keypoints.shape[1])
         for keypoints, score, category in zip(points, found.scores.tolist(), found.category_ids.tolist(), strict=True):
             yield {"image_id": found.image_id, "category_id": category, "keypoints": keypoints, "score": score}
 

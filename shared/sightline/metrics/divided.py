@@ -47,7 +47,7 @@ import numpy.typing as npt
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument, RunLengthEncoding
 from sightline.data.rasterizer import encode_outline
-from sightline.metrics.coco import MAX_DETECTIONS, RECALLS, box_ious, boxes_xywh, check_detections, check_truth
+from sightline.metrics.coco import MAX_DETECTIONS, RECALLS, box_ious, check_detections, check_truth
 from sightline.metrics.outlines import OUTLINE_POINTS, outlines
 from sightline.metrics.statistic import AveragePrecision, ClassMatches
 
@@ -206,7 +206,7 @@ class _Ranked:
             chosen.append(order)
             true = np.array(of_image[found.image_id], np.int64)
             if len(order) and len(true):
-                ious = box_ious(boxes_xywh(found)[order], boxes[true])
+                ious = box_ious(found.boxes_xywh[order], boxes[true])
                 fitting = (ious >= IOU_THRESHOLD) & (found.category_ids[order][:, None] == categories[true])
                 ranks, columns = np.nonzero(fitting)
                 by_iou = np.lexsort((-columns, -ious[ranks, columns], ranks))

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoAnnotation, CocoDocument, CocoImage, RunLengthEncoding
 from sightline.data.rasterizer import encode_outline
-from sightline.metrics.coco import box_ious, boxes_xywh, check_detections, check_truth
+from sightline.metrics.coco import box_ious, check_detections, check_truth
 
 Floats = npt.NDArray[np.float64]
 
@@ -161,7 +161,7 @@ class _Scene:
     def of(cls, image: CocoImage, truths: list[CocoAnnotation], entry: Detections, *, masks: bool) -> _Scene:
         found = entry.above(_LOWEST_SCORE)
         boxes = np.array([one["bbox"] for one in truths], np.float64).reshape(-1, 4)
-        ious = box_ious(boxes_xywh(found), boxes)
+        ious = box_ious(found.boxes_xywh, boxes)
         true_ids = np.array([one["category_id"] for one in truths], np.int64)
         pairs = _pairs(found.scores, np.where(found.category_ids[:, None] == true_ids, ious, 0.0))
         overlaps = {rank: float(ious[rank, index]) for rank, index in pairs.items()}
@@ -295,7 +295,7 @@ def _duplicates(scene: _Scene) -> list[Suspect]:
 def _missing(scene: _Scene, usual: _Usual, used: set[int]) -> list[Suspect]:
     """Confident detections where nothing is labeled; of several on one place, the best."""
     suspects: list[Suspect] = []
-    boxes, chosen = boxes_xywh(scene.found), np.zeros((0, 4))
+    boxes, chosen = scene.found.boxes_xywh, np.zeros((0, 4))
     for rank in np.argsort(-scene.found.scores, kind="stable").tolist():
         if rank in scene.pairs or rank in used or not usual.confident(scene, rank):
             continue

@@ -15,7 +15,15 @@ import numpy.typing as npt
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.metrics.coco_evaluator import THRESHOLDS, Kind
-from sightline.metrics.overlaps import Found, Pairs, TrueObjects, found_objects, overlapping_pairs, true_objects
+from sightline.metrics.overlaps import (
+    Found,
+    Pairs,
+    TrueObjects,
+    found_objects,
+    overlapping_pairs,
+    ranks_in_groups,
+    true_objects,
+)
 from sightline.metrics.statistic import AveragePrecision, Bools, ClassMatches, Statistic
 
 UNMATCHED = -1
@@ -63,7 +71,7 @@ class Matches:
         true = self.objects.images[(self.objects.classes == place) & ~self.objects.ignored]
         return ClassMatches(
             self.found.images[mine],
-            self.right[thresholds, mine],
+            (self.matched[thresholds, mine] != UNMATCHED) & ~self.ignored[thresholds, mine],
             self.ignored[thresholds, mine],
             np.bincount(true, minlength=self.images).astype(np.float64),
         )
@@ -153,8 +161,5 @@ def _rounds(found: Found, detections: npt.NDArray[np.intp]) -> npt.NDArray[np.in
     rounds = np.zeros(len(found.scores), np.intp)
     some = np.unique(detections)
     by_group = some[np.lexsort((some, found.images[some], found.classes[some]))]
-    if len(by_group):
-        changed = (np.diff(found.images[by_group]) != 0) | (np.diff(found.classes[by_group]) != 0)
-        starts = np.flatnonzero(np.r_[True, changed])
-        rounds[by_group] = np.arange(len(by_group)) - np.repeat(starts, np.diff(np.r_[starts, len(by_group)]))
+    rounds[by_group] = ranks_in_groups(found.classes[by_group], found.images[by_group])
     return rounds

@@ -111,7 +111,7 @@ def found_objects(truth: CocoDocument, detections: Sequence[Detections], kind: K
     scores = _joined([one.scores for one in detections], np.float32)
     given = np.arange(len(scores))
     by_image = np.lexsort((given, -scores, images, classes))
-    ranks = _ranks_in_groups(classes[by_image] * len(ids) + images[by_image])
+    ranks = ranks_in_groups(classes[by_image], images[by_image])
     counted = by_image[ranks < MAX_DETECTIONS[kind][-1]]
     order = counted[np.lexsort((given[counted], rank_of_id[images[counted]], -scores[counted], classes[counted]))]
     outside = _areas_outside(detections, kind)[order]
@@ -164,6 +164,22 @@ def candidates(found: Found, objects: TrueObjects) -> Iterator[tuple[Columns, Co
             of_image[np.repeat(starts[found.images[first:last]], part) + within],
         )
         first = last
+
+
+def ranks_in_groups(*keys: Columns) -> Columns:
+    """The position of each element within its group, from 0.
+
+    Args:
+        keys: [N] each; neighbors with equal keys are a group.
+
+    Example:
+        >>> ranks_in_groups(np.array([0, 0, 0, 1]), np.array([5, 5, 7, 7])).tolist()
+        [0, 1, 0, 0]
+    """
+    places = np.arange(len(keys[0]))
+    changed = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    starts = np.where(np.append(True, changed)[: len(places)], places, 0)
+    return places - np.maximum.accumulate(starts)
 
 
 def _box_pairs(
@@ -241,14 +257,6 @@ def _areas_outside(detections: Sequence[Detections], kind: Kind) -> Bools:
     joined = _joined(areas, np.float64)
     outside: Bools = (joined < least) | (joined > most)
     return outside
-
-
-def _ranks_in_groups(groups: npt.NDArray[np.int64]) -> Columns:
-    """The position of each element within its group; equal groups are next to each other."""
-    if not len(groups):
-        return np.zeros(0, np.intp)
-    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
-    return np.arange(len(groups)) - np.repeat(starts, np.diff(np.r_[starts, len(groups)]))
 
 
 def _joined(parts: Sequence[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -29,6 +29,7 @@ _CONFIDENCE_TITLES = {
 }
 
 
+_SIZE_COLUMNS = tuple(f"{metric} {size}" for metric in ("AP", "AR") for size in ("small", "medium", "large"))
 _NUMBER = {"box": "boxes", "mask": "masks"}
 _LOST = {overlap: f"AP50 lost, {noun}" for overlap, noun in _NUMBER.items()}
 
@@ -58,7 +59,7 @@ def detector_sections(
             ``curves`` (``box``, ``mask`` -> class -> precision at recall 0, 0.01, ..., 1, at IoU 0.5), ``confidence``
             (``box``, ``mask`` -> precision, recall and F1 at score thresholds from 0 to 1), ``errors`` (``box``,
             ``mask`` -> what an error means -> ``number`` and ``AP50 lost``), ``recall_at_precision`` (class -> column
-            -> value), ``confusion`` and ``readings``.
+            -> value), ``sizes`` (class -> metric and size -> value), ``confusion`` and ``readings``.
         classes: Class names in the order in which curves are shown; curves of other classes follow.
         note: From :func:`detector_note`.
         score_threshold: Lowest score of detections in the confusion matrix and in readings, 0 to 1; None if unknown.
@@ -78,6 +79,7 @@ def detector_sections(
         *_errors(values.get("errors", {})),
         _precision_over_recall(values, classes),
         *_recall_at_precision(values.get("recall_at_precision", {})),
+        *_by_size(values.get("sizes", {})),
         ConfusionSection(
             id="confusion",
             title="Confusion",
@@ -172,6 +174,25 @@ def _recall_at_precision(rows: dict[str, dict[str, float]]) -> list[Section]:
             "95 % (P95) of the detections are right, at IoU 0.5; and that threshold.",
             missing="No recall at fixed precision.",
             columns=sorted({name for row in rows.values() for name in row}, key=lambda name: (name.split()[-1], name)),
+            rows=rows,
+        )
+    ]
+
+
+def _by_size(rows: dict[str, dict[str, float]]) -> list[Section]:
+    """How well small and large objects are found; nothing in summaries of earlier releases and without truth."""
+    if not rows:
+        return []
+    measured = {name for row in rows.values() for name in row}
+    return [
+        TableSection(
+            id="sizes",
+            title="By size of the objects",
+            link="Sizes",
+            lead="AP and the highest recall (AR), mean over IoU 0.50 to 0.95, for objects up to 32 x 32 pixels, up to "
+            "96 x 96, and larger.",
+            missing="No values by size.",
+            columns=[name for name in _SIZE_COLUMNS if name in measured],
             rows=rows,
         )
     ]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from sightline.data.detections import Detections
 from sightline.data.formats.coco import CocoDocument
 from sightline.metrics.coco import CocoScores, Overlap, evaluate_coco
-from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName
+from sightline.metrics.coco_evaluator import DEFAULT_EVALUATOR, EvaluatorName, areas_of
 from sightline.metrics.confidence import confidence_curve, recall_at_precision
 from sightline.metrics.confusion import confusion_matrix
 from sightline.metrics.divided import DividedScores, evaluate_divided
@@ -74,6 +74,7 @@ def measure_detections(
         "confidence": {overlap: confidence_curve(one).document() for overlap, one in matches.items() if coco.values},
         "errors": {overlap: rows for overlap, one in matches.items() if (rows := _error_rows(one))},
         "recall_at_precision": _recall_rows(matches[overlaps[-1]]),
+        "sizes": _size_rows(coco, overlaps[-1]),
         "confusion": {"labels": confusion.labels, "matrix": confusion.matrix.tolist()},
         "readings": readings.document,
     }
@@ -102,6 +103,18 @@ def _class_rows(coco: CocoScores, divided: Mapping[str, float]) -> dict[str, dic
         if name in divided:
             rows[name]["dv_AP"] = divided[name]
     return rows
+
+
+def _size_rows(coco: CocoScores, overlap: Overlap) -> dict[str, dict[str, float]]:
+    """All classes, and each class with truth -> AP and highest recall by size of the objects."""
+    rows = {"all classes": coco.values, **coco.per_class} if coco.values else {}
+    columns = {
+        f"{metric} {size}": f"{overlap}_{metric}_{size}" for metric in ("AP", "AR") for size in areas_of(overlap)[1:]
+    }
+    return {
+        name: {column: values[metric] for column, metric in columns.items() if metric in values}
+        for name, values in rows.items()
+    }
 
 
 def _error_rows(matches: Matches) -> dict[str, dict[str, float]]:

@@ -14,7 +14,7 @@ from sightline.data.formats.coco import CocoAnnotation, CocoDocument
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.data.label_schema import KeypointSchema
 from sightline.errors import DataError
-from sightline.metrics.coco import box_ious, boxes_xywh
+from sightline.metrics.coco import box_ious
 from sightline.metrics.keypoints import require_keypoints
 from sightline.metrics.label_errors import (
     CONFIDENT_FROM,
@@ -116,7 +116,7 @@ def _pairs(truth: CocoDocument, of_image: dict[int, KeypointDetections]) -> Iter
         found = of_image.get(image_id)
         if found is None or not len(found):
             continue
-        ious = box_ious(boxes_xywh(found), np.array([one["bbox"] for one in labelled], np.float64))
+        ious = box_ious(found.boxes_xywh, np.array([one["bbox"] for one in labelled], np.float64))
         for column, annotation in enumerate(labelled):
             fitting = np.where(found.category_ids == annotation["category_id"], ious[:, column], 0.0)
             rank = int(fitting.argmax())
