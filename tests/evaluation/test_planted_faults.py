@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from sightline.evaluation.image_attributes import read_attributes
@@ -10,9 +11,11 @@ from sightline.evaluation.slices import image_slices
 from sightline.evaluation.split_slices import SplitSlices
 from sightline.report.pages.evaluation_report import write_evaluation_report
 from sightline.report.pages.summary import SUMMARY
+from sightline.tasks.evaluators import open_evaluator
 from tests.classified import ONE_SET, write_coco
 from tests.report.conftest import Page
 from tests.tasks.test_classification_evaluator import evaluator, predict
+from tests.tasks.test_score_sections import CLASSES, world
 
 IMAGES = 240
 DARK = range(1, 37)
@@ -50,3 +53,24 @@ def test_both_are_on_the_page(tmp_path):
     page.has("Weak: brightness: dark", "brightness: dark weak 36")
     matrix = next(one for one in document["sections"] if one["id"] == "confusion")["matrix"]
     page.has(f"Most frequent mistakes truth predicted number of the true class red blue {matrix[0][1]} ")
+
+
+def test_a_weak_slice_of_a_detector_is_named(tmp_path):
+    """At night every second object is missed, and only there."""
+    truth, found = world()
+    for image, prediction in zip(truth["images"], found, strict=True):
+        if image["id"] <= 14:
+            image["flags"] = ["night"]
+            if image["id"] % 2:
+                prediction.scores[:2] = 0.0  # below the false detections
+    measured = open_evaluator("object_detection", "none", CLASSES).measure(truth, found, 0.5)
+    images = image_slices(truth, tmp_path, max_pixels=10**6)
+    section = SplitSlices(images, [""] * len(found), ["box_AP"]).added_to(measured).sections[1]
+    assert section.value_name == "box_AP"
+    assert section.verdict == "Weak: flag: night."
+    [night] = section.rows
+    assert (night.name, night.count) == ("flag: night", 14)
+    at_night = {**truth, "images": truth["images"][:14]}
+    at_night["annotations"] = [one for one in truth["annotations"] if one["image_id"] <= 14]
+    alone = open_evaluator("object_detection", "none", CLASSES).measure(at_night, found[:14], 0.5)
+    assert night.value == pytest.approx(alone.metrics["box_AP"], abs=1e-12)

@@ -69,7 +69,9 @@ def test_0_and_the_interval_are_on_one_axis(report, tone):
     scale = (row.dot - view.reference) / report.difference
     assert row.left == pytest.approx(view.reference + scale * report.low, abs=0.1)
     assert row.left + row.width == pytest.approx(view.reference + scale * report.high, abs=0.1)
-    assert 0 < min(view.reference, row.left) < max(view.reference, row.left + row.width) < 100
+    ends = [view.reference, row.left, row.left + row.width]
+    assert 0 < min(ends) < max(ends) < 100
+    assert min(ends) + max(ends) == pytest.approx(100, abs=0.1)
     assert row.interval.tone == tone
 
 

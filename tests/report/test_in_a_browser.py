@@ -7,9 +7,18 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from PIL import Image
 
 from sightline.registry.leak_report import Leak, LeakReport
 from sightline.registry.model_profile import ModelProfile
+from sightline.report.pages.comparison_page import (
+    ComparisonPage,
+    Side,
+    TellingImage,
+    TellingImages,
+    ValueRow,
+    write_comparison_page,
+)
 from sightline.report.pages.evaluation_report import write_evaluation_report
 from sightline.report.pages.key_numbers import KeyNumber, Measured
 from sightline.report.pages.run_index import RunSummary, write_run_index
@@ -60,6 +69,35 @@ def evaluation(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    """Two models with long names, and images that only one of them predicts right."""
+    picture = Image.new("RGB", (640, 480), (90, 100, 110))
+    rows = [
+        TellingImage(f"annotations/plates/{n}.png", "two missed", "right", picture, picture, None) for n in range(2)
+    ]
+    differences = SECTIONS[-1].model_copy(update={"signed": True, "reference": 0.0, "count_name": ""})
+    page = ComparisonPage(
+        title=f"{'a' * 60} and {'b' * 60}",
+        facts={"training set": "plates_train_v1", "split": "test"},
+        verdict="B is better by 0.2 mask_AP.",
+        sides=[Side(letter, letter * 50, {"sha256": "0" * 64}) for letter in "AB"],
+        notes=["Compared on the classes that both know."],
+        values=[ValueRow("mask_AP", "0.500", "0.700", "average precision of masks, mean over IoU 0.50 to 0.95", "B")],
+        differences=differences,
+        classes=differences,
+        counts={"only B without a mistake": 2, "only A without a mistake": 0},
+        images=[
+            TellingImages("better-b", "B is better", 2, 2, rows),
+            TellingImages("better-a", "A is better", 0, 0, []),
+        ],
+        changes=[("train.learning_rate", "0.001", "0.0005")],
+    )
+    path = tmp_path_factory.mktemp("comparison") / "page.html"
+    write_comparison_page(path, page)
+    return path
+
+
+@pytest.fixture(scope="module")
 def index(tmp_path_factory):
     """A thousand runs; every tenth failed."""
     first = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,7 +119,7 @@ def index(tmp_path_factory):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", ["run_page", "evaluation", "index"])
+@pytest.mark.parametrize("name", ["run_page", "evaluation", "comparison", "index"])
 def test_a_page_is_as_wide_as_its_screen(tab, request, name, width, dark):
     tab.open(request.getfixturevalue(name), width=width, dark=dark)
     assert tab.run("document.documentElement.scrollWidth") == width
@@ -115,7 +153,7 @@ CONTRAST = """(() => {
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", ["run_page", "evaluation", "index"])
+@pytest.mark.parametrize("name", ["run_page", "evaluation", "comparison", "index"])
 def test_texts_stand_out_from_their_ground(tab, request, name, dark):
     """WCAG 2, level AA: a contrast of 4.5."""
     tab.open(request.getfixturevalue(name), dark=dark)

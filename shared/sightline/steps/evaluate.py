@@ -161,8 +161,10 @@ class _Evaluation:
         contenders.measure_rivals(self._rivals)
         self._check_trust()
         slices = slices_of_split(self._config, self._truth, self._root)
+        distinct = {entry.sha256: entry.measured for entry in contenders.entries}
+        described = {sha256: slices.added_to(measured) for sha256, measured in distinct.items()}
         for entry in contenders.entries:
-            entry.measured = slices.added_to(entry.measured)
+            entry.measured = described[entry.sha256]
         decision = Decision(self._config, self._storage, self._train, contenders, self._rivals, slices.images)
         selections = [decision.select(metric, state) for metric, state in self._states.items()]
         files = self._folder / "files"

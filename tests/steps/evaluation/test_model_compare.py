@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from sightline.cli.model import command
 from sightline.errors import DataError, ModelFileError
+from sightline.evaluation.model_comparison import compare_models
+from sightline.tasks.object_detection.settings import BoxDetector
 from tests.golden import raises
 
 
@@ -76,5 +78,14 @@ def test_what_cannot_be_compared_is_an_error(site, invoke):
     other = site.model(41, classes=("cat",), category_ids=(1,), reading="none")
     with raises(ModelFileError, "no class in common", "cat"):
         invoke(model, other, "--tag", "plates_train_v1")
+    network = BoxDetector(**site.config().model.model_dump(include=set(BoxDetector.model_fields)))
+    boxes = site.model(42, task="object_detection", architecture=network)
+    with raises(ModelFileError, "object_detection", "instance_segmentation"):
+        invoke(model, boxes, "--tag", "plates_train_v1")
+    empty = {"images": [], "annotations": [], "categories": []}
+    with raises(DataError, "the val split of plates_train_v1"):
+        compare_models(
+            (("a", model), ("b", model)), "plates_train_v1", "val", empty, site.folder, score=0.5, max_pixels=9
+        )
     with raises(DataError, "plates_ann_v1"):
         invoke(model, model, "--tag", "plates_ann_v1")
