@@ -229,8 +229,8 @@ def promotions_table(promotions: Sequence[PromotionLineage], width: int) -> Rend
     """One line per change of champion, the newest first; a narrow terminal has no room for the next champion."""
     wide = width >= _WIDE
     several = len({one.dataset for one in promotions}) > 1
-    lines = table("by", "champion", "value>", "since, UTC", "instead of", "until, UTC", "promoted")
-    for column in (lines.columns[1], lines.columns[4]):
+    lines = table("by", "champion", "value>", "since, UTC", "promoted", "instead of", "until, UTC")
+    for column in (lines.columns[1], lines.columns[5]):
         column.no_wrap = True
     for one in promotions:
         value = f" ({metric_text(one.previous_value)})" if wide else ""
@@ -242,8 +242,8 @@ def promotions_table(promotions: Sequence[PromotionLineage], width: int) -> Rend
             Text(short(one.model_sha256)),
             metric_text(one.value),
             time_text(one.promoted_at),
+            Text(promoter_text(one.action, one.actor)),
             Text(before),
             Text(until, style="" if one.replaced_by else "green"),
-            Text(promoter_text(one.action, one.actor)),
         )
     return lines
