@@ -320,3 +320,17 @@ def test_a_database_that_cannot_be_reached(place, monkeypatch):
     away = ["--set", "database.url=mysql+pymysql://tester@127.0.0.1:9/t"]
     result = place.run("history", "plates", "--json", *away)
     assert result.exit_code == 0
+
+
+def test_lineage_says_who_and_how(place, tmp_path):
+    place.promote("a", "--metric", "mask_AP", "--reason", "<b>the first</b>")
+    page = tmp_path / "page.html"
+    asked = ["lineage", place.sha256("a"), "--url", place.url]
+    text = CliRunner().invoke(cli, asked, catch_exceptions=False).output
+    assert f"by hand, uncompared by {person()}" in text
+    (one,) = json.loads(CliRunner().invoke(cli, [*asked, "--json"], catch_exceptions=False).stdout)["promotions"]
+    assert (one["action"], one["actor"], one["evidence"]) == ("by hand, uncompared", person(), None)
+    CliRunner().invoke(cli, [*asked, "--html", str(page)], catch_exceptions=False)
+    shown = page.read_text()
+    assert f"by hand, uncompared by {person()}" in shown
+    assert "&lt;b&gt;the first&lt;/b&gt;" in shown

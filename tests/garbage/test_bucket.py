@@ -7,16 +7,23 @@ import json
 import shutil
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from sightline.database import ModelRecord, PromotionRecord, open_database
 from sightline.errors import DatabaseError, StepError
+from sightline.evaluation.champion_by_hand import ByHand
 from sightline.garbage.bucket import Bucket
 from sightline.garbage.found import SafetyAge
 from sightline.garbage.naming import is_named, named_keys
+from sightline.models.model_file import read_card, save_model
+from sightline.registry.champions import ChampionName, read_champion
 from sightline.registry.results import TrainResult
 from sightline.registry.store import find_result, publish_result
+from sightline.tasks.base import load_task
 from tests.copies import restore
 from tests.golden import raises
 from tests.shapes_world import WEEK, World
@@ -129,6 +136,16 @@ def name_in_champion(world):
     rewrite(world, "champions/shapes/mask_AP.json", change)
 
 
+def name_in_history(world):
+    """An entry of the history, of a champion long ago."""
+
+    def change(pointer):
+        return pointer | {"uri": (world.bucket / MODEL / "model.safetensors").as_uri(), "sequence": 7}
+
+    pointer = json.loads(world.storage().read_bytes("champions/shapes/mask_AP.json")[0])
+    world.storage().write_bytes("champions/shapes/mask_AP/history/000007.json", json.dumps(change(pointer)).encode())
+
+
 def name_in_current(world):
     world.storage().write_bytes(
         "evaluation/shapes_train_v1/box_AP/CURRENT.json", json.dumps({"sha256": SHA256, "folder": MODEL}).encode()
@@ -152,7 +169,8 @@ def name_in_promotions(world):
 
 
 @pytest.mark.parametrize(
-    "name", [name_in_result, name_in_champion, name_in_current, name_in_model_row, name_in_promotions]
+    "name",
+    [name_in_result, name_in_champion, name_in_history, name_in_current, name_in_model_row, name_in_promotions],
 )
 def test_what_is_named_anywhere_stays(aged, name):
     plant_model(aged)
@@ -161,6 +179,31 @@ def test_what_is_named_anywhere_stays(aged, name):
     aged.age(of=aged.bucket)
     assert in_bucket(aged, delete=True) == set()
     assert {path.name for path in (aged.bucket / MODEL).iterdir()} == set(MODEL_FILES)
+
+
+def test_all_champions_of_the_history_stay_loadable(aged):
+    """Models that were promoted by hand and replaced since are named by entries alone, if the database is new."""
+    name = ChampionName("shapes", "mask_AP")
+    first = read_champion(aged.storage(), name.dataset, name.metric)[0]
+    card = read_card(Path(first.uri.removeprefix("file://")))
+    for seed in range(3):
+        torch.manual_seed(seed)
+        save_model(aged.folder / "m.safetensors", load_task(card.task).build_network(card.architecture, 2), card)
+        with closing(aged.database()) as database:
+            person = ByHand(aged.storage(), database, name, "me@here", f"{seed}", aged.folder / "fetched")
+            assert person.promote(aged.folder / "m.safetensors").changed
+    aged.age(of=aged.bucket)
+    with closing(aged.database()) as database:
+        rows = database.references()
+        forgetful = SimpleNamespace(references=lambda: dataclasses.replace(rows, models={}, promoted=frozenset()))
+        bucket = Bucket(aged.storage(), forgetful, SafetyAge(datetime.now(UTC), WEEK))
+        bucket._require_known_champions = lambda models: None
+        assert {entry.what for entry in bucket.find() if entry.kind == "model"} == set()
+    assert in_bucket(aged, delete=True) == set()
+    aged.require_intact()
+    with closing(aged.database()) as database:
+        person = ByHand(aged.storage(), database, name, "me@here", "the first one", aged.folder / "fetched")
+        assert person.roll_back(1).pointer.sha256 == first.sha256
 
 
 def test_a_candidate_that_only_the_database_names_stays(aged):
@@ -177,6 +220,7 @@ def test_a_candidate_that_only_the_database_names_stays(aged):
         "results/deploy/shapes_train_v1/0123456789abcdef/model",
         "evaluation/shapes_train_v1/mask_AP/0123456789abcdef/my-own-notes.txt",
         "champions/shapes/mask_AP.json.bak",
+        "champions/shapes/mask_AP/history/notes.json",
         "gc/other",
     ],
 )
@@ -200,6 +244,7 @@ def test_a_clock_that_a_killed_gc_left(aged):
     ("key", "text"),
     [
         ("champions/shapes/mask_AP.json", "{"),
+        ("champions/shapes/mask_AP/history/000001.json", "{"),
         ("evaluation/shapes_train_v1/mask_AP/CURRENT.json", ""),
         (f"{UNFINISHED}/result.json", "not JSON"),
         (f"{UNFINISHED}/result.json", "{}"),

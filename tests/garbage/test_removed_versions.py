@@ -63,6 +63,15 @@ def test_database_and_bucket_each_know_it_alone(world):
         removal(world, TRAINING, database_url=f"sqlite:///{world.folder}/none.sqlite").look()
 
 
+def test_a_former_champion_keeps_it(world):
+    """It is named by an entry of the history alone: a rollback may need it."""
+    for folder in ("results", "evaluation"):
+        shutil.rmtree(world.bucket / folder)
+    world.storage().delete("champions/shapes/mask_AP.json")
+    said = refused(world, TRAINING, database_url="")
+    assert "champions/shapes/mask_AP/history/000001.json" in said
+
+
 def test_a_run_that_goes_on_keeps_it(world):
     from sightline.database import RunRecord
 

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from sightline.registry.champions import ChampionName
     from sightline.storage import Storage
 
-MAX_REASON = 4_000
-"""Longest reason, characters."""
-
 
 class _ReasonType(click.ParamType[str]):
     """Text on one line."""
@@ -32,6 +29,8 @@ class _ReasonType(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        from sightline.registry.champions import MAX_REASON
+
         reason = " ".join(str(value).split())
         if not reason:
             self.fail("the reason is empty; say in one sentence why the champion is changed", param, ctx)

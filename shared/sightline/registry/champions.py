@@ -30,6 +30,9 @@ ROLLBACK = "rollback"
 RESET = "pointer edited"
 """A pointer that was changed by other means than Sightline; it was found by a later run or command."""
 
+MAX_REASON = 4_000
+"""Longest reason that is recorded, characters."""
+
 _REMOVE = "remove it to start without a champion"
 
 

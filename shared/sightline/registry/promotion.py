@@ -14,12 +14,16 @@ from sightline.errors import PreconditionFailedError
 from sightline.pod import current_run_id
 from sightline.registry.actor import person
 from sightline.registry.champion_changes import change, settle
-from sightline.registry.champions import GATE, ChampionName, ChampionPointer, ChampionState, look_up_champion
+from sightline.registry.champions import (
+    GATE,
+    MAX_REASON,
+    ChampionName,
+    ChampionPointer,
+    ChampionState,
+    look_up_champion,
+)
 from sightline.registry.results import EvaluateResult, Selection, TrainResult
 from sightline.storage import Storage
-
-MAX_REASON = 4_000
-"""Longest reason that is recorded, characters."""
 
 
 def decision_holds(storage: Storage, dataset: str, task: str, result: EvaluateResult) -> bool:

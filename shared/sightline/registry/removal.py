@@ -14,13 +14,13 @@ from sightline.data.tags import DatasetTag
 from sightline.database import Database, Dependent, open_database
 from sightline.errors import DatabaseError, RepositoryError, StepError, StorageError
 from sightline.registry.champion_entries import entry_key, entry_numbers, read_entry
-from sightline.registry.champions import DEFAULT_TASK, ChampionName, read_champion
+from sightline.registry.champions import ChampionName, read_champion
+from sightline.registry.named_champion import champion_names
 from sightline.registry.store import STEP_OF
 from sightline.storage import Storage, open_storage
 from sightline.storage.uris import path_of
 
 _RESULT = re.compile(r"results/(?P<step>train|evaluate|test)/[^/]+/[0-9a-f]{16}/result\.json")
-_CHAMPION = re.compile(r"champions/(?P<dataset>[^/]+)/(?:(?P<task>[^/]+)/)?(?P<metric>[^/]+)\.json")
 
 
 class Removal:
@@ -131,22 +131,21 @@ class Removal:
                 for key in storage.names(f"results/{step}/{training}/"):
                     if _RESULT.fullmatch(key):
                         yield Dependent(f"{step} result", storage.uri_of(key))
-            for key in storage.names(f"champions/{self.tag.dataset}/"):
-                match = _CHAMPION.fullmatch(key)
-                task = (match and match["task"]) or DEFAULT_TASK
-                pointer = read_champion(storage, match["dataset"], match["metric"], task)[0] if match else None
+            for name in champion_names(storage, self.tag.dataset):
+                pointer, _ = read_champion(storage, name.dataset, name.metric, name.task)
                 if pointer is not None and pointer.training_tag == training:
-                    yield Dependent("champion", storage.uri_of(key))
-                if match:
-                    yield from self._former(storage, ChampionName(match["dataset"], match["metric"], task), training)
+                    yield Dependent("champion", storage.uri_of(name.key))
+                yield from _former(storage, name, training, "" if pointer is None else pointer.sha256)
         except StorageError as error:
             raise StorageError(
                 f"{self.tag} is kept, because the result bucket cannot be searched for what was made from it: "
                 f"{error}. Give it with --bucket URI, or add --unchecked if nothing was made from it"
             ) from error
 
-    def _former(self, storage: Storage, name: ChampionName, training: str) -> Iterator[Dependent]:
-        """Champions of the history that were made from it: a rollback may need them."""
-        for number in entry_numbers(storage, name):
-            if read_entry(storage, name, number).training_tag == training:
-                yield Dependent("champion", storage.uri_of(entry_key(name, number)))
+
+def _former(storage: Storage, name: ChampionName, training: str, present: str) -> Iterator[Dependent]:
+    """Former champions that were made from a training tag: a rollback may need them."""
+    for number in entry_numbers(storage, name):
+        entry = read_entry(storage, name, number)
+        if entry.training_tag == training and entry.sha256 != present:
+            yield Dependent("champion", storage.uri_of(entry_key(name, number)))

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sightline.registry.champion_history import ChampionHistory
-from sightline.registry.champions import RESET, UNCOMPARED, ChampionPointer
+from sightline.registry.champions import RESET, ROLLBACK, UNCOMPARED, ChampionPointer
 from sightline.report.lineage.wording import UNKNOWN, short, time_text
 from sightline.report.terminal import facts, heading, table
 from sightline.report.wording import NOTHING, metric_text
@@ -67,9 +67,10 @@ def history_text(one: ChampionHistory) -> Iterator[RenderableType]:
     lines = Table.grid(padding=(0, 2, 0, 0))
     lines.add_column(justify="right", no_wrap=True)
     lines.add_column(overflow="fold")
-    for entry in one.promotions:
+    for index, entry in enumerate(one.promotions):
         number = Text(str(entry.sequence or NOTHING), style="bold")
-        lines.add_row(number, _how(entry, now=entry is one.champion))
+        earlier = [other.sequence for other in one.promotions[index + 1 :] if other.sha256 == entry.sha256]
+        lines.add_row(number, _how(entry, earlier[:1], now=entry is one.champion))
         models = (
             f"{short(entry.sha256)} instead of {short(entry.previous_sha256)}"
             if entry.previous_sha256
@@ -88,11 +89,13 @@ def action_text(action: str) -> Text:
     return Text(action or UNKNOWN, style=_STYLES.get(action, ""))
 
 
-def _how(entry: ChampionPointer, *, now: bool = False) -> Text:
-    """Such as ``2026-11-29 15:04 rollback by alice@host``."""
-    run = f" (run {entry.run_id})" if entry.run_id and entry.run_id != entry.actor else ""
+def _how(entry: ChampionPointer, earlier: Sequence[int] = (), *, now: bool = False) -> Text:
+    """Such as ``2026-11-29 15:04 UTC  rollback to 2 by alice@host``."""
     text = Text(f"{time_text(_time(entry.promoted_at))} UTC  ").append_text(action_text(entry.action))
-    text.append(f" by {entry.actor or UNKNOWN}{run}")
+    if entry.action == ROLLBACK and earlier:
+        text.append(f" to {earlier[0]}")
+    by_run = entry.run_id and entry.actor in {"", entry.run_id}
+    text.append(f" by run {entry.run_id}" if by_run else f" by {entry.actor or UNKNOWN}")
     return text.append("  champion now", style="green") if now else text
 
 

@@ -57,7 +57,7 @@ def run_text(lineage: Lineage, width: int, tensorboard: str) -> Iterator[Rendera
     yield from models_text(lineage, width)
     if lineage.promotions:
         yield heading("Champions")
-        yield promotions_table(lineage.promotions)
+        yield promotions_table(lineage.promotions, width)
 
 
 def comparison_text(comparison: Comparison) -> Iterator[RenderableType]:

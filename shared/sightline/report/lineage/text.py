@@ -52,7 +52,7 @@ def lineage_text(
     yield from models_text(lineage, width)
     if lineage.promotions:
         yield heading("Champions")
-        yield promotions_table(lineage.promotions)
+        yield promotions_table(lineage.promotions, width)
 
 
 def _data(lineage: Lineage, reviews: Mapping[str, ReviewSummary]) -> Iterator[RenderableType]:
@@ -225,13 +225,18 @@ def models_table(lineage: Lineage, width: int) -> RenderableType:
     return lines
 
 
-def promotions_table(promotions: Sequence[PromotionLineage]) -> RenderableType:
-    """One line per change of champion, the newest first."""
+def promotions_table(promotions: Sequence[PromotionLineage], width: int) -> RenderableType:
+    """One line per change of champion, the newest first; a narrow terminal has no room for the next champion."""
+    wide = width >= _WIDE
     several = len({one.dataset for one in promotions}) > 1
     lines = table("by", "champion", "value>", "since, UTC", "promoted", "instead of", "until, UTC")
+    for column in (lines.columns[1], lines.columns[5]):
+        column.no_wrap = True
     for one in promotions:
-        before = f"{short(one.previous_sha256)} ({metric_text(one.previous_value)})" if one.previous_sha256 else NOTHING
-        until = f"{time_text(one.replaced_at)} ({short(one.replaced_by)})" if one.replaced_by else "now"
+        value = f" ({metric_text(one.previous_value)})" if wide else ""
+        before = f"{short(one.previous_sha256)}{value}" if one.previous_sha256 else NOTHING
+        heir = f" ({short(one.replaced_by)})" if wide else ""
+        until = f"{time_text(one.replaced_at)}{heir}" if one.replaced_by else "now"
         lines.add_row(
             Text(f"{one.dataset} {one.metric}" if several else one.metric),
             Text(short(one.model_sha256)),
