@@ -10,6 +10,7 @@ from sightline import strict_json
 from sightline.config.data import Data, Faults
 from sightline.config.task_declarations import task_declaration
 from sightline.data.annotations import Annotations, LabelledImage, SplitName
+from sightline.data.folder_files import list_files
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES
 from sightline.data.formats.registry import read_annotations
@@ -92,7 +93,7 @@ class LabelledVersion:
 
     def free_folder(self) -> str:
         """The name of a folder for new images that the version does not have."""
-        taken = {PurePosixPath(image.image).parts[0].casefold() for image in self.images}
+        taken = {PurePosixPath(name).parts[0].casefold() for name in list_files(self.folder).files}
         numbers = range(1, len(taken) + 2)
         return next(name for name in (f"added-{number}" for number in numbers) if name not in taken)
 
