@@ -10,6 +10,8 @@ from PIL import Image
 
 from sightline.cli import cli
 from sightline.errors import DataError, ModelFileError, UnknownTagError
+from sightline.models.model_file import save_model
+from sightline.tasks.base import load_task
 from tests import classified, squares
 from tests.labelme_reader import open_file, save_file
 from tests.prediction.test_label_loop import train_classifier, train_detector
@@ -272,3 +274,16 @@ def test_adding_again_changes_nothing(home, detector):
     assert hashlib.sha256((home / "out/3.json").read_bytes()).hexdigest() == digest
     v1, v2 = (json.loads(sightline("data", "show", f"shapes_ann_{name}", "--json")) for name in ("v1", "v2"))
     assert v1["digest"] == v2["digest"]  # nothing was decided
+
+
+def test_label_sets_that_allow_several_classes(home):
+    classified.write_labelme(home / "photos", 12, sets=classified.SEVERAL)
+    add(home / "photos")
+    document = classified.write_coco(home / "coco", 12, sets=classified.SEVERAL)
+    task = load_task("classification")
+    model = classified.fitted(task, "cnn", document)
+    network = task.build_network(model, len(document["categories"]))
+    save_model(home / "model.safetensors", network, classified.make_card(model, classified.SEVERAL))
+    said = suggest(home / "model.safetensors", home / "out")
+    assert "checked: 12 images" in said
+    assert "fault" not in said
