@@ -21,6 +21,7 @@ def open_file(path):
             assert isinstance(shape["label"], str)
             assert shape["points"]
             assert shape["shape_type"]
+            shape.setdefault("description", "")
         return document, document["shapes"], document["flags"]
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     reader = importlib.import_module("labelme._label_file")

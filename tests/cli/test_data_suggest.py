@@ -3,16 +3,24 @@
 import base64
 import hashlib
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from sightline.cli import cli
+from sightline.data.repository.creation import add_annotations, init_repository
+from sightline.data.tags import DatasetTag
 from sightline.errors import DataError, ModelFileError, UnknownTagError
+from sightline.models.model_file import save_model
+from sightline.runs.local_run import LocalRun
+from sightline.steps import task
+from sightline.tasks.base import load_task
 from tests import classified, squares
 from tests.labelme_reader import open_file, save_file
 from tests.prediction.test_label_loop import train_classifier, train_detector
+from tests.shapes_world import World
 
 
 def sightline(*arguments):
@@ -272,3 +280,45 @@ def test_adding_again_changes_nothing(home, detector):
     assert hashlib.sha256((home / "out/3.json").read_bytes()).hexdigest() == digest
     v1, v2 = (json.loads(sightline("data", "show", f"shapes_ann_{name}", "--json")) for name in ("v1", "v2"))
     assert v1["digest"] == v2["digest"]  # nothing was decided
+
+
+def test_label_sets_that_allow_several_classes(home):
+    classified.write_labelme(home / "photos", 12, sets=classified.SEVERAL)
+    add(home / "photos")
+    document = classified.write_coco(home / "coco", 12, sets=classified.SEVERAL)
+    classifying = load_task("classification")
+    model = classified.fitted(classifying, "cnn", document)
+    network = classifying.build_network(model, len(document["categories"]))
+    save_model(home / "model.safetensors", network, classified.make_card(model, classified.SEVERAL))
+    said = suggest(home / "model.safetensors", home / "out")
+    assert "checked: 12 images" in said
+    assert "fault" not in said
+
+
+def test_the_val_split_of_a_recorded_version(tmp_path, monkeypatch):
+    """It is read as it was recorded: the aliases of the recipe apply."""
+    world = World(tmp_path)
+    squares.write_labelme(tmp_path / "shapes", 10)
+    for path in (tmp_path / "shapes").glob("*.json"):
+        path.write_text(path.read_text().replace('"square"', '"Square"'))
+    init_repository(tmp_path / "data", str(tmp_path / "remote"))
+    add_annotations(tmp_path / "data", tmp_path / "shapes", DatasetTag.parse("shapes_ann_v1"), allow_faults=True)
+    overrides = world.overrides("data.aliases={Square: square}")
+    with LocalRun.begin("instance_segmentation", overrides, ["record"], entry_point="x") as recording:
+        monkeypatch.setenv("SIGHTLINE_RUN_ID", recording.document.run_id)
+        resolved = task.run_resolve("instance_segmentation", "\n".join(overrides), "", "", steps="record")
+        given = resolved.config.model_dump_json(), resolved.code_rev
+        task.run_record(*given, str(recording.folder / "report.html"))
+    monkeypatch.delenv("SIGHTLINE_RUN_ID")
+    monkeypatch.setenv("SIGHTLINE_SETTINGS", str(tmp_path / "settings.yaml"))
+    settings = {"data": {"repository": str(tmp_path / "data")}, "work": {"dir": str(tmp_path / "work")}}
+    (tmp_path / "settings.yaml").write_text(json.dumps(settings))
+    network = load_task("instance_segmentation").build_network(squares.TINY_MODEL, 2)
+    save_model(tmp_path / "model.safetensors", network, squares.make_card())
+    counts = {}
+    for split in ("train", "val", "test", "all"):
+        said = suggest(tmp_path / "model.safetensors", tmp_path / split, "--split", split, tag="shapes_train_v1")
+        (counts[split],) = map(int, re.findall(r"checked: (\d+) image", said))
+        assert "note" not in said
+    assert counts["all"] == counts["train"] + counts["val"] + counts["test"] == 10
+    assert 0 < counts["val"] < counts["train"]

@@ -150,6 +150,19 @@ def test_two_detected_objects_on_one_place_are_no_duplicate():
     assert split.suspects() == []
 
 
+@pytest.mark.parametrize(("spread", "kinds"), [(1, ["loose outline"]), (16, [])])
+def test_an_outline_is_loose_compared_with_others_of_its_class(spread, kinds):
+    split = Split()
+    for number in range(40):
+        image = split.image()
+        split.label(image, CATS, (10, 20, 60, 60))
+        split.see(image, CATS, (10, 20, 60 - number % 5 * spread / 4, 60 - number % 3 * spread / 2), 0.8)
+    image = split.image()
+    split.label(image, CATS, (10, 20, 60, 60))
+    split.see(image, CATS, (10, 20, 45, 48), 0.9)  # an IoU of 0.6
+    assert [one.kind for one in split.suspects()] == kinds
+
+
 def test_an_object_is_suspected_of_one_error_only():
     split = Split()
     split.usual()

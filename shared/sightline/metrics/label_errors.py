@@ -43,7 +43,9 @@ LOOSE_IOU = 0.8
 """An outline with at least this IoU is not loose, however exact the others of its class are."""
 
 _LOOSER = 0.15
-"""A loose outline has an IoU that is so much lower than is usual for its class."""
+_TIMES_SPREAD = 3.0
+"""A loose outline has an IoU that is so much lower than is usual for its class, and so many times the spread of the
+IoUs of its class (their median absolute deviation, scaled to a standard deviation)."""
 
 CONFIDENT_FROM = 0.5
 """The score from which on detections of a class are confident of which none is known to be right."""
@@ -182,12 +184,14 @@ class _Usual:
     Attributes:
         confidences: Score from which on a detection is confident.
         ious: Median IoU of confident detections with their objects.
+        tight: IoU from which on an outline is as exact as is usual.
         recalls: Share of the objects that are detected, 0 to 1.
         confident_from: Score from which on a detection of a class without a confidence is confident.
     """
 
     confidences: dict[int, float]
     ious: dict[int, float]
+    tight: dict[int, float]
     recalls: dict[int, float]
     confident_from: float
 
@@ -207,17 +211,25 @@ class _Usual:
         confidences = {
             id_: min(max(float(np.percentile(values, _QUARTILE)), low), high) for id_, values in scores.items()
         }
-        ious = {
-            id_: float(np.median([iou for score, iou in pairs if score >= confidences[id_]] or [MATCH_IOU]))
+        sure = {
+            id_: np.array([iou for score, iou in pairs if score >= confidences[id_]] or [MATCH_IOU])
             for id_, pairs in overlaps.items()
         }
+        ious = {id_: float(np.median(values)) for id_, values in sure.items()}
+        tight = {id_: min(LOOSE_IOU, ious[id_] - _margin(values)) for id_, values in sure.items()}
         recalls = {id_: len(scores[id_]) / count for id_, count in truths.items()}
-        return cls(confidences, ious, recalls, confident_from)
+        return cls(confidences, ious, tight, recalls, confident_from)
 
     def confident(self, scene: _Scene, rank: int) -> bool:
         """Whether a detection is confident for its class."""
         needed = self.confidences.get(int(scene.found.category_ids[rank]), self.confident_from)
         return float(scene.found.scores[rank]) >= min(needed, 0.99)
+
+
+def _margin(ious: Floats) -> float:
+    """How much below their median the IoUs of a class are usual."""
+    spread = 1.4826 * float(np.median(np.abs(ious - np.median(ious))))
+    return max(_LOOSER, _TIMES_SPREAD * spread)
 
 
 def _suspects(scene: _Scene, usual: _Usual) -> list[Suspect]:
@@ -267,7 +279,7 @@ def _loose(scene: _Scene, usual: _Usual) -> tuple[list[Suspect], set[int]]:
             if index is None or index in taken or not TOUCH_IOU <= same[index] < MATCH_IOU:
                 continue
             iou = float(same[index])
-        if iou < min(LOOSE_IOU, expected - _LOOSER):
+        if iou < usual.tight.get(id_, LOOSE_IOU):
             used.add(rank)
             share = min(1.0, (expected - iou) / max(expected - MATCH_IOU, _LOOSER))
             suspects.append(_suspect(scene, "loose outline", score * share, index, rank))

@@ -9,13 +9,14 @@ from typing import Any
 from sightline import strict_json
 from sightline.config.data import Data, Faults
 from sightline.config.task_declarations import task_declaration
-from sightline.data.annotations import Annotations, LabelledImage, SplitName
+from sightline.data.annotations import Annotations, LabelledImage
+from sightline.data.folder_files import list_files
 from sightline.data.formats.coco import CocoDocument
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES
 from sightline.data.formats.registry import read_annotations
 from sightline.data.label_schema import KeypointSchema, keypoint_schema
 from sightline.data.recording.merge import merge
-from sightline.data.recording.training_set import from_bytes
+from sightline.data.recording.training_set import TrainingSet
 from sightline.data.repository.checkout import Checkout
 from sightline.data.suggestions.record import Document
 from sightline.data.tags import DatasetTag
@@ -27,6 +28,8 @@ from sightline.plural import counted
 
 _EVERYTHING = "all"
 _ANY_CLASS = "(any)"
+_READING = ("classes", "label_sets", "keypoints", "aliases", "ignored_labels", "format", "columns", "group_pattern")
+"""The settings of a training set that say how its annotations are read."""
 _NEEDS = {"objects": "objects", "keypoints": "objects with keypoints", "image_labels": "labels of whole images"}
 
 
@@ -92,7 +95,7 @@ class LabelledVersion:
 
     def free_folder(self) -> str:
         """The name of a folder for new images that the version does not have."""
-        taken = {PurePosixPath(image.image).parts[0].casefold() for image in self.images}
+        taken = {PurePosixPath(name).parts[0].casefold() for name in list_files(self.folder).files}
         numbers = range(1, len(taken) + 2)
         return next(name for name in (f"added-{number}" for number in numbers) if name not in taken)
 
@@ -117,26 +120,26 @@ class LabelledVersion:
             )
 
 
-def open_version(checkout: Checkout, split: str, temporary: Path, max_pixels: int) -> LabelledVersion:
+def open_version(
+    checkout: Checkout, split: str, temporary: Path, data: Data, recorded: TrainingSet | None
+) -> LabelledVersion:
     """Read a version.
 
     Args:
         checkout: The checkout of its annotation or training tag.
         split: ``train``, ``val`` or ``test`` of a training tag, or ``all``.
         temporary: A folder for images that are embedded in labelme files, and for converted files.
-        max_pixels: Images with more pixels are rejected.
+        data: The limits, and the label sets that images have if the version was not recorded.
+        recorded: The training set that was made from it, if it was recorded.
 
     Raises:
         DataError: It has no labeled image, or no such split.
     """
     tag = DatasetTag.parse(checkout.tag)
-    recorded = checkout.path / tag.folder / "dataset.json"
-    folder, configured = checkout.path / tag.annotations.folder, None
-    if tag.kind == "train":
-        configured = from_bytes(recorded.read_bytes(), f"dataset.json of {tag}").configuration
-    elif split != _EVERYTHING:
-        raise DataError(f"{tag} has no splits; give {tag.training} to suggest for the {split} split, or --split all")
-    annotations, data = _read(folder, configured, max_pixels)
+    folder = checkout.path / tag.annotations.folder
+    if recorded is None and split != _EVERYTHING:
+        raise DataError(f"{tag} has no splits; record it, or leave --split out")
+    annotations, data = _read(folder, data, recorded)
     converted = annotations.format != "labelme"
     if converted:
         convert(folder, temporary / "labelme", "labelme", data, classes_known=True, max_loss=10**9)
@@ -144,7 +147,7 @@ def open_version(checkout: Checkout, split: str, temporary: Path, max_pixels: in
         data = data.model_copy(update={"format": "labelme"})
         annotations = read_annotations(folder, data)
     document = merge(annotations.images, ["train"] * len(annotations.images), data, tag.dataset)["train"]
-    images = _split_images(checkout, tag, split, document)
+    images = _split_images(recorded, split, document)
     _place_images(document, annotations.images, folder, temporary)
     kept = {image["id"] for image in document["images"] if images is None or image["id"] in images}
     checked: CocoDocument = {
@@ -170,37 +173,32 @@ def open_version(checkout: Checkout, split: str, temporary: Path, max_pixels: in
     )
 
 
-def _read(folder: Path, configured: dict[str, Any] | None, max_pixels: int) -> tuple[Annotations, Data]:
+def _read(folder: Path, data: Data, recorded: TrainingSet | None) -> tuple[Annotations, Data]:
     """The annotations, with the classes that the training set was recorded with, or with all that they have."""
-    faults = Faults.model_validate(
-        {name: "drop" for name, field in Faults.model_fields.items() if field.default == "error"}
-    )
-    given: dict[str, Any] = {"repository": "-", "classes": (_ANY_CLASS,), "max_pixels": max_pixels}
-    if configured is not None:
-        own = configured.get("data", configured)
-        names = (
-            "classes",
-            "label_sets",
-            "keypoints",
-            "aliases",
-            "ignored_labels",
-            "format",
-            "columns",
-            "group_pattern",
+    dropping = {name: "drop" for name, field in Faults.model_fields.items() if field.default == "error"}
+    given: dict[str, Any] = {"repository": "-", "max_pixels": data.max_pixels, "faults": dropping}
+    if recorded is not None:
+        own = recorded.configuration.get("data", recorded.configuration)
+        return describe_dataset(
+            folder,
+            Data.model_validate({**given, **{name: own[name] for name in _READING if name in own}}),
+            classes_known=True,
         )
-        given |= {name: own[name] for name in names if name in own}
-    data = Data.model_validate({**given, "faults": faults})
-    annotations, data = describe_dataset(folder, data, classes_known=configured is not None)
-    return annotations, data
+    annotations, found = describe_dataset(
+        folder, Data.model_validate({**given, "classes": (_ANY_CLASS,)}), classes_known=False
+    )
+    if found.label_sets and data.label_sets:  # labels do not tell whether a label set allows several classes
+        sets = {name: one.model_dump() for name, one in data.label_sets.items()}
+        found = Data.model_validate({**given, "classes": data.classes, "label_sets": sets})
+        annotations = read_annotations(folder, found)
+    return annotations, found
 
 
-def _split_images(checkout: Checkout, tag: DatasetTag, split: str, document: CocoDocument) -> set[int] | None:
+def _split_images(recorded: TrainingSet | None, split: str, document: CocoDocument) -> set[int] | None:
     """The ids of the images of a split; None: all."""
-    if split == _EVERYTHING:
+    if split == _EVERYTHING or recorded is None:
         return None
-    recorded = from_bytes((checkout.path / tag.folder / "dataset.json").read_bytes(), f"dataset.json of {tag}")
-    wanted: SplitName = split  # type: ignore[assignment]
-    hashes = {image.sha256 for image in recorded.images if image.split == wanted}
+    hashes = {image.sha256 for image in recorded.images if image.split == split}
     return {image["id"] for image in document["images"] if image["sha256"] in hashes}
 
 

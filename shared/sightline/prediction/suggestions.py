@@ -12,8 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from sightline.config.data import Data
+from sightline.config.labels import LabelSet
 from sightline.data.formats.coco import CocoDocument, CocoImage
+from sightline.data.recording.training_set import TrainingSet, from_bytes
 from sightline.data.repository.checkout import checked_out
+from sightline.data.repository.history import list_tags, open_history
 from sightline.data.suggestions.record import Document, SuggestionRecord, with_suggestions
 from sightline.data.tags import DatasetTag
 from sightline.data.tools.new_folder import copy_file, new_folder, require_new
@@ -24,6 +28,7 @@ from sightline.evaluation.shared_classes import SharedClasses, listed, shared_cl
 from sightline.files import file_sha256
 from sightline.metrics.coco import box_ious
 from sightline.metrics.label_errors import CONFIDENT_FROM, MATCH_IOU, Suspect
+from sightline.models.model_file import ModelCard
 from sightline.prediction.batch import shown_from
 from sightline.prediction.labelled_version import LabelledVersion, open_version
 from sightline.prediction.models import find_model
@@ -103,7 +108,9 @@ def suggest(request: Request, out: Path, workspace: Workspace) -> Suggested:
         path = find_model(request.model, temporary)
         predictor = load_predictor(path, request.device)
         with checked_out(workspace, str(request.tag)) as checkout:
-            version = open_version(checkout, request.split, Path(temporary), request.max_pixels)
+            recorded = _recorded(workspace, request.tag)
+            data = _data_of(predictor.card, request.max_pixels)
+            version = open_version(checkout, request.split, Path(temporary), data, recorded)
             source = _Source(request, predictor, file_sha256(path), version, _shared(predictor, version))
             if not request.images:
                 return _label_errors(source, out)
@@ -111,6 +118,22 @@ def suggest(request: Request, out: Path, workspace: Workspace) -> Suggested:
                 request.images, Path(temporary) / "images", version.hashes, request.max_pixels
             )
             return _pre_labels(source, images, out)
+
+
+def _recorded(workspace: Workspace, tag: DatasetTag) -> TrainingSet | None:
+    """The training set that a version was recorded as; None if it was not recorded."""
+    training, seconds = tag.training, workspace.timeout_seconds
+    if str(training) not in list_tags(workspace.repository, seconds):
+        return None
+    with open_history(workspace.repository, [training], seconds) as history:
+        return from_bytes(history.read(training, "dataset.json"), f"dataset.json of {training}")
+
+
+def _data_of(card: ModelCard, max_pixels: int) -> Data:
+    """The classes of a model, and its label sets if it classifies images, as settings for reading annotations."""
+    heads = getattr(card.architecture, "label_sets", ())
+    sets = {one.name: LabelSet(classes=one.classes, multiple=one.multiple) for one in heads}
+    return Data(repository="-", classes=card.classes, label_sets=sets, max_pixels=max_pixels)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from sightline.data.formats.image_index import composed
 from sightline.data.images import IMAGE_SUFFIXES, UnreadableImageError, image_facts
 from sightline.errors import DataError
 from sightline.plural import counted
+from sightline.relative_path import fault_in
 from sightline.storage import open_storage
 
 
@@ -60,11 +61,14 @@ class UnlabelledFolder:
             StorageError: The folder or URI cannot be read.
         """
         storage = open_storage(uri)
-        names = [one.key for one in storage.list() if PurePosixPath(one.key).suffix.lower() in IMAGE_SUFFIXES]
+        names = [one.key for one in storage.list() if _is_image(PurePosixPath(one.key))]
         listed: list[CocoImage] = []
         seen: dict[str, str] = {}
         labelled, twice, broken = 0, 0, []
         for name in names:
+            if fault := fault_in(name):
+                broken.append(f"{storage.uri_of(name)}: {fault}; rename it")
+                continue
             content = storage.read_bytes(name)[0]
             try:
                 facts = image_facts(content, max_pixels, name)
@@ -98,3 +102,10 @@ class UnlabelledFolder:
             endings = ", ".join(sorted(IMAGE_SUFFIXES))
             raise DataError(f"--images: {uri} has no images without labels ({endings}); give another folder{said}")
         return cls(root, listed, notes)
+
+
+def _is_image(path: PurePosixPath) -> bool:
+    """Whether a path is that of an image; hidden files and folders cannot be part of a version."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not any(
+        part.startswith(".") for part in path.parts if part != ".."
+    )

@@ -88,7 +88,7 @@ def read_review(root: Path) -> Review | None:
 def write_reviewed(review: Review, base: Path | None, out: Path) -> None:
     """Write the dataset that results from a review.
 
-    Files of the base whose labels did not change keep their bytes.
+    Files of the base whose labels did not change keep their bytes; others embed their image only if they did before.
 
     Args:
         review: The decisions.
@@ -104,12 +104,15 @@ def write_reviewed(review: Review, base: Path | None, out: Path) -> None:
             (out / name).unlink(missing_ok=True)
             _place(review.folder.root / name, out / name)
     for file, decided in review.files.items():
-        if file in review.undecided or (base is not None and _is_same(base / file, decided.document)):
+        before = None if base is None else _read(base / file)
+        if file in review.undecided or (before is not None and _labels(before) == _labels(decided.document)):
             continue
+        # Depending on its settings, labelme embeds the image when it saves a file.
+        document = decided.document | {"imageData": None if before is None else before.get("imageData")}
         target = out / file
         target.unlink(missing_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(decided.document, ensure_ascii=False, indent=2)
+        text = json.dumps(document, ensure_ascii=False, indent=2)
         target.write_text(text, encoding="utf-8")
 
 
@@ -119,10 +122,8 @@ def _image_of(file: str, review: Review) -> str:
     return os.path.normpath(os.path.join(os.path.dirname(file), named))  # noqa: PTH118, PTH120
 
 
-def _is_same(path: Path, document: Document) -> bool:
-    """Whether a file has the same labels already."""
-    before = _decoded(path.read_bytes()) if path.is_file() else None
-    return before is not None and all(_labels(before)[key] == value for key, value in _labels(document).items())
+def _read(path: Path) -> Document | None:
+    return _decoded(path.read_bytes()) if path.is_file() else None
 
 
 def _labels(document: Document) -> Document:
