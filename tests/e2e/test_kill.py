@@ -28,6 +28,8 @@ def outcome(world):
         result.pop("environment", None)  # peak memory differs from run to run
     for model in results["test"]["models"]:
         model.pop("images_per_second")
+    for model in results["evaluate"]["models"]:
+        model.pop("profile")
     return results
 
 

@@ -60,6 +60,7 @@ def results(world, run_id):
         document.pop("environment", None)
         for model in document.get("models", []):
             model.pop("images_per_second", None)
+            model.pop("profile", None)
     return documents
 
 
