@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -97,3 +99,17 @@ def test_statistics_are_the_evaluation_of_repeated_images(plan, kind):
 
 def mean(precision):
     return precision[precision > -1].mean() if (precision > -1).any() else float("nan")
+
+
+def test_a_process_forked_after_an_evaluation_evaluates_too():
+    """hotcoco's threads are not in the child, where it would wait for them forever."""
+    truth, found, sigmas = generated(0, Plan(images=20, objects=5, classes=3))
+    before = coco_arrays(truth, found, "box", sigmas)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)  # the default action ends the process
+        same = np.array_equal(coco_arrays(truth, found, "box", sigmas).precision, before.precision)
+        os._exit(0 if same else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFEXITED(status)
+    assert os.WEXITSTATUS(status) == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,24 @@ def coco_arrays(
         sigmas: The sigma of each keypoint.
         evaluator: The implementation.
     """
-    return (_by_hotcoco if evaluator == "hotcoco" else _by_pycocotools)(truth, detections, kind, sigmas)
+    if evaluator == "hotcoco" and _Threads.usable():
+        return _by_hotcoco(truth, detections, kind, sigmas)
+    return _by_pycocotools(truth, detections, kind, sigmas)
+
+
+class _Threads:
+    """The threads of hotcoco, which belong to the process that used it first.
+
+    A process that was forked afterwards lacks them, and hotcoco would wait for them forever.
+    """
+
+    _owner = 0
+
+    @classmethod
+    def usable(cls) -> bool:
+        """Whether hotcoco can be used in this process."""
+        cls._owner = cls._owner or os.getpid()
+        return cls._owner == os.getpid()
 
 
 def _by_hotcoco(
