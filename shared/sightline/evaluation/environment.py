@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import socket
@@ -40,6 +41,19 @@ def environment(device: str) -> Environment:
         memory_gb=_peak_memory_bytes() / _GIB,
         gpu_memory_gb=torch.cuda.max_memory_allocated() / _GIB if on_gpu else None,
     )
+
+
+def use_own_cpus() -> None:
+    """Let torch use the CPUs of this container, not all of the machine, unless ``OMP_NUM_THREADS`` says otherwise.
+
+    With more threads than CPUs, they wait for each other, and latencies say nothing.
+    """
+    import torch
+
+    from sightline.data.loading.workers import available_cpus
+
+    if not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(min(torch.get_num_threads(), available_cpus()))
 
 
 def device_name(device: str) -> str:

@@ -26,6 +26,7 @@ from sightline.evaluation.bootstrap import Resamples
 from sightline.evaluation.contenders import Contender, Contenders
 from sightline.evaluation.decision import Decision
 from sightline.evaluation.drawings import draw_split, worst_and_spread
+from sightline.evaluation.environment import use_own_cpus
 from sightline.evaluation.inference import class_names, names_by_id, read_split, training_set_on_disk
 from sightline.evaluation.leaks import LeakCheck
 from sightline.evaluation.rivals import rivals, still_unreadable
@@ -92,6 +93,7 @@ def decide(config: Config, code: str, train: TrainResult, *, device: str = "") -
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, EvaluateResult, train.training_tag, key)
         if result is None or not _holds(config, storage, train, result, folder, device=device):
+            use_own_cpus()
             with training_set_on_disk(config, train.training_tag, train.training_commit) as source:
                 evaluation = _Evaluation(config, train, storage, folder, source, device=device)
                 result = evaluation.publish(key, replace=result is not None)

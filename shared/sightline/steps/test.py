@@ -22,7 +22,7 @@ from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.documents import FIRST_FORMAT
 from sightline.errors import StepError
 from sightline.evaluation.drawings import draw_split, drawing_name, plain_name, save_drawing
-from sightline.evaluation.environment import environment
+from sightline.evaluation.environment import environment, use_own_cpus
 from sightline.evaluation.inference import class_names, fetch_model, names_by_id, read_split, training_set_on_disk
 from sightline.evaluation.rivals import Rival, load, prepare
 from sightline.evaluation.shared_classes import SharedClasses
@@ -100,6 +100,7 @@ def run(config: Config, code: str, evaluate: EvaluateResult) -> TestResult:
     with exclusive_lock(folder.with_name(f"{key}.lock"), config.work.lock_timeout_seconds):
         result = find_result(storage, TestResult, tag, key)
         if result is None:
+            use_own_cpus()
             with training_set_on_disk(config, tag) as source:
                 result = _Test(config, evaluate, storage, folder, source, unlabelled=unlabelled).publish(key, models)
         else:
