@@ -74,6 +74,7 @@ def test_predict_uses_the_thresholds_of_the_model_file_by_class():
     card = make_card(classes=("cat", "dog", "emu"), category_ids=(1, 2, 3), thresholds={"cat": 0.2, "dog": 0.7})
     lowest = shown_from(card)
     assert lowest == {1: 0.2, 2: 0.7, 3: 0.5}
+    assert shown_from(make_card()) == 0.5  # a model file of an earlier release
     one = found(split(1))[0].above(lowest)
     assert sorted(one.category_ids.tolist()) == [1, 2, 3]
     assert len(found(split(1))[0].above(0.5)) == 3  # a dog, a false dog and an emu

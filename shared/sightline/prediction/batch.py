@@ -67,11 +67,12 @@ def shown_from(card: ModelCard) -> float | dict[int, float]:
         card: The card of the model.
 
     Returns:
-        The threshold of each category id: the one that was chosen on the val split, or else :data:`DEFAULT_SCORE`; 0 if
-        no score decides which predictions of the task count.
+        The threshold of each category id, as chosen on the val split, :data:`DEFAULT_SCORE` for a class without one.  A
+        single number if none was chosen: 0 if no score decides which predictions of the task count.
     """
-    if not task_declaration(card.task).scored:
-        return 0.0
+    declared = task_declaration(card.task)
+    if not declared.scored or not card.thresholds:
+        return declared.shown_from(DEFAULT_SCORE)
     names = zip(card.category_ids, card.classes, strict=True)
     return {id_: card.thresholds.get(name, DEFAULT_SCORE) for id_, name in names}
 
