@@ -39,6 +39,7 @@ CALLS = {
     "model": [(MODEL.sha256,)],
     "metrics": [(MODEL.sha256, VERSION.tag, "val")],
     "champion": [("plates", "mask_AP")],
+    "promotions": [("plates", "mask_AP")],
     "register_version": [(VERSION, [], [])],
     "retire_version": [("plates_train_v119", VERSION.commit)],
     "dependents": [("plates_ann_v1", VERSION.tag)],

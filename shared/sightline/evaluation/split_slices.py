@@ -17,6 +17,9 @@ from sightline.evaluation.slices import image_slices, slice_scores, slices_secti
 from sightline.metrics.statistic import Bools
 from sightline.tasks.evaluators import Measurement
 
+_AFTER = "classes"
+"""The section of a measurement that the slices follow."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +49,9 @@ class SplitSlices:
         scores = slice_scores(known[metric], self.images, self.groups, higher_is_better=is_higher_better(metric))
         highest = 1.0 if declared is not None and declared.unit == "0 to 1" else np.inf
         section = slices_section(metric, scores, self.notes, highest=highest)
-        return replace(measured, sections=[*measured.sections[:1], section, *measured.sections[1:]])
+        ids = [one.id for one in measured.sections]
+        place = ids.index(_AFTER) + 1 if _AFTER in ids else len(ids)
+        return replace(measured, sections=[*measured.sections[:place], section, *measured.sections[place:]])
 
 
 def slices_of_split(config: Config, truth: CocoDocument, root: Path) -> SplitSlices:

@@ -291,7 +291,7 @@ def _promotions(
             run_id=row.run_id,
             action=row.action,
             actor=row.actor,
-            reason=row.reason,
+            reason=row.reason or "",  # an earlier release may write rows during an upgrade
             evidence=row.evidence,
             promoted_at=row.promoted_at,
             replaced_by=row.replaced_by,

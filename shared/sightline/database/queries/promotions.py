@@ -60,8 +60,10 @@ def _of(dataset: str, metric: str, task: str) -> Select[Any]:
 
 
 def _row(row: Row[Any]) -> PromotionRow:
+    values = {name: getattr(row, name) for name in PromotionRecord.__slots__}
+    values["reason"] = row.reason or ""  # a process of an earlier release wrote the row while the schema was upgraded
     return PromotionRow(
-        record=PromotionRecord(**{name: getattr(row, name) for name in PromotionRecord.__slots__}),
+        record=PromotionRecord(**values),
         model=ModelRecord(**{name: getattr(row, f"model_{name}") for name in ModelRecord.__slots__}),
         promoted_at=row.promoted_at,
     )

@@ -185,7 +185,7 @@ PROMOTIONS = Table(
     Column("action", key_string(32), nullable=False, server_default=""),
     Column("actor", key_string(255), nullable=False, server_default=""),
     Column("evidence", key_string(1024), nullable=False, server_default=""),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text),
     UniqueConstraint("task", "dataset", "metric", "sequence"),
     Index(None, "model_id"),
     Index(None, "previous_model_id"),

@@ -20,7 +20,7 @@ ON_A_SERVER = f"""
 ALTER TABLE promotions
 MODIFY COLUMN value DOUBLE NULL,
 {", ".join(_ADDED)},
-ADD COLUMN reason TEXT NOT NULL
+ADD COLUMN reason TEXT NULL
 """
 
 
@@ -36,4 +36,4 @@ def upgrade() -> None:
         table.alter_column("value", existing_type=sa.Double, nullable=True)
         for name, length in KEYS.items():
             table.add_column(sa.Column(name, key_string(length), nullable=False, server_default=""))
-        table.add_column(sa.Column("reason", sa.Text, nullable=False, server_default=""))
+        table.add_column(sa.Column("reason", sa.Text, nullable=True))
