@@ -9,7 +9,7 @@ from sightline.report.sections import TableSection
 from sightline.tasks.evaluators import Measurement
 from tests.evaluation.test_slices import CSV, listed, picture
 
-FIRST, LAST = (TableSection(id=name, title=name) for name in ("first", "last"))
+FIRST, LAST = (TableSection(id=name, title=name) for name in ("classes", "last"))
 
 
 def config(folder, *more):
