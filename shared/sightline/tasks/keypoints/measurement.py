@@ -66,7 +66,7 @@ def measure_keypoints(
     sure_pairs = best_pairs(truth, sure, match_detections(truth, sure, "keypoint", schema.sigmas))
     chosen_here = truth.get("info", {}).get("split") != "test"
     sections = keypoint_sections(values)
-    sections[1:1] = [one for first in matches[:1] for one in score_sections(first, chosen_here=chosen_here)]
+    sections[2:2] = [one for first in matches[:1] for one in score_sections(first, chosen_here=chosen_here)]
     return Measurement(
         scores.values | ({} if boxes is None else boxes.values),
         sections,
