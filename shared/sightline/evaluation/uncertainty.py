@@ -47,7 +47,7 @@ def parity(trained: Mapping[str, float], loaded: Mapping[str, float]) -> str:
         >>> parity({"box_AP": 0.5}, {"box_AP": 0.4})
         'other metrics than before it was saved: box_AP 0.4000 instead of 0.5000'
     """
-    common = [name for name in trained if name in loaded]
+    common = [name for name in loaded if name in trained]
     if not common:
         return ""
     differing = [name for name in common if abs(trained[name] - loaded[name]) > TOLERANCE]
