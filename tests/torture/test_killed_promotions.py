@@ -25,7 +25,7 @@ from sightline.tasks import base
 from tests.champion_places import ChampionPlace, save_models
 from tests.servers.mariadb import new_database
 
-KILLS = 200
+KILLS = {"sqlite": 200, "mariadb": 60, "gcs": 40}
 ROUNDS = 50
 WRITES = [
     *((storage, name) for storage in (LocalStorage, GoogleStorage) for name in ("write_bytes", "upload")),
@@ -113,7 +113,7 @@ def commands(place, models, choices):
 
 @pytest.mark.slow
 def test_killed_again_and_again(place, models, request, figures):
-    kills = KILLS if "gcs" not in request.node.name else 40
+    kills = KILLS[request.node.callspec.params["place"]]
     choices = random.Random(0)
     for model in models:
         do(place, ("promote", model))
