@@ -52,7 +52,7 @@ def test_both_are_on_the_page(tmp_path):
     page = Page((tmp_path / "page.html").read_text())
     page.has("Weak: brightness: dark", "brightness: dark weak 36")
     matrix = next(one for one in document["sections"] if one["id"] == "confusion")["matrix"]
-    page.has(f"Most frequent mistakes truth predicted number of the true class red blue {matrix[0][1]} ")
+    page.has(f"Most frequent mistakes truth predicted number share of the row red blue {matrix[0][1]} ")
 
 
 def test_a_weak_slice_of_a_detector_is_named(tmp_path):
