@@ -222,7 +222,7 @@ def test_an_average_precision_on_a_slice_is_that_of_a_split_with_its_images_alon
     [score] = slice_scores(statistic, {"half": inside}, [""] * images).scores
     assert score.value == pytest.approx(statistic.values(inside[None] * 1.0)[0], abs=1e-12)
     [other] = slice_scores(Opaque(), {"half": inside}, [""] * images).scores
-    assert (score.low, score.high) == pytest.approx((other.low, other.high), abs=1e-12)
+    assert (score.low, score.high) == pytest.approx((other.low, other.high), abs=1e-5)  # float32
 
 
 def test_a_planted_weak_slice_is_the_worst_and_named_and_others_are_not():

@@ -119,8 +119,9 @@ class Resamples:
         counts = self._counts
 
         def of_block(start: int) -> Floats:
-            weights = counts[start : start + _BLOCK][:, self._group_of].astype(np.float64)
-            return statistic.values(weights if images is None else weights * images)
+            # float32 holds counts exactly, and a resample needs no more than seven digits.
+            weights = counts[start : start + _BLOCK][:, self._group_of].astype(np.float32)
+            return statistic.values(weights if images is None else weights * images)  # type: ignore[arg-type]
 
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
             return np.concatenate(list(pool.map(of_block, range(0, self._number, _BLOCK))))

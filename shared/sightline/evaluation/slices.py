@@ -288,7 +288,7 @@ class _OnImages:
 
     def values(self, weights: Floats) -> Floats:
         """See :meth:`sightline.metrics.statistic.Statistic.values`."""
-        of_all = np.zeros((len(weights), len(self.inside)))
+        of_all = np.zeros((len(weights), len(self.inside)), weights.dtype)
         of_all[:, self.inside] = weights
         return self.statistic.values(of_all)
 

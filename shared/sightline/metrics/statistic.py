@@ -21,10 +21,10 @@ Columns = npt.NDArray[np.intp]
 RECALLS: Floats = np.linspace(0.0, 1.0, 101)
 """The recall levels at which precision is sampled, as in COCO."""
 
-_BLOCK_VALUES = 50_000
+_BLOCK_VALUES = 200_000
 """Detections times rows of weights that are computed together: few enough for the cache of a processor."""
 
-_FEW = 500
+_FEW = 3000
 """Up to this number of right detections it is faster to find the recall of each of them than the reverse."""
 
 
@@ -35,7 +35,8 @@ class Statistic(Protocol):
         """The value of the metric for each row of weights.
 
         Args:
-            weights: [R, I], 0 or more: how often each image counts, in the order of the images of the split.
+            weights: [R, I], 0 or more: how often each image counts, in the order of the images of the split.  Values
+                are computed with the precision of their type: float64, or float32 for resamples.
 
         Returns:
             [R]; NaN where the metric cannot be computed, because no image with truth for it counts.
@@ -144,8 +145,9 @@ def average_precisions(matches: ClassMatches, weights: Floats) -> Floats:
         total = np.zeros(len(of_block))
         for threshold, at in enumerate(places):
             if len(at):
-                counted = np.where(ignored[threshold], 0.0, of_detections)
-                found = ranks if plain[threshold] else np.cumsum(counted, axis=1)
+                found = ranks
+                if not plain[threshold]:
+                    found = np.cumsum(np.where(ignored[threshold], of_detections.dtype.type(0), of_detections), axis=1)
                 total += _area(np.cumsum(of_detections[:, at], axis=1), found[:, at], truths[of_block])
         result[of_block] = total / (len(RECALLS) * len(places))
     return result
@@ -162,14 +164,15 @@ def _area(right: Floats, found: Floats, truths: Floats) -> Floats:
     # A detection of an image that does not count (weight 0) may come before all others.
     precision = np.divide(right, found, out=np.zeros_like(right), where=found > 0)
     precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = right / truths[:, None]
+    recall = right / truths[:, None].astype(right.dtype)
+    recalls = RECALLS.astype(right.dtype)
     if right.shape[1] <= _FEW:
-        levels = np.minimum((recall * (len(RECALLS) - 1) + 1e-6).astype(np.intp), len(RECALLS) - 1)
-        levels += RECALLS[levels] <= recall  # how many of the recalls are reached, exactly
+        levels = np.minimum((recall * (len(recalls) - 1) + 1e-4).astype(np.intp), len(recalls) - 1)
+        levels += recalls[levels] <= recall  # how many of the recalls are reached, exactly
         few: Floats = (precision * np.diff(levels, axis=1, prepend=0)).sum(axis=1)
         return few
     area = np.zeros(len(right))
     for row in range(len(right)):
-        reached = np.searchsorted(recall[row], RECALLS, side="left")
+        reached = np.searchsorted(recall[row], recalls, side="left")
         area[row] = precision[row, reached[reached < right.shape[1]]].sum()
     return area
