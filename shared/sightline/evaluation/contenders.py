@@ -104,8 +104,9 @@ class Contenders:
         from sightline.tasks.base import load_predictor
 
         tag = train.trained_on or train.training_tag
+        paths = {one.sha256: self.fetch(one.uri, one.sha256) for one in train.candidates}  # all, before any is measured
         for candidate in train.candidates:
-            path = self.fetch(candidate.uri, candidate.sha256)
+            path = paths[candidate.sha256]
             same = next((entry for entry in self.entries if entry.sha256 == candidate.sha256), None)
             if same is not None:
                 one = Contender(candidate.name, candidate.uri, same.sha256, tag, path, *self._known(same))
