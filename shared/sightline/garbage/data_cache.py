@@ -118,12 +118,26 @@ class DataCache:
     def _of_checkouts(self) -> Iterable[str]:
         """The digests in the ``.dvc`` files of all checkouts and publications, including incomplete ones."""
         for room in (self._workspace.checkouts, self._workspace.publications):
-            for path in sorted(room.glob("*/*/*.dvc")):
-                with contextlib.suppress(OSError, RepositoryError):
-                    yield read_dvc_file(path.read_text(encoding="utf-8"), str(path)).md5
+            # One checkout at a time: glob fails when a folder is renamed or removed meanwhile.
+            for checkout in sorted(room.glob("*")):
+                for path in _listed_again(checkout, "*/*.dvc"):
+                    with contextlib.suppress(OSError, RepositoryError):
+                        yield read_dvc_file(path.read_text(encoding="utf-8"), str(path)).md5
 
     def _path_of(self, digest: str) -> Path:
         return self._objects / digest[:2] / digest[2:]
+
+
+def _listed_again(folder: Path, pattern: str) -> list[Path]:
+    """The files in a folder that another process may be moving; those of a folder that is gone are none.
+
+    An incomplete checkout becomes complete by a rename, so its files are then found under the other name.
+    """
+    for place in (folder, folder.with_suffix("")):
+        with contextlib.suppress(FileNotFoundError):
+            if found := sorted(place.glob(pattern)):
+                return found
+    return []
 
 
 def _md5(path: Path) -> str:
