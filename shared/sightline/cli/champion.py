@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sightline.cli.configuration_option import configuration_options, configured
 from sightline.data.tags import DatasetTag
 from sightline.errors import DatabaseError, PreconditionFailedError, StepError
 
@@ -51,24 +52,10 @@ def places(function: Callable[..., None]) -> Callable[..., None]:
     """Add --recipe and --set to a command; the function receives a single ``config``."""
 
     def with_config(recipe: str, overrides: tuple[str, ...], **rest: Any) -> None:  # noqa: ANN401
-        from sightline.config.decode import decode, decode_places
-
-        function(config=decode(recipe, overrides) if recipe else decode_places(overrides), **rest)
+        function(config=configured(recipe, overrides), **rest)
 
     with_config.__doc__ = function.__doc__
-    options = (
-        click.option("--recipe", default="", help="Recipe of the configuration; default: only the settings file."),
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="A.B=VALUE",
-            help="Change the configuration, as for a run; repeatable.",
-        ),
-    )
-    for option in reversed(options):
-        with_config = option(with_config)
-    return with_config
+    return configuration_options(with_config)
 
 
 @click.group("champion")
