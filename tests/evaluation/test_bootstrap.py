@@ -79,7 +79,8 @@ def test_a_single_group_of_images_proves_nothing():
 def test_a_part_of_the_images_and_no_images():
     statistic = Ratio(np.array([1.0, 0.0, 1.0, 0.0]), np.ones(4))
     resamples = Resamples(["a", "b", "c", "d"], 200)
-    part = resamples.interval(statistic, np.array([True, False, True, False]))
+    part = resamples.difference(statistic, Ratio(np.zeros(4), np.ones(4)), np.array([True, False, True, False]))
     assert (part.value, part.low, part.high) == (1, 1, 1)
-    assert resamples.interval(statistic, np.zeros(4, bool)) is None
+    assert resamples.difference(statistic, statistic, np.zeros(4, bool)) is None
+    assert np.isnan(resamples.value(statistic, np.zeros(4, bool)))
     assert Resamples([], 200).interval(Ratio(np.zeros(0), np.zeros(0))) is None

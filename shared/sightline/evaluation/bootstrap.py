@@ -126,17 +126,12 @@ class Resamples:
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
             return np.concatenate(list(pool.map(of_block, range(0, self._number, _BLOCK))))
 
-    def interval(self, statistic: Statistic, images: npt.NDArray[np.bool_] | None = None) -> Interval | None:
-        """The value of a metric and its interval; None if it cannot be computed on these images.
-
-        Args:
-            statistic: The metric of one model.
-            images: [I], the images that count; None: all.
-        """
-        value = self._value(statistic, images)
+    def interval(self, statistic: Statistic) -> Interval | None:
+        """The value of a metric of one model and its interval; None if it cannot be computed on these images."""
+        value = self.value(statistic)
         if np.isnan(value):
             return None
-        _, low, high = self._limits(value, self.values(statistic, images), (0.0, 1.0))
+        _, low, high = self._limits(value, self.values(statistic), (0.0, 1.0))
         return Interval(value, low, high)
 
     def difference(
@@ -156,7 +151,7 @@ class Resamples:
             higher_is_better: Whether larger values of the metric are better.
         """
         sign = 1.0 if higher_is_better else -1.0
-        value = sign * (self._value(one, images) - self._value(other, images))
+        value = sign * (self.value(one, images) - self.value(other, images))
         if np.isnan(value):
             return None
         differences = sign * (self.values(one, images) - self.values(other, images))
@@ -164,7 +159,8 @@ class Resamples:
         error = float(samples.std()) if len(samples) else 0.0
         return Difference(value, low, high, error, samples)
 
-    def _value(self, statistic: Statistic, images: npt.NDArray[np.bool_] | None) -> float:
+    def value(self, statistic: Statistic, images: npt.NDArray[np.bool_] | None = None) -> float:
+        """The value of a metric on all images, or on those that count; NaN if it cannot be computed."""
         counted = np.ones(len(self._group_of)) if images is None else images.astype(np.float64)
         return float(statistic.values(counted[None])[0]) if len(counted) else float("nan")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,16 +109,11 @@ class Contenders:
             path = paths[candidate.sha256]
             same = next((entry for entry in self.entries if entry.sha256 == candidate.sha256), None)
             if same is not None:
-                one = Contender(candidate.name, candidate.uri, same.sha256, tag, path, *self._known(same))
-                one.profile = same.profile
-                self.entries.append(one)
+                self.entries.append(replace(same, name=candidate.name, uri=candidate.uri))
                 continue
             predictor = load_predictor(path, self.device, task=self.config.task, classes=class_names(self.truth))
             found = self._infer(predictor, candidate.sha256)
-            settings = self.config.evaluate
-            measured = measure_with_user_metrics(
-                self.evaluator, self.truth, found, settings.score_threshold, settings.metrics
-            )
+            measured = self._measured(self.evaluator, self.truth, found)
             entry = Contender(
                 candidate.name, candidate.uri, candidate.sha256, tag, path, predictor.card, found, measured
             )
@@ -157,9 +152,6 @@ class Contenders:
             self._compared[key] = self._measured_on(shared, self.of(sha256).predictions)
         return self._compared[key]
 
-    def _known(self, same: Contender) -> tuple[ModelCard, list[Prediction], Measurement]:
-        return same.card, same.predictions, same.measured
-
     def _infer(self, predictor: Predictor, sha256: str) -> list[Prediction]:
         return infer_split(
             predictor,
@@ -186,7 +178,8 @@ class Contenders:
 
     def _measured_on(self, shared: SharedClasses, found: list[Prediction]) -> Measurement:
         evaluator = self.evaluator if shared.complete else self.evaluator.for_classes(shared.names)
-        truth, settings = shared.truth(self.truth), self.config.evaluate
-        return measure_with_user_metrics(
-            evaluator, truth, shared.restricted(found), settings.score_threshold, settings.metrics
-        )
+        return self._measured(evaluator, shared.truth(self.truth), shared.restricted(found))
+
+    def _measured(self, evaluator: Evaluator, truth: CocoDocument, found: list[Prediction]) -> Measurement:
+        settings = self.config.evaluate
+        return measure_with_user_metrics(evaluator, truth, found, settings.score_threshold, settings.metrics)

@@ -297,8 +297,8 @@ def _classes(a: Measurement, b: Measurement, metric: str, resamples: Resamples) 
     found = []
     for name in ours:
         if name in theirs:
-            values = (resamples.interval(ours[name]), resamples.interval(theirs[name]))
-            numbers = (values[0].value if values[0] else None, values[1].value if values[1] else None)
+            values = [resamples.value(one[name]) for one in (ours, theirs)]
+            numbers = (None if np.isnan(values[0]) else values[0], None if np.isnan(values[1]) else values[1])
             found.append(_value(name, numbers, (ours[name], theirs[name]), resamples, metric))
     return sorted(found, key=lambda one: np.inf if one.difference is None else one.difference)
 
