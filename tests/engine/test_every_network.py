@@ -1,6 +1,7 @@
 """The features of the engine work for every network: one row for each network, one test for each feature."""
 
 import io
+import json
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 
 from sightline.engine.checkpoints import Checkpoints
 from sightline.errors import ConfigurationError, StepError
+from sightline.evaluation.parity import compare_predictions
 from sightline.models.model_file import read_card, save_model
 from sightline.models.weights.check import check_weights
 from sightline.prediction.exported import ExportedModel
@@ -212,6 +214,20 @@ def pictures(row):
     """Images of the data, and squares, which are not padded if the exported model has a fixed canvas."""
     whole = [Image.open(row.folder / "data" / f"{index}.png").convert("RGB") for index in (0, 1, 50)]
     return whole, [one.crop((10, 0, 10 + one.height, one.height)) for one in whole]
+
+
+def test_a_loaded_file_predicts_what_was_predicted_before_it_was_saved(row):
+    truth = json.loads((row.folder / "data" / "training" / "shapes" / "val.json").read_text())
+    listed = [{**one, "file_name": Path(one["file_name"]).name} for one in truth["images"]]
+    for name in ("best", "last"):
+        predictor = load_predictor(row.files / f"{name}.safetensors", "cpu").for_split(truth)
+        found = [predictor.predict(row.folder / "data" / one["file_name"], one["id"]) for one in listed]
+        reference = (row.files / f"{name}.predictions.json").read_text()
+        size = predictor.card.preprocessing.image_size
+        agreed = compare_predictions(reference, found, listed, row.tiny.task, size)
+        assert agreed.images == len(listed) == 2
+        assert agreed.holds, agreed.line()
+        assert agreed.advice == ""  # something was compared
 
 
 def test_the_onnx_file_predicts_what_the_network_predicts(row, pictures, tmp_path):

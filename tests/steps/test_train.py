@@ -21,6 +21,7 @@ from sightline.registry.champions import ChampionPointer, pointer_key, write_cha
 from sightline.registry.store import from_json, to_json
 from sightline.runs.resolve import with_pinned_weights
 from sightline.runs.tensorboard import tensorboard_folder
+from sightline.steps import evaluate as evaluate_step
 from sightline.steps import record as record_step
 from sightline.steps import train as train_step
 from sightline.storage.uris import fetch, open_storage
@@ -298,3 +299,12 @@ def test_more_processes_than_images_in_a_batch_are_refused_before_anything_is_fe
     with pytest.raises(ConfigurationError, match=r"train\.batch_size is 2"):
         train_step.run(config, REVISION, record)
     assert not list((tmp_path / "work" / "train").glob("*/files"))
+
+
+def test_a_candidate_loaded_from_the_bucket_predicts_as_it_did_in_memory(recorded, trained, tmp_path):
+    _, config, _ = recorded
+    config = changed(config, "database", url=f"sqlite:///{tmp_path / 'sightline.sqlite'}")
+    result = evaluate_step.run(config, REVISION, trained)
+    assert result.models
+    for model in result.models:
+        assert model.parity.startswith("the same predictions and metrics as before it was saved (3 images")

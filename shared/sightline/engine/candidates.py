@@ -6,13 +6,18 @@ import hashlib
 import os
 import shutil
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from sightline.engine.checkpoints import Checkpoints, ranked_name
 from sightline.engine.state import Ranked, Training
 from sightline.errors import ConfigurationError
+from sightline.evaluation.parity import reference_predictions
+from sightline.files import write_atomically
 from sightline.models.model_file import read_card, save_model
 from sightline.registry.results import Candidate
+
+_REFERENCE = ".predictions.json"
 
 
 def keep_if_good(training: Training, checkpoints: Checkpoints) -> bool:
@@ -26,7 +31,7 @@ def keep_if_good(training: Training, checkpoints: Checkpoints) -> bool:
     """
     state, settings = training.state, training.settings
     require_metric(settings.best_metric, training.metrics)
-    entry = Ranked(state.iteration, training.metrics)
+    entry = Ranked(state.iteration, training.metrics, _reference(training))
     ranking = sorted([*state.ranking, entry], key=lambda one: -one.metrics[settings.best_metric])
     state.ranking = ranking[: settings.keep_best]
     if entry in state.ranking and training.group.is_first:
@@ -36,13 +41,33 @@ def keep_if_good(training: Training, checkpoints: Checkpoints) -> bool:
 
 
 def save_all(training: Training, checkpoints: Checkpoints) -> None:
-    """Put the models of a finished training into its files: ``best``, ``best_2`` and so on, ``last``, ``last_live``."""
+    """Put the models of a finished training into its files: ``best``, ``best_2`` and so on, ``last``, ``last_live``.
+
+    What a model predicted in memory stands beside it: within, rounding would change the hash of a resumed training.
+    """
     for place, ranked in enumerate(training.state.ranking, start=1):
         name = "best" if place == 1 else f"best_{place}"
         _copy(checkpoints.path(ranked_name(ranked.iteration)), training.files / f"{name}.safetensors")
+        _write_reference(training.files, name, ranked.reference)
     save_model(training.files / "last.safetensors", training.evaluated, training.card)
-    if training.evaluated is not training.network:
-        save_model(training.files / "last_live.safetensors", training.network, training.card)
+    _write_reference(training.files, "last", _reference(training))
+    if training.evaluated is not training.network:  # these weights were not validated
+        card = replace(training.card, metrics={}, thresholds={})
+        save_model(training.files / "last_live.safetensors", training.network, card)
+
+
+def _reference(training: Training) -> str:
+    """The predictions of the network for the first images of the val split; empty if it was not validated now."""
+    if training.card.iteration != training.state.iteration:
+        return ""
+    found = {prediction.image_id: prediction for prediction in training.predictions}
+    images = [image["id"] for image in training.validation.truth["images"]]
+    return reference_predictions([found[image_id] for image_id in images if image_id in found])
+
+
+def _write_reference(files: Path, name: str, reference: str) -> None:
+    if reference:
+        write_atomically(files / f"{name}{_REFERENCE}", reference)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -82,9 +107,13 @@ def list_candidates(files: Path, base: str) -> list[Candidate]:
     ):
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        reference = path.with_name(f"{path.stem}{_REFERENCE}")
         if any(candidate.sha256 == sha256 for candidate in candidates):
             path.unlink()
+            reference.unlink(missing_ok=True)
             continue
         card = read_card(path)
-        candidates.append(Candidate(path.stem, f"{base}/{path.name}", sha256, card.iteration, dict(card.metrics)))
+        kept = f"{base}/{reference.name}" if reference.is_file() else ""
+        uri = f"{base}/{path.name}"
+        candidates.append(Candidate(path.stem, uri, sha256, card.iteration, dict(card.metrics), kept))
     return candidates

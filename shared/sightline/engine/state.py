@@ -31,10 +31,12 @@ class Ranked:
     Attributes:
         iteration: Iteration of its weights.
         metrics: Metrics on the val split.
+        reference: From :func:`sightline.evaluation.parity.reference_predictions`; empty in earlier checkpoints.
     """
 
     iteration: int
     metrics: dict[str, float]
+    reference: str = ""
 
 
 @dataclass(slots=True)

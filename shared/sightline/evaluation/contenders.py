@@ -46,7 +46,7 @@ class Contender:
         profile: Its speed and size; None for a split without images.
         shared: The classes that it shares with the dataset; None: all.
         leaks: The images of val and test that it was trained on; None until it was checked.
-        parity: How its metrics compare with those before it was saved; may be empty.
+        parity: How its predictions and metrics compare with those before it was saved; may be empty.
     """
 
     name: str

@@ -93,7 +93,9 @@ class Candidate:
         uri: The model file in the result bucket.
         sha256: SHA-256 of the model file, hexadecimal.
         iteration: Number of iterations after which it was saved.
-        metrics: Its metrics on the val split, by name.
+        metrics: Its metrics on the val split, by name; empty if it was not validated.
+        predictions: URI of the predictions of the network in memory for the first images of the val split; empty in
+            results of earlier releases.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Candidate:
     sha256: str
     iteration: int
     metrics: dict[str, float]
+    predictions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,8 @@ class ScoredModel:
         classes: The classes it was measured on, if it does not know all of them; empty: all.
         profile: Its speed and size; None in results of earlier releases.
         leaks: The images of val and test that it was trained on; None in results of earlier releases.
-        parity: How its metrics compare with those that training measured before it was saved, as one sentence; empty
-            if training measured none.
+        parity: Whether the loaded file gives the predictions and metrics of the network that was saved, as one
+            sentence; empty if training measured none.
     """
 
     name: str

@@ -21,7 +21,8 @@ from sightline.data.label_schema import keypoint_schema
 from sightline.data.repository.checkout import Checkout
 from sightline.data.tags import DatasetTag
 from sightline.database import open_database
-from sightline.errors import StepError
+from sightline.documents import DocumentError
+from sightline.errors import StepError, StorageError
 from sightline.evaluation.bootstrap import Resamples
 from sightline.evaluation.contenders import Contender, Contenders
 from sightline.evaluation.decision import Decision
@@ -29,24 +30,26 @@ from sightline.evaluation.drawings import draw_split, worst_and_spread
 from sightline.evaluation.environment import use_own_cpus
 from sightline.evaluation.inference import class_names, names_by_id, read_split, training_set_on_disk
 from sightline.evaluation.leaks import LeakCheck
+from sightline.evaluation.parity import compare_predictions, parity
 from sightline.evaluation.rivals import rivals, still_unreadable
 from sightline.evaluation.split_slices import slices_of_split
-from sightline.evaluation.uncertainty import intervals, parity
+from sightline.evaluation.uncertainty import intervals
 from sightline.files import write_atomically
 from sightline.lock import exclusive_lock
 from sightline.registry.champions import ChampionState, look_up_champion
 from sightline.registry.promotion import decision_holds, record_models
-from sightline.registry.results import EvaluateResult, ScoredModel, Selection, TrainResult
+from sightline.registry.results import Candidate, EvaluateResult, ScoredModel, Selection, TrainResult
 from sightline.registry.selected_models import publish_model
 from sightline.registry.store import find_result, folder_key, publish_result
 from sightline.report.numbers import write_numbers
 from sightline.report.pages.evaluation_report import write_evaluation_report
 from sightline.report.pages.summary import SUMMARY
-from sightline.storage import Storage, open_storage
+from sightline.storage import Storage, open_storage, open_uri
 from sightline.tasks.evaluators import open_evaluator
 
 if TYPE_CHECKING:
     from sightline.tasks.base import Prediction
+    from sightline.tasks.exporters import Agreement
 
 _log = logging.getLogger(__name__)
 
@@ -209,7 +212,22 @@ class _Evaluation:
             for candidate in self._train.candidates:
                 for entry in self._contenders.entries:
                     if entry.name == candidate.name:
-                        entry.parity = parity(candidate.metrics, entry.measured.metrics)
+                        entry.parity = parity(
+                            candidate.metrics, entry.measured.metrics, self._agreement(candidate, entry)
+                        )
+
+    def _agreement(self, candidate: Candidate, entry: Contender) -> Agreement | None:
+        """The agreement of a loaded candidate with the predictions of the network that was saved."""
+        if not candidate.predictions:
+            return None
+        images, size = self._truth["images"], entry.card.preprocessing.image_size
+        storage, key = open_uri(candidate.predictions)
+        try:
+            reference, _ = storage.read_bytes(key)
+            return compare_predictions(reference.decode(), entry.predictions, images, self._config.task, size)
+        except (StorageError, DocumentError, UnicodeDecodeError) as error:
+            _log.warning("cannot compare %s with its predictions in memory: %s", entry.name, error)
+            return None
 
     def _write_files(self, files: Path, selections: Sequence[Selection], resamples: Resamples) -> dict[str, Any]:
         """Draw images, and write ``summary.json`` and the report; returns the summary."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,22 @@ def test_a_model_that_measures_otherwise_than_in_training_is_named(site):
     result = evaluate.run(site.config(), "code", train)
     assert "instead of 0.1230" in result.models[0].parity
     assert "instead of 0.1230" in page_of(result)
+
+
+@pytest.mark.usefixtures("oracle")
+def test_a_model_that_predicts_otherwise_than_before_it_was_saved_is_named(site):
+    train = site.trained(site.model(100))
+    evaluate.run(site.config(), "code", train)
+    (kept,) = (site.folder / "work" / "evaluate").glob("*/detections-*.json")
+    reference = site.folder / "best.predictions.json"
+    moved = json.loads(kept.read_text())
+    moved["images"][0]["boxes_xyxy"][0][0] -= 1
+    for text, verdict in ((kept.read_text(), "the same predictions as"), (json.dumps(moved), "other predictions than")):
+        reference.write_text(text)
+        train.candidates[0] = replace(train.candidates[0], predictions=reference.as_uri())
+        found = evaluate.run(site.config(), f"code of {verdict}", train)
+        assert found.models[0].parity.startswith(f"{verdict} before it was saved")
+        assert f"{verdict} before it was saved" in page_of(found)
+    for damage in (lambda: reference.write_bytes(b"\xff{"), reference.unlink):
+        damage()
+        assert evaluate.run(site.config(), f"code of {damage}", train).models[0].parity == ""

@@ -32,7 +32,8 @@ class ModelSummary(_Part):
         intervals: Metric -> limits of its 95 % interval.
         profile: Speed and size; None if they were not measured.
         leaks: Images that it was trained on; None if nobody checked.
-        parity: Whether the saved model gives the metrics of the trained one, as one sentence; empty if unknown.
+        parity: Whether the saved model gives the predictions and metrics of the trained one, as one sentence; empty if
+            unknown.
     """
 
     uri: str = ""
