@@ -31,7 +31,8 @@ def thing(number, image, side, category=1):
 
 @pytest.fixture
 def split(tmp_path):
-    """Twelve images: 1 dark, 2 bright, 3 blurred, 4 tall, 5 wide; 6 to 9 differ in objects; 10 has a flag."""
+    """Twelve images: 1 dark, 2 bright, 3 blurred, 4 tall, 5 wide; 6 to 9 differ in objects; 10 has a flag, and
+    so has the object of 8."""
     pictures = {number: picture(number) for number in range(1, 13)}
     pictures[1] = picture(1, level=30)
     pictures[2] = picture(2, level=235)
@@ -43,7 +44,7 @@ def split(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
         images.append(listed(number, image.size, **({"flags": ["night"]} if number == 10 else {})))
-    objects = [thing(1, 6, 10, 2), *(thing(2 + index, 7, 40) for index in range(3)), thing(5, 8, 100)]
+    objects = [thing(1, 6, 10, 2), *(thing(2 + index, 7, 40) for index in range(3)), thing(5, 8, 100) | {"flags": ["night"]}]
     objects += [thing(6 + index, 9, 12) for index in range(7)]
     categories = [{"id": 1, "name": "bolt"}, {"id": 2, "name": "crack"}, {"id": 3, "name": "unseen"}]
     return {"images": images, "annotations": objects, "categories": categories}
@@ -66,6 +67,7 @@ def test_images_are_sliced_by_what_they_show(split, tmp_path):
         "class: bolt": [7, 8, 9],
         "class: crack": [6],
         "flag: night": [10],
+        "object flag: night": [8],
         "brightness: dark": [1],
         "brightness: bright": [2],
         "blur: blurred": [3],

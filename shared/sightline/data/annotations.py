@@ -84,6 +84,7 @@ class Instance:
         area: Pixels covered, by COCO's run lengths.
         keypoints: All keypoints in the order of ``data.keypoints.names``, or None if the dataset has none.
         shapes: Indices of its shapes in the labelme file, without keypoints; empty for other formats.
+        flags: Flags that are true of any of these shapes, sorted.
     """
 
     label: str
@@ -92,6 +93,7 @@ class Instance:
     area: float
     keypoints: tuple[Keypoint, ...] | None = None
     shapes: tuple[int, ...] = field(default=(), compare=False)
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

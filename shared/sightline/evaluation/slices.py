@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -49,6 +49,7 @@ _MEANINGS = {
     "size": "Small objects are below 32 x 32 pixels, large ones from 96 x 96 on.",
     "brightness": "Dark images are below 60 % of the median brightness, bright ones the same seen from white.",
     "blur": "Blurred images have less than a quarter of the median sharpness (variance of the Laplacian).",
+    "object flag": "Images with an object that has the flag in labelme.",
     "aspect": "One side of tall and wide images is at least 1.5 times the other.",
 }
 """The definitions of slices, by the part of their name before the colon."""
@@ -107,7 +108,7 @@ def _object_slices(truth: CocoDocument) -> Iterator[tuple[str, Bools]]:
 
 
 def _label_slices(truth: CocoDocument) -> Iterator[tuple[str, Bools]]:
-    """By class, of objects or of whole images, and by flag."""
+    """By class and by flag, of objects or of whole images."""
     place = {image["id"]: at for at, image in enumerate(truth["images"])}
     names = {category["id"]: category["name"] for category in truth["categories"]}
     classes = {id_: np.zeros(len(place), dtype=np.bool_) for id_ in names}
@@ -118,9 +119,13 @@ def _label_slices(truth: CocoDocument) -> Iterator[tuple[str, Bools]]:
             classes[label][at] = True
     for id_, inside in classes.items():
         yield f"class: {names[id_]}", inside
-    flags = [image.get("flags", ()) for image in truth["images"]]
-    for flag, _ in Counter(name for row in flags for name in row).most_common(_MOST_SLICES):
-        yield f"flag: {flag}", np.array([flag in row for row in flags])
+    of_images: list[Collection[str]] = [image.get("flags", ()) for image in truth["images"]]
+    of_objects: list[set[str]] = [set() for _ in place]
+    for annotation in truth["annotations"]:
+        of_objects[place[annotation["image_id"]]].update(annotation.get("flags", ()))
+    for source, flags in (("flag", of_images), ("object flag", of_objects)):
+        for flag, _ in Counter(name for row in flags for name in row).most_common(_MOST_SLICES):
+            yield f"{source}: {flag}", np.array([flag in row for row in flags])
 
 
 def _group_slices(truth: CocoDocument) -> Iterator[tuple[str, Bools]]:

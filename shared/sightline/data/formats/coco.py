@@ -75,6 +75,7 @@ class CocoAnnotation(TypedDict):
         keypoints: K points as ``[x1, y1, v1, ...]`` in pixels, each with its visibility (0: not labeled), if the
             dataset has keypoints.
         num_keypoints: Number of labeled keypoints, if the dataset has keypoints.
+        flags: Flags of its shapes that are true in labelme, sorted, if there are any.
     """
 
     id: int
@@ -86,6 +87,7 @@ class CocoAnnotation(TypedDict):
     iscrowd: int
     keypoints: NotRequired[list[float]]
     num_keypoints: NotRequired[int]
+    flags: NotRequired[list[str]]
 
 
 class CocoCategory(TypedDict):

@@ -93,6 +93,8 @@ def coco_annotation(annotation_id: int, image_id: int, category_id: int, instanc
     if instance.keypoints is not None:
         annotation["keypoints"] = [value for keypoint in instance.keypoints for value in keypoint]
         annotation["num_keypoints"] = sum(visibility > 0 for _, _, visibility in instance.keypoints)
+    if instance.flags:
+        annotation["flags"] = list(instance.flags)
     return annotation
 
 

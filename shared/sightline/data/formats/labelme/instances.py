@@ -66,6 +66,7 @@ class ShapeReader:
         result = ShapesResult()
         regions: dict[ObjectKey, list[Region]] = {}
         places: dict[ObjectKey, list[int]] = {}
+        flags: dict[ObjectKey, set[str]] = {}
         seen: list[ObjectKey] = []
         points: list[Shape] = []
         for shape in shapes:
@@ -89,12 +90,14 @@ class ShapeReader:
             if region is not None:
                 regions.setdefault(key, []).append(region)
                 places.setdefault(key, []).append(shape.index)
+                flags.setdefault(key, set()).update(shape.flags)
         objects = {key: join(parts) for key, parts in regions.items()}
         keypoints: Mapping[ObjectKey, tuple[Keypoint, ...]] = {}
         if self._data.keypoints.names:
             keypoints = self._keypoints(points, {key: objects.get(key) for key in seen}, result)
         result.instances = [
-            Instance(key[0], *joined, keypoints.get(key), tuple(places[key])) for key, joined in objects.items()
+            Instance(key[0], *joined, keypoints.get(key), tuple(places[key]), tuple(sorted(flags[key])))
+            for key, joined in objects.items()
         ]
         return result
 
