@@ -1,5 +1,7 @@
 """The gate: what it promotes and refuses, and what it says about it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -170,6 +172,13 @@ def test_floors_and_limits_hold_with_and_without_a_champion(rule, name):
     )
     assert kept.passed
     assert [check.name for check in kept.checks] == ["floor", "latency", "memory", "size"]
+
+
+def test_the_floor_of_a_metric_of_which_smaller_values_are_better_is_its_highest_value():
+    one, _ = better_in(slice(300, 330))
+    measured = replace(one, metrics={**one.metrics, "missing_error": 0.1})
+    for highest, passes in ((0.2, True), (0.1, True), (0.05, False)):
+        assert report_of(Gate(floors={"missing_error": highest}), contest(measured, None)).passed == passes
 
 
 def test_a_limit_that_could_not_be_measured_and_a_leak_stop_the_candidate():

@@ -44,7 +44,11 @@ def split(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
         images.append(listed(number, image.size, **({"flags": ["night"]} if number == 10 else {})))
-    objects = [thing(1, 6, 10, 2), *(thing(2 + index, 7, 40) for index in range(3)), thing(5, 8, 100) | {"flags": ["night"]}]
+    objects = [
+        thing(1, 6, 10, 2),
+        *(thing(2 + index, 7, 40) for index in range(3)),
+        thing(5, 8, 100) | {"flags": ["night"]},
+    ]
     objects += [thing(6 + index, 9, 12) for index in range(7)]
     categories = [{"id": 1, "name": "bolt"}, {"id": 2, "name": "crack"}, {"id": 3, "name": "unseen"}]
     return {"images": images, "annotations": objects, "categories": categories}

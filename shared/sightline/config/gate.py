@@ -50,7 +50,11 @@ class Gate(Section):
         ),
     )
     floors: dict[str, float] = Field(
-        {}, description="Values that a candidate must reach to become champion, by metric, such as {box_AP50: 0.9}"
+        {},
+        description=(
+            "Values that a candidate must reach to become champion, by metric, such as {box_AP50: 0.9}; the highest"
+            " allowed ones of metrics of which smaller values are better"
+        ),
     )
     max_latency_ms: Limit = Field(None, description="Largest 95th percentile of the time for one image, milliseconds")
     max_memory_gb: Limit = Field(None, description="Largest peak memory during inference, GiB")

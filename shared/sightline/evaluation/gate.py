@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
 from sightline.config.gate import Gate, margins_by_name
+from sightline.config.task_declarations import is_higher_better
 from sightline.evaluation.bootstrap import Difference, Resamples
 from sightline.metrics.statistic import Bools
 from sightline.registry.gate_report import Check, GateReport
@@ -205,8 +206,9 @@ def _floors(rule: Gate, whole: Measurement) -> Iterator[Check]:
     for metric, floor in rule.floors.items():
         value = whole.metrics.get(metric)
         found = "no value" if value is None else f"{value:.4g}"
-        passed = value is not None and value >= floor
-        yield Check("floor", passed, f"{metric} {found}, required {floor:g}")
+        higher = is_higher_better(metric)
+        passed = value is not None and (value >= floor if higher else value <= floor)
+        yield Check("floor", passed, f"{metric} {found}, {'required' if higher else 'at most'} {floor:g}")
 
 
 def _limits(rule: Gate, profile: ModelProfile | None) -> Iterator[Check]:
