@@ -11,6 +11,7 @@ from sightline.errors import ConfigurationError
 from sightline.evaluation.bootstrap import Resamples
 from sightline.evaluation.contenders import Contenders
 from sightline.evaluation.gate import Contest, pass_gate
+from sightline.evaluation.inference import related_images
 from sightline.evaluation.rivals import Rival
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.metrics.selection import Champion, Choice, best_candidate, choose
@@ -65,13 +66,13 @@ class Decision:
     resamples: Resamples = field(init=False)
 
     def __post_init__(self) -> None:
-        groups = [image["group"] for image in self.contenders.truth["images"]]
         margin = self.config.evaluate.gate.slice_margin
         for name in margin if isinstance(margin, dict) else ():
             if name not in self.slices:
                 text = unknown_name("slice", name, tuple(self.slices))
                 raise ConfigurationError(f"evaluate.gate.slice_margin: {text}")
-        self.resamples = Resamples(groups, self.config.evaluate.gate.resamples, self.config.seed)
+        related = related_images(self.contenders.truth)
+        self.resamples = Resamples(related, self.config.evaluate.gate.resamples, self.config.seed)
 
     def select(self, metric: str, state: ChampionState) -> Selection:
         """The best candidate by one metric, and whether it replaces the champion."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sightline.config.schema import Config
 from sightline.data.formats.coco import CocoDocument
-from sightline.data.recording.folds import read_training_split
+from sightline.data.recording.folds import read_related, read_training_split
 from sightline.data.repository.checkout import Checkout, checked_out
 from sightline.data.tags import DatasetTag
 from sightline.data.workspace import Workspace
@@ -51,8 +51,20 @@ def training_set_on_disk(config: Config, tag: str, expected_commit: str = "") ->
 
 
 def read_split(training_set: Checkout, split: Literal["train", "val", "test"], fold: int = 0) -> CocoDocument:
-    """One split of a checked-out training set; see :func:`sightline.data.recording.folds.read_training_split`."""
-    return read_training_split(training_set.path / DatasetTag.parse(training_set.tag).folder, split, fold)
+    """One split of a checked-out training set, with what relates its images.
+
+    See :func:`sightline.data.recording.folds.read_training_split`.
+    """
+    folder = training_set.path / DatasetTag.parse(training_set.tag).folder
+    truth, related = read_training_split(folder, split, fold), read_related(folder)
+    for image in truth["images"]:
+        image["related"] = related[image["file_name"]]
+    return truth
+
+
+def related_images(truth: CocoDocument) -> list[str]:
+    """The same name for all images of a split that are not independent of each other, [I]; may be empty for none."""
+    return [image.get("related", image["group"]) for image in truth["images"]]
 
 
 def class_names(truth: CocoDocument) -> list[str]:

@@ -14,7 +14,7 @@ from sightline.data.formats.coco import CocoDocument
 from sightline.data.label_schema import keypoint_schema
 from sightline.errors import DataError, ModelFileError
 from sightline.evaluation.bootstrap import Resamples
-from sightline.evaluation.inference import names_by_id
+from sightline.evaluation.inference import names_by_id, related_images
 from sightline.evaluation.shared_classes import SharedClasses, listed, shared_classes
 from sightline.metrics.statistic import Statistic
 from sightline.report.sections import Remark
@@ -260,7 +260,7 @@ def _common_classes(
 def with_differences(bare: ModelComparison) -> ModelComparison:
     """A comparison of measured models, completed with differences of metrics and classes, and with images."""
     images = bare.truth["images"]
-    resamples = Resamples([image["group"] for image in images])
+    resamples = Resamples(related_images(bare.truth))
     a, b = bare.a.measured, bare.b.measured
     declared = known_metrics([bare.a.card.task])
     main = task_declaration(bare.a.card.task).main_metric

@@ -13,6 +13,7 @@ from sightline.config.schema import Config
 from sightline.config.task_declarations import headline_metrics, is_higher_better, known_metrics
 from sightline.data.formats.coco import CocoDocument
 from sightline.evaluation.image_attributes import read_attributes
+from sightline.evaluation.inference import related_images
 from sightline.evaluation.slices import image_slices, slice_scores, slices_section
 from sightline.metrics.statistic import Bools
 from sightline.tasks.evaluators import Measurement
@@ -74,4 +75,4 @@ def slices_of_split(config: Config, truth: CocoDocument, root: Path) -> SplitSli
         kept=work / "image-qualities.json",
     )
     metrics = [*config.evaluate.select_by, *(metric.name for metric in headline_metrics(config.task))]
-    return SplitSlices(images, [image["group"] for image in truth["images"]], metrics, attributes.notes)
+    return SplitSlices(images, related_images(truth), metrics, attributes.notes)

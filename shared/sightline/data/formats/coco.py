@@ -48,6 +48,8 @@ class CocoImage(TypedDict):
         group: Images with the same group stay in one split.
         labels: Category ids of the classes of the whole image, if the dataset has label sets.
         flags: Flags of the image that are true in labelme, sorted, if there are any.
+        related: The same for all images that had to be in one split, by their groups or as near-duplicates; only in
+            splits that were read for an evaluation.
     """
 
     id: int
@@ -58,6 +60,7 @@ class CocoImage(TypedDict):
     group: str
     labels: NotRequired[list[int]]
     flags: NotRequired[list[str]]
+    related: NotRequired[str]
 
 
 class CocoAnnotation(TypedDict):

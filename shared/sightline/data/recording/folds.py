@@ -1,4 +1,4 @@
-"""Reads the splits of a training set for one training of a cross-validation."""
+"""Reads the splits of a training set, also for one training of a cross-validation, and which images are related."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sightline.data.annotations import SplitName
 from sightline.data.formats.coco import CocoDocument, CocoImage, read_coco
-from sightline.data.recording.training_set import from_bytes
+from sightline.data.recording.training_set import TrainingSet, from_bytes
 from sightline.errors import DataError
 
 
@@ -34,15 +34,31 @@ def read_training_split(folder: Path, split: SplitName, fold: int = 0) -> CocoDo
     return _joined(parts[0], parts[1], is_used, split)
 
 
-def _folds(folder: Path, fold: int) -> dict[str, int]:
-    """File name -> fold, of all images."""
+def read_related(folder: Path) -> dict[str, str]:
+    """File name -> what all images that had to be in the same split have in common: groups and near-duplicates.
+
+    Args:
+        folder: The folder with ``dataset.json``.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    return {image.file_name: image.tied for image in _training_set(folder).images}
+
+
+def _training_set(folder: Path) -> TrainingSet:
     path = folder / "dataset.json"
     try:
-        training_set = from_bytes(path.read_bytes(), str(path))
+        return from_bytes(path.read_bytes(), str(path))
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror or error}); check out the training tag again"
         ) from error
+
+
+def _folds(folder: Path, fold: int) -> dict[str, int]:
+    """File name -> fold, of all images."""
+    training_set = _training_set(folder)
     count = max((image.fold for image in training_set.images), default=0)
     if fold > count:
         recorded = f"has {count} folds" if count else "was recorded without folds"
