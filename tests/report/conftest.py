@@ -205,7 +205,7 @@ def sample_data_report():
         warnings=["class 'e' has no instance in the test split: its metrics there cannot be computed"],
         faults=[f"img_{number:04d}.json: shape {number} ('7'): lies outside; clip it" for number in range(203)],
         groups=1310,
-        near_duplicate_groups=12,
+        near_duplicates=[[f"annotations/plates/frame_{number}.jpg" for number in range(8)], *[["a.jpg", "b.jpg"]] * 20],
         previous=PreviousVersion("plates_train_v1", 900, 455, 4),
         examples=[Example("annotations/plates/img_0005.png", draw_truth(image, annotations, NAMES), "train")],
     )

@@ -307,7 +307,10 @@ def test_near_duplicates_of_two_splits_are_counted_and_dropped_ones_reported(tmp
     assert result.images["test"] == 0
     assert any("the test split is empty" in warning for warning in result.warnings)
     numbers = json.loads(Path(result.files.removeprefix("file://"), "report.json").read_text())
-    assert numbers["near_duplicate_groups"] == 1
+    (alike,) = numbers["near_duplicates"]
+    assert [name.rpartition("/")[2] for name in alike] == ["001.jpg", "twin.jpg"]
+    page = Path(result.files.removeprefix("file://"), "report.html").read_text()
+    assert f"{alike[0]} · {alike[1]}" in page
     assert numbers["faults"] != []
     train = {image["sha256"] for image in numbers_of(world, "train")}
     twins = [image for split in ("train", "val") for image in numbers_of(world, split) if "twin" in image["file_name"]]

@@ -56,7 +56,7 @@ def write_report(folder: Path, published: PublishedSet, source: Checkout, config
             warnings=found.warnings,
             faults=found.faults,
             groups=len({image.tied for image in found.images}),
-            near_duplicate_groups=_near_duplicate_groups(found),
+            near_duplicates=_near_duplicates(found),
             previous=_previous(history, previous, found),
             counted=counted_by_class(config.task),
             examples=_examples(history, training, published, source, config.data.max_pixels),
@@ -85,12 +85,17 @@ def _areas(published: PublishedSet) -> dict[str, list[float]]:
     return {name: quantiles(areas[name]) for name in published.training_set.classes if areas[name]}
 
 
-def _near_duplicate_groups(found: TrainingSet) -> int:
-    """Number of groups that were connected by similarity, not by the user."""
-    groups = defaultdict(set)
+def _near_duplicates(found: TrainingSet) -> list[list[str]]:
+    """The groups that were connected by similarity, not by the user, with the files of their images; largest first."""
+    groups = defaultdict(list)
     for image in found.images:
-        groups[image.tied].add((image.group, image.file_name) if image.group == image.sha256 else (image.group, ""))
-    return sum(len(names) > 1 for names in groups.values())
+        groups[image.tied].append(image)
+    alike = [
+        [image.file_name for image in members]
+        for members in groups.values()
+        if len({(one.group, one.file_name if one.group == one.sha256 else "") for one in members}) > 1
+    ]
+    return sorted(alike, key=lambda names: (-len(names), names))
 
 
 def _previous(history: History, tags: list[DatasetTag], found: TrainingSet) -> PreviousVersion | None:

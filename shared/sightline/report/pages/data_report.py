@@ -14,6 +14,8 @@ from PIL import Image
 from sightline.report.page import write_page
 
 _SHOWN_SIZES = 12
+_SHOWN_GROUPS = 20
+_SHOWN_NAMES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class DataReport:
         warnings: Warnings to read before training.
         faults: Every fault as text (``str(fault)``); the page shows the first 200 and the number of others.
         groups: Number of distinct groups of images that must stay in one split.
-        near_duplicate_groups: Number of groups with several images because of near-duplicates.
+        near_duplicates: The images of each group that has several because of near-duplicates, largest group first.
         previous: Changes since the previous version; None for a first version.
         counted: What ``instances`` counts: ``images`` if classes are labels of whole images.
         examples: Drawn examples, a dozen or two, because the page embeds them all.
@@ -92,7 +94,7 @@ class DataReport:
     warnings: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     groups: int = 0
-    near_duplicate_groups: int = 0
+    near_duplicates: list[list[str]] = field(default_factory=list)
     previous: PreviousVersion | None = None
     counted: str = "instances"
     examples: list[Example] = field(default_factory=list)
@@ -121,6 +123,8 @@ def write_data_report(path: Path, report: DataReport) -> None:
         instances=sum(sum(counts.values()) for counts in report.instances.values()),
         areas=_area_rows(report),
         sizes=[(width, height, number) for (width, height), number in sizes[:_SHOWN_SIZES]],
+        shown_groups=_SHOWN_GROUPS,
+        shown_names=_SHOWN_NAMES,
         other_sizes=len(sizes[_SHOWN_SIZES:]),
         other_images=sum(number for _, number in sizes[_SHOWN_SIZES:]),
     )
