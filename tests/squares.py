@@ -50,17 +50,37 @@ def draw(index, size=(80, 60)):
     for kind, left in ((0, 4), (1, size[0] // 2)):
         side = int(rng.integers(14, 26))
         x, y = left + int(rng.integers(0, 8)), int(rng.integers(2, size[1] - side - 2))
-        if kind == 0:
-            points = [(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
-        else:
-            angles = np.linspace(0, 2 * math.pi, 24, endpoint=False)
-            points = [(x + side / 2 * (1 + math.cos(a)), y + side / 2 * (1 + math.sin(a))) for a in angles]
+        points = outline(kind, x, y, side)
         ImageDraw.Draw(image).polygon(points, fill=((220, 30, 30), (30, 30, 220))[kind])
         shapes.append((kind, points))
     return image, shapes
 
 
-def write_coco(root, images, first=0):
+def draw_alike(index, size=(80, 60)):
+    """As :func:`draw`, but hard to tell apart: squares and discs anywhere, of similar colours."""
+    rng = np.random.default_rng(index)
+    image = Image.fromarray(rng.integers(60, 150, (size[1], size[0], 3), dtype=np.uint8))
+    shapes = []
+    for left in (4, size[0] // 2):
+        kind, side = int(rng.integers(2)), int(rng.integers(14, 26))
+        x, y = left + int(rng.integers(0, 8)), int(rng.integers(2, size[1] - side - 2))
+        points = outline(kind, x, y, side)
+        colour = rng.integers(150, 230, 3)
+        colour[0] += (45, -45)[kind]
+        ImageDraw.Draw(image).polygon(points, fill=tuple(colour.clip(0, 255).tolist()))
+        shapes.append((kind, points))
+    return image, shapes
+
+
+def outline(kind, x, y, side):
+    """A square or a disc as a polygon."""
+    if kind == 0:
+        return [(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+    angles = np.linspace(0, 2 * math.pi, 24, endpoint=False)
+    return [(x + side / 2 * (1 + math.cos(a)), y + side / 2 * (1 + math.sin(a))) for a in angles]
+
+
+def write_coco(root, images, first=0, drawn=draw):
     """Draw images into ``root`` and give their COCO document; every second outline is a run-length encoding."""
     document = {
         "images": [],
@@ -69,7 +89,7 @@ def write_coco(root, images, first=0):
     }
     root.mkdir(parents=True, exist_ok=True)
     for image_id, index in enumerate(range(first, first + images), start=1):
-        image, shapes = draw(index)
+        image, shapes = drawn(index)
         image.save(root / f"{index}.png")
         document["images"].append(
             {"id": image_id, "file_name": f"{index}.png", "width": image.width, "height": image.height}
@@ -95,11 +115,11 @@ def write_coco(root, images, first=0):
     return document
 
 
-def write_labelme(folder, images):
+def write_labelme(folder, images, drawn=draw):
     """Draw images into ``folder`` with labelme annotations beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(images):
-        image, shapes = draw(index)
+        image, shapes = drawn(index)
         image.save(folder / f"{index}.png")
         document = {
             "version": "5.5.0",
