@@ -96,7 +96,7 @@ def load_own_code(name: str, place: str) -> Any:  # noqa: ANN401  (the caller kn
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(
             f"{place}: cannot import {name} ({type(error).__name__}: {error}); the module must be importable where the "
             "pipeline runs (installed, or published with publish-code), and have this attribute"

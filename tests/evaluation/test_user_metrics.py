@@ -119,6 +119,35 @@ def negative(truth, predictions):
     return {1: (1, -1)}
 
 
+def huge(truth, predictions):
+    return 10**400
+
+
+def huge_in_an_image(truth, predictions):
+    return {1: (10**400, 1)}
+
+
+def huge_sum(truth, predictions):
+    return {1: (1e308, 1), 2: (1e308, 1)}
+
+
+def array_without_dimension(truth, predictions):
+    return {1: np.array(0.5)}
+
+
+def bytes_of_digits(truth, predictions):
+    return {1: b"12"}
+
+
+class Unreadable(dict):
+    def items(self):
+        raise RuntimeError("nothing here")
+
+
+def unreadable(truth, predictions):
+    return Unreadable()
+
+
 def no_image_counts(truth, predictions):
     return {1: (0, 0)}
 
@@ -204,6 +233,12 @@ def test_what_a_function_may_return(own, split, name, value, has_statistic):
         ("nan_in_an_image", "nan"),
         ("negative", "-1"),
         ("no_image_counts", "no image counts"),
+        ("huge", "inf"),
+        ("huge_in_an_image", "inf"),
+        ("huge_sum", "inf"),
+        ("array_without_dimension", "0.5"),
+        ("bytes_of_digits", "b'12'"),
+        ("unreadable", "nothing here"),
         ("wants_more", "TypeError"),
     ],
 )

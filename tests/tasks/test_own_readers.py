@@ -96,6 +96,40 @@ class Leaves(Columns):
         raise SystemExit(2)
 
 
+class HugeScore(Columns):
+    def read(self, boxes_xyxy, scores, category_ids):
+        return [Reading("row", ("a",), (0.0, 0.0), (1.0, 1.0), 10**400, True)]
+
+
+class ChangesItsArguments(Columns):
+    def read(self, boxes_xyxy, scores, category_ids):
+        found = super().read(boxes_xyxy, scores, category_ids)
+        boxes_xyxy[:], scores[:], category_ids[:] = 0, 0, 1
+        return found
+
+
+class PartsIsText(Columns):
+    parts = "names"
+
+
+class NoParts(Columns):
+    parts = None
+
+
+class PartsRaises(Columns):
+    @property
+    def parts(self):
+        raise RuntimeError("no names")
+
+
+class NounIsNumber(Columns):
+    noun = 3
+
+
+def leaves(class_names):
+    raise SystemExit(2)
+
+
 class NoPlace(Columns):
     def read(self, boxes_xyxy, scores, category_ids):
         return [Reading("row", ("a",), None, (1.0, 1.0), 1.0, True)]
@@ -144,6 +178,7 @@ NAMES = {1: "a", 2: "b"}
 def rows(tmp_path, monkeypatch):
     """The name of the module, which is importable."""
     (tmp_path / "row_readers.py").write_text(MODULE)
+    (tmp_path / "leaving.py").write_text("raise SystemExit(2)\n")
     monkeypatch.syspath_prepend(tmp_path)
     return "row_readers"
 
@@ -241,6 +276,17 @@ def test_predictions_are_described_without_a_reader_that_fails(rows, caplog):
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
 
 
+def test_a_reader_cannot_change_predictions(rows):
+    truth, found = image_of((1, 0.0), (2, 30.0))
+    before = json.dumps(found.to_json())
+    evaluator = open_evaluator("object_detection", f"{rows}:ChangesItsArguments", NAMES)
+
+    assert evaluator.measure(truth, [found], 0.0).metrics["EIR"] == 1
+    evaluator.describe(found)
+
+    assert json.dumps(found.to_json()) == before
+
+
 def test_errors_of_a_reader(rows):
     _, found = image_of((1, 0.0))
     arrays = found.boxes_xyxy, found.scores, found.category_ids
@@ -250,6 +296,8 @@ def test_errors_of_a_reader(rows):
         checked_reader(f"{rows}:ReturnsTexts", "ab").read(*arrays)
     with raises(StepError, "row_readers:NotFinite", "nan"):
         checked_reader(f"{rows}:NotFinite", "ab").read(*arrays)
+    with raises(StepError, "row_readers:HugeScore", "score"):
+        checked_reader(f"{rows}:HugeScore", "ab").read(*arrays)
     with raises(StepError, "row_readers:SameIsText", "'yes'"):
         reader = checked_reader(f"{rows}:SameIsText", "ab")
         reader.same(*reader.read(*arrays), *reader.read(*arrays))
@@ -264,6 +312,12 @@ def test_errors_of_a_reader(rows):
         ("row_readers:broken", ("row_readers:broken", "ZeroDivisionError")),
         ("row_readers:needs_q", ("the class q",)),
         ("row_readers:OnlyReads", ("row_readers:OnlyReads", "same")),
+        ("row_readers:leaves", ("row_readers:leaves", "SystemExit")),
+        ("row_readers:PartsIsText", ("row_readers:PartsIsText", "'names'")),
+        ("row_readers:NoParts", ("row_readers:NoParts", "None")),
+        ("row_readers:PartsRaises", ("row_readers:PartsRaises", "no names")),
+        ("row_readers:NounIsNumber", ("row_readers:NounIsNumber", "3")),
+        ("leaving:Columns", ("leaving:Columns", "SystemExit")),
     ],
 )
 def test_readers_that_cannot_be_made(rows, name, words, caplog):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import reprlib
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,6 +35,9 @@ from sightline.tasks.evaluators import Evaluator, Measurement
 _log = logging.getLogger(__name__)
 
 _EXPECTED = "expected a number, or for each image id a pair of numbers (numerator, denominator)"
+
+_LONGEST = 500
+"""Characters of an error that are shown."""
 
 
 def measure_with_user_metrics(
@@ -68,7 +72,7 @@ def measure_with_user_metrics(
         try:
             if name in measured.metrics:
                 raise DataError("has the name of a metric of the task; rename the function")
-            value, statistic = _value(_called(function, *copy.deepcopy((truth, predictions))), images)
+            value, statistic = _called(function, images, *copy.deepcopy((truth, predictions)))
         except DataError as error:
             obstacles[name] = f"{source} {error}"
             _log.warning("%s has no value: %s", name, obstacles[name])
@@ -85,33 +89,41 @@ def measure_with_user_metrics(
     )
 
 
-def _called(function: UserMetric, truth: CocoDocument, predictions: Sequence[Any]) -> object:
-    try:
-        return function(truth, predictions)
-    except (Exception, SystemExit) as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        raise DataError(f"raised {type(error).__name__}: {error} ({last.filename}, line {last.lineno})") from error
-
-
-def _value(returned: object, images: Sequence[int]) -> tuple[float, Ratio | None]:
-    """The value of what a function returned, and the statistic if there is one.
+def _called(
+    function: UserMetric, images: Sequence[int], truth: CocoDocument, predictions: Sequence[Any]
+) -> tuple[float, Ratio | None]:
+    """The value of a function and the statistic if there is one.
 
     Raises:
-        DataError: It is not a value, as the predicate of a sentence whose subject is the function.
+        DataError: It has no value, as the predicate of a sentence whose subject is the function.
     """
-    if isinstance(returned, Mapping):
-        ratio = _ratio(returned, images)
+    try:
+        returned = function(truth, predictions)
+        pairs = dict(returned.items()) if isinstance(returned, Mapping) else None
+    except (Exception, SystemExit) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        text = str(error)[:_LONGEST]
+        raise DataError(f"raised {type(error).__name__}: {text} ({last.filename}, line {last.lineno})") from error
+    if pairs is None:
+        return _number(returned), None
+    ratio = _ratio(pairs, images)
+    with np.errstate(over="ignore"):
         (value,) = ratio.values(np.ones((1, len(images)))).tolist()
-        if math.isnan(value):
-            raise DataError("returned only denominators of 0, so no image counts")
-        return value, ratio
+    if math.isnan(value):
+        raise DataError("returned only denominators of 0, so no image counts")
+    if math.isinf(value):
+        raise DataError(f"returned pairs whose ratio is {value}; expected smaller numbers")
+    return value, ratio
+
+
+def _number(returned: object) -> float:
     if not _is_number(returned):
         shown = "None" if returned is None else type(returned).__name__
         raise DataError(f"returned {shown}; {_EXPECTED}")
-    number = float(returned)  # type: ignore[arg-type]
+    number = _as_float(returned)
     if not math.isfinite(number):
         raise DataError(f"returned {number}; {_EXPECTED}")
-    return number, None
+    return number
 
 
 def _ratio(returned: Mapping[Any, Any], images: Sequence[int]) -> Ratio:
@@ -119,23 +131,34 @@ def _ratio(returned: Mapping[Any, Any], images: Sequence[int]) -> Ratio:
     sums = np.zeros((2, len(images)))
     for image, pair in returned.items():
         if image not in places:
-            raise DataError(f"returned a value for image {image!r}, but the split has no such image id")
-        if (
-            not isinstance(pair, Sequence | np.ndarray)
-            or len(pair) != 2
-            or not all(_is_number(one) or isinstance(one, bool | np.bool_) for one in pair)
-        ):
-            raise DataError(f"returned {pair!r} for image {image}; {_EXPECTED}")
-        if not all(math.isfinite(number) for number in pair) or pair[1] < 0:
+            raise DataError(f"returned a value for image {reprlib.repr(image)}, but the split has no such image id")
+        if not _is_pair(pair):
+            raise DataError(f"returned {reprlib.repr(pair)} for image {image}; {_EXPECTED}")
+        numbers = [_as_float(number) for number in pair]
+        if not all(map(math.isfinite, numbers)) or numbers[1] < 0:
             raise DataError(
-                f"returned {tuple(pair)} for image {image}; expected finite numbers, and a denominator >= 0"
+                f"returned {tuple(numbers)} for image {image}; expected finite numbers, and a denominator >= 0"
             )
-        sums[:, places[image]] = pair
+        sums[:, places[image]] = numbers
     return Ratio(sums[0], sums[1])
+
+
+def _is_pair(value: object) -> bool:
+    if not isinstance(value, list | tuple) and not (isinstance(value, np.ndarray) and value.ndim == 1):
+        return False
+    return len(value) == 2 and all(_is_number(one) or isinstance(one, bool | np.bool_) for one in value)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _as_float(number: Any) -> float:  # noqa: ANN401  (any number)
+    """A number as a float; infinite if it is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _section(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,8 +11,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sightline.errors import StepError
+from sightline.errors import ConfigurationError, StepError
 from sightline.metrics.exact_match import Reader, Reading
+
+
+def names_of_parts(name: str, reader: Reader) -> tuple[Sequence[str], str]:
+    """The optional attributes of a reader: the names of the texts of a reading, and that of a structure.
+
+    Args:
+        name: Its name in the configuration.
+        reader: The reader.
+
+    Raises:
+        ConfigurationError: They are not texts.
+    """
+    try:
+        parts, noun = getattr(reader, "parts", ()), getattr(reader, "noun", "structure")
+    except Exception as error:
+        raise ConfigurationError(f"reading: {name} failed in parts or noun ({_shown(error)})") from error
+    if not isinstance(parts, tuple | list) or not all(isinstance(part, str) for part in parts):
+        raise ConfigurationError(f"reading: {name} has parts {parts!r}; expected a tuple of the names of its texts")
+    if not isinstance(noun, str):
+        raise ConfigurationError(f"reading: {name} has the noun {noun!r}; expected the name of a structure")
+    return parts, noun
 
 
 class CheckedReader:
@@ -20,6 +43,9 @@ class CheckedReader:
         name: Its name in the configuration.
         reader: The reader.
 
+    Raises:
+        ConfigurationError: Its ``parts`` or ``noun`` are not texts.
+
     Attributes:
         parts: Names of the texts of a reading; empty if the reader does not name them.
         noun: Name of a structure, such as ``plate``.
@@ -27,8 +53,7 @@ class CheckedReader:
 
     def __init__(self, name: str, reader: Reader) -> None:
         self._name, self.reader = name, reader
-        self.parts: Sequence[str] = tuple(str(part) for part in getattr(reader, "parts", ()))
-        self.noun = str(getattr(reader, "noun", "structure"))
+        self.parts, self.noun = names_of_parts(name, reader)
 
     def read(
         self,
@@ -42,7 +67,8 @@ class CheckedReader:
             StepError: The reader raised an exception, or returned something else.
         """
         try:
-            readings = self.reader.read(boxes_xyxy, scores, category_ids)
+            # Copies, because predictions that a reader changed would spoil all other results.
+            readings = self.reader.read(boxes_xyxy.copy(), scores.copy(), category_ids.copy())
         except (Exception, SystemExit) as error:
             raise StepError(f"{self._failed('read')} on {len(scores)} boxes ({_shown(error)}); {_REMEDY}") from error
         if not isinstance(readings, list) or not all(isinstance(reading, Reading) for reading in readings):
@@ -91,7 +117,7 @@ def _fault(reading: Reading) -> str:
     for name, pair in (("center", reading.centre_xy), ("size", reading.size_wh), ("score", (reading.score, 0.0))):
         if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(map(_is_finite, pair)):
             shown, expected = (pair[0], "a finite number") if name == "score" else (pair, "two finite numbers")
-            return f"the {name} {shown!r}, expected {expected}"
+            return f"the {name} {reprlib.repr(shown)}, expected {expected}"
     if not isinstance(reading.complete, bool | np.bool_):
         return f"complete {reading.complete!r}, expected True or False"
     return ""
@@ -110,4 +136,7 @@ def _plain(reading: Reading) -> Reading:
 
 
 def _is_finite(number: object) -> bool:
-    return isinstance(number, int | float | np.integer | np.floating) and bool(np.isfinite(number))
+    try:
+        return isinstance(number, int | float | np.integer | np.floating) and math.isfinite(number)
+    except OverflowError:  # an integer beyond all floats
+        return False

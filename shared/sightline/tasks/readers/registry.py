@@ -10,7 +10,7 @@ from sightline.errors import ConfigurationError, SightlineError
 from sightline.metrics.exact_match import Reader
 from sightline.names import NameTable, is_own_code, load_own_code
 from sightline.tasks.detection.metrics import READINGS
-from sightline.tasks.readers.checked import CheckedReader
+from sightline.tasks.readers.checked import CheckedReader, names_of_parts
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def _made(name: str, make: Callable[[Sequence[str]], Any], class_names: Sequence
         reader = make(class_names)
     except SightlineError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(
             f"reading: cannot make {name} for the classes {', '.join(class_names)} ({type(error).__name__}: {error}); "
             "it must be a class or a function that takes the list of class names"
@@ -60,6 +60,7 @@ def _made(name: str, make: Callable[[Sequence[str]], Any], class_names: Sequence
             "methods read and same (sightline.metrics.exact_match.Reader)"
         )
     made: Reader = reader
+    names_of_parts(name, made)
     return made
 
 
