@@ -1,7 +1,5 @@
 """The gate: what it promotes and refuses, and what it says about it."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -39,6 +37,7 @@ def better_in(part, of=IMAGES):
 
 
 RESAMPLES = Resamples([""] * IMAGES, 400)
+MORE = Resamples([""] * IMAGES, 999)
 
 
 def report_of(rule, one, *, min_gain=0.0, resamples=RESAMPLES):
@@ -135,6 +134,34 @@ def test_a_class_with_too_few_images_to_exclude_a_loss_stops_the_candidate():
     assert not report_of(Gate(class_margin=0.3), contest(candidate, champion)).passed
 
 
+def test_margins_that_cannot_be_checked_are_stated():
+    one, other = better_in(slice(300, 330))
+    nothing = Ratio(np.zeros(IMAGES), np.zeros(IMAGES))
+    candidate = measured(one.statistics["AP"], a=accuracy(np.ones(IMAGES)), rare=nothing, new=accuracy(np.ones(IMAGES)))
+    champion = measured(other.statistics["AP"], a=accuracy(np.ones(IMAGES)), rare=nothing)
+    slices = {"group: x": np.zeros(IMAGES, bool)}
+
+    def checks(candidate, champion, **rule):
+        found = report_of(Gate(**rule), contest(candidate, champion, slices=slices)).checks[1:]
+        return [(check.name, check.passed) for check in found]
+
+    assert checks(one, other, class_margin=0.1) == [("classes", True)]
+    assert checks(candidate, champion, class_margin=0.1) == [("classes", True)]
+    assert checks(candidate, champion, class_margin={"a": 0.1, "rare": 0.1}) == [("classes", False), ("classes", True)]
+    assert checks(candidate, champion, class_margin={"a": 0.1, "new": 0.1}) == [("classes", True)]
+    assert checks(one, other, slice_margin={"group: x": 0.1}) == [("slices", False)]
+    plain = [Measurement(model.metrics) for model in (one, other)]
+    assert checks(*plain, slice_margin=0.1) == [("slices", True)]
+
+
+def test_a_confidence_that_resamples_cannot_show_names_the_resamples_that_can():
+    models = better_in(slice(300, 400))
+    several = report_of(Gate(confidence=0.995, resamples=400), contest(*models, candidates=5))
+    assert not several.passed
+    assert "evaluate.gate.resamples=999" in several.failures[0]
+    assert report_of(Gate(confidence=0.995, resamples=999), contest(*models, candidates=5), resamples=MORE).passed
+
+
 def profile(**fields):
     values = {
         "device": "cpu",
@@ -174,11 +201,11 @@ def test_floors_and_limits_hold_with_and_without_a_champion(rule, name):
     assert [check.name for check in kept.checks] == ["floor", "latency", "memory", "size"]
 
 
-def test_the_floor_of_a_metric_of_which_smaller_values_are_better_is_its_highest_value():
-    one, _ = better_in(slice(300, 330))
-    measured = replace(one, metrics={**one.metrics, "missing_error": 0.1})
-    for highest, passes in ((0.2, True), (0.1, True), (0.05, False)):
-        assert report_of(Gate(floors={"missing_error": highest}), contest(measured, None)).passed == passes
+@pytest.mark.parametrize(("floor", "passed"), [(0.3, True), (0.2, True), (0.1, False)])
+def test_the_floor_of_an_error_is_the_largest_value(floor, passed):
+    one, other = better_in(slice(300, 330))
+    one.metrics["count_error"] = 0.2
+    assert report_of(Gate(floors={"count_error": floor}), contest(one, other)).passed is passed
 
 
 def test_a_limit_that_could_not_be_measured_and_a_leak_stop_the_candidate():

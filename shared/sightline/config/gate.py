@@ -18,7 +18,9 @@ def _margins(value: object) -> object:
     return value
 
 
-Margins = Annotated[float | dict[str, float] | None, BeforeValidator(lambda given: given and _margins(given))]
+Margins = Annotated[
+    float | dict[str, float] | None, BeforeValidator(lambda given: given if given is None else _margins(given))
+]
 Limit = Annotated[float | None, Field(gt=0)]
 
 
@@ -52,8 +54,8 @@ class Gate(Section):
     floors: dict[str, float] = Field(
         {},
         description=(
-            "Values that a candidate must reach to become champion, by metric, such as {box_AP50: 0.9}; the highest"
-            " allowed ones of metrics of which smaller values are better"
+            "Values that a candidate must reach to become champion, by metric, such as {box_AP50: 0.9}; of an error,"
+            " the largest value"
         ),
     )
     max_latency_ms: Limit = Field(None, description="Largest 95th percentile of the time for one image, milliseconds")
@@ -73,3 +75,8 @@ def margins_by_name(margin: float | Mapping[str, float] | None, names: list[str]
     if isinstance(margin, Mapping):
         return {name: margin[name] for name in names if name in margin}
     return dict.fromkeys(names, margin)
+
+
+def shown_by(resamples: int) -> float:
+    """The highest probability that so many resamples can show."""
+    return resamples / (resamples + 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import ceil
+
+from sightline.config.gate import shown_by
 from sightline.config.schema import Config
 from sightline.config.task_declarations import known_metrics, task_declaration
 from sightline.errors import ConfigurationError
@@ -55,9 +58,15 @@ def check_gate(config: Config) -> None:
     Names of slices are checked by evaluate, which knows the slices of the data.
 
     Raises:
-        ConfigurationError: A name in ``evaluate.gate`` is unknown.
+        ConfigurationError: A name in ``evaluate.gate`` is unknown, or too few resamples are set for its confidence.
     """
     gate, known = config.evaluate.gate, (*task_declaration(config.task).metric_names, *_own_metrics(config))
+    if gate.confidence > shown_by(gate.resamples):
+        needed = ceil(gate.confidence / (1 - gate.confidence))
+        raise ConfigurationError(
+            f"evaluate.gate.confidence: {gate.confidence} needs {needed} resamples, but evaluate.gate.resamples is "
+            f"{gate.resamples}, so no candidate would pass; set more resamples, or a lower confidence"
+        )
     for name in gate.floors:
         if name.partition("/")[0] not in known:
             raise ConfigurationError(f"evaluate.gate.floors: {unknown_name('metric', name, known)}")

@@ -10,14 +10,16 @@ nothing is divided there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 from statistics import NormalDist
 
-from sightline.config.gate import Gate, margins_by_name
+from sightline.config.gate import Gate, margins_by_name, shown_by
 from sightline.config.task_declarations import is_higher_better
 from sightline.evaluation.bootstrap import Difference, Resamples
 from sightline.metrics.statistic import Bools
+from sightline.plural import counted
 from sightline.registry.gate_report import Check, GateReport
 from sightline.registry.model_profile import ModelProfile
 from sightline.tasks.evaluators import Measurement
@@ -26,6 +28,9 @@ POWER = 0.8
 """Probability with which :attr:`GateReport.smallest_detectable` is detected."""
 
 _SHOWN = 5
+
+_CERTAIN = 0.999
+"""Probabilities from here on are shown with more digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +137,14 @@ def _gain_text(report: GateReport, candidates: int) -> str:
         f"being better{by} {report.probability:.3f}"
     )
     if report.required:
-        text += f", required {report.required:.3g}"
+        text += f", required {report.required:.{3 if report.required < _CERTAIN else 6}g}"
         text += f" for the best of {candidates} candidates" if candidates > 1 else ""
-    if report.images_needed is not None:
+    if report.groups == 1:
+        text += "; all images are one group, which says nothing about other images"
+    elif report.required > shown_by(report.resamples):
+        needed = ceil(report.required / (1 - report.required))
+        text += f"; set evaluate.gate.resamples={needed}, because {report.resamples:,} resamples cannot show so much"
+    elif report.images_needed is not None:
         text += f"; about {report.images_needed:,} more images like these would settle a difference of this size"
     return text
 
@@ -166,22 +176,43 @@ def _not_worse(rule: Gate, contest: Contest, resamples: Resamples) -> Iterator[C
         name: resamples.difference(ours[name], theirs[name], higher_is_better=contest.higher_is_better)
         for name in margins_by_name(rule.class_margin, classes)
     }
-    yield from _margins_kept("classes", margins_by_name(rule.class_margin, classes), found, rule.confidence)
+    margins = margins_by_name(rule.class_margin, classes)
+    if rule.class_margin is not None and not ours:
+        yield Check("classes", True, f"{contest.metric} has no values by class, so class_margin does not apply")
+    elif rule.class_margin is not None:
+        with_truth = contest.whole.class_statistics.get(contest.metric, {})
+        new = [name for name in with_truth if name not in theirs]  # what the champion does not know cannot be lost
+        named = [name for name in _named(rule.class_margin) if name not in new]
+        yield from _margins_kept(("class", "classes"), margins, found, rule.confidence, named)
     one, other = contest.measured.statistics.get(contest.metric), contest.champion.statistics.get(contest.metric)
     margins = margins_by_name(rule.slice_margin, list(contest.slices))
-    if one is not None and other is not None:
+    if rule.slice_margin is not None and (one is None or other is None):
+        yield Check("slices", True, f"{contest.metric} has no values per image, so slice_margin does not apply")
+    elif one is not None and other is not None:
         found = {
             name: resamples.difference(one, other, contest.slices[name], higher_is_better=contest.higher_is_better)
             for name in margins
         }
-        yield from _margins_kept("slices", margins, found, rule.confidence)
+        yield from _margins_kept(("slice", "slices"), margins, found, rule.confidence, _named(rule.slice_margin))
+
+
+def _named(margin: float | Mapping[str, float] | None) -> list[str]:
+    """The classes or slices that a rule names."""
+    return list(margin) if isinstance(margin, Mapping) else []
 
 
 def _margins_kept(
-    name: str, margins: Mapping[str, float], found: Mapping[str, Difference | None], confidence: float
+    noun: tuple[str, str],
+    margins: Mapping[str, float],
+    found: Mapping[str, Difference | None],
+    confidence: float,
+    named: Sequence[str],
 ) -> Iterator[Check]:
-    """One check of all classes or slices; those without truth are left out."""
+    """The checks of all classes or slices; those without truth are left out, unless the rule names them."""
+    name = noun[1]
     known = {one: difference for one, difference in found.items() if difference is not None}
+    if lacking := [one for one in named if one not in known]:
+        yield Check(name, False, f"no value on these images, so a loss cannot be excluded: {', '.join(lacking)}")
     if not known:
         return
     lost = {
@@ -190,7 +221,7 @@ def _margins_kept(
         if difference.probability_above(-margins[one]) < confidence or difference.value < -margins[one]
     }
     if not lost:
-        yield Check(name, True, f"none of {len(known)} {name} is worse by more than its margin")
+        yield Check(name, True, f"none of {counted(len(known), *noun)} is worse by more than its margin")
         return
     worst = sorted(lost, key=lambda one: lost[one].value)
     listed = "; ".join(
@@ -206,9 +237,11 @@ def _floors(rule: Gate, whole: Measurement) -> Iterator[Check]:
     for metric, floor in rule.floors.items():
         value = whole.metrics.get(metric)
         found = "no value" if value is None else f"{value:.4g}"
-        higher = is_higher_better(metric)
-        passed = value is not None and (value >= floor if higher else value <= floor)
-        yield Check("floor", passed, f"{metric} {found}, {'required' if higher else 'at most'} {floor:g}")
+        if is_higher_better(metric):
+            passed, required = value is not None and value >= floor, f"required {floor:g}"
+        else:
+            passed, required = value is not None and value <= floor, f"at most {floor:g}"
+        yield Check("floor", passed, f"{metric} {found}, {required}")
 
 
 def _limits(rule: Gate, profile: ModelProfile | None) -> Iterator[Check]:
@@ -224,8 +257,8 @@ def _limits(rule: Gate, profile: ModelProfile | None) -> Iterator[Check]:
     )
     for name, limit, value, unit in limits:
         if limit is not None:
-            found = "not measured" if value is None else f"{value:.3g}"
-            yield Check(name, value is not None and value <= limit, f"{found} {unit}, at most {limit:g}")
+            found = f"{name} not measured" if value is None else f"{value:.3g} {unit}"
+            yield Check(name, value is not None and value <= limit, f"{found}, at most {limit:g}")
 
 
 def _signed(value: float | None) -> str:

@@ -110,6 +110,7 @@ def test_a_gain_on_a_few_images_is_not_enough_by_default(site):
         ("evaluate.gate.floors={EIRR: 0.5}", "EIRR"),
         ("evaluate.gate.class_margin={q: 0.5}", "q"),
         ("evaluate.gate.slice_margin={'brightness: darkk': 0.5}", "brightness: darkk"),
+        ("evaluate.gate.confidence=0.9999", "9999"),
     ],
 )
 def test_a_gate_with_an_unknown_name_is_an_error_that_lists_the_known_ones(site, setting, name):
