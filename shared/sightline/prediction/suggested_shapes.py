@@ -98,4 +98,4 @@ def _shape(label: str, kind: str, points: list[list[float]], group: int | None) 
 
 
 def _stored(shape: Mapping[str, Any], index: int = -1) -> SuggestedShape:
-    return SuggestedShape(str(shape["label"]), [[float(x), float(y)] for x, y in shape["points"]], index)
+    return SuggestedShape(str(shape["label"]), [(float(x), float(y)) for x, y in shape["points"]], index)

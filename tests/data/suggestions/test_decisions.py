@@ -314,3 +314,42 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path, wrong, change):
     write(tmp_path, "a", wrong)
     with pytest.raises(DataError, match=r"a\.json"):
         read_review(tmp_path)
+
+
+def ragged(document):
+    document["sightline"]["suggestions"][0]["shapes"][0]["points"] = [[1.0], [2.0, 3.0]]
+
+
+def no_label(document):
+    del document["shapes"][-1]["label"]
+
+
+def list_of_flags(document):
+    document["flags"] = ["dog?"]
+
+
+@pytest.mark.parametrize("change", [ragged, no_label, list_of_flags, lambda document: document.pop("sightline")])
+def test_suggestions_that_lost_what_decides_on_them_are_named(tmp_path, wrong, change):
+    """Else ``dog?`` would be a class of the next version."""
+    change(wrong)
+    write(tmp_path, "a", wrong)
+    with pytest.raises(DataError, match=r"a\.json"):
+        read_review(tmp_path)
+
+
+def test_flags_alone_are_traces_of_suggestions(tmp_path):
+    write(tmp_path, "a", labelme(shape("cat"), shape("dog?", OTHER), flags={ACCEPT: False, REJECT: False}))
+    with pytest.raises(DataError, match=r"a\.json"):
+        read_review(tmp_path)
+
+
+def test_a_point_beyond_all_numbers_is_a_changed_outline(wrong):
+    wrong["shapes"][-1]["points"] = [[10**400, 1], [30, 40]]
+    assert decided(wrong)[1] == ["changed"]
+
+
+def test_a_file_that_was_broken_since_is_named(tmp_path, wrong):
+    write(tmp_path, "a", wrong)
+    (tmp_path / "b.json").write_text(json.dumps(wrong)[:-20])
+    with pytest.raises(DataError, match=r"b\.json"):
+        read_review(tmp_path)

@@ -64,8 +64,9 @@ def decide_file(document: Document, record: SuggestionRecord, file: str) -> Deci
         file: Its name in messages.
 
     Raises:
-        DataError: Both flags for all suggestions are set.
+        DataError: Both flags for all suggestions are set, or flags or labels are not those of a labelme file.
     """
+    _check(document, file)
     flags = dict(document.get("flags") or {})
     accept, reject = bool(flags.pop(ACCEPT, False)), bool(flags.pop(REJECT, False))
     if accept and reject:
@@ -79,6 +80,15 @@ def decide_file(document: Document, record: SuggestionRecord, file: str) -> Deci
         decisions.append(Decision(Suggestion(0, "no objects", 1.0), every))
     decided = {key: value for key, value in document.items() if key != KEY}
     return DecidedFile(decided | {"flags": flags, "shapes": left.cleaned()}, decisions)
+
+
+def _check(document: Document, file: str) -> None:
+    """Reject what cannot be read as decisions."""
+    if not isinstance(document.get("flags") or {}, dict):
+        raise DataError(f"{file}: the flags are {document['flags']!r}; expected names with true or false")
+    for index, shape in enumerate(document["shapes"]):
+        if not isinstance(shape.get("label"), str):
+            raise DataError(f"{file}: shapes[{index}]: the label is {shape.get('label')!r}; expected a text")
 
 
 class _Shapes:

@@ -48,14 +48,14 @@ class SuggestedShape:
     """
 
     label: str
-    points: list[list[float]]
+    points: list[tuple[float, float]]
     index: int = -1
 
     def has_points(self, shape: Mapping[str, Any]) -> bool:
         """Whether a shape of a file is at the same place."""
         try:
             points = np.array(shape.get("points"), np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return False
         mine = np.array(self.points, np.float64)
         return points.shape == mine.shape and bool(np.allclose(points, mine, rtol=0, atol=_NEAR_PIXELS))
@@ -129,15 +129,29 @@ def record_of(document: Mapping[str, Any], file: str) -> SuggestionRecord | None
         file: Its name in messages.
 
     Raises:
-        DataError: The record was changed by hand, or written by a later version of Sightline.
+        DataError: The record was changed by hand, or written by a later version of Sightline; or there are suggestions
+            without a record.
     """
-    if not isinstance(document.get(KEY), dict) or "suggestions" not in document[KEY]:
+    own = document.get(KEY)
+    if not isinstance(own, dict) or "suggestions" not in own:
+        if _has_traces(document):
+            raise DataError(
+                f"{file}: it has suggestions, but the key {KEY!r} of the file, which says what they were, is gone; "
+                "restore the file, or write the suggestions to a new folder"
+            )
         return None
     try:
-        return RECORD.decode(json.dumps(document[KEY]))
+        return RECORD.decode(json.dumps(own))
     except DocumentError as error:
         remedy = error.remedy(f"restore the key {KEY!r} of the file, or write the suggestions to a new folder")
         raise DataError(f"{file}: the suggestions cannot be read: {error}; {remedy}") from error
+
+
+def _has_traces(document: Mapping[str, Any]) -> bool:
+    """Whether a file without a record has shapes or flags of suggestions."""
+    owned = [shape[KEY] for shape in document["shapes"] if isinstance(shape.get(KEY), dict)]
+    flags = document.get("flags")
+    return any("suggestion" in own for own in owned) or (isinstance(flags, dict) and {ACCEPT, REJECT} <= set(flags))
 
 
 def with_suggestions(document: Document, record: SuggestionRecord, shapes: Mapping[int, Sequence[Document]]) -> None:

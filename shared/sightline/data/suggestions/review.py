@@ -14,7 +14,7 @@ from sightline.data.folder_files import FolderFiles, list_files
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES
 from sightline.data.suggestions.decisions import DecidedFile, Decision, decide_file
 from sightline.data.suggestions.kept import ReviewSummary
-from sightline.data.suggestions.record import KEY, Document, SuggestionRecord, record_of
+from sightline.data.suggestions.record import ACCEPT, KEY, Document, SuggestionRecord, record_of
 from sightline.data.tools.new_folder import copy_file
 from sightline.errors import DataError
 
@@ -63,15 +63,23 @@ def read_review(root: Path) -> Review | None:
     """
     folder = list_files(root)
     found: dict[str, tuple[Document, SuggestionRecord]] = {}
+    broken = []
     for file in folder.annotation_files:
         content = (root / file).read_bytes() if (root / file).is_file() else b""
-        if f'"{KEY}"'.encode() in content:
+        if f'"{KEY}"'.encode() in content or ACCEPT.encode() in content:
             document = _decoded(content)
             record = record_of(document, file) if document is not None else None
-            if document is not None and record is not None:
+            if document is None:
+                broken.append(file)
+            elif record is not None:
                 found[file] = document, record
     if not found:
         return None
+    if broken:
+        raise DataError(
+            f"{root} has suggestions, but {', '.join(broken[:3])} cannot be read as labelme files; restore them, or "
+            "remove them to keep their labels as they are"
+        )
     origins = sorted({(record.base, record.model, record.whole) for _, record in found.values()})
     if len(origins) > 1:
         listed = ", ".join(f"of model {model[:12]} for {base}" for base, model, _ in origins)
