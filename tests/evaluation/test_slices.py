@@ -181,7 +181,8 @@ def test_a_broken_table_of_attributes_is_stated_and_costs_nothing_else(split, tm
 
 
 def test_attributes_that_do_not_exist_are_stated(split, tmp_path):
-    for address in ("gone.csv", f"file://{tmp_path}/gone.csv", "ftp://host/a.csv"):
+    folder = "x" * 300
+    for address in ("gone.csv", f"file://{tmp_path}/gone.csv", "ftp://host/a.csv", "~nobody/a.csv", "a\0.csv", folder):
         read = read_attributes(address, split["images"], tmp_path, tmp_path / "fetched")
         assert not read.columns
         assert any(address in note for note in read.notes)

@@ -67,8 +67,13 @@ def _local(address: str, root: Path, folder: Path) -> Path:
     if "://" in address:
         folder.mkdir(parents=True, exist_ok=True)
         return fetch(address, folder)
-    inside = root / address
-    return inside if inside.is_file() else Path(address).expanduser()
+    try:
+        inside = root / address
+        path = inside if inside.is_file() else Path(address).expanduser()
+        path.stat()
+    except (OSError, ValueError, RuntimeError) as error:  # ValueError: a null byte; RuntimeError: an unknown user
+        raise StorageError(f"{error}; check the path") from error
+    return path
 
 
 def _joined(table: Table, address: str, images: Sequence[CocoImage], faults: Sequence[str]) -> ImageAttributes:
