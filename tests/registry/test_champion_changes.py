@@ -95,6 +95,19 @@ def test_an_edited_pointer_becomes_an_entry(place):
     assert place.pointer().sequence == 4
 
 
+@pytest.mark.parametrize("sequence", [10**30, -1])
+def test_a_pointer_with_a_number_that_no_promotion_can_have_changes_nothing(place, sequence):
+    """Else its entry would make every later command fail."""
+    promote(place, "a")
+    edit(place, pointer_to("b", previous_sha256=A, sequence=sequence))
+    assert str(sequence) in place.settle().state.fault
+    assert models_of(place.entries()) == "a"
+    place.storage.delete(NAME.key)
+    promote(place, "c")
+    assert models_of(place.entries()) == "ac"
+    assert [row.record.model_sha256 for row in place.rows()] == [A, C]
+
+
 @pytest.mark.parametrize("sequence", [3, 0], ids=["with its number", "of before numbers"])
 @pytest.mark.parametrize("rows", [3, 2], ids=["all rows", "killed before its row"])
 def test_the_history_of_earlier_releases_is_taken_over(place, sequence, rows):

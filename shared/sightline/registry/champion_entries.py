@@ -13,7 +13,7 @@ from sightline.errors import DamagedObjectError, ObjectNotFoundError, StepError
 from sightline.registry.champions import CHAMPION, ChampionName, ChampionPointer, champion_bytes
 from sightline.storage import Storage
 
-_NUMBER = re.compile(r"([0-9]{6,})\.json")
+_NUMBER = re.compile(r"([0-9]{6,9})\.json")  # up to MAX_SEQUENCE
 
 
 def history_folder(name: ChampionName) -> str:

@@ -33,6 +33,9 @@ RESET = "pointer edited"
 MAX_REASON = 4_000
 """Longest reason that is recorded, characters."""
 
+MAX_SEQUENCE = 999_999_999
+"""Highest number of a promotion: databases have no larger integers."""
+
 _REMOVE = "remove it to start without a champion"
 
 
@@ -157,6 +160,8 @@ def look_up_champion(storage: Storage, dataset: str, metric: str, task: str = DE
         pointer = CHAMPION.decode(data)
         if (pointer.metric, pointer.task) != (metric, task):
             raise DocumentError(f"it is for {pointer.metric} of task {pointer.task}")
+        if not 0 <= pointer.sequence <= MAX_SEQUENCE:
+            raise DocumentError(f"sequence is {pointer.sequence}, expected 0 to {MAX_SEQUENCE}")
     except DocumentError as error:
         fault = f"{where} is not a champion pointer of this version of Sightline ({error})"
         return ChampionState(None, info.generation, fault, error.remedy(_REMOVE))
