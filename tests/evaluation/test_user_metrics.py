@@ -67,6 +67,11 @@ def raises(truth, predictions):
     return truth["captions"]
 
 
+def controls_terminals(truth, predictions):
+    '''Means \\x1b[31mtrouble.'''
+    raise ValueError("one\\n" + "\\x1b]0;title\\x07" + "x" * 10_000)
+
+
 def leaves(truth, predictions):
     sys.exit(3)
 
@@ -260,6 +265,14 @@ def test_a_metric_that_fails_says_why_and_costs_nothing_else(own, split, name, r
 def test_the_line_that_raised_is_named(own, split):
     line = MODULE.splitlines().index('    return truth["captions"]') + 1
     assert f"own_metrics.py, line {line}" in measured_by(split, own("raises")).obstacles["raises"]
+
+
+def test_what_a_function_says_is_one_line_that_can_be_printed(own, split):
+    measured = measured_by(split, own("controls_terminals"))
+
+    for text in (measured.obstacles["controls_terminals"], measured.sections[-1].lead):
+        assert text.isprintable()
+        assert len(text) < 1000
 
 
 def test_a_function_cannot_change_truth_and_predictions(own, split):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sightline.cli.score_option import ScoreType
 from sightline.config.settings import embedded_or_own
 from sightline.data.tags import DatasetTag
 from sightline.plural import counted
@@ -28,7 +29,7 @@ MAX_PIXELS = 50_000_000
 )
 @click.option(
     "--min-score",
-    type=click.FloatRange(0, 1),
+    type=ScoreType(),
     help="Minimum score of a suggestion.  [default: none; with --images that of its class in the model file, else 0.5]",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Maximum number of suggestions.")

@@ -11,6 +11,7 @@ import click
 
 from sightline.cli.model_compare import compare
 from sightline.cli.model_export import export
+from sightline.cli.score_option import ScoreType
 from sightline.errors import DataError
 from sightline.logs import Progress
 
@@ -69,7 +70,7 @@ def show(*, model: str, as_json: bool) -> None:
 )
 @click.option(
     "--score",
-    type=click.FloatRange(0, 1),
+    type=ScoreType(),
     help="Minimum score of a prediction.  [default: that of its class in the model file, else 0.5]",
 )
 @click.option(

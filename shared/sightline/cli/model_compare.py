@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from sightline.cli.score_option import ScoreType
 from sightline.data.tags import DatasetTag
 from sightline.errors import DataError
 
@@ -32,7 +33,7 @@ Split = Literal["val", "test"]
 @click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True, help="Its images.")
 @click.option(
     "--score",
-    type=click.FloatRange(0, 1),
+    type=ScoreType(),
     default=0.5,
     show_default=True,
     help="Minimum score of a detection for mistakes in images.",
@@ -65,6 +66,8 @@ def compare(
     Differences have 95 % intervals (paired bootstrap over groups of images).  Models with other classes are compared on
     the classes that both and the training set have.
     """
+    if page is not None and page == table:
+        raise click.UsageError(f"--html and --csv are the same file {page}; give two files")
     with compared((first, second), tag, split, score=score, device=device) as comparison:
         if page is not None:
             from sightline.evaluation.comparison_report import comparison_page

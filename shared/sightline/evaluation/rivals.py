@@ -32,7 +32,17 @@ from sightline.storage import open_uri
 if TYPE_CHECKING:
     from sightline.tasks.base import Predictor
 
-_NETWORK_FAULTS = (ImportError, MemoryError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
+_NETWORK_FAULTS = (
+    ImportError,
+    MemoryError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+)
 """Errors of building and running the network of a model file: a missing library, torch, CUDA."""
 
 

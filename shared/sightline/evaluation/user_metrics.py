@@ -102,7 +102,7 @@ def _called(
         pairs = dict(returned.items()) if isinstance(returned, Mapping) else None
     except (Exception, SystemExit) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        text = str(error)[:_LONGEST]
+        text = _on_one_line(str(error))
         raise DataError(f"raised {type(error).__name__}: {text} ({last.filename}, line {last.lineno})") from error
     if pairs is None:
         return _number(returned), None
@@ -141,6 +141,11 @@ def _ratio(returned: Mapping[Any, Any], images: Sequence[int]) -> Ratio:
             )
         sums[:, places[image]] = numbers
     return Ratio(sums[0], sums[1])
+
+
+def _on_one_line(text: str) -> str:
+    """The beginning of a text without what would control a terminal."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())[:_LONGEST]
 
 
 def _is_pair(value: object) -> bool:
@@ -185,4 +190,4 @@ def _section(
 def _meaning(function: UserMetric) -> str:
     """The first line of the docstring of a function."""
     lines = (function.__doc__ or "").strip().splitlines()
-    return lines[0].strip() if lines else ""
+    return _on_one_line(lines[0]) if lines else ""

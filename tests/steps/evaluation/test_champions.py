@@ -226,8 +226,10 @@ def test_a_champion_that_cannot_be_used_is_replaced_where_the_settings_say_so(da
         torch.cuda.OutOfMemoryError("CUDA out of memory"),
         ModuleNotFoundError("No module named 'timm'"),
         IndexError("index 9 is out of bounds"),
+        ZeroDivisionError("division by zero"),
+        AssertionError("All bounding boxes should have positive height and width"),
     ],
-    ids=["memory", "gpu memory", "library", "network"],
+    ids=["memory", "gpu memory", "library", "network", "arithmetic", "assertion of torchvision"],
 )
 def test_a_champion_whose_network_fails_never_blocks(site, fault, monkeypatch):
     first, other = site.model(90), site.model(50)

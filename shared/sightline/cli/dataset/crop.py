@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sightline.cli.dataset.options import data_of, data_options, done, dry_run_option, out_argument, source_argument
+from sightline.cli.score_option import ScoreType
 from sightline.plural import counted
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ _SHOWN = 20
 @click.option("--padding", type=click.Choice(["context", "black"]), default="context", show_default=True)
 @click.option("--scale", type=float, default=1.0, show_default=True, help="Share of the crop that the object fills.")
 @click.option("--detector", metavar="MODEL", help="Crop the objects that a Sightline model detects.")
-@click.option(
-    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Lowest score of a detection."
-)
+@click.option("--score", type=ScoreType(), default=0.5, show_default=True, help="Lowest score of a detection.")
 @data_options
 @dry_run_option
 def command(
