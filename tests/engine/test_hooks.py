@@ -114,6 +114,9 @@ def test_both_weights_are_published_and_the_average_is_the_smoother_one(tmp_path
     start = plain_network().state_dict()
     moved = {name: (last[name] - start[name]).norm() / (live[name] - start[name]).norm() for name in start}
     assert max(moved.values()) < 0.9
+    cards = {name: read_card(tmp_path / f"{name}.safetensors") for name in ("last", "last_live")}
+    assert cards["last"].metrics
+    assert not cards["last_live"].metrics  # only the average was validated
 
 
 @pytest.mark.parametrize(
