@@ -154,6 +154,7 @@ def test_a_dataset_of_another_format_becomes_labelme(home, detector):
     files = list((home / "out").rglob("*.json"))
     assert len(files) == 20
     (path,) = [path for path in files if "sightline" in path.read_text()]
+    assert path.relative_to(home / "out").as_posix() in said  # it would be hard to find among all images
     document, shapes, flags = open_file(path)
     (shape,) = [one for one in shapes if one["label"].endswith("?")]
     assert true
@@ -181,6 +182,7 @@ def test_pre_labels_of_new_images(home, detector):
     assert "broken.jpg" in said
     files = sorted(path.relative_to(home / "out").as_posix() for path in (home / "out").rglob("*.json"))
     assert len(files) == 9
+    assert {line.strip() for line in said.splitlines() if line.endswith(".json")} == set(files)
     assert {kind for file in files for _, kind in suggestions(home / "out" / file)} == {"missing"}
     assert sum(bool(suggestions(home / "out" / file)) for file in files) >= 6
 

@@ -15,6 +15,8 @@ from sightline.plural import counted
 MAX_PIXELS = 50_000_000
 """The default of ``data.max_pixels``."""
 
+_SHOWN_FILES = 10
+
 
 @click.command("suggest")
 @click.argument("model", metavar="MODEL")
@@ -85,7 +87,11 @@ def command(
     made = suggest(request, output, workspace)
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(made.kinds.items()))
     total = counted(sum(made.kinds.values()), "suggestion")
-    click.echo(f"{output}: {total} in {counted(made.files, 'file')}{f' ({kinds})' if kinds else ''}")
+    click.echo(f"{output}: {total} in {counted(len(made.files), 'file')}{f' ({kinds})' if kinds else ''}")
+    for name in made.files[:_SHOWN_FILES]:
+        click.echo(f"  {name}")
+    if (more := len(made.files) - _SHOWN_FILES) > 0:
+        click.echo(f"  and {more} more")
     click.echo(f"checked: {counted(made.checked, 'image')}")
     for note in made.notes:
         click.echo(f"note: {note}")

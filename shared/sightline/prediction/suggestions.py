@@ -76,14 +76,14 @@ class Suggested:
 
     Attributes:
         checked: Number of images that the model was applied to.
-        files: Number of labelme files written.
+        files: The labelme files with suggestions, the most suspicious first, or those of new images, in the folder.
         kinds: Kind of suggestion -> number.
         converted: Whether the dataset was converted to labelme, so that the folder holds all of its images.
         notes: What was left out, in full sentences.
     """
 
     checked: int
-    files: int
+    files: list[str]
     kinds: dict[str, int]
     converted: bool = False
     notes: list[str] = field(default_factory=list)
@@ -184,7 +184,9 @@ class _Source:
         base, converted = str(self.version.tag), self.version.converted
         with_suggestions(document, SuggestionRecord(base, self.sha256, converted, new, flags, suggestions), shapes)
 
-    def result(self, checked: int, files: int, by_image: dict[int, list[Suspect]], notes: Sequence[str]) -> Suggested:
+    def result(
+        self, checked: int, files: list[str], by_image: dict[int, list[Suspect]], notes: Sequence[str]
+    ) -> Suggested:
         """The result, with the notes about the version."""
         kinds = Counter[str](one.kind for suspects in by_image.values() for one in suspects)
         shared = self.shared
@@ -222,7 +224,8 @@ def _label_errors(source: _Source, out: Path) -> Suggested:
                     source.add(document, by_image[image_id])
                 version.copy_image(image_id, part)
                 _write(part / version.file(image_id), document)
-    return source.result(len(version.checked["images"]), len(by_image), by_image, [])
+    files = [str(version.file(image_id)) for image_id in by_image]
+    return source.result(len(version.checked["images"]), files, by_image, [])
 
 
 def _pre_labels(source: _Source, images: UnlabelledFolder, out: Path) -> Suggested:
@@ -236,17 +239,18 @@ def _pre_labels(source: _Source, images: UnlabelledFolder, out: Path) -> Suggest
         predictions = [predictions[index] for index in chosen]
     lowest = shown_from(source.predictor.card) if request.min_score is None else request.min_score
     by_image = source.suspects(document, [one.above(lowest) for one in predictions], confident_from=0.0)
-    prefix = version.free_folder()
+    prefix, files = version.free_folder(), list[str]()
     with new_folder(out) as part:
         for image in document["images"]:
             name = images.name_of(image)
             copy_file(images.root / image["file_name"], part / prefix / name)
             written = _unlabelled_document(image, name)
             source.add(written, by_image.get(image["id"], []), new=True)
-            _write((part / prefix / name).with_suffix(".json"), written)
+            files.append(str(PurePosixPath(prefix, name).with_suffix(".json")))
+            _write(part / files[-1], written)
         if version.converted:
             version.write_all(part)
-    return source.result(len(images.listed), len(document["images"]), by_image, images.notes)
+    return source.result(len(images.listed), files, by_image, images.notes)
 
 
 def _without_unknown(suspects: Sequence[Suspect], document: CocoDocument, shared: SharedClasses) -> list[Suspect]:
