@@ -25,7 +25,12 @@ def show(parts: Iterable[RenderableType]) -> None:
     """Print parts one below another."""
     console = terminal()
     for part in parts:
-        console.print(part)
+        if console.is_terminal:
+            console.print(part)
+            continue
+        with console.capture() as printed:
+            console.print(part)
+        print("\n".join(line.rstrip() for line in printed.get().splitlines()))  # noqa: T201 - tables fill their lines
 
 
 def heading(text: str) -> Text:
