@@ -21,6 +21,7 @@ from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
 from sightline.documents import FIRST_FORMAT
 from sightline.errors import StepError
+from sightline.evaluation.bootstrap import Resamples
 from sightline.evaluation.drawings import draw_split, drawing_name, plain_name, save_drawing
 from sightline.evaluation.environment import environment, use_own_cpus
 from sightline.evaluation.inference import class_names, fetch_model, names_by_id, read_split, training_set_on_disk
@@ -28,6 +29,7 @@ from sightline.evaluation.rivals import Rival, load, prepare
 from sightline.evaluation.shared_classes import SharedClasses
 from sightline.evaluation.split_slices import slices_of_split
 from sightline.evaluation.subjects import Subject, subjects
+from sightline.evaluation.uncertainty import intervals
 from sightline.evaluation.unlabelled import UnlabelledImages
 from sightline.evaluation.user_metrics import measure_with_user_metrics
 from sightline.files import write_atomically
@@ -215,6 +217,7 @@ class _Test:
             "classes": known,
             "images_per_second": images_per_second,
             **measured.document(),
+            "intervals": self._intervals(measured),
         }
         summary["drawn"] += self._draw_split(subject.name, seen, measured)
         summary["unlabelled"] += self._draw_unlabelled(subject.name, seen)
@@ -281,6 +284,11 @@ class _Test:
         threshold, metrics = self._config.test.score_threshold, self._config.evaluate.metrics
         measured = measure_with_user_metrics(evaluator, truth, labelled, threshold, metrics)
         return self._slices.added_to(measured)
+
+    def _intervals(self, measured: Measurement) -> dict[str, list[float]]:
+        """The 95 % intervals of the most important metrics."""
+        resamples = Resamples(self._slices.groups, self._config.evaluate.gate.resamples, self._config.seed)
+        return intervals(measured, self._slices.metrics, resamples)
 
     def _predictions(self, subject: Subject, seen: Iterable[_Seen]) -> dict[str, Any]:
         """``predictions.json``: predictions and readings of each image."""

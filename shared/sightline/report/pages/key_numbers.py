@@ -13,11 +13,19 @@ from sightline.report.pages.summary import ModelSummary, SelectionSummary, Summa
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The value of one metric of one model, 0 to 1, on each split; None if it was not measured."""
+    """The value of one metric of one model, 0 to 1, on each split; None if it was not measured.
+
+    Attributes:
+        name: Name of the model.
+        test: The value on the test split.
+        val: The value on the val split.
+        interval: The 95 % interval of :attr:`value`; None if it is unknown.
+    """
 
     name: str
     test: float | None
     val: float | None
+    interval: Sequence[float] | None = None
 
     @property
     def value(self) -> float | None:
@@ -149,19 +157,17 @@ def _first_own(evaluate: Summary | None, test: Summary | None) -> tuple[str, Mod
 
 
 def _measured(metric: str, name: str, model: ModelSummary, evaluate: Summary | None, test: Summary | None) -> Measured:
-    return Measured(name, _value(metric, name, model.sha256, test), _value(metric, name, model.sha256, evaluate))
+    on_test, on_val = (_find(name, model.sha256, summary) for summary in (test, evaluate))
+    shown = on_test if metric in on_test.metrics else on_val
+    return Measured(name, on_test.metrics.get(metric), on_val.metrics.get(metric), shown.intervals.get(metric))
 
 
-def _value(metric: str, name: str, sha256: str, summary: Summary | None) -> float | None:
+def _find(name: str, sha256: str, summary: Summary | None) -> ModelSummary:
     """Look the model up by its digest, because its name in test may differ; without a digest, look it up by name."""
     models = summary.models.items() if summary else ()
     return next(
-        (
-            model.metrics.get(metric)
-            for other, model in models
-            if (model.sha256 == sha256 if model.sha256 and sha256 else other == name)
-        ),
-        None,
+        (model for other, model in models if (model.sha256 == sha256 if model.sha256 and sha256 else other == name)),
+        ModelSummary(),
     )
 
 
