@@ -35,6 +35,7 @@ def compare(folder, wrong_a, wrong_b, **more):
 def test_a_better_model_is_shown_with_the_images_that_show_it(tmp_path, open_comparison):
     found = compare(tmp_path, wrong_a=range(1, 31), wrong_b=range(25, 37))
     accuracy = next(one for one in found.metrics if one.name == "accuracy")
+    assert [one.name for one in found.metrics][:2] == ["accuracy", "f1_macro"]  # the most important ones first
     assert (accuracy.a, accuracy.b) == pytest.approx((60 / 90, 78 / 90))
     assert accuracy.sure == "b"
     gains = np.zeros(IMAGES)
@@ -44,10 +45,13 @@ def test_a_better_model_is_shown_with_the_images_that_show_it(tmp_path, open_com
     assert found.counts == {"both": 54, "only_a": 6, "only_b": 24, "neither": 6}
     assert [one.image_id for one in found.better("a")] == [*range(31, 37)]
     assert [one.image_id for one in found.better("b")] == [*range(1, 25)]
-    assert verdict(found).startswith("B is better by 0.200 accuracy on 90 images, and the 95 % interval")
+    assert verdict(found).startswith("B is better: accuracy 0.867 against 0.667 on 90 images.")
     page = open_comparison(found)
     page.has(
-        "only B without a mistake 24", "accuracy B is better +0.200", "12 of 24 are shown", "B is better", "30.png"
+        "only B without a mistake 24",
+        "A 0.667 · B 0.867 · B is better 0.667 0.867 +0.200",
+        "12 of 24 are shown",
+        "30.png",
     )
 
 

@@ -35,17 +35,21 @@ def verdict(comparison: ModelComparison) -> str:
         return "The models have no metric in common on these images."
     images = counted(len(comparison.truth["images"]), "image")
     if first.difference == 0:
-        return f"Both models have the same {first.name} on {images}."
+        return f"Both models have the same {first.name}, {metric_text(first.a)}, on {images}."
     leads = "B" if (first.difference > 0) == first.higher_is_better else "A"
-    text = f"{leads} is better by {abs(first.difference):.3f} {first.name} on {images}"
+    best, other = (first.b, first.a) if leads == "B" else (first.a, first.b)
+    text = f"{first.name} {metric_text(best)} against {metric_text(other)} on {images}"
     if first.low is None or first.high is None or first.better is None:
-        return f"{text}; {first.name} has no values per image, so the interval is unknown."
-    chance = first.better if leads == "B" else 1 - first.better
+        return (
+            f"{leads} has the better value: {text}. {first.name} has no values per image, so the interval is unknown."
+        )
+    ends = " to ".join(metric_text(end) for end in sorted((abs(first.low), abs(first.high))))
     if first.sure:
-        return f"{text}, and the 95 % interval of the difference does not include 0."
+        return f"{leads} is better: {text}. The 95 % interval of the difference, {ends}, does not include 0."
+    chance = first.better if leads == "B" else 1 - first.better
     return (
-        f"{text}, but that can be chance: the 95 % interval of the difference includes 0, and the probability that "
-        f"{leads} is better is {chance:.2f}."
+        f"{leads} has the better value: {text}. That can be chance: the 95 % interval of the difference includes 0, "
+        f"and the probability that {leads} is better is {chance:.2f}."
     )
 
 
@@ -91,37 +95,33 @@ def comparison_page(
         verdict=verdict(comparison),
         sides=[_side("A", comparison.a, facts[0]), _side("B", comparison.b, facts[1])],
         notes=comparison.notes,
-        values=[
-            ValueRow(
-                one.name,
-                metric_text(one.a),
-                metric_text(one.b),
-                declared[one.name].title if one.name in declared else "",
-                one.sure.upper(),
-            )
-            for one in values
-        ],
+        values=_values(values, {name: metric.title for name, metric in declared.items()}),
         differences=_section(
             "differences",
-            "Differences, B minus A",
-            "With 95 % intervals. An interval that does not reach the line shows that one model is better.",
+            "Metrics",
+            "An interval of B - A that does not reach the line shows that one model is better, which is marked. "
+            "Otherwise the difference can be chance.",
             "metric",
-            [one for one in values if one.difference is not None],
+            values,
         ),
         classes=_section(
             "classes",
             "Classes",
-            f"The difference of {comparison.class_metric} by class, B minus A; what B does worst comes first.",
+            f"{comparison.class_metric} by class; what B does worst, compared with A, comes first.",
             "class",
             comparison.classes,
         ),
+        class_values=_values(comparison.classes, {}),
         counts={
-            "only B without a mistake": counts["only_b"],
             "only A without a mistake": counts["only_a"],
+            "only B without a mistake": counts["only_b"],
             "both without a mistake": counts["both"],
             "both with mistakes": counts["neither"],
         },
-        images=[_telling(comparison, "b", "B is better"), _telling(comparison, "a", "A is better")],
+        images=[
+            _telling(comparison, "b", "Images where B is better"),
+            _telling(comparison, "a", "Images where A is better"),
+        ],
         changes=changes,
     )
 
@@ -129,6 +129,13 @@ def comparison_page(
 def _side(letter: str, model: ComparedModel, facts: Mapping[str, str]) -> Side:
     own = {"trained on": model.card.training_tag, "sha256": f"{model.sha256[:16]}…"}
     return Side(letter, model.name, {**facts, **own})
+
+
+def _values(values: Sequence[ComparedValue], titles: Mapping[str, str]) -> list[ValueRow]:
+    return [
+        ValueRow(one.name, metric_text(one.a), metric_text(one.b), titles.get(one.name, ""), one.sure.upper())
+        for one in values
+    ]
 
 
 def _section(key: str, title: str, lead: str, head: str, values: Sequence[ComparedValue]) -> IntervalsSection | None:

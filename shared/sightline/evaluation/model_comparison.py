@@ -264,7 +264,7 @@ def with_differences(bare: ModelComparison) -> ModelComparison:
     a, b = bare.a.measured, bare.b.measured
     declared = known_metrics([bare.a.card.task])
     main = task_declaration(bare.a.card.task).main_metric
-    ranked = [main, *sorted(declared, key=lambda name: declared[name].place or len(declared))]
+    ranked = [main, *sorted(declared, key=lambda name: declared[name].place or np.inf)]
     order = [name for name in dict.fromkeys([*ranked, *a.metrics, *b.metrics]) if name in {*a.metrics, *b.metrics}]
     metrics = [
         _value(

@@ -86,6 +86,7 @@ class ComparisonPage:
         values: The metrics of both.
         differences: Their differences with intervals.
         classes: The differences of one metric by class.
+        class_values: The values of this metric.
         counts: Text -> number of images.
         images: The images that the models treat differently.
         changes: Differences of the configuration, for runs: setting, A, B; None for models alone.
@@ -99,6 +100,7 @@ class ComparisonPage:
     values: Sequence[ValueRow] = ()
     differences: IntervalsSection | None = None
     classes: IntervalsSection | None = None
+    class_values: Sequence[ValueRow] = ()
     counts: dict[str, int] = field(default_factory=dict)
     images: Sequence[TellingImages] = ()
     changes: Sequence[tuple[str, str, str]] | None = None
