@@ -115,6 +115,7 @@ def test_a_class_or_slice_that_may_be_worse_stops_the_candidate_and_is_named():
 
     assert plain.passed
     assert only_a.passed
+    assert "a is not worse" in only_a.checks[-1].text
     assert not classes.passed
     assert [check.name for check in classes.checks if not check.passed] == ["classes"]
     assert "b -1" in classes.failures[0]

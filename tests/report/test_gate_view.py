@@ -42,7 +42,9 @@ def page_of(folder, open_page, *reports, **model):
 def test_a_passed_gate_is_a_verdict_a_drawn_difference_and_conditions(tmp_path, open_page):
     page = page_of(tmp_path, open_page, BETTER)
     page.has("best is better than the champion, and meets every condition.", "+0.021 (+0.004 to +0.039)")
-    page.has("better in 99.3 % of 1\u202f000 resamples of the images; required are 97.5 %", "12.3 ms, at most 20 ms")
+    page.has(
+        "better in 99.3\u00a0% of 1\u202f000 resamples of the images; required: 97.5\u00a0%", "12.3 ms, at most 20 ms"
+    )
     page.has("With these 600 images in 412 groups, a true difference of 0.019 would be detected")
     assert 'aria-label="difference +0.021, 95 % interval +0.004 to +0.039"' in page.source
 
@@ -90,6 +92,13 @@ def test_cost_leaks_and_parity_are_named(tmp_path, open_page):
 def test_a_model_without_leaks_says_what_it_was_compared_with(tmp_path, open_page):
     page = page_of(tmp_path, open_page, leaks=asdict(LeakReport(["plates_train_v1"])), parity="the same metrics")
     page.has("best was not trained on any image of val or test compared with plates_train_v1", "the same metrics")
+
+
+def test_a_model_that_could_not_be_checked_is_not_said_to_be_clean(tmp_path, open_page):
+    leaks = LeakReport(["plates_train_v1"], [], ["the training data of its initial weights a.safetensors"])
+    page = page_of(tmp_path, open_page, leaks=asdict(leaks))
+    page.has("best may have been trained on images of val or test none of them is in plates_train_v1", "a.safetensors")
+    assert "was not trained" not in page.text
 
 
 def test_documents_without_a_gate_look_as_before(summary_folder, tmp_path, open_page, finished):

@@ -140,6 +140,17 @@ def test_the_champion_that_stayed_stands_beside_the_runs_own_candidate(finished,
     page.has("by EIR, on the val split last champion stays 0.882")
 
 
+def test_a_key_number_has_the_interval_of_its_split(finished, tmp_path, open_page):
+    def with_intervals(document):
+        for model in document["models"].values():
+            model["intervals"] = {"EIR": [0.8, 0.9] if document["split"] == "test" else [0.6, 0.7]}
+
+    files = changed_summaries(finished, tmp_path, with_intervals)
+    page = shown(dataclasses.replace(finished.page, files=files), tmp_path, open_page)
+    page.has("EIR test split 0.871 95 % interval 0.800 to 0.900 last , new champion by EIR; val 0.882")
+    page.has("no decision was based on. Below a value is its 95 % interval.")
+
+
 def test_the_graph_is_there_for_wide_and_narrow_and_leads_to_the_tasks(page):
     assert page.links.count("#task-train") == 2
     assert "task-train" in page.ids

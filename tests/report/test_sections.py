@@ -148,6 +148,12 @@ def test_every_kind_of_section_is_shown(tmp_path, open_page):
         assert word not in page.text.replace("template", "")
 
 
+def test_what_is_wrong_comes_before_curves_and_thresholds(tmp_path):
+    sections = [TableSection(id=name, title=name) for name in ("classes", "thresholds", "scores", "confusion")]
+    summary = read_summary(written(tmp_path, {"best": sections}))
+    assert [card.id for card in cards(summary)] == ["classes", "confusion", "thresholds", "scores"]
+
+
 def test_models_share_the_card_of_a_section_and_one_that_lacks_it_says_so(tmp_path, open_page):
     lacking = TableSection(id="rows", title="By season", missing="No season was seen.")
     folder = written(tmp_path, {"best": SECTIONS[:1], "last": SECTIONS[3:4], "champion": [lacking]})

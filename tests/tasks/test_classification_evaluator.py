@@ -58,6 +58,15 @@ def test_one_label_set_reads_simply(tmp_path):
     assert [one["image"] for one in sections["answers"]["examples"]] == ["2.png", "7.png"]
 
 
+def test_the_wrong_images_whose_truth_seems_least_probable_come_first(tmp_path):
+    truth = write_coco(tmp_path, 12)
+    wrong = {(3, "class"), (8, "class"), (11, "class")}
+    found = predict(truth, wrong=wrong)
+    found[7] = predict(truth, wrong=wrong, sure=0.97)[7]
+    sections = {one.id: one for one in evaluator(ONE_SET).measure(truth, found, 0.5).sections}
+    assert [one.image for one in sections["answers"].examples] == ["7.png", "2.png", "10.png"]
+
+
 def test_several_label_sets_have_metrics_of_their_own_and_together(tmp_path):
     truth = write_coco(tmp_path, 12, sets=SEVERAL)
     found = predict(truth, wrong={(1, "shape"), (2, "shape"), (2, "colour"), (5, "marks")})

@@ -69,7 +69,7 @@ class Decision:
         margin = self.config.evaluate.gate.slice_margin
         for name in margin if isinstance(margin, dict) else ():
             if name not in self.slices:
-                text = unknown_name("slice", name, tuple(self.slices))
+                text = unknown_name("slice of the val split", name, tuple(self.slices))
                 raise ConfigurationError(f"evaluate.gate.slice_margin: {text}")
         related = related_images(self.contenders.truth)
         self.resamples = Resamples(related, self.config.evaluate.gate.resamples, self.config.seed)

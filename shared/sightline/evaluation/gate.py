@@ -19,7 +19,6 @@ from sightline.config.gate import Gate, margins_by_name, shown_by
 from sightline.config.task_declarations import is_higher_better
 from sightline.evaluation.bootstrap import Difference, Resamples
 from sightline.metrics.statistic import Bools
-from sightline.plural import counted
 from sightline.registry.gate_report import Check, GateReport
 from sightline.registry.model_profile import ModelProfile
 from sightline.tasks.evaluators import Measurement
@@ -183,7 +182,7 @@ def _not_worse(rule: Gate, contest: Contest, resamples: Resamples) -> Iterator[C
         with_truth = contest.whole.class_statistics.get(contest.metric, {})
         new = [name for name in with_truth if name not in theirs]  # what the champion does not know cannot be lost
         named = [name for name in _named(rule.class_margin) if name not in new]
-        yield from _margins_kept(("class", "classes"), margins, found, rule.confidence, named)
+        yield from _margins_kept("classes", margins, found, rule.confidence, named)
     one, other = contest.measured.statistics.get(contest.metric), contest.champion.statistics.get(contest.metric)
     margins = margins_by_name(rule.slice_margin, list(contest.slices))
     if rule.slice_margin is not None and (one is None or other is None):
@@ -193,7 +192,7 @@ def _not_worse(rule: Gate, contest: Contest, resamples: Resamples) -> Iterator[C
             name: resamples.difference(one, other, contest.slices[name], higher_is_better=contest.higher_is_better)
             for name in margins
         }
-        yield from _margins_kept(("slice", "slices"), margins, found, rule.confidence, _named(rule.slice_margin))
+        yield from _margins_kept("slices", margins, found, rule.confidence, _named(rule.slice_margin))
 
 
 def _named(margin: float | Mapping[str, float] | None) -> list[str]:
@@ -202,14 +201,13 @@ def _named(margin: float | Mapping[str, float] | None) -> list[str]:
 
 
 def _margins_kept(
-    noun: tuple[str, str],
+    name: str,
     margins: Mapping[str, float],
     found: Mapping[str, Difference | None],
     confidence: float,
     named: Sequence[str],
 ) -> Iterator[Check]:
     """The checks of all classes or slices; those without truth are left out, unless the rule names them."""
-    name = noun[1]
     known = {one: difference for one, difference in found.items() if difference is not None}
     if lacking := [one for one in named if one not in known]:
         yield Check(name, False, f"no value on these images, so a loss cannot be excluded: {', '.join(lacking)}")
@@ -221,7 +219,8 @@ def _margins_kept(
         if difference.probability_above(-margins[one]) < confidence or difference.value < -margins[one]
     }
     if not lost:
-        yield Check(name, True, f"none of {counted(len(known), *noun)} is worse by more than its margin")
+        subject = f"none of {len(known)} {name} is" if len(known) > 1 else f"{next(iter(known))} is not"
+        yield Check(name, True, f"{subject} worse by more than its margin")
         return
     worst = sorted(lost, key=lambda one: lost[one].value)
     listed = "; ".join(

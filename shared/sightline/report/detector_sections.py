@@ -149,8 +149,9 @@ def _errors(values: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Sec
             id="errors",
             title="Where it fails",
             link="Errors",
-            lead="Errors at IoU 0.5, and how much AP50 the model would gain if only errors of this kind were fixed. A "
-            "place is inexact at IoU 0.1 to 0.5; below 0.1 nothing is there. The definitions are those of TIDE.",
+            lead="Errors at IoU 0.5, and how much AP50 the model would gain if only errors of this kind were fixed. "
+            "Detections of all scores are counted; many with low scores may cost little. A place is inexact at IoU 0.1 "
+            "to 0.5; below 0.1 nothing is there. The definitions are those of TIDE.",
             missing="No errors.",
             head="kind of error",
             counts=[_NUMBER[overlap] for overlap in values],

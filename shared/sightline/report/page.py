@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sightline.errors import DataError
 from sightline.files import written_whole
-from sightline.report.wording import count_text, duration_text, metric_text, moment_text
+from sightline.report.wording import count_text, duration_text, metric_text, moment_text, significant_text
 from sightline.version import __version__
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def _environment() -> jinja2.Environment:
         "jpeg": embedded_jpeg,
         "slug": slug,
         "moment": moment_text,
+        "significant": significant_text,
     }
     return environment
 

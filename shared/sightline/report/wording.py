@@ -18,6 +18,18 @@ def metric_text(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}"
 
 
+def significant_text(value: float | None) -> str:
+    """A number that may be large or small, such as GFLOPs: whole from 10 on, else two significant digits.
+
+    Example:
+        >>> [significant_text(value) for value in (0.0182, 3.04, 231.4)]
+        ['0.018', '3', '231']
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return count_text(value) if abs(value) >= 10 else f"{value:.2g}"
+
+
 def count_text(value: float) -> str:
     """A count with separated thousands."""
     return f"{round(value):,}".replace(",", "\u202f")

@@ -43,8 +43,8 @@ def suspects_section(truth: CocoDocument, suspects: Sequence[Suspect]) -> TableS
         title="Suggested label errors",
         link="Label errors",
         head="image and label",
-        lead=f"Labels that confident predictions contradict: {len(suspects)} in this split, the most suspicious first. "
-        "sightline data suggest writes them as labelme files.",
+        lead=f"The {SHOWN_SUSPECTS} most suspicious labels, which confident predictions contradict. To correct them in "
+        "labelme: sightline data suggest MODEL TAG -o FOLDER.",
         missing="No label is contradicted by a confident prediction.",
         columns=["score"],
         bar="score",

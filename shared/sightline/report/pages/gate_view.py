@@ -22,6 +22,9 @@ _TITLES = {
 """Name of a condition -> what is said if it is fulfilled, and if not."""
 
 
+_PERCENT = "\N{NO-BREAK SPACE}%"
+
+
 @dataclass(frozen=True, slots=True)
 class GateView:
     """The decision about one candidate.
@@ -62,10 +65,9 @@ def _found(check: Check, report: GateReport) -> str:
     if check.name != "gain" or report.probability is None:
         return check.text
     margin = f" by more than {report.min_gain:g}" if report.min_gain else ""
-    text = (
-        f"better{margin} in {100 * report.probability:.1f} % of {count_text(report.resamples)} resamples of the images"
-    )
-    return f"{text}; required are {100 * report.required:.4g} %" if report.required else text
+    share, required = (f"{100 * value:.3g}{_PERCENT}" for value in (report.probability, report.required))
+    text = f"better{margin} in {share} of {count_text(report.resamples)} resamples of the images"
+    return f"{text}; required: {required}" if report.required else text
 
 
 def _verdict(report: GateReport) -> str:

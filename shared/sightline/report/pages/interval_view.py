@@ -23,7 +23,7 @@ class IntervalRow:
     Attributes:
         interval: The value and its interval.
         text: The value as text.
-        range_text: The interval as text; empty if there is none.
+        range_text: The interval as text, a dash if it has no length; empty if there is none.
         dot: Position of the value on the axis in percent; None if it is unknown.
         left: Position of the lower end.
         width: Length of the interval in percent; None if there is none.
@@ -98,10 +98,11 @@ def _row(interval: Interval, axis: _Axis, *, signed: bool) -> IntervalRow:
     if not (_finite(interval.value) and _finite(interval.low) and _finite(interval.high)):
         return IntervalRow(interval, text, "", axis.place(interval.value) if _finite(interval.value) else None, 0, None)
     left = axis.place(interval.low)
+    low, high = (_text(end, signed=signed) for end in (interval.low, interval.high))
     return IntervalRow(
         interval,
         text,
-        f"{_text(interval.low, signed=signed)} to {_text(interval.high, signed=signed)}",
+        f"{low} to {high}" if interval.low < interval.high else NOTHING,
         axis.place(interval.value),
         left,
         round(axis.place(interval.high) - left, 2),

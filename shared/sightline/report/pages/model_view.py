@@ -31,6 +31,10 @@ _RIGHT_ANSWERS = 8
 _CONFUSED_PAIRS = 50
 _NAMED_PAIRS = 8
 """Number of confused pairs that are named below a matrix."""
+_DETAILS = frozenset(
+    {"roc", "roc-classes", "confidence", "scores", "calibration", "thresholds", "curves", "recall", "sizes"}
+)
+"""Sections that are shown last: what a model gets wrong comes before curves and thresholds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ def model_views(summary: Summary, key: str) -> list[ModelView]:
 
 
 def cards(summary: Summary) -> list[Section]:
-    """The sections of the models that a page shows, one per id, for heading and lead.
+    """The sections of the models that a page shows, one per id, for heading and lead; details come last.
 
     There is always a section of drawn images, even if no measurement has one.
     """
@@ -130,7 +134,7 @@ def cards(summary: Summary) -> list[Section]:
     drawn = summary.drawn or summary.unlabelled
     if drawn and not any(section.kind == DRAWN_IMAGES.kind for section in found.values()):
         found.setdefault(DRAWN_IMAGES.id, DRAWN_IMAGES)
-    return list(found.values())
+    return sorted(found.values(), key=lambda section: section.id in _DETAILS)
 
 
 def _model_view(summary: Summary, name: str, roles: list[str], key: str) -> ModelView:

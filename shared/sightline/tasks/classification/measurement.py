@@ -144,7 +144,15 @@ def _roc(results: Sequence[LabelSetResults], scores: Sequence[ClassificationScor
         thresholds=whole.thresholds,
     )
     return [
-        ChartsSection(id="roc", title="ROC curve", link="ROC", missing="No ROC curve.", charts=[chart]),
+        ChartsSection(
+            id="roc",
+            title="ROC curve",
+            link="ROC",
+            lead="The share of the images of a class that is found (true positive rate) against the share of all other "
+            "images that is taken for it (false positive rate), at all thresholds.",
+            missing="No ROC curve.",
+            charts=[chart],
+        ),
         CurvesSection(
             id="roc-classes",
             title="ROC curves of the classes",
@@ -215,9 +223,21 @@ def _sureness(results: LabelSetResults, row: int, applies: np.ndarray[tuple[int,
     return ", ".join(f"{value * 100:.0f} %" for value in results.probabilities[row][applies].tolist())
 
 
+def _probabilities_of_truth(results: Sequence[LabelSetResults]) -> dict[int, float]:
+    """Image id -> the lowest probability of what is true of the image: that a class applies, or does not."""
+    lowest: dict[int, float] = {}
+    for one in results:
+        of_truth = np.where(one.truth, one.probabilities, 1 - one.probabilities).min(axis=1)
+        for id_, probability in zip(one.image_ids.tolist(), of_truth.tolist(), strict=True):
+            lowest[id_] = min(lowest.get(id_, 1.0), probability)
+    return lowest
+
+
 def _answers(truth: CocoDocument, results: Sequence[LabelSetResults], remarks: dict[int, Remark]) -> AnswersSection:
     rows = [{id_: row for row, id_ in enumerate(one.image_ids.tolist())} for one in results]
     wrong = [image for image in truth["images"] if remarks.get(image["id"], Remark()).mistakes]
+    of_truth = _probabilities_of_truth(results)
+    wrong.sort(key=lambda image: of_truth[image["id"]])
 
     def texts(image_id: int, *, predicted: bool) -> list[Text]:
         said = []
@@ -234,7 +254,8 @@ def _answers(truth: CocoDocument, results: Sequence[LabelSetResults], remarks: d
         id="answers",
         title="Wrong images",
         link="Wrong images",
-        lead=f"At most {_SHOWN_WRONG} images with a wrong class." if len(wrong) > _SHOWN_WRONG else "",
+        lead="Those whose true class seemed least probable come first."
+        + (f" At most {_SHOWN_WRONG} are listed." if len(wrong) > _SHOWN_WRONG else ""),
         missing="No image is wrong.",
         noun="class",
         by_character=False,
