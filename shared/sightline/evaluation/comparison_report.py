@@ -45,7 +45,8 @@ def verdict(comparison: ModelComparison) -> str:
         )
     ends = " to ".join(metric_text(end) for end in sorted((abs(first.low), abs(first.high))))
     if first.sure:
-        return f"{leads} is better: {text}. The 95 % interval of the difference, {ends}, does not include 0."
+        more = f"That is more than chance: the 95 % interval of the difference, {ends}, does not include 0."
+        return f"{leads} is better: {text}. {more}"
     chance = first.better if leads == "B" else 1 - first.better
     return (
         f"{leads} has the better value: {text}. That can be chance: the 95 % interval of the difference includes 0, "
@@ -99,8 +100,8 @@ def comparison_page(
         differences=_section(
             "differences",
             "Metrics",
-            "An interval of B - A that does not reach the line shows that one model is better, which is marked. "
-            "Otherwise the difference can be chance.",
+            "An interval of B \N{MINUS SIGN} A that does not reach the line shows that one model is better, which is "
+            "marked. Otherwise the difference can be chance.",
             "metric",
             values,
         ),

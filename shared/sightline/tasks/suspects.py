@@ -43,8 +43,8 @@ def suspects_section(truth: CocoDocument, suspects: Sequence[Suspect]) -> TableS
         title="Suggested label errors",
         link="Label errors",
         head="image and label",
-        lead=f"The {SHOWN_SUSPECTS} most suspicious labels, which confident predictions contradict. To correct them in "
-        "labelme: sightline data suggest MODEL TAG -o FOLDER.",
+        lead=f"Labels that confident predictions contradict, the most suspicious first, at most {SHOWN_SUSPECTS}. To "
+        "correct them in labelme: sightline data suggest MODEL TAG -o FOLDER.",
         missing="No label is contradicted by a confident prediction.",
         columns=["score"],
         bar="score",
