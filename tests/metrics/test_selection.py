@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sightline.errors import DataError
-from sightline.metrics.selection import Champion, choose
+from sightline.metrics.selection import Champion, best_candidate, choose
 from tests.golden import compare, raises
 
 
@@ -29,9 +29,10 @@ from tests.golden import compare, raises
 def test_choose(best, last, champion, least, winner, promoted, numbers):
     rival = None if champion is None else Champion("t_train_v1", champion)
 
-    choice = choose("mask_AP", {"best": {"mask_AP": best}, "last": {"mask_AP": last}}, rival, least)
+    name = best_candidate("mask_AP", {"best": {"mask_AP": best}, "last": {"mask_AP": last}})
+    choice = choose("mask_AP", name, max(best, last), rival, least)
 
-    assert (choice.candidate, choice.value, choice.promoted) == (winner, max(best, last), promoted)
+    assert (name, choice.promoted) == (winner, promoted)
     assert {"mask_AP", *numbers} <= set(re.split(r"[ ,:;()]+", choice.reason))
     assert (champion is not None) == ("t_train_v1" in choice.reason)
     compare(choice.reason)
@@ -41,16 +42,16 @@ LOST = Champion("t_train_v1", None, "the champion of t_train_v1 was trained for 
 
 
 def test_a_champion_that_cannot_be_measured_stays_unless_the_setting_says_otherwise():
-    own = {"best": {"EIR": 0.25}}
-    kept = choose("EIR", own, LOST)
+    own = "best", 0.25
+    kept = choose("EIR", *own, LOST)
     assert not kept.promoted
     assert LOST.obstacle in kept.reason
     compare(kept.reason)
-    replaced = choose("EIR", own, LOST, replace_unmeasurable=True)
+    replaced = choose("EIR", *own, LOST, replace_unmeasurable=True)
     assert replaced.promoted
     assert LOST.obstacle in replaced.reason
     compare(replaced.reason)
-    low = choose("EIR", own, LOST, replace_unmeasurable=True, minimum=0.3)
+    low = choose("EIR", *own, LOST, replace_unmeasurable=True, minimum=0.3)
     assert not low.promoted
     assert all(token in low.reason for token in ("EIR 0.25", "evaluate.minimum 0.3"))
     compare(low.reason)
@@ -61,32 +62,32 @@ def test_a_champion_that_cannot_be_measured_stays_unless_the_setting_says_otherw
     [(0.05, 0.05, True), (0.0499999, 0.05, False), (0.0, 0.0, True), (1.0, 1.0, True), (0.0, 0.05, False)],
 )
 def test_a_first_champion_needs_the_minimum(value, minimum, promoted):
-    choice = choose("EIR", {"best": {"EIR": value}}, None, minimum=minimum)
+    choice = choose("EIR", "best", value, None, minimum=minimum)
     assert choice.promoted == promoted
     assert ("evaluate.minimum" in choice.reason) != promoted
 
 
 def test_the_minimum_does_not_protect_a_champion_that_is_measured():
-    assert choose("EIR", {"best": {"EIR": 0.02}}, Champion("t_train_v1", 0.01), minimum=0.05).promoted
+    assert choose("EIR", "best", 0.02, Champion("t_train_v1", 0.01), minimum=0.05).promoted
 
 
 def test_values_on_shared_classes_decide():
     champion = Champion("t_train_v1", 0.6, rival_value=0.5, difference="added: c")
-    choice = choose("EIR", {"best": {"EIR": 0.9}}, champion)
-    assert (choice.promoted, choice.value) == (False, 0.9)
+    choice = choose("EIR", "best", 0.9, champion)
+    assert not choice.promoted
     assert all(token in choice.reason for token in ("EIR 0.6", "0.5", "added: c"))
     compare(choice.reason)
 
 
 def test_a_candidate_that_is_the_champion():
-    own = {"best": {"EIR": 0.9}, "last": {"EIR": 0.8}}
-    same = choose("EIR", own, Champion("t_train_v1", 0.9, candidate="best"))
-    assert (same.candidate, same.promoted) == ("best", False)
+    own = "best", 0.9
+    same = choose("EIR", *own, Champion("t_train_v1", 0.9, candidate="best"))
+    assert not same.promoted
     compare(same.reason)
-    assert choose("EIR", own, Champion("t_train_v1", 0.8, candidate="last")).promoted
+    assert choose("EIR", *own, Champion("t_train_v1", 0.8, candidate="last")).promoted
 
 
 def test_a_candidate_without_the_metric_is_passed_over():
-    assert choose("EIR", {"best": {}, "last": {"EIR": 0.1}}, None).candidate == "last"
+    assert best_candidate("EIR", {"best": {}, "last": {"EIR": 0.1}}) == "last"
     with raises(DataError, "EIR"):
-        choose("EIR", {"best": {}, "last": {"mask_AP": 0.3}}, None)
+        best_candidate("EIR", {"best": {}, "last": {"mask_AP": 0.3}})

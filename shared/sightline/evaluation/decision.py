@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sightline.config.schema import Config
 from sightline.config.task_declarations import is_higher_better
@@ -76,30 +76,26 @@ class Decision:
 
     def select(self, metric: str, state: ChampionState) -> Selection:
         """The best candidate by one metric, and whether it replaces the champion."""
-        candidates = {one.name: self._metrics(one.sha256) for one in self.train.candidates}
-        measured = {one.name: self.contenders.of(one.sha256).measured for one in self.train.candidates}
-        obstacles = {name: one.obstacles[metric] for name, one in measured.items() if metric in one.obstacles}
-        higher = is_higher_better(metric)
-        first = best_candidate(metric, candidates, higher_is_better=higher, obstacles=obstacles)
-        best = next(one for one in self.train.candidates if one.name == first)
+        best, best_value = self._best(metric)
         found = self._champion(metric, state, best)
         settings, fold = self.config.evaluate, self.config.data.fold
         gate = None if fold or state.sha256 == best.sha256 else self._gate(metric, best, found)
         choice = choose(
             metric,
-            candidates,
+            best.name,
+            best_value,
             found.champion,
             settings.min_improvement,
             minimum=settings.minimum_of(metric),
             replace_unmeasurable=settings.replace_unreadable,
             gate=gate,
-            higher_is_better=higher,
+            higher_is_better=is_higher_better(metric),
         )
         if fold:
-            choice = replace(choice, promoted=False, reason=_reason_of_fold(fold, self.config.data.folds, choice))
+            choice = Choice(False, _reason_of_fold(fold, self.config.data.folds, best.name, best_value))
         stays = found.kind == "measured" and not choice.promoted
         winner = self.contenders.of(state.sha256 if stays else best.sha256)
-        value, champion, part = choice.value, found.champion, found.shared
+        value, champion, part = best_value, found.champion, found.shared
         if champion is not None and champion.value is not None and (stays or part is not None):
             value = champion.value if stays else champion.rival_value or 0.0
         return Selection(
@@ -115,7 +111,7 @@ class Decision:
             candidate=best.name,
             candidate_sha256=best.sha256,
             candidate_uri=best.uri,
-            candidate_value=choice.value,
+            candidate_value=best_value,
             champion=found.kind,
             champion_tag="" if state.pointer is None else state.pointer.training_tag,
             obstacle="" if champion is None else champion.obstacle,
@@ -125,8 +121,17 @@ class Decision:
             gate=gate,
         )
 
-    def _metrics(self, sha256: str) -> dict[str, float]:
-        return self.contenders.of(sha256).measured.metrics
+    def _best(self, metric: str) -> tuple[Candidate, float]:
+        """The best candidate by one metric, with its value on the whole split."""
+        measured = {one.name: self.contenders.of(one.sha256).measured for one in self.train.candidates}
+        name = best_candidate(
+            metric,
+            {name: one.metrics for name, one in measured.items()},
+            higher_is_better=is_higher_better(metric),
+            obstacles={name: one.obstacles[metric] for name, one in measured.items() if metric in one.obstacles},
+        )
+        best = next(one for one in self.train.candidates if one.name == name)
+        return best, measured[name].metrics[metric]
 
     def _gate(self, metric: str, best: Candidate, found: _Found) -> GateReport:
         one = self.contenders.of(best.sha256)
@@ -172,8 +177,8 @@ class Decision:
         return _Found("measured", champion, measured, against, None if rival.shared.complete else rival.shared)
 
 
-def _reason_of_fold(fold: int, folds: int, choice: Choice) -> str:
+def _reason_of_fold(fold: int, folds: int, candidate: str, value: float) -> str:
     return (
-        f"{choice.candidate} of fold {fold} of {folds}: {choice.value:.4g}; a run with data.fold measures a method and "
+        f"{candidate} of fold {fold} of {folds}: {value:.4g}; a run with data.fold measures a method and "
         "changes no champion"
     )

@@ -45,14 +45,10 @@ class Choice:
     """The decision by one metric.
 
     Attributes:
-        candidate: Name of the best candidate.
-        value: Its value on the whole split.
-        promoted: Whether it replaces the champion.
+        promoted: Whether the best candidate replaces the champion.
         reason: The reason, in one sentence.
     """
 
-    candidate: str
-    value: float
     promoted: bool
     reason: str
 
@@ -93,7 +89,8 @@ def best_candidate(
 
 def choose(
     metric: str,
-    candidates: Mapping[str, Mapping[str, float]],
+    name: str,
+    value: float,
     champion: Champion | None,
     min_improvement: float = 0.0,
     *,
@@ -102,15 +99,16 @@ def choose(
     gate: GateReport | None = None,
     higher_is_better: bool = True,
 ) -> Choice:
-    """Find the best candidate by one metric, and decide whether it replaces the champion.
+    """Decide whether the best candidate replaces the champion.
 
-    If candidates are equal, the first wins.  A candidate must pass the gate; without a gate it must be better than the
+    The candidate must pass the gate; without a gate it must be better than the
     champion by more than ``min_improvement``.  Without a champion it also needs at least ``minimum``.  A champion that
     cannot be measured is kept unless ``replace_unmeasurable`` is set.
 
     Args:
         metric: Name of the metric.
-        candidates: Name -> metrics by name, all on one split; at least one.
+        name: Name of the best candidate.
+        value: Its value on the whole split.
         champion: The current champion; None if there is none.
         min_improvement: Required difference, 0 or more.
         minimum: Required value of a first champion, 0 to 1; not used for a metric of which smaller values are better.
@@ -118,28 +116,22 @@ def choose(
         gate: What the gate says about the best candidate; None: only values are compared.
         higher_is_better: Whether larger values of the metric are better.
 
-    Raises:
-        DataError: No candidate has a value, because the split has no truth for the metric.
-
     Example:
-        >>> candidates = {"best": {"EIR": 0.98}, "last": {"EIR": 0.98}}
-        >>> choose("EIR", candidates, Champion("plates_train_v1", 0.95)).reason
+        >>> choose("EIR", "best", 0.98, Champion("plates_train_v1", 0.95)).reason
         'best beats the champion of plates_train_v1: EIR 0.98 against 0.95'
-        >>> choose("EIR", candidates, Champion("plates_train_v1", 0.98)).reason
+        >>> choose("EIR", "best", 0.98, Champion("plates_train_v1", 0.98)).reason
         'the champion of plates_train_v1 stays: EIR 0.98, the same as the best candidate (best)'
-        >>> choose("EIR", {"best": {"EIR": 0.01}}, None, minimum=0.05).reason
+        >>> choose("EIR", "best", 0.01, None, minimum=0.05).reason
         'no champion: EIR 0.01 of the best candidate (best) is below evaluate.minimum 0.05'
     """
-    name = best_candidate(metric, candidates, higher_is_better=higher_is_better)
-    value = candidates[name][metric]
     minimum = minimum if higher_is_better else float("-inf")
     if champion is None or champion.value is None:
         promoted, reason = _uncontested(metric, name, value, champion, (minimum, replace_unmeasurable))
         if promoted and gate is not None and not gate.passed:
             promoted, reason = False, f"{name} is not promoted, {metric} {value:.4g}: {'; '.join(gate.failures)}"
-        return Choice(name, value, promoted, reason)
+        return Choice(promoted, reason)
     if champion.candidate == name:
-        return Choice(name, value, False, f"{name} is already the champion: {metric} {champion.value:.4g}")
+        return Choice(False, f"{name} is already the champion: {metric} {champion.value:.4g}")
     if gate is None or gate.low is None or gate.difference == 0:
         sign = 1 if higher_is_better else -1
         promoted, reason = _contested(metric, name, value, champion, (min_improvement, sign))
@@ -149,7 +141,7 @@ def choose(
         promoted, reason = _gated(metric, name, value, champion, gate)
     if champion.difference:
         reason += f"; compared on the classes that both have ({champion.difference})"
-    return Choice(name, value, promoted, reason)
+    return Choice(promoted, reason)
 
 
 def _uncontested(
