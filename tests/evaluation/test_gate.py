@@ -79,6 +79,13 @@ def test_a_certain_gain_passes_and_an_uncertain_one_says_what_would_settle_it():
     assert unclear.images_needed == pytest.approx(IMAGES * (2.487 * error / (2 / IMAGES)) ** 2 - IMAGES, rel=0.25)
 
 
+def test_models_that_are_equal_on_all_images_say_nothing_about_what_would_be_detected():
+    one, _ = better_in(slice(300, 330))
+    equal = report_of(Gate(), contest(one, one))
+    assert not equal.passed
+    assert (equal.difference, equal.smallest_detectable, equal.images_needed) == (0, None, None)
+
+
 def test_the_minimum_gain_counts_and_the_number_of_candidates_too():
     one, other = better_in(slice(300, 330))  # 6 points
     assert report_of(Gate(), contest(one, other), min_gain=0.03).passed

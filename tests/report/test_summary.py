@@ -106,14 +106,16 @@ def test_readings_have_the_wrong_ones_first_and_mark_what_differs(tmp_path):
         {"image": "a.png", "truth": plates("12a", "3456"), "read": plates("12a", "3456"), "right": True},
         {"image": "b.png", "truth": plates("12a", "3456"), "read": plates("12a", "3856"), "right": False},
         {"image": "c.png", "truth": [], "read": plates("", "11", complete=False), "right": False},
+        {"image": "d.png", "truth": plates("1", "2"), "read": plates("1", "2") * 2, "right": False},
     ]
     readings = {"true": 2, "read": 1, "false": 1, "examples": examples}
     [view] = model_views(read_summary(written(tmp_path, {"models": {"best": {"readings": readings}}})), "t")
     shown = view.sections["readings"]
-    assert [row.image for row in shown.rows] == ["b.png", "c.png", "a.png"]
+    assert [row.image for row in shown.rows] == ["b.png", "c.png", "d.png", "a.png"]
     assert shown.rows[0].predicted == [([("12a 3", True), ("8", False), ("56", True)], "l_board")]
     assert shown.rows[1].predicted == [([(" 11", False)], "l_board, incomplete")]
-    assert shown.rows[2].predicted == [([("12a 3456", True)], "l_board")]
+    assert shown.rows[2].predicted == [([("1 2", True)], "l_board"), ([("1 2", False)], "l_board")]  # once too often
+    assert shown.rows[3].predicted == [([("12a 3456", True)], "l_board")]
     assert shown.hidden == 0
 
 

@@ -96,6 +96,9 @@ def test_the_measurement_has_metric_statistic_and_sections(truth, detections):
     weights = [[1.0] * 20, [1.0, 1.0, 2.0, *[0.0] * 17], [*[0.0] * 9, 1.0, *[0.0] * 10]]
     assert measured.statistics["EIR"].values(weights).tolist() == [0.2, 0.5, 0.0]
     sections = {section.id: section for section in measured.sections}
+    misread = [one for one in measured.remarks.values() if "plate misread" in one.text]
+    assert len(misread) == sum(not one.right for one in sections["readings"].examples) == 20 - EXACT + 1  # one is extra
+    assert all(one.mistakes for one in misread)
     assert isinstance(sections["reading-characters"], ConfusionSection)
     fields = sections["reading-fields"]
     assert isinstance(fields, TableSection)

@@ -121,7 +121,7 @@ def _compared(
         probability=probability,
         required=required,
         min_gain=min_gain,
-        smallest_detectable=min_gain + _quantiles(required) * found.error,
+        smallest_detectable=min_gain + _quantiles(required) * found.error if found.error else None,
         images_needed=needed,
     )
     return report, Check("gain", passed, _gain_text(report, contest.candidates))

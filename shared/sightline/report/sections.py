@@ -299,7 +299,7 @@ class Remark(Part):
     text: str = ""
 
 
-def object_remark(*, confused: int, missed: int, false: int, truths: int) -> Remark:
+def object_remark(*, confused: int, missed: int, false: int, truths: int, misread: str = "") -> Remark:
     """The remark on an image with objects: the number of confused, missed and false detections.
 
     Args:
@@ -307,6 +307,7 @@ def object_remark(*, confused: int, missed: int, false: int, truths: int) -> Rem
         missed: Number of true objects without a prediction.
         false: Number of predictions without a true object.
         truths: Number of all true objects in the image.
+        misread: What was read wrongly, such as ``plate``; empty: nothing.
 
     Example:
         >>> object_remark(confused=1, missed=0, false=2, truths=5).text
@@ -315,8 +316,10 @@ def object_remark(*, confused: int, missed: int, false: int, truths: int) -> Rem
     names = (("missed", missed), ("of a wrong class", confused))
     parts = [f"{number} {name}" for name, number in names if number]
     parts += [counted(false, "false detection")] if false else []
+    parts += [f"{misread} misread"] if misread else []
     return Remark(
-        mistakes=confused + missed + false, text=f"{', '.join(parts) or 'no mistake'} ({counted(truths, 'object')})"
+        mistakes=confused + missed + false + bool(misread),
+        text=f"{', '.join(parts) or 'no mistake'} ({counted(truths, 'object')})",
     )
 
 

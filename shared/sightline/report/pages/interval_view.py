@@ -23,7 +23,7 @@ class IntervalRow:
     Attributes:
         interval: The value and its interval.
         text: The value as text.
-        range_text: The interval as text, a dash if it has no length; empty if there is none.
+        range_text: The interval as text; empty if there is none, or if it has no length.
         dot: Position of the value on the axis in percent; None if it is unknown.
         left: Position of the lower end.
         width: Length of the interval in percent; None if there is none.
@@ -102,7 +102,7 @@ def _row(interval: Interval, axis: _Axis, *, signed: bool) -> IntervalRow:
     return IntervalRow(
         interval,
         text,
-        f"{low} to {high}" if interval.low < interval.high else NOTHING,
+        f"{low} to {high}" if interval.low < interval.high else "",
         axis.place(interval.value),
         left,
         round(axis.place(interval.high) - left, 2),

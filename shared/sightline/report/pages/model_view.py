@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -215,8 +216,15 @@ def _marked_texts(answer: Answer) -> list[list[tuple[str, bool]]]:
 
 
 def _marked_characters(answer: Answer) -> list[list[tuple[str, bool]]]:
-    """The predicted texts in pieces; see :func:`_marked`."""
-    return [_marked(text.text, answer.truth) for text in answer.predicted]
+    """The predicted texts in pieces; see :func:`_marked`.  A text that was said too often is marked as a whole."""
+    left = Counter(true.text for true in answer.truth)
+    marked = []
+    for text in answer.predicted:
+        too_often = left.get(text.text) == 0
+        if left[text.text]:
+            left[text.text] -= 1
+        marked.append([(text.text, False)] if too_often else _marked(text.text, answer.truth))
+    return marked
 
 
 def _marked(text: str, truth: Sequence[Text]) -> list[tuple[str, bool]]:

@@ -86,7 +86,10 @@ def measure_detections(
     return Measurement(
         metrics,
         sections,
-        {image_id: object_remark(**asdict(mistakes)) for image_id, mistakes in confusion.mistakes.items()},
+        {
+            image_id: object_remark(**asdict(mistakes), misread=noun if image_id in readings.wrong else "")
+            for image_id, mistakes in confusion.mistakes.items()
+        },
         note,
         {**statistics, **divided.statistics, **readings.statistics},
         {**class_statistics, **dict.fromkeys(divided.values, divided.class_statistics)},

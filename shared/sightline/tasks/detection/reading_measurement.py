@@ -26,12 +26,14 @@ class MeasuredReadings:
         metrics: The metric of the reading by name; empty if it has no value.
         statistics: The same by how often each image counts.
         document: JSON values for :func:`sightline.report.detector_sections.detector_sections`; None if nothing is read.
+        wrong: Ids of the images with a structure that was misread, missed or read where there is none.
         obstacle: Why there is no value although there is a reader; empty if the reader works.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
     statistics: Mapping[str, Ratio] = field(default_factory=dict)
     document: dict[str, Any] | None = None
+    wrong: frozenset[int] = frozenset()
     obstacle: str = ""
 
 
@@ -55,7 +57,8 @@ def measure_readings(
     except StepError as error:
         _log.warning("%s", error)
         return MeasuredReadings(obstacle=str(error))
-    return MeasuredReadings(found.values, found.statistics, _document(found, truth, reader.parts))
+    wrong = frozenset(image.image_id for image in found.images if not image.right)
+    return MeasuredReadings(found.values, found.statistics, _document(found, truth, reader.parts), wrong)
 
 
 def _document(found: ExactMatch, truth: CocoDocument, parts: Sequence[str]) -> dict[str, Any]:
