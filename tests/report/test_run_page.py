@@ -151,6 +151,18 @@ def test_a_key_number_has_the_interval_of_its_split(finished, tmp_path, open_pag
     page.has("no decision was based on. Below a value is its 95 % interval.")
 
 
+def test_a_metric_of_the_recipe_that_selects_is_a_key_number(finished, tmp_path, open_page):
+    def with_own_metric(document):
+        for selection in document["selections"][:1]:
+            selection["metric"] = "cup_recall"
+        for model in document["models"].values():
+            model["metrics"]["cup_recall"] = 0.25
+
+    files = changed_summaries(finished, tmp_path, with_own_metric)
+    page = shown(dataclasses.replace(finished.page, files=files), tmp_path, open_page)
+    page.has("cup_recall test split 0.250", "new champion by cup_recall; val 0.250 metric of the recipe")
+
+
 def test_the_graph_is_there_for_wide_and_narrow_and_leads_to_the_tasks(page):
     assert page.links.count("#task-train") == 2
     assert "task-train" in page.ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from dataclasses import asdict
@@ -66,6 +67,12 @@ def test_a_new_champion_needs_no_line_of_its_own(lines):
     (line,) = lines([choice("EIR", promoted=True)], TESTED[:1])
     assert line == "result: box_AP50=0.3000 mask_AP50=0.3000 EIR=0.3000 seconds=2.5"
     assert LINE.fullmatch(line)
+
+
+def test_a_metric_of_the_recipe_that_selects_is_among_the_numbers(lines):
+    tested = [dataclasses.replace(one, metrics=one.metrics | {"cup_recall": 0.25, "other": 0.5}) for one in TESTED[:1]]
+    (line,) = lines([choice("cup_recall", promoted=True)], tested)
+    assert line == "result: box_AP50=0.3000 mask_AP50=0.3000 EIR=0.3000 cup_recall=0.2500 seconds=2.5"
 
 
 def test_the_result_is_the_candidates_where_the_champion_stays(lines):

@@ -203,6 +203,12 @@ def known_metrics(tasks: Iterable[str] = ()) -> dict[str, Metric]:
     return {metric.name: metric for name in names for metric in task_declaration(name).metrics}
 
 
+def own_metrics(names: Iterable[str]) -> list[str]:
+    """Those of some metrics that no task declares: the metrics of a recipe's own code."""
+    declared = known_metrics()
+    return [name for name in names if name not in declared]
+
+
 def is_higher_better(metric: str) -> bool:
     """Whether larger values of a metric are better: as declared, and otherwise unless its name ends in ``_error``."""
     declared = known_metrics().get(metric)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightline.config.schema import Config
-from sightline.config.task_declarations import known_metrics
+from sightline.config.task_declarations import known_metrics, own_metrics
 from sightline.data.formats.coco import CocoDocument
 from sightline.evaluation.environment import device_name
 from sightline.evaluation.inference import class_names, fetch_model, infer_split
@@ -165,7 +165,9 @@ class Contenders:
     def _add(self, entry: Contender, predictor: Predictor) -> None:
         entry.profile = self._profile(predictor, entry.path)
         self.entries.append(entry)
-        numbers = metrics_line(entry.measured.metrics, known_metrics([self.config.task]))
+        numbers = metrics_line(
+            entry.measured.metrics, [*known_metrics([self.config.task]), *own_metrics(self.config.evaluate.select_by)]
+        )
         _log.info("evaluated %s: %s", entry.name, numbers)
 
     def _profile(self, predictor: Predictor, path: Path) -> ModelProfile | None:

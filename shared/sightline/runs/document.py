@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sightline.config.task_declarations import headline_metrics
+from sightline.config.task_declarations import headline_metrics, own_metrics
 from sightline.database import RunRecord, RunState
 from sightline.documents import DocumentError, DocumentKind
 from sightline.errors import StepError
@@ -126,7 +126,7 @@ def result_line(work: Path, document: RunDocument) -> str:
     """``result: box_AP50=... seconds=...`` of the run's own best candidate, on the test split if it has images."""
     evaluated, tested = _outcome(work, document)
     metrics = (tested[0]["metrics"] if tested else {}) or best_candidate_metrics(evaluated)
-    return " ".join(["result:", *_numbers(metrics), f"seconds={document.seconds:.1f}"])
+    return " ".join(["result:", *_numbers(metrics, evaluated.get("selections", [])), f"seconds={document.seconds:.1f}"])
 
 
 def champion_lines(work: Path, document: RunDocument) -> list[str]:
@@ -149,7 +149,9 @@ def champion_lines(work: Path, document: RunDocument) -> list[str]:
         models = [model for model in (tested or evaluated.get("models", [])) if model["sha256"] == sha256]
         tag = next(one["champion_tag"] for one in selections if one["sha256"] == sha256)
         by = "" if len(chosen) == len(selections) else f" by {', '.join(chosen)}"
-        lines.append(" ".join([f"champion: {tag} stays{by}:", *_numbers(models[0]["metrics"] if models else {})]))
+        lines.append(
+            " ".join([f"champion: {tag} stays{by}:", *_numbers(models[0]["metrics"] if models else {}, selections)])
+        )
     return lines + reasons
 
 
@@ -174,8 +176,10 @@ def _outcome(work: Path, document: RunDocument) -> tuple[dict[str, Any], list[di
     return results.get("evaluate", {}), results.get("test", {}).get("models", [])
 
 
-def _numbers(metrics: Mapping[str, float]) -> list[str]:
-    return [f"{one.name}={metrics[one.name]:.4f}" for one in headline_metrics() if one.name in metrics]
+def _numbers(metrics: Mapping[str, float], selections: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The headline metrics, and the recipe's own metrics that select models."""
+    names = [metric.name for metric in headline_metrics()] + own_metrics(one["metric"] for one in selections)
+    return [f"{name}={metrics[name]:.4f}" for name in names if name in metrics]
 
 
 def run_address(run_id: str) -> str:

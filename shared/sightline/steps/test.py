@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sightline.config.digest import config_digest, step_key
 from sightline.config.own_code import own_code_digests
 from sightline.config.schema import Config
-from sightline.config.task_declarations import known_metrics, task_declaration
+from sightline.config.task_declarations import known_metrics, own_metrics, task_declaration
 from sightline.data.label_schema import keypoint_schema
 from sightline.data.repository.checkout import Checkout
 from sightline.database import ModelRecord, ModelUse, open_database
@@ -336,7 +336,9 @@ def _record(config: Config, result: TestResult, trained_on: Mapping[str, str]) -
             role = {"champion": "the champion that stays", "candidate": "the best candidate"}.get(
                 model.role, "the model selected"
             )
-            numbers = metrics_line(model.metrics, known_metrics([config.task]))
+            numbers = metrics_line(
+                model.metrics, [*known_metrics([config.task]), *own_metrics(config.evaluate.select_by)]
+            )
             _log.info("tested %s by %s: %s", role, model.metric, numbers or "no metrics, the test split is empty")
         if run_id := current_run_id():
             database.record_uses(run_id, [ModelUse(model.sha256, "tested") for model in result.models])

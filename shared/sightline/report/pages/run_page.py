@@ -11,7 +11,13 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from sightline.config.digest import StepName
-from sightline.config.task_declarations import DEFAULT_TASK, counted_by_class, headline_metrics, reading_metrics
+from sightline.config.task_declarations import (
+    DEFAULT_TASK,
+    counted_by_class,
+    headline_metrics,
+    own_metrics,
+    reading_metrics,
+)
 from sightline.errors import DataError
 from sightline.report.charts import Chart
 from sightline.report.page import reason_of, write_page
@@ -126,7 +132,8 @@ def write_run_page(path: Path, run: RunPage) -> None:
     known_evaluate = evaluate or _summary_of_result(run, "evaluate", {})
     names = {model.sha256: name for name, model in (known_evaluate.models.items() if known_evaluate else ())}
     known_test = test or _summary_of_result(run, "test", names)
-    headlines = headline_metrics()
+    meanings = dict.fromkeys(own_metrics(one.metric for one in selections), "metric of the recipe")
+    meanings |= {metric.name: metric.title for metric in headline_metrics()}
     shown_cards = cards(source) if (source := test or evaluate) else []
     write_page(
         path,
@@ -136,8 +143,8 @@ def write_run_page(path: Path, run: RunPage) -> None:
         across=lay_out([task.name for task in run.tasks], run.edges, down=False, size=SMALL),
         down=lay_out([task.name for task in run.tasks], run.edges, down=True),
         choices=choices(selections, known_evaluate),
-        key_numbers=key_numbers([metric.name for metric in headlines], selections, known_evaluate, known_test),
-        meanings={metric.name: metric.title for metric in headlines},
+        key_numbers=key_numbers([*meanings], selections, known_evaluate, known_test),
+        meanings=meanings,
         read_metrics=reading_metrics(),
         record=run.results.get("record"),
         classes=_classes(run, evaluate),
