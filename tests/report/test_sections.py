@@ -68,11 +68,14 @@ def test_whole_texts_are_marked_where_single_characters_say_nothing(tmp_path, op
 
 
 def test_the_lowest_error_is_the_best(tmp_path):
-    metrics = {"one": {"accuracy": 0.5, "calibration_error": 0.1}, "two": {"accuracy": 0.6, "calibration_error": 0.2}}
+    metrics = {
+        "one": {"accuracy": 0.5, "calibration_error": 0.1, "auroc": 0.9},
+        "two": {"accuracy": 0.6, "calibration_error": 0.2, "auroc": 0.9},
+    }
     models = {name: {"metrics": values, "note": "", "sections": []} for name, values in metrics.items()}
     (tmp_path / "summary.json").write_text(json.dumps({"format": 2, "models": models}))
     summary = read_summary(tmp_path)
-    assert (summary.best("accuracy"), summary.best("calibration_error")) == (0.6, 0.1)
+    assert (summary.best("accuracy"), summary.best("calibration_error"), summary.best("auroc")) == (0.6, 0.1, None)
 
 
 def test_the_metrics_that_select_models_come_first(tmp_path):

@@ -107,7 +107,7 @@ def read_texts(readings: Sequence[Mapping[str, Any]]) -> list[Text]:
 
 
 def _per_class(rows: dict[str, dict[str, float]], note: str) -> TableSection:
-    """The average precisions in the order measured, the last AP50 as bars."""
+    """The average precisions in the order measured; bars of AP, because AP50 is 1 for many classes."""
     names = dict.fromkeys(name for row in rows.values() for name in row)
     columns = [name for name in names if name.endswith(("AP", "AP50"))]
     return TableSection(
@@ -118,7 +118,7 @@ def _per_class(rows: dict[str, dict[str, float]], note: str) -> TableSection:
         missing="No values per class.",
         counts=["instances"],
         columns=columns,
-        bar=next((name for name in reversed(columns) if name.endswith("AP50")), ""),
+        bar=next((name for name in ("mask_AP", "box_AP", "mask_AP50", "box_AP50") if name in columns), ""),
         rows=rows,
     )
 

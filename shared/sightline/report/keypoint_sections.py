@@ -60,7 +60,7 @@ def keypoint_sections(values: Mapping[str, Any]) -> list[Section]:
             missing="No values per class.",
             counts=["instances"],
             columns=list(columns),
-            bar="keypoint_AP50" if "keypoint_AP50" in columns else "",
+            bar="keypoint_AP" if "keypoint_AP" in columns else "",
             rows=values["per_class"],
         ),
         CurvesSection(

@@ -158,9 +158,13 @@ class Summary(_Part):
         return list(dict.fromkeys([*declared, *names]))
 
     def best(self, metric: str) -> float | None:
-        """The best value of a metric among the models: the lowest of an error (``..._error``), else the highest."""
+        """The best value of a metric among the models: the lowest of an error (``..._error``), else the highest.
+
+        None if no model is better than another.
+        """
+        values = {model.metrics[metric] for model in self.models.values() if metric in model.metrics}
         best = max if is_higher_better(metric) else min
-        return best((model.metrics[metric] for model in self.models.values() if metric in model.metrics), default=None)
+        return best(values) if len(values) > 1 else None
 
     def shown(self) -> dict[str, list[str]]:
         """The models that a page shows in full, with the reasons: the run's own candidates, then kept champions.
