@@ -260,6 +260,16 @@ def test_few_groups_say_less_than_as_many_images():
     assert [one.weak for one in slice_scores(statistic, slices, groups).scores] == [False]
 
 
+def test_two_groups_that_happen_to_be_equal_do_not_make_a_slice_weak():
+    right = np.ones(100)
+    right[[0, 6]] = 0  # one mistake in each of two groups of six images
+    groups = [str(number // 6) if number < 12 else "" for number in range(100)]
+    [score] = slice_scores(Ratio(right, np.ones(100)), {"age": np.arange(100) < 12}, groups).scores
+    assert score.value == pytest.approx(10 / 12)
+    assert not score.weak
+    assert score.low < score.value < score.high
+
+
 def test_a_slice_that_is_one_group_can_be_weak():
     right = np.where(np.arange(200) < 40, np.arange(200) % 2, 1) * 1.0
     groups = ["cam-3" if number < 40 else "" for number in range(200)]

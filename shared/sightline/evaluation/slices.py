@@ -24,6 +24,9 @@ SMALLEST = 10
 SLICE_RESAMPLES = 60
 """Resamples for the standard error on a slice; there are many slices, and an error of a tenth of it is enough."""
 
+_FEW_GROUPS = 10
+"""With fewer groups, their values may be equal by chance."""
+
 _FAR = 0.6
 """A dark image has less than this share of the median brightness; a bright one, of the median distance to white."""
 
@@ -227,6 +230,8 @@ def slice_scores(
     The standard error is that of a bootstrap over the groups of a slice (Efron and Tibshirani, An Introduction to the
     Bootstrap, 1993, chapters 6 and 13); the images of a slice that is a single group are resampled one by one.
 
+    The values of few groups can be equal by chance, so their standard error is at least that of single images.
+
     Args:
         statistic: The metric.
         slices: Name -> whether each image is in the slice, [I].
@@ -260,14 +265,23 @@ def _value_and_margin(statistic: Statistic, groups: Sequence[str]) -> tuple[floa
     from scipy import stats
 
     value = float(statistic.values(np.ones((1, len(groups))))[0])
-    resamples = Resamples(groups if len(set(groups)) > 1 else [""] * len(groups), SLICE_RESAMPLES)
+    if np.isnan(value):
+        return value, np.inf
+    one_by_one = [""] * len(groups)
+    resamples = Resamples(groups if len(set(groups)) > 1 else one_by_one, SLICE_RESAMPLES)
+    error = _standard_error(statistic, resamples)
+    if resamples.groups < min(_FEW_GROUPS, len(groups)):
+        error = max(error, _standard_error(statistic, Resamples(one_by_one, SLICE_RESAMPLES)))
+    return value, float(stats.t.ppf(0.975, resamples.groups - 1)) * error
+
+
+def _standard_error(statistic: Statistic, resamples: Resamples) -> float:
+    """The spread of a metric over resamples; infinite if too few of them have a value."""
     values = resamples.values(statistic)
     values = values[~np.isnan(values)]
-    if np.isnan(value) or len(values) < 2:
-        return value, np.inf
-    degrees = resamples.groups - 1
-    error = float(values.std(ddof=1)) * np.sqrt(resamples.groups / degrees)
-    return value, float(stats.t.ppf(0.975, degrees)) * error
+    if len(values) < 2:
+        return np.inf
+    return float(values.std(ddof=1) * np.sqrt(resamples.groups / (resamples.groups - 1)))
 
 
 def _on_images(statistic: Statistic, inside: Bools) -> Statistic:
