@@ -162,7 +162,7 @@ def write_run_page(path: Path, run: RunPage) -> None:
         drawn=_drawn_folders(run),
         speeds=_speeds(run, known_test),
         environments=_environments(run),
-        predict_command=_predict_command(selections, known_evaluate, known_test),
+        predict_command=_predict_command(selections, known_evaluate),
         faults=faults,
     )
 
@@ -252,24 +252,10 @@ def _environments(run: RunPage) -> dict[str, Mapping[str, Any]]:
     return {title: values for title, values in found.items() if values}
 
 
-def _predict_command(selections: Sequence[SelectionSummary], evaluate: Summary | None, test: Summary | None) -> str:
-    """The command to predict with the run's best candidate from the bucket, with the score threshold of the test."""
+def _predict_command(selections: Sequence[SelectionSummary], evaluate: Summary | None) -> str:
+    """The command to predict with the run's best candidate from the bucket, with the thresholds in its file."""
     if not selections:
         return ""
-    chosen = choices(selections, evaluate)[0]
-    if not chosen.uri:
-        return ""
-    threshold = test.score_threshold if test else None
-    score = ["--score", f"{threshold:g}"] if threshold is not None else []
-    return shlex.join(
-        [
-            "sightline",
-            "model",
-            "predict",
-            chosen.uri.removeprefix("file://"),
-            "photo.jpg",
-            "--out",
-            "predictions",
-            *score,
-        ]
-    )
+    uri = choices(selections, evaluate)[0].uri
+    command = ["sightline", "model", "predict", uri.removeprefix("file://"), "photo.jpg", "--out", "predictions"]
+    return shlex.join(command) if uri else ""
