@@ -152,8 +152,8 @@ def _text(comparison: ModelComparison) -> Iterator[RenderableType]:
     yield heading("Images")
     yield facts(
         [
-            ("only B without a mistake", str(counts["only_b"])),
             ("only A without a mistake", str(counts["only_a"])),
+            ("only B without a mistake", str(counts["only_b"])),
             ("both without a mistake", str(counts["both"])),
             ("both with mistakes", str(counts["neither"])),
         ]
