@@ -271,6 +271,18 @@ def test_the_rest_of_the_version_comes_from_its_base(tmp_path, wrong):
     assert json.loads((base / "강아지.json").read_text())["shapes"][0]["label"] == "cat"  # the base is not changed
 
 
+@pytest.mark.parametrize("place", ["other", "below/a"])
+def test_a_file_that_was_moved_or_renamed_is_refused(tmp_path, wrong, place):
+    """Else the image would be in the version twice, with both labels."""
+    write(tmp_path / "base", "a", labelme(shape("cat"), shape("bird", OTHER)))
+    target = tmp_path / "suggested" / place
+    write(target.parent, target.name, wrong)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DataError, match=place):
+        write_reviewed(read_review(tmp_path / "suggested"), tmp_path / "base", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_new_images_without_a_decision_are_left_out(tmp_path):
     drawn = [shape("cat")]
     folder, out = tmp_path / "suggested", tmp_path / "out"

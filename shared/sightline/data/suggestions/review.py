@@ -29,7 +29,8 @@ class Review:
         model: SHA-256 of the model that made the suggestions.
         whole: Whether the folder holds all images of the base.
         files: File -> the file after its decisions.
-        undecided: New images about which nothing was decided; they are not part of the result.
+        new: Files of images that are not part of the base.
+        undecided: Those about which nothing was decided; they are not part of the result.
     """
 
     folder: FolderFiles
@@ -37,6 +38,7 @@ class Review:
     model: str
     whole: bool
     files: dict[str, DecidedFile] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
 
     def decisions(self) -> Iterator[tuple[str, Decision]]:
@@ -87,8 +89,9 @@ def read_review(root: Path) -> Review | None:
     review = Review(folder, *origins[0])
     for file, (document, record) in found.items():
         decided = decide_file(document, record, file)
-        if record.new and not decided.is_decided:
-            review.undecided.append(file)
+        if record.new:
+            review.new.append(file)
+            review.undecided.extend([] if decided.is_decided else [file])
         review.files[file] = decided
     return review
 
@@ -102,8 +105,17 @@ def write_reviewed(review: Review, base: Path | None, out: Path) -> None:
         review: The decisions.
         base: The folder of the base, of which the folder holds a part; None: the folder is the whole dataset.
         out: The folder to write, which exists; large files are linked instead of copied where that is possible.
+
+    Raises:
+        DataError: A file was moved or renamed, so that the base would keep its labels beside it.
     """
     if base is not None:
+        for file in sorted(review.files.keys() - review.new):
+            if not (base / file).is_file():
+                raise DataError(
+                    f"{review.folder.root / file}: {review.base} has no file {file}, so it is not known whose labels "
+                    "these are; give files with suggestions their names and places back"
+                )
         for name in list_files(base).files:
             _place(base / name, out / name)
     skipped = {*review.files, *(_image_of(file, review) for file in review.undecided)}
