@@ -51,9 +51,10 @@ def make(class_names):
     return Columns(class_names)
 
 
-def needs_q(class_names):
-    if "q" not in class_names:
-        raise ConfigurationError("reading: rows need the class q")
+class NeedsQ(Columns):
+    def __init__(self, class_names):
+        if "q" not in class_names:
+            raise ConfigurationError("reading: rows need the class q")
 
 
 def broken(class_names):
@@ -310,7 +311,7 @@ def test_errors_of_a_reader(rows):
         ("row_readers:Rows", ("row_readers:Rows", "AttributeError")),
         ("row_readers:NUMBER", ("row_readers:NUMBER", "TypeError")),
         ("row_readers:broken", ("row_readers:broken", "ZeroDivisionError")),
-        ("row_readers:needs_q", ("the class q",)),
+        ("row_readers:NeedsQ", ("the class q",)),
         ("row_readers:OnlyReads", ("row_readers:OnlyReads", "same")),
         ("row_readers:leaves", ("row_readers:leaves", "SystemExit")),
         ("row_readers:PartsIsText", ("row_readers:PartsIsText", "'names'")),
@@ -325,6 +326,15 @@ def test_readers_that_cannot_be_made(rows, name, words, caplog):
         open_reader(name, ["a", "b"])
     assert usable_reading(name, ["a", "b"]) == "none"
     assert words[0] in caplog.text
+
+
+@pytest.mark.parametrize("name", ["subprocess:getoutput", "row_readers:make"])
+def test_a_model_file_cannot_have_a_function_called(rows, name, tmp_path, caplog):
+    """The class names come from the same file: as a command, they would run."""
+    assert usable_reading(name, (f"touch {tmp_path}/called", "b")) == "none"
+    assert not (tmp_path / "called").exists()
+    assert name in caplog.text
+    assert usable_reading(f"{rows}:Columns", ["a", "b"]) == f"{rows}:Columns"
 
 
 def configuration(reading, *more, recipe="object_detection"):

@@ -202,13 +202,16 @@ def compare_models(
     from sightline.models.model_file import read_card
     from sightline.tasks.base import load_predictor
     from sightline.tasks.batch_inference import predict_images
+    from sightline.tasks.readers.registry import usable_reading
 
     if not truth["images"]:
         raise DataError(f"the {split} split of {tag} has no images; choose another split with --split")
     cards = [read_card(path) for _, path in models]
     common, shares, notes = _common_classes([name for name, _ in models], cards, truth, tag)
-    reading = cards[0].reading if cards[0].reading == cards[1].reading else "none"
-    evaluator = open_evaluator(cards[0].task, reading, names_by_id(truth), keypoint_schema(truth))
+    reading, names = cards[0].reading if cards[0].reading == cards[1].reading else "none", names_by_id(truth)
+    evaluator = open_evaluator(
+        cards[0].task, usable_reading(reading, list(names.values())), names, keypoint_schema(truth)
+    )
     measuring = evaluator if common.complete else evaluator.for_classes(common.names)
     compared = []
     for (name, path), shared in zip(models, shares, strict=True):

@@ -73,6 +73,14 @@ def test_models_of_other_classes_are_compared_on_those_that_both_know(site, invo
     assert "EIR" not in metrics
 
 
+def test_models_are_compared_without_a_reader_that_is_not_installed(site, invoke):
+    models = [site.model(quality, reading="gone:Reader") for quality in (40, 100)]
+    document = json.loads(invoke(*models, "--tag", "plates_train_v1", "--json").stdout)
+    names = {one["name"] for one in document["metrics"]}
+    assert "mask_AP" in names
+    assert "EIR" not in names
+
+
 def test_what_cannot_be_compared_is_an_error(site, invoke):
     model = site.model(40)
     other = site.model(41, classes=("cat",), category_ids=(1,), reading="none")

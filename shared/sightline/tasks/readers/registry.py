@@ -14,6 +14,8 @@ from sightline.tasks.readers.checked import CheckedReader, names_of_parts
 
 _log = logging.getLogger(__name__)
 
+_METHODS = ("read", "same")
+
 READERS = NameTable("reading", dict.fromkeys(READINGS, "sightline.tasks.readers.*:READER"))
 """Makes a reader from class names."""
 
@@ -53,7 +55,7 @@ def _made(name: str, make: Callable[[Sequence[str]], Any], class_names: Sequence
             f"reading: cannot make {name} for the classes {', '.join(class_names)} ({type(error).__name__}: {error}); "
             "it must be a class or a function that takes the list of class names"
         ) from error
-    lacking = [method for method in ("read", "same") if not callable(getattr(reader, method, None))]
+    lacking = [method for method in _METHODS if not callable(getattr(reader, method, None))]
     if lacking:
         raise ConfigurationError(
             f"reading: {name} made {type(reader).__name__} without {' and '.join(lacking)}; expected a reader with the "
@@ -74,13 +76,25 @@ def can_read(name: str, class_names: Sequence[str]) -> bool:
 
 
 def usable_reading(name: str, class_names: Sequence[str]) -> str:
-    """The name of a model's reader, or ``none`` with a warning if it cannot be opened here.
+    """The reader that a model file names, or ``none`` with a warning if it cannot be opened here.
 
-    A model stays usable where the code of its reader is not installed; it just reads nothing.
+    A model stays usable where the code of its reader is not installed; it just reads nothing.  Code that a model file
+    names is only called if it is a class that reads: any function could be named, such as one that runs commands, and
+    the class names that it is called with are from the same file.
     """
     try:
+        if is_own_code(name):
+            _require_reader_class(name)
         open_reader(name, class_names)
     except ConfigurationError as error:
         _log.warning("nothing is read from the predictions: %s", error)
         return "none"
     return name
+
+
+def _require_reader_class(name: str) -> None:
+    reader = load_own_code(name, "reading")
+    if not isinstance(reader, type) or not all(callable(getattr(reader, method, None)) for method in _METHODS):
+        raise ConfigurationError(
+            f"reading: {name} is not a class with the methods read and same; a model file can name no other code"
+        )
