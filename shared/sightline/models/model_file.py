@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
@@ -30,6 +31,7 @@ from sightline.models.safetensors_file import read_metadata
 
 METADATA_KEY = "sightline"
 
+_LARGEST_ID = 2**63 - 1
 _AGAIN = "fetch the file again, or train again"
 
 
@@ -167,12 +169,20 @@ def card_of(metadata: Mapping[str, str], path: Path) -> ModelCard:
         raise ModelFileError(
             f"{path}: the model card in the header is damaged ({shortened(error)}); {_AGAIN}"
         ) from error
-    if len(card.classes) != len(card.category_ids) or not card.classes:
-        raise ModelFileError(
-            f"{path}: the model card in the header has {len(card.classes)} classes, but "
-            f"{len(card.category_ids)} category ids; {_AGAIN}"
-        )
+    if fault := _fault_of(card):
+        raise ModelFileError(f"{path}: the model card in the header has {fault}; {_AGAIN}")
     return card
+
+
+def _fault_of(card: ModelCard) -> str:
+    """What is wrong with the numbers of a card; empty: nothing."""
+    ids = card.category_ids
+    if len(card.classes) != len(ids) or not card.classes:
+        return f"{len(card.classes)} classes, but {len(ids)} category ids"
+    if len(set(ids)) < len(ids) or min(ids) < 1 or max(ids) > _LARGEST_ID:
+        return f"the category ids {reprlib.repr(ids)}, expected different ids from 1 to {_LARGEST_ID}"
+    wrong = {name: value for name, value in card.thresholds.items() if not 0 <= value <= 1}
+    return f"the thresholds {reprlib.repr(wrong)}, expected 0 to 1" if wrong else ""
 
 
 def shortened(error: Exception) -> str:
