@@ -353,6 +353,7 @@ def test_a_recipe_may_select_by_its_own_metric(own):
         (["evaluate.metrics=[image_recall]"], ["module:function", "image_recall"]),
         (["evaluate.metrics=[own_metrics:box_AP]"], ["own_metrics:box_AP", "built-in"]),
         (["evaluate.metrics=[a:recall, b:recall]"], ["a:recall", "another metric"]),
+        ([f"evaluate.metrics=[a:{'x' * 101}]"], ["101", "100"]),
         (["evaluate.metrics=[a:recall]", "evaluate.select_by=[recal]"], ["recal", "did you mean recall"]),
     ],
 )

@@ -11,6 +11,10 @@ from sightline.errors import ConfigurationError
 from sightline.names import unknown_name
 
 
+_LONGEST_NAME = 100
+"""Characters of the name of a metric in the database."""
+
+
 def check_best_metric(config: Config) -> None:
     """Reject a ``train.best_metric`` that validation does not compute.
 
@@ -85,7 +89,7 @@ def _own_metrics(config: Config) -> list[str]:
     """The names of the metrics of ``evaluate.metrics``.
 
     Raises:
-        ConfigurationError: One has the name of another metric.
+        ConfigurationError: One has the name of another metric, or a name that is too long for the database.
     """
     names = [metric_of(function) for function in config.evaluate.metrics]
     for name, function in zip(names, config.evaluate.metrics, strict=True):
@@ -93,4 +97,9 @@ def _own_metrics(config: Config) -> list[str]:
         if built_in or names.count(name) > 1:
             same = "a built-in metric" if built_in else "another metric of evaluate.metrics"
             raise ConfigurationError(f"evaluate.metrics: {function} has the name of {same}; rename the function")
+        if len(name) > _LONGEST_NAME:
+            raise ConfigurationError(
+                f"evaluate.metrics: the name of {function} has {len(name)} characters, the limit is {_LONGEST_NAME}; "
+                "rename the function"
+            )
     return names

@@ -18,4 +18,5 @@ def person() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run as a user without an entry in /etc/passwd
         user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}".strip()[:255]
+    printable = "".join(character for character in user if character.isprintable())  # it is a variable, such as USER
+    return f"{printable}@{socket.gethostname()}".strip()[:255]
