@@ -10,7 +10,6 @@ from sightline.config.task_declarations import known_metrics, task_declaration
 from sightline.errors import ConfigurationError
 from sightline.names import unknown_name
 
-
 _LONGEST_NAME = 100
 """Characters of the name of a metric in the database."""
 
