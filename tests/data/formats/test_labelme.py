@@ -177,6 +177,15 @@ def test_the_group_is_stated_or_found_in_the_path_or_the_image_itself(tmp_path):
     assert (first.group, second.group, third.group) == ("lot1", "trip", third.sha256)
 
 
+def test_spaces_at_the_end_of_a_group_are_left_out(tmp_path):
+    """Databases drop them: record would fail after it published the version."""
+    write(tmp_path, "a b.json", seed=1)
+    write(tmp_path, "a.json", seed=2, group="trip 1 \n")
+    write(tmp_path, "c.json", seed=3, group=" ")
+    groups = {image.file: image.group for image in read_folder(tmp_path, settings(group_pattern="^(..)")).images}
+    assert groups == {"a b.json": "a", "a.json": "trip 1", "c.json": "c."}
+
+
 @pytest.mark.parametrize("pattern", ["(", "lot"])
 def test_a_group_pattern_needs_a_group(pattern):
     with raises(ValueError, "group_pattern"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from sightline.config.data import Data
 from sightline.config.labels import class_name
 from sightline.data.annotations import Fault, LabelledImage, SplitName
+from sightline.data.formats.grouping import group_of_image
 from sightline.data.formats.image_index import Place
 from sightline.data.formats.image_labels import LabelSetReader
 from sightline.data.formats.labels import LabelMap
@@ -125,7 +125,6 @@ class ImageReader:
         self, item: AnnotatedImage, facts: ImageFacts, objects: ObjectsResult, labels: tuple[str, ...]
     ) -> LabelledImage:
         path = item.image or ""
-        match = re.search(self.data.group_pattern, path) if self.data.group_pattern else None
         return LabelledImage(
             file=item.place.file,
             image=path,
@@ -135,7 +134,7 @@ class ImageReader:
             size_bytes=facts.size_bytes,
             sha256=facts.sha256,
             perceptual_hash=facts.perceptual_hash,
-            group=item.group or (match and match.group(1)) or facts.sha256,
+            group=group_of_image(item.group, path, self.data.group_pattern, facts.sha256),
             flags=(),
             instances=tuple(objects.instances),
             labels=labels,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from sightline.config.data import Data
 from sightline.data.annotations import Fault, LabelledImage
+from sightline.data.formats.grouping import group_of_image
 from sightline.data.formats.image_labels import LabelSetReader
 from sightline.data.formats.labelme.document import MAX_JSON_BYTES, LabelmeFile, Shape, parse
 from sightline.data.formats.labelme.image import FoundImage, find_image, is_inside
@@ -134,7 +134,6 @@ def _labelled_image(
     file: str, parsed: LabelmeFile, found: FoundImage, shapes: ShapesResult, data: Data
 ) -> LabelledImage:
     facts = found.facts
-    match = re.search(data.group_pattern, found.path) if data.group_pattern else None
     return LabelledImage(
         file=file,
         image=found.path,
@@ -144,7 +143,7 @@ def _labelled_image(
         size_bytes=facts.size_bytes,
         sha256=facts.sha256,
         perceptual_hash=facts.perceptual_hash,
-        group=parsed.group or (match and match.group(1)) or facts.sha256,
+        group=group_of_image(parsed.group, found.path, data.group_pattern, facts.sha256),
         flags=parsed.flags,
         instances=tuple(shapes.instances),
     )
