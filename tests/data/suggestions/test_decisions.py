@@ -102,6 +102,25 @@ def test_a_suggestion_may_be_changed(wrong, label, points, status):
     assert outcome(wrong) == ([("bird", OTHER), (label.removesuffix("?"), points)], [status])
 
 
+@pytest.mark.parametrize(
+    ("label", "labels", "status"),
+    [
+        ("unsure?", ["bird", "unsure?"], "accepted"),
+        ("unsure??", ["cat", "bird"], "open"),
+        ("dog", ["bird", "dog"], "changed"),
+    ],
+)
+def test_the_name_of_a_class_may_end_in_a_question_mark(label, labels, status):
+    document = suggest(
+        labelme(shape("cat"), shape("bird", OTHER)), ("wrong class", "unsure?", 0, [shape("unsure?", BOX)])
+    )
+    assert document["shapes"][-1]["label"] == "unsure??"
+    document["shapes"][-1]["label"] = label
+    result = decide_file(document, record_of(document, "a.json"), "a.json")
+    assert [one["label"] for one in result.document["shapes"]] == labels
+    assert [one.status for one in result.decisions] == [status]
+
+
 def test_deleting_the_suggestion_rejects_it(wrong):
     del wrong["shapes"][2]
     assert outcome(wrong) == ([("cat", BOX), ("bird", OTHER)], ["rejected"])

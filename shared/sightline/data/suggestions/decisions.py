@@ -161,7 +161,7 @@ class _Object:
         originals: For each shape in doubt, the shape as it is now; None if it was deleted.
         edited: The shapes in doubt that a person changed.
         mine: The suggested shapes that are left.
-        renamed: Those without a question mark.
+        renamed: Those without the question mark of a suggestion; the name of a class may end in one.
         moved: Whether one of them has another outline.
     """
 
@@ -180,7 +180,7 @@ class _Object:
             originals,
             [shape for shape, one in pairs if shape is not None and not _is(shape, one, one.label)],
             mine,
-            [shape for shape in mine if not str(shape.get("label")).endswith("?")],
+            [shape for shape in mine if _unmarked(shape, suggestion) == shape["label"]],
             any(not any(one.has_points(shape) for one in suggestion.shapes) for shape in mine),
         )
 
@@ -189,6 +189,12 @@ class _Object:
         """The shapes in doubt that are as they were."""
         changed = {id(shape) for shape in self.edited}
         return [shape for shape in self.originals if shape is not None and id(shape) not in changed]
+
+
+def _unmarked(shape: Document, suggestion: Suggestion) -> str:
+    """The label of a suggested shape without the question mark."""
+    label = str(shape["label"])
+    return label if any(label == one.label for one in suggestion.shapes) else label.removesuffix("?")
 
 
 def _decide_object(left: _Shapes, suggestion: Suggestion, every: Status) -> Status:
@@ -208,7 +214,7 @@ def _decide_object(left: _Shapes, suggestion: Suggestion, every: Status) -> Stat
     if found.renamed or found.moved or gone or every == "accepted":
         labels = {one.label for one in suggestion.shapes}
         for shape in found.mine:
-            shape["label"] = str(shape["label"]).removesuffix("?")
+            shape["label"] = _unmarked(shape, suggestion)
         left.remove(found.unedited)
         exact = not found.moved and len(found.mine) == len(suggestion.shapes)
         return "accepted" if exact and {shape["label"] for shape in found.mine} <= labels else "changed"
