@@ -156,6 +156,11 @@ def test_names_that_name_nothing_or_several(told, name):
         told.named(name)
 
 
+def test_a_name_that_is_no_unicode_is_unknown(told):
+    with pytest.raises(UnknownNameError):
+        told.named("\udcff")
+
+
 def test_a_name_of_another_kind(told):
     with raises(UnknownNameError, "plates_train_v1", R3, R2, R1):
         told.named("plates_train_v1", ["run"])

@@ -36,6 +36,7 @@ def resolve(connection: Connection, name: str, where: str, kinds: Iterable[NameK
         AmbiguousNameError: Several objects match; the message lists them.
     """
     wanted = set(kinds)
+    name = name.encode(errors="replace").decode()  # an argument that is no Unicode is the name of nothing
     matches = [found for found in _exact(connection, name) or _beginning(connection, name) if found.kind in wanted]
     if len(matches) == 1:
         return matches[0]
