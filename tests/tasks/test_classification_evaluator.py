@@ -1,6 +1,7 @@
 """What the evaluator says about predictions: metrics, remarks, sections, captions, and champions of other classes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,6 +182,24 @@ def test_missing_predictions_and_classes_are_errors(tmp_path):
     with pytest.raises(DataError) as caught:
         evaluator(ONE_SET).measure(objects, predict(truth), 0.5)
     assert "no label sets" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.5])
+def test_probabilities_that_are_none_are_an_error(tmp_path, value):
+    truth = write_coco(tmp_path, 3)
+    found = predict(truth)
+    found[1].label_sets[0].probabilities[0] = value
+    with pytest.raises(DataError, match=truth["images"][1]["file_name"]):
+        evaluator(ONE_SET).measure(truth, found, 0.5)
+
+
+def test_predictions_for_other_images_and_repeated_ones_are_errors(tmp_path):
+    truth = write_coco(tmp_path, 3)
+    found = predict(truth)
+    with pytest.raises(DataError, match="99"):
+        evaluator(ONE_SET).measure(truth, [*found, replace(found[0], image_id=99)], 0.5)
+    with pytest.raises(DataError, match="2 predictions"):
+        evaluator(ONE_SET).measure(truth, [*found, found[0]], 0.5)
 
 
 def test_captions_stand_below_the_image(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from sightline.data.label_schema import LabelSetSchema, label_sets
 from sightline.errors import DataError
 from sightline.metrics.operating_points import Bools, Floats, best_threshold, decide
 from sightline.tasks.classification.prediction import Classification
+
+_HIGHEST = 1.0 + 1e-5
+"""The highest probability; rounding may exceed 1 by a millionth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ def results_of(truth: CocoDocument, predictions: Sequence[Classification]) -> It
     """Truth and predictions by label set.
 
     Raises:
-        DataError: The training set has no label sets, or predictions are missing or lack classes.
+        DataError: The training set has no label sets; predictions are missing, lack classes, or are for other images;
+            or probabilities are outside 0 to 1.
     """
     schemas = label_sets(truth)
     if not schemas:
@@ -68,6 +73,7 @@ def results_of(truth: CocoDocument, predictions: Sequence[Classification]) -> It
     missing = [image["file_name"] for image in truth["images"] if image["id"] not in by_image]
     if missing:
         raise DataError(f"{len(missing)} images have no prediction, such as {missing[0]}; predict on all images")
+    _check(truth, predictions)
     rows = {id_: _by_category(found) for id_, found in by_image.items()}
     for schema in schemas:
         labels = {image["id"]: set(image.get("labels", ())) & set(schema.category_ids) for image in truth["images"]}
@@ -80,6 +86,22 @@ def results_of(truth: CocoDocument, predictions: Sequence[Classification]) -> It
             np.array([_values(rows[id_], schema, 0) for id_ in used], np.float64).reshape(shape),
             np.array(_values(rows[used[0]], schema, 1) if used else [np.nan] * shape[1], np.float64),
         )
+
+
+def _check(truth: CocoDocument, predictions: Sequence[Classification]) -> None:
+    """Reject predictions that do not belong to the images, or that no network can make."""
+    names = {image["id"]: image["file_name"] for image in truth["images"]}
+    for id_, number in Counter(found.image_id for found in predictions).items():
+        if id_ not in names or number > 1:
+            fault = "has no such image" if id_ not in names else f"has it once, but there are {number} predictions"
+            raise DataError(f"prediction for image {id_}: the split {fault}; predict on the images of this split")
+    for found in predictions:
+        for one in found.label_sets:
+            if not bool(np.all((one.probabilities >= 0.0) & (one.probabilities <= _HIGHEST))):
+                raise DataError(
+                    f"prediction for {names[found.image_id]}: probabilities are outside 0 to 1; the model is broken, "
+                    "train it again"
+                )
 
 
 def _by_category(found: Classification) -> dict[int, tuple[float, float]]:
