@@ -74,3 +74,22 @@ def test_a_weak_slice_of_a_detector_is_named(tmp_path):
     at_night["annotations"] = [one for one in truth["annotations"] if one["image_id"] <= 14]
     alone = open_evaluator("object_detection", "none", CLASSES).measure(at_night, found[:14], 0.5)
     assert night.value == pytest.approx(alone.metrics["box_AP"], abs=1e-12)
+
+
+def test_the_weak_class_of_a_detector_is_the_one_that_is_found_badly(tmp_path):
+    """Most images show both classes, so the slices of the two are almost the same images."""
+    truth, found = world()
+    absent = {(1, 1), (2, 1), (39, 2), (40, 2)}
+    truth["annotations"] = [one for one in truth["annotations"] if (one["image_id"], one["category_id"]) not in absent]
+    for prediction in found[::2]:
+        prediction.scores[1] = 0.0  # the crack
+    measured = open_evaluator("object_detection", "none", CLASSES).measure(truth, found, 0.5)
+    images = image_slices(truth, tmp_path, max_pixels=10**6)
+    described = SplitSlices(images, [""] * len(found), ["box_AP"]).added_to(measured)
+    (section,) = (one for one in described.sections if one.id == "slices")
+    rows = {row.name: row for row in section.rows if row.name.startswith("class: ")}
+    assert section.verdict == "Weak: class: crack."
+    (table,) = (one.rows for one in measured.sections if one.id == "classes")
+    for name in ("bolt", "crack"):
+        assert rows[f"class: {name}"].value == pytest.approx(table[name]["box_AP"])
+    assert rows["class: crack"].high < measured.metrics["box_AP"] < rows["class: bolt"].low

@@ -121,7 +121,7 @@ def _label_slices(truth: CocoDocument) -> Iterator[tuple[str, Bools]]:
         for label in image.get("labels", ()):
             classes[label][at] = True
     for id_, inside in classes.items():
-        yield f"class: {names[id_]}", inside
+        yield _class_slice(names[id_]), inside
     of_images: list[Collection[str]] = [image.get("flags", ()) for image in truth["images"]]
     of_objects: list[set[str]] = [set() for _ in place]
     for annotation in truth["annotations"]:
@@ -129,6 +129,10 @@ def _label_slices(truth: CocoDocument) -> Iterator[tuple[str, Bools]]:
     for source, flags in (("flag", of_images), ("object flag", of_objects)):
         for flag, _ in Counter(name for row in flags for name in row).most_common(_MOST_SLICES):
             yield f"{source}: {flag}", np.array([flag in row for row in flags])
+
+
+def _class_slice(name: str) -> str:
+    return f"class: {name}"
 
 
 def _group_slices(truth: CocoDocument) -> Iterator[tuple[str, Bools]]:
@@ -223,7 +227,12 @@ class SliceScores:
 
 
 def slice_scores(
-    statistic: Statistic, slices: Mapping[str, Bools], groups: Sequence[str], *, higher_is_better: bool = True
+    statistic: Statistic,
+    slices: Mapping[str, Bools],
+    groups: Sequence[str],
+    *,
+    of_classes: Mapping[str, Statistic] | None = None,
+    higher_is_better: bool = True,
 ) -> SliceScores:
     """The value of a metric on each slice, with its 95 % interval: the value, plus and minus t standard errors.
 
@@ -236,20 +245,26 @@ def slice_scores(
         statistic: The metric.
         slices: Name -> whether each image is in the slice, [I].
         groups: The group of each image, [I]; an image without one (empty) is its own group.
+        of_classes: Class -> the metric of the class alone, which is what its slice shows, because an image with an
+            object of a class is also right or wrong about the others.
         higher_is_better: Whether a weak slice has a low value or a high one.
     """
     names = np.array(groups, dtype=np.str_)
     overall = float(statistic.values(np.ones((1, len(names))))[0]) if len(names) else np.nan
     scores, too_few, without_truth = [], {}, []
+    alone = {_class_slice(name): one for name, one in (of_classes or {}).items()}
     known: dict[bytes, tuple[float, float]] = {}
     for name, inside in slices.items():
         if (images := int(inside.sum())) < SMALLEST:
             too_few[name] = images
             continue
         key = inside.tobytes()
-        if key not in known:
-            known[key] = _value_and_margin(_on_images(statistic, inside), names[inside].tolist())
-        value, margin = known[key]
+        if name in alone:
+            value, margin = _value_and_margin(alone[name], names.tolist())
+        elif key in known:
+            value, margin = known[key]
+        else:
+            value, margin = known[key] = _value_and_margin(_on_images(statistic, inside), names[inside].tolist())
         if np.isnan(value):
             without_truth.append(name)
         else:

@@ -47,7 +47,13 @@ class SplitSlices:
         if metric is None or not self.images:
             return measured
         declared = known_metrics().get(metric)
-        scores = slice_scores(known[metric], self.images, self.groups, higher_is_better=is_higher_better(metric))
+        scores = slice_scores(
+            known[metric],
+            self.images,
+            self.groups,
+            of_classes=measured.class_statistics.get(metric),
+            higher_is_better=is_higher_better(metric),
+        )
         highest = 1.0 if declared is not None and declared.unit == "0 to 1" else np.inf
         section = slices_section(metric, scores, self.notes, highest=highest)
         ids = [one.id for one in measured.sections]
