@@ -130,6 +130,19 @@ def test_a_class_or_slice_that_may_be_worse_stops_the_candidate_and_is_named():
     assert "brightness: dark -1" in dark.failures[0]
 
 
+def test_the_slice_of_a_class_is_measured_by_the_class_alone():
+    """As on the page: class b is lost, although the mean over the classes has grown on the images of its slice."""
+    one, other = better_in(slice(300, 330))
+    b = np.zeros(IMAGES)
+    b[:40] = 1
+    candidate = measured(one.statistics["AP"], b=Ratio(np.zeros(IMAGES), b))
+    champion = measured(other.statistics["AP"], b=Ratio(b, b))
+    slices = {"class: b": np.ones(IMAGES, bool)}
+    found = report_of(Gate(slice_margin={"class: b": 0.1}), contest(candidate, champion, slices=slices))
+    assert [check.name for check in found.checks if not check.passed] == ["slices"]
+    assert "class: b -1" in found.failures[0]
+
+
 def test_a_class_with_too_few_images_to_exclude_a_loss_stops_the_candidate():
     """Non-inferiority: what is not shown is not assumed."""
     one, other = better_in(slice(300, 330))

@@ -18,6 +18,7 @@ from statistics import NormalDist
 from sightline.config.gate import Gate, margins_by_name, shown_by
 from sightline.config.task_declarations import is_higher_better
 from sightline.evaluation.bootstrap import Difference, Resamples
+from sightline.evaluation.slices import class_slice
 from sightline.metrics.statistic import Bools
 from sightline.registry.gate_report import Check, GateReport
 from sightline.registry.model_profile import ModelProfile
@@ -188,8 +189,11 @@ def _not_worse(rule: Gate, contest: Contest, resamples: Resamples) -> Iterator[C
     if rule.slice_margin is not None and (one is None or other is None):
         yield Check("slices", True, f"{contest.metric} has no values per image, so slice_margin does not apply")
     elif one is not None and other is not None:
+        alone = {class_slice(name): (ours[name], theirs[name], None) for name in classes}  # as on the page
         found = {
-            name: resamples.difference(one, other, contest.slices[name], higher_is_better=contest.higher_is_better)
+            name: resamples.difference(
+                *alone.get(name, (one, other, contest.slices[name])), higher_is_better=contest.higher_is_better
+            )
             for name in margins
         }
         yield from _margins_kept("slices", margins, found, rule.confidence, _named(rule.slice_margin))

@@ -121,7 +121,7 @@ def _label_slices(truth: CocoDocument) -> Iterator[tuple[str, Bools]]:
         for label in image.get("labels", ()):
             classes[label][at] = True
     for id_, inside in classes.items():
-        yield _class_slice(names[id_]), inside
+        yield class_slice(names[id_]), inside
     of_images: list[Collection[str]] = [image.get("flags", ()) for image in truth["images"]]
     of_objects: list[set[str]] = [set() for _ in place]
     for annotation in truth["annotations"]:
@@ -131,7 +131,8 @@ def _label_slices(truth: CocoDocument) -> Iterator[tuple[str, Bools]]:
             yield f"{source}: {flag}", np.array([flag in row for row in flags])
 
 
-def _class_slice(name: str) -> str:
+def class_slice(name: str) -> str:
+    """The name of the slice of a class."""
     return f"class: {name}"
 
 
@@ -252,7 +253,7 @@ def slice_scores(
     names = np.array(groups, dtype=np.str_)
     overall = float(statistic.values(np.ones((1, len(names))))[0]) if len(names) else np.nan
     scores, too_few, without_truth = [], {}, []
-    alone = {_class_slice(name): one for name, one in (of_classes or {}).items()}
+    alone = {class_slice(name): one for name, one in (of_classes or {}).items()}
     known: dict[bytes, tuple[float, float]] = {}
     for name, inside in slices.items():
         if (images := int(inside.sum())) < SMALLEST:
