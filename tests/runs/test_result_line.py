@@ -10,6 +10,7 @@ from dataclasses import asdict
 import pytest
 
 from sightline.registry import results
+from sightline.registry.gate_report import GateReport
 from sightline.registry.results import EvaluateResult, ScoredModel, Selection
 from sightline.runs.document import RunDocument, champion_lines, result_line
 
@@ -97,6 +98,15 @@ def test_a_champion_that_stays_by_one_metric_says_by_which(lines):
 def test_a_candidate_that_is_not_promoted_says_why(lines):
     low = choice("EIR", champion="none", previous_sha256="", reason="no champion: EIR 0.01 is below 0.05")
     assert lines([low], TESTED[:1])[0] == "champion: none: EIR 0.01 is below 0.05"
+
+
+@pytest.mark.parametrize("promoted", [True, False])
+def test_the_gate_says_why_it_decided(lines, promoted):
+    gate = GateReport("EIR", "best", promoted, difference=0.02, low=-0.01, high=0.05, probability=0.9)
+    decided = choice("EIR", stays=not promoted, promoted=promoted, gate=gate, reason="+0.02 (-0.01 to 0.05)")
+    uncompared = choice("mask_AP", promoted=True, gate=GateReport("mask_AP", "best", True))
+    told = lines([decided, uncompared], TESTED)
+    assert [line for line in told if line.startswith("gate: ")] == ["gate: +0.02 (-0.01 to 0.05)"]
 
 
 def test_results_of_earlier_releases(lines):

@@ -130,7 +130,11 @@ def result_line(work: Path, document: RunDocument) -> str:
 
 
 def champion_lines(work: Path, document: RunDocument) -> list[str]:
-    """The state of the champion if the run promoted none: its metrics, or why it could not be measured."""
+    """What became of the champion.
+
+    Its metrics if the run promoted none, or why it could not be measured; and each decision of the gate, with its
+    interval.
+    """
     evaluated, tested = _outcome(work, document)
     selections = evaluated.get("selections", [])
     staying: dict[str, list[str]] = {}
@@ -152,7 +156,10 @@ def champion_lines(work: Path, document: RunDocument) -> list[str]:
         lines.append(
             " ".join([f"champion: {tag} stays{by}:", *_numbers(models[0]["metrics"] if models else {}, selections)])
         )
-    return lines + reasons
+    decisions = [
+        f"gate: {one['reason']}" for one in selections if (one.get("gate") or {}).get("difference") is not None
+    ]
+    return lines + reasons + decisions
 
 
 def best_candidate_metrics(evaluated: Mapping[str, Any]) -> dict[str, float]:

@@ -139,7 +139,7 @@ class LocalRun:
         return result_line(self._work, self.document)
 
     def champion_lines(self) -> list[str]:
-        """The state of the champion if the run promoted none."""
+        """The state of the champion if the run promoted none, and the decisions of the gate."""
         return champion_lines(self._work, self.document)
 
     def _close(self, state: RunState, message: str) -> None:
