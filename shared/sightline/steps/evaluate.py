@@ -162,15 +162,15 @@ class _Evaluation:
     def publish(self, key: str, *, replace: bool) -> EvaluateResult:
         """Measure everything, decide, and publish the decision."""
         contenders = self._contenders
+        slices = slices_of_split(self._config, self._truth, self._root)
+        decision = Decision(self._config, self._storage, self._train, contenders, self._rivals, slices.images)
         contenders.measure_candidates(self._train)
         contenders.measure_rivals(self._rivals)
         self._check_trust()
-        slices = slices_of_split(self._config, self._truth, self._root)
         distinct = {entry.sha256: entry.measured for entry in contenders.entries}
         described = {sha256: slices.added_to(measured) for sha256, measured in distinct.items()}
         for entry in contenders.entries:
             entry.measured = described[entry.sha256]
-        decision = Decision(self._config, self._storage, self._train, contenders, self._rivals, slices.images)
         selections = [decision.select(metric, state) for metric, state in self._states.items()]
         files = self._folder / "files"
         summary = self._write_files(files, selections, decision.resamples)

@@ -118,6 +118,7 @@ def test_a_gate_with_an_unknown_name_is_an_error_that_lists_the_known_ones(site,
         evaluate.run(site.config(setting), "code", site.trained(site.model(60)))
     assert name in str(raised.value)
     assert setting.partition("=")[0] in str(raised.value)
+    assert not list((site.folder / "work").glob("evaluate/*/detections-*.json"))  # before anything is measured
 
 
 @pytest.mark.usefixtures("oracle")
