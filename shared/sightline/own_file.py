@@ -10,6 +10,19 @@ from sightline.errors import DataError
 _READ = 64 * 2**10
 """Number of bytes at the beginning of a file that identify its kind."""
 
+_PAGE = (b"<!doctype html", b"default-src 'none'; img-src data:")
+
+
+def require_own_page(path: Path) -> None:
+    """Refuse a value of ``--html`` that is no page: a file of the user, or the next argument of the command.
+
+    Raises:
+        DataError: The name does not end in ``.html``, or as for :func:`require_own`.
+    """
+    if path.suffix.lower() not in {".html", ".htm"}:
+        raise DataError(f"--html {path}: expected the name of a file that ends in .html, such as comparison.html")
+    require_own(path, _PAGE, "a page of Sightline", "--html")
+
 
 def require_own(path: Path, marks: tuple[bytes, ...], what: str, option: str) -> None:
     """Refuse to replace a file that is not of the kind that the command writes, before any work is done.

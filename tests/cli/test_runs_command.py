@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from sightline.cli import cli
 from sightline.database import ModelUse, open_database
-from sightline.errors import UnknownNameError
+from sightline.errors import DataError, UnknownNameError
 from sightline.report.wording import NOTHING
 from tests import lineage_story as story
 from tests.golden import raises
@@ -129,6 +129,17 @@ def test_a_page_is_for_two_runs(url, tmp_path):
     assert result.exit_code == 2
     assert "--html" in result.output
     assert not (tmp_path / "x.html").exists()
+
+
+def test_a_page_replaces_no_file_of_the_user_and_is_not_named_like_a_run(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.html").write_text("mine")
+    for name in ("notes.html", R1):
+        result = CliRunner().invoke(cli, ["runs", "compare", "--html", name, R1, R3, "--url", url])
+        assert isinstance(result.exception, DataError)
+        assert name in str(result.exception)
+    assert [path.name for path in tmp_path.glob("*") if path.suffix != ".sqlite"] == ["notes.html"]
+    assert (tmp_path / "notes.html").read_text() == "mine"
 
 
 def test_compare_a_run_whose_champion_stayed(tmp_path):

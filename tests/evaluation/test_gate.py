@@ -143,6 +143,18 @@ def test_the_slice_of_a_class_is_measured_by_the_class_alone():
     assert "class: b -1" in found.failures[0]
 
 
+def test_slices_of_a_few_images_are_judged_only_if_the_rule_names_them():
+    """As on the page, where they have no value; by chance one of many would lose."""
+    models = better_in(slice(300, 330))
+    slices = {"group: x": np.arange(IMAGES) < 6, "brightness: dark": np.arange(IMAGES) >= 300}
+    every = report_of(Gate(slice_margin=0.1), contest(*models, slices=slices))
+    assert [check.text for check in every.checks if check.name == "slices"] == [
+        "brightness: dark is not worse by more than its margin"
+    ]
+    named = report_of(Gate(slice_margin={"group: x": 0.1}), contest(*models, slices=slices))
+    assert [check.name for check in named.checks] == ["gain", "slices"]
+
+
 def test_a_class_with_too_few_images_to_exclude_a_loss_stops_the_candidate():
     """Non-inferiority: what is not shown is not assumed."""
     one, other = better_in(slice(300, 330))

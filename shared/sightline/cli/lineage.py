@@ -16,7 +16,7 @@ from sightline.config.settings import embedded_or_own
 from sightline.database import Database, Lineage, Named, open_database
 from sightline.errors import SightlineError, UnknownNameError
 from sightline.files import file_sha256
-from sightline.own_file import require_own
+from sightline.own_file import require_own_page
 from sightline.url_secrets import redact
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def command(*, url: str, name: str, as_json: bool, html: Path | None) -> None:
     id of a run, or the beginning of the id.
     """
     if html is not None:
-        require_own(html, (b"<!doctype html", b"default-src 'none'; img-src data:"), "a page of Sightline", "--html")
+        require_own_page(html)
     with closing(open_database(url, create=False)) as database:
         lineage = database.lineage(_asked(database, name))
     if html is not None:

@@ -14,6 +14,7 @@ import click
 from sightline.cli.score_option import ScoreType
 from sightline.data.tags import DatasetTag
 from sightline.errors import DataError
+from sightline.own_file import require_own, require_own_page
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -68,6 +69,10 @@ def compare(
     """
     if page is not None and page == table:
         raise click.UsageError(f"--html and --csv are the same file {page}; give two files")
+    if page is not None:
+        require_own_page(page)
+    if table is not None:
+        require_own(table, (b"kind,metric,class,a,b,",), "a table of this command", "--csv")
     with compared((first, second), tag, split, score=score, device=device) as comparison:
         if page is not None:
             from sightline.evaluation.comparison_report import comparison_page

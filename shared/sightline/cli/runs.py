@@ -13,6 +13,7 @@ import click
 from sightline.cli.database_option import database_options
 from sightline.database import Database, Lineage, RunRow, open_database
 from sightline.errors import UnknownNameError
+from sightline.own_file import require_own_page
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -97,6 +98,8 @@ def compare_command(*, url: str, runs: tuple[str, ...], as_json: bool, page: Pat
         raise click.UsageError(
             "give at least two runs, such as the first characters of their ids; list them with sightline runs list"
         )
+    if page is not None:
+        require_own_page(page)
     with closing(open_database(url, create=False)) as database:
         found = [_run(database, run) for run in runs]
     if len(found) > 2 or is_cross_validation(found):

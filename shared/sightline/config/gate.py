@@ -47,8 +47,8 @@ class Gate(Section):
     slice_margin: Margins = Field(
         None,
         description=(
-            "Largest loss in a slice that the candidate must exclude with this confidence: one number for all slices,"
-            " or one per slice, such as {'brightness: dark': 0.05}; empty: no limit"
+            "Largest loss in a slice that the candidate must exclude with this confidence: one number for all slices"
+            " of ten images or more, or one per slice, such as {'brightness: dark': 0.05}; empty: no limit"
         ),
     )
     floors: dict[str, float] = Field(

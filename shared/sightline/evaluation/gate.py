@@ -18,7 +18,7 @@ from statistics import NormalDist
 from sightline.config.gate import Gate, margins_by_name, shown_by
 from sightline.config.task_declarations import is_higher_better
 from sightline.evaluation.bootstrap import Difference, Resamples
-from sightline.evaluation.slices import class_slice
+from sightline.evaluation.slices import SMALLEST, class_slice
 from sightline.metrics.statistic import Bools
 from sightline.registry.gate_report import Check, GateReport
 from sightline.registry.model_profile import ModelProfile
@@ -185,7 +185,9 @@ def _not_worse(rule: Gate, contest: Contest, resamples: Resamples) -> Iterator[C
         named = [name for name in _named(rule.class_margin) if name not in new]
         yield from _margins_kept("classes", margins, found, rule.confidence, named)
     one, other = contest.measured.statistics.get(contest.metric), contest.champion.statistics.get(contest.metric)
-    margins = margins_by_name(rule.slice_margin, list(contest.slices))
+    named = _named(rule.slice_margin)
+    large = [name for name, inside in contest.slices.items() if name in named or inside.sum() >= SMALLEST]
+    margins = margins_by_name(rule.slice_margin, large)
     if rule.slice_margin is not None and (one is None or other is None):
         yield Check("slices", True, f"{contest.metric} has no values per image, so slice_margin does not apply")
     elif one is not None and other is not None:
@@ -196,7 +198,7 @@ def _not_worse(rule: Gate, contest: Contest, resamples: Resamples) -> Iterator[C
             )
             for name in margins
         }
-        yield from _margins_kept("slices", margins, found, rule.confidence, _named(rule.slice_margin))
+        yield from _margins_kept("slices", margins, found, rule.confidence, named)
 
 
 def _named(margin: float | Mapping[str, float] | None) -> list[str]:

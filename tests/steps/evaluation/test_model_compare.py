@@ -54,6 +54,18 @@ def test_the_better_model_is_named_with_the_images_that_show_it(site, invoke, tm
     assert float(next(row for row in rows if row["metric"] == "EIR")["b"]) == 1.0
 
 
+def test_a_file_of_the_user_is_not_replaced(site, invoke, tmp_path):
+    model, table = site.model(40), tmp_path / "labels.csv"
+    table.write_text("image,label\n")
+    before = {path: path.read_bytes() for path in (model, table)}
+    page = model.rename(model.with_suffix(".html"))
+    for option, path in (("--html", page), ("--csv", table)):
+        with pytest.raises(DataError) as raised:
+            invoke(page, page, "--tag", "plates_train_v1", option, path)
+        assert str(path) in str(raised.value)
+    assert [page.read_bytes(), table.read_bytes()] == list(before.values())
+
+
 def test_the_same_model_twice_shows_no_difference(site, invoke):
     model = site.model(40)
     document = json.loads(invoke(model, model, "--tag", "plates_train_v1", "--split", "val", "--json").output)
