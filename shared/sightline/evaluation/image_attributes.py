@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from sightline.data.formats.coco import CocoImage
@@ -48,7 +48,7 @@ def read_attributes(address: str, images: Sequence[CocoImage], root: Path, folde
     except StorageError as error:
         return ImageAttributes(notes=[f"No attributes, because {address} cannot be read: {error}."])
     table = read_table(path.parent, path.name)
-    faults = [f"{address}: {fault}" for fault in table.faults[:_SHOWN_FAULTS]]
+    faults = [str(replace(fault, file=address)) for fault in table.faults[:_SHOWN_FAULTS]]
     if more := len(table.faults) - len(faults):
         faults.append(f"{address}: {counted(more, 'more fault')}.")
     if not table.columns:
