@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightline.data.detections import Detections
+from sightline.data.formats.coco import RunLengthEncoding
 from sightline.data.keypoint_detections import KeypointDetections
 from sightline.metrics.coco import box_ious
 
@@ -38,7 +39,7 @@ class Parity:
         unmatched: Detections of one of the two without a counterpart of the same class in the other.
         score: Largest difference of scores.
         box: Largest difference of box corners, in pixels of the network's input.
-        mask: Largest fraction of differing pixels of a mask, besides two pixels.
+        mask: Largest fraction of differing pixels of a mask, besides two pixels; None without masks.
         keypoints: Number of compared keypoints.
         moved: Number of them beyond :data:`KEYPOINT_TOLERANCE`.
     """
@@ -48,7 +49,7 @@ class Parity:
     unmatched: int = 0
     score: float = 0.0
     box: float = 0.0
-    mask: float = 0.0
+    mask: float | None = None
     keypoints: int = 0
     moved: int = 0
 
@@ -59,7 +60,7 @@ class Parity:
             not self.unmatched
             and self.score <= SCORE_TOLERANCE
             and self.box <= BOX_TOLERANCE
-            and self.mask <= MASK_TOLERANCE
+            and (self.mask or 0.0) <= MASK_TOLERANCE
             and self.moved <= KEYPOINT_SHARE * self.keypoints
         )
 
@@ -73,11 +74,11 @@ class Parity:
         keypoints = (
             f", keypoints {self.moved} of {self.keypoints} beyond {KEYPOINT_TOLERANCE:g} pixels ({KEYPOINT_SHARE:.0%})"
         )
+        masks = "" if self.mask is None else f", mask {self.mask:.2%} ({MASK_TOLERANCE:.0%})"
         return (
             f"{self.images} image{'s'[: self.images != 1]}, {self.detections} detections, {self.unmatched} unmatched; "
             f"largest differences: score {self.score:.1e} (tolerance {SCORE_TOLERANCE:g}), box {self.box:.1e} pixels "
-            f"({BOX_TOLERANCE:g}), mask {self.mask:.2%} ({MASK_TOLERANCE:.0%})"
-            f"{keypoints * bool(self.keypoints)}"
+            f"({BOX_TOLERANCE:g}){masks}{keypoints * bool(self.keypoints)}"
         )
 
 
@@ -91,14 +92,16 @@ def compare(pairs: Iterable[tuple[Detections, Detections, float]]) -> Parity:
         pairs: Detections of the network, those of the exported model, and input pixels per pixel of the image.
     """
     images = detections = unmatched = keypoints = moved = 0
-    score = box = mask = 0.0
+    score = box = 0.0
+    mask: float | None = None
     for expected, found, scale in pairs:
         images, detections = images + 1, detections + len(expected)
         matches = _matches(expected, found)
         for one, other in matches:
             score = max(score, abs(float(expected.scores[one] - found.scores[other])))
             box = max(box, scale * float(np.abs(expected.boxes_xyxy[one] - found.boxes_xyxy[other]).max()))
-            mask = max(mask, _mask_difference(expected, one, found, other))
+            if expected.masks is not None and found.masks is not None:
+                mask = max(mask or 0.0, _mask_difference(expected.masks[one], found.masks[other]))
             distances = scale * _keypoint_distances(expected, one, found, other)
             keypoints, moved = keypoints + len(distances), moved + int((distances > KEYPOINT_TOLERANCE).sum())
         unmatched += _lost(expected, {one for one, _ in matches}) + _lost(found, {other for _, other in matches})
@@ -133,12 +136,10 @@ def _lost(detections: Detections, matched: set[int]) -> int:
     return sum(index not in matched and float(score) > lowest for index, score in enumerate(detections.scores))
 
 
-def _mask_difference(expected: Detections, one: int, found: Detections, other: int) -> float:
-    if expected.masks is None or found.masks is None:
-        return 0.0
+def _mask_difference(one: RunLengthEncoding, other: RunLengthEncoding) -> float:
     from pycocotools import mask as coco_mask
 
-    both = [expected.masks[one], found.masks[other]]
+    both = [one, other]
     union = float(coco_mask.area(coco_mask.merge(both)))
     differing = union - float(coco_mask.area(coco_mask.merge(both, intersect=True)))
     return max(0.0, differing - 2) / max(union, 1.0)
