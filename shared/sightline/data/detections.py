@@ -68,7 +68,7 @@ class Detections:
             "boxes_xyxy": self.boxes_xyxy.tolist(),
             "scores": self.scores.tolist(),
             "category_ids": self.category_ids.tolist(),
-            "masks": self.masks,
+            **({} if self.masks is None else {"masks": self.masks}),
         }
 
     @classmethod
