@@ -13,6 +13,7 @@ from sightline.config.decode import decode
 from sightline.config.digest import config_digest
 from sightline.database import (
     CategoryCount,
+    DecisionRecord,
     ImageRecord,
     ModelRecord,
     ModelUse,
@@ -56,6 +57,9 @@ def tell(database, *, places=""):
     uses = {"mask_AP": BEST2, "EIR": BEST1}
     evaluate(database, R3, "v2", uses, ["best", "last", "champion"], (BEST2, LAST2, BEST1))
     database.record_uses(R3, [ModelUse(BEST2, "proposed", metric) for metric in uses])
+    better, worse = (0.12, 0.04, 0.2, 0.99), (-0.02, -0.05, 0.01, 0.12)
+    decide(database, R3, "mask_AP", "promoted", (BEST2, BEST1), (0.62, 0.5, *better))
+    decide(database, R3, "EIR", "refused", (BEST2, BEST1), (0.88, 0.9, *worse))
     promote(database, R3, "mask_AP", BEST2, BEST1, 0.62, 0.5)
     database.finish_run(R3, "failed", "test: test.images: no image lies below /srv/photos; give a folder with images")
 
@@ -104,6 +108,12 @@ def evaluate(database, run_id, version, selected, names, models):
     """What evaluate writes, but for promotions."""
     database.record_uses(run_id, [ModelUse(model, name) for name, model in zip(names, models, strict=True)])
     database.record_uses(run_id, [ModelUse(model, "selected", metric) for metric, model in selected.items()])
+
+
+def decide(database, run_id, metric, outcome, models, numbers):
+    reason = f"{metric} {numbers[0]} against {numbers[1]}"
+    made = DecisionRecord(metric, outcome, *models, *numbers, 0.95, reason, FILES.replace("train", "evaluate"))
+    database.record_decisions(run_id, [*database.decisions(run_id), made])
 
 
 def promote(database, run_id, metric, model, previous, value, previous_value):

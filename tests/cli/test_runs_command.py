@@ -82,7 +82,11 @@ def test_show(url):
     assert "train.learning_rate = 0.0005 (recipe: 0.001)" in text
     assert f"model {BEST2[:12]}: made, best, best candidate by EIR, selected by mask_AP" in text
     assert f"model {BEST1[:12]}: champion, selected by EIR" in text
+    assert re.search(r"^EIR +refused: EIR 0.88 against 0.9$", text, re.M)
+    assert re.search(r"^mask_AP +promoted: mask_AP 0.62 against 0.5$", text, re.M)
     document = json.loads(run("show", R3, "--json", "--url", url))
+    decided = {one["metric"]: (one["outcome"], one["candidate_sha256"], one["low"]) for one in document["decisions"]}
+    assert decided == {"EIR": ("refused", BEST2, -0.05), "mask_AP": ("promoted", BEST2, 0.04)}
     assert document["configuration"]["train"]["learning_rate"] == 0.0005
     assert document["differs_from_recipe"] == {
         "train.iterations": {"recipe": 500, "run": 900},

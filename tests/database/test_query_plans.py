@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from sightline.database import (
     CategoryCount,
+    DecisionRecord,
     ImageRecord,
     ModelRecord,
     PromotionRecord,
@@ -28,6 +29,9 @@ VERSION = VersionRecord("plates", "v1", "training", "plates_train_v1", "c" * 40,
 RUN = RunRecord("run-1", "plates", "{}", "a" * 64, "plates_ann_v1", "abc1234")
 MODEL = ModelRecord("a" * 64, "file:///bucket/1", "instance_segmentation", "plates_train_v1", "run-1", "abc")
 PROMOTION = PromotionRecord("plates", "mask_AP", MODEL.sha256, None, 0.5, None, "run-1")
+DECISION = DecisionRecord(
+    "mask_AP", "refused", MODEL.sha256, "b" * 64, 0.5, 0.6, -0.1, -0.2, 0.1, 0.2, 0.95, "it stays", "file:///bucket/2"
+)
 
 CALLS = {
     "versions": [(), ("plates",)],
@@ -50,6 +54,8 @@ CALLS = {
     "register_model": [(MODEL,)],
     "record_metrics": [(MODEL.sha256, VERSION.tag, "val", {"EIR": 0.5})],
     "record_uses": [("run-1", [ModelUse(MODEL.sha256, "selected", "mask_AP")])],
+    "record_decisions": [("run-1", [DECISION])],
+    "decisions": [("run-1",)],
     "named": [(VERSION.tag,), ("run-1",), ("run-11",), (MODEL.sha256,), (MODEL.sha256[:8],), (MODEL.uri,)],
     "lineage": [
         (Named("annotations", "plates_ann_v1"),),
@@ -94,6 +100,7 @@ def fill(database):
         changes = {"sha256": sha256, "uri": f"file:///bucket/{number}", "training_tag": tags["tag"], "run_id": run_id}
         database.register_model(dataclasses.replace(MODEL, **changes))
         database.record_uses(run_id, [ModelUse(sha256, "selected", "mask_AP"), ModelUse(sha256, "best")])
+        database.record_decisions(run_id, [DECISION])
         database.record_metrics(sha256, tags["tag"], "val", {"mask_AP": 0.5, "EIR": 0.5})
         changes = {"model_sha256": sha256, "metric": f"m{number % 4}", "run_id": run_id}
         database.record_promotion(dataclasses.replace(PROMOTION, **changes))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sightline.database import ModelRecord, PromotionRecord, RunRecord, open_database
+from sightline.database import DecisionRecord, ModelRecord, PromotionRecord, RunRecord, open_database
 from sightline.errors import DatabaseError
 from tests.golden import raises
 
@@ -190,3 +190,21 @@ def test_promotions_of_several_processes_are_numbered(url, scored):
         process.join()
     assert [process.exitcode for process in processes] == [0] * 6
     assert scored.champion("plates", "mask_AP").model in MODELS
+
+
+def test_what_a_run_decided_is_kept_by_metric_and_replaced_when_it_decides_again(database):
+    refused = DecisionRecord(
+        "mask_AP", "refused", A, B, 0.5, 0.6, -0.1, -0.21, 0.013, 0.2, 0.975, "the champion stays: Maße", "gs://b/e/1"
+    )
+    first = DecisionRecord("EIR", "promoted", A, "", 0.5, None, None, None, None, None, None, "the first", "gs://b/e/1")
+    database.record_decisions("run-1", [refused, first])
+    database.record_decisions("run-2", [first])
+    assert database.decisions("run-1") == [first, refused]
+    again = dataclasses.replace(refused, outcome="promoted", champion_sha256=C, difference=0.2, reason="it is better")
+    database.record_decisions("run-1", [again])
+    assert database.decisions("run-1") == [first, again]
+    assert database.decisions("run-2") == [first]
+    assert database.decisions("run-3") == []
+    with raises(DatabaseError, "decisions.evidence"):
+        database.record_decisions("run-1", [dataclasses.replace(refused, evidence="x" * 2000)])
+    assert database.decisions("run-1") == [first, again]

@@ -30,7 +30,7 @@ def test_migrations_make_the_tables_that_the_code_expects(empty_url):
     assert current_revision(engine) == ""
     assert sum("add_table" in difference for difference in differences(engine)) == len(METADATA.tables)
     upgrade(engine)
-    assert current_revision(engine) == head_revision() == "0013"
+    assert current_revision(engine) == head_revision() == "0014"
     assert differences(engine) == []
     upgrade(engine)
     engine.dispose()

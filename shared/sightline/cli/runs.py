@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def list_command(*, url: str, limit: int, as_json: bool) -> None:
 @json_option
 @database_options
 def show_command(*, url: str, run: str, as_json: bool) -> None:
-    """Show a RUN (its id, or the beginning of the id): configuration, models, metrics, champions."""
+    """Show a RUN (its id, or the beginning of the id): configuration, models, metrics, decisions, champions."""
     from sightline.report.lineage.document import lineage_document, recipe_document
     from sightline.report.lineage.runs_text import run_text
     from sightline.report.terminal import terminal
@@ -63,17 +64,19 @@ def show_command(*, url: str, run: str, as_json: bool) -> None:
 
     with closing(open_database(url, create=False)) as database:
         found = _run(database, run)
+        decisions = database.decisions(found.asked.name)
     tensorboard = tensorboard_of_run(found)
     if as_json:
         document = lineage_document(found)
         rest = {"models": document["models"], "promotions": document["promotions"]}
+        rest["decisions"] = [asdict(one) for one in decisions]
         _print_json(
             document["runs"][0]
             | {"differs_from_recipe": recipe_document(found.runs[0]), "tensorboard": tensorboard}
             | rest
         )
     else:
-        _show(run_text(found, terminal().width, tensorboard))
+        _show(run_text(found, terminal().width, tensorboard, decisions))
 
 
 @command.command("compare")

@@ -16,6 +16,7 @@ from sightline.database.lineage_records import (
 from sightline.database.queries.dependents import Dependent
 from sightline.database.records import (
     CategoryCount,
+    DecisionRecord,
     ImageRecord,
     ModelRecord,
     ModelUse,
@@ -35,6 +36,7 @@ __all__ = [
     "KIND_TITLES",
     "CategoryCount",
     "Database",
+    "DecisionRecord",
     "Dependent",
     "ImageRecord",
     "Lineage",

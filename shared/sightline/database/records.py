@@ -228,3 +228,41 @@ class PromotionRow:
     record: PromotionRecord
     model: ModelRecord
     promoted_at: datetime
+
+
+DecisionOutcome = Literal["promoted", "refused", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """What a run decided about the champion by one metric.
+
+    Attributes:
+        metric: Such as ``mask_AP``.
+        outcome: ``promoted``; ``refused``; or ``unchanged`` if the best candidate was the champion already.
+        candidate_sha256: The best candidate.
+        champion_sha256: The champion that it was compared with; empty if there was none.
+        value: The value of the candidate on the val split.
+        champion_value: That of the champion; None if it was not measured.
+        difference: How much better the candidate is on the classes that both know; None if it was not compared.
+        low: Lower limit of the 95 % interval of the difference; None without values per image.
+        high: Upper limit.
+        probability: Probability that the candidate is better by more than the minimum gain, 0 to 1.
+        required: The probability that was required.
+        reason: The decision, in one sentence.
+        evidence: URI of the evaluation.
+    """
+
+    metric: str
+    outcome: DecisionOutcome
+    candidate_sha256: str
+    champion_sha256: str
+    value: float
+    champion_value: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    probability: float | None
+    required: float | None
+    reason: str
+    evidence: str

@@ -13,6 +13,7 @@ from sightline.database.engine.address import shown
 from sightline.database.engine.connection import connect, read
 from sightline.database.lineage_records import Lineage, Named, NameKind
 from sightline.database.queries import (
+    decisions,
     dependents,
     lineage,
     names,
@@ -27,6 +28,7 @@ from sightline.database.queries.dependents import Dependent
 from sightline.database.queries.references import References
 from sightline.database.records import (
     CategoryCount,
+    DecisionRecord,
     ImageRecord,
     ModelRecord,
     ModelUse,
@@ -239,6 +241,20 @@ class Database:
         return self._read(
             f"find the champion of {dataset} by {metric}",
             lambda connection: promotions.latest(connection, dataset, metric, task),
+        )
+
+    def record_decisions(self, run_id: str, found: Iterable[DecisionRecord]) -> None:
+        """Record what a run decided; earlier decisions of the run by the same metrics are replaced.
+
+        Raises:
+            DatabaseError: Also if a text is too long.
+        """
+        decisions.record(self._engine, run_id, found)
+
+    def decisions(self, run_id: str) -> list[DecisionRecord]:
+        """What a run decided, by metric; empty for runs of earlier releases."""
+        return self._read(
+            f"read the decisions of run {run_id}", lambda connection: decisions.of_run(connection, run_id)
         )
 
     def references(self) -> References:

@@ -9,7 +9,7 @@ from contextlib import closing
 
 from sightline.config.schema import Config
 from sightline.data.tags import DatasetTag
-from sightline.database import Database, ModelRecord, ModelUse, open_database
+from sightline.database import Database, DecisionRecord, ModelRecord, ModelUse, open_database
 from sightline.errors import PreconditionFailedError
 from sightline.pod import current_run_id
 from sightline.registry.actor import person
@@ -60,7 +60,7 @@ def is_carried_out(config: Config, dataset: str, storage: Storage, result: Evalu
 
 
 def record_models(config: Config, train: TrainResult, storage: Storage, result: EvaluateResult) -> None:
-    """Record the measured and selected models and the champions in the database; existing rows are kept.
+    """Record the measured and selected models, the decisions and the champions in the database.
 
     Metrics on a subset of the classes are left out: they are not comparable with those of other models.
     """
@@ -72,6 +72,7 @@ def record_models(config: Config, train: TrainResult, storage: Storage, result: 
                 database.record_metrics(model.sha256, train.training_tag, "val", model.metrics)
         if run_id:
             database.record_uses(run_id, _uses(result))
+            database.record_decisions(run_id, [_decision(one, result.files) for one in result.selections])
         for selection in result.selections:
             follow_pointer(database, storage, dataset, selection.metric, config.task)
 
@@ -111,6 +112,26 @@ def _uses(result: EvaluateResult) -> list[ModelUse]:
         if selection.candidate_sha256:
             uses.append(ModelUse(selection.candidate_sha256, "proposed", selection.metric))
     return uses
+
+
+def _decision(selection: Selection, evidence: str) -> DecisionRecord:
+    gate, candidate = selection.gate, selection.candidate_sha256 or selection.sha256
+    unchanged = candidate == selection.previous_sha256
+    return DecisionRecord(
+        metric=selection.metric,
+        outcome="promoted" if selection.promoted else "unchanged" if unchanged else "refused",
+        candidate_sha256=candidate,
+        champion_sha256=selection.previous_sha256,
+        value=selection.value if selection.candidate_value is None else selection.candidate_value,
+        champion_value=selection.previous_value,
+        difference=None if gate is None else gate.difference,
+        low=None if gate is None else gate.low,
+        high=None if gate is None else gate.high,
+        probability=None if gate is None else gate.probability,
+        required=None if gate is None or gate.probability is None else gate.required,
+        reason=selection.reason[:MAX_REASON],
+        evidence=evidence,
+    )
 
 
 def _swap(

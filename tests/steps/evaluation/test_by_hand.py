@@ -53,6 +53,27 @@ def test_a_run_leaves_its_evidence(here, monkeypatch):
         assert (Path(entry.evidence.removeprefix("file://")) / "summary.json").is_file()
 
 
+def test_every_decision_of_a_run_is_in_the_database(here, monkeypatch):
+    good, bad = here.model(70), here.model(50)
+    results = [run(here, model, name, monkeypatch) for model, name in ((good, "a"), (bad, "b"))]
+    monkeypatch.setenv("SIGHTLINE_RUN_ID", "c")
+    promote.run(here.config(), "code", here.trained(good, bad))
+    with closing(open_database(here.config().database.url)) as database:
+        first, lost, same = [decision for name in "abc" for decision in database.decisions(name)]
+    assert [one.outcome for one in (first, lost, same)] == ["promoted", "refused", "unchanged"]
+    assert (first.champion_sha256, first.difference, first.champion_value) == ("", None, None)
+    (selection,) = results[1].selections
+    assert (lost.candidate_sha256, lost.champion_sha256) == (file_sha256(bad), file_sha256(good))
+    assert (lost.value, lost.champion_value) == (selection.candidate_value, selection.value)
+    assert lost.difference == pytest.approx(lost.value - lost.champion_value)
+    assert lost.low <= lost.difference <= lost.high
+    assert (lost.probability, lost.reason, lost.evidence) == (
+        selection.gate.probability,
+        selection.reason,
+        results[1].files,
+    )
+
+
 def test_a_model_that_lost_is_promoted_with_the_values_of_its_evaluation(here, monkeypatch):
     run(here, here.model(70), "run-a", monkeypatch)
     monkeypatch.setenv("SIGHTLINE_RUN_ID", "run-b")

@@ -195,3 +195,25 @@ PROMOTIONS = Table(
 """A change of champion; ``sequence`` increases for each task, dataset and metric and determines the latest one,
 independent of clocks.  A model may become champion again, even in the same run.  ``action`` and ``actor`` are empty in
 rows of earlier releases; ``value`` is null for a model that was promoted by hand and never measured."""
+
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("run_id", key_string(100), primary_key=True),
+    Column("metric", key_string(100), primary_key=True),
+    Column("outcome", key_string(16), nullable=False),
+    Column("candidate_sha256", key_string(64), nullable=False),
+    Column("champion_sha256", key_string(64), nullable=False),
+    Column("value", Double, nullable=False),
+    Column("champion_value", Double),
+    Column("difference", Double),
+    Column("low", Double),
+    Column("high", Double),
+    Column("probability", Double),
+    Column("required", Double),
+    Column("reason", Text, nullable=False),
+    Column("evidence", key_string(1024), nullable=False),
+    **CLUSTERED,
+)
+"""What a run decided by one metric, also if no champion changed.  The models are named by their SHA-256 without a
+reference, because a champion that could not be read is in no other table."""

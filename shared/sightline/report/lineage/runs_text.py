@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from sightline.database import Lineage, RunChoice, RunRow
+from sightline.database import DecisionRecord, Lineage, RunChoice, RunRow
 from sightline.report.lineage.document import run_seconds
 from sightline.report.lineage.runs_comparison import Comparison, RunSide
 from sightline.report.lineage.runs_spread import Spread
@@ -48,13 +48,18 @@ def _choice_text(metric: str, choice: RunChoice) -> str:
     return f"{metric} {metric_text(choice.value)}{champion}"
 
 
-def run_text(lineage: Lineage, width: int, tensorboard: str) -> Iterator[RenderableType]:
-    """One run in full, with the command that shows its training curves if it has any."""
+def run_text(
+    lineage: Lineage, width: int, tensorboard: str, decisions: Sequence[DecisionRecord]
+) -> Iterator[RenderableType]:
+    """One run in full, with the command that shows its training curves if it has any, and what it decided."""
     (run,) = lineage.runs
     yield run_facts(run, lineage.models, changes_text(run))
     if tensorboard:
         yield facts([("training curves", tensorboard)])
     yield from models_text(lineage, width)
+    if decisions:
+        yield heading("Decisions")
+        yield facts([(one.metric, f"{one.outcome}: {one.reason}") for one in decisions])
     if lineage.promotions:
         yield heading("Champions")
         yield promotions_table(lineage.promotions, width)
