@@ -154,7 +154,7 @@ def test_a_run_whose_champion_stays_tells_its_own_result_last(world, first):
     output = world.run("plates_ann_v1", "--set", "seed=3", "--set", "evaluate.select_by=[mask_AP]")
     *_, champion, gate, result = output.strip().splitlines()
     assert champion.startswith("champion: plates_train_v1 stays: box_AP50=0.")
-    assert gate.startswith("gate: the champion of plates_train_v1 stays: mask_AP 0.")
+    assert gate.startswith("gate: the champion of plates_train_v1 stays: mask_AP 0")
     assert RESULT.match(result)
     journal = world.journal(world.runs()[-1]["run_id"])
     tested = json.loads(journal["test"]["result"])["models"]
