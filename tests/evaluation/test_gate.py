@@ -195,6 +195,16 @@ def test_a_confidence_that_resamples_cannot_show_names_the_resamples_that_can():
     assert report_of(Gate(confidence=0.995, resamples=999), contest(*models, candidates=5), resamples=MORE).passed
 
 
+def test_a_few_groups_that_agree_by_chance_show_no_more_than_the_sign_test():
+    models = better_in(slice(300, 400))
+    for groups, passes in ((2, False), (4, False), (5, True)):
+        names = [str(number % groups) for number in range(IMAGES)]  # all groups gain alike
+        found = report_of(Gate(), contest(*models), resamples=Resamples(names, 400))
+        assert found.passed == passes
+        assert found.probability == pytest.approx(1 - 0.5**groups)
+        assert (f"{groups} groups" in found.checks[0].text) != passes
+
+
 def profile(**fields):
     values = {
         "device": "cpu",

@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 from sightline.config.gate import Gate, margins_by_name, shown_by
 from sightline.config.task_declarations import is_higher_better
-from sightline.evaluation.bootstrap import Difference, Resamples
+from sightline.evaluation.bootstrap import Difference, Resamples, shown_by_groups
 from sightline.evaluation.slices import SMALLEST, class_slice
 from sightline.metrics.statistic import Bools
 from sightline.registry.gate_report import Check, GateReport
@@ -106,7 +106,7 @@ def _compared(
             difference=value,
             min_gain=min_gain,
         ), check
-    probability = found.probability_above(min_gain)
+    probability = min(found.probability_above(min_gain), shown_by_groups(resamples.groups))
     passed = value > min_gain and probability >= required
     needed = _images_needed(found, min_gain, required, images) if not passed else None
     report = GateReport(
@@ -141,6 +141,8 @@ def _gain_text(report: GateReport, candidates: int) -> str:
         text += f" for the best of {candidates} candidates" if candidates > 1 else ""
     if report.groups == 1:
         text += "; all images are one group, which says nothing about other images"
+    elif report.required > shown_by_groups(report.groups):
+        text += f"; {report.groups} groups of images cannot show so much, whatever the difference"
     elif report.required > shown_by(report.resamples):
         needed = ceil(report.required / (1 - report.required))
         text += f"; set evaluate.gate.resamples={needed}, because {report.resamples:,} resamples cannot show so much"
