@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sightline.evaluation.inference import predictions_from_json, predictions_to_json
-from sightline.tasks.exporters import Agreement, agreement
+from sightline.tasks.exporters import Agreement, agreement, has_comparison
 
 if TYPE_CHECKING:
     from sightline.data.formats.coco import CocoImage
@@ -52,7 +52,7 @@ def compare_predictions(
         image_size: Size of the network's input, pixels.
 
     Returns:
-        None if there are no images in common.
+        None if there are no images in common, or the task cannot compare predictions.
 
     Raises:
         DocumentError: The text is not valid.
@@ -61,7 +61,7 @@ def compare_predictions(
     scales = {image["id"]: image_size / max(image["width"], image["height"]) for image in images}
     kept = predictions_from_json(reference, type(found[0])) if reference and found else []
     pairs = [(one, loaded[one.image_id], scales[one.image_id]) for one in kept if one.image_id in loaded]
-    return agreement(task, pairs) if pairs else None
+    return agreement(task, pairs) if pairs and has_comparison(task) else None
 
 
 def parity(trained: Mapping[str, float], loaded: Mapping[str, float], predictions: Agreement | None = None) -> str:

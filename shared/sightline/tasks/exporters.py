@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sightline.config.task_declarations import TASK_NAMES
@@ -42,6 +43,11 @@ class Agreement(Protocol):
     def line(self) -> str:
         """The agreement in one line."""
         ...
+
+
+def has_comparison(task: str) -> bool:
+    """Whether the predictions of a task can be compared: a task may have no export."""
+    return find_spec(COMPARISONS[task].partition(":")[0]) is not None
 
 
 def agreement(task: str, triples: Iterable[tuple[Any, Any, float]]) -> Agreement:
