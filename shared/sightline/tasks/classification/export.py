@@ -95,7 +95,7 @@ class ClassificationAgreement:
     def line(self) -> str:
         """The agreement in one line."""
         return (
-            f"{self.images} image{'s'[: self.images != 1]}; largest difference of probabilities {self.probability:.1e} "
+            f"{self.images} image{'s'[: self.images != 1]}; largest difference of probabilities {self.probability:.1g} "
             f"(tolerance {PROBABILITY_TOLERANCE:g})"
         )
 

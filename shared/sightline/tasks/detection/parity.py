@@ -77,7 +77,7 @@ class Parity:
         masks = "" if self.mask is None else f", mask {self.mask:.2%} ({MASK_TOLERANCE:.0%})"
         return (
             f"{self.images} image{'s'[: self.images != 1]}, {self.detections} detections, {self.unmatched} unmatched; "
-            f"largest differences: score {self.score:.1e} (tolerance {SCORE_TOLERANCE:g}), box {self.box:.1e} pixels "
+            f"largest differences: score {self.score:.1g} (tolerance {SCORE_TOLERANCE:g}), box {self.box:.1g} pixels "
             f"({BOX_TOLERANCE:g}){masks}{keypoints * bool(self.keypoints)}"
         )
 
