@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -75,6 +76,11 @@ def margins_by_name(margin: float | Mapping[str, float] | None, names: list[str]
     if isinstance(margin, Mapping):
         return {name: margin[name] for name in names if name in margin}
     return dict.fromkeys(names, margin)
+
+
+def resamples_for(probability: float) -> int:
+    """The number of resamples that can show a probability, which is less than 1."""
+    return ceil(probability / (1 - probability))
 
 
 def shown_by(resamples: int) -> float:

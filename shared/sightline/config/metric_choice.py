@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
-
-from sightline.config.gate import shown_by
+from sightline.config.gate import resamples_for, shown_by
 from sightline.config.schema import Config
 from sightline.config.task_declarations import known_metrics, task_declaration
 from sightline.errors import ConfigurationError
@@ -65,7 +63,7 @@ def check_gate(config: Config) -> None:
     """
     gate, known = config.evaluate.gate, (*task_declaration(config.task).metric_names, *_own_metrics(config))
     if gate.confidence > shown_by(gate.resamples):
-        needed = ceil(gate.confidence / (1 - gate.confidence))
+        needed = resamples_for(gate.confidence)
         raise ConfigurationError(
             f"evaluate.gate.confidence: {gate.confidence} needs {needed} resamples, but evaluate.gate.resamples is "
             f"{gate.resamples}, so no candidate would pass; set more resamples, or a lower confidence"

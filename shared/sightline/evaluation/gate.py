@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
 from statistics import NormalDist
 
-from sightline.config.gate import Gate, margins_by_name, shown_by
+from sightline.config.gate import Gate, margins_by_name, resamples_for, shown_by
 from sightline.config.task_declarations import is_higher_better
 from sightline.evaluation.bootstrap import Difference, Resamples, shown_by_groups
 from sightline.evaluation.slices import SMALLEST, class_slice
@@ -144,7 +143,7 @@ def _gain_text(report: GateReport, candidates: int) -> str:
     elif report.required > shown_by_groups(report.groups):
         text += f"; {report.groups} groups of images cannot show so much, whatever the difference"
     elif report.required > shown_by(report.resamples):
-        needed = ceil(report.required / (1 - report.required))
+        needed = resamples_for(report.required)
         text += f"; set evaluate.gate.resamples={needed}, because {report.resamples:,} resamples cannot show so much"
     elif report.images_needed is not None:
         text += f"; about {report.images_needed:,} more images like these would settle a difference of this size"

@@ -209,12 +209,10 @@ class _Evaluation:
                 for leak in entry.leaks.leaks:
                     _log.warning("%s: %s", entry.name, leak.text)
         if not self._train.trained_on:
+            entries = {entry.name: entry for entry in self._contenders.entries}
             for candidate in self._train.candidates:
-                for entry in self._contenders.entries:
-                    if entry.name == candidate.name:
-                        entry.parity = parity(
-                            candidate.metrics, entry.measured.metrics, self._agreement(candidate, entry)
-                        )
+                entry = entries[candidate.name]
+                entry.parity = parity(candidate.metrics, entry.measured.metrics, self._agreement(candidate, entry))
 
     def _agreement(self, candidate: Candidate, entry: Contender) -> Agreement | None:
         """The agreement of a loaded candidate with the predictions of the network that was saved."""
@@ -226,7 +224,9 @@ class _Evaluation:
             reference, _ = storage.read_bytes(key)
             return compare_predictions(reference.decode(), entry.predictions, images, self._config.task, size)
         except (StorageError, DocumentError, UnicodeDecodeError) as error:
-            _log.warning("cannot compare %s with its predictions in memory: %s", entry.name, error)
+            _log.warning(
+                "cannot compare %s with its predictions before it was saved, only its metrics: %s", entry.name, error
+            )
             return None
 
     def _write_files(self, files: Path, selections: Sequence[Selection], resamples: Resamples) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The graphs of networks for export, by task; imported only by ``sightline model export``."""
+"""The graphs of networks for export, and comparisons of predictions, by task."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ attribute ``outputs`` names.  Its attribute ``translations`` has the translation
 
 
 COMPARISONS = NameTable("task", dict.fromkeys(TASK_NAMES, "sightline.tasks.*.export:compare"))
-"""Compares predictions of the exported model with those of the network: takes triples of the prediction of the network,
-that of the exported model, and input pixels per pixel of the image, and returns an :class:`Agreement`."""
+"""Compares predictions of an exported model, or of a loaded file, with those of the network: takes triples of the
+prediction of the network, that of the model, and input pixels per pixel of the image, and returns an
+:class:`Agreement`."""
 
 
 class Agreement(Protocol):
-    """The agreement of an exported model with its network."""
+    """The agreement of an exported or loaded model with its network."""
 
     @property
     def holds(self) -> bool:
@@ -51,7 +52,7 @@ def has_comparison(task: str) -> bool:
 
 
 def agreement(task: str, triples: Iterable[tuple[Any, Any, float]]) -> Agreement:
-    """Compare the predictions of an exported model with those of its network; see :data:`COMPARISONS`."""
+    """Compare the predictions of an exported or loaded model with those of its network; see :data:`COMPARISONS`."""
     compare: Callable[[Iterable[tuple[Any, Any, float]]], Agreement] = COMPARISONS.load(task, "task")
     return compare(triples)
 

@@ -1,4 +1,4 @@
-"""Compares the predictions of an exported model with those of the PyTorch network."""
+"""Compares the predictions of an exported or loaded model with those of the PyTorch network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SAME_OBJECT_IOU = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The agreement of an exported model with its network.
+    """The agreement of an exported or loaded model with its network.
 
     Attributes:
         images: Number of images.
